@@ -1,0 +1,36 @@
+"""Curation steps: Samples in, Samples out, each usable alone and in a recipe; one file each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from infimed_plugins.engines import Engine
+from infimed_plugins.hookspecs import Register, hookimpl
+from infimed_plugins.records import Sample
+
+
+@dataclass
+class StepContext:
+    """What a step may use: an engine (None when the recipe names none), the seed, settings, and where drops are
+    counted by reason. ``progress(done, total)`` is called as work finishes."""
+
+    seed: int = 0
+    engine: Engine | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+class CurationStep(Protocol):
+    """A function from samples to samples. Raises ConfigError for a setting it does not know."""
+
+    def __call__(self, samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]: ...
+
+
+@hookimpl
+def register_curation_steps(register: Register) -> None:
+    """The built-in steps, by import path."""
+    register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")

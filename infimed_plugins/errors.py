@@ -1,0 +1,53 @@
+"""Errors a user meets: one root, a standard second parent, and the mend in the message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class InfimedError(Exception):
+    """Root of every error this package raises on purpose; the CLI prints it on one line and exits with 2."""
+
+
+class UnknownPluginError(InfimedError, KeyError):
+    """A name that no plugin registered; the message lists the names that exist."""
+
+    def __init__(self, kind: str, name: str, available: Iterable[str]) -> None:
+        self.kind, self.name, self.available = kind, name, sorted(available)
+        listed = ", ".join(self.available) or "none"
+        super().__init__(f"unknown {kind} {name!r}; available: {listed}")
+
+    def __str__(self) -> str:  # KeyError would print the repr
+        return str(self.args[0])
+
+
+class PluginError(InfimedError, RuntimeError):
+    """A plugin that cannot be loaded, a duplicate name, or a misspelt hook."""
+
+
+class ConfigError(InfimedError, ValueError):
+    """A setting, recipe or YAML key that cannot be used."""
+
+
+class DataError(InfimedError, ValueError):
+    """A row, image or file that cannot be used."""
+
+
+class MissingFileError(InfimedError, FileNotFoundError):
+    """A file or folder the work needs; the message names what to download and where to put it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtraError(InfimedError, ImportError):
+    """An optional dependency that is not installed; the message carries the install command."""
+
+    def __init__(self, feature: str, module: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'"
+        )
+
+
+class EngineError(InfimedError, RuntimeError):
+    """A model or server that did not answer; the request stays unscored, never wrong."""

@@ -1,0 +1,130 @@
+"""Find plugins through pluggy and look things up by name.
+
+Built-ins use the same hooks as third parties; they are named as strings here, so nothing imports upwards.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pluggy
+
+from infimed_plugins import hookspecs
+from infimed_plugins.errors import PluginError, UnknownPluginError
+
+ENTRY_POINT_GROUP = "infimed_plugins"
+BUILT_IN_MODULES = (
+    "infimed_plugins.rewards",
+    "infimed_plugins.sources",
+    "infimed_plugins.curation",
+    "infimed_plugins.engines",
+    "infimed_plugins.benchmarks",
+)
+KINDS = {
+    "reward": "register_rewards",
+    "source": "register_sources",
+    "curation step": "register_curation_steps",
+    "engine": "register_engines",
+    "benchmark": "register_benchmarks",
+}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registered thing: what it is, its name, the package that owns it, and the thing or its import path."""
+
+    kind: str
+    name: str
+    owner: str
+    thing: Any
+
+    def load(self) -> Any:
+        """The thing itself; a string ``module:attribute`` is imported now."""
+        if not isinstance(self.thing, str):
+            return self.thing
+        module, _, attribute = self.thing.partition(":")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of {self.owner} cannot be loaded from {self.thing!r}: {error}"
+            ) from error
+
+
+class Registry:
+    """Everything that was registered, by kind and name, in the order of registration."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._things: dict[tuple[str, str], Registered] = {}
+        distributions = {id(plugin): dist.project_name for plugin, dist in manager.list_plugin_distinfo()}
+        for kind, hook_name in KINDS.items():
+            # oldest first, so that built-ins are named as the first owner of a duplicate
+            for implementation in reversed(getattr(manager.hook, hook_name).get_hookimpls()):
+                owner = distributions.get(id(implementation.plugin), _top_package(implementation.plugin_name))
+                self._collect(kind, owner, implementation.function)
+
+    def _collect(self, kind: str, owner: str, function: Any) -> None:
+        def register(name: str, thing: Any) -> None:
+            known = self._things.get((kind, name))
+            if known is not None:
+                raise PluginError(
+                    f"{kind} {name!r} is registered by both {known.owner!r} and {owner!r}; uninstall or rename one"
+                )
+            self._things[kind, name] = Registered(kind, name, owner, thing)
+
+        function(register=register)
+
+    def __iter__(self) -> Any:
+        return iter(self._things.values())
+
+    def names(self, kind: str) -> list[str]:
+        """The registered names of one kind."""
+        return [name for of_kind, name in self._things if of_kind == kind]
+
+    def find(self, kind: str, name: str) -> Registered:
+        """The entry, not loaded. Raises UnknownPluginError, listing the names that exist."""
+        try:
+            return self._things[kind, name]
+        except KeyError:
+            raise UnknownPluginError(kind, name, self.names(kind)) from None
+
+    def get(self, kind: str, name: str) -> Any:
+        """The thing itself. Raises UnknownPluginError, or PluginError when it cannot be imported."""
+        return self.find(kind, name).load()
+
+
+def build_manager(*, entry_points: bool = True) -> pluggy.PluginManager:
+    """A plugin manager with the built-ins and, unless told otherwise, every installed third party."""
+    manager = pluggy.PluginManager("infimed_plugins")
+    manager.add_hookspecs(hookspecs)
+    for module in BUILT_IN_MODULES:
+        manager.register(importlib.import_module(module), name=module)
+    if entry_points:
+        try:
+            manager.load_setuptools_entrypoints(ENTRY_POINT_GROUP)
+        except Exception as error:  # a broken third party must not hide which one it is
+            raise PluginError(f"a plugin of group {ENTRY_POINT_GROUP!r} cannot be loaded: {error}") from error
+    return manager
+
+
+def check(manager: pluggy.PluginManager) -> None:
+    """Raise PluginError for a hook implementation that no specification knows (a misspelt name)."""
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"{error}; hooks are: {', '.join(KINDS.values())}") from error
+
+
+@cache
+def registry() -> Registry:
+    """The process-wide registry: built-ins first, then installed third parties. Raises PluginError."""
+    manager = build_manager()
+    check(manager)
+    return Registry(manager)
+
+
+def _top_package(name: str) -> str:
+    return name.partition(".")[0]

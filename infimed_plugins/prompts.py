@@ -1,0 +1,72 @@
+"""How a question is put to a model: one rendering for training data, rollouts and evaluation.
+
+Two styles, as in the first paper's figure 4: ``direct`` asks for the final prediction only, ``reasoning`` for
+thinking first. The paper does not print their wording; these are ours, except the multiple-choice instruction,
+which is the second paper's (section 3.1).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import OPTION_LETTERS, Sample, Task
+
+PromptStyle = Literal["direct", "reasoning"]
+PROMPT_STYLES: tuple[PromptStyle, ...] = get_args(PromptStyle)
+
+IMAGE_TAG = "<image>"
+TASK_INSTRUCTIONS: dict[Task, str] = {
+    "multiple_choice": "Answer with the option's letter from the given choices.",
+    "text": "Answer with a word or a short phrase.",
+    "math": "Answer with a number.",
+    "grounding": "Answer with one box [x1, y1, x2, y2] in pixels.",
+    "detection": "Answer with a list of boxes [[x1, y1, x2, y2], ...] in pixels, or No Objects.",
+}
+REASONING_INSTRUCTION = "First think inside <think> </think>, then give the final answer inside <answer> </answer>."
+
+
+def question_text(sample: Sample) -> str:
+    """The question with its image tags, options and task instruction; no reasoning instruction.
+
+    EasyR1's ``problem`` column holds this; its jinja template appends the reasoning instruction.
+    A literal ``<image>`` in the question is escaped: trainers would count it as an image.
+    """
+    lines = [IMAGE_TAG * len(sample.images) + sample.question.replace(IMAGE_TAG, "<img>")]
+    if sample.options:
+        lines += [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, sample.options, strict=False)]
+    instruction = sample.meta.get("instruction", TASK_INSTRUCTIONS[sample.task])
+    return "\n".join([*lines, str(instruction)] if instruction else lines)
+
+
+def render(sample: Sample, style: str) -> str:
+    """The user turn in a style, image tags included. Raises ConfigError for an unknown style."""
+    if style not in PROMPT_STYLES:
+        raise ConfigError(f"unknown prompt style {style!r}; one of {', '.join(PROMPT_STYLES)}")
+    text = question_text(sample)
+    return f"{text}\n{REASONING_INSTRUCTION}" if style == "reasoning" else text
+
+
+def answer_text(sample: Sample) -> str:
+    """The gold answer as a model should write it: a letter, a phrase, a number, a box or boxes."""
+    if sample.task in ("grounding", "detection"):
+        return "No Objects" if sample.answer == [] else _numbers(sample.answer)
+    return str(sample.answer)
+
+
+def target(sample: Sample, style: str) -> str:
+    """The assistant turn to train on: the bare answer (direct), or tagged reasoning and answer."""
+    if style == "direct":
+        return answer_text(sample)
+    return tagged(sample.rationale or "", answer_text(sample))
+
+
+def tagged(reasoning: str, answer: str) -> str:
+    """One well-formed response: ``<think>…</think>`` and ``<answer>…</answer>``."""
+    return f"<think> {reasoning.strip()} </think>\n<answer> {answer.strip()} </answer>"
+
+
+def _numbers(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_numbers(item) for item in value) + "]"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,158 @@
+"""The records everything is made of; they flow one way: source, curation, export, trainer, response, score.
+
+A sample of the phantom source, as JSON::
+
+    {"id": "phantom-test-00017-side", "source": "phantom", "split": "test", "task": "multiple_choice",
+     "question": "On which side is the lesion?", "options": ["right", "left"], "answer": "B", "images": [...]}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from infimed_plugins.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+Task = Literal["multiple_choice", "text", "math", "grounding", "detection"]
+TASKS: tuple[Task, ...] = get_args(Task)
+Json = Any  # a JSON value: what json.loads returns
+
+OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image: encoded bytes (PNG, JPEG …) in memory, or a file; decoded only where it is used."""
+
+    path: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.data is None):
+            raise DataError("an image needs either a path or its bytes, not both and not neither")
+
+    def read(self) -> bytes:
+        """The encoded bytes. Raises DataError naming the file when it cannot be read."""
+        if self.data is not None:
+            return self.data
+        try:
+            return Path(str(self.path)).read_bytes()
+        except OSError as error:
+            raise DataError(f"image {self.path} cannot be read ({error.strerror}); check the path") from error
+
+    def open(self) -> PILImage:
+        """The decoded image in RGB. Raises DataError naming it when it does not decode."""
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            return Image.open(io.BytesIO(self.read())).convert("RGB")
+        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+            raise DataError(f"image {self.path or '(in memory)'} does not open: {error}") from error
+
+    def sha256(self) -> str:
+        """Hex digest of the encoded bytes: the name of the image in a content-addressed store."""
+        return hashlib.sha256(self.read()).hexdigest()
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What a reward or scorer compares an answer with.
+
+    ``answer`` by task: an option letter such as ``"B"`` (multiple_choice), a string (text), a LaTeX or plain
+    number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
+    ``options`` are the texts of options A, B, … when they are known.
+    """
+
+    task: Task
+    answer: Json
+    options: tuple[str, ...] | None = None
+
+    def to_json(self) -> str:
+        """The one JSON string that travels through EasyR1's ``ground_truth`` column."""
+        row: dict[str, Json] = {"task": self.task, "answer": self.answer}
+        if self.options:
+            row["options"] = list(self.options)
+        return json.dumps(row, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question with its images and answer.
+
+    ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
+    ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
+    ``meta`` is for what reports group by (``kind``, ``modality``) and for the evidence of curation.
+    """
+
+    id: str
+    source: str
+    split: str
+    question: str
+    task: Task
+    answer: Json
+    images: tuple[ImageRef, ...] = ()
+    options: tuple[str, ...] | None = None
+    rationale: str | None = None
+    language: str = "en"
+    meta: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise DataError(f"sample {self.id}: unknown task {self.task!r}; one of {', '.join(TASKS)}")
+        if self.answer is None or self.answer == "":
+            raise DataError(f"sample {self.id} has no answer; drop the row or mend the source")
+        if self.task == "multiple_choice":
+            letters = OPTION_LETTERS[: len(self.options or ())]
+            if not self.options or not isinstance(self.answer, str) or self.answer not in letters:
+                raise DataError(f"sample {self.id}: answer {self.answer!r} is not a letter of its options")
+
+    @property
+    def ground_truth(self) -> GroundTruth:
+        """What rewards and scorers compare with."""
+        return GroundTruth(self.task, self.answer, self.options)
+
+    def with_meta(self, **extra: Json) -> Sample:
+        """A copy with these meta entries added."""
+        return replace(self, meta={**self.meta, **extra})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why."""
+
+    value: float
+    parsed: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a model said to one sample, and how it was asked. ``error`` set means the engine failed: unscored."""
+
+    sample_id: str
+    text: str
+    prompt_style: str
+    model: str
+    prompt: str = ""
+    index: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """The verdict on one response. ``accuracy`` is None when it could not be scored (never counted as wrong)."""
+
+    overall: float
+    format: float
+    accuracy: float | None
+    parsed: str | None = None
+    reason: str = ""
+    invalid: bool = False
