@@ -24,6 +24,10 @@ TASK_INSTRUCTIONS: dict[Task, str] = {
     "detection": "Answer with a list of boxes [[x1, y1, x2, y2], ...] in pixels, or No Objects.",
 }
 REASONING_INSTRUCTION = "First think inside <think> </think>, then give the final answer inside <answer> </answer>."
+REFLECTION_BRIDGE = (
+    "Wait, perhaps we could consider it from a different perspective. "
+    "Let’s re-evaluate the problem step by step to ensure accuracy."
+)  # first paper, A.2
 
 
 def question_text(sample: Sample) -> str:

@@ -1,0 +1,214 @@
+"""Make the tiny base model: it learns to see phantoms from captions, then only glimpses questions.
+
+Two stages, both on the ``pretrain`` split, whose pictures no other split shares:
+
+1. captions: the whole model learns to describe pictures (modality, organ, lesions, sizes, boxes);
+2. a short instruction stage: captions with a share of questions in the direct and the reasoning style. It is stopped
+   early on purpose: the base answers in the right form and is right some of the time, so that rejection sampling
+   (first paper, A.2) finds right and wrong attempts, and training has something to teach.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infimed_plugins import prompts
+from infimed_plugins.quickstart import tiny_model
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.phantom import ROTATION, ask, can_ask
+from infimed_plugins.sources.phantom_image import SIZE, Scene, draw, scene
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """All that shapes the base model. Steps are optimiser steps of ``batch_size`` questions."""
+
+    seed: int = 0
+    pictures: int = 24_000
+    caption_steps: int = 1_500
+    instruction_steps: int = 250
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    instruction_learning_rate: float = 5e-4
+    question_share: float = 0.5  # of the instruction stage; the rest stays captions
+    warmup_steps: int = 50
+    weight_decay: float = 0.01
+
+
+Progress = Callable[[str, int, int, float], None]  # stage, step, steps, smoothed loss
+
+
+def corpus() -> Iterator[str]:
+    """The text the tokenizer is trained on: prompts and targets of a thousand phantoms, every kind and style."""
+    rng = random.Random(0)
+    for index in range(1000):
+        picture = scene(0, "pretrain", index)
+        for kind in (*rng.sample(ROTATION, 3), "caption"):
+            if kind == "caption" or can_ask(kind, picture):
+                sample = ask(picture, kind, rng)
+                for style in prompts.PROMPT_STYLES:
+                    prompt = prompts.render(sample, style).removeprefix(prompts.IMAGE_TAG)
+                    yield f"{prompt}\n{prompts.target(sample, style)}"
+    frequent = "system\nYou are a helpful assistant.\nuser\nassistant\n"
+    yield from [frequent, f"The answer is A. {prompts.REFLECTION_BRIDGE}"] * 200
+
+
+def pretrain(
+    out: Path, settings: PretrainSettings | None = None, progress: Progress = lambda *_: None
+) -> dict[str, Any]:
+    """Train the base from scratch, write it to ``out`` with ``training_record.json``, and return the record."""
+    import torch
+    import transformers
+
+    settings = settings or PretrainSettings()
+    started = time.monotonic()
+    torch.manual_seed(settings.seed)
+    tokenizer = tiny_model.build_tokenizer(corpus())
+    model = tiny_model.build_model(tokenizer, seed=settings.seed)
+    trainer = _Trainer(model, tokenizer, settings)
+    losses = trainer.stage("captions", settings.caption_steps, settings.learning_rate, 0.0, progress)
+    losses += trainer.stage(
+        "instructions",
+        settings.instruction_steps,
+        settings.instruction_learning_rate,
+        settings.question_share,
+        progress,
+    )
+    tiny_model.save(out, model.eval(), tiny_model.build_processor(tokenizer))
+    record = {
+        "command": "infimed quickstart pretrain",
+        "settings": asdict(settings),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seconds": round(time.monotonic() - started, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "loss": losses,
+    }
+    (out / "training_record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    return record
+
+
+class _Trainer:
+    """The plain training loop both stages share."""
+
+    def __init__(self, model: Any, tokenizer: Any, settings: PretrainSettings) -> None:
+        self.model, self.tokenizer, self.settings = model, tokenizer, settings
+        self.rng = random.Random(settings.seed)
+        self.scenes = [scene(settings.seed, "pretrain", index) for index in range(settings.pictures)]
+        self.pixels = _draw_all(self.scenes)
+
+    def stage(
+        self, name: str, steps: int, learning_rate: float, question_share: float, progress: Progress
+    ) -> list[dict[str, Any]]:
+        """Train ``steps`` steps; returns the smoothed loss every 50 of them."""
+        import torch
+
+        settings = self.settings
+        optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, learning_rate, total_steps=steps, pct_start=min(0.5, settings.warmup_steps / steps)
+        )
+        self.model.train()
+        smoothed, record = 0.0, []
+        for step, batch in zip(range(1, steps + 1), self._batches(question_share), strict=False):
+            loss = self.model(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad(set_to_none=True)
+            smoothed = loss.item() if step == 1 else 0.95 * smoothed + 0.05 * loss.item()
+            if step % 50 == 0 or step == steps:
+                record.append({"stage": name, "step": step, "loss": round(smoothed, 4)})
+                progress(name, step, steps, smoothed)
+        return record
+
+    def _batches(self, question_share: float) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches for ever, each of rows of like length: sixteen batches are drawn and sorted at a time."""
+        size = self.settings.batch_size
+        while True:
+            pool = [self._row(question_share) for _ in range(16 * size)]
+            pool.sort(key=lambda row: len(row[1]) + len(row[2]))
+            groups = [pool[start : start + size] for start in range(0, len(pool), size)]
+            self.rng.shuffle(groups)
+            yield from map(self._collate, groups)
+
+    def _row(self, question_share: float) -> tuple[int, list[int], list[int]]:
+        """Picture number, prompt ids, answer ids."""
+        index, kind, style = self.rng.randrange(len(self.scenes)), "caption", "direct"
+        if self.rng.random() < question_share:
+            kind = self.rng.choice([name for name in ROTATION if can_ask(name, self.scenes[index])])
+            style = self.rng.choice(prompts.PROMPT_STYLES)
+        return index, *self._encode(ask(self.scenes[index], kind, self.rng), style)
+
+    def _collate(self, rows: list[tuple[int, list[int], list[int]]]) -> dict[str, torch.Tensor]:
+        import torch
+
+        longest = max(len(prompt) + len(answer) for _, prompt, answer in rows)
+        ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
+        labels = torch.full_like(ids, -100)
+        mask = torch.zeros_like(ids)
+        for i, (_, prompt, answer) in enumerate(rows):
+            end = len(prompt) + len(answer)
+            ids[i, :end] = torch.tensor(prompt + answer)
+            labels[i, len(prompt) : end] = torch.tensor(answer)
+            mask[i, :end] = 1
+        grid = SIZE // 14
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "labels": labels,
+            "pixel_values": patches(torch.from_numpy(self.pixels[[row[0] for row in rows]])),
+            "image_grid_thw": torch.tensor([[1, grid, grid]] * len(rows)),
+        }
+
+    def _encode(self, sample: Sample, style: str) -> tuple[list[int], list[int]]:
+        image = "<|vision_start|>" + "<|image_pad|>" * tiny_model.IMAGE_TOKENS + "<|vision_end|>"
+        chat = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompts.render(sample, style).replace(prompts.IMAGE_TAG, image)}],
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+        answer = prompts.target(sample, style) + "<|im_end|>"
+        return self.tokenizer.encode(chat), self.tokenizer.encode(answer)
+
+
+def patches(gray: torch.Tensor) -> torch.Tensor:
+    """``pixel_values`` of uint8 grey pictures (n, 112, 112), as Qwen2VLImageProcessor makes them: (n * 64, 1176)."""
+    import torch
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    count, grid = len(gray), SIZE // 14
+    mean, std = torch.tensor(OPENAI_CLIP_MEAN), torch.tensor(OPENAI_CLIP_STD)
+    colour = ((gray.float() / 255)[:, None] - mean[:, None, None]) / std[:, None, None]
+    # both frames of the temporal patch are the same picture; 2 x 2 patches are merged, hence the order
+    blocks = colour.reshape(count, 3, grid // 2, 2, 14, grid // 2, 2, 14)
+    blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(count * grid * grid, 3, 1, 14, 14)
+    return blocks.expand(-1, -1, 2, -1, -1).reshape(count * grid * grid, -1)
+
+
+def _draw_all(scenes: list[Scene]) -> NDArray[np.uint8]:
+    import numpy as np
+
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        return np.stack(list(pool.map(_draw_grey, scenes, chunksize=256)))
+
+
+def _draw_grey(picture: Scene) -> NDArray[np.uint8]:
+    import numpy as np
+
+    return np.asarray(draw(picture).convert("L"))

@@ -1,0 +1,81 @@
+"""Stages that run once: what is finished is written down, a rerun goes on behind it.
+
+``state.json`` in the run folder holds the settings and, for each finished stage, its seconds and its result. A stage
+starts from an empty folder of its own, so one that was killed half-way leaves nothing that could be taken for done.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import Json
+
+Tick = Callable[[int, int, str], None]  # done, total, a short word on how it goes
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a run. ``work(tick)`` does it and returns a JSON result; ``folders`` are emptied before it starts."""
+
+    name: str
+    title: str
+    work: Callable[[Tick], Json]
+    folders: tuple[Path, ...] = ()
+
+
+class RunState:
+    """What is finished in a run folder. Raises ConfigError when the folder was made with other settings."""
+
+    def __init__(self, folder: Path, settings: dict[str, Json]) -> None:
+        self._path = folder / "state.json"
+        self.stages: dict[str, Any] = {}
+        if self._path.exists():
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+            if known["settings"] != settings:
+                changed = sorted(k for k in settings | known["settings"] if settings.get(k) != known["settings"].get(k))
+                raise ConfigError(
+                    f"{folder} was made with other settings ({', '.join(changed)}); use --fresh, or another --out"
+                )
+            self.stages = known["stages"]
+        self._settings = settings
+
+    def finish(self, name: str, seconds: float, result: Json) -> None:
+        """Record a finished stage; a reader sees the old file or the new one, never a torn one."""
+        self.stages[name] = {"seconds": round(seconds, 1), "result": result}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".tmp")
+        fresh.write_text(json.dumps({"settings": self._settings, "stages": self.stages}, indent=1), encoding="utf-8")
+        fresh.replace(self._path)
+
+    def result(self, name: str) -> Json:
+        """The result of a finished stage."""
+        return self.stages[name]["result"]
+
+
+def run_stage(stage: Stage, state: RunState, console: Console, number: int, of: int) -> None:
+    """Run a stage with a progress display, unless it is finished already."""
+    head = f"[{number}/{of}] {stage.title}"
+    if stage.name in state.stages:
+        console.print(f"{head}: done before, in {state.stages[stage.name]['seconds']:.0f} s", highlight=False)
+        return
+    for folder in stage.folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    started = time.monotonic()
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TextColumn("{task.fields[word]}"), TimeElapsedColumn(), console=console, transient=True
+    ) as display:
+        shown = display.add_task(head, total=None, word="")
+        result = stage.work(lambda done, total, word="": display.update(shown, completed=done, total=total, word=word))
+    state.finish(stage.name, time.monotonic() - started, result)
+    console.print(f"{head}: {state.stages[stage.name]['seconds']:.0f} s", highlight=False)

@@ -1,0 +1,207 @@
+"""The embedded data set: questions about procedural phantoms, every task, no download.
+
+A picture of split ``train`` gives questions such as::
+
+    kind       task             question                                        answer
+    finding    multiple_choice  What is the lesion?  A. band B. cyst ...        "B"
+    presence   text             Is there a lesion in the upper left?            "yes"
+    organ      text             Which organ is shown?                           "liver"
+    count      math             How many lesions are there?                     "2"
+    width      math             How wide is the lesion, in mm?                  "16"
+    box        grounding        Where is the lesion?                            [26, 30, 42, 46]
+    boxes      detection        Where are all lesions?                          [[…], […]] or []
+    caption    text             Describe the image.                             "CT of the liver. One cyst: …"
+
+Left and right are sides of the image. One pixel is one millimetre. Splits share no picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json, Sample, Task
+from infimed_plugins.sources.phantom_image import LESIONS, MODALITIES, PLACES, SIDES, Lesion, Scene, png, scene
+
+SPLIT_PICTURES = {"pretrain": 60_000, "train": 20_000, "rlvr": 20_000, "val": 1_000, "test": 2_000}
+NUMBER_WORDS = ("No", "One", "Two", "Three")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One question about one scene, before it becomes a Sample."""
+
+    kind: str
+    task: Task
+    question: str
+    answer: Json
+    rationale: str
+    options: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The source. ``load`` yields one question for each picture, of kinds in a seeded rotation."""
+
+    licence: str = "Apache-2.0"
+    splits: tuple[str, ...] = tuple(SPLIT_PICTURES)
+
+    def load(
+        self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
+    ) -> Iterator[Sample]:
+        """Samples of a split, at most one a picture. ``folder`` is unused: nothing is downloaded."""
+        if split not in SPLIT_PICTURES:
+            raise ConfigError(f"phantom has no split {split!r}; one of {', '.join(SPLIT_PICTURES)}")
+        count = SPLIT_PICTURES[split] if limit is None else min(limit, SPLIT_PICTURES[split])
+        for index in range(count):
+            yield phantom_sample(split, index, seed=seed)
+
+
+PHANTOM = Phantom()
+
+
+def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int = 0) -> Sample:
+    """The sample of picture ``index``: of ``kind``, or of a kind drawn from those that can be asked of it."""
+    picture = scene(seed, split, index)
+    rng = random.Random(f"{seed}/{split}/{index}/question")
+    if kind is None:
+        kind = rng.choice([name for name in ROTATION if can_ask(name, picture)])
+    sample = ask(picture, kind, rng)
+    return replace(
+        sample,
+        id=f"phantom-{split}-{index:05d}-{kind}",
+        split=split,
+        images=(ImageRef(data=png(picture)),),
+        meta={**sample.meta, "picture": index},
+    )
+
+
+def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
+    """A question of ``kind`` about a scene, its picture not drawn yet (a blank ImageRef holds its place)."""
+    asked = ASKERS[kind](picture, rng)
+    meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
+    if kind == "caption":
+        meta["instruction"] = ""  # a description has no answer form
+    return Sample(
+        id=f"phantom-{kind}",
+        source="phantom",
+        split="",
+        question=asked.question,
+        task=asked.task,
+        answer=asked.answer,
+        options=asked.options,
+        images=(ImageRef(data=b""),),
+        rationale=asked.rationale,
+        meta=meta,
+    )
+
+
+def caption(picture: Scene) -> str:
+    """Everything true of a picture in one or two sentences."""
+    head = f"{picture.modality} of the {picture.organ}."
+    if not picture.lesions:
+        return f"{head} No lesion."
+    places = "; ".join(f"{_cell(lesion)}, {lesion.width} mm, {list(lesion.box)}" for lesion in picture.lesions)
+    return f"{head} {_counted(picture)}: {places}."
+
+
+def _cell(lesion: Lesion) -> str:
+    return f"{lesion.place} {lesion.side}"
+
+
+def _counted(picture: Scene) -> str:
+    count = len(picture.lesions)
+    return f"{NUMBER_WORDS[count]} {picture.lesions[0].kind}{'s' if count > 1 else ''}"
+
+
+def _seen(picture: Scene) -> str:
+    """The evidence sentence rationales share: what lies where."""
+    if not picture.lesions:
+        return "There is no lesion."
+    return f"{_counted(picture)}: {', '.join(_cell(lesion) for lesion in picture.lesions)}."
+
+
+def _choice(kind: str, question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
+    options = tuple(rng.sample(pool, len(pool)))
+    letter = OPTION_LETTERS[options.index(right)]
+    return _Asked(kind, "multiple_choice", question, letter, f"{evidence} Option {letter} is {right}.", options)
+
+
+def _ask_modality(picture: Scene, rng: random.Random) -> _Asked:
+    evidence = f"This is {picture.modality}."
+    return _choice("modality", "Which modality is this?", picture.modality, MODALITIES, evidence, rng)
+
+
+def _ask_finding(picture: Scene, rng: random.Random) -> _Asked:
+    return _choice("finding", "What is the lesion?", picture.lesions[0].kind, LESIONS, _seen(picture), rng)
+
+
+def _ask_side(picture: Scene, rng: random.Random) -> _Asked:
+    question = "On which side of the image is the lesion?"
+    return _choice("side", question, picture.lesions[0].side, SIDES, _seen(picture), rng)
+
+
+def _ask_presence(picture: Scene, rng: random.Random) -> _Asked:
+    cells = {_cell(lesion) for lesion in picture.lesions}
+    other = [f"{place} {side}" for place, side in itertools.product(PLACES, SIDES) if f"{place} {side}" not in cells]
+    cell = rng.choice(sorted(cells)) if cells and rng.random() < 0.5 else rng.choice(other)
+    answer = "yes" if cell in cells else "no"
+    return _Asked("presence", "text", f"Is there a lesion in the {cell}?", answer, _seen(picture))
+
+
+def _ask_organ(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("organ", "text", "Which organ is shown?", picture.organ, f"This is the {picture.organ}.")
+
+
+def _ask_place(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("place", "text", "Where in the image is the lesion?", _cell(picture.lesions[0]), _seen(picture))
+
+
+def _ask_count(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("count", "math", "How many lesions are there?", str(len(picture.lesions)), _seen(picture))
+
+
+def _ask_width(picture: Scene, rng: random.Random) -> _Asked:
+    lesion = picture.lesions[0]
+    return _Asked("width", "math", "How wide is the lesion, in mm?", str(lesion.width), _seen(picture))
+
+
+def _ask_box(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("box", "grounding", "Where is the lesion?", list(picture.lesions[0].box), _seen(picture))
+
+
+def _ask_boxes(picture: Scene, rng: random.Random) -> _Asked:
+    boxes = [list(lesion.box) for lesion in picture.lesions]
+    return _Asked("boxes", "detection", "Where are all lesions?", boxes, _seen(picture))
+
+
+def _ask_caption(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("caption", "text", "Describe the image.", caption(picture), "")
+
+
+ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
+    "modality": _ask_modality,
+    "finding": _ask_finding,
+    "side": _ask_side,
+    "presence": _ask_presence,
+    "organ": _ask_organ,
+    "place": _ask_place,
+    "count": _ask_count,
+    "width": _ask_width,
+    "box": _ask_box,
+    "boxes": _ask_boxes,
+    "caption": _ask_caption,
+}
+ROTATION = tuple(kind for kind in ASKERS if kind != "caption")  # captions only where a recipe names them
+_NEEDS_ONE_LESION = {"side", "place", "width", "box"}
+
+
+def can_ask(kind: str, picture: Scene) -> bool:
+    """Whether a question of ``kind`` has one answer for this scene."""
+    if kind in _NEEDS_ONE_LESION:
+        return len(picture.lesions) == 1
+    return bool(picture.lesions) if kind == "finding" else True
