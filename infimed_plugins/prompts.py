@@ -34,13 +34,22 @@ def question_text(sample: Sample) -> str:
     """The question with its image tags, options and task instruction; no reasoning instruction.
 
     EasyR1's ``problem`` column holds this; its jinja template appends the reasoning instruction.
-    A literal ``<image>`` in the question is escaped: trainers would count it as an image.
+    A literal ``<image>`` in the text is escaped: trainers would count it as an image.
     """
-    lines = [IMAGE_TAG * len(sample.images) + sample.question.replace(IMAGE_TAG, "<img>")]
+    lines = [sample.question]
     if sample.options:
         lines += [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, sample.options, strict=False)]
     instruction = sample.meta.get("instruction", TASK_INSTRUCTIONS[sample.task])
-    return "\n".join([*lines, str(instruction)] if instruction else lines)
+    text = "\n".join([*lines, str(instruction)] if instruction else lines)
+    return IMAGE_TAG * len(sample.images) + escape_media_tags(text)
+
+
+def escape_media_tags(text: str) -> str:
+    """The text with ``<image>``, ``<video>`` and ``<audio>`` made ``<img>``, ``<vid>`` and ``<aud>``.
+
+    LLaMA-Factory counts all three in every turn and ends the run when one has no file (data/mm_plugin.py).
+    """
+    return text.replace(IMAGE_TAG, "<img>").replace("<video>", "<vid>").replace("<audio>", "<aud>")
 
 
 def render(sample: Sample, style: str) -> str:

@@ -1,0 +1,173 @@
+"""Build a recipe: sources to samples, through the steps, into the files a trainer reads, with a manifest.
+
+The work goes part by part, and a build that was ended goes on behind its last finished part. Bad rows never end it:
+they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_rejects`` in one part the build stops.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from infimed_plugins import __version__
+from infimed_plugins.engines import Engine
+from infimed_plugins.errors import DataError, InfimedError
+from infimed_plugins.export import ExportRow, easyr1, llamafactory, whole_file
+from infimed_plugins.export.image_store import ImageStore
+from infimed_plugins.recipes.build_folder import REJECTS_FILE, BuildFolder
+from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
+from infimed_plugins.recipes.part_file import PartFile
+from infimed_plugins.recipes.part_rows import PartRows, Progress
+from infimed_plugins.recipes.plan import PlanRow, plan
+from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe
+from infimed_plugins.recipes.sampling import Tally
+from infimed_plugins.recipes.step_engine import model_identity, start_engine
+from infimed_plugins.records import Json
+
+REASONS_SHOWN = 3
+
+
+def build(
+    recipe: Recipe | str | Path,
+    out_dir: str | Path,
+    *,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> Manifest:
+    """Build a recipe into ``out_dir`` and give its manifest; a finished build with the same settings is reused.
+
+    Args:
+        recipe: a shipped recipe's name, the path of a recipe file, or a Recipe.
+        out_dir: a new or empty folder, or one that an earlier build with the same settings made or began.
+        engine: what steps draw from, in the place of the engine the recipe names.
+        progress: called as rows are done, with what is being done, how many are, and of how many.
+        fresh: remove what an earlier build made there first.
+    Raises:
+        ConfigError: the folder holds another build or other files, or a setting cannot be used.
+        DataError: a part has too many bad rows or keeps none, or the folder cannot be written.
+        UnknownPluginError, MissingFileError, MissingExtraError, EngineError: something the recipe names is not there.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    planned = plan(recipe).parts  # every name is checked before any work
+    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, progress or (lambda title, done, total: None))
+    try:
+        return work.folder.prepare(work.settings(), fresh=fresh) or work.run()
+    except InfimedError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or out_dir}: {error.strerror or error}; mend it and run again: finished parts are kept"
+        ) from error
+
+
+@dataclass
+class _Build:
+    """One build: what is to be made, where, and with what."""
+
+    recipe: Recipe
+    folder: BuildFolder
+    planned: tuple[PlanRow, ...]
+    engine: Engine | None
+    progress: Progress
+
+    def settings(self) -> dict[str, Json]:
+        """Everything that shapes the bytes that are built."""
+        settings = {**self.recipe.settings(), "version": __version__}
+        model = self.engine.model if self.engine else self.recipe.engine.model if self.recipe.engine else None
+        if model and any(part.steps for part in self.recipe.parts):
+            settings["model"] = model_identity(model)
+        as_json: dict[str, Json] = json.loads(json.dumps(settings))
+        return as_json
+
+    def run(self) -> Manifest:
+        """Build the parts that are not finished, write the trainer's files, then the manifest."""
+        # EasyR1's parquet carries the images itself: there they are kept only until it is written
+        store = ImageStore(self.folder.out if self.recipe.format == "llamafactory" else self.folder.work)
+        pairs = zip(self.recipe.parts, self.planned, strict=True)
+        counts = tuple(self._part(part, planned, store) for part, planned in pairs)
+        self.progress(f"writing {self.recipe.format} files", 0, None)
+        sets = self._write_sets(store)
+        beside = [llamafactory.REGISTRY_FILE] if self.recipe.format == "llamafactory" else []
+        beside += [REJECTS_FILE] if self._write_rejects() else []
+        files = {**sets, **dict.fromkeys(beside, 0)}
+        manifest = Manifest(
+            recipe=self.recipe.name,
+            description=self.recipe.description,
+            format=self.recipe.format,
+            settings=self.settings(),
+            versions=versions(),
+            parts=counts,
+            outputs=tuple(output_of(self.folder.out / file, rows) for file, rows in files.items()),
+            datasets=tuple(Path(file).stem for file in sets),
+            images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
+        )
+        self.folder.finish(manifest)
+        return manifest
+
+    def _write_sets(self, store: ImageStore) -> dict[str, int]:
+        rows = self._rows(store)
+        if self.recipe.format == "easyr1":
+            return easyr1.write(rows, self.folder.out, store.root)
+        return llamafactory.write(rows, self.folder.out, self.recipe.name)
+
+    def _rows(self, store: ImageStore) -> Iterator[ExportRow]:
+        for part in self.recipe.parts:
+            yield from PartFile(self.folder.work, part.name).rows(store.root)
+
+    def _part(self, part: Part, planned: PlanRow, store: ImageStore) -> PartCount:
+        file = PartFile(self.folder.work, part.name)
+        known = file.count()
+        if known is not None:
+            return known
+        tally = Tally()
+        file.write(PartRows(part, self.recipe.seed, store, self._engine, self.progress).lines(tally))
+        file.write_rejects(tally.rejects)
+        self._check(part, tally)
+        count = PartCount(
+            part=part.name,
+            source=part.source,
+            split=part.split,
+            revision=planned.revision,
+            licence=planned.licence,
+            read=tally.read,
+            kept=tally.kept,
+            dropped=dict(sorted(tally.dropped.items())),
+            rejected=dict(sorted(tally.rejected.items())),
+        )
+        file.finish(count)
+        return count
+
+    def _engine(self) -> Engine | None:
+        if self.engine is None and self.recipe.engine is not None:
+            self.engine = start_engine(self.recipe.engine)
+        return self.engine
+
+    def _check(self, part: Part, tally: Tally) -> None:
+        """Raise DataError when too many rows are bad or none is kept, leaving the rejects file to look into."""
+        bad = tally.rejected.total()
+        if bad > self.recipe.max_rejects * tally.chosen:
+            self._write_rejects()
+            raise DataError(
+                f"part {part.name}: {bad} of {tally.chosen} rows cannot be used, over the "
+                f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
+                f"all are named in {self.folder.out / REJECTS_FILE}"
+            )
+        if tally.kept == 0:
+            raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {_top(tally.dropped)}")
+
+    def _write_rejects(self) -> bool:
+        """One file of every bad row so far; whether there are any."""
+        lines = [line for part in self.recipe.parts for line in PartFile(self.folder.work, part.name).reject_lines()]
+        if lines:
+            with whole_file(self.folder.out / REJECTS_FILE) as partial:
+                partial.write_text("".join(lines), encoding="utf-8")
+        return bool(lines)
+
+
+def _top(reasons: Counter[str]) -> str:
+    named = [f"{count} x {reason}" for reason, count in reasons.most_common(REASONS_SHOWN)]
+    return "most often: " + "; ".join(named) if named else "the source gave no rows"

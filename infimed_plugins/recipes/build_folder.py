@@ -1,0 +1,81 @@
+"""The folder of a build: whether it can be used, what is in it, and how it is emptied.
+
+``manifest.json`` is written last and says the build is whole. Until then ``.build/`` holds the settings it was begun
+with and its finished parts. A folder with neither is not ours and is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.export import whole_file
+from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
+from infimed_plugins.records import Json
+
+WORK_FOLDER = ".build"
+REJECTS_FILE = "rejects.jsonl"
+
+
+class BuildFolder:
+    """An output folder, made ready by ``prepare`` and closed by ``finish``."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.work = out / WORK_FOLDER
+        self._settings_file = self.work / "settings.json"
+
+    def prepare(self, settings: dict[str, Json], *, fresh: bool) -> Manifest | None:
+        """The manifest if this very build stands already; otherwise None, and the folder is ready for the work.
+
+        Raises ConfigError when the folder holds a build with other settings, or files that are no build.
+        """
+        if self._in_use():
+            manifest = self._standing(settings, fresh=fresh)
+            if manifest is not None:
+                return manifest
+        with whole_file(self._settings_file) as partial:
+            partial.write_text(json.dumps(settings), encoding="utf-8")
+        return None
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest and drop what only the work needed."""
+        manifest.write(self.out)
+        shutil.rmtree(self.work)
+
+    def _in_use(self) -> bool:
+        return self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir()))
+
+    def _standing(self, settings: dict[str, Json], *, fresh: bool) -> Manifest | None:
+        has_manifest = (self.out / MANIFEST_FILE).exists()
+        if not has_manifest and not self._settings_file.exists():
+            raise ConfigError(f"{self.out} holds files that are no build; choose a new or empty folder with --out")
+        if fresh:
+            self._clear()
+        elif has_manifest:
+            manifest = read_manifest(self.out)
+            self._check_same(manifest.settings, settings)
+            if all((self.out / output.file).is_file() for output in manifest.outputs):
+                return manifest
+            self._clear()  # an output was removed by hand
+        else:
+            self._check_same(json.loads(self._settings_file.read_text(encoding="utf-8")), settings)
+        return None
+
+    def _check_same(self, known: dict[str, Json], wanted: dict[str, Json]) -> None:
+        changed = sorted(key for key in wanted.keys() | known.keys() if wanted.get(key) != known.get(key))
+        if changed:
+            raise ConfigError(
+                f"{self.out} was built with other settings ({', '.join(changed)}); "
+                "use --fresh to build it anew, or another --out"
+            )
+
+    def _clear(self) -> None:
+        """Remove what a build makes, the manifest first, and nothing else."""
+        written = [MANIFEST_FILE, REJECTS_FILE, "dataset_info.json", "*.jsonl", "*.parquet"]
+        for path in [path for pattern in written for path in self.out.glob(pattern)]:
+            path.unlink(missing_ok=True)
+        for folder in ("images", WORK_FOLDER):
+            shutil.rmtree(self.out / folder, ignore_errors=True)

@@ -1,0 +1,106 @@
+"""``manifest.json`` beside every build: what went in, what was kept and dropped and why, and what came out.
+
+It names no time and no place, so that the same recipe gives the same manifest on the same versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from infimed_plugins import __version__
+from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.export import whole_file
+from infimed_plugins.records import Json
+
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True)
+class PartCount:
+    """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason."""
+
+    part: str
+    source: str
+    split: str
+    revision: str | None
+    licence: str
+    read: int
+    kept: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file of a build. ``rows`` is 0 for a file that holds none."""
+
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The record of a build. ``datasets`` are its sets by name, in the order LLaMA-Factory's YAML must list them."""
+
+    recipe: str
+    description: str
+    format: str
+    settings: dict[str, Json]
+    versions: dict[str, str]
+    parts: tuple[PartCount, ...]
+    outputs: tuple[Output, ...]
+    datasets: tuple[str, ...] = ()
+    images: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows over all outputs."""
+        return sum(output.rows for output in self.outputs)
+
+    def to_json(self) -> dict[str, Json]:
+        """The manifest as JSON, with the total of rows."""
+        return {**asdict(self), "rows": self.rows}
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json``: the last file of a build, so that its presence means the build is whole."""
+        with whole_file(folder / MANIFEST_FILE) as partial:
+            partial.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """The manifest of a build folder. Raises MissingFileError without one, ConfigError when it cannot be read."""
+    path = Path(folder) / MANIFEST_FILE
+    if not path.is_file():
+        raise MissingFileError(f"{folder} holds no finished build (no {MANIFEST_FILE}); run: infimed data build RECIPE")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw.pop("rows")
+        raw["parts"] = tuple(PartCount(**part) for part in raw["parts"])
+        raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
+        return Manifest(**{**raw, "datasets": tuple(raw["datasets"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is not a manifest of this version: {error}; build again with --fresh") from error
+
+
+def output_of(path: Path, rows: int) -> Output:
+    """The record of a written file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Output(path.name, rows, path.stat().st_size, digest)
+
+
+def versions() -> dict[str, str]:
+    """The versions that shape the bytes written."""
+    found = {"infimed-plugins": __version__}
+    for package in ("pillow", "pyarrow"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

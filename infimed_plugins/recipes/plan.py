@@ -1,0 +1,94 @@
+"""What a recipe would build, before anything is fetched: rows, sources, licences, download sizes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe
+from infimed_plugins.records import Json
+from infimed_plugins.sources.entry import source_entries
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One part. ``rows`` is the most it can contribute before its steps drop any; None when that is not known."""
+
+    part: str
+    source: str
+    split: str
+    into: str
+    style: str
+    steps: tuple[str, ...]
+    rows: int | None
+    licence: str
+    revision: str | None
+    download_mb: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a recipe, checked against what is registered."""
+
+    recipe: str
+    format: str
+    seed: int
+    parts: tuple[PlanRow, ...]
+
+    @property
+    def total(self) -> int:
+        """Rows over all parts whose number is known."""
+        return sum(row.rows or 0 for row in self.parts)
+
+    @property
+    def download_mb(self) -> float:
+        """Megabytes to fetch, each source once."""
+        return sum({row.source: row.download_mb or 0.0 for row in self.parts}.values())
+
+    def to_json(self) -> dict[str, Json]:
+        """The plan as JSON, the totals beside the parts."""
+        return {**asdict(self), "total": self.total, "download_mb": self.download_mb}
+
+
+def plan(recipe: Recipe | str | Path) -> Plan:
+    """The plan of a recipe.
+
+    Raises UnknownPluginError for a source, step or engine that is not registered, ConfigError for a split that the
+    source does not have, and what ``load_recipe`` raises.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if recipe.engine is not None:
+        registry().find("engine", recipe.engine.name)
+    return Plan(recipe.name, recipe.format, recipe.seed, tuple(_row(part) for part in recipe.parts))
+
+
+def _row(part: Part) -> PlanRow:
+    source = registry().get("source", part.source)
+    if part.split not in source.splits:
+        raise ConfigError(
+            f"part {part.name}: source {part.source!r} has no split {part.split!r}; one of {', '.join(source.splits)}"
+        )
+    for step in part.steps:
+        registry().find("curation step", step.name)
+    entry = source_entries().get(part.source)
+    return PlanRow(
+        part=part.name,
+        source=part.source,
+        split=part.split,
+        into=part.into,
+        style=part.style,
+        steps=tuple(step.name for step in part.steps),
+        rows=_rows(part, entry.splits.get(part.split) if entry else None),
+        licence=entry.licence if entry else source.licence,
+        revision=entry.revision if entry else None,
+        download_mb=entry.download_mb if entry else None,
+    )
+
+
+def _rows(part: Part, in_split: int | None) -> int | None:
+    if in_split is None or part.tasks or part.kinds:  # how many rows a filter passes is known only by reading
+        return part.limit
+    left = max(0, in_split - part.skip)
+    return left if part.limit is None else min(part.limit, left)

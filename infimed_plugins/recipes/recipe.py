@@ -1,0 +1,228 @@
+"""A recipe file, ``data_registry/recipes/NAME.yaml``, read and checked.
+
+name: quickstart_sft
+description: what it is for
+format: llamafactory            # or easyr1
+seed: 0
+max_rejects: 0.05               # share of bad rows above which a part stops the build
+engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
+parts:
+  - name: direct
+    source: phantom
+    split: train
+    limit: 1600                 # all of the split without it
+    skip: 0                     # rows left to another part, so that two parts share none
+    order: hash                 # which rows: the lowest hashes, or the first ones (procedural sources)
+    tasks: [text, math]         # only these; all without it
+    kinds: [organ, count]       # only these values of meta["kind"]
+    style: direct               # prompt style: direct or reasoning
+    into: train                 # train or val
+    steps: [{reflective_cot: {candidates: 10}}]
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.paths import shipped
+from infimed_plugins.prompts import PROMPT_STYLES
+from infimed_plugins.records import TASKS, Json
+
+Format = Literal["llamafactory", "easyr1"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+ORDERS = ("hash", "first")
+SETS = ("train", "val")
+RECIPE_FOLDER = "data_registry/recipes"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A curation step by name, with its settings."""
+
+    name: str
+    settings: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine that steps draw from. ``model`` is a folder, a shipped folder or a hub id."""
+
+    name: str
+    model: str
+    settings: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one source contributes."""
+
+    name: str
+    source: str
+    split: str
+    limit: int | None = None
+    skip: int = 0
+    order: str = "hash"
+    tasks: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    style: str = "direct"
+    into: str = "train"
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, checked."""
+
+    name: str
+    format: Format
+    parts: tuple[Part, ...]
+    description: str = ""
+    seed: int = 0
+    max_rejects: float = 0.05
+    engine: EngineChoice | None = None
+
+    def settings(self) -> dict[str, Json]:
+        """Everything that shapes what is built, as JSON; the description does not."""
+        return {key: value for key, value in asdict(self).items() if key != "description"}
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.stem for path in shipped(RECIPE_FOLDER).glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Read a shipped recipe by name, or any recipe by the path of its YAML file.
+
+    Raises:
+        MissingFileError: there is no such recipe; the message lists those shipped.
+        ConfigError: the YAML cannot be read, or a key or value in it cannot be used; the message names file and key.
+    """
+    path = _find(name_or_path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_recipe(raw, str(path))
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise MissingFileError(f"there is no recipe file {path}")
+    known = shipped_recipes()
+    if str(name_or_path) in known:
+        return shipped(f"{RECIPE_FOLDER}/{name_or_path}.yaml")
+    raise MissingFileError(
+        f"there is no recipe {str(name_or_path)!r}{_near(str(name_or_path), known)}; "
+        f"shipped: {', '.join(known)}; or give the path of a .yaml file"
+    )
+
+
+def parse_recipe(raw: Any, where: str) -> Recipe:
+    """The recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
+    fields = _fields(Recipe, raw, where)
+    _one_of(fields["format"], FORMATS, f"{where}: format")
+    _whole_number(fields.get("seed", 0), f"{where}: seed", least=None)
+    share = fields.get("max_rejects", 0.05)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise ConfigError(f"{where}: max_rejects must be a share from 0 to 1, not {share!r}")
+    if fields.get("engine") is not None:
+        at = f"{where}: engine"
+        chosen = _fields(EngineChoice, fields["engine"], at)
+        fields["engine"] = EngineChoice(chosen["name"], chosen["model"], _mapping(chosen.get("settings"), at))
+    if not isinstance(fields["parts"], list) or not fields["parts"]:
+        raise ConfigError(f"{where}: parts must be a list of at least one part")
+    parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
+    names = [part.name for part in parts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
+    return Recipe(**{**fields, "parts": tuple(parts)})
+
+
+def _part(raw: Any, where: str) -> Part:
+    fields = _fields(Part, raw, where)
+    where = f"{where} ({fields['name']})"
+    if fields.get("limit") is not None:
+        _whole_number(fields["limit"], f"{where}: limit", least=1)
+    _whole_number(fields.get("skip", 0), f"{where}: skip", least=0)
+    for key, allowed in (("order", ORDERS), ("style", PROMPT_STYLES), ("into", SETS)):
+        if key in fields:
+            _one_of(fields[key], allowed, f"{where}: {key}")
+    for key in ("tasks", "kinds"):
+        fields[key] = _names(fields.get(key), f"{where}: {key}")
+    for task in fields["tasks"]:
+        _one_of(task, TASKS, f"{where}: tasks")
+    steps = fields.get("steps") or []
+    if not isinstance(steps, list):
+        raise ConfigError(f"{where}: steps must be a list of names, not {steps!r}")
+    fields["steps"] = tuple(_step(step, where) for step in steps)
+    return Part(**fields)
+
+
+def _step(raw: Any, where: str) -> Step:
+    if isinstance(raw, str):
+        return Step(raw)
+    if isinstance(raw, dict) and len(raw) == 1:
+        name, settings = next(iter(raw.items()))
+        return Step(str(name), _mapping(settings, f"{where}: step {name}"))
+    raise ConfigError(f"{where}: a step is a name or one 'name: {{settings}}', not {raw!r}")
+
+
+def _fields(kind: type[Any], raw: Any, where: str) -> dict[str, Any]:
+    """The mapping's entries, after checking that they are fields of the dataclass and that none is missing."""
+    known = kind.__dataclass_fields__
+    for key in (entries := _mapping(raw, where)):
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r}{_near(str(key), known)}; keys are {', '.join(known)}")
+    required = {"name", "source", "split", "format", "parts", "model"} & set(known)
+    if missing := [key for key in known if key in required and entries.get(key) in (None, "")]:
+        raise ConfigError(f"{where}: {missing[0]!r} is missing")
+    for key in required - {"format", "parts"}:
+        if not isinstance(entries[key], str):
+            raise ConfigError(f"{where}: {key} must be text, not {entries[key]!r}")
+    if not re.fullmatch(r"[\w-]+", entries["name"]):  # it becomes a file name, and LLaMA-Factory splits at commas
+        raise ConfigError(f"{where}: name {entries['name']!r} may hold letters, digits, _ and - only")
+    return dict(entries)
+
+
+def _mapping(raw: Any, where: str) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where} must be 'key: value' lines, not {raw!r}")
+    return raw
+
+
+def _names(raw: Any, where: str) -> tuple[str, ...]:
+    if raw is None:
+        return ()
+    if not isinstance(raw, list) or not all(isinstance(name, str) for name in raw):
+        raise ConfigError(f"{where} must be a list of names, not {raw!r}")
+    return tuple(raw)
+
+
+def _one_of(value: Any, allowed: Iterable[str], where: str) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{where}: {value!r} is not one of {', '.join(allowed)}{_near(str(value), allowed)}")
+
+
+def _whole_number(value: Any, where: str, *, least: int | None) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ConfigError(f"{where} must be a whole number{bound}, not {value!r}")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
