@@ -1,0 +1,1 @@
+"""See vllm/distributed/parallel_state.py."""

@@ -1,0 +1,23 @@
+"""The tensor-parallel group EasyR1 asks vLLM for: on a CPU every process is a group of its own."""
+
+from functools import cache
+from types import SimpleNamespace
+
+
+def get_tensor_model_parallel_world_size() -> int:
+    """Always 1."""
+    return 1
+
+
+def get_tensor_model_parallel_rank() -> int:
+    """Always 0."""
+    return 0
+
+
+@cache
+def get_tensor_model_parallel_group() -> SimpleNamespace:
+    """``device_group`` holds this process alone; every process must call this, as with vLLM."""
+    import torch.distributed as dist
+
+    groups = [dist.new_group([rank]) for rank in range(dist.get_world_size())]
+    return SimpleNamespace(device_group=groups[dist.get_rank()])

@@ -1,0 +1,137 @@
+"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and where EasyR1 comes from."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infimed_plugins import prompts
+from infimed_plugins.quickstart import tiny_model
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.phantom import PHANTOM
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Row = dict[str, Any]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs EasyR1 where it was not asked for."""
+    if os.environ.get("EASYR1"):
+        return
+    reason = "set EASYR1 to the path or pip URL that EasyR1 was installed from"
+    for item in items:
+        if item.get_closest_marker("easyr1"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def phantoms() -> list[Sample]:
+    """Forty questions of every kind."""
+    return list(PHANTOM.load("train", limit=40))
+
+
+@pytest.fixture(scope="session")
+def tiny_vlm(tmp_path_factory: pytest.TempPathFactory, phantoms: list[Sample]) -> Path:
+    """A complete folder of a random Qwen2.5-VL, as small as the laptop's."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    corpus = [prompts.render(sample, "reasoning") + prompts.target(sample, "reasoning") for sample in phantoms]
+    tokenizer = tiny_model.build_tokenizer(corpus * 3)
+    tiny_model.save(folder, tiny_model.build_model(tokenizer), tiny_model.build_processor(tokenizer))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rl_rows(phantoms: list[Sample]) -> list[Row]:
+    """The phantoms as rows of EasyR1's parquet file."""
+    return [
+        {
+            "problem": prompts.question_text(sample),
+            "answer": sample.ground_truth.to_json(),
+            "images": [{"bytes": image.read()} for image in sample.images],
+        }
+        for sample in phantoms
+    ]
+
+
+@pytest.fixture(scope="session")
+def write_parquet() -> Callable[[Path, list[Row]], Path]:
+    """Write rows as a parquet file."""
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    def write(path: Path, rows: list[Row]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def rl_folder(tmp_path: Path, rl_rows: list[Row], write_parquet: Callable[[Path, list[Row]], Path]) -> Path:
+    """A folder with ``train.parquet`` (32 rows) and ``val.parquet`` (8)."""
+    write_parquet(tmp_path / "train.parquet", rl_rows[:32])
+    write_parquet(tmp_path / "val.parquet", rl_rows[32:])
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def sft_rows(phantoms: list[Sample]) -> list[Row]:
+    """The phantoms as ShareGPT rows; ``images`` are paths relative to the data folder."""
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": prompts.render(sample, "reasoning")},
+                {"role": "assistant", "content": prompts.target(sample, "reasoning")},
+            ],
+            "images": [f"images/{sample.id}.png"],
+        }
+        for sample in phantoms
+    ]
+
+
+@pytest.fixture
+def sft_folder(tmp_path: Path, phantoms: list[Sample], sft_rows: list[Row]) -> Path:
+    """A data folder for LLaMA-Factory: ``dataset_info.json``, the set ``phantoms`` and its images."""
+    for sample, row in zip(phantoms, sft_rows, strict=True):
+        image = tmp_path / row["images"][0]
+        image.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(sample.images[0].read())
+    write_dataset(tmp_path, "phantoms", sft_rows)
+    return tmp_path
+
+
+def write_dataset(folder: Path, name: str, rows: list[Row]) -> None:
+    """Write a set of ShareGPT rows and add it to the folder's registry."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    registry = folder / "dataset_info.json"
+    known = json.loads(registry.read_text(encoding="utf-8")) if registry.exists() else {}
+    entry = {
+        "file_name": f"{name}.jsonl",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "images": "images"},
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
+    }
+    registry.write_text(json.dumps(known | {name: entry}), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def add_dataset() -> Callable[[Path, str, list[Row]], None]:
+    """``write_dataset``, for tests."""
+    return write_dataset
+
+
+@pytest.fixture(scope="session")
+def easyr1_installed() -> None:
+    """Fail early, and clearly, where EASYR1 is set but EasyR1 is not installed."""
+    if importlib.util.find_spec("verl") is None:
+        pytest.fail(f"EASYR1={os.environ.get('EASYR1')} is set, but EasyR1 is not installed")
