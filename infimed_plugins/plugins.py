@@ -61,8 +61,8 @@ class Registry:
         self._things: dict[tuple[str, str], Registered] = {}
         distributions = {id(plugin): dist.project_name for plugin, dist in manager.list_plugin_distinfo()}
         for kind, hook_name in KINDS.items():
-            # oldest first, so that built-ins are named as the first owner of a duplicate
-            for implementation in reversed(getattr(manager.hook, hook_name).get_hookimpls()):
+            # in the order of registration, so that built-ins are named as the first owner of a duplicate
+            for implementation in getattr(manager.hook, hook_name).get_hookimpls():
                 owner = distributions.get(id(implementation.plugin), _top_package(implementation.plugin_name))
                 self._collect(kind, owner, implementation.function)
 

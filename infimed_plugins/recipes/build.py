@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.engines import Engine
-from infimed_plugins.errors import DataError, InfimedError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, llamafactory, whole_file
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, BuildFolder
@@ -58,6 +58,8 @@ def build(
         return work.folder.prepare(work.settings(), fresh=fresh) or work.run()
     except InfimedError:
         raise
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"building {recipe.name}", error.name or "", "data") from error
     except OSError as error:
         raise DataError(
             f"{error.filename or out_dir}: {error.strerror or error}; mend it and run again: finished parts are kept"

@@ -25,7 +25,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -92,6 +92,12 @@ class Recipe:
     def settings(self) -> dict[str, Json]:
         """Everything that shapes what is built, as JSON; the description does not."""
         return {key: value for key, value in asdict(self).items() if key != "description"}
+
+    def with_model(self, model: str) -> Recipe:
+        """The recipe with another model behind its steps. Raises ConfigError when it names no engine."""
+        if self.engine is None:
+            raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
+        return replace(self, engine=replace(self.engine, model=model))
 
 
 def shipped_recipes() -> list[str]:

@@ -1,0 +1,66 @@
+# make quickstart   the whole recipe on this machine, about fifteen minutes after the install
+# make test         lint, types and every test
+# Both set up .venv first; a second call finds it as it left it.
+#
+#   EASYR1=path-or-pip-URL   where EasyR1 comes from (quickstart: upstream's repository without it; test: left out)
+#   PYTHON=python3.12        the Python that makes .venv (3.11 to 3.13)
+#   VENV=.venv               where the environment lies
+#   ARGS="--seed 1"          handed to `infimed quickstart`
+
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?=
+EASYR1 ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+KEY := $(shell cat pyproject.toml constraints-cpu.txt | cksum | tr -d ' ')
+STAMP := $(VENV)/.installed-$(KEY)
+INSTALL_GB := 8
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help quickstart test setup lint format clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+quickstart: setup ## run the whole recipe on this machine
+	@$(BIN)/python -m infimed_plugins.quickstart.install_easyr1 $(EASYR1)
+	@$(BIN)/infimed quickstart $(ARGS)
+
+test: setup ## lint, types and every test
+	@if [ -n "$(EASYR1)" ]; then $(BIN)/python -m infimed_plugins.quickstart.install_easyr1 "$(EASYR1)"; fi
+	@$(MAKE) --no-print-directory lint
+	@EASYR1="$(EASYR1)" $(BIN)/python -m pytest
+
+lint: setup ## ruff, ruff format and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy infimed_plugins
+
+format: setup ## put the code into ruff's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(STAMP) ## make .venv and install everything into it
+
+# A CUDA build of torch that is in the environment already stays: without a pin for it pip leaves it alone.
+$(STAMP): pyproject.toml constraints-cpu.txt
+	@python="$(PYTHON)"; for candidate in python3.11 python3.12 python3.13 python3; do \
+	  [ -n "$$python" ] || ! $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	    2>/dev/null || python=$$candidate; done; \
+	if [ -z "$$python" ]; then echo "error: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=..." >&2; exit 2; fi; \
+	$$python -c 'import shutil, sys; free = shutil.disk_usage(".").free / 2**30; need = $(INSTALL_GB); \
+	  sys.exit(f"error: {free:.1f} GB free here, the install needs {need}; make room first" if free < need else 0)' || exit 2; \
+	[ -x $(BIN)/python ] || $$python -m venv $(VENV) || exit 2
+	@pins=$$(mktemp); trap 'rm -f $$pins' EXIT; cp constraints-cpu.txt $$pins; \
+	if $(BIN)/python -c 'import sys, torch; sys.exit(torch.version.cuda is None)' 2>/dev/null; then \
+	  grep -vE '^torch(vision|audio)?==' constraints-cpu.txt > $$pins; fi; \
+	echo "installing into $(VENV); the first time takes a few minutes"; \
+	$(BIN)/python -m pip install --quiet -c $$pins -e '.[quickstart,dev]'
+	@$(BIN)/python -m infimed_plugins.quickstart.torchvision_cpu
+	@rm -f $(VENV)/.installed-*; touch $@
+
+clean: ## remove .venv, caches and runs/quickstart
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist runs/quickstart
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

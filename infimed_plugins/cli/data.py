@@ -1,0 +1,121 @@
+"""``infimed data``: plan, build and show training sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from infimed_plugins.recipes import Manifest, Plan
+
+app = typer.Typer(help="Plan, build and show training sets.", no_args_is_help=True)
+
+RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a recipe's YAML file.")]
+
+
+@app.command(epilog="Example: infimed data plan quickstart_sft")
+def plan(recipe: RecipeName, as_json: AsJson = False) -> None:
+    """Show what a recipe would build, from which sources and under which licences. Fetches nothing."""
+    from infimed_plugins import recipes
+
+    made = recipes.plan(recipe)
+    if as_json:
+        print_json(made.to_json())
+    else:
+        _print_plan(made)
+
+
+@app.command(epilog="Example: infimed data build quickstart_sft --out data/quickstart_sft")
+def build(
+    recipe: RecipeName,
+    out: Annotated[Path | None, typer.Option(help="The folder to write; data/RECIPE without it.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
+    ] = None,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
+    from infimed_plugins import recipes
+
+    loaded = recipes.load_recipe(recipe)
+    folder = out or Path("data") / loaded.name
+    with progress() as show:
+        manifest = recipes.build(loaded.with_model(model) if model else loaded, folder, progress=show, fresh=fresh)
+    if as_json:
+        print_json(manifest.to_json())
+    else:
+        _print_manifest(manifest, folder)
+
+
+@app.command(epilog="Example: infimed data show data/quickstart_sft")
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="BUILD", help="A folder that `infimed data build` wrote.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the manifest of a build: rows kept and dropped and why, licences, files and their hashes."""
+    from infimed_plugins import recipes
+
+    manifest = recipes.read_manifest(folder)
+    if as_json:
+        print_json(manifest.to_json())
+    else:
+        _print_manifest(manifest, folder)
+
+
+def _print_plan(plan: Plan) -> None:
+    rows = [
+        [
+            row.part,
+            row.source,
+            row.split,
+            row.into,
+            row.style,
+            _listed(row.steps),
+            row.rows,
+            row.licence,
+            row.download_mb,
+        ]
+        for row in plan.parts
+    ]
+    print_table(
+        f"{plan.recipe} for {plan.format}, seed {plan.seed}: {plan.total:,} rows, {plan.download_mb:,.0f} MB to fetch",
+        ["part", "source", "split", "into", "style", "steps", "rows", "licence", "MB to fetch"],
+        rows,
+    )
+
+
+def _print_manifest(manifest: Manifest, folder: Path) -> None:
+    rows = [
+        [p.part, p.source, p.split, p.licence, p.read, p.kept, _reasons(p.dropped), _reasons(p.rejected)]
+        for p in manifest.parts
+    ]
+    print_table(
+        f"{manifest.recipe} for {manifest.format} in {folder}: {manifest.rows:,} rows, {manifest.images:,} images",
+        ["part", "source", "split", "licence", "read", "kept", "dropped", "rejected"],
+        rows,
+    )
+    print_table(
+        "Files",
+        ["file", "rows", "bytes", "sha256"],
+        [[output.file, output.rows or None, output.bytes, output.sha256[:16]] for output in manifest.outputs],
+    )
+    if manifest.format == "llamafactory":
+        console.print(
+            f"In LLaMA-Factory's YAML: dataset: {','.join(manifest.datasets)}, dataset_dir and media_dir: {folder}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return _listed([f"{count:,} {reason}" for reason, count in counts.items()])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words) or "–"

@@ -1,0 +1,56 @@
+"""The ``infimed`` command: the groups together, and errors as one clear line with exit code 2."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from infimed_plugins import __version__
+from infimed_plugins.cli import data, plugins
+from infimed_plugins.cli.output import messages
+from infimed_plugins.errors import InfimedError
+
+
+class _OneLineErrors(typer.core.TyperGroup):
+    """Print an InfimedError on one line of stderr and exit with 2; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InfimedError as error:
+            messages.print(
+                f"error: {' '.join(str(error).split())}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    name="infimed",
+    help="The InfiMed recipe for medical vision-language models, on LLaMA-Factory and EasyR1.",
+    epilog="Start with: infimed quickstart",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"infimed-plugins {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_plugins)
+app.add_typer(data.app, name="data")

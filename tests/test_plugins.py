@@ -1,0 +1,92 @@
+"""Plugins are found by name; a duplicate, a misspelt hook or an unknown name says who and what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pluggy
+import pytest
+
+from infimed_plugins import hookimpl, hookspecs, plugins
+from infimed_plugins.errors import PluginError, UnknownPluginError
+
+
+def module(name: str, **hooks: Callable[..., None]) -> ModuleType:
+    made = ModuleType(name)
+    for hook, function in hooks.items():
+        setattr(made, hook, hookimpl(function))
+    return made
+
+
+def registry_with(*modules: ModuleType) -> plugins.Registry:
+    manager = plugins.build_manager(entry_points=False)
+    for extra in modules:
+        manager.register(extra, name=extra.__name__)
+    plugins.check(manager)
+    return plugins.Registry(manager)
+
+
+def one_reward(register: Callable[[str, Any], None]) -> None:
+    register("same", lambda answer, truth: None)
+
+
+def test_every_built_in_can_be_loaded() -> None:
+    loaded = [thing.load() for thing in registry_with()]
+    assert len(loaded) >= 4
+    assert None not in loaded
+
+
+def test_every_kind_has_a_hook_and_every_hook_a_kind_and_a_docstring() -> None:
+    hooks = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("register_")}
+    assert set(plugins.KINDS.values()) == set(hooks)
+    assert all(hook.__doc__ for hook in hooks.values())
+
+
+def test_a_duplicate_name_raises_naming_both_owners() -> None:
+    first, second = module("alpha.rewards", register_rewards=one_reward), module("beta", register_rewards=one_reward)
+    with pytest.raises(
+        PluginError, match="reward 'same' is registered by both 'alpha' and 'beta'; uninstall or rename"
+    ):
+        registry_with(first, second)
+
+
+def test_a_name_of_a_built_in_cannot_be_taken() -> None:
+    taking = module("alpha", register_sources=lambda register: register("phantom", object()))
+    with pytest.raises(PluginError, match="source 'phantom' is registered by both 'infimed_plugins' and 'alpha'"):
+        registry_with(taking)
+
+
+def test_two_kinds_may_share_a_name() -> None:
+    both = module("a", register_rewards=one_reward, register_sources=lambda register: register("same", object()))
+    assert "same" in registry_with(both).names("reward")
+
+
+def test_a_misspelt_hook_raises_with_the_hooks_there_are() -> None:
+    with pytest.raises(PluginError, match=r"register_reward'.*hooks are: register_rewards, register_sources"):
+        registry_with(module("alpha", register_reward=lambda register: None))
+
+
+@pytest.mark.parametrize("kind", plugins.KINDS)
+def test_an_unknown_name_lists_what_exists(kind: str) -> None:
+    known = registry_with()
+    with pytest.raises(UnknownPluginError, match=f"unknown {kind} 'no such'; available: ") as caught:
+        known.get(kind, "no such")
+    assert caught.value.available == sorted(known.names(kind))
+
+
+@pytest.mark.parametrize("path", ["no_such_module:thing", "infimed_plugins.records:no_such_thing", "no colon"])
+def test_a_thing_that_cannot_be_imported_is_named_with_its_owner(path: str) -> None:
+    broken = module("alpha", register_rewards=lambda register: register("broken", path))
+    with pytest.raises(PluginError, match="reward 'broken' of alpha cannot be loaded from"):
+        registry_with(broken).get("reward", "broken")
+
+
+def test_an_entry_point_that_does_not_import_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: pluggy.PluginManager, group: str, name: str | None = None) -> int:
+        raise ImportError("cannot import name 'gone' from 'alpha'")
+
+    monkeypatch.setattr(pluggy.PluginManager, "load_setuptools_entrypoints", broken)
+    with pytest.raises(PluginError, match=r"a plugin of group 'infimed_plugins' cannot be loaded: .*'alpha'"):
+        plugins.build_manager()

@@ -1,0 +1,55 @@
+"""A third party's package, really installed, adds a reward, a source, a step and a benchmark that work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+PACKAGE = Path(__file__).parent / "third_party_package"
+INFIMED = str(Path(sys.executable).with_name("infimed"))
+
+
+@pytest.fixture(scope="module")
+def with_package(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment variables under which the installed package is found."""
+    target = tmp_path_factory.mktemp("installed")
+    offline = ["--no-build-isolation", "--no-deps", "--no-index"]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", *offline, "--target", str(target), str(PACKAGE)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return {**os.environ, "PYTHONPATH": str(target)}
+
+
+def infimed(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([INFIMED, *arguments], capture_output=True, text=True, env=env, timeout=300, check=False)
+
+
+def test_what_it_adds_is_listed_under_its_name(with_package: dict[str, str]) -> None:
+    listed = json.loads(infimed("plugins", "--json", env=with_package).stdout)
+    added = {(thing["kind"], thing["name"]) for thing in listed if thing["owner"] == "infimed-example"}
+    assert added == {("reward", "dice"), ("source", "sums"), ("curation step", "keep_hard"), ("benchmark", "sums")}
+
+
+def test_without_it_nothing_of_it_is_listed() -> None:
+    assert "infimed-example" not in infimed("plugins", "--json", env=dict(os.environ)).stdout
+
+
+def test_its_source_and_step_work_in_a_recipe(with_package: dict[str, str], tmp_path: Path) -> None:
+    part = {"name": "sums", "source": "sums", "split": "train", "limit": 50, "steps": ["keep_hard"]}
+    recipe = tmp_path / "sums.yaml"
+    recipe.write_text(yaml.safe_dump({"name": "sums", "format": "llamafactory", "parts": [part]}))
+    done = infimed("data", "build", str(recipe), "--out", str(tmp_path / "out"), "--json", env=with_package)
+    manifest = json.loads(done.stdout)
+    dropped = manifest["parts"][0]["dropped"]
+    assert manifest["rows"] == 50 - dropped["round number"] > 0
+    assert manifest["parts"][0]["licence"] == "CC0-1.0"
+    assert manifest["datasets"] == ["sums_text"]
+
+
+def test_its_reward_file_stays_under_fifteen_lines() -> None:
+    assert len((PACKAGE / "infimed_example" / "dice.py").read_text().splitlines()) < 15

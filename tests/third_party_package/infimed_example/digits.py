@@ -1,0 +1,36 @@
+"""A source of sums, a step that keeps the hard ones, and a benchmark on the test split."""
+
+from infimed_plugins import Sample, hookimpl
+from infimed_plugins.benchmarks import Benchmark
+
+
+class Sums:
+    licence, splits = "CC0-1.0", ("train", "test")
+
+    def load(self, split, *, folder=None, seed=0, limit=None):
+        first = self.splits.index(split) * 1000
+        for n in range(first, first + min(limit or 100, 100)):
+            yield Sample(f"sum-{n}", "sums", split, f"What is {n} + {n}?", "math", str(2 * n))
+
+
+def keep_hard(samples, context):
+    for sample in samples:
+        if int(sample.answer) % 20:
+            yield sample
+        else:
+            context.dropped["round number"] += 1
+
+
+@hookimpl
+def register_sources(register):
+    register("sums", Sums())
+
+
+@hookimpl
+def register_curation_steps(register):
+    register("keep_hard", keep_hard)
+
+
+@hookimpl
+def register_benchmarks(register):
+    register("sums", Benchmark("sums", source="sums", split="test"))
