@@ -1,0 +1,28 @@
+"""The one reader of model answers: rewards, rejection sampling and the robust scorer all use it.
+
+Everything here is linear in the length of the text, never raises on a string, never evaluates one, and abstains
+rather than guesses.
+"""
+
+from __future__ import annotations
+
+from infimed_plugins.answers.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.answers.choices import Choice, option_letter, option_letters
+from infimed_plugins.answers.quantities import Quantity, parse_quantity
+from infimed_plugins.answers.response import ParsedResponse, extract_answer, parse_response
+from infimed_plugins.answers.words import tokens
+
+__all__ = [
+    "Box",
+    "Choice",
+    "ParsedBoxes",
+    "ParsedResponse",
+    "Quantity",
+    "extract_answer",
+    "option_letter",
+    "option_letters",
+    "parse_boxes",
+    "parse_quantity",
+    "parse_response",
+    "tokens",
+]

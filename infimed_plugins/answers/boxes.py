@@ -1,0 +1,216 @@
+"""Bounding boxes in an answer: ``[x1, y1, x2, y2]``, one or many, in the forms models write them.
+
+    [10, 20, 110, 220]   (10, 20, 110, 220)   10, 20, 110, 220
+    [[…], […]]   {"bbox_2d": […], "label": "lesion"}   [{'Position': […], 'Confidence': 0.9}, …]
+    ```json …```   (10,20),(110,220) (Qwen's corner pairs)   The lesion is at [10, 20, 110, 220].
+    No Objects   []
+
+A box has four finite numbers with x2 > x1 and y2 > y1. Whatever else stands where a box should (three numbers,
+NaN, swapped corners, ``x, y, w, h``, numbers in quotes) is invalid: never repaired, but counted, so that it lowers a
+detection score. Coordinates are taken as they are: nothing is rescaled or clipped.
+
+Text is never evaluated. One pass of one regular expression cuts it into at most ``MAX_PARTS`` parts, in which a whole
+flat list is one part, so a 100 kB integer or 50,000 brackets cost a millisecond.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+
+from infimed_plugins.answers.words import nfkc, tokens
+from infimed_plugins.records import Json
+
+Box = tuple[float, float, float, float]
+
+MAX_LENGTH = 200_000  # characters
+MAX_PARTS = 50_000
+_MAX_DEPTH = 6
+BOX_KEYS = frozenset(["bbox_2d", "bbox", "box", "position"])  # Qwen2.5-VL, common, common, Visual-RFT
+NO_OBJECTS = frozenset(
+    ["no objects", "no object", "no objects detected", "no objects found", "no objects present", "no lesion", "none"]
+)
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][-+]?[0-9]{1,3})?")
+_N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,15})?\s*"
+_CORNERS = re.compile(rf"\(({_N},{_N})\)\s*,\s*\(({_N},{_N})\)")
+_FLAT = r"[\[(][^\[\](){}\"']*[\])]"
+_FLAT_LIST = re.compile(_FLAT)
+_PART = re.compile(rf"{_FLAT}|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[\[\](){{}},:]|[^\s\[\](){{}},:\"']+|.", re.DOTALL)
+_LIST_BODY = re.compile(r"[-+0-9.eE,\s]+")
+_WRAPPER = re.compile(r"\\(?:left|right|text|mathrm|[,;! ()\[\]])|\$|\*\*|```(?:json)?|`")
+_QWEN_TOKENS = re.compile(r"<\|?/?(?:box|ref|quad|object_ref)(?:_start|_end)?\|?>")
+
+
+@dataclass(frozen=True)
+class ParsedBoxes:
+    """The valid boxes, in order, and how many invalid ones stood among them. Neither means: nothing is there."""
+
+    boxes: tuple[Box, ...]
+    invalid: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many boxes were given, valid or not."""
+        return len(self.boxes) + self.invalid
+
+
+def parse_boxes(answer: Json) -> ParsedBoxes | None:
+    """The boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none."""
+    if not isinstance(answer, str):
+        try:
+            answer = json.dumps(answer)
+        except (TypeError, ValueError, RecursionError):
+            return None
+    if len(answer) > MAX_LENGTH:
+        return None
+    text = _QWEN_TOKENS.sub(" ", _WRAPPER.sub(" ", nfkc(answer))).strip()
+    if len(text) < 64 and " ".join(tokens(text)) in NO_OBJECTS:
+        return ParsedBoxes(())
+    text = _CORNERS.sub(r"[\1,\2]", text)
+    return _structured(text) or _plain_numbers(text) or _in_prose(text)
+
+
+def _structured(text: str) -> ParsedBoxes | None:
+    """Read a JSON or Python literal, or several with commas between; None when it is neither."""
+    parts: list[str] = []
+    for found in _PART.finditer(text):
+        parts.append(found[0])
+        if len(parts) > MAX_PARTS or found[0] in ("'", '"'):  # a quote that never closes
+            return None
+    reader = _Reader(parts)
+    try:
+        reader.items(end="")
+    except _NotALiteral:
+        return None
+    return ParsedBoxes(tuple(reader.boxes), reader.invalid) if reader.seen else None
+
+
+class _NotALiteral(Exception):
+    pass
+
+
+class _Reader:
+    """Walks the parts of a literal and collects the boxes; recursion is bounded by _MAX_DEPTH."""
+
+    def __init__(self, parts: list[str]) -> None:
+        self._parts = parts
+        self._next = 0
+        self.boxes: list[Box] = []
+        self.invalid = 0
+        self.seen = False  # a list or dict at all
+
+    def items(self, end: str, depth: int = 0) -> None:
+        """Values with commas between, up to ``end``."""
+        while True:
+            part = self._take()
+            if part == end:
+                return
+            self._value(part, depth)
+            after = self._take()
+            if after == end:
+                return
+            if after != ",":
+                raise _NotALiteral
+
+    def _value(self, part: str, depth: int) -> None:
+        if depth > _MAX_DEPTH or part in ("", ",", ":", "]", ")", "}"):
+            raise _NotALiteral
+        if part in ("[", "("):
+            self.items("]" if part == "[" else ")", depth + 1)
+        elif part == "{":
+            self._dict(depth + 1)
+        elif part[0] in "[(":
+            self._add(part)
+        elif depth:  # a bare word or number where a box should be
+            self.invalid += 1
+        else:
+            raise _NotALiteral
+        self.seen = True
+
+    def _dict(self, depth: int) -> None:
+        found: list[str] = []
+        while True:
+            key = self._take()
+            if key == "}":
+                break
+            if key in ("", ",", ":") or self._take() != ":":
+                raise _NotALiteral
+            value = self._take()
+            if key[0] in "\"'" and key[1:-1].lower() in BOX_KEYS:
+                found.append(value)
+            if value in ("[", "(", "{"):
+                self._skip(value, depth + 1)
+            after = self._take()
+            if after == "}":
+                break
+            if after != ",":
+                raise _NotALiteral
+        if len(found) == 1 and found[0][0] in "[(" and len(found[0]) > 2:
+            self._add(found[0])
+        else:
+            self.invalid += 1
+
+    def _skip(self, opening: str, depth: int) -> None:
+        """Pass over a nested value that is no box."""
+        closing = {"[": "]", "(": ")", "{": "}"}[opening]
+        while depth <= _MAX_DEPTH:
+            part = self._take()
+            if part == closing:
+                return
+            if part == "":
+                break
+            if part in ("[", "(", "{"):
+                self._skip(part, depth + 1)
+        raise _NotALiteral
+
+    def _add(self, flat: str) -> None:
+        body = flat[1:-1].strip()
+        if not body:
+            return
+        box = _box(body)
+        if box is None:
+            self.invalid += 1
+        else:
+            self.boxes.append(box)
+
+    def _take(self) -> str:
+        self._next += 1
+        return self._parts[self._next - 1] if self._next <= len(self._parts) else ""
+
+
+def _plain_numbers(text: str) -> ParsedBoxes | None:
+    """Four numbers and nothing else."""
+    if len(text) > 256 or not _is_list(text):
+        return None
+    box = _box(text)
+    return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)
+
+
+def _in_prose(text: str) -> ParsedBoxes | None:
+    """The number lists in a sentence; brackets that do not pair (a list cut off) make it unreadable."""
+    if any(text.count(opening) != text.count(closing) for opening, closing in ("[]", "()", "{}")):
+        return None
+    bodies = [found[0][1:-1] for found in _FLAT_LIST.finditer(text)]
+    lists = [_box(body) for body in bodies if "," in body and _is_list(body)]
+    if not lists:
+        return None
+    boxes = tuple(box for box in lists if box is not None)
+    return ParsedBoxes(boxes, len(lists) - len(boxes))
+
+
+def _is_list(body: str) -> bool:
+    return _LIST_BODY.fullmatch(body) is not None and any(digit in body for digit in "0123456789")
+
+
+def _box(body: str) -> Box | None:
+    if len(body) > 256:
+        return None
+    parts = [part.strip() for part in body.split(",")] if "," in body else body.split()
+    if len(parts) != 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return None
+    x1, y1, x2, y2 = (float(part) for part in parts)
+    finite = all(math.isfinite(value) for value in (x1, y1, x2, y2))
+    return (x1, y1, x2, y2) if finite and x2 > x1 and y2 > y1 else None

@@ -1,0 +1,204 @@
+r"""The option letters an answer commits to.
+
+    B   (B)   b)   \textbf{B}.        a letter by itself
+    B. Pneumonia   (B) Pneumonia      a letter, a delimiter, the option's text
+    The answer is B   Option B        a letter after a word that announces it
+    B is correct
+    Pneumonia                         an option's text, when the options are known
+    A, C   A and C   AC               several letters: right only where the truth has the same several
+
+Everything else commits to nothing: two letters with "or", a letter inside a word, the article "a", "not B", "A is
+incorrect", "B?". Where a letter and the rest of the answer disagree, it commits to nothing. Without the options no
+text can be told from a rival: ``B. Vitamin C`` is B, but ``B. Pneumonia C. Mass`` is nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from infimed_plugins.answers.latex import plain
+from infimed_plugins.answers.words import nfkc, tokens
+from infimed_plugins.records import OPTION_LETTERS
+
+MAX_LENGTH = 4096  # characters; a longer answer commits to nothing
+_LIKELY = OPTION_LETTERS[:10]  # what may rival the chosen letter when the options are not known
+
+_OPEN, _CLOSE = r"[\s(\[<\"'“‘「]*", r"[\s)\]>\"'”’」]*"
+_LEAD = re.compile(
+    rf"{_OPEN}(?P<letter>[A-Za-z])"
+    r"(?:\s*[)\]>]\s*[.:,;]?(?:\s*[-–—]\s)?|\s*[:;=、。]|\s?,|\s?\.(?![a-z])|\s[-–—]+\s|[–—]|[ \t]*\n|\s(?=\())"
+    r"(?P<rest>.*)",
+    re.DOTALL,
+)
+_IS_RIGHT = re.compile(
+    rf"{_OPEN}(?P<letter>[A-Za-z]){_CLOSE}\s+is\s+(?:(?:the|most|likely|only|a|my)\s+)*"
+    r"(?:correct|right|best|true|answer)(?![A-Za-z])(?P<rest>.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ANNOUNCED = re.compile(
+    r"(?:(?<![A-Za-z])(?i:answer|ans|option|choice|choose|select|pick)(?i:s)?(?![A-Za-z])|答案|选项|选择|选)"
+    r"(?:\s*(?:(?i:to (?:the|this|that) question|is|was|would be|should be|must be|will be|be|the|letter|option|choice|"
+    r"answer|therefore|thus|clearly|definitely|most likely|likely|probably|correct|best)(?![A-Za-z])|[:=是为应项]|->))*"
+    rf"{_OPEN}(?P<letter>[A-Z](?![A-Za-z0-9'’]|-\w)|[a-z](?=\s*(?:[)\]>.,;:!\"”]|$)))"
+)
+_ANNOUNCEMENT = re.compile(
+    r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+|best\s+)*"
+    r"(?:answer|option|choice)\s*(?:is\b|:)\s*:?",
+    re.IGNORECASE,
+)
+_REJECTED = re.compile(
+    r"[\s)\]>\"'”’.,:;–—-]*(?:(?:is|was|are|were|seems?|looks?|appears?|can|could|would|should|must|does|do|did|may|has)"
+    r"(?:\s+be)?\s*)?(?:(?:definitely|clearly|probably|obviously|also|been|to be)\s+)*"
+    r"(?:not(?![A-Za-z])|n['’]t|(?:is|was|does|do|did|would|could|ca|wo)n['’]t|cannot|incorrect|wrong|ruled out|"
+    r"excluded|eliminated|unlikely|impossible|never(?![A-Za-z])|不)|[\s)\]>\"'”’]*(?:is|was)\s+(?:\w+\s+)?false(?![A-Za-z])",
+    re.IGNORECASE,
+)
+_HEDGED = re.compile(
+    r"[\s)\]>\"'”’.,:;]*(?:\?|/|\||or(?![A-Za-z])|and/or|vs(?![A-Za-z])|nor(?![A-Za-z]))", re.IGNORECASE
+)
+_NEGATED = re.compile(
+    r"(?<![A-Za-z])(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|unlikely|unsure|doubt|except|excluding|"
+    r"eliminate|exclude|if|anything but|rule out)(?![A-Za-z])|n['’]t(?![A-Za-z])|不|非|排除",
+    re.IGNORECASE,
+)
+_CLAUSE_END = re.compile(
+    r"[.,;:!?\n，。；]|(?<![A-Za-z])(?:but|so|thus|therefore|hence|then)(?![A-Za-z])", re.IGNORECASE
+)
+_STANDALONE = re.compile(r"(?<![A-Za-z0-9'’.])(?<!\w-)[A-Za-z](?![A-Za-z0-9'’])(?!-\w)")
+_LAST_WORD = re.compile(r"([A-Za-z]+)[\s(]*$")
+_NOUNS = (
+    "vitamin hepatitis influenza type grade stage group class zone factor segment lead level phase part panel figure "
+    "image point structure arrow label region area protein immunoglobulin troponin category pattern view lobe"
+)
+_LETTERED_NOUNS = frozenset(_NOUNS.split())
+_BRACKETS = str.maketrans("【】「」『』《》", "[][][][]")
+_LIST_PARTS = re.compile(r"[A-Za-z]+|\S")
+_LIST_WORDS = frozenset(["and", "both", "options", "option"])
+_LIST_MARKS = frozenset("()[]<>.,:;!、。\"'“”‘’「」&")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The letters an answer commits to, upper case and sorted (``"B"``, ``"AC"``), "" for none, and why."""
+
+    letters: str
+    reason: str = ""
+
+
+def option_letter(answer: str, options: Sequence[str] | None = None) -> str | None:
+    """The one letter an answer commits to, or None."""
+    letters = option_letters(answer, options).letters
+    return letters if len(letters) == 1 else None
+
+
+def option_letters(answer: str, options: Sequence[str] | None = None) -> Choice:
+    """The letters an answer commits to; ``options`` are the texts of A, B, … when they are known."""
+    if len(answer) > MAX_LENGTH:
+        return Choice("", f"longer than {MAX_LENGTH} characters")
+    text = nfkc(plain(answer)).translate(_BRACKETS).strip().lstrip("-*•> ").strip()
+    if not text or len(text) > MAX_LENGTH:
+        return Choice("", "no option letter")
+    if text[0] in "!~¬≠":
+        return Choice("", "negated")
+    choice = _read(text, tuple(options or ()))
+    beyond = [letter for letter in choice.letters if options and letter not in OPTION_LETTERS[: len(options)]]
+    return Choice("", f"there is no option {beyond[0]}") if beyond else choice
+
+
+def _read(text: str, options: tuple[str, ...]) -> Choice:
+    listed = _listed(text)
+    if listed is not None:
+        return listed
+    named = _named(text, options) or _named(_ANNOUNCEMENT.sub("", text, count=1), options)
+    if named:
+        return Choice(named, "the text of an option")
+    if text[1:2].isspace() and text[0].upper() == _named(text[2:], options):
+        return Choice(text[0].upper(), "a letter and its text")
+    led = _LEAD.match(text)
+    if led:
+        return _led(led["letter"].upper(), led["rest"], options)
+    right = _IS_RIGHT.match(text)
+    if right:
+        letter = right["letter"].upper()
+        rival = _HEDGED.match(right["rest"]) or _rival(right["rest"], letter, options)
+        return Choice("", "more than one option") if rival else Choice(letter, "a letter said to be right")
+    return _announced(text, options)
+
+
+def _listed(text: str) -> Choice | None:
+    """Nothing but letters and what joins them; None when there is more."""
+    if len(text) > 64:
+        return None
+    if 2 <= len(text) <= len(_LIKELY) and set(text) <= set(_LIKELY) and "".join(sorted(set(text))) == text:
+        return Choice(text, "letters")
+    parts = _LIST_PARTS.findall(text)
+    words = [part for part in parts if part[0].isalpha() and part.isascii()]
+    letters = {word.upper() for word in words if len(word) == 1}
+    known = all(len(word) == 1 or word.lower() in _LIST_WORDS for word in words)
+    if not letters or not known or not {part for part in parts if part not in words} <= _LIST_MARKS:
+        return None
+    if len(words) > len(letters) and words[0].lower() in ("option", "options") and len(letters) == 1:
+        return None  # "Option B" is an announcement
+    return Choice("".join(sorted(letters)), "a letter" if len(letters) == 1 else "letters")
+
+
+def _named(text: str, options: tuple[str, ...]) -> str:
+    """The letter of the one option whose text this is, or ""."""
+    words = tokens(text)
+    same = [
+        letter for letter, option in zip(OPTION_LETTERS, options, strict=False) if words and tokens(option) == words
+    ]
+    return same[0] if len(same) == 1 else ""
+
+
+def _led(letter: str, rest: str, options: tuple[str, ...]) -> Choice:
+    named = _named(rest, options)
+    if named:
+        agrees = named == letter
+        return Choice(letter, "a letter and its text") if agrees else Choice("", f"letter {letter}, text of {named}")
+    if _HEDGED.match(rest) or _rival(rest, letter, options):
+        return Choice("", "more than one option")
+    if _REJECTED.match(rest):
+        return Choice("", f"option {letter} is rejected")
+    return Choice(letter, "a letter and text")
+
+
+def _announced(text: str, options: tuple[str, ...]) -> Choice:
+    """``The answer is B``: the last announcement decides; one that is negated does not count."""
+    standing = []
+    for found in _ANNOUNCED.finditer(text):
+        clauses = _CLAUSE_END.split(text[max(0, found.start() - 200) : found.start()])
+        article = found["letter"] == "A" and re.match(
+            r"\s+(?!because|since|as|due|given|based|and|or)[a-z]", text[found.end() :]
+        )
+        if not article and not _NEGATED.search(clauses[-1]) and not _REJECTED.match(text, found.end()):
+            standing.append(found)
+    if not standing:
+        return Choice("", "no option letter")
+    letter, rest = standing[-1]["letter"].upper(), text[standing[-1].end() :]
+    several = any(found["letter"].upper() != letter for found in standing)
+    if several or _HEDGED.match(rest) or _rival(rest, letter, options):
+        return Choice("", "more than one option")
+    return Choice(letter, "an announced letter")
+
+
+def _rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
+    """Whether another letter stands in the text as an option of its own."""
+    likely = OPTION_LETTERS[: len(options)] if options else _LIKELY
+    for found in _STANDALONE.finditer(rest):
+        letter, after = found[0], rest[found.end() : found.end() + 8]
+        if letter.upper() == chosen or letter.upper() not in likely:
+            continue
+        before = _LAST_WORD.search(rest, max(0, found.start() - 24), found.start())
+        word = before[1].lower() if before else ""
+        if letter.islower():
+            if re.match(r"\)|[.:]\s", after) or (word in ("or", "option", "answer") and not after[:1].isspace()):
+                return True
+            continue
+        noun = word in _LETTERED_NOUNS and not after.startswith((")", ":"))
+        article = letter in "AI" and re.match(r"\s(?!or\b|and\b|is\b|was\b|are\b|but\b|nor\b|vs\b)[a-z]", after)
+        if not noun and not article:
+            return True
+    return False

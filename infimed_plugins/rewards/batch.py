@@ -1,0 +1,89 @@
+"""A batch of rollouts, as EasyR1 passes them: one dict of floats for each, the same keys in all, whatever they hold.
+
+Each row is ``{"response": str, "response_length": int, "ground_truth": …}`` (EasyR1 b44b311,
+verl/workers/reward/function.py:29). An exception there ends the job, a NaN silently skips the update, and too few
+rows leave zeros, so none of these leaves this function.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.records import GroundTruth
+from infimed_plugins.rewards import math_process
+from infimed_plugins.rewards.ground_truth import parse_truth
+from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, score_response
+
+MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
+_log = logging.getLogger("infimed_plugins.rewards")
+_warned = False
+
+
+def compute_score(
+    reward_inputs: Iterable[Mapping[str, Any]],
+    w_format: float = W_FORMAT,
+    w_acc: float = W_ACC,
+    task: str | None = None,
+    reward: str | None = None,
+) -> list[dict[str, float]]:
+    """Score a batch; EasyR1's ``reward_function``.
+
+    ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
+    Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
+    kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
+    once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
+    """
+    check_weights(w_format, w_acc)
+    if isinstance(reward_inputs, (Mapping, str, bytes)):
+        raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
+    if reward or task:
+        find_reward(reward or task or "")
+    rows = list(reward_inputs)
+    with math_process.budget(MATH_BUDGET_SECONDS):
+        return [_score_row(row, w_format, w_acc, task, reward) for row in rows]
+
+
+def _score_row(row: Any, w_format: float, w_acc: float, task: str | None, reward: str | None) -> dict[str, float]:
+    try:
+        truth: GroundTruth = parse_truth(row["ground_truth"], task)
+        if not isinstance(row["response"], str):
+            raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
+        find_reward(reward or truth.task)
+        score = score_response(row["response"], truth, w_format, w_acc, reward)
+    except (MissingExtraError, math_process.MathProcessError):
+        raise  # a broken installation, not a bad row
+    except Exception as error:  # noqa: BLE001  a row may hold anything, and a plugin's reward may raise anything
+        _warn_once(row, error)
+        return _row(bad_row=1.0)
+    return _row(
+        overall=score.overall,
+        format=score.format,
+        accuracy=score.accuracy or 0.0,
+        parsed=float(not score.invalid),
+        timed_out=float(score.reason.startswith("out of ")),
+    )
+
+
+def _row(**values: float) -> dict[str, float]:
+    keys = ("overall", "format", "accuracy", "parsed", "timed_out", "bad_row")
+    return {key: float(values.get(key, 0.0)) for key in keys}
+
+
+def _warn_once(row: Any, error: Exception) -> None:
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    try:
+        shown = repr(row)[:500]
+    except Exception:  # noqa: BLE001  repr of a foreign object
+        shown = f"a {type(row).__name__}"
+    _log.warning(
+        "a row that cannot be scored gets 0 in every key (said once): %s: %s; row: %s",
+        type(error).__name__,
+        error,
+        shown,
+    )

@@ -1,0 +1,80 @@
+"""Boxes: intersection over union for one (first paper, A.3), one-to-one matching for several (ours).
+
+    grounding    IoU of the one predicted box with the true one; several predicted boxes earn 0
+    detection    the best sum of IoUs over one-to-one matchings, divided by max(predicted, true)
+
+For one box on each side the two agree. An invalid box earns nothing but counts as predicted, so neither spraying boxes
+nor repeating one pays; a confidence is ignored. "No Objects" on both sides is 1. Both sides must use the same
+coordinates: nothing is rescaled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from infimed_plugins.answers.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.records import GroundTruth, Verdict
+
+MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
+
+
+def grounding(answer: str, truth: GroundTruth) -> Verdict:
+    """IoU of one box with one box, in [0, 1]."""
+    gold, given = parse_boxes(truth.answer), parse_boxes(answer)
+    if gold is None or len(gold.boxes) != 1 or gold.invalid:
+        return Verdict(0.0, None, "the ground truth is not one box [x1, y1, x2, y2]")
+    if given is None:
+        return Verdict(0.0, None, "no box in the answer")
+    if given.count != 1 or given.invalid:
+        return Verdict(0.0, _shown(given), "an invalid box" if given.count == 1 else f"{given.count} boxes for one")
+    return Verdict(iou(given.boxes[0], gold.boxes[0]), _shown(given), "IoU")
+
+
+def detection(answer: str, truth: GroundTruth) -> Verdict:
+    """Sum of matched IoUs over max(predicted, true), in [0, 1]. Raises MissingExtraError without scipy."""
+    gold, given = parse_boxes(truth.answer), parse_boxes(answer)
+    if gold is None or gold.invalid:
+        return Verdict(0.0, None, "the ground truth is not a list of boxes")
+    if given is None:
+        return Verdict(0.0, None, "neither boxes nor No Objects in the answer")
+    if not given.count or not gold.count:
+        nothing = not given.count and not gold.count
+        return Verdict(float(nothing), _shown(given), "No Objects" if nothing else "objects on one side only")
+    total = matched_iou(given.boxes[:MAX_MATCHED], gold.boxes[:MAX_MATCHED])
+    value = min(1.0, total / max(given.count, gold.count))
+    return Verdict(value, _shown(given), f"{given.count} boxes for {gold.count}")
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes (x1, y1, x2, y2) of positive area; 0 where floats overflow."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    value = shared / union if union > 0 else 0.0
+    return min(1.0, value) if math.isfinite(value) else 0.0
+
+
+def matched_iou(given: Sequence[Box], gold: Sequence[Box]) -> float:
+    """The largest sum of IoUs over one-to-one matchings."""
+    if min(len(given), len(gold)) == 0:
+        return 0.0
+    table = [[iou(a, b) for b in gold] for a in given]
+    if min(len(given), len(gold)) == 1:
+        return max(max(row) for row in table)
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise MissingExtraError("the detection reward", "scipy", "rewards") from error
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return math.fsum(table[row][column] for row, column in zip(rows, columns, strict=True))
+
+
+def _shown(boxes: ParsedBoxes) -> str:
+    text = ", ".join(str([round(value, 3) for value in box]) for box in boxes.boxes[:20])
+    invalid = f" and {boxes.invalid} invalid" if boxes.invalid else ""
+    return f"[{text}]{invalid}"

@@ -1,0 +1,37 @@
+"""Text answers: the Jaccard similarity of token sets (first paper, 3.2.2, "String-based Tasks").
+
+    truth "pleural effusion"    left pleural effusion    2 / 3
+    truth "左肺"                 右肺                      1 / 3
+
+Tokens are those of answers/words.py; repeating a word changes nothing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from infimed_plugins.answers.latex import plain
+from infimed_plugins.answers.words import tokens
+from infimed_plugins.records import GroundTruth, Verdict
+
+MAX_LENGTH = 50_000  # characters; a longer answer is no short answer and earns nothing
+
+
+def jaccard(answer: str, truth: GroundTruth) -> Verdict:
+    """The shared share of tokens, 0 to 1. A truth without any token ("+") must be matched exactly."""
+    if len(answer) > MAX_LENGTH:
+        return Verdict(0.0, None, f"longer than {MAX_LENGTH} characters")
+    text = plain(answer)
+    given = frozenset(tokens(text))
+    gold = _gold_tokens(str(truth.answer))
+    if not gold:
+        return Verdict(float(bool(text) and text == str(truth.answer).strip()), text or None, "compared as written")
+    if not given:
+        return Verdict(0.0, None, "no word in the answer")
+    shared, either = len(given & gold), len(given | gold)
+    return Verdict(shared / either, text, f"{shared} of {either} tokens shared")
+
+
+@lru_cache(maxsize=4096)
+def _gold_tokens(text: str) -> frozenset[str]:
+    return frozenset(tokens(plain(text)))

@@ -1,0 +1,94 @@
+r"""The process that runs math_verify: one JSON line ``[gold, answer]`` in, one word out. Started by math_process.py.
+
+It imports nothing of this package and runs as a plain file. Three limits, each for what the one before cannot stop:
+an interval timer (Python code), ``faulthandler``'s watchdog thread, which ends the process even inside a C call that
+holds the interpreter (a huge factorial), and an address-space limit (memory). Without a parent its input ends, and so
+does it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+RIGHT, WRONG, TIME, MEMORY = "right", "wrong", "time", "memory"
+
+
+class OutOfTime(BaseException):
+    """Not an Exception: sympy and math_verify catch those."""
+
+
+def main() -> None:
+    """Read the settings, import, say "ready", then answer line by line until the input ends."""
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints must not reach the replies
+    settings = json.loads(sys.stdin.readline())
+    sys.path[:] = settings["path"]
+    logging.disable(logging.CRITICAL)
+    try:
+        verify = load()
+    except ImportError as error:
+        print(f"cannot import: {error}", file=replies)
+        return
+    limit_memory(settings["memory"])
+    signal.signal(signal.SIGALRM, on_alarm)
+    print("ready", file=replies)
+    for line in sys.stdin:
+        gold, answer = json.loads(line)
+        print(judged(verify, gold, answer, settings["seconds"]), file=replies)
+
+
+def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
+    """One verdict within the limits; anything math_verify chokes on is wrong."""
+    faulthandler.dump_traceback_later(seconds * 2, exit=True, file=sys.stderr)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            return RIGHT if verify(gold, answer) else WRONG
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except OutOfTime:
+        return TIME
+    except MemoryError:
+        return MEMORY
+    except Exception:  # noqa: BLE001  sympy raises anything
+        return WRONG
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def load() -> Any:
+    r"""A function (gold, answer) -> bool around math_verify, warmed up. Both are read as the content of a \boxed{}."""
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+
+    extraction = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig())
+
+    def run(gold: str, answer: str) -> bool:
+        parsed_gold = parse(f"\\boxed{{{gold}}}", extraction, parsing_timeout=None)
+        parsed = parse(f"\\boxed{{{answer}}}", extraction, parsing_timeout=None)
+        return bool(verify(parsed_gold, parsed, timeout_seconds=None)) if parsed_gold and parsed else False
+
+    run("1", r"\frac{1}{2}")
+    return run
+
+
+def limit_memory(megabytes: int) -> None:
+    """Bound the address space where the system can."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+
+def on_alarm(signum: int, frame: Any) -> None:
+    raise OutOfTime
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The total reward: R_total = w_format · R_format + w_acc · R_accuracy (first paper, equation 3).
+
+R_accuracy is 0 unless R_format is 1; the paper's weights are 0.1 and 0.9 (appendix A.4).
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from functools import cache
+
+from infimed_plugins import plugins
+from infimed_plugins.answers.response import parse_response
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import GroundTruth, Score, Verdict
+
+Reward = Callable[[str, GroundTruth], Verdict]
+
+W_FORMAT, W_ACC = 0.1, 0.9
+BUILT_IN = {
+    "multiple_choice": "infimed_plugins.rewards.multiple_choice:multiple_choice",
+    "text": "infimed_plugins.rewards.jaccard:jaccard",
+    "math": "infimed_plugins.rewards.math_equivalence:math_equivalence",
+    "grounding": "infimed_plugins.rewards.box_iou:grounding",
+    "detection": "infimed_plugins.rewards.box_iou:detection",
+}
+
+
+def check_weights(w_format: float, w_acc: float) -> None:
+    """Raise ConfigError unless both weights are finite, not negative, and sum to 1."""
+    for name, weight in (("w_format", w_format), ("w_acc", w_acc)):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
+            raise ConfigError(f"{name} is {weight!r}; it must be a number of at least 0")
+    if abs(w_format + w_acc - 1) > 1e-6:
+        raise ConfigError(f"w_format + w_acc is {w_format + w_acc:g}; they must sum to 1, such as 0.1 and 0.9")
+
+
+@cache
+def find_reward(name: str) -> Reward:
+    """The reward of a task, or one that a plugin registered. Raises UnknownPluginError, listing what there is."""
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    return plugins.registry().get("reward", name)  # type: ignore[no-any-return]
+
+
+def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> Verdict:
+    """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it."""
+    verdict = find_reward(reward or truth.task)(answer, truth)
+    value = float(verdict.value)
+    if 0.0 <= value <= 1.0:
+        return verdict
+    return Verdict(0.0, verdict.parsed, f"the reward {reward or truth.task!r} gave {value}, which is not in [0, 1]")
+
+
+def score_response(
+    response: str, truth: GroundTruth, w_format: float = W_FORMAT, w_acc: float = W_ACC, reward: str | None = None
+) -> Score:
+    """Score one response. ``reward`` names a registered reward to use in the place of the task's own.
+
+    Raises ConfigError for weights that cannot be, UnknownPluginError for a task without a reward.
+    """
+    check_weights(w_format, w_acc)
+    parsed = parse_response(response)
+    if not parsed.format_ok:
+        return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True)
+    if not parsed.answer:
+        return Score(w_format, 1.0, 0.0, None, parsed.reason or "the answer is empty", invalid=True)
+    verdict = judge_answer(parsed.answer, truth, reward)
+    overall = w_format + w_acc * verdict.value
+    return Score(min(1.0, overall), 1.0, float(verdict.value), verdict.parsed, verdict.reason, verdict.parsed is None)
