@@ -53,7 +53,9 @@ def progress() -> Iterator[Callable[[str, int, int | None], None]]:
     )
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as display:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=messages, transient=True, disable=not messages.is_terminal
+    ) as display:
         tasks: dict[str, TaskID] = {}
 
         def show(title: str, done: int, total: int | None) -> None:
