@@ -61,8 +61,9 @@ def build(
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"building {recipe.name}", error.name or "", "data") from error
     except OSError as error:
+        where = error.filename or out_dir
         raise DataError(
-            f"{error.filename or out_dir}: {error.strerror or error}; mend it and run again: finished parts are kept"
+            f"{where}: {error.strerror or error}; mend it and run again, finished parts are kept"
         ) from error
 
 
@@ -86,6 +87,14 @@ class _Build:
         return as_json
 
     def run(self) -> Manifest:
+        """Do the work; after an error only what a rerun can use stays."""
+        try:
+            return self._run()
+        except Exception:
+            self.folder.abandon()
+            raise
+
+    def _run(self) -> Manifest:
         """Build the parts that are not finished, write the trainer's files, then the manifest."""
         # EasyR1's parquet carries the images itself: there they are kept only until it is written
         store = ImageStore(self.folder.out if self.recipe.format == "llamafactory" else self.folder.work)
@@ -118,10 +127,10 @@ class _Build:
 
     def _rows(self, store: ImageStore) -> Iterator[ExportRow]:
         for part in self.recipe.parts:
-            yield from PartFile(self.folder.work, part.name).rows(store.root)
+            yield from PartFile(self.folder.parts, part.name).rows(store.root)
 
     def _part(self, part: Part, planned: PlanRow, store: ImageStore) -> PartCount:
-        file = PartFile(self.folder.work, part.name)
+        file = PartFile(self.folder.parts, part.name)
         known = file.count()
         if known is not None:
             return known
@@ -163,7 +172,7 @@ class _Build:
 
     def _write_rejects(self) -> bool:
         """One file of every bad row so far; whether there are any."""
-        lines = [line for part in self.recipe.parts for line in PartFile(self.folder.work, part.name).reject_lines()]
+        lines = [line for part in self.recipe.parts for line in PartFile(self.folder.parts, part.name).reject_lines()]
         if lines:
             with whole_file(self.folder.out / REJECTS_FILE) as partial:
                 partial.write_text("".join(lines), encoding="utf-8")

@@ -25,7 +25,9 @@ class BuildFolder:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.work = out / WORK_FOLDER
+        self.parts = self.work / "parts"
         self._settings_file = self.work / "settings.json"
+        self._is_new = not out.exists()
 
     def prepare(self, settings: dict[str, Json], *, fresh: bool) -> Manifest | None:
         """The manifest if this very build stands already; otherwise None, and the folder is ready for the work.
@@ -44,6 +46,14 @@ class BuildFolder:
         """Write the manifest and drop what only the work needed."""
         manifest.write(self.out)
         shutil.rmtree(self.work)
+
+    def abandon(self) -> None:
+        """After an error: leave nothing behind, unless a finished part or the rejects file is worth coming back to."""
+        if any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists():
+            return
+        self._clear()
+        if self._is_new and not any(self.out.iterdir()):
+            self.out.rmdir()
 
     def _in_use(self) -> bool:
         return self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir()))

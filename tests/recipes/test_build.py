@@ -194,6 +194,28 @@ def test_a_model_that_is_not_there_is_named_when_a_step_needs_it(tmp_path: Path)
         build(made, tmp_path)
 
 
+def test_an_error_before_any_part_is_finished_leaves_nothing_behind(tmp_path: Path) -> None:
+    part = Part("p", "phantom", "train", limit=2, order="first", steps=(Step("reflective_cot"),))
+    for out in (tmp_path / "new", tmp_path):
+        with pytest.raises(ConfigError, match="needs an engine"):
+            build(Recipe("demo", "llamafactory", (part,)), out)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_later_keeps_the_finished_parts(tmp_path: Path) -> None:
+    bad = Part("settings", "phantom", "train", limit=2, order="first", steps=(Step("reflective_cot"),))
+    made = recipe(parts=(*recipe().parts[:2], bad))
+    seen: set[str] = set()
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="needs an engine"):
+            build(made, tmp_path, progress=lambda title, done, total: seen.add(title))
+    assert {"direct", "reasoning"} <= seen
+    seen.clear()
+    with pytest.raises(ConfigError, match="needs an engine"):
+        build(made, tmp_path, progress=lambda title, done, total: seen.add(title))
+    assert seen == set()
+
+
 def test_a_bad_engine_setting_is_named(tmp_path: Path) -> None:
     part = Part("p", "phantom", "train", limit=2, order="first", steps=(Step("reflective_cot"),))
     made = Recipe("demo", "llamafactory", (part,), engine=EngineChoice("transformers", "x", {"bach_size": 1}))
