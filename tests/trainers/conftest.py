@@ -16,20 +16,8 @@ from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs EasyR1 where it was not asked for."""
-    if os.environ.get("EASYR1"):
-        return
-    reason = "set EASYR1 to the path or pip URL that EasyR1 was installed from"
-    for item in items:
-        if item.get_closest_marker("easyr1"):
-            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

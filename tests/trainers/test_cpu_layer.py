@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,7 @@ def test_micro_batches_hold_every_row_once_and_are_even_and_sorted(data: st.Data
     assert len(groups) == parts
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     spans = [(min(lengths[i] for i in group), max(lengths[i] for i in group)) for group in groups]
-    assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in pairwise(spans))
 
 
 def _log_probs(model: Any, micro_batch: dict[str, Any], temperature: float) -> Any:

@@ -1,0 +1,59 @@
+"""What a check finds: faults, one line each with its mend, and the figures of the run that would start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that would stop or silently spoil a run. ``where`` is a key, a file, or ``file[row]`` from row 0."""
+
+    where: str
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.mend}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The run in figures. ``max_tokens`` is the longest row (SFT) or prompt (RL), None when it could not be counted.
+
+    ``sequences_per_update`` are those of one optimiser step on all devices.
+    """
+
+    rows: int
+    max_tokens: int | None
+    sequences_per_update: int
+    steps_per_epoch: int
+
+    def __str__(self) -> str:
+        longest = "not counted" if self.max_tokens is None else f"{self.max_tokens:,} tokens"
+        return (
+            f"{self.rows:,} rows, longest {longest}; {self.sequences_per_update:,} sequences per update, "
+            f"{self.steps_per_epoch:,} steps per epoch"
+        )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The faults of a configuration, none when it is fit to run; ``summary`` is None when rows could not be read."""
+
+    faults: tuple[Fault, ...]
+    summary: Summary | None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The mend for a name that is not known: the nearest one that is, or that it should go."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else "remove it"
+
+
+def first_line(error: BaseException) -> str:
+    """An exception on one line: its type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__

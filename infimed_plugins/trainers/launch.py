@@ -1,0 +1,286 @@
+"""Run LLaMA-Factory and EasyR1 as subprocesses: their output in a log file, their progress as they report it.
+
+LLaMA-Factory writes ``trainer_log.jsonl`` into its output folder (llamafactory/train/callbacks.py, LogCallback), EasyR1
+``experiment_log.jsonl`` into its checkpoint folder (verl/utils/logger/logger.py, FileLogger). Whatever ends the run, no
+process of it stays behind: Ray starts a dozen, in sessions of their own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
+from infimed_plugins.paths import PACKAGE
+
+POLL_SECONDS = 0.5
+MAX_CPU_THREADS = 4  # a model that trains on a CPU is too small to keep more busy
+_RUN_MARK = "INFIMED_RUN"  # an environment variable by which every process of a run is found again
+_CPU_LAYER = PACKAGE / "quickstart" / "easyr1_cpu" / "site"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report: the step, of how many (0 while unknown), and what upstream logged of it, keys joined by ``/``."""
+
+    step: int
+    total: int
+    metrics: Mapping[str, float]
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def run_llamafactory(
+    config: Path,
+    overrides: Sequence[str] = (),
+    *,
+    log: Path,
+    on_progress: OnProgress = lambda _: None,
+    cpu: bool = False,
+) -> None:
+    """``llamafactory-cli train CONFIG key=value …``, its output written to ``log``.
+
+    ``cpu`` hides GPUs and the network. Raises MissingFileError without the configuration, MissingExtraError without
+    LLaMA-Factory, and EngineError, with the end of the log, when the run fails.
+    """
+    _need("llamafactory", "supervised fine-tuning", "sft")
+    settings = read_settings(config, overrides)
+    if "output_dir" not in settings:
+        raise ConfigError(f"{config} names no output_dir; add one")
+    command = [sys.executable, "-m", "llamafactory.cli", "train", str(config), *overrides]
+    follower = _Follower(Path(settings["output_dir"]) / "trainer_log.jsonl", on_progress, _llamafactory_progress)
+    _run(command, _environment(cpu), log, follower)
+
+
+def run_easyr1(
+    config: Path,
+    overrides: Sequence[str] = (),
+    *,
+    log: Path,
+    on_progress: OnProgress = lambda _: None,
+    cpu: bool = False,
+) -> None:
+    """``python -m verl.trainer.main config=CONFIG key=value …``, its output written to ``log``.
+
+    ``cpu`` runs it without a GPU, through the compatibility layer, in a Ray of its own. Raises as run_llamafactory;
+    the configuration must log to ``file`` for progress to be seen.
+    """
+    _need("verl", "reinforcement learning in EasyR1", "rl")
+    trainer = read_settings(config, overrides).get("trainer", {})
+    folder = trainer.get("save_checkpoint_path") or Path(
+        "checkpoints", trainer.get("project_name", "easy_r1"), trainer.get("experiment_name", "demo")
+    )
+    command = [sys.executable, "-m", "verl.trainer.main", f"config={config}", *overrides]
+    environment = _environment(cpu) | (_ray_on_cpu() if cpu else {})
+    follower = _Follower(Path(folder) / "experiment_log.jsonl", on_progress, _easyr1_progress(trainer.get("max_steps")))
+    _run(command, environment, log, follower)
+
+
+def read_settings(config: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A trainer's YAML with ``key=value`` overrides, variables such as ``${oc.env:NAME,default}`` filled in.
+
+    Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
+    """
+    try:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
+    except ImportError as error:
+        raise MissingExtraError("reading a trainer's configuration", "omegaconf", "sft") from error
+    if not config.is_file():
+        raise MissingFileError(f"no configuration at {config}; check the path")
+    try:
+        merged = OmegaConf.merge(OmegaConf.load(config), OmegaConf.from_cli(list(overrides)))
+        settings = OmegaConf.to_container(merged, resolve=True)
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        raise ConfigError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{config} holds no key: value lines")
+    return {str(key): value for key, value in settings.items()}
+
+
+def _need(module: str, feature: str, extra: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(feature, module, extra)
+
+
+def _environment(cpu: bool) -> dict[str, str]:
+    """The parent's environment, with this interpreter's own programs (torchrun) first."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = dict(os.environ, PATH=path, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false")
+    if cpu:
+        environment |= {
+            "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, MAX_CPU_THREADS)),
+            "HF_HUB_OFFLINE": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+    return environment
+
+
+def _ray_on_cpu() -> dict[str, str]:
+    """A Ray on the loopback with one pretended GPU; CUDA_VISIBLE_DEVICES must name it or Ray refuses to start."""
+    python_path = [str(_CPU_LAYER), os.environ.get("PYTHONPATH", "")]
+    return {
+        "PYTHONPATH": os.pathsep.join(entry for entry in python_path if entry),
+        "CUDA_VISIBLE_DEVICES": "0",
+        "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
+        "RAY_ADDRESS": "local",  # a Ray of its own, even where a cluster runs
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
+        "RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 5, "GPU": 1}),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_enable_worker_prestart": "0",
+    }
+
+
+def _run(command: Sequence[str], environment: dict[str, str], log: Path, follower: _Follower) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    follower.log = log
+    with log.open("wb") as output, _process(command, environment, output) as process:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+            follower.look()
+        follower.look()
+    if process.returncode != 0:
+        raise EngineError(f"{command[2]} ended with code {process.returncode}: {last_words(log)} (log: {log})")
+
+
+@contextmanager
+def _process(command: Sequence[str], environment: dict[str, str], output: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The running process; when the block is left, for whatever reason, nothing that it started is alive."""
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        env=environment | {_RUN_MARK: mark},
+        start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+    try:
+        yield process
+    finally:
+        _end(process, mark)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to send SIGTERM to this process when its parent dies, were it by SIGKILL."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End the process and everything that carries its mark: politely, then not."""
+    import psutil
+
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    left = [other for other in psutil.process_iter() if _carries(other, mark)]
+    for other in left:
+        try:
+            other.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=10)
+
+
+def _carries(process: Any, mark: str) -> bool:
+    import psutil
+
+    try:
+        return bool(process.environ().get(_RUN_MARK) == mark)
+    except (psutil.Error, OSError):  # gone, or another user's
+        return False
+
+
+class _Follower:
+    """Reads the lines that upstream adds to its progress file, and reports each."""
+
+    def __init__(
+        self, path: Path, report: OnProgress, read: Callable[[dict[str, Any], Path | None], Progress | None]
+    ) -> None:
+        self.path, self.report, self.read = path, report, read
+        self.log: Path | None = None
+        self._position, self._file = (path.stat().st_size, path.stat().st_ino) if path.exists() else (0, 0)
+
+    def look(self) -> None:
+        """Report what is new; a file that is another, or has become shorter, was started anew."""
+        if not self.path.exists():
+            return
+        now = self.path.stat()
+        if now.st_ino != self._file or now.st_size < self._position:
+            self._position, self._file = 0, now.st_ino
+        with self.path.open("rb") as file:
+            file.seek(self._position)
+            for line in file:
+                if not line.endswith(b"\n"):  # still being written
+                    return
+                self._position += len(line)
+                progress = self.read(json.loads(line), self.log)
+                if progress is not None:
+                    self.report(progress)
+
+
+def _llamafactory_progress(row: dict[str, Any], log: Path | None) -> Progress | None:
+    if "current_steps" not in row:
+        return None
+    return Progress(int(row["current_steps"]), int(row.get("total_steps", 0)), flat_numbers(row))
+
+
+def _easyr1_progress(max_steps: int | None) -> Callable[[dict[str, Any], Path | None], Progress | None]:
+    total = max_steps or 0
+
+    def read(row: dict[str, Any], log: Path | None) -> Progress | None:
+        nonlocal total
+        if not total and log is not None:
+            said = re.search(rb"Total training steps: (\d+)", log.read_bytes())
+            total = int(said[1]) if said else 0
+        return Progress(int(row["step"]), total, flat_numbers(row))
+
+    return read
+
+
+def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a nested mapping, under keys such as ``reward/overall``."""
+    numbers: dict[str, float] = {}
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            numbers |= flat_numbers(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            numbers[prefix + key] = float(value)
+    return numbers
+
+
+_ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_RAY_PREFIX = re.compile(r"^\(\w[^)]*pid=\d+[^)]*\) ?")
+
+
+def last_words(log: Path) -> str:
+    """Why a run ended, on one line: the last error its log names, or else its last line."""
+    text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
+    lines = [_RAY_PREFIX.sub("", line.rpartition("\r")[2]).strip() for line in text.splitlines()]
+    said = [line for line in lines if line]
+    errors = [line for line in said if _ERROR_LINE.match(line)]
+    return (errors or said or ["it wrote nothing"])[-1]
