@@ -43,6 +43,7 @@ _ANNOUNCED = re.compile(
     r"answer|therefore|thus|clearly|definitely|most likely|likely|probably|correct|best)(?![A-Za-z])|[:=是为应项]|->))*"
     rf"{_OPEN}(?P<letter>[A-Z](?![A-Za-z0-9'’]|-\w)|[a-z](?=\s*(?:[)\]>.,;:!\"”]|$)))"
 )
+_STARTS_WITH = re.compile(rf"{_OPEN}(?P<letter>[A-Za-z]){_CLOSE}\s*(?:[?/|!&+]|(?:or|and|vs|nor)(?![A-Za-z]))")
 _ANNOUNCEMENT = re.compile(
     r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+|best\s+)*"
     r"(?:answer|option|choice)\s*(?:is\b|:)\s*:?",
@@ -178,10 +179,20 @@ def _announced(text: str, options: tuple[str, ...]) -> Choice:
     if not standing:
         return Choice("", "no option letter")
     letter, rest = standing[-1]["letter"].upper(), text[standing[-1].end() :]
-    several = any(found["letter"].upper() != letter for found in standing)
+    several = any(found["letter"].upper() != letter for found in standing) or _set_against(text, standing[-1], options)
     if several or _HEDGED.match(rest) or _rival(rest, letter, options):
         return Choice("", "more than one option")
     return Choice(letter, "an announced letter")
+
+
+def _set_against(text: str, announced: re.Match[str], options: tuple[str, ...]) -> bool:
+    """Whether the text before an announcement offers another letter; "the answer is C" may follow a discussion."""
+    before, letter = text[: announced.start()], announced["letter"].upper()
+    start = _STARTS_WITH.match(before)
+    if start and start["letter"].upper() != letter:
+        return True
+    weak = announced[0][:6].lower() in ("option", "choice")
+    return _rival(before if weak else _CLAUSE_END.split(before)[-1], letter, options)
 
 
 def _rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
@@ -198,7 +209,8 @@ def _rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
                 return True
             continue
         noun = word in _LETTERED_NOUNS and not after.startswith((")", ":"))
-        article = letter in "AI" and re.match(r"\s(?!or\b|and\b|is\b|was\b|are\b|but\b|nor\b|vs\b)[a-z]", after)
-        if not noun and not article:
+        article = letter == "A" and re.match(r"\s(?!or\b|and\b|is\b|was\b|are\b|but\b|nor\b|vs\b)[a-z]", after)
+        pronoun = letter == "I" and after[:1].isspace()
+        if not (noun or article or pronoun):
             return True
     return False

@@ -24,32 +24,33 @@ _MARKUP = str.maketrans(dict.fromkeys("{}$`", " "))
 
 @dataclass(frozen=True)
 class Boxes:
-    r"""What the ``\boxed{}`` of a text say together. ``content`` and ``whole`` are set when they say one thing."""
+    r"""What the ``\boxed{}`` of a text say together: the one ``content``, and the ``rest`` of the text without them."""
 
     kind: Literal["none", "blank", "open", "one", "several"]
     content: str = ""
-    whole: str = ""
+    rest: str = ""
 
 
 def read_boxes(text: str) -> Boxes:
     """The box of a text: none, only blank ones, one that never closes, one (or the same again), or several."""
-    found = Boxes("none")
+    kind: Literal["none", "blank", "one"] = "none"
+    content = ""
     for _ in range(_MAX_DIFFERENT):
         start = text.find(BOX)
         if start < 0:
-            return found
+            return Boxes(kind, content, text)
         inner = start + len(BOX)
         end = _closing_brace(_mask_escapes(text), inner)
         if end < 0:
             return Boxes("open")
-        content, whole = text[inner:end].strip(), text[start : end + 1]
-        if not content:
-            found = found if found.kind == "one" else Boxes("blank", whole=whole)
-        elif found.kind == "one" and found.content != content:
+        inside = text[inner:end].strip()
+        if inside and kind == "one" and inside != content:
             return Boxes("several")
-        else:
-            found = Boxes("one", content, whole)
-        text = text.replace(whole, " ")
+        if inside:
+            kind, content = "one", inside
+        elif kind == "none":
+            kind = "blank"
+        text = text.replace(text[start : end + 1], " ")
     return Boxes("several")
 
 

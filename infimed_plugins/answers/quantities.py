@@ -38,6 +38,8 @@ _MIXED = re.compile(
 _PERCENT = re.compile(r"\s*(?:\\?%|percent(?:age)?|pct)$", re.IGNORECASE)
 _UNIT = re.compile(r"(?<![A-Za-z])([A-Za-zµμΩ°\\^][A-Za-zµμΩ°0-9\\^{}/*. -]{0,30})$")
 
+_COUNTED = re.compile(r"[^A-Za-z\\]*[0-9.}]\s*([A-Za-z]{3,20}(?: [A-Za-z]{3,20}){0,2})")
+
 _UNIT_NAMES: dict[str, str] = {
     "mm": "mm millimeter millimeters millimetre millimetres",
     "cm": "cm centimeter centimeters centimetre centimetres",
@@ -144,18 +146,16 @@ def parse_quantity(text: str, other_unit: str | None = None) -> Quantity | None:
         return None
     value = _number(text[: found.start()].strip())
     written = found[1].strip().rstrip(".")
-    unit = _unit(written) or (written if written == other_unit else "")
+    unit = _unit(written) or (written.lower() if written.lower() == other_unit else "")
     if len(written) == 1 and written.isascii() and text[found.start() - 1] != " ":
         return None  # 5m is more likely five times m
     return Quantity(value, unit=unit) if value is not None and unit else None
 
 
 def trailing_words(text: str) -> str:
-    """What follows the number in ``3 lesions``, or ""."""
-    found = _UNIT.search(text) if len(text) <= MAX_LENGTH else None
-    if found is None or _number(text[: found.start()].strip()) is None:
-        return ""
-    return found[1].strip().rstrip(".")
+    """What a number counts: ``lesions`` in ``3 lesions``; "" unless it is words of three letters or more."""
+    found = _COUNTED.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    return found[1].lower() if found and _number(text[: found.start(1)].strip()) is not None else ""
 
 
 def is_unit(word: str) -> bool:

@@ -20,11 +20,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from infimed_plugins.answers.latex import read_boxes
+from infimed_plugins.answers.latex import Boxes, read_boxes
 
 THINK, THINK_END = "<think>", "</think>"
 ANSWER, ANSWER_END = "<answer>", "</answer>"
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\x00"
+_MAX_UNBOXED = 100_000  # characters; no reward reads a longer answer
 _RIVAL = re.compile(r"[0-9]|(?<![A-Za-z])[A-Z](?![A-Za-z])")
 
 
@@ -104,16 +105,13 @@ def _boxed(reasoning: str, tail: str) -> ParsedResponse:
 def _without_box(reasoning: str, content: str) -> ParsedResponse:
     """The answer inside the box of an answer, unless the text around the box holds a rival to it."""
     for _ in range(8):  # boxes in boxes
-        boxes = read_boxes(content)
+        boxes = read_boxes(content) if len(content) <= _MAX_UNBOXED else Boxes("none")
         if boxes.kind == "several":
             return ParsedResponse(True, reasoning, "", "boxes that say different things")
         if boxes.kind not in ("one", "blank"):
             break
-        around = content.replace(boxes.whole, " ").strip()
-        if boxes.kind == "blank" or _RIVAL.search(around):
-            content = content.replace(boxes.whole, f" {boxes.content} ").strip()
-        else:
-            content = boxes.content
+        rival = boxes.kind == "blank" or _RIVAL.search(boxes.rest)
+        content = f"{boxes.rest} {boxes.content}".strip() if rival else boxes.content
     return ParsedResponse(True, reasoning, content)
 
 

@@ -16,13 +16,21 @@ _CHUNK = 256
 
 
 def nfkc(text: str) -> str:
-    """Unicode NFKC in linear time: long text goes in pieces, as CPython's is quadratic in runs of combining marks."""
+    """Unicode NFKC in linear time: long text goes in pieces, as CPython's is quadratic in runs of combining marks.
+
+    Text that would more than double (some ligatures stand for 18 characters) is left as it is.
+    """
     if text.isascii():
         return text
     if len(text) <= _CHUNK:
         return unicodedata.normalize("NFKC", text)
-    pieces = (text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK))
-    return "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
+    pieces, length = [], 0
+    for start in range(0, len(text), _CHUNK):
+        pieces.append(unicodedata.normalize("NFKC", text[start : start + _CHUNK]))
+        length += len(pieces[-1])
+        if length > 2 * len(text):
+            return text
+    return "".join(pieces)
 
 
 def tokens(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from infimed_plugins.rewards import math_process
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
-MAX_NESTING = 40
+MAX_NESTING = 20
 _NEAR = Fraction(1, 10**5)  # math_verify compares floats to 6 decimals; what is further apart cannot be equal
 
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
@@ -30,21 +30,24 @@ _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _COMMAND_NAMES = (
     "frac dfrac tfrac cfrac sqrt cdot times div left right pi alpha beta gamma delta theta lambda mu sigma phi omega "
     "epsilon rho tau sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lg max min gcd lcm binom "
-    "dbinom tbinom infty circ degree sum prod int lim pm mp ldots"
+    "dbinom tbinom infty circ degree sum prod int lim pm mp"
 )
 _COMMANDS = frozenset(_COMMAND_NAMES.split())
-_WORD_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt pi frac max min"
+_WORD_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt pi frac max min dx dy dt"
 _WORDS = frozenset(_WORD_NAMES.split())
 _LIST_WORDS = frozenset(["and", "or"])
-_SIDE_BY_SIDE = re.compile(r"[0-9}]\s+[0-9]|[0-9]\s*\(\s*[-+]?[0-9.]+\s*\)|\)\s*[0-9]|[0-9]_|\.\.")
-_FOREIGN = "<>~;|&?:_#@"
+_SIDE_BY_SIDE = re.compile(r"[0-9}]\s+[0-9]|[0-9]\s*\(\s*[-+]?[0-9.]+\s*\)|\)\s*[0-9]|\.\.")
+_INDEXED_NUMBER = re.compile(r"[0-9}]\s*_")
+_INDEX = re.compile(r"_(?:\{\w{1,20}\}|\w)")
+_FOREIGN = frozenset("<>~;|&?:#@")
+_ORDER = frozenset("<>")
 _GREEK = frozenset("π∞°√αβγδεθλμσφω")
 _INDEX_OR_ARGUMENT = re.compile(r"_\{?\w{1,20}\}?|\([^()]{0,40}\)")
 _LISTED = re.compile(r",|;|(?<![a-z])(?:and|or)(?![a-z])|\\pm|±|\\\{")
 
 
 def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
-    """1.0 when the answer equals the truth, else 0.0. Raises MathProcessError only when math_verify cannot run."""
+    """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify."""
     gold = clean_math(_text(truth.answer))
     if not gold:
         return Verdict(0.0, None, "the ground truth is empty")
@@ -109,11 +112,16 @@ def _unfit(gold: str, given: str) -> str:
     if "=" not in given and words - _WORDS - _LIST_WORDS:
         return f"not one value: {min(words - _WORDS - _LIST_WORDS)}"
     foreign = {mark for mark in given if mark in _FOREIGN or not (mark.isascii() or mark in _GREEK)}
+    if foreign & _ORDER and _ORDER & set(gold):
+        foreign -= _ORDER
     if foreign - set(gold) or ("\\\\" in given and "\\\\" not in gold):
         return "not one value"
-    if _SIDE_BY_SIDE.search(given) and not _SIDE_BY_SIDE.search(gold):
-        return "several numbers side by side"
-    return ""
+    return "several numbers side by side" if _side_by_side(given) and not _side_by_side(gold) else ""
+
+
+def _side_by_side(text: str) -> bool:
+    """``12 13``, ``12(13)``, ``12_{13}``, ``12..13``: math_verify adds them up or takes one."""
+    return bool(_INDEXED_NUMBER.search(text) or _SIDE_BY_SIDE.search(_INDEX.sub("", text)))
 
 
 def _through_equations(gold: str, given: str) -> Verdict:

@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import InfimedError
+from infimed_plugins.errors import InfimedError, MissingExtraError
 
 SECONDS = 2.0  # for one pair; the kill comes at three times that
 MEMORY_MB = 2048  # address space of the process
@@ -57,15 +57,17 @@ class MathProcess:
     """One process, started when first needed, and what it said before. Safe to share between threads."""
 
     def __init__(self, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> None:
-        self._settings = {"path": sys.path, "seconds": seconds, "memory": memory_mb}
-        self._patience = 3 * seconds
+        self._seconds, self._memory_mb = seconds, memory_mb
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._verdicts: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._poisonous: OrderedDict[str, str] = OrderedDict()  # answers, whatever they were compared with
 
     def verdict(self, gold: str, answer: str) -> str:
-        """RIGHT, WRONG, or which limit was hit. Raises MathProcessError when math_verify cannot be started."""
+        """RIGHT, WRONG, or which limit was hit.
+
+        Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
+        """
         with self._lock:
             key = (gold, answer)
             known = self._verdicts.get(key) or self._poisonous.get(answer)
@@ -101,7 +103,7 @@ class MathProcess:
         if process is None or process.poll() is not None:
             self.close()
             process = self._process = self._start()
-        said = self._exchange(process, json.dumps([gold, answer]), self._patience)
+        said = self._exchange(process, json.dumps([gold, answer]), 3 * self._seconds)
         if said not in _REPLIES:  # killed by its own watchdog, by the system, or silent
             self.close()
             return OUT_OF_TIME
@@ -116,15 +118,17 @@ class MathProcess:
             start_new_session=True,  # Ctrl-C is for the caller, who then closes it
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        said = self._exchange(process, json.dumps(self._settings), START_SECONDS)
-        if said != "ready":
-            process.kill()
-            _close_pipes(process)
-            process.wait()
-            raise MathProcessError(
-                f"math_verify does not start ({said or 'no answer'}); run: pip install --force-reinstall math-verify"
-            )
-        return process
+        path = [str(entry) for entry in sys.path]
+        settings = {"path": path, "seconds": self._seconds, "memory": self._memory_mb}
+        said = self._exchange(process, json.dumps(settings), START_SECONDS)
+        if said == "ready":
+            return process
+        process.kill()
+        _close_pipes(process)
+        process.wait()
+        if said.startswith("cannot import"):
+            raise MissingExtraError("the math reward", "math_verify", "rewards")
+        raise MathProcessError(f"the process of math_verify does not start: {said or 'no answer'}; {sys.executable}")
 
     def _exchange(self, process: subprocess.Popen[bytes], line: str, seconds: float) -> str:
         """Write one line and read one, or "" when none comes within ``seconds``."""
