@@ -1,0 +1,60 @@
+"""``infimed check``: a training configuration and its data against the trainer's own rules, before a long run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infimed_plugins.cli.output import AsJson, console, print_json, progress
+
+if TYPE_CHECKING:
+    from infimed_plugins.trainers import Checked
+
+app = typer.Typer(help="Check a training configuration and its data before a long run.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Argument(help="The trainer's YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="As on the trainer's own line.")]
+FAULTS_FOUND = 1
+
+
+@app.command(epilog="Example: infimed check sft llamafactory_configs/infimed_sft.yaml learning_rate=1.0e-5")
+def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Check a LLaMA-Factory configuration: keys, paths, and every row it would cut, drop or fail on.
+
+    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked.
+    """
+    from infimed_plugins.trainers.llamafactory import check_sft
+
+    with progress() as show:
+        checked = check_sft(config, overrides or [], on_progress=lambda done, total: show("rows", done, total))
+    _report(checked, config, as_json)
+
+
+@app.command(epilog="Example: infimed check rl easyr1_configs/grpo.yaml trainer.nnodes=1")
+def rl(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Check an EasyR1 configuration: keys, batch sizes, paths, every row, and that gold answers score 1.0.
+
+    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked.
+    """
+    from infimed_plugins.trainers.easyr1 import check_rl
+
+    with progress() as show:
+        checked = check_rl(config, overrides or [], on_progress=lambda done, total: show("rows", done, total))
+    _report(checked, config, as_json)
+
+
+def _report(checked: Checked, config: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(checked))
+    else:
+        for fault in checked.faults:
+            console.print(str(fault), style="red", markup=False, highlight=False, soft_wrap=True)
+        if checked.summary:
+            console.print(f"{config}: {checked.summary}", markup=False, highlight=False, soft_wrap=True)
+        found = len(checked.faults)
+        console.print(f"{found} fault{'' if found == 1 else 's'}" if found else "no faults", highlight=False)
+    if checked.faults:
+        raise typer.Exit(FAULTS_FOUND)
