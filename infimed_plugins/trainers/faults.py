@@ -47,10 +47,10 @@ class Checked:
     summary: Summary | None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The mend for a name that is not known: the nearest one that is, or that it should go."""
+def nearest(name: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
+    """The mend for a name that is not known: the nearest one that is, or ``otherwise``."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else "remove it"
+    return f"did you mean {close[0]!r}?" if close else otherwise
 
 
 def first_line(error: BaseException) -> str:

@@ -89,8 +89,8 @@ def run_easyr1(
     _run(command, environment, log, follower)
 
 
-def read_settings(config: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """A trainer's YAML with ``key=value`` overrides, variables such as ``${oc.env:NAME,default}`` filled in.
+def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool = True) -> dict[str, Any]:
+    """A trainer's YAML with ``key=value`` overrides; ``resolve`` fills in ``${oc.env:NAME,default}`` and the like.
 
     Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
     """
@@ -104,7 +104,7 @@ def read_settings(config: Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         raise MissingFileError(f"no configuration at {config}; check the path")
     try:
         merged = OmegaConf.merge(OmegaConf.load(config), OmegaConf.from_cli(list(overrides)))
-        settings = OmegaConf.to_container(merged, resolve=True)
+        settings = OmegaConf.to_container(merged, resolve=resolve)
     except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise ConfigError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):

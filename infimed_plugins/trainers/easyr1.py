@@ -1,0 +1,264 @@
+"""Check an EasyR1 configuration (commit b44b311) and all its data before a long run, without loading the model.
+
+    faults = check_rl(Path("easyr1_configs/grpo.yaml")).faults
+
+Upstream's own code parses the configuration, judges its batch sizes (RayPPOTrainer.__init__ and
+FSDPWorker._init_dist_mesh), loads the reward function and reads every row (RLHFDataset). On top of it come the things
+that upstream lets pass: a prompt template or an image folder that is not there is silently left out, images without a
+tag are ignored, and a gold answer that earns nothing teaches nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from importlib import import_module, invalidate_caches
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.paths import PACKAGE
+from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
+from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
+from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.launch import read_settings
+from infimed_plugins.trainers.path_check import is_file_name, model_fault
+from infimed_plugins.trainers.reward_check import load_reward
+
+__all__ = ["MissingEasyR1Error", "check_rl", "merged_checkpoint"]
+
+COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
+OnProgress = Callable[[int, int], None]  # rows done, of how many
+
+_PATH_KEYS = {
+    "data.format_prompt": "EasyR1 would go on without a template",
+    "data.image_dir": "EasyR1 would go on without it",
+    "data.override_chat_template": "EasyR1 would go on without it",
+    "trainer.load_checkpoint_path": "EasyR1 would go on without it",
+}
+
+
+class MissingEasyR1Error(MissingExtraError):
+    """EasyR1 is not installed, or PyPI's other ``verl`` is."""
+
+    def __init__(self, what: str) -> None:
+        ImportError.__init__(
+            self,
+            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
+            f"pip install --no-deps git+https://github.com/hiyouga/EasyR1@{COMMIT}",
+        )
+
+
+def check_rl(
+    config: Path, overrides: Sequence[str] = (), *, on_progress: OnProgress = lambda done, total: None
+) -> Checked:
+    """All faults of a configuration and its data.
+
+    Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingEasyR1Error.
+    """
+    raw = read_settings(config, overrides, resolve=False)
+    _import_verl()
+    with redirect_stdout(StringIO()):  # upstream prints as it parses
+        faults = _take_unknown_keys(raw)
+        settings = _parse(raw, config, faults)
+        if settings is None:
+            return Checked(tuple(faults), None)
+        faults += _path_faults(settings)
+        settings.deep_post_init()
+        faults += _rule_faults(settings)
+        reward = load_reward(settings.worker.reward, faults)
+        rules = RowRules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
+        train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
+        val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
+    if train is None or val is None:
+        return Checked(tuple(dict.fromkeys(faults)), None)
+    faults += _size_faults(settings, train)
+    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train))  # train and val may share a fault
+
+
+_MODEL_KEY = "worker.actor.model.model_path"
+
+
+def _import_verl() -> None:
+    """Import what the check uses of EasyR1. Its configuration imports vLLM (verl/workers/config.py:23).
+
+    Where vLLM is not installed, the CPU layer's stand-in takes its place during the import and is forgotten after.
+    """
+    if find_spec("verl") is None:
+        raise MissingEasyR1Error("checking an EasyR1 configuration needs EasyR1, which is not installed")
+    stand_in = None if find_spec("vllm") else str(PACKAGE / "quickstart" / "easyr1_cpu" / "site")
+    if stand_in:
+        sys.path.append(stand_in)
+    try:
+        for module in ("verl.trainer.config", "verl.trainer.ray_trainer", "verl.utils.dataset", "verl.workers.reward"):
+            import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("verl"):
+            raise MissingEasyR1Error("the installed 'verl' is another project") from error
+        raise MissingExtraError("checking an EasyR1 configuration", str(error.name), "rl") from error
+    finally:
+        if stand_in:
+            sys.path.remove(stand_in)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
+                del sys.modules[name]
+            invalidate_caches()
+
+
+def _take_unknown_keys(raw: dict[str, Any]) -> list[Fault]:
+    """Remove the keys that EasyR1 refuses, so that the rest can be checked; it would name only the first."""
+    from verl.trainer.config import PPOConfig
+
+    return list(_unknown_keys(raw, PPOConfig(), ""))
+
+
+def _unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
+    names = {field.name for field in dataclasses.fields(known)}
+    for key in list(settings):
+        if key not in names:
+            what = "EasyR1 has no such key and would refuse to start"
+            yield Fault(f"{prefix}{key}", what, nearest(str(key), names))
+            del settings[key]
+            continue
+        group = getattr(known, key)
+        if dataclasses.is_dataclass(group) and isinstance(settings[key], dict):
+            yield from _unknown_keys(settings[key], group, f"{prefix}{key}.")
+
+
+def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
+    """The configuration as upstream's ``main`` reads it (verl/trainer/main.py:92), or None and a fault."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from verl.trainer.config import PPOConfig
+
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PPOConfig()), raw))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        where = getattr(error, "full_key", None) or str(config)
+        said = str(error).strip().splitlines()[0]
+        faults.append(Fault(where, f"EasyR1 refuses it: {said}", "change the value"))
+    return None
+
+
+def _path_faults(settings: Any) -> Iterator[Fault]:
+    """Missing files and folders, before upstream turns them into None."""
+    for key, consequence in _PATH_KEYS.items():
+        group, _, name = key.partition(".")
+        path = getattr(getattr(settings, group), name)
+        if path is not None and not Path(path).exists():
+            yield Fault(key, f"there is no {path}; {consequence}", "correct the path, relative to where you start")
+    model = settings.worker.actor.model.model_path
+    if model is None:
+        yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
+    elif fault := model_fault(_MODEL_KEY, model):
+        yield fault
+    for key in ("train_files", "val_files"):
+        yield from _data_file_faults(f"data.{key}", getattr(settings.data, key))
+
+
+def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
+    path, _, _split = data.partition("@")
+    if not path:
+        yield Fault(key, "is not set, and EasyR1 cannot do without", "name a parquet file (infimed data build)")
+    elif data.count("@") > 1:
+        yield Fault(key, f"{data} has more than one @, which EasyR1 takes for a split", "rename the file or folder")
+    elif is_file_name(path) and not Path(path).exists():
+        yield Fault(key, f"there is no {path}", "build the data (infimed data build) or correct the path")
+
+
+def _rule_faults(settings: Any) -> Iterator[Fault]:
+    """Upstream's own rules on sizes, and those that it checks only after the model was loaded."""
+    worker, world = settings.worker, settings.trainer.nnodes * settings.trainer.n_gpus_per_node
+    rollout, room = worker.rollout, settings.data.max_prompt_length + settings.data.max_response_length
+    for judge in (_trainer_rules, _worker_rules):
+        try:
+            judge(settings, world)
+        except (ValueError, NotImplementedError) as error:
+            yield Fault("batch sizes", f"EasyR1 refuses them: {str(error).rstrip('.')}", "change the figures it names")
+    if world % rollout.tensor_parallel_size:
+        what = f"{rollout.tensor_parallel_size} does not divide the number of GPUs, {world}"
+        yield Fault("worker.rollout.tensor_parallel_size", what, "set it to 1, or to a divisor")
+    if rollout.max_num_batched_tokens < room:
+        what = f"{rollout.max_num_batched_tokens:,} is less than prompt and response together"
+        yield Fault("worker.rollout.max_num_batched_tokens", what, f"set it to {room} or more")
+    last = _last_step(Path(settings.trainer.save_checkpoint_path)) if settings.trainer.find_last_checkpoint else None
+    if last is not None and settings.trainer.max_steps is not None and last >= settings.trainer.max_steps:
+        what = f"{settings.trainer.save_checkpoint_path} is at step {last} already: nothing would be trained"
+        yield Fault("trainer.save_checkpoint_path", what, "name another folder or raise max_steps")
+    yield from _version_faults()
+
+
+def _trainer_rules(settings: Any, world: int) -> None:
+    from verl.trainer.ray_trainer import RayPPOTrainer
+
+    RayPPOTrainer(settings, None, None, [None], [None], {}, None)
+
+
+def _worker_rules(settings: Any, world: int) -> None:
+    """``_init_dist_mesh`` needs no process group to judge the sizes, only their number."""
+    from copy import deepcopy
+
+    from verl.workers import fsdp_workers
+
+    worker = object.__new__(fsdp_workers.FSDPWorker)
+    worker.__dict__.update(config=deepcopy(settings.worker), _rank=1)
+    kept = {name: getattr(fsdp_workers, name) for name in ("dist", "init_device_mesh", "FSDPUlyssesShardingManager")}
+    fsdp_workers.dist = SimpleNamespace(get_world_size=lambda: world)
+    fsdp_workers.init_device_mesh = lambda *_, **__: None
+    fsdp_workers.FSDPUlyssesShardingManager = lambda mesh: None
+    try:
+        fsdp_workers.FSDPWorker._init_dist_mesh(worker, worker.config.actor, "actor")
+    finally:
+        for name, value in kept.items():
+            setattr(fsdp_workers, name, value)
+
+
+def _last_step(folder: Path) -> int | None:
+    tracker = folder / "checkpoint_tracker.json"
+    if not tracker.exists():
+        return None
+    return int(json.loads(tracker.read_text(encoding="utf-8"))["last_global_step"])
+
+
+def _version_faults() -> Iterator[Fault]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.version import Version
+
+    for name, low, high in (("vllm", "0.8", "0.12"), ("omegaconf", "2.3", "2.4"), ("transformers", "4.54", "5")):
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            continue
+        if not Version(low) <= Version(installed) < Version(high):
+            yield Fault(name, f"{installed} does not fit EasyR1", f"pip install '{name}>={low},<{high}'")
+
+
+def _rows(key: str, data: str, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
+    if any(fault.where == key for fault in faults):
+        return None
+    rows = check_rows(key, data, rules, on_progress)
+    faults += rows.faults
+    return rows if rows.kept else None
+
+
+def _size_faults(settings: Any, train: Rows) -> Iterator[Fault]:
+    at_once = settings.data.mini_rollout_batch_size or settings.data.rollout_batch_size
+    if train.kept < at_once:
+        what = f"{train.kept} rows do not fill one batch of {at_once}, and EasyR1 drops what does not"
+        yield Fault("data.train_files", what, "lower data.rollout_batch_size or add rows")
+
+
+def _summary(settings: Any, train: Rows) -> Summary:
+    actor = settings.worker.actor
+    return Summary(
+        rows=train.kept,
+        max_tokens=train.longest,
+        sequences_per_update=actor.global_batch_size * settings.worker.rollout.n,
+        steps_per_epoch=train.kept // settings.data.rollout_batch_size,
+    )

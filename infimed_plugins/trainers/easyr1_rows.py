@@ -1,0 +1,168 @@
+"""Read every row as EasyR1 will, and name each one it would cut, leave out, read wrongly or fail on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.faults import Fault, first_line, nearest
+from infimed_plugins.trainers.image_check import MAX_ASPECT_RATIO, image_fault
+from infimed_plugins.trainers.reward_check import LoadedReward, gold_faults
+
+_ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
+
+
+@dataclass
+class Rows:
+    """What was read: ``kept`` rows remain after EasyR1's own filter; ``longest`` prompt in tokens, images included."""
+
+    kept: int = 0
+    longest: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+class RowRules:
+    """What a configuration asks of a row. ``tokenize`` is False where the model is not here."""
+
+    def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
+        self.data, self.limit_images = settings.data, settings.worker.rollout.limit_images
+        self.reward = reward
+        self.tokenizer: Any = None
+        self.processor: Any = None
+        if tokenize:
+            from verl.utils.tokenizer import get_processor, get_tokenizer
+
+            model, template = settings.worker.actor.model, self.data.override_chat_template
+            options = {"trust_remote_code": model.trust_remote_code, "use_fast": True}
+            self.tokenizer = get_tokenizer(model.model_path, override_chat_template=template, **options)
+            self.processor = get_processor(model.model_path, override_chat_template=template, **options)
+
+
+def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
+    """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
+    rows = Rows()
+    dataset = _load(key, data, rules, rows.faults)
+    if dataset is not None:
+        rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
+    if rows.faults:
+        return rows
+    name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
+    truths: list[tuple[str, Any]] = []
+    for index in range(total):
+        where, row = f"{name}[{index}]", dataset.dataset[index]
+        truth = row[rules.data.answer_key]
+        faults = list(_row_faults(where, row, rules))
+        if _is_empty(truth):
+            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
+        else:
+            truths.append((where, truth))
+        if faults or rules.processor is None:
+            rows.kept += 1
+        else:
+            faults += _measure(where, row, dataset, rules, rows)
+        rows.faults += faults
+        on_progress(index + 1, total)
+    if rules.reward is not None:
+        rows.faults += gold_faults(truths, rules.reward)
+    return rows
+
+
+def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
+    """Upstream's own data set, unfiltered, or None and a fault."""
+    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+    from pyarrow import ArrowException
+    from verl.utils.dataset import RLHFDataset
+
+    config = rules.data
+    try:
+        return RLHFDataset(
+            data,
+            rules.tokenizer,
+            rules.processor,
+            prompt_key=config.prompt_key,
+            answer_key=config.answer_key,
+            image_key=config.image_key,
+            image_dir=config.image_dir,
+            max_prompt_length=config.max_prompt_length,
+            format_prompt=config.format_prompt,
+            min_pixels=config.min_pixels,
+            max_pixels=config.max_pixels,
+            filter_overlong_prompts=False,
+        )
+    except (DatasetGenerationError, DatasetNotFoundError, ArrowException, *_ROW_ERRORS) as error:
+        what = f"{data} cannot be loaded ({first_line(error.__cause__ or error)})"
+        faults.append(Fault(key, what, "write it as one parquet file (infimed data build)"))
+        return None
+
+
+def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
+    for name in ("prompt_key", "answer_key", "image_key"):
+        wanted = getattr(rules.data, name)
+        if wanted not in columns:
+            consequence = "; every row would be read without images" if name == "image_key" else ""
+            what = f"has no column {wanted!r} (data.{name}){consequence}"
+            close = nearest(wanted, columns, otherwise=f"its columns are {', '.join(columns)}")
+            yield Fault(key, what, close)
+
+
+def _is_empty(truth: Any) -> bool:
+    return truth is None or (isinstance(truth, str) and not truth.strip())
+
+
+def _row_faults(where: str, row: dict[str, Any], rules: RowRules) -> Iterator[Fault]:
+    prompt, images = row[rules.data.prompt_key], row[rules.data.image_key]
+    if not isinstance(prompt, str) or not prompt.strip():
+        yield Fault(where, "the prompt is empty", "drop the row")
+        return
+    if not isinstance(images, list):
+        what = "images is null" if images is None else f"images is {type(images).__name__}, not a list"
+        yield Fault(where, what, "write a list, [] for a row without images")
+        return
+    tags = prompt.count(IMAGE_TAG)
+    if tags != len(images):
+        mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
+        yield Fault(where, f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images", mend)
+    if rules.limit_images and len(images) > rules.limit_images:
+        what = f"{len(images)} images are more than worker.rollout.limit_images {rules.limit_images}"
+        yield Fault(where, what, "raise it or drop the row")
+    for image in images:
+        if fault := image_fault(_located(image, rules), where, max_aspect_ratio=MAX_ASPECT_RATIO):
+            yield fault
+
+
+def _located(image: Any, rules: RowRules) -> Any:
+    """Upstream puts image_dir before paths given as plain strings only."""
+    if isinstance(image, str) and rules.data.image_dir is not None:
+        return str(Path(rules.data.image_dir) / image)
+    return image
+
+
+def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, rows: Rows) -> Iterator[Fault]:
+    """Count the row and its prompt's tokens in ``rows``, and give the fault of a prompt that is too long."""
+    limit, is_filtered = rules.data.max_prompt_length, rules.data.filter_overlong_prompts
+    try:
+        length = _prompt_tokens(row, dataset, rules)
+    except _ROW_ERRORS as error:
+        yield Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")
+        return
+    rows.longest = max(rows.longest or 0, length)
+    rows.kept += not (length > limit and is_filtered)
+    if length > limit:
+        outcome = "left out" if is_filtered else "cut, its images with it"
+        what = f"{length:,} tokens are more than data.max_prompt_length {limit:,}; it would be {outcome}"
+        yield Fault(where, what, "raise it, lower data.max_pixels, or drop the row")
+
+
+def _prompt_tokens(row: dict[str, Any], dataset: Any, rules: RowRules) -> int:
+    """The length of a prompt as upstream's filter counts it (verl/utils/dataset.py, _filter_overlong_prompts)."""
+    from verl.utils.dataset import process_image
+
+    config, processor = rules.data, rules.processor
+    prompt = processor.apply_chat_template(dataset._build_messages(row), add_generation_prompt=True, tokenize=False)
+    located = [_located(image, rules) for image in row[config.image_key]]
+    images = [process_image(image, config.min_pixels, config.max_pixels) for image in located] or None
+    ids = processor(images, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    return int(ids.size(-1))

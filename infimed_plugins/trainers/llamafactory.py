@@ -1,0 +1,201 @@
+"""Check a LLaMA-Factory 0.9.5 configuration and all its data before a long run, without loading the model.
+
+    faults = check_sft(Path("llamafactory_configs/infimed_sft.yaml")).faults
+
+Upstream's own code parses the configuration, loads the tokenizer and processor, and reads and encodes every row
+(hparams/parser.py:get_train_args, data/loader.py, data/processor/supervised.py). On top of it come the things that
+upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``tokenized_path`` that overrules the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.launch import read_settings
+from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
+from infimed_plugins.trainers.path_check import model_fault
+
+OnProgress = Callable[[int, int], None]  # rows done, of how many
+
+# what only the machine that trains can judge; the check runs anywhere
+_HARDWARE_KEYS = ("deepspeed", "fsdp", "fsdp_config", "tf32", "fp16", "use_cpu")
+
+
+def check_sft(
+    config: Path,
+    overrides: Sequence[str] = (),
+    *,
+    devices: int | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Checked:
+    """All faults of a configuration and its data. ``devices`` counts those that will train; default: this machine's.
+
+    Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
+    without LLaMA-Factory.
+    """
+    _need_llamafactory()
+    if config.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
+    settings = read_settings(config, overrides, resolve=False)
+    with _quiet():
+        faults = [*_key_faults(settings), *_path_faults(settings)]
+        known = {key: value for key, value in settings.items() if key in _known_keys()}
+        arguments = _parse(known, config, faults)
+        if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
+            return Checked(tuple(faults), None)
+        rows = check_rows(arguments, _model_is_here(faults), on_progress)
+    faults += rows.faults
+    return Checked(tuple(faults), _summary(arguments, rows, devices))
+
+
+_DATA_KEYS = ("dataset", "dataset_dir", "media_dir")
+
+
+def _need_llamafactory() -> None:
+    try:
+        import llamafactory  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
+
+
+def _known_keys() -> set[str]:
+    from llamafactory.hparams import parser
+
+    return {field.name for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init}
+
+
+def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
+    known = _known_keys()
+    for key, value in settings.items():
+        if key not in known:
+            yield Fault(key, "LLaMA-Factory has no such key and would refuse to start", nearest(key, known))
+        elif "${" in str(value):
+            yield Fault(key, f"LLaMA-Factory does not fill in {value}", "write the value")
+
+
+def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
+    """Missing files and folders, and old ones in the way."""
+    model = settings.get("model_name_or_path")
+    if isinstance(model, str) and (fault := model_fault("model_name_or_path", model)):
+        yield fault
+    yield from _dataset_faults(settings)
+    media = settings.get("media_dir")
+    if media is not None and not Path(str(media)).is_dir():
+        yield Fault("media_dir", f"there is no folder {media}", "build the data or correct the path")
+    tokenized = settings.get("tokenized_path")
+    if tokenized and Path(str(tokenized)).exists():
+        what = f"{tokenized} exists, and would be trained on whatever dataset says"
+        yield Fault("tokenized_path", what, "remove the folder or the key")
+    deepspeed = settings.get("deepspeed")
+    if isinstance(deepspeed, str) and not Path(deepspeed).is_file():
+        yield Fault("deepspeed", f"there is no file {deepspeed}", "write the settings in place or correct the path")
+
+
+def dataset_names(settings: dict[str, Any]) -> list[str]:
+    """The data sets a configuration names: ``a,b`` or a list."""
+    named = settings.get("dataset") or []
+    return [name.strip() for name in (named.split(",") if isinstance(named, str) else map(str, named))]
+
+
+def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
+    folder = Path(str(settings.get("dataset_dir", "data")))
+    registry = folder / "dataset_info.json"
+    names = dataset_names(settings)
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Fault("dataset", f"{name} is named twice and would be read once", "name it once")
+    if not registry.is_file():
+        yield Fault("dataset_dir", f"there is no {registry}", "build the data (infimed data build) or correct the path")
+        return
+    try:
+        known = json.loads(registry.read_text(encoding="utf-8"))
+    except ValueError as error:
+        yield Fault("dataset_dir", f"{registry} is not JSON ({error})", "build the data again")
+        return
+    for name in names:
+        if name not in known:
+            yield Fault("dataset", f"{registry} has no data set {name!r}", nearest(name, known))
+        elif "file_name" in known[name] and not (folder / known[name]["file_name"]).exists():
+            missing = folder / known[name]["file_name"]
+            yield Fault("dataset", f"there is no {missing}", "build the data again or correct file_name")
+        elif known[name].get("formatting") == "sharegpt" and "messages" not in known[name].get(
+            "columns", ("messages",)
+        ):
+            what = f"the columns of {name!r} do not name messages, which naming any column resets"
+            yield Fault("dataset", what, f'add "messages" to its columns in {registry}')
+
+
+def _model_is_here(faults: Sequence[Fault]) -> bool:
+    return all(fault.where != "model_name_or_path" for fault in faults)
+
+
+def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
+    """Upstream's parsed arguments, or None and a fault. What depends on hardware is set aside."""
+    from llamafactory.hparams import get_train_args
+
+    portable = {key: value for key, value in settings.items() if key not in _HARDWARE_KEYS} | {"use_cpu": True}
+    try:
+        return get_train_args(portable)
+    except (ValueError, TypeError, ImportError, OSError, KeyError) as error:
+        said = " ".join(str(error).split())
+    if "overwrite_output_dir" in said and not settings.get("overwrite_output_dir"):
+        what = f"{settings.get('output_dir')} holds a trained model"
+        faults.append(Fault("output_dir", what, "set overwrite_output_dir: true or name another folder"))
+        return _parse(settings | {"overwrite_output_dir": True}, config, faults)
+    faults.append(Fault(str(config), f"LLaMA-Factory refuses it: {said}", "change what it names"))
+    return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Upstream's loading messages and progress bars would bury the faults."""
+    import datasets
+    import llamafactory.extras  # noqa: F401  its logger exists from here on
+    import transformers
+
+    upstream = logging.getLogger("llamafactory")
+    levels, bars = (upstream.level, transformers.logging.get_verbosity()), datasets.is_progress_bar_enabled()
+    wanted = os.environ.get("LLAMAFACTORY_VERBOSITY")
+    os.environ["LLAMAFACTORY_VERBOSITY"] = "ERROR"
+    upstream.setLevel(logging.ERROR)
+    transformers.logging.set_verbosity(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        upstream.setLevel(levels[0])
+        transformers.logging.set_verbosity(levels[1])
+        if bars:
+            datasets.enable_progress_bars()
+        os.environ.pop("LLAMAFACTORY_VERBOSITY")
+        if wanted is not None:
+            os.environ["LLAMAFACTORY_VERBOSITY"] = wanted
+
+
+def _summary(arguments: Any, rows: Rows, devices: int | None) -> Summary:
+    _, data, training, _, _ = arguments
+    held_out = data.val_size if data.val_size > 1 else rows.count * data.val_size
+    trained = rows.count - int(held_out)
+    at_once = training.per_device_train_batch_size * (devices or _devices_here())
+    batches = -(-trained // at_once)
+    return Summary(
+        rows=trained,
+        max_tokens=rows.longest,
+        sequences_per_update=at_once * training.gradient_accumulation_steps,
+        steps_per_epoch=-(-batches // training.gradient_accumulation_steps),
+    )
+
+
+def _devices_here() -> int:
+    import torch
+
+    processes = int(os.environ.get("NPROC_PER_NODE", 0)) or torch.cuda.device_count() or 1
+    return processes * int(os.environ.get("NNODES", 1))

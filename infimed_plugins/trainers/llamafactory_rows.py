@@ -1,0 +1,200 @@
+"""Read and encode every row as LLaMA-Factory will, and name each one it would cut, drop or fail on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.faults import Fault, first_line
+from infimed_plugins.trainers.image_check import image_fault
+
+_NO_CUT = 1 << 30
+# what upstream's converters, templates and processors raise on rows they cannot read
+_ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError)
+
+
+@dataclass
+class Rows:
+    """What was read: ``longest`` row in tokens, None when nothing was tokenised."""
+
+    count: int = 0
+    longest: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
+    """Check the rows of all training sets. Without ``tokenize`` (no model here) lengths are not counted."""
+    from llamafactory.data.parser import get_dataset_list
+
+    _, data, _, _, _ = arguments
+    rows = Rows()
+    try:
+        sets = [_Set(attributes, data) for attributes in get_dataset_list(data.dataset, data.dataset_dir)]
+    except _LoadError as error:
+        return Rows(faults=[error.fault])
+    encoder = _Encoder(arguments) if tokenize else None
+    total = sum(len(one.rows) for one in sets)
+    text_rows_first = 0
+    for one in sets:
+        for index, row in enumerate(one.rows):
+            faults, images = one.check(index, row, encoder, rows)
+            rows.faults += faults
+            rows.count += 1
+            if images and text_rows_first >= data.preprocessing_batch_size:
+                rows.faults.append(_text_first(sets[0].name, text_rows_first))
+                text_rows_first = -_NO_CUT
+            text_rows_first = -_NO_CUT if images else text_rows_first + 1
+            on_progress(rows.count, total)
+    if not rows.faults:
+        rows.faults += _merge_faults(arguments)
+    return rows
+
+
+def _text_first(name: str, count: int) -> Fault:
+    what = f"{count:,} rows without images come before the first image, which ends the run while it reads the data"
+    return Fault(f"dataset {name}", what, "list data sets with images first")
+
+
+class _LoadError(Exception):
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+class _Set:
+    """One data set as upstream loads it (data/loader.py:_load_single_dataset), with its converter."""
+
+    def __init__(self, attributes: Any, data: Any) -> None:
+        from llamafactory.data.converter import get_dataset_converter
+
+        self.name = attributes.dataset_name
+        self.attributes, self.data = attributes, data
+        self.rows = self._load()
+        self.convert = get_dataset_converter(attributes.formatting, attributes, data)
+
+    def _load(self) -> Any:
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetGenerationError
+        from llamafactory.extras.constants import FILEEXT2TYPE
+        from pyarrow import ArrowException
+
+        options: dict[str, Any] = {"split": self.attributes.split}
+        if self.attributes.load_from == "file":
+            path = Path(self.data.dataset_dir) / self.name
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            kinds = {FILEEXT2TYPE.get(file.suffix[1:]) for file in files}
+            if len(kinds) != 1 or None in kinds:
+                what = f"{path} must hold files of one type, of {', '.join(sorted(FILEEXT2TYPE))}"
+                raise _LoadError(Fault(f"dataset {self.name}", what, "move the others away"))
+            options |= {"path": kinds.pop(), "data_files": [str(file) for file in files]}
+        else:
+            options |= {"path": self.name, "name": self.attributes.subset, "data_dir": self.attributes.folder}
+        try:
+            rows = load_dataset(**options)
+        except (DatasetGenerationError, ArrowException, OSError, ValueError) as error:
+            cause = first_line(error.__cause__ or error)
+            mend = "give every row the same columns of the same types"
+            raise _LoadError(Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)) from error
+        return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
+
+    def check(self, index: int, row: Any, encoder: _Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
+        """The faults of one row, and whether it has images."""
+        where = f"{self.name}[{index}]"
+        try:
+            converted = self.convert(row)
+        except _ROW_ERRORS as error:
+            return [Fault(where, f"cannot be read ({first_line(error)})", "give it the columns of the others")], False
+        images = converted["_images"] or []
+        faults = list(_content_faults(where, converted, images))
+        if not faults and encoder is not None:
+            length, faults = encoder.check(where, converted)
+            rows.longest = max(rows.longest or 0, length)
+        return faults, bool(images)
+
+
+def _content_faults(where: str, row: dict[str, Any], images: list[Any]) -> Iterator[Fault]:
+    turns = [*row["_prompt"], *row["_response"]]
+    if len(row["_prompt"]) % 2 != 1 or len(row["_response"]) != 1:
+        what = "its turns are not user, assistant, …; it would be dropped"
+        yield Fault(where, what, "end it with an assistant turn and use the roles of dataset_info.json")
+        return
+    if not str(row["_response"][0]["content"] or "").strip():
+        yield Fault(where, "the answer is empty", "drop the row or answer it")
+    tags = sum(str(turn["content"]).count(IMAGE_TAG) for turn in turns)
+    if tags != len(images):
+        mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
+        yield Fault(where, f"{_count(tags, f'{IMAGE_TAG} tag')} but {_count(len(images), 'image')}", mend)
+    for image in images:
+        if fault := image_fault(image, where):
+            yield fault
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+class _Encoder:
+    """Upstream's own tokenisation of a row, with and without its cut."""
+
+    def __init__(self, arguments: Any) -> None:
+        from llamafactory.data import get_template_and_fix_tokenizer
+        from llamafactory.data.processor import SupervisedDatasetProcessor
+        from llamafactory.model import load_tokenizer
+
+        model, data, _, _, _ = arguments
+        loaded = load_tokenizer(model)
+        template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
+        self.cutoff = data.cutoff_len
+        whole = copy(data)
+        whole.cutoff_len = _NO_CUT
+        self._cut = SupervisedDatasetProcessor(template, loaded["tokenizer"], loaded["processor"], data)
+        self._whole = SupervisedDatasetProcessor(template, loaded["tokenizer"], loaded["processor"], whole)
+        self._image_token = loaded["tokenizer"].convert_tokens_to_ids(template.mm_plugin.image_token or "")
+
+    def check(self, where: str, row: dict[str, Any]) -> tuple[int, list[Fault]]:
+        """The row's length in tokens before any cut, and its faults."""
+        try:
+            whole, _ = self._encode(self._whole, row)
+            if len(whole) <= self.cutoff:
+                return len(whole), []
+            kept, labels = self._encode(self._cut, row)
+        except _ROW_ERRORS as error:
+            return 0, [Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")]
+        lost_images = whole.count(self._image_token) - kept.count(self._image_token)
+        what = f"{len(whole):,} tokens are cut to cutoff_len {self.cutoff:,}"
+        if lost_images:
+            what += f", {lost_images:,} of an image among them: training would fail there"
+        elif all(label < 0 for label in labels):
+            what += ", nothing is left to learn"
+        return len(whole), [Fault(where, what, "raise cutoff_len, lower image_max_pixels, or drop the row")]
+
+    @staticmethod
+    def _encode(processor: Any, row: dict[str, Any]) -> tuple[list[int], list[int]]:
+        encoded: tuple[list[int], list[int]] = processor._encode_data_example(
+            prompt=row["_prompt"],
+            response=row["_response"],
+            system=row["_system"],
+            tools=row["_tools"],
+            images=row["_images"] or [],
+            videos=row["_videos"] or [],
+            audios=row["_audios"] or [],
+        )
+        return encoded
+
+
+def _merge_faults(arguments: Any) -> Iterator[Fault]:
+    """Let upstream load, convert and join the sets for real: types that differ between sets show only there."""
+    from datasets.exceptions import DatasetGenerationError
+    from llamafactory.data.loader import _get_merged_dataset
+    from pyarrow import ArrowException
+
+    model, data, training, finetuning, _ = arguments
+    try:
+        _get_merged_dataset(data.dataset, model, data, training, finetuning.stage)
+    except (DatasetGenerationError, ArrowException, *_ROW_ERRORS) as error:
+        what = f"LLaMA-Factory cannot join the data sets ({first_line(error.__cause__ or error)})"
+        yield Fault("dataset", what, "give all sets the same columns of the same types, or list them apart")
