@@ -99,15 +99,18 @@ class MathProcess:
             process.returncode = 0  # not ours to wait for
 
     def _ask(self, gold: str, answer: str) -> str:
-        process = self._process
-        if process is None or process.poll() is not None:
+        for _ in range(2):  # a process that died early may have been killed by others before it was asked
+            if self._process is None or self._process.poll() is not None:
+                self.close()
+                self._process = self._start()
+            asked = time.monotonic()
+            said = self._exchange(self._process, json.dumps([gold, answer]), 3 * self._seconds)
+            if said in _REPLIES:
+                return _REPLIES[said]
             self.close()
-            process = self._process = self._start()
-        said = self._exchange(process, json.dumps([gold, answer]), 3 * self._seconds)
-        if said not in _REPLIES:  # killed by its own watchdog, by the system, or silent
-            self.close()
-            return OUT_OF_TIME
-        return _REPLIES[said]
+            if time.monotonic() - asked > self._seconds:  # silent, or ended by its own watchdog
+                return OUT_OF_TIME
+        return OUT_OF_MEMORY  # twice at once: the system, or C code that aborts
 
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(

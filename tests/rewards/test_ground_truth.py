@@ -1,0 +1,110 @@
+"""Ground truths in every form a trainer passes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infimed_plugins.errors import DataError
+from infimed_plugins.records import GroundTruth
+from infimed_plugins.rewards import compute_score, parse_truth
+
+BOX = [10, 20, 110, 220]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"task": "math", "answer": 12}', GroundTruth("math", 12)),
+        ('{"task": "math", "answer": "12"}', GroundTruth("math", "12")),
+        (' {"task": "grounding", "answer": [10, 20, 110, 220]}\n', GroundTruth("grounding", BOX)),
+        ('{"task": "grounding", "answer": "[10, 20, 110, 220]"}', GroundTruth("grounding", "[10, 20, 110, 220]")),
+        ('{"task": "detection", "answer": []}', GroundTruth("detection", [])),
+        (
+            '{"task": "multiple_choice", "answer": "B", "options": ["left", "right"], "note": null}',
+            GroundTruth("multiple_choice", "B", ("left", "right")),
+        ),
+        ({"task": "text", "answer": "liver", "options": None}, GroundTruth("text", "liver")),
+        (
+            {"task": "multiple_choice", "answer": "B", "options": np.array(["left", "right"], dtype=object)},
+            GroundTruth("multiple_choice", "B", ("left", "right")),
+        ),
+        ({"task": "grounding", "answer": np.array([10.0, 20.0, 110.0, 220.0])}, GroundTruth("grounding", BOX)),
+        ({"task": "math", "answer": np.float64(0.5)}, GroundTruth("math", 0.5)),
+        (np.array([BOX, BOX]), GroundTruth("detection", [BOX, BOX])),
+        (12, GroundTruth("math", 12)),
+        (GroundTruth("text", "liver"), GroundTruth("text", "liver")),
+        ("<answer>No Objects</answer>", GroundTruth("detection", "No Objects")),
+        ("<think>a</think><answer>B</answer>", GroundTruth("multiple_choice", "B")),
+        ("\\boxed{12}", GroundTruth("math", "12")),
+        ('{"bbox_2d": [10, 20, 110, 220]}', GroundTruth("grounding", '{"bbox_2d": [10, 20, 110, 220]}')),
+    ],
+)
+def test_a_truth_is_read(value: Any, expected: GroundTruth) -> None:
+    assert parse_truth(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("B", "multiple_choice"),
+        ("(B)", "multiple_choice"),
+        ("B.", "multiple_choice"),
+        ("b", "text"),
+        ("AB", "text"),
+        ("yes", "text"),
+        ("12", "math"),
+        ("-0.5", "math"),
+        ("3.5 cm", "math"),
+        ("50%", "math"),
+        ("\\frac{1}{2}", "math"),
+        ("x^2", "text"),
+        ("[10, 20, 110, 220]", "grounding"),
+        ("[[10, 20, 110, 220]]", "detection"),
+        ("[[10, 20, 110, 220], [1, 2, 3, 4]]", "detection"),
+        ("[]", "detection"),
+        ("No Objects", "detection"),
+        ("[10, 20]", "text"),
+        ("left lower lobe", "text"),
+        ("{broken", "text"),
+        ("{" * 5000, "text"),
+    ],
+)
+def test_the_task_of_a_plain_string_goes_by_its_look_unless_it_is_named(text: str, task: str) -> None:
+    assert parse_truth(text).task == task
+    assert parse_truth(text, "text").task == "text"
+
+
+def test_the_task_in_the_truth_goes_before_the_keyword() -> None:
+    assert parse_truth('{"task": "math", "answer": "12"}', "text").task == "math"
+    assert parse_truth('{"answer": "12"}', "text").task == "text"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "  ",
+        {},
+        {"task": "text"},
+        {"task": "text", "answer": None},
+        '{"task": "text", "answer": ""}',
+        {"task": 3, "answer": "a"},
+        {"task": "multiple_choice", "answer": "B", "options": 4},
+    ],
+)
+def test_a_truth_without_an_answer_is_an_error_that_shows_it(value: Any) -> None:
+    with pytest.raises(DataError, match=r"ground truth .*(give every row an answer|options|task)"):
+        parse_truth(value)
+
+
+@pytest.mark.parametrize("answer", ["[10, 20, 110, 220]", BOX, tuple(BOX), np.array(BOX), "(10, 20, 110, 220)"])
+def test_a_box_scores_alike_in_every_form_of_the_truth(answer: Any) -> None:
+    row = {
+        "response": "<think>a</think>\\boxed{[10, 20, 110, 220]}",
+        "ground_truth": {"task": "grounding", "answer": answer},
+    }
+    assert compute_score([row])[0]["overall"] == 1.0
