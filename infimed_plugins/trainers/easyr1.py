@@ -14,10 +14,8 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
 from importlib import import_module, invalidate_caches
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +27,7 @@ from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.path_check import is_file_name, model_fault
+from infimed_plugins.trainers.quiet import quiet
 from infimed_plugins.trainers.reward_check import load_reward
 
 __all__ = ["MissingEasyR1Error", "check_rl", "merged_checkpoint"]
@@ -64,7 +63,7 @@ def check_rl(
     """
     raw = read_settings(config, overrides, resolve=False)
     _import_verl()
-    with redirect_stdout(StringIO()):  # upstream prints as it parses
+    with quiet():
         faults = _take_unknown_keys(raw)
         settings = _parse(raw, config, faults)
         if settings is None:

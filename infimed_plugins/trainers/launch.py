@@ -95,7 +95,7 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
     Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
     """
     try:
-        from omegaconf import OmegaConf
+        from omegaconf import DictConfig, OmegaConf
         from omegaconf.errors import OmegaConfBaseException
         from yaml import YAMLError
     except ImportError as error:
@@ -103,13 +103,15 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
     if not config.is_file():
         raise MissingFileError(f"no configuration at {config}; check the path")
     try:
-        merged = OmegaConf.merge(OmegaConf.load(config), OmegaConf.from_cli(list(overrides)))
-        settings = OmegaConf.to_container(merged, resolve=resolve)
+        loaded = OmegaConf.load(config)
+        if isinstance(loaded, DictConfig):
+            loaded = OmegaConf.merge(loaded, OmegaConf.from_cli(list(overrides)))
+        settings: Any = OmegaConf.to_container(loaded, resolve=resolve)
     except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         raise ConfigError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
-        raise ConfigError(f"{config} holds no key: value lines")
-    return {str(key): value for key, value in settings.items()}
+        raise ConfigError(f"{config} holds a list; write key: value lines")
+    return settings
 
 
 def _need(module: str, feature: str, extra: str) -> None:

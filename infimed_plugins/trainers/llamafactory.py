@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
 from infimed_plugins.trainers.path_check import model_fault
+from infimed_plugins.trainers.quiet import quiet_llamafactory
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
 
@@ -46,10 +45,11 @@ def check_sft(
     if config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
     settings = read_settings(config, overrides, resolve=False)
-    with _quiet():
-        faults = [*_key_faults(settings), *_path_faults(settings)]
-        known = {key: value for key, value in settings.items() if key in _known_keys()}
-        arguments = _parse(known, config, faults)
+    with quiet_llamafactory():
+        faults = [*_key_faults(settings), *_value_faults(settings)]
+        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
+        faults += _path_faults(settings)
+        arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
             return Checked(tuple(faults), None)
         rows = check_rows(arguments, _model_is_here(faults), on_progress)
@@ -80,6 +80,22 @@ def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(key, "LLaMA-Factory has no such key and would refuse to start", nearest(key, known))
         elif "${" in str(value):
             yield Fault(key, f"LLaMA-Factory does not fill in {value}", "write the value")
+
+
+def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
+    """Values of the wrong type or outside the choices: upstream judges them on its command line, not in YAML."""
+    from llamafactory.hparams import parser
+    from transformers import HfArgumentParser
+
+    actions = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions
+    for key, value in settings.items():
+        action = actions.get(f"--{key}")
+        if action is None or value is None or isinstance(value, (dict, list)):
+            continue
+        if action.choices and value not in action.choices:
+            yield Fault(key, f"{value!r} is not a choice", f"one of {', '.join(map(str, action.choices))}")
+        elif action.type in (int, float) and (isinstance(value, (str, bool)) or action.type(value) != value):
+            yield Fault(key, f"{value!r} is not {'an integer' if action.type is int else 'a number'}", "write a number")
 
 
 def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
@@ -152,32 +168,6 @@ def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
         return _parse(settings | {"overwrite_output_dir": True}, config, faults)
     faults.append(Fault(str(config), f"LLaMA-Factory refuses it: {said}", "change what it names"))
     return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Upstream's loading messages and progress bars would bury the faults."""
-    import datasets
-    import llamafactory.extras  # noqa: F401  its logger exists from here on
-    import transformers
-
-    upstream = logging.getLogger("llamafactory")
-    levels, bars = (upstream.level, transformers.logging.get_verbosity()), datasets.is_progress_bar_enabled()
-    wanted = os.environ.get("LLAMAFACTORY_VERBOSITY")
-    os.environ["LLAMAFACTORY_VERBOSITY"] = "ERROR"
-    upstream.setLevel(logging.ERROR)
-    transformers.logging.set_verbosity(logging.ERROR)
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        upstream.setLevel(levels[0])
-        transformers.logging.set_verbosity(levels[1])
-        if bars:
-            datasets.enable_progress_bars()
-        os.environ.pop("LLAMAFACTORY_VERBOSITY")
-        if wanted is not None:
-            os.environ["LLAMAFACTORY_VERBOSITY"] = wanted
 
 
 def _summary(arguments: Any, rows: Rows, devices: int | None) -> Summary:

@@ -36,7 +36,13 @@ def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int],
         sets = [_Set(attributes, data) for attributes in get_dataset_list(data.dataset, data.dataset_dir)]
     except _LoadError as error:
         return Rows(faults=[error.fault])
-    encoder = _Encoder(arguments) if tokenize else None
+    encoder = None
+    if tokenize:
+        try:
+            encoder = _Encoder(arguments)
+        except (ValueError, TypeError, OSError, KeyError) as error:
+            mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
+            rows.faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
     total = sum(len(one.rows) for one in sets)
     text_rows_first = 0
     for one in sets:

@@ -1,0 +1,262 @@
+"""Each fault of a reinforcement-learning run is found before it starts, by EasyR1's own code where it has one."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infimed_plugins.errors import MissingExtraError, MissingFileError
+from infimed_plugins.trainers import Checked
+from infimed_plugins.trainers.easyr1 import check_rl
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+QUICKSTART = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
+Row = dict[str, Any]
+WriteParquet = Callable[[Path, list[Row]], Path]
+
+needs_easyr1 = pytest.mark.easyr1
+
+
+@pytest.fixture
+def overrides(rl_folder: Path, tiny_vlm: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The quickstart's configuration, pointed at sound phantoms: 32 to train on, 8 to validate."""
+    monkeypatch.setenv("INFIMED_ROOT", str(REPOSITORY))
+    return [
+        f"data.train_files={rl_folder / 'train.parquet'}",
+        f"data.val_files={rl_folder / 'val.parquet'}",
+        f"worker.actor.model.model_path={tiny_vlm}",
+        f"trainer.save_checkpoint_path={rl_folder / 'rl'}",
+    ]
+
+
+def _lines(checked: Checked) -> list[str]:
+    return [str(fault) for fault in checked.faults]
+
+
+@needs_easyr1
+def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[str]) -> None:
+    checked = check_rl(QUICKSTART, [*overrides, "data.rollout_batch_size=16", "worker.actor.global_batch_size=8"])
+    assert _lines(checked) == []
+    assert checked.summary is not None
+    assert (checked.summary.rows, checked.summary.sequences_per_update, checked.summary.steps_per_epoch) == (32, 64, 2)
+    assert checked.summary.max_tokens is not None
+    assert 60 < checked.summary.max_tokens < 200
+
+
+@needs_easyr1
+def test_the_stand_in_for_vllm_is_forgotten_after_the_check(overrides: list[str]) -> None:
+    check_rl(QUICKSTART, overrides)
+    assert "vllm" not in sys.modules
+    assert not any("easyr1_cpu" in entry for entry in sys.path)
+
+
+@needs_easyr1
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(
+            ["data.max_promt_length=9"], "data.max_promt_length: .*did you mean 'max_prompt_length'", id="unknown key"
+        ),
+        pytest.param(["worker.actor.optim.learning_rate=1"], r"worker\.actor\.optim\.learning_rate: ", id="nested key"),
+        pytest.param(["data.seed=abc"], "data.seed: EasyR1 refuses it: .*could not be converted", id="wrong type"),
+        pytest.param(["worker.rollout.n=1"], "GRPO and RLOO algorithm need", id="one rollout"),
+        pytest.param(
+            ["worker.actor.global_batch_size=24"], "Rollout batch size must be divisible", id="batch not divisible"
+        ),
+        pytest.param(
+            ["worker.actor.micro_batch_size_per_device_for_experience=7"],
+            "must be divisible by actor micro batch size for experience",
+            id="experience not divisible",
+        ),
+        pytest.param(
+            ["worker.actor.micro_batch_size_per_device_for_update=7"],
+            "global batch size per device must be divisible by the micro batch size",
+            id="update not divisible",
+        ),
+        pytest.param(
+            ["worker.rollout.tensor_parallel_size=2"],
+            "tensor_parallel_size: 2 does not divide",
+            id="GPUs do not divide",
+        ),
+        pytest.param(
+            ["data.max_response_length=9000"], "max_num_batched_tokens: .*set it to 9320 or more", id="no room for both"
+        ),
+        pytest.param(["algorithm.adv_estimator=gpro"], "Unknown advantage estimator: gpro", id="unknown estimator"),
+        pytest.param(["data.format_prompt=./none.jinja"], "would go on without a template", id="no template"),
+        pytest.param(["data.image_dir=./none"], "data.image_dir: there is no ./none", id="no image folder"),
+        pytest.param(["worker.actor.model.model_path=./none"], "model_path: there is no folder ./none", id="no model"),
+        pytest.param(["data.train_files=./none.parquet"], "data.train_files: there is no ./none.parquet", id="no data"),
+        pytest.param(["data.val_files=''"], "data.val_files: is not set", id="no validation data"),
+        pytest.param(["data.train_files=a@b@c.parquet"], "more than one @", id="a path with @"),
+        pytest.param(
+            ["worker.reward.reward_function=./none.py:f"], "reward_function: is not set or names a file", id="no reward"
+        ),
+        pytest.param(
+            ["worker.reward.reward_function_kwargs.w_acc=0.5"], "w_format .* must sum to 1", id="weights at odds"
+        ),
+        pytest.param(["data.image_key=image"], "no column 'image'.*did you mean 'images'", id="misspelt column"),
+        pytest.param(["data.answer_key=gold"], "no column 'gold'.*its columns are", id="no such column"),
+        pytest.param(["data.max_prompt_length=80"], r"train\.parquet\[\d+\]: .*it would be cut", id="prompts cut"),
+        pytest.param(
+            ["data.max_prompt_length=80", "data.filter_overlong_prompts=true"], "it would be left out", id="filtered"
+        ),
+        pytest.param(["data.rollout_batch_size=64"], "32 rows do not fill one batch of 64", id="less than a batch"),
+    ],
+)
+def test_a_fault_of_the_configuration_is_named(overrides: list[str], changes: list[str], expected: str) -> None:
+    faults = _lines(check_rl(QUICKSTART, [*overrides, *changes]))
+    assert any(re.search(expected, fault) for fault in faults), faults
+    assert all("\n" not in fault for fault in faults)
+
+
+def _png(mode: str, size: tuple[int, int]) -> dict[str, bytes]:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new(mode, size, 3000 if mode.startswith("I") else 3).save(buffer, format="PNG")
+    return {"bytes": buffer.getvalue()}
+
+
+def _truth(task: str, answer: Any) -> str:
+    return json.dumps({"task": task, "answer": answer})
+
+
+ROW_FAULTS: dict[str, tuple[Callable[[Row], Row], str]] = {
+    "images is null": (lambda row: {**row, "images": None}, "images is null; write a list"),
+    "two images, one tag": (lambda row: {**row, "images": row["images"] * 2}, "1 <image> in the prompt for 2 images"),
+    "a tag without its image": (lambda row: {**row, "images": []}, "1 <image> in the prompt for 0 images"),
+    "an image without its tag": (lambda row: {**row, "problem": "Which organ?"}, "0 <image> in the prompt for 1 image"),
+    "too many images": (
+        lambda row: {**row, "images": row["images"] * 3, "problem": "<image><image><image>Which?"},
+        "3 images are more than worker.rollout.limit_images 2",
+    ),
+    "truncated image": (
+        lambda row: {**row, "images": [{"bytes": row["images"][0]["bytes"][:200]}]},
+        "image in the row does not open",
+    ),
+    "16-bit image": (lambda row: {**row, "images": [_png("I;16", (112, 112))]}, "would be clipped to white"),
+    "a strip": (lambda row: {**row, "images": [_png("L", (4000, 10))]}, "more than 200 times as long as wide"),
+    "empty prompt": (lambda row: {**row, "problem": " "}, "the prompt is empty"),
+    "empty answer": (lambda row: {**row, "answer": ""}, "the answer is empty"),
+    "no answer in it": (lambda row: {**row, "answer": _truth("text", "")}, "has no answer"),
+    "an unknown task": (lambda row: {**row, "answer": _truth("txet", "liver")}, "earns 0.00, not 1.00"),
+    "a broken box": (lambda row: {**row, "answer": _truth("grounding", [30, 30, 10, 10])}, "earns 0.10, not 1.00"),
+}
+
+
+@needs_easyr1
+@pytest.mark.parametrize("name", ROW_FAULTS)
+def test_a_faulty_row_is_named_by_its_number_and_the_sound_ones_are_not(
+    name: str, overrides: list[str], rl_folder: Path, rl_rows: list[Row], write_parquet: WriteParquet
+) -> None:
+    spoil, expected = ROW_FAULTS[name]
+    write_parquet(rl_folder / "train.parquet", [*rl_rows[:3], spoil(rl_rows[3]), *rl_rows[4:33]])
+    faults = _lines(check_rl(QUICKSTART, [*overrides, "worker.rollout.limit_images=2"]))
+    assert len(faults) == 1, faults
+    assert faults[0].startswith("train.parquet[3]: ")
+    assert expected in faults[0]
+
+
+@needs_easyr1
+def test_an_image_file_that_is_not_there_is_named_with_its_folder(
+    overrides: list[str], rl_folder: Path, rl_rows: list[Row]
+) -> None:
+    rows = [{**row, "images": ["one.png"]} for row in rl_rows[:32]]
+    (rl_folder / "train.json").write_text(json.dumps(rows))
+    (rl_folder / "pictures").mkdir()
+    changes = [f"data.train_files={rl_folder / 'train.json'}", f"data.image_dir={rl_folder / 'pictures'}"]
+    faults = _lines(check_rl(QUICKSTART, [*overrides, *changes]))
+    assert len(faults) == 32
+    assert f"image {rl_folder}/pictures/one.png cannot be read" in faults[0]
+    (rl_folder / "pictures" / "one.png").write_bytes(rl_rows[0]["images"][0]["bytes"])
+    assert _lines(check_rl(QUICKSTART, [*overrides, *changes])) == []
+
+
+@needs_easyr1
+def test_a_file_that_is_no_data_set_is_named(overrides: list[str], rl_folder: Path) -> None:
+    (rl_folder / "train.parquet").write_text("not a parquet file")
+    faults = _lines(check_rl(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert re.search(r"data\.train_files: .*cannot be loaded", faults[0])
+
+
+REWARDS = {
+    "raises": ("def f(rows): raise KeyError('x')", "raises on gold answers (KeyError"),
+    "too few scores": ("def f(rows): return [{'overall': 1.0}]", "gives 1 scores for 32 rows"),
+    "NaN": ("def f(rows): return [{'overall': 1.0, 'format': float('nan')} for _ in rows]", "gives format = nan"),
+    "None": ("def f(rows): return [{'overall': None} for _ in rows]", "gives overall = None"),
+    "no overall": ("def f(rows): return [{'score': 1.0} for _ in rows]", "no dicts with 'overall'"),
+    "ragged keys": (
+        "def f(rows): return [{'overall': 1.0, **({'x': 1.0} if i else {})} for i, _ in enumerate(rows)]",
+        "gives rows different keys",
+    ),
+    "half marks": ("def f(rows): return [{'overall': 0.5} for _ in rows]", "the gold answer itself earns 0.50"),
+    "misspelt type": ("REWARD_TYPE = 'bacth'\ndef f(rows): return []", "REWARD_TYPE is 'bacth'"),
+    "no such function": ("def g(rows): return []", "does not load (AttributeError"),
+    "relative import": ("from .score import f", "does not load (RuntimeError"),
+}
+
+
+@needs_easyr1
+@pytest.mark.parametrize("name", REWARDS)
+def test_a_reward_function_that_breaks_easyr1s_contract_is_named(
+    name: str, overrides: list[str], tmp_path: Path
+) -> None:
+    code, expected = REWARDS[name]
+    faults = _lines(check_rl(_with_reward(tmp_path, code), overrides))
+    assert any(expected in fault for fault in faults), faults
+
+
+def _with_reward(folder: Path, code: str) -> Path:
+    """The quickstart's configuration with a reward function ``f`` of one's own, without keyword arguments."""
+    (folder / "reward.py").write_text(code)
+    text = QUICKSTART.read_text(encoding="utf-8")
+    start, end = text.index("    reward_function:"), text.index("\ntrainer:")
+    changed = folder / "config.yaml"
+    own = f"    reward_function: {folder / 'reward.py'}:f\n"
+    changed.write_text(text[:start] + own + text[end:], encoding="utf-8")
+    return changed
+
+
+@needs_easyr1
+def test_a_sequential_reward_of_ones_own_is_called_as_easyr1_calls_it(overrides: list[str], tmp_path: Path) -> None:
+    code = "REWARD_TYPE = 'sequential'\ndef f(row): return {'overall': float('gold answer' in row['response'])}"
+    assert _lines(check_rl(_with_reward(tmp_path, code), overrides)) == []
+
+
+@needs_easyr1
+def test_a_finished_run_in_the_way_is_a_fault(overrides: list[str], rl_folder: Path) -> None:
+    (rl_folder / "rl").mkdir()
+    (rl_folder / "rl" / "checkpoint_tracker.json").write_text('{"last_global_step": 40}')
+    faults = _lines(check_rl(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert "is at step 40 already: nothing would be trained" in faults[0]
+
+
+@needs_easyr1
+def test_without_the_model_rows_and_gold_answers_are_checked_all_the_same(
+    overrides: list[str], rl_folder: Path, rl_rows: list[Row], write_parquet: WriteParquet
+) -> None:
+    write_parquet(rl_folder / "train.parquet", [{**rl_rows[0], "answer": ""}, *rl_rows[1:32]])
+    checked = check_rl(QUICKSTART, [*overrides, "worker.actor.model.model_path=./none"])
+    assert [fault.where for fault in checked.faults] == ["worker.actor.model.model_path", "train.parquet[0]"]
+    assert checked.summary is not None
+    assert checked.summary.max_tokens is None
+
+
+def test_without_easyr1_the_commit_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infimed_plugins.trainers.easyr1.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"not on PyPI.*git\+https://github\.com/hiyouga/EasyR1@b44b311"):
+        check_rl(QUICKSTART)
+
+
+def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no configuration at"):
+        check_rl(tmp_path / "none.yaml")

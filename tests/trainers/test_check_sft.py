@@ -1,0 +1,244 @@
+"""Each fault of a fine-tuning run is found before it starts, by LLaMA-Factory's own code where it has one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infimed_plugins.errors import ConfigError, MissingExtraError, MissingFileError
+from infimed_plugins.trainers import Checked
+from infimed_plugins.trainers.llamafactory import check_sft
+
+pytest.importorskip("llamafactory")
+
+QUICKSTART = Path(__file__).resolve().parents[2] / "llamafactory_configs" / "quickstart_sft.yaml"
+Row = dict[str, Any]
+AddDataset = Callable[[Path, str, list[Row]], None]
+
+
+@pytest.fixture
+def overrides(sft_folder: Path, tiny_vlm: Path) -> list[str]:
+    """The quickstart's configuration, pointed at forty sound phantoms."""
+    return [
+        f"model_name_or_path={tiny_vlm}",
+        "dataset=phantoms",
+        f"dataset_dir={sft_folder}",
+        f"media_dir={sft_folder}",
+        f"output_dir={sft_folder / 'out'}",
+    ]
+
+
+def _lines(checked: Checked) -> list[str]:
+    return [str(fault) for fault in checked.faults]
+
+
+def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[str]) -> None:
+    checked = check_sft(QUICKSTART, [*overrides, "gradient_accumulation_steps=2"], devices=1)
+    assert _lines(checked) == []
+    assert checked.summary is not None
+    assert (checked.summary.rows, checked.summary.sequences_per_update, checked.summary.steps_per_epoch) == (40, 64, 1)
+    assert checked.summary.max_tokens is not None
+    assert 60 < checked.summary.max_tokens < 300
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param(["learnin_rate=1"], "learnin_rate: .* did you mean 'learning_rate'?", id="unknown key"),
+        pytest.param(["zzzz=1"], "zzzz: .* remove it", id="unknown key with no like"),
+        pytest.param(["template=qwen2_5_vl"], "Template qwen2_5_vl does not exist", id="upstream refuses the template"),
+        pytest.param(["cutoff_len=abc"], "cutoff_len: 'abc' is not an integer", id="a value of the wrong type"),
+        pytest.param(["stage=stf"], "stage: 'stf' is not a choice; one of .*sft", id="a value outside the choices"),
+        pytest.param(["save_strategy=no"], "save_strategy: False is not a choice", id="a bare no"),
+        pytest.param(["do_predict=true"], "LLaMA-Factory refuses it: .*predict_with_generate", id="keys at odds"),
+        pytest.param(["model_name_or_path=./nothing"], "model_name_or_path: there is no folder", id="no model folder"),
+        pytest.param(
+            ["model_name_or_path=Qwen/Qwen2.5-VL-3B-Instruct"], "not on this machine.*hf download", id="no hub model"
+        ),
+        pytest.param(["dataset=phantom"], "dataset: .* did you mean 'phantoms'", id="misspelt data set"),
+        pytest.param(["dataset=phantoms,phantoms"], "named twice", id="a data set named twice"),
+        pytest.param(["dataset_dir=./nothing"], "dataset_dir: there is no nothing/dataset_info.json", id="no registry"),
+        pytest.param(["media_dir=./nothing"], "media_dir: there is no folder", id="no media folder"),
+        pytest.param(["deepspeed=./ds.json"], "deepspeed: there is no file", id="no deepspeed file"),
+        pytest.param(["tokenized_path=."], "tokenized_path: .* whatever dataset says", id="an old tokenised set"),
+        pytest.param(["output_dir=${oc.env:HOME}/x"], "does not fill in", id="a variable that stays as it is"),
+    ],
+)
+def test_a_fault_of_the_configuration_is_named(overrides: list[str], changes: list[str], expected: str) -> None:
+    faults = _lines(check_sft(QUICKSTART, [*overrides, *changes]))
+    assert any(_matches(expected, fault) for fault in faults), faults
+    assert all("\n" not in fault for fault in faults)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    import re
+
+    return re.search(pattern, text) is not None
+
+
+def _change(row: Row, **message: str) -> Row:
+    changed = deepcopy(row)
+    for turn in changed["messages"]:
+        turn["content"] = message.get(turn["role"], turn["content"])
+    return changed
+
+
+ROW_FAULTS: dict[str, tuple[Callable[[Row], Row], str]] = {
+    "missing image": (lambda row: {**row, "images": ["images/none.png"]}, r"image images/none\.png cannot be read"),
+    "more images than tags": (lambda row: {**row, "images": row["images"] * 2}, "1 <image> tag but 2 images"),
+    "a literal tag in text": (lambda row: {**row, "images": []}, "1 <image> tag but 0 images; write it <img>"),
+    "empty answer": (lambda row: _change(row, assistant="  "), "the answer is empty"),
+    "no assistant turn": (lambda row: {**row, "messages": row["messages"][:1]}, "it would be dropped"),
+    "an unknown role": (
+        lambda row: {**row, "messages": [{"role": "doctor", "content": "<image>?"}, row["messages"][1]]},
+        "it would be dropped",
+    ),
+    "too long": (lambda row: _change(row, assistant="lung " * 600), "tokens are cut to cutoff_len 512"),
+    "images cut": (
+        lambda row: _change(row, user="lung " * 600 + "<image>"),
+        "16 of an image among them: training would fail there",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROW_FAULTS)
+def test_a_faulty_row_is_named_by_its_number_and_the_sound_ones_are_not(
+    name: str, overrides: list[str], sft_folder: Path, sft_rows: list[Row], add_dataset: AddDataset
+) -> None:
+    spoil, expected = ROW_FAULTS[name]
+    rows = [*sft_rows[:3], spoil(sft_rows[3]), *sft_rows[4:6]]
+    add_dataset(sft_folder, "phantoms", rows)
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert faults[0].startswith("phantoms.jsonl[3]: ")
+    assert expected in faults[0].replace("\\", "") or _matches(expected, faults[0])
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def _not_an_image(path: Path) -> None:
+    path.write_text("<html>404</html>")
+
+
+def _sixteen_bit(path: Path) -> None:
+    from PIL import Image
+
+    Image.new("I;16", (112, 112), 3000).save(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        pytest.param(_truncated, "does not open", id="truncated"),
+        pytest.param(_not_an_image, "does not open", id="an error page"),
+        pytest.param(_sixteen_bit, "more than 8 bits (mode I;16) would be clipped to white", id="16 bit"),
+    ],
+)
+def test_an_image_that_cannot_be_read_as_it_is_meant_is_named(
+    overrides: list[str], sft_folder: Path, sft_rows: list[Row], spoil: Callable[[Path], None], expected: str
+) -> None:
+    spoil(sft_folder / sft_rows[5]["images"][0])
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert faults[0].startswith("phantoms.jsonl[5]: ")
+    assert expected in faults[0]
+
+
+def test_a_thousand_text_rows_before_the_first_image_are_a_fault_and_end_upstreams_own_reading(
+    overrides: list[str], sft_folder: Path, sft_rows: list[Row], add_dataset: AddDataset, tiny_vlm: Path
+) -> None:
+    text = {**_change(sft_rows[0], user="Which organ has lobes?", assistant="The lung."), "images": []}
+    add_dataset(sft_folder, "texts", [text] * 1000)
+    faults = _lines(check_sft(QUICKSTART, [*overrides, "dataset=texts,phantoms"]))
+    assert [fault.partition("; ")[2] for fault in faults] == ["list data sets with images first"]
+    assert _lines(check_sft(QUICKSTART, [*overrides, "dataset=phantoms,texts"])) == []
+
+    # the same two sets, read by LLaMA-Factory itself
+    for order, readable in (("texts,phantoms", False), ("phantoms,texts", True)):
+        assert _upstream_reads([*overrides, f"dataset={order}"]) is readable
+
+
+def _upstream_reads(overrides: list[str]) -> bool:
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import get_train_args
+    from llamafactory.model import load_tokenizer
+
+    from infimed_plugins.trainers.launch import read_settings
+
+    model, data, training, _, _ = get_train_args(read_settings(QUICKSTART, overrides))
+    loaded = load_tokenizer(model)
+    template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
+    try:
+        get_dataset(template, model, data, training, stage="sft", **loaded)
+    except Exception as error:  # noqa: BLE001  upstream raises what datasets raises
+        return "Couldn't cast array of type" not in str(error) + str(error.__cause__)
+    return True
+
+
+def test_columns_that_do_not_name_messages_are_a_fault(overrides: list[str], sft_folder: Path) -> None:
+    registry = sft_folder / "dataset_info.json"
+    known = json.loads(registry.read_text())
+    known["phantoms"]["columns"] = {"images": "images"}
+    registry.write_text(json.dumps(known))
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert "do not name messages" in faults[0]
+
+
+def test_rows_whose_types_differ_are_a_fault(overrides: list[str], sft_folder: Path, sft_rows: list[Row]) -> None:
+    mixed = [sft_rows[0], {**sft_rows[1], "images": "images/one.png"}]
+    (sft_folder / "phantoms.jsonl").write_text("\n".join(json.dumps(row) for row in mixed))
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert "cannot be loaded" in faults[0]
+
+
+def test_a_trained_model_in_the_way_is_a_fault_and_the_rows_are_checked_all_the_same(
+    overrides: list[str], sft_folder: Path
+) -> None:
+    (sft_folder / "out").mkdir()
+    (sft_folder / "out" / "model.safetensors").write_bytes(b"")
+    checked = check_sft(QUICKSTART, [*overrides, "overwrite_output_dir=false"])
+    assert [fault.where for fault in checked.faults] == ["output_dir"]
+    assert checked.summary is not None
+
+
+def test_without_the_model_images_and_answers_are_checked_all_the_same(
+    overrides: list[str], sft_folder: Path, sft_rows: list[Row]
+) -> None:
+    (sft_folder / sft_rows[2]["images"][0]).unlink()
+    checked = check_sft(QUICKSTART, [*overrides, "model_name_or_path=Qwen/Qwen2.5-VL-3B-Instruct"])
+    assert [fault.where for fault in checked.faults] == ["model_name_or_path", "phantoms.jsonl[2]"]
+    assert checked.summary is not None
+    assert checked.summary.max_tokens is None
+
+
+def test_all_faults_of_a_configuration_are_named_at_once(overrides: list[str]) -> None:
+    faults = check_sft(QUICKSTART, [*overrides, "learnin_rate=1", "media_dir=./nothing", "tokenized_path=."]).faults
+    assert [fault.where for fault in faults] == ["learnin_rate", "media_dir", "tokenized_path"]
+
+
+def test_a_file_that_is_no_configuration_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"no configuration at .*none\.yaml"):
+        check_sft(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match=r"is not \.yaml"):
+        check_sft(tmp_path / "sft.json")
+    (tmp_path / "broken.yaml").write_text("a: [1,\nb: 2")
+    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+        check_sft(tmp_path / "broken.yaml")
+    (tmp_path / "list.yaml").write_text("- a\n- b\n")
+    with pytest.raises(ConfigError, match="holds a list; write key: value lines"):
+        check_sft(tmp_path / "list.yaml")
+
+
+def test_without_llamafactory_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "llamafactory", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'infimed-plugins\[sft\]'"):
+        check_sft(QUICKSTART)
