@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from infimed_plugins import prompts
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.phantom import ROTATION, ask, can_ask
+from infimed_plugins.sources.phantom import DESCRIPTIONS, ROTATION, ask, can_ask
 from infimed_plugins.sources.phantom_image import SIZE, Scene, draw, scene
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def corpus() -> Iterator[str]:
     rng = random.Random(0)
     for index in range(1000):
         picture = scene(0, "pretrain", index)
-        for kind in (*rng.sample(ROTATION, 3), "caption"):
-            if kind == "caption" or can_ask(kind, picture):
+        for kind in (*rng.sample(ROTATION, 3), *DESCRIPTIONS):
+            if can_ask(kind, picture):
                 sample = ask(picture, kind, rng)
                 for style in prompts.PROMPT_STYLES:
                     prompt = prompts.render(sample, style).removeprefix(prompts.IMAGE_TAG)
@@ -149,7 +149,7 @@ class _Trainer:
 
     def _row(self, question_share: float) -> tuple[int, list[int], list[int]]:
         """Picture number, prompt ids, answer ids."""
-        index, kind, style = self.rng.randrange(len(self.scenes)), "caption", "direct"
+        index, kind, style = self.rng.randrange(len(self.scenes)), self.rng.choice(DESCRIPTIONS), "direct"
         if self.rng.random() < question_share:
             kind = self.rng.choice([name for name in ROTATION if can_ask(name, self.scenes[index])])
             style = self.rng.choice(prompts.PROMPT_STYLES)

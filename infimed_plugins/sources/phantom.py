@@ -11,6 +11,7 @@ A picture of split ``train`` gives questions such as::
     box        grounding        Where is the lesion?                            [26, 30, 42, 46]
     boxes      detection        Where are all lesions?                          [[…], […]] or []
     caption    text             Describe the image.                             "CT of the liver. One cyst: …"
+    report     text             Describe the image with widths and boxes.       "… upper left, 12 mm, […]."
 
 Left and right are sides of the image. One pixel is one millimetre. Splits share no picture.
 """
@@ -84,7 +85,7 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
     """A question of ``kind`` about a scene, its picture not drawn yet (a blank ImageRef holds its place)."""
     asked = ASKERS[kind](picture, rng)
     meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
-    if kind == "caption":
+    if kind in DESCRIPTIONS:
         meta["instruction"] = ""  # a description has no answer form
     return Sample(
         id=f"phantom-{kind}",
@@ -101,12 +102,16 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
 
 
 def caption(picture: Scene) -> str:
-    """Everything true of a picture in one or two sentences."""
-    head = f"{picture.modality} of the {picture.organ}."
+    """What is seen: modality, organ, lesions and where they lie."""
+    return f"{picture.modality} of the {picture.organ}. {_seen(picture)}"
+
+
+def report(picture: Scene) -> str:
+    """Everything true of a picture: the caption with each lesion's width and box."""
     if not picture.lesions:
-        return f"{head} No lesion."
+        return caption(picture)
     places = "; ".join(f"{_cell(lesion)}, {lesion.width} mm, {list(lesion.box)}" for lesion in picture.lesions)
-    return f"{head} {_counted(picture)}: {places}."
+    return f"{picture.modality} of the {picture.organ}. {_counted(picture)}: {places}."
 
 
 def _cell(lesion: Lesion) -> str:
@@ -183,6 +188,10 @@ def _ask_caption(picture: Scene, rng: random.Random) -> _Asked:
     return _Asked("caption", "text", "Describe the image.", caption(picture), "")
 
 
+def _ask_report(picture: Scene, rng: random.Random) -> _Asked:
+    return _Asked("report", "text", "Describe the image with widths and boxes.", report(picture), "")
+
+
 ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "modality": _ask_modality,
     "finding": _ask_finding,
@@ -195,8 +204,10 @@ ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "box": _ask_box,
     "boxes": _ask_boxes,
     "caption": _ask_caption,
+    "report": _ask_report,
 }
-ROTATION = tuple(kind for kind in ASKERS if kind != "caption")  # captions only where a recipe names them
+DESCRIPTIONS = ("caption", "report")  # asked only where a recipe names them
+ROTATION = tuple(kind for kind in ASKERS if kind not in DESCRIPTIONS)
 _NEEDS_ONE_LESION = {"side", "place", "width", "box"}
 
 
