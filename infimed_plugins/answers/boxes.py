@@ -25,8 +25,8 @@ from infimed_plugins.records import Json
 
 Box = tuple[float, float, float, float]
 
-MAX_LENGTH = 50_000  # characters
-MAX_PARTS = 20_000
+MAX_LENGTH = 40_000  # characters
+MAX_PARTS = 10_000
 _MAX_DEPTH = 6
 BOX_KEYS = frozenset(["bbox_2d", "bbox", "box", "position"])  # Qwen2.5-VL, common, common, Visual-RFT
 NO_OBJECTS = frozenset(
@@ -62,18 +62,22 @@ class ParsedBoxes:
 
 def parse_boxes(answer: Json) -> ParsedBoxes | None:
     """The boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none."""
-    if not isinstance(answer, str):
-        try:
-            answer = json.dumps(answer)
-        except (TypeError, ValueError, RecursionError):
-            return None
-    if len(answer) > MAX_LENGTH:
+    written = answer if isinstance(answer, str) else boxes_as_text(answer)
+    if written is None or len(written) > MAX_LENGTH:
         return None
-    text = _QWEN_TOKENS.sub(" ", _WRAPPER.sub(" ", nfkc(answer))).strip()
+    text = _QWEN_TOKENS.sub(" ", _WRAPPER.sub(" ", nfkc(written))).strip()
     if len(text) < 64 and " ".join(tokens(text)) in NO_OBJECTS:
         return ParsedBoxes(())
     text = _CORNERS.sub(r"[\1,\2]", text)
     return _structured(text) or _plain_numbers(text) or _in_prose(text)
+
+
+def boxes_as_text(value: Json) -> str | None:
+    """A JSON value as text, None when it is none."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _structured(text: str) -> ParsedBoxes | None:

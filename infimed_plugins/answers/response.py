@@ -25,7 +25,7 @@ from infimed_plugins.answers.latex import Boxes, read_boxes
 THINK, THINK_END = "<think>", "</think>"
 ANSWER, ANSWER_END = "<answer>", "</answer>"
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\x00"
-_MAX_UNBOXED = 100_000  # characters; no reward reads a longer answer
+_MAX_UNBOXED = 50_000  # characters; no reward reads a longer answer
 _RIVAL = re.compile(r"[0-9]|(?<![A-Za-z])[A-Z](?![A-Za-z])")
 
 

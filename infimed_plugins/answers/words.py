@@ -12,7 +12,7 @@ import unicodedata
 
 _HAN_AND_KANA = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_HAN_AND_KANA}]|[^\W_{_HAN_AND_KANA}]+")
-_CHUNK = 256
+_CHUNK = 128
 
 
 def nfkc(text: str) -> str:

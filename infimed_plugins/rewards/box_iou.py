@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
-from infimed_plugins.answers.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.answers.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.records import GroundTruth, Verdict
+from infimed_plugins.records import GroundTruth, Json, Verdict
 
 MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
 
 
 def grounding(answer: str, truth: GroundTruth) -> Verdict:
     """IoU of one box with one box, in [0, 1]."""
-    gold, given = parse_boxes(truth.answer), parse_boxes(answer)
+    gold, given = _gold_boxes(truth.answer), parse_boxes(answer)
     if gold is None or len(gold.boxes) != 1 or gold.invalid:
         return Verdict(0.0, None, "the ground truth is not one box [x1, y1, x2, y2]")
     if given is None:
@@ -34,7 +35,7 @@ def grounding(answer: str, truth: GroundTruth) -> Verdict:
 
 def detection(answer: str, truth: GroundTruth) -> Verdict:
     """Sum of matched IoUs over max(predicted, true), in [0, 1]. Raises MissingExtraError without scipy."""
-    gold, given = parse_boxes(truth.answer), parse_boxes(answer)
+    gold, given = _gold_boxes(truth.answer), parse_boxes(answer)
     if gold is None or gold.invalid:
         return Verdict(0.0, None, "the ground truth is not a list of boxes")
     if given is None:
@@ -72,6 +73,15 @@ def matched_iou(given: Sequence[Box], gold: Sequence[Box]) -> float:
         raise MissingExtraError("the detection reward", "scipy", "rewards") from error
     rows, columns = linear_sum_assignment(table, maximize=True)
     return math.fsum(table[row][column] for row, column in zip(rows, columns, strict=True))
+
+
+def _gold_boxes(value: Json) -> ParsedBoxes | None:
+    """The truth's boxes; its 16 rollouts read them once."""
+    text = value if isinstance(value, str) else boxes_as_text(value)
+    return None if text is None else _read(text)
+
+
+_read = lru_cache(maxsize=4096)(parse_boxes)
 
 
 def _shown(boxes: ParsedBoxes) -> str:

@@ -14,7 +14,7 @@ from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.words import tokens
 from infimed_plugins.records import GroundTruth, Verdict
 
-MAX_LENGTH = 20_000  # characters; a longer answer is no short answer and earns nothing
+MAX_LENGTH = 50_000  # characters; a longer answer is no short answer and earns nothing
 
 
 def jaccard(answer: str, truth: GroundTruth) -> Verdict:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from infimed_plugins.answers.latex import balanced
 from infimed_plugins.answers.quantities import Quantity, clean_math, is_unit, parse_quantity, trailing_words
@@ -48,7 +49,7 @@ _LISTED = re.compile(r",|;|(?<![a-z])(?:and|or)(?![a-z])|\\pm|±|\\\{")
 
 def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify."""
-    gold = clean_math(_text(truth.answer))
+    gold = _clean_gold(_text(truth.answer))
     if not gold:
         return Verdict(0.0, None, "the ground truth is empty")
     if len(answer) > MAX_RAW_LENGTH:
@@ -73,10 +74,20 @@ def _text(value: object) -> str:
     return str(value)
 
 
+_clean_gold = lru_cache(maxsize=4096)(clean_math)
+
+
+@lru_cache(maxsize=4096)
+def _gold_number(gold: str) -> tuple[Quantity | None, str]:
+    """The truth as a number, and what it counts."""
+    unit = trailing_words(gold)
+    return parse_quantity(gold, unit), unit
+
+
 def _compare_numbers(gold: str, given: str) -> bool | None:
     """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
-    unit = trailing_words(gold)
-    a, b = parse_quantity(gold, unit), parse_quantity(given, unit)
+    a, unit = _gold_number(gold)
+    b = parse_quantity(given, unit) if a else None
     if a is None or b is None:
         return None
     if a.unit and b.unit and a.unit != b.unit:

@@ -7,6 +7,8 @@ truth "AC"    A, C                                       1.0
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from infimed_plugins.answers.choices import option_letters
 from infimed_plugins.records import GroundTruth, Verdict
 
@@ -16,13 +18,16 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     gold = (
         truth.answer if isinstance(truth.answer, str) else ", ".join(str(letter) for letter in _several(truth.answer))
     )
-    right = option_letters(gold, truth.options)
+    right = _gold_letters(gold, truth.options)
     if not right.letters:
         return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter")
     given = option_letters(answer, truth.options)
     if not given.letters:
         return Verdict(0.0, None, given.reason)
     return Verdict(float(given.letters == right.letters), given.letters, given.reason)
+
+
+_gold_letters = lru_cache(maxsize=4096)(option_letters)  # the 16 rollouts of a question share its truth
 
 
 def _several(value: object) -> list[object]:
