@@ -23,7 +23,7 @@ from infimed_plugins.curation.rule_judge import rule_score
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
-from infimed_plugins.scoring import robust
+from infimed_plugins.scoring.robust import score
 
 NO_RIGHT_CANDIDATE = "no right candidate"
 
@@ -85,7 +85,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 def judge(text: str, sample: Sample) -> Candidate:
     """Read one response; it is right when it passes the format gate and the robust scorer."""
     parsed = parse_response(text)
-    right = parsed.format_ok and robust.score(text, sample, "reasoning").accuracy == 1.0
+    right = parsed.format_ok and score(text, sample, "reasoning").accuracy == 1.0
     answer = parsed.answer if parsed.format_ok else ""
     reasoning = parsed.reasoning if parsed.format_ok else ""
     return Candidate(text, reasoning, answer, right, rule_score(reasoning, answer, sample) if right else None)

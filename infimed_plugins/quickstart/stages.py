@@ -76,6 +76,10 @@ def run_stage(stage: Stage, state: RunState, console: Console, number: int, of: 
         *columns, TextColumn("{task.fields[word]}"), TimeElapsedColumn(), console=console, transient=True
     ) as display:
         shown = display.add_task(head, total=None, word="")
-        result = stage.work(lambda done, total, word="": display.update(shown, completed=done, total=total, word=word))
+
+        def tick(done: int, total: int, word: str = "") -> None:
+            display.update(shown, completed=done, total=total, word=word)
+
+        result = stage.work(tick)
     state.finish(stage.name, time.monotonic() - started, result)
     console.print(f"{head}: {state.stages[stage.name]['seconds']:.0f} s", highlight=False)

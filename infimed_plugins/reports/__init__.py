@@ -1,0 +1,1 @@
+"""Numbers with their uncertainty, and pages to look at."""

@@ -1,0 +1,1 @@
+"""How replies are judged in an evaluation; one file for each set of rules."""
