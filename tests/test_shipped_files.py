@@ -22,9 +22,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 SOURCE_FILES = sorted((ROOT / "infimed_plugins").rglob("*.py"))
 SHIPPED = sorted(
     str(path.relative_to(ROOT))
-    for folder in ("llamafactory_configs", "easyr1_configs", "data_registry", "infimed_plugins/quickstart/base")
+    for folder in ("llamafactory_configs", "easyr1_configs", "data_registry", "infimed_plugins")
     for path in (ROOT / folder).rglob("*")
-    if path.is_file() and "__pycache__" not in path.parts
+    if path.is_file() and "__pycache__" not in path.parts and (folder != "infimed_plugins" or path.suffix != ".py")
 )
 
 

@@ -14,13 +14,17 @@ from infimed_plugins.records import Sample
 
 @dataclass
 class StepContext:
-    """What a step may use: an engine (None when the recipe names none), the seed, settings, and where drops are
-    counted by reason. ``progress(done, total)`` is called as work finishes."""
+    """What a step may use: an engine (None when the recipe names none), the seed, its settings.
+
+    It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, and calls
+    ``progress(done, total)`` as work finishes.
+    """
 
     seed: int = 0
     engine: Engine | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
     progress: Callable[[int, int], None] = lambda done, total: None
 
 

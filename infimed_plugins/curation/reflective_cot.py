@@ -75,6 +75,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
             continue
         sample = asked[reply.id]
         candidates = [judge(text, sample) for text in reply.texts]
+        context.counted[f"{sum(c.right for c in candidates)} right of {len(candidates)}"] += 1
         chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"))
         if chained is None:
             context.dropped[NO_RIGHT_CANDIDATE] += 1

@@ -7,6 +7,7 @@ they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_reject
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, llamafactory, whole_file
 from infimed_plugins.export.image_store import ImageStore
-from infimed_plugins.recipes.build_folder import REJECTS_FILE, BuildFolder
+from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import PartRows, Progress
@@ -103,6 +104,7 @@ class _Build:
         self.progress(f"writing {self.recipe.format} files", 0, None)
         sets = self._write_sets(store)
         beside = [llamafactory.REGISTRY_FILE] if self.recipe.format == "llamafactory" else []
+        beside += self._write_samples()
         beside += [REJECTS_FILE] if self._write_rejects() else []
         files = {**sets, **dict.fromkeys(beside, 0)}
         manifest = Manifest(
@@ -112,7 +114,7 @@ class _Build:
             settings=self.settings(),
             versions=versions(),
             parts=counts,
-            outputs=tuple(output_of(self.folder.out / file, rows) for file, rows in files.items()),
+            outputs=tuple(output_of(self.folder.out, file, rows) for file, rows in files.items()),
             datasets=tuple(Path(file).stem for file in sets),
             images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
         )
@@ -124,6 +126,14 @@ class _Build:
         if self.recipe.format == "easyr1":
             return easyr1.write(rows, self.folder.out, store.root)
         return llamafactory.write(rows, self.folder.out, self.recipe.name)
+
+    def _write_samples(self) -> list[str]:
+        """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
+        names = [part.name for part in self.recipe.parts if part.steps]
+        for name in names:
+            with whole_file(self.folder.out / SAMPLES_FOLDER / f"{name}.jsonl") as partial:
+                shutil.copyfile(PartFile(self.folder.parts, name).path, partial)
+        return [f"{SAMPLES_FOLDER}/{name}.jsonl" for name in names]
 
     def _rows(self, store: ImageStore) -> Iterator[ExportRow]:
         for part in self.recipe.parts:
@@ -148,6 +158,7 @@ class _Build:
             kept=tally.kept,
             dropped=dict(sorted(tally.dropped.items())),
             rejected=dict(sorted(tally.rejected.items())),
+            counted=dict(sorted(tally.counted.items())),
         )
         file.finish(count)
         return count

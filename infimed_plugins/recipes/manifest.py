@@ -21,7 +21,8 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class PartCount:
-    """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason."""
+    """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason. ``counted`` is what
+    its steps tell besides."""
 
     part: str
     source: str
@@ -32,11 +33,12 @@ class PartCount:
     kept: int
     dropped: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Output:
-    """One file of a build. ``rows`` is 0 for a file that holds none."""
+    """One file of a build, by its path in the folder. ``rows`` counts training rows, so it is 0 for any other file."""
 
     file: str
     rows: int
@@ -88,11 +90,11 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ConfigError(f"{path} is not a manifest of this version: {error}; build again with --fresh") from error
 
 
-def output_of(path: Path, rows: int) -> Output:
+def output_of(folder: Path, name: str, rows: int) -> Output:
     """The record of a written file."""
-    with path.open("rb") as file:
+    with (folder / name).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Output(path.name, rows, path.stat().st_size, digest)
+    return Output(name, rows, (folder / name).stat().st_size, digest)
 
 
 def versions() -> dict[str, str]:

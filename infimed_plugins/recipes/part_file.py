@@ -1,7 +1,7 @@
 """A part's finished rows on disk, so that a build that was ended goes on behind its last finished part.
 
-``PART.jsonl`` holds an ExportRow a line, its images in the store; ``PART.json`` the counts, written last: its
-presence means that the part is whole.
+``PART.jsonl`` holds a row a line: the sample's fields, its images as paths in the store, its prompt style and set.
+``PART.json`` holds the counts and is written last: its presence means that the part is whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class PartFile:
     """The file of one part in a build's work folder."""
 
     def __init__(self, folder: Path, part: str) -> None:
-        self._rows = folder / f"{part}.jsonl"
+        self.path = folder / f"{part}.jsonl"
         self._count = folder / f"{part}.json"
         self._rejects = folder / f"{part}.rejects.jsonl"
 
@@ -32,7 +32,7 @@ class PartFile:
 
     def write(self, lines: Iterable[str]) -> None:
         """Write the rows, whole or not at all."""
-        with whole_file(self._rows) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(self.path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
 
     def write_rejects(self, rejects: Iterable[Mapping[str, str]]) -> None:
@@ -52,25 +52,23 @@ class PartFile:
 
     def rows(self, store_root: Path) -> Iterator[ExportRow]:
         """The finished rows, in the order they were written."""
-        with self._rows.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8") as file:
             for line in file:
                 yield _from_json(json.loads(line), store_root)
 
 
 def row_to_line(row: ExportRow) -> str:
     """One line of a part file. Raises DataError when the sample's meta is no JSON."""
-    sample = {f.name: getattr(row.sample, f.name) for f in fields(Sample) if f.name != "images"}
+    line = {f.name: getattr(row.sample, f.name) for f in fields(Sample)}
+    line |= {"meta": dict(row.sample.meta), "images": row.images, "style": row.style, "into": row.into}
     try:
-        line = {"sample": {**sample, "meta": dict(row.sample.meta)}, "images": row.images}
-        return json.dumps({**line, "style": row.style, "into": row.into}, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"sample {row.sample.id} holds a value that is no JSON: {error}") from error
 
 
 def _from_json(raw: dict[str, Any], store_root: Path) -> ExportRow:
-    sample = raw["sample"]
-    options = None if sample["options"] is None else tuple(sample["options"])
-    images = tuple(ImageRef(path=str(store_root / path)) for path in raw["images"])
-    return ExportRow(
-        Sample(**{**sample, "options": options, "images": images}), tuple(raw["images"]), raw["style"], raw["into"]
-    )
+    style, into, paths = raw.pop("style"), raw.pop("into"), tuple(raw.pop("images"))
+    images = tuple(ImageRef(path=str(store_root / path)) for path in paths)
+    options = None if raw["options"] is None else tuple(raw["options"])
+    return ExportRow(Sample(**{**raw, "options": options, "images": images}), paths, style, into)

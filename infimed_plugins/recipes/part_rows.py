@@ -54,6 +54,7 @@ class PartRows:
         """What the steps leave, in the order they were given it: engines may answer in any."""
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
         flow: Iterable[Sample] = _noting_places(samples, places)
         for step in self.part.steps:
             context = StepContext(
@@ -61,12 +62,14 @@ class PartRows:
                 engine=self.engine(),
                 settings=dict(step.settings),
                 dropped=dropped,
+                counted=counted,
                 progress=self._step_progress(step.name),
             )
             run: CurationStep = registry().get("curation step", step.name)
             flow = run(flow, context)
         left = sorted(flow, key=lambda sample: places.get(sample.id, len(places)))
         tally.dropped.update(dropped)
+        tally.counted.update(counted)
         if (unsaid := len(places) - len(left) - dropped.total()) > 0:
             tally.dropped["by a step that gave no reason"] += unsaid
         return left

@@ -173,6 +173,7 @@ def drop_most(samples: Iterable[Sample], context: StepContext) -> Iterator[Sampl
         if n % 3 == 0:
             kept.append(sample.with_meta(seen=True))
         elif n % 3 == 1:
+            context.counted["seen"] += 1
             context.dropped["too easy"] += 1
     yield from reversed(kept)
 
@@ -183,8 +184,11 @@ def test_steps_see_the_chosen_rows_and_every_drop_is_counted(plug_in: Callable[.
     (count,) = build(Recipe("demo", "llamafactory", (part,)), tmp_path).parts
     assert (count.read, count.kept) == (9, 3)
     assert count.dropped == {"too easy": 3, "by a step that gave no reason": 3}
+    assert count.counted == {"seen": 3}
     rows = [json.loads(line) for line in (tmp_path / "demo.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+    kept = [json.loads(line) for line in (tmp_path / "samples" / "p.jsonl").read_text().splitlines()]
+    assert [(one["id"], one["meta"]["seen"]) for one in kept] == [(row["id"], True) for row in rows]
 
 
 def test_a_model_that_is_not_there_is_named_when_a_step_needs_it(tmp_path: Path) -> None:
