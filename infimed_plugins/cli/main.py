@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__
-from infimed_plugins.cli import check, data, evaluate, plugins
+from infimed_plugins.cli import check, data, evaluate, plugins, quickstart
 from infimed_plugins.cli.output import messages
 from infimed_plugins.errors import InfimedError
 
@@ -55,4 +55,5 @@ def root(
 app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_plugins)
 app.add_typer(data.app, name="data")
 app.add_typer(check.app, name="check")
+app.add_typer(quickstart.app, name="quickstart")
 app.command("eval", epilog="Example: infimed eval --model runs/quickstart/sft --limit 100")(evaluate.evaluate)

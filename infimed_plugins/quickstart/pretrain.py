@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +38,12 @@ class PretrainSettings:
 
     seed: int = 0
     pictures: int = 24_000
-    caption_steps: int = 1_500
-    instruction_steps: int = 250
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    instruction_learning_rate: float = 5e-4
-    question_share: float = 0.5  # of the instruction stage; the rest stays captions
+    caption_steps: int = 2_000
+    instruction_pictures: int = 4_000  # of a seed of their own (seed + 3)
+    instruction_steps: int = 500
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    question_share: float = 0.7  # of the instruction stage; the rest stays captions
     warmup_steps: int = 50
     weight_decay: float = 0.01
 
@@ -79,14 +79,10 @@ def pretrain(
     tokenizer = tiny_model.build_tokenizer(corpus())
     model = tiny_model.build_model(tokenizer, seed=settings.seed)
     trainer = _Trainer(model, tokenizer, settings)
-    losses = trainer.stage("captions", settings.caption_steps, settings.learning_rate, 0.0, progress)
-    losses += trainer.stage(
-        "instructions",
-        settings.instruction_steps,
-        settings.instruction_learning_rate,
-        settings.question_share,
-        progress,
-    )
+    losses = trainer.stage("captions", settings.caption_steps, 0.0, progress)
+    unseen = replace(settings, seed=settings.seed + 3, pictures=settings.instruction_pictures)
+    trainer = _Trainer(model, tokenizer, unseen)
+    losses += trainer.stage("instructions", settings.instruction_steps, settings.question_share, progress)
     tiny_model.save(out, model.eval(), tiny_model.build_processor(tokenizer))
     record = {
         "command": "infimed quickstart pretrain",
@@ -111,16 +107,16 @@ class _Trainer:
         self.scenes = [scene(settings.seed, "pretrain", index) for index in range(settings.pictures)]
         self.pixels = _draw_all(self.scenes)
 
-    def stage(
-        self, name: str, steps: int, learning_rate: float, question_share: float, progress: Progress
-    ) -> list[dict[str, Any]]:
+    def stage(self, name: str, steps: int, question_share: float, progress: Progress) -> list[dict[str, Any]]:
         """Train ``steps`` steps; returns the smoothed loss every 50 of them."""
         import torch
 
         settings = self.settings
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, learning_rate, total_steps=steps, pct_start=min(0.5, settings.warmup_steps / steps)
+            optimizer, settings.learning_rate, total_steps=steps, pct_start=min(0.5, settings.warmup_steps / steps)
         )
         self.model.train()
         smoothed, record = 0.0, []

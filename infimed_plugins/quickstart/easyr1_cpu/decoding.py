@@ -208,7 +208,7 @@ def _roomy_layer_class() -> type[Any]:
         """A DynamicLayer that writes in place: concatenating anew for each token takes half of the decoding time."""
 
         def __init__(self, room: int) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]
+            super().__init__()
             self.room = room
 
         def update(
