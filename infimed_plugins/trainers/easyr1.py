@@ -62,7 +62,7 @@ def check_rl(
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingEasyR1Error.
     """
     raw = read_settings(config, overrides, resolve=False)
-    _import_verl()
+    import_easyr1()
     with quiet():
         faults = _take_unknown_keys(raw)
         settings = _parse(raw, config, faults)
@@ -84,7 +84,7 @@ def check_rl(
 _MODEL_KEY = "worker.actor.model.model_path"
 
 
-def _import_verl() -> None:
+def import_easyr1() -> None:
     """Import what the check uses of EasyR1. Its configuration imports vLLM (verl/workers/config.py:23).
 
     Where vLLM is not installed, the CPU layer's stand-in takes its place during the import and is forgotten after.

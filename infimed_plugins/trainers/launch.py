@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def run_llamafactory(
     if "output_dir" not in settings:
         raise ConfigError(f"{config} names no output_dir; add one")
     command = [sys.executable, "-m", "llamafactory.cli", "train", str(config), *overrides]
-    follower = _Follower(Path(settings["output_dir"]) / "trainer_log.jsonl", on_progress, _llamafactory_progress)
-    _run(command, _environment(cpu), log, follower)
+    follower = Follower(Path(settings["output_dir"]) / "trainer_log.jsonl", on_progress, _llamafactory_progress)
+    run_logged(command, environment_for(cpu), log, follower)
 
 
 def run_easyr1(
@@ -84,9 +85,9 @@ def run_easyr1(
         "checkpoints", trainer.get("project_name", "easy_r1"), trainer.get("experiment_name", "demo")
     )
     command = [sys.executable, "-m", "verl.trainer.main", f"config={config}", *overrides]
-    environment = _environment(cpu) | (_ray_on_cpu() if cpu else {})
-    follower = _Follower(Path(folder) / "experiment_log.jsonl", on_progress, _easyr1_progress(trainer.get("max_steps")))
-    _run(command, environment, log, follower)
+    environment = environment_for(cpu) | (_ray_on_cpu() if cpu else {})
+    follower = Follower(Path(folder) / "experiment_log.jsonl", on_progress, easyr1_progress(trainer.get("max_steps")))
+    run_logged(command, environment, log, follower)
 
 
 def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool = True) -> dict[str, Any]:
@@ -115,13 +116,11 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
 
 
 def _need(module: str, feature: str, extra: str) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec(module) is None:
+    if find_spec(module) is None:
         raise MissingExtraError(feature, module, extra)
 
 
-def _environment(cpu: bool) -> dict[str, str]:
+def environment_for(cpu: bool) -> dict[str, str]:
     """The parent's environment, with this interpreter's own programs (torchrun) first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = dict(os.environ, PATH=path, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false")
@@ -150,7 +149,8 @@ def _ray_on_cpu() -> dict[str, str]:
     }
 
 
-def _run(command: Sequence[str], environment: dict[str, str], log: Path, follower: _Follower) -> None:
+def run_logged(command: Sequence[str], environment: dict[str, str], log: Path, follower: Follower) -> None:
+    """Run ``python -m module …`` to its end. Raises EngineError, with the end of the log, when it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     follower.log = log
     with log.open("wb") as output, _process(command, environment, output) as process:
@@ -216,7 +216,7 @@ def _carries(process: Any, mark: str) -> bool:
         return False
 
 
-class _Follower:
+class Follower:
     """Reads the lines that upstream adds to its progress file, and reports each."""
 
     def __init__(
@@ -229,6 +229,7 @@ class _Follower:
     def look(self) -> None:
         """Report what is new; a file that is another, or has become shorter, was started anew."""
         if not self.path.exists():
+            self._position = 0
             return
         now = self.path.stat()
         if now.st_ino != self._file or now.st_size < self._position:
@@ -250,7 +251,8 @@ def _llamafactory_progress(row: dict[str, Any], log: Path | None) -> Progress | 
     return Progress(int(row["current_steps"]), int(row.get("total_steps", 0)), flat_numbers(row))
 
 
-def _easyr1_progress(max_steps: int | None) -> Callable[[dict[str, Any], Path | None], Progress | None]:
+def easyr1_progress(max_steps: int | None) -> Callable[[dict[str, Any], Path | None], Progress | None]:
+    """Reads lines of EasyR1's file logger; steps without ``max_steps`` are counted from what the log says."""
     total = max_steps or 0
 
     def read(row: dict[str, Any], log: Path | None) -> Progress | None:

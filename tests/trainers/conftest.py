@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ import pytest
 from infimed_plugins import prompts
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
 
 
@@ -37,16 +34,68 @@ def tiny_vlm(tmp_path_factory: pytest.TempPathFactory, phantoms: list[Sample]) -
 
 
 @pytest.fixture(scope="session")
+def taught_vlm(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model after a few seconds of school: it answers in the right form, and is sometimes right by chance.
+
+    A random model earns no reward, so that a trainer would have nothing to learn from.
+    """
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    folder = tmp_path_factory.mktemp("model") / "taught"
+    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm)
+    processor = AutoProcessor.from_pretrained(tiny_vlm)
+    batch = _lessons(processor)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    torch.manual_seed(0)
+    for _ in range(80):
+        loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.3, "the lesson was not learnt"
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _lessons(processor: Any) -> dict[str, Any]:
+    """Eight organ questions with their answers, as a batch to train on; only the answers count."""
+    samples = [phantom_sample("train", index, kind="organ") for index in range(8)]
+    texts, replies = [], []
+    for sample in samples:
+        text = prompts.render(sample, "reasoning").removeprefix(prompts.IMAGE_TAG)
+        turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+        texts.append(processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False))
+        replies.append(prompts.tagged("I look.", prompts.answer_text(sample)) + "<|im_end|>")
+    images = [sample.images[0].open() for sample in samples]
+    whole = [text + reply for text, reply in zip(texts, replies, strict=True)]
+    batch = dict(processor(images=images, text=whole, padding=True, return_tensors="pt"))
+    lengths = [processor(images=[image], text=[text])["input_ids"] for image, text in zip(images, texts, strict=True)]
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    for row, ids in enumerate(lengths):
+        labels[row, : len(ids[0])] = -100
+    return batch | {"labels": labels}
+
+
+def _rl_row(sample: Sample) -> Row:
+    return {
+        "problem": prompts.question_text(sample),
+        "answer": sample.ground_truth.to_json(),
+        "images": [{"bytes": image.read()} for image in sample.images],
+    }
+
+
+@pytest.fixture(scope="session")
 def rl_rows(phantoms: list[Sample]) -> list[Row]:
     """The phantoms as rows of EasyR1's parquet file."""
-    return [
-        {
-            "problem": prompts.question_text(sample),
-            "answer": sample.ground_truth.to_json(),
-            "images": [{"bytes": image.read()} for image in sample.images],
-        }
-        for sample in phantoms
-    ]
+    return [_rl_row(sample) for sample in phantoms]
+
+
+@pytest.fixture(scope="session")
+def organ_rows() -> list[Row]:
+    """Forty organ questions as such rows: what taught_vlm went to school for."""
+    return [_rl_row(phantom_sample("rlvr", index, kind="organ")) for index in range(40)]
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +165,3 @@ def write_dataset(folder: Path, name: str, rows: list[Row]) -> None:
 def add_dataset() -> Callable[[Path, str, list[Row]], None]:
     """``write_dataset``, for tests."""
     return write_dataset
-
-
-@pytest.fixture(scope="session")
-def easyr1_installed() -> None:
-    """Fail early, and clearly, where EASYR1 is set but EasyR1 is not installed."""
-    if importlib.util.find_spec("verl") is None:
-        pytest.fail(f"EASYR1={os.environ.get('EASYR1')} is set, but EasyR1 is not installed")

@@ -1,0 +1,255 @@
+"""GRPO in TRL 0.24 with the configuration written for EasyR1: what the quickstart runs where EasyR1 is missing.
+
+    python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
+
+Data, prompt template, reward function, batch sizes, learning rate, clipping and KL term are those of the YAML; the
+trainer is TRL's and draws its rollouts with transformers, on a CPU. It logs to ``experiment_log.jsonl`` under EasyR1's
+keys and saves the model to ``huggingface`` in the YAML's ``save_checkpoint_path``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
+from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.launch import (
+    Follower,
+    OnProgress,
+    easyr1_progress,
+    environment_for,
+    read_settings,
+    run_logged,
+)
+
+LOG_FILE = "experiment_log.jsonl"
+MODEL_FOLDER = "huggingface"
+Settings = dict[str, Any]
+Scores = list[dict[str, float]]
+
+
+def run_trl(
+    config: Path,
+    overrides: Sequence[str] = (),
+    *,
+    log: Path,
+    on_progress: OnProgress = lambda _: None,
+) -> Path:
+    """Train in a process of its own, on the CPU, and return the folder of the trained model.
+
+    Raises MissingExtraError without TRL, and EngineError, with the end of the log, when the run fails.
+    """
+    if importlib.util.find_spec("trl") is None:
+        raise MissingExtraError("reinforcement learning without EasyR1", "trl", "trl")
+    trainer = read_settings(config, overrides)["trainer"]
+    folder = Path(trainer["save_checkpoint_path"])
+    command = [sys.executable, "-m", "infimed_plugins.quickstart.trl_grpo", f"config={config}", *overrides]
+    follower = Follower(folder / LOG_FILE, on_progress, easyr1_progress(trainer.get("max_steps")))
+    run_logged(command, environment_for(cpu=True), log, follower)
+    return folder / MODEL_FOLDER
+
+
+def train(settings: Settings) -> Path:
+    """Train with the settings of an EasyR1 configuration; the folder of the trained model."""
+    try:
+        from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
+        from trl.trainer.grpo_trainer import GRPOTrainer
+    except ImportError as error:
+        raise MissingExtraError("reinforcement learning without EasyR1", error.name or "trl", "trl") from error
+
+    data, actor = settings["data"], settings["worker"]["actor"]
+    folder = Path(settings["trainer"]["save_checkpoint_path"])
+    auto_class: Any = AutoProcessor
+    pixels = {"min_pixels": data["min_pixels"], "max_pixels": data["max_pixels"]}
+    processor = auto_class.from_pretrained(actor["model"]["model_path"], padding_side="left", **pixels)
+    model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
+    if actor["model"].get("freeze_vision_tower"):
+        model.model.visual.requires_grad_(False)
+    meter = _Meter(load_reward(settings["worker"]["reward"]))
+    # in a reply these would have no image, and the model would look for one
+    banned = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
+    trainer: Any = GRPOTrainer(
+        model=model,
+        reward_funcs=cast(Any, meter.reward),  # TRL passes columns by keyword
+        args=grpo_arguments(settings, folder / "trl", banned),
+        train_dataset=read_rows(data),
+        processing_class=processor,
+        callbacks=[_log_callback(folder / LOG_FILE, meter)],
+    )
+    trainer.train()
+    trainer.model.save_pretrained(folder / MODEL_FOLDER)
+    processor.save_pretrained(folder / MODEL_FOLDER)
+    return folder / MODEL_FOLDER
+
+
+def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> Any:
+    """TRL's arguments with EasyR1's meaning: one update takes ``global_batch_size`` prompts times ``n`` rollouts."""
+    from trl.trainer.grpo_config import GRPOConfig
+
+    algorithm, worker, trainer = settings["algorithm"], settings["worker"], settings["trainer"]
+    actor, rollout = worker["actor"], worker["rollout"]
+    sequences, at_once = actor["global_batch_size"] * rollout["n"], actor["micro_batch_size_per_device_for_update"]
+    if sequences % at_once:
+        raise ConfigError(f"{sequences} sequences an update do not divide into micro-batches of {at_once}")
+    optim, has_kl = actor["optim"], algorithm.get("use_kl_loss") and not algorithm.get("disable_kl")
+    return GRPOConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=sequences // at_once,
+        num_generations=rollout["n"],
+        max_prompt_length=None,  # it would cut between image tokens
+        max_completion_length=settings["data"]["max_response_length"],
+        temperature=rollout.get("temperature", 1.0),
+        top_p=rollout.get("top_p", 1.0),
+        generation_kwargs={"suppress_tokens": list(banned)},
+        learning_rate=optim["lr"],
+        weight_decay=optim.get("weight_decay", 0.01),
+        lr_scheduler_type="constant",
+        max_grad_norm=actor.get("max_grad_norm", 1.0),
+        beta=algorithm.get("kl_coef", 0.0) if has_kl else 0.0,
+        epsilon=actor.get("clip_ratio_low", 0.2),
+        epsilon_high=actor.get("clip_ratio_high", 0.3),
+        loss_type="dapo",  # the mean over the tokens of the whole update, as EasyR1's loss_avg_mode: token
+        max_steps=trainer.get("max_steps") or -1,
+        num_train_epochs=trainer.get("total_epochs", 1),
+        seed=settings["data"].get("seed", 1),
+        logging_steps=1,
+        save_strategy="no",
+        report_to=[],
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        disable_tqdm=True,
+    )
+
+
+def read_rows(data: Settings) -> Any:
+    """The training rows: ``prompt`` (one user turn), ``images`` and ``ground_truth``. Raises DataError naming a row."""
+    from datasets import Dataset, load_dataset
+    from jinja2 import Template
+    from PIL import Image
+
+    path = Path(data["train_files"])
+    if not path.is_file():
+        raise MissingFileError(f"data.train_files: there is no {path}; build the data (infimed data build)")
+    template = Template(Path(data["format_prompt"]).read_text(encoding="utf-8").strip())
+    rows = []
+    for index, row in enumerate(load_dataset("parquet", data_files=str(path), split="train")):
+        prompt, images = template.render(content=row[data["prompt_key"]]), row[data["image_key"]]
+        tags = IMAGE_TAG * len(images)
+        if not prompt.startswith(tags) or prompt.count(IMAGE_TAG) != len(images):
+            raise DataError(f"{path.name}[{index}]: TRL puts images first; start the prompt with its {IMAGE_TAG} tags")
+        rows.append(
+            {
+                "prompt": [{"role": "user", "content": prompt.removeprefix(tags)}],
+                "images": [Image.open(io.BytesIO(image["bytes"])).convert("RGB") for image in images],
+                "ground_truth": row[data["answer_key"]],
+            }
+        )
+    return Dataset.from_list(rows)
+
+
+def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
+    """The batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
+    file, _, name = str(config["reward_function"]).rpartition(":")
+    spec = importlib.util.spec_from_file_location("custom_reward_fn", file)
+    if spec is None or spec.loader is None or not Path(file).is_file():
+        raise ConfigError(f"worker.reward.reward_function: there is no {file}; name a path.py:function")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, name) or getattr(module, "REWARD_TYPE", "batch") != "batch":
+        raise ConfigError(f"worker.reward.reward_function: {file} has no batch function {name!r}")
+    options = config.get("reward_function_kwargs") or {}
+    return lambda rows: list(getattr(module, name)(rows, **options))
+
+
+class _Meter:
+    """Scores rollouts for TRL, and keeps the mean of every key for the log."""
+
+    def __init__(self, score: Callable[[list[dict[str, Any]]], Scores]) -> None:
+        self._score = score
+        self._values: dict[str, list[float]] = defaultdict(list)
+
+    def reward(
+        self,
+        completions: list[list[dict[str, str]]],
+        completion_ids: list[list[int]],
+        ground_truth: list[str],
+        **_: Any,
+    ) -> list[float]:
+        """``overall`` of each completion."""
+        rows = [
+            {"response": turns[0]["content"], "response_length": len(ids), "ground_truth": truth}
+            for turns, ids, truth in zip(completions, completion_ids, ground_truth, strict=True)
+        ]
+        scores = self._score(rows)
+        for score in scores:
+            for key, value in score.items():
+                self._values[key].append(value)
+        return [score["overall"] for score in scores]
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call."""
+        means = {key: sum(values) / len(values) for key, values in self._values.items()}
+        self._values.clear()
+        return means
+
+
+def _log_callback(path: Path, meter: _Meter) -> Any:
+    """A callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
+    from transformers import TrainerCallback
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("", encoding="utf-8")
+    begun = time.monotonic()
+
+    class LogCallback(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, **now_known: Any) -> None:
+            nonlocal begun
+            logs = now_known["logs"]
+            if "reward" not in logs:  # the summary at the end
+                return
+            now, begun_before = time.monotonic(), begun
+            begun = now
+            row = {
+                "step": state.global_step,
+                "reward": meter.take(),
+                "actor": {"kl_loss": logs.get("kl", 0.0), "grad_norm": logs["grad_norm"], "lr": logs["learning_rate"]},
+                "response_length": {
+                    "mean": logs["completions/mean_length"],
+                    "max": logs["completions/max_length"],
+                    "min": logs["completions/min_length"],
+                    "clip_ratio": logs["completions/clipped_ratio"],
+                },
+                "timing_s": {"step": now - begun_before},
+            }
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    return LogCallback()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``config=PATH key=value …``; exit code 2 and one line for what the user can mend."""
+    named = [argument.removeprefix("config=") for argument in arguments if argument.startswith("config=")]
+    if len(named) != 1:
+        print("usage: python -m infimed_plugins.quickstart.trl_grpo config=PATH [key=value ...]", file=sys.stderr)
+        return 2
+    try:
+        train(read_settings(Path(named[0]), [argument for argument in arguments if not argument.startswith("config=")]))
+    except InfimedError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
