@@ -42,7 +42,7 @@ class TransformersEngine:
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         limits = {} if max_pixels is None else {"max_pixels": max_pixels}
         try:
-            self._processor = AutoProcessor.from_pretrained(model, padding_side="left", **limits)
+            self._processor = AutoProcessor.from_pretrained(model, padding_side="left", use_fast=True, **limits)
             loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError) as error:
             hint = "" if Path(model).exists() else " (no such folder; a hub id needs a network)"
