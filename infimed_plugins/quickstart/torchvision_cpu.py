@@ -49,9 +49,9 @@ def mend() -> list[str]:
             continue
         if torch.version.cuda is None:
             repair(folder)
-        error = _error_of(f"import {name}")
-        if error is not None:
-            raise InfimedError(f"{name} cannot be imported ({error}); install the build that fits your torch")
+        problem = _error_of(f"import {name}")
+        if problem is not None:
+            raise InfimedError(f"{name} cannot be imported ({problem}); install the build that fits your torch")
         done.append(f"{name} was mended: its wheel is a CUDA build, and torch a CPU build")
     return done
 
