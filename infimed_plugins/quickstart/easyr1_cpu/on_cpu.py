@@ -11,6 +11,8 @@ from functools import partial, wraps
 from itertools import pairwise
 from typing import Any
 
+from infimed_plugins.quickstart.easyr1_cpu.shared_prompts import sharing_prompts
+
 Adapt = Callable[[Any], None]
 
 REMEMBERED_IMAGES = 4096  # features of one: 8 kB for a phantom
@@ -49,22 +51,16 @@ def _adapt_protocol(protocol: Any) -> None:
 
 
 def _adapt_seqlen_balancing(balancing: Any) -> None:
-    """A count on the GPU (seqlen_balancing.py:255); and micro-batches of like lengths, which waste no padding.
-
-    EasyR1 balances the tokens of micro-batches for its padding-free kernels, which a CPU does not have.
-    """
+    """A count on the GPU (seqlen_balancing.py:255); and micro-batches in order, so that replies to a prompt meet."""
     balancing.torch = _TorchOnCpu()
-    balancing.get_seqlen_balanced_partitions = by_length
+    balancing.get_seqlen_balanced_partitions = in_order
 
 
-def by_length(lengths: Sequence[int], k_partitions: int, equal_size: bool) -> list[list[int]]:
-    """Split the indices of ``lengths`` into ``k_partitions`` groups of neighbours in length, equal in number by one.
-
-    ``equal_size`` is unused.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
-    bounds = [len(order) * part // k_partitions for part in range(k_partitions + 1)]
-    return [sorted(order[start:end]) for start, end in pairwise(bounds)]
+def in_order(seqlen_list: Sequence[int], k_partitions: int, equal_size: bool) -> list[list[int]]:
+    """Split the indices of ``seqlen_list`` into ``k_partitions`` runs, equal in number by one; none is empty."""
+    count = len(seqlen_list)
+    bounds = [count * part // k_partitions for part in range(k_partitions + 1)]
+    return [list(range(start, end)) for start, end in pairwise(bounds)]
 
 
 class _TorchOnCpu:
@@ -159,31 +155,9 @@ def remember_images(model: Any) -> Any:
 
 
 def _adapt_actor(dp_actor: Any) -> None:
-    """Cut what is padding in every row of a micro-batch before the model reads it."""
+    """Read each prompt once for all its replies, and no padding."""
     actor_class = dp_actor.DataParallelPPOActor
-    actor_class._forward_micro_batch = trimmed(actor_class._forward_micro_batch)
-
-
-def trimmed(forward: Callable[[Any, dict[str, Any], float], Any]) -> Callable[[Any, dict[str, Any], float], Any]:
-    """Wrap ``_forward_micro_batch``: the same log-probabilities at every token that counts, 0 at padding.
-
-    Prompts are padded left and responses right, both to the lengths of the configuration, mostly for nothing.
-    """
-
-    @wraps(forward)
-    def forward_trimmed(actor: Any, micro_batch: dict[str, Any], temperature: float) -> Any:
-        import torch
-
-        mask, room = micro_batch["attention_mask"], micro_batch["responses"].size(-1)
-        prompt_width = mask.size(-1) - room
-        first = int(mask[:, :prompt_width].any(dim=0).int().argmax())
-        longest = max(1, int(mask[:, prompt_width:].sum(dim=-1).max()))
-        cut = dict(micro_batch, responses=micro_batch["responses"][:, :longest])
-        for key in ("input_ids", "attention_mask", "position_ids"):
-            cut[key] = micro_batch[key][..., first : prompt_width + longest]
-        return torch.nn.functional.pad(forward(actor, cut, temperature), (0, room - longest))
-
-    return forward_trimmed
+    actor_class._forward_micro_batch = sharing_prompts(actor_class._forward_micro_batch)
 
 
 def _with_defaults(function: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
