@@ -98,9 +98,7 @@ class TransformersEngine:
 def _message(request: ChatRequest) -> list[dict[str, Any]]:
     pieces = request.text.split(IMAGE_TAG)
     if len(pieces) - 1 != len(request.images):
-        raise DataError(
-            f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images"
-        )
+        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
     content: list[dict[str, Any]] = []
     for number, piece in enumerate(pieces):
         content += [{"type": "image"}] if number else []
