@@ -21,6 +21,16 @@ QUICKSTART = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
 Row = dict[str, Any]
 WriteParquet = Callable[[Path, list[Row]], Path]
 
+# what the tests count on, whatever the quickstart is tuned to
+SIZES = (
+    "data.rollout_batch_size=32",
+    "data.max_prompt_length=320",
+    "data.max_response_length=96",
+    "worker.actor.global_batch_size=32",
+    "worker.actor.micro_batch_size_per_device_for_update=16",
+    "worker.actor.micro_batch_size_per_device_for_experience=16",
+    "worker.rollout.n=8",
+)
 needs_easyr1 = pytest.mark.easyr1
 
 
@@ -33,6 +43,8 @@ def overrides(rl_folder: Path, tiny_vlm: Path, monkeypatch: pytest.MonkeyPatch) 
         f"data.val_files={rl_folder / 'val.parquet'}",
         f"worker.actor.model.model_path={tiny_vlm}",
         f"trainer.save_checkpoint_path={rl_folder / 'rl'}",
+        "trainer.max_steps=40",
+        *SIZES,
     ]
 
 

@@ -30,6 +30,8 @@ def overrides(sft_folder: Path, tiny_vlm: Path) -> list[str]:
         f"dataset_dir={sft_folder}",
         f"media_dir={sft_folder}",
         f"output_dir={sft_folder / 'out'}",
+        "per_device_train_batch_size=32",
+        "cutoff_len=512",
     ]
 
 

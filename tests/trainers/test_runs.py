@@ -12,6 +12,7 @@ import pytest
 
 from infimed_plugins.trainers import Progress, run_easyr1, run_llamafactory
 from infimed_plugins.trainers.easyr1 import merged_checkpoint
+from infimed_plugins.trainers.launch import read_settings
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -91,7 +92,7 @@ def _assert_two_steps_with_rewards(seen: list[Progress]) -> None:
         assert reward["overall"] == pytest.approx(0.1 * reward["format"] + 0.9 * reward["accuracy"], abs=1e-5)
     assert max(progress.metrics["reward/format"] for progress in steps) > 0.3
     assert max(progress.metrics["actor/grad_norm"] for progress in steps) > 0
-    assert steps[0].metrics["actor/lr"] == pytest.approx(2e-4)
+    assert steps[0].metrics["actor/lr"] == read_settings(GRPO)["worker"]["actor"]["optim"]["lr"]
 
 
 def test_trl_takes_two_steps_with_our_reward_and_easyr1s_configuration(

@@ -140,10 +140,12 @@ def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None
 
 @pytest.mark.easyr1
 @pytest.mark.parametrize("path", [GRPO, QUICKSTART_GRPO], ids=["grpo", "quickstart_grpo"])
-def test_only_data_and_model_are_missing_from_a_fresh_checkout(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_data_and_model_are_missing_from_a_fresh_checkout(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INFIMED_ROOT", str(REPOSITORY))
-    monkeypatch.chdir(REPOSITORY)
     overrides = ["data.train_files=none.parquet", "data.val_files=none.parquet", "worker.actor.model.model_path=./none"]
+    overrides.append(f"trainer.save_checkpoint_path={tmp_path}")
     faults = check_rl(path, overrides).faults
     assert [fault.where for fault in faults] == ["worker.actor.model.model_path", "data.train_files", "data.val_files"]
 
