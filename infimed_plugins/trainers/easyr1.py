@@ -25,14 +25,14 @@ from infimed_plugins.paths import PACKAGE
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
-from infimed_plugins.trainers.launch import read_settings
+from infimed_plugins.trainers.launch import MissingEasyR1Error, read_settings
 from infimed_plugins.trainers.path_check import is_file_name, model_fault
 from infimed_plugins.trainers.quiet import quiet
+from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
 
-__all__ = ["MissingEasyR1Error", "check_rl", "merged_checkpoint"]
+__all__ = ["MissingEasyR1Error", "check_rl", "import_easyr1", "merged_checkpoint"]
 
-COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
 OnProgress = Callable[[int, int], None]  # rows done, of how many
 
 _PATH_KEYS = {
@@ -41,17 +41,6 @@ _PATH_KEYS = {
     "data.override_chat_template": "EasyR1 would go on without it",
     "trainer.load_checkpoint_path": "EasyR1 would go on without it",
 }
-
-
-class MissingEasyR1Error(MissingExtraError):
-    """EasyR1 is not installed, or PyPI's other ``verl`` is."""
-
-    def __init__(self, what: str) -> None:
-        ImportError.__init__(
-            self,
-            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
-            f"pip install --no-deps git+https://github.com/hiyouga/EasyR1@{COMMIT}",
-        )
 
 
 def check_rl(
@@ -156,6 +145,12 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model):
         yield fault
+    reward = settings.worker.reward.reward_function
+    if reward is None:
+        yield Fault(REWARD_KEY, "is not set", "name easyr1_configs/infimed_reward.py:compute_score")
+    elif not (file := Path(reward.rpartition(":")[0] or reward)).exists():
+        what = f"there is no {file}; EasyR1 would say so only after it loaded the model"
+        yield Fault(REWARD_KEY, what, "name easyr1_configs/infimed_reward.py:compute_score")
     for key in ("train_files", "val_files"):
         yield from _data_file_faults(f"data.{key}", getattr(settings.data, key))
 

@@ -26,10 +26,22 @@ from typing import Any
 from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
 from infimed_plugins.paths import PACKAGE
 
+EASYR1_COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
 POLL_SECONDS = 0.5
 MAX_CPU_THREADS = 4  # a model that trains on a CPU is too small to keep more busy
 _RUN_MARK = "INFIMED_RUN"  # an environment variable by which every process of a run is found again
 _CPU_LAYER = PACKAGE / "quickstart" / "easyr1_cpu" / "site"
+
+
+class MissingEasyR1Error(MissingExtraError):
+    """EasyR1 is not installed, or PyPI's other ``verl`` is."""
+
+    def __init__(self, what: str) -> None:
+        ImportError.__init__(
+            self,
+            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
+            f"pip install --no-deps git+https://github.com/hiyouga/EasyR1@{EASYR1_COMMIT}",
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ def run_llamafactory(
     ``cpu`` hides GPUs and the network. Raises MissingFileError without the configuration, MissingExtraError without
     LLaMA-Factory, and EngineError, with the end of the log, when the run fails.
     """
-    _need("llamafactory", "supervised fine-tuning", "sft")
+    if find_spec("llamafactory") is None:
+        raise MissingExtraError("supervised fine-tuning", "llamafactory", "sft")
     settings = read_settings(config, overrides)
     if "output_dir" not in settings:
         raise ConfigError(f"{config} names no output_dir; add one")
@@ -79,7 +92,8 @@ def run_easyr1(
     ``cpu`` runs it without a GPU, through the compatibility layer, in a Ray of its own. Raises as run_llamafactory;
     the configuration must log to ``file`` for progress to be seen.
     """
-    _need("verl", "reinforcement learning in EasyR1", "rl")
+    if find_spec("verl") is None:
+        raise MissingEasyR1Error("EasyR1 is not installed")
     trainer = read_settings(config, overrides).get("trainer", {})
     folder = trainer.get("save_checkpoint_path") or Path(
         "checkpoints", trainer.get("project_name", "easy_r1"), trainer.get("experiment_name", "demo")
@@ -113,11 +127,6 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
     if not isinstance(settings, dict):
         raise ConfigError(f"{config} holds a list; write key: value lines")
     return settings
-
-
-def _need(module: str, feature: str, extra: str) -> None:
-    if find_spec(module) is None:
-        raise MissingExtraError(feature, module, extra)
 
 
 def environment_for(cpu: bool) -> dict[str, str]:

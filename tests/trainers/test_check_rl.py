@@ -108,7 +108,7 @@ def test_the_stand_in_for_vllm_is_forgotten_after_the_check(overrides: list[str]
         pytest.param(["data.val_files=''"], "data.val_files: is not set", id="no validation data"),
         pytest.param(["data.train_files=a@b@c.parquet"], "more than one @", id="a path with @"),
         pytest.param(
-            ["worker.reward.reward_function=./none.py:f"], "reward_function: is not set or names a file", id="no reward"
+            ["worker.reward.reward_function=./none.py:f"], r"reward_function: there is no none\.py", id="no reward"
         ),
         pytest.param(
             ["worker.reward.reward_function_kwargs.w_acc=0.5"], "w_format .* must sum to 1", id="weights at odds"

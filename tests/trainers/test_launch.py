@@ -185,6 +185,6 @@ def test_what_is_missing_is_said_before_anything_starts(tmp_path: Path, monkeypa
     monkeypatch.setattr(launch, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="llamafactory"):
         run_llamafactory(tmp_path / "sft.yaml", log=tmp_path / "run.log")
-    with pytest.raises(MissingExtraError, match="verl"):
+    with pytest.raises(MissingExtraError, match="EasyR1 is not on PyPI"):
         run_easyr1(tmp_path / "sft.yaml", log=tmp_path / "run.log")
     assert not (tmp_path / "run.log").exists()
