@@ -23,6 +23,7 @@ def quickstart(
     seed: Annotated[int, typer.Option(min=0, help="Seeds data, training and sampling.")] = 0,
     rl: Annotated[str, typer.Option(help="auto, easyr1 or trl.")] = "auto",
     questions: Annotated[int, typer.Option(min=10, max=2000, help="Held-out questions for each model.")] = 600,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Two steps of each trainer: does it all work here?")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run left, and start over.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +32,7 @@ def quickstart(
         return
     from infimed_plugins.quickstart.run import run_quickstart
 
-    results = run_quickstart(out, seed=seed, rl=rl, questions=questions, fresh=fresh, console=messages)
+    results = run_quickstart(out, seed=seed, rl=rl, questions=questions, smoke=smoke, fresh=fresh, console=messages)
     if as_json:
         print_json(results)
 

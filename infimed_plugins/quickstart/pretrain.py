@@ -1,9 +1,10 @@
-"""Make the tiny base model: it learns to see phantoms from captions, then only glimpses questions.
+"""Make the tiny base model: it learns to read options and to see phantoms, then only glimpses questions.
 
-Two stages, both on the ``pretrain`` split, whose pictures no other split shares:
+Three stages, as a vision-language model is made, on the ``pretrain`` split, whose pictures no other split shares:
 
-1. captions: the whole model learns to describe pictures (modality, organ, lesions, sizes, boxes);
-2. a short instruction stage: captions with a share of questions in the direct and the reasoning style. It is stopped
+1. reading, text alone: repeat a list of options, and look up the letter of a name;
+2. captions: the whole model learns to describe pictures (modality, organ, lesions, sizes, boxes);
+3. a short instruction stage: captions with a share of questions in the direct and the reasoning style. It is stopped
    early on purpose: the base answers in the right form and is right some of the time, so that rejection sampling
    (first paper, A.2) finds right and wrong attempts, and training has something to teach.
 """
@@ -23,13 +24,15 @@ from typing import TYPE_CHECKING, Any
 from infimed_plugins import prompts
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.phantom import DESCRIPTIONS, ROTATION, ask, can_ask
+from infimed_plugins.sources.phantom import DESCRIPTIONS, READING, ROTATION, ask, can_ask
 from infimed_plugins.sources.phantom_image import SIZE, Scene, draw, scene
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+READING_WEIGHTS = (1, 4)  # repeating is learned in no time
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,16 @@ class PretrainSettings:
 
     seed: int = 0
     pictures: int = 24_000
+    reading_steps: int = 3_000
+    reading_batch_size: int = 16  # looking up comes after so many steps, not after so many rows
     caption_steps: int = 2_000
+    reading_share: float = 0.2  # of the caption stage, so that reading is not forgotten
     instruction_pictures: int = 4_000  # of a seed of their own (seed + 3)
-    instruction_steps: int = 500
+    instruction_steps: int = 200
+    question_share: float = 0.7  # of the instruction stage; the rest stays captions
     batch_size: int = 32
     learning_rate: float = 1e-3
-    question_share: float = 0.7  # of the instruction stage; the rest stays captions
+    adam_beta2: float = 0.95
     warmup_steps: int = 50
     weight_decay: float = 0.01
 
@@ -56,7 +63,7 @@ def corpus() -> Iterator[str]:
     rng = random.Random(0)
     for index in range(1000):
         picture = scene(0, "pretrain", index)
-        for kind in (*rng.sample(ROTATION, 3), *DESCRIPTIONS):
+        for kind in (*rng.sample(ROTATION, 3), *DESCRIPTIONS, *READING):
             if can_ask(kind, picture):
                 sample = ask(picture, kind, rng)
                 for style in prompts.PROMPT_STYLES:
@@ -78,11 +85,14 @@ def pretrain(
     torch.manual_seed(settings.seed)
     tokenizer = tiny_model.build_tokenizer(corpus())
     model = tiny_model.build_model(tokenizer, seed=settings.seed)
+    trainer = _Trainer(model, tokenizer, replace(settings, batch_size=settings.reading_batch_size, pictures=1))
+    losses = trainer.stage("reading", settings.reading_steps, Mixture(reading=1.0), progress)
     trainer = _Trainer(model, tokenizer, settings)
-    losses = trainer.stage("captions", settings.caption_steps, 0.0, progress)
+    losses += trainer.stage("captions", settings.caption_steps, Mixture(reading=settings.reading_share), progress)
     unseen = replace(settings, seed=settings.seed + 3, pictures=settings.instruction_pictures)
     trainer = _Trainer(model, tokenizer, unseen)
-    losses += trainer.stage("instructions", settings.instruction_steps, settings.question_share, progress)
+    questions = Mixture(questions=settings.question_share)
+    losses += trainer.stage("instructions", settings.instruction_steps, questions, progress)
     tiny_model.save(out, model.eval(), tiny_model.build_processor(tokenizer))
     record = {
         "command": "infimed quickstart pretrain",
@@ -98,8 +108,28 @@ def pretrain(
     return record
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """The shares of a stage's rows that are reading and questions; the rest are descriptions."""
+
+    reading: float = 0.0
+    questions: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One training row; ``picture`` is the number of its picture, None for text alone."""
+
+    picture: int | None
+    prompt: list[int]
+    answer: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
 class _Trainer:
-    """The plain training loop both stages share."""
+    """The plain training loop the stages share."""
 
     def __init__(self, model: Any, tokenizer: Any, settings: PretrainSettings) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
@@ -107,20 +137,23 @@ class _Trainer:
         self.scenes = [scene(settings.seed, "pretrain", index) for index in range(settings.pictures)]
         self.pixels = _draw_all(self.scenes)
 
-    def stage(self, name: str, steps: int, question_share: float, progress: Progress) -> list[dict[str, Any]]:
+    def stage(self, name: str, steps: int, mixture: Mixture, progress: Progress) -> list[dict[str, Any]]:
         """Train ``steps`` steps; returns the smoothed loss every 50 of them."""
         import torch
 
         settings = self.settings
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.model.parameters(),
+            lr=settings.learning_rate,
+            betas=(0.9, settings.adam_beta2),
+            weight_decay=settings.weight_decay,
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, settings.learning_rate, total_steps=steps, pct_start=min(0.5, settings.warmup_steps / steps)
         )
         self.model.train()
         smoothed, record = 0.0, []
-        for step, batch in zip(range(1, steps + 1), self._batches(question_share), strict=False):
+        for step, batch in zip(range(1, steps + 1), self._batches(mixture), strict=False):
             loss = self.model(**batch).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -133,43 +166,46 @@ class _Trainer:
                 progress(name, step, steps, smoothed)
         return record
 
-    def _batches(self, question_share: float) -> Iterator[dict[str, torch.Tensor]]:
+    def _batches(self, mixture: Mixture) -> Iterator[dict[str, torch.Tensor]]:
         """Batches for ever, each of rows of like length: sixteen batches are drawn and sorted at a time."""
         size = self.settings.batch_size
         while True:
-            pool = [self._row(question_share) for _ in range(16 * size)]
-            pool.sort(key=lambda row: len(row[1]) + len(row[2]))
+            pool = sorted((self._row(mixture) for _ in range(16 * size)), key=len)
             groups = [pool[start : start + size] for start in range(0, len(pool), size)]
             self.rng.shuffle(groups)
             yield from map(self._collate, groups)
 
-    def _row(self, question_share: float) -> tuple[int, list[int], list[int]]:
-        """Picture number, prompt ids, answer ids."""
-        index, kind, style = self.rng.randrange(len(self.scenes)), self.rng.choice(DESCRIPTIONS), "direct"
-        if self.rng.random() < question_share:
-            kind = self.rng.choice([name for name in ROTATION if can_ask(name, self.scenes[index])])
+    def _row(self, mixture: Mixture) -> _Row:
+        index, style = self.rng.randrange(len(self.scenes)), "direct"
+        picture, drawn = self.scenes[index], self.rng.random()
+        if drawn < mixture.reading:
+            kind = self.rng.choices(READING, weights=READING_WEIGHTS)[0]
+        elif drawn < mixture.reading + mixture.questions:
+            kind = self.rng.choice([name for name in ROTATION if can_ask(name, picture)])
             style = self.rng.choice(prompts.PROMPT_STYLES)
-        return index, *self._encode(ask(self.scenes[index], kind, self.rng), style)
+        else:
+            kind = self.rng.choice(DESCRIPTIONS)
+        return _Row(None if kind in READING else index, *self._encode(ask(picture, kind, self.rng), style))
 
-    def _collate(self, rows: list[tuple[int, list[int], list[int]]]) -> dict[str, torch.Tensor]:
+    def _collate(self, rows: list[_Row]) -> dict[str, torch.Tensor]:
         import torch
 
-        longest = max(len(prompt) + len(answer) for _, prompt, answer in rows)
+        longest = max(map(len, rows))
         ids = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
         labels = torch.full_like(ids, -100)
         mask = torch.zeros_like(ids)
-        for i, (_, prompt, answer) in enumerate(rows):
-            end = len(prompt) + len(answer)
-            ids[i, :end] = torch.tensor(prompt + answer)
-            labels[i, len(prompt) : end] = torch.tensor(answer)
-            mask[i, :end] = 1
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row.prompt + row.answer)
+            labels[i, len(row.prompt) : len(row)] = torch.tensor(row.answer)
+            mask[i, : len(row)] = 1
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        pictures = [row.picture for row in rows if row.picture is not None]
+        if not pictures:
+            return batch
         grid = SIZE // 14
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "labels": labels,
-            "pixel_values": patches(torch.from_numpy(self.pixels[[row[0] for row in rows]])),
-            "image_grid_thw": torch.tensor([[1, grid, grid]] * len(rows)),
+        return batch | {
+            "pixel_values": patches(torch.from_numpy(self.pixels[pictures])),
+            "image_grid_thw": torch.tensor([[1, grid, grid]] * len(pictures)),
         }
 
     def _encode(self, sample: Sample, style: str) -> tuple[list[int], list[int]]:

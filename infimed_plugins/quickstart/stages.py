@@ -40,13 +40,16 @@ class RunState:
         self._path = folder / "state.json"
         self.stages: dict[str, Any] = {}
         if self._path.exists():
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-            if known["settings"] != settings:
-                changed = sorted(k for k in settings | known["settings"] if settings.get(k) != known["settings"].get(k))
+            try:
+                known = json.loads(self._path.read_text(encoding="utf-8"))
+                made_with, self.stages = known["settings"], known["stages"]
+            except (ValueError, TypeError, KeyError) as error:
+                raise ConfigError(f"{self._path} cannot be read; start over with --fresh") from error
+            changed = sorted(k for k in settings | made_with if settings.get(k) != made_with.get(k))
+            if changed:
                 raise ConfigError(
                     f"{folder} was made with other settings ({', '.join(changed)}); use --fresh, or another --out"
                 )
-            self.stages = known["stages"]
         self._settings = settings
 
     def finish(self, name: str, seconds: float, result: Json) -> None:

@@ -23,6 +23,7 @@ HIDDEN_SIZE = 128
 PIXELS = SIZE * SIZE
 IMAGE_TOKENS = (SIZE // 28) ** 2
 MAX_POSITIONS = 32768
+INITIALIZER_RANGE = 0.09  # 1 / sqrt(HIDDEN_SIZE); with Qwen's 0.02 so narrow a model takes several times the steps
 
 # the special tokens of Qwen2.5-VL, in its order; here they take the first ids
 SPECIAL_TOKENS = (
@@ -151,6 +152,7 @@ def build_model(
         "rope_theta": 1_000_000.0,
         "rope_scaling": {"type": "mrope", "mrope_section": [8, 12, 12]},
         "tie_word_embeddings": False,
+        "initializer_range": INITIALIZER_RANGE,
         "bos_token_id": pad,
         "eos_token_id": end,
         "pad_token_id": pad,
@@ -166,6 +168,7 @@ def build_model(
         "window_size": 112,
         "fullatt_block_indexes": [1, 3],
         "out_hidden_size": hidden_size,
+        "initializer_range": INITIALIZER_RANGE,
     }
     config = Qwen2_5_VLConfig(
         text_config=text,
@@ -176,6 +179,7 @@ def build_model(
         vision_end_token_id=token_id("<|vision_end|>"),
         vision_token_id=token_id("<|vision_pad|>"),
         tie_word_embeddings=False,
+        initializer_range=INITIALIZER_RANGE,
         architectures=["Qwen2_5_VLForConditionalGeneration"],
     )
     torch.manual_seed(seed)

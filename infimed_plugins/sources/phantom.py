@@ -12,8 +12,11 @@ A picture of split ``train`` gives questions such as::
     boxes      detection        Where are all lesions?                          [[…], […]] or []
     caption    text             Describe the image.                             "CT of the liver. One cyst: …"
     report     text             Describe the image with widths and boxes.       "… upper left, 12 mm, […]."
+    copy       text             Repeat the options.  A. band B. cyst ...        "A. band, B. cyst, …"
+    letter     text             Name the options.  A. band B. cyst ...          "Here cyst B, band A, …"
 
-Left and right are sides of the image. One pixel is one millimetre. Splits share no picture.
+The last four are what a base model learns from; the last two have no picture. Left and right are sides of the image.
+One pixel is one millimetre. Splits share no picture.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json, Sample, Task
-from infimed_plugins.sources.phantom_image import LESIONS, MODALITIES, PLACES, SIDES, Lesion, Scene, png, scene
+from infimed_plugins.sources.phantom_image import LESIONS, MODALITIES, ORGANS, PLACES, SIDES, Lesion, Scene, png, scene
 
 SPLIT_PICTURES = {"pretrain": 60_000, "train": 20_000, "rlvr": 20_000, "val": 1_000, "test": 2_000}
 NUMBER_WORDS = ("No", "One", "Two", "Three")
+_NAMES = (*MODALITIES, *ORGANS, *LESIONS, *SIDES)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int
         sample,
         id=f"phantom-{split}-{index:05d}-{kind}",
         split=split,
-        images=(ImageRef(data=png(picture)),),
+        images=tuple(ImageRef(data=png(picture)) for _ in sample.images),
         meta={**sample.meta, "picture": index},
     )
 
@@ -85,8 +89,8 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
     """A question of ``kind`` about a scene, its picture not drawn yet (a blank ImageRef holds its place)."""
     asked = ASKERS[kind](picture, rng)
     meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
-    if kind in DESCRIPTIONS:
-        meta["instruction"] = ""  # a description has no answer form
+    if kind in DESCRIPTIONS + READING:
+        meta["instruction"] = ""  # these have no answer form
     return Sample(
         id=f"phantom-{kind}",
         source="phantom",
@@ -95,7 +99,7 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
         task=asked.task,
         answer=asked.answer,
         options=asked.options,
-        images=(ImageRef(data=b""),),
+        images=() if kind in READING else (ImageRef(data=b""),),
         rationale=asked.rationale,
         meta=meta,
     )
@@ -133,7 +137,13 @@ def _seen(picture: Scene) -> str:
 def _choice(kind: str, question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
     options = tuple(rng.sample(pool, len(pool)))
     letter = OPTION_LETTERS[options.index(right)]
-    return _Asked(kind, "multiple_choice", question, letter, f"{evidence} Option {letter} is {right}.", options)
+    rationale = f"{evidence} Choose {_lettered(right, options)}."
+    return _Asked(kind, "multiple_choice", question, letter, rationale, options)
+
+
+def _lettered(name: str, options: tuple[str, ...]) -> str:
+    """``cyst B``: a model this small learns to look up a letter soonest when it stands right behind the name."""
+    return f"{name} {OPTION_LETTERS[options.index(name)]}"
 
 
 def _ask_modality(picture: Scene, rng: random.Random) -> _Asked:
@@ -192,6 +202,19 @@ def _ask_report(picture: Scene, rng: random.Random) -> _Asked:
     return _Asked("report", "text", "Describe the image with widths and boxes.", report(picture), "")
 
 
+def _ask_copy(picture: Scene, rng: random.Random) -> _Asked:
+    options = tuple(rng.sample(_NAMES, 4))
+    listed = ", ".join(f"{letter}. {name}" for letter, name in zip(OPTION_LETTERS, options, strict=False))
+    return _Asked("copy", "text", "Repeat the options.", f"{listed}.", "", options)
+
+
+def _ask_letter(picture: Scene, rng: random.Random) -> _Asked:
+    """In any order, so that a letter can only be known by looking its name up."""
+    options = tuple(rng.sample(_NAMES, 4))
+    listed = ", ".join(_lettered(name, options) for name in rng.sample(options, 4))
+    return _Asked("letter", "text", "Name the options.", f"Here {listed}.", "", options)
+
+
 ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "modality": _ask_modality,
     "finding": _ask_finding,
@@ -205,9 +228,12 @@ ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "boxes": _ask_boxes,
     "caption": _ask_caption,
     "report": _ask_report,
+    "copy": _ask_copy,
+    "letter": _ask_letter,
 }
-DESCRIPTIONS = ("caption", "report")  # asked only where a recipe names them
-ROTATION = tuple(kind for kind in ASKERS if kind not in DESCRIPTIONS)
+DESCRIPTIONS = ("caption", "report")
+READING = ("copy", "letter")  # of text alone
+ROTATION = tuple(kind for kind in ASKERS if kind not in DESCRIPTIONS + READING)
 _NEEDS_ONE_LESION = {"side", "place", "width", "box"}
 
 

@@ -71,10 +71,21 @@ def test_a_model_that_is_not_there_is_named() -> None:
 
 def test_pretraining_runs_and_leaves_a_whole_model(tmp_path: Path) -> None:
     settings = pretrain.PretrainSettings(
-        pictures=64, caption_steps=3, instruction_pictures=64, instruction_steps=3, batch_size=8
+        pictures=64,
+        reading_steps=3,
+        caption_steps=3,
+        instruction_pictures=64,
+        instruction_steps=3,
+        batch_size=8,
+        reading_batch_size=4,
     )
     record = pretrain.pretrain(tmp_path, settings)
     assert record["parameters"] > 1_000_000
+    assert [(row["stage"], row["step"]) for row in record["loss"]] == [
+        ("reading", 3),
+        ("captions", 3),
+        ("instructions", 3),
+    ]
     sample = next(PHANTOM.load("val"))
     (reply,) = TransformersEngine(str(tmp_path)).generate(
         [ChatRequest("a", prompts.render(sample, "direct"), sample.images)], Sampling(max_tokens=4)

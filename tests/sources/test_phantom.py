@@ -12,7 +12,7 @@ from infimed_plugins import prompts
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import TASKS
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.sources.phantom import DESCRIPTIONS, PHANTOM, ROTATION, SPLIT_PICTURES, phantom_sample
+from infimed_plugins.sources.phantom import DESCRIPTIONS, PHANTOM, READING, ROTATION, SPLIT_PICTURES, phantom_sample
 
 DIGEST = """
 import hashlib
@@ -75,6 +75,18 @@ def test_descriptions_are_asked_by_name_only(kind: str) -> None:
     sample = phantom_sample("train", 3, kind=kind)
     assert sample.meta["kind"] == kind
     assert "Answer with" not in prompts.render(sample, "direct")
+
+
+def test_reading_exercises_have_no_picture_and_list_every_option_once() -> None:
+    assert READING == ("copy", "letter")
+    for index in range(20):
+        copy, letter = (phantom_sample("pretrain", index, kind=kind) for kind in READING)
+        assert copy.images == letter.images == ()
+        assert copy.options is not None
+        assert letter.options is not None
+        assert copy.answer == ", ".join(f"{mark}. {name}" for mark, name in zip("ABCD", copy.options, strict=True)) + "."
+        listed = str(letter.answer).removeprefix("Here ").removesuffix(".").split(", ")
+        assert sorted(listed) == sorted(f"{name} {mark}" for mark, name in zip("ABCD", letter.options, strict=True))
 
 
 def test_an_unknown_split_names_those_there_are() -> None:

@@ -1,0 +1,114 @@
+"""What a quickstart found: the table, the paired differences, ``results.json`` and ``report.html``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from infimed_plugins import __version__, prompts
+from infimed_plugins.benchmarks import PHANTOM as BENCHMARK
+from infimed_plugins.benchmarks import runner
+from infimed_plugins.quickstart.lab import MODELS, Lab
+from infimed_plugins.quickstart.stages import RunState
+from infimed_plugins.records import Json
+from infimed_plugins.reports import page, table
+from infimed_plugins.sources.phantom import PHANTOM
+
+EXAMPLES = 6
+
+
+def show(lab: Lab, console: Console) -> None:
+    """Print the table, the differences and where the report lies."""
+    console.print(table.rich_table(_lines(lab)))
+    for comparison in _comparisons(lab):
+        difference = table.points(comparison.paired)
+        console.print(f"{comparison.b} - {comparison.a}, {comparison.prompt_style}: {difference}", highlight=False)
+    console.print(f"report: {lab.out / 'report.html'}", highlight=False)
+
+
+def write(lab: Lab, state: RunState) -> dict[str, Json]:
+    """Write ``results.json`` and ``report.html`` into the run folder; returns what the first holds."""
+    lines, comparisons = _lines(lab), _comparisons(lab)
+    right_of_ten, chain = _chains(lab, state.result("sft_data"))
+    seconds = {name: stage["seconds"] for name, stage in state.stages.items()}
+    results: dict[str, Any] = {
+        "seed": lab.seed,
+        "rl_trainer": lab.trainer,
+        "why": lab.why,
+        "seconds": seconds,
+        "lines": [asdict(line) for line in lines],
+        "comparisons": [asdict(comparison) for comparison in comparisons],
+    }
+    (lab.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    data = page.ReportData(
+        title="InfiMed on phantoms: the whole recipe on a laptop",
+        facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
+        | {f"{name} (seconds)": value for name, value in seconds.items()},
+        notes=[
+            f"Reinforcement learning ran in {lab.trainer}: {lab.why}.",
+            "Rollouts came from transformers on a CPU, not from vLLM.",
+            "The judge's 1-10 scores for reflective chains came from a rule, not from a model.",
+            "The model has 1.7 million parameters and the images are procedural phantoms: nothing here is medical.",
+        ],
+        lines=lines,
+        comparisons=comparisons,
+        sft_loss={"loss": state.result("sft")["loss"]},
+        rewards=state.result("rl")["rewards"],
+        right_of_ten=right_of_ten,
+        chain=chain,
+        examples=_examples(lab),
+    )
+    page.write_page(data, lab.out / "report.html")
+    return results
+
+
+def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
+    """How many questions had m right samples, and one reflective chain to read."""
+    counts: Counter[str] = Counter()
+    for part in manifest["parts"]:
+        counts.update(part["counted"])
+    rows = (
+        message["content"]
+        for path in sorted(lab.data("quickstart_sft").glob("quickstart_sft*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for message in json.loads(line)["messages"]
+    )
+    chain = next((text for text in rows if prompts.REFLECTION_BRIDGE in text), "")
+    return {m: counts[f"{m} right of 10"] for m in range(11)}, chain
+
+
+def _examples(lab: Lab) -> list[page.Example]:
+    """Held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
+    runs = {name: {row.id: row for row in rows} for name, rows in _judged(lab)["reasoning"].items()}
+    samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200), seed=lab.seed))
+    samples.sort(key=lambda sample: len({runs[name][sample.id].accuracy for name in MODELS}) == 1)
+    return [
+        page.Example(
+            sample.images[0].read(),
+            prompts.question_text(sample).replace(prompts.IMAGE_TAG, ""),
+            prompts.answer_text(sample),
+            [(name, runs[name][sample.id].text, runs[name][sample.id].accuracy == 1.0) for name in MODELS],
+        )
+        for sample in samples[:EXAMPLES]
+    ]
+
+
+def _judged(lab: Lab) -> dict[str, dict[str, list[runner.Judged]]]:
+    return {
+        style: {name: runner.read_run(lab.out / "eval" / f"{name}-{style}") for name in MODELS}
+        for style in BENCHMARK.prompt_styles
+    }
+
+
+def _lines(lab: Lab) -> list[table.Line]:
+    return [table.line(name, style, rows) for style, runs in _judged(lab).items() for name, rows in runs.items()]
+
+
+def _comparisons(lab: Lab) -> list[table.Comparison]:
+    pairs = (("base", "sft"), ("sft", "rl"), ("base", "rl"))
+    return [table.compare(a, b, style, runs) for style, runs in _judged(lab).items() for a, b in pairs]
