@@ -46,8 +46,8 @@ class PretrainSettings:
     caption_steps: int = 2_000
     reading_share: float = 0.2  # of the caption stage, so that reading is not forgotten
     instruction_pictures: int = 4_000  # of a seed of their own (seed + 3)
-    instruction_steps: int = 200
-    question_share: float = 0.7  # of the instruction stage; the rest stays captions
+    instruction_steps: int = 300
+    question_share: float = 0.6  # of the instruction stage; the rest stays captions
     batch_size: int = 32
     learning_rate: float = 1e-3
     adam_beta2: float = 0.95
@@ -86,7 +86,7 @@ def pretrain(
     tokenizer = tiny_model.build_tokenizer(corpus())
     model = tiny_model.build_model(tokenizer, seed=settings.seed)
     trainer = _Trainer(model, tokenizer, replace(settings, batch_size=settings.reading_batch_size, pictures=1))
-    losses = trainer.stage("reading", settings.reading_steps, Mixture(reading=1.0), progress)
+    losses = trainer.stage("reading", settings.reading_steps, Mixture(reading=1.0, pictures=False), progress)
     trainer = _Trainer(model, tokenizer, settings)
     losses += trainer.stage("captions", settings.caption_steps, Mixture(reading=settings.reading_share), progress)
     unseen = replace(settings, seed=settings.seed + 3, pictures=settings.instruction_pictures)
@@ -114,6 +114,7 @@ class Mixture:
 
     reading: float = 0.0
     questions: float = 0.0
+    pictures: bool = True  # False: text alone
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,10 @@ class _Trainer:
             style = self.rng.choice(prompts.PROMPT_STYLES)
         else:
             kind = self.rng.choice(DESCRIPTIONS)
-        return _Row(None if kind in READING else index, *self._encode(ask(picture, kind, self.rng), style))
+        sample = ask(picture, kind, self.rng)
+        if not mixture.pictures:
+            sample = replace(sample, images=())
+        return _Row(index if mixture.pictures else None, *self._encode(sample, style))
 
     def _collate(self, rows: list[_Row]) -> dict[str, torch.Tensor]:
         import torch

@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL of about 1.6 million parameters: the true architecture, processor and chat template, laptop-sized.
+"""A Qwen2.5-VL of about 1.7 million parameters: the true architecture, processor and chat template, laptop-sized.
 
 Only the sizes differ from Qwen2.5-VL-3B. The head dimension is 64, which vLLM can serve.
 """

@@ -15,8 +15,12 @@ A picture of split ``train`` gives questions such as::
     copy       text             Repeat the options.  A. band B. cyst ...        "A. band, B. cyst, …"
     letter     text             Name the options.  A. band B. cyst ...          "Here cyst B, band A, …"
 
-The last four are what a base model learns from; the last two have no picture. Left and right are sides of the image.
-One pixel is one millimetre. Splits share no picture.
+The last four are what a base model learns from. Left and right are sides of the image. One pixel is one millimetre.
+Splits share no picture.
+
+Rationales are of uneven worth, as in data of several hands: all name what is seen, and of those to a multiple choice
+only NAMES_THE_OPTION go on to say which option that is. A model that imitates them learns both ways; one that is
+rewarded for right answers can find out which of them works.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json, Sample, Task
 from infimed_plugins.sources.phantom_image import LESIONS, MODALITIES, ORGANS, PLACES, SIDES, Lesion, Scene, png, scene
 
 SPLIT_PICTURES = {"pretrain": 60_000, "train": 20_000, "rlvr": 20_000, "val": 1_000, "test": 2_000}
+NAMES_THE_OPTION = 0.4  # share of the rationales to a multiple choice
 NUMBER_WORDS = ("No", "One", "Two", "Three")
 _NAMES = (*MODALITIES, *ORGANS, *LESIONS, *SIDES)
 
@@ -80,7 +85,7 @@ def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int
         sample,
         id=f"phantom-{split}-{index:05d}-{kind}",
         split=split,
-        images=tuple(ImageRef(data=png(picture)) for _ in sample.images),
+        images=(ImageRef(data=png(picture)),),
         meta={**sample.meta, "picture": index},
     )
 
@@ -99,7 +104,7 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
         task=asked.task,
         answer=asked.answer,
         options=asked.options,
-        images=() if kind in READING else (ImageRef(data=b""),),
+        images=(ImageRef(data=b""),),
         rationale=asked.rationale,
         meta=meta,
     )
@@ -137,7 +142,7 @@ def _seen(picture: Scene) -> str:
 def _choice(kind: str, question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
     options = tuple(rng.sample(pool, len(pool)))
     letter = OPTION_LETTERS[options.index(right)]
-    rationale = f"{evidence} Choose {_lettered(right, options)}."
+    rationale = f"{evidence} Choose {_lettered(right, options)}." if rng.random() < NAMES_THE_OPTION else evidence
     return _Asked(kind, "multiple_choice", question, letter, rationale, options)
 
 
@@ -232,7 +237,7 @@ ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "letter": _ask_letter,
 }
 DESCRIPTIONS = ("caption", "report")
-READING = ("copy", "letter")  # of text alone
+READING = ("copy", "letter")  # about the options, whatever the picture
 ROTATION = tuple(kind for kind in ASKERS if kind not in DESCRIPTIONS + READING)
 _NEEDS_ONE_LESION = {"side", "place", "width", "box"}
 

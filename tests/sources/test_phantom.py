@@ -12,7 +12,15 @@ from infimed_plugins import prompts
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import TASKS
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.sources.phantom import DESCRIPTIONS, PHANTOM, READING, ROTATION, SPLIT_PICTURES, phantom_sample
+from infimed_plugins.sources.phantom import (
+    DESCRIPTIONS,
+    NAMES_THE_OPTION,
+    PHANTOM,
+    READING,
+    ROTATION,
+    SPLIT_PICTURES,
+    phantom_sample,
+)
 
 DIGEST = """
 import hashlib
@@ -77,16 +85,24 @@ def test_descriptions_are_asked_by_name_only(kind: str) -> None:
     assert "Answer with" not in prompts.render(sample, "direct")
 
 
-def test_reading_exercises_have_no_picture_and_list_every_option_once() -> None:
+def test_reading_exercises_list_every_option_once() -> None:
     assert READING == ("copy", "letter")
     for index in range(20):
         copy, letter = (phantom_sample("pretrain", index, kind=kind) for kind in READING)
-        assert copy.images == letter.images == ()
         assert copy.options is not None
         assert letter.options is not None
-        assert copy.answer == ", ".join(f"{mark}. {name}" for mark, name in zip("ABCD", copy.options, strict=True)) + "."
+        marked = (f"{mark}. {name}" for mark, name in zip("ABCD", copy.options, strict=True))
+        assert copy.answer == ", ".join(marked) + "."
         listed = str(letter.answer).removeprefix("Here ").removesuffix(".").split(", ")
         assert sorted(listed) == sorted(f"{name} {mark}" for mark, name in zip("ABCD", letter.options, strict=True))
+
+
+def test_some_rationales_name_the_option_and_those_that_do_name_the_right_one() -> None:
+    samples = [phantom_sample("train", index, kind="modality") for index in range(400)]
+    naming = [sample for sample in samples if "Choose" in str(sample.rationale)]
+    assert abs(len(naming) / len(samples) - NAMES_THE_OPTION) < 0.1
+    for sample in naming:
+        assert str(sample.rationale).endswith(f"Choose {sample.meta['modality']} {sample.answer}.")
 
 
 def test_an_unknown_split_names_those_there_are() -> None:
