@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +21,7 @@ from infimed_plugins.reports import page, table
 from infimed_plugins.sources.phantom import PHANTOM
 
 EXAMPLES = 6
+SHOWN = {"overall": "total"}  # EasyR1's key, the paper's word
 
 
 def show(lab: Lab, console: Console) -> None:
@@ -58,7 +60,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         lines=lines,
         comparisons=comparisons,
         sft_loss={"loss": state.result("sft")["loss"]},
-        rewards=state.result("rl")["rewards"],
+        rewards={SHOWN.get(name, name): _running_mean(curve) for name, curve in state.result("rl")["rewards"].items()},
         right_of_ten=right_of_ten,
         chain=chain,
         examples=_examples(lab),
@@ -78,7 +80,7 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
         for line in path.read_text(encoding="utf-8").splitlines()
         for message in json.loads(line)["messages"]
     )
-    chain = next((text for text in rows if prompts.REFLECTION_BRIDGE in text), "")
+    chain = min((text for text in rows if prompts.REFLECTION_BRIDGE in text), key=len, default="")
     return {m: counts[f"{m} right of 10"] for m in range(11)}, chain
 
 
@@ -96,6 +98,13 @@ def _examples(lab: Lab) -> list[page.Example]:
         )
         for sample in samples[:EXAMPLES]
     ]
+
+
+def _running_mean(curve: Sequence[tuple[float, float]], steps: int = 10) -> list[tuple[float, float]]:
+    """The mean of the last ``steps`` values at each step: a step has too few questions to show a trend."""
+    values = [value for _, value in curve]
+    means = (values[max(0, end - steps) : end] for end in range(1, len(values) + 1))
+    return [(x, sum(window) / len(window)) for (x, _), window in zip(curve, means, strict=True)]
 
 
 def _judged(lab: Lab) -> dict[str, dict[str, list[runner.Judged]]]:
