@@ -87,7 +87,7 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
 def _examples(lab: Lab) -> list[page.Example]:
     """Held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
     runs = {name: {row.id: row for row in rows} for name, rows in _judged(lab)["reasoning"].items()}
-    samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200), seed=lab.seed))
+    samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200)))
     samples.sort(key=lambda sample: len({runs[name][sample.id].accuracy for name in MODELS}) == 1)
     return [
         page.Example(
