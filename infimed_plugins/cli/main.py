@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__
-from infimed_plugins.cli import check, data, evaluate, plugins, quickstart
+from infimed_plugins.cli import check, data, evaluate, plugins, quickstart, reward, trainers
 from infimed_plugins.cli.output import messages
 from infimed_plugins.errors import InfimedError
 
@@ -56,4 +56,6 @@ app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_pl
 app.add_typer(data.app, name="data")
 app.add_typer(check.app, name="check")
 app.add_typer(quickstart.app, name="quickstart")
+app.command("reward", epilog="Example: infimed reward generations.jsonl --html rewards.html")(reward.reward)
+app.add_typer(trainers.app, name="trainers")
 app.command("eval", epilog="Example: infimed eval --model runs/quickstart/sft --limit 100")(evaluate.evaluate)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingExtraError
-from infimed_plugins.records import GroundTruth
+from infimed_plugins.records import GroundTruth, Score
 from infimed_plugins.rewards import math_process
 from infimed_plugins.rewards.ground_truth import parse_truth
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, score_response
@@ -36,17 +37,33 @@ def compute_score(
     kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
     once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
-    check_weights(w_format, w_acc)
+    check_settings(w_format, w_acc, task, reward)
     if isinstance(reward_inputs, (Mapping, str, bytes)):
         raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
-    if reward or task:
-        find_reward(reward or task or "")
     rows = list(reward_inputs)
     with math_process.budget(MATH_BUDGET_SECONDS):
-        return [_score_row(row, w_format, w_acc, task, reward) for row in rows]
+        return [_floats(score_row(row, w_format, w_acc, task, reward)) for row in rows]
 
 
-def _score_row(row: Any, w_format: float, w_acc: float, task: str | None, reward: str | None) -> dict[str, float]:
+def check_settings(w_format: float, w_acc: float, task: str | None = None, reward: str | None = None) -> None:
+    """Raise ConfigError for weights that cannot be, UnknownPluginError for a task or reward that there is not."""
+    check_weights(w_format, w_acc)
+    for name in (task, reward):
+        if name:
+            find_reward(name)
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """One row's score. ``task`` is "unknown", and ``bad_row`` true, where the row itself cannot be scored."""
+
+    task: str
+    score: Score
+    bad_row: bool = False
+
+
+def score_row(row: Any, w_format: float, w_acc: float, task: str | None = None, reward: str | None = None) -> ScoredRow:
+    """Score one row of a batch, whatever it holds."""
     try:
         truth: GroundTruth = parse_truth(row["ground_truth"], task)
         if not isinstance(row["response"], str):
@@ -57,19 +74,21 @@ def _score_row(row: Any, w_format: float, w_acc: float, task: str | None, reward
         raise  # a broken installation, not a bad row
     except Exception as error:  # noqa: BLE001  a row may hold anything, and a plugin's reward may raise anything
         _warn_once(row, error)
-        return _row(bad_row=1.0)
-    return _row(
-        overall=score.overall,
-        format=score.format,
-        accuracy=score.accuracy or 0.0,
-        parsed=float(not score.invalid),
-        timed_out=float(score.reason.startswith("out of ")),
-    )
+        reason = f"the row cannot be scored: {type(error).__name__}: {error}"
+        return ScoredRow("unknown", Score(0.0, 0.0, 0.0, None, reason, invalid=True), bad_row=True)
+    return ScoredRow(truth.task, score)
 
 
-def _row(**values: float) -> dict[str, float]:
-    keys = ("overall", "format", "accuracy", "parsed", "timed_out", "bad_row")
-    return {key: float(values.get(key, 0.0)) for key in keys}
+def _floats(scored: ScoredRow) -> dict[str, float]:
+    score = scored.score
+    return {
+        "overall": float(score.overall),
+        "format": float(score.format),
+        "accuracy": float(score.accuracy or 0.0),
+        "parsed": float(not score.invalid),
+        "timed_out": float(score.reason.startswith("out of ")),
+        "bad_row": float(scored.bad_row),
+    }
 
 
 def _warn_once(row: Any, error: Exception) -> None:

@@ -30,7 +30,8 @@ def grounding(answer: str, truth: GroundTruth) -> Verdict:
         return Verdict(0.0, None, "no box in the answer")
     if given.count != 1 or given.invalid:
         return Verdict(0.0, _shown(given), "an invalid box" if given.count == 1 else f"{given.count} boxes for one")
-    return Verdict(iou(given.boxes[0], gold.boxes[0]), _shown(given), "IoU")
+    value = iou(given.boxes[0], gold.boxes[0])
+    return Verdict(value, _shown(given), "IoU" if value else "the boxes do not meet")
 
 
 def detection(answer: str, truth: GroundTruth) -> Verdict:

@@ -24,7 +24,9 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     given = option_letters(answer, truth.options)
     if not given.letters:
         return Verdict(0.0, None, given.reason)
-    return Verdict(float(given.letters == right.letters), given.letters, given.reason)
+    if given.letters != right.letters:
+        return Verdict(0.0, given.letters, f"another option, read as {given.reason}")
+    return Verdict(1.0, given.letters, given.reason)
 
 
 _gold_letters = lru_cache(maxsize=4096)(option_letters)  # the 16 rollouts of a question share its truth

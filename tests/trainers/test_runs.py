@@ -78,6 +78,7 @@ def grpo_overrides(
         f"worker.actor.model.model_path={taught_vlm}",
         "worker.actor.global_batch_size=4",
         "worker.actor.micro_batch_size_per_device_for_update=8",
+        "worker.actor.optim.lr_warmup_steps=0",  # the first step would have no rate
         "worker.rollout.n=4",
         "trainer.max_steps=2",
         f"trainer.save_checkpoint_path={tmp_path / 'rl'}",
@@ -105,6 +106,36 @@ def test_trl_takes_two_steps_with_our_reward_and_easyr1s_configuration(
     model = run_trl(GRPO, grpo_overrides, log=tmp_path / "rl.log", on_progress=seen.append)
     _assert_two_steps_with_rewards(seen)
     _assert_only_the_language_model_changed(taught_vlm, model)
+
+
+def test_trls_own_trainer_takes_our_reward_function(
+    taught_vlm: Path, organ_rows: list[Row], write_parquet: Callable[[Path, list[Row]], Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("trl")
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    from infimed_plugins.quickstart.trl_grpo import grpo_arguments, read_rows
+    from infimed_plugins.trainers.trl import infimed_reward
+
+    settings = read_settings(GRPO, ["worker.rollout.n=4", "worker.actor.global_batch_size=2", "trainer.max_steps=2"])
+    settings["worker"]["actor"]["micro_batch_size_per_device_for_update"] = 8
+    settings["data"] |= {
+        "train_files": str(write_parquet(tmp_path / "train.parquet", organ_rows[:8])),
+        "max_response_length": 24,
+        "format_prompt": str(REPOSITORY / "easyr1_configs" / "infimed.jinja"),
+    }
+    trainer: Any = GRPOTrainer(
+        model=transformers.AutoModelForImageTextToText.from_pretrained(taught_vlm),
+        reward_funcs=infimed_reward,
+        args=grpo_arguments(settings, tmp_path / "trl", []),
+        train_dataset=read_rows(settings["data"]),
+        processing_class=transformers.AutoProcessor.from_pretrained(taught_vlm, padding_side="left"),
+    )
+    trainer.train()
+    rewards = [row["rewards/infimed_reward/mean"] for row in trainer.state.log_history if "reward" in row]
+    assert len(rewards) == 2
+    assert all(0.0 <= reward <= 1.0 for reward in rewards)
+    assert max(rewards) > 0.02
 
 
 @pytest.mark.easyr1

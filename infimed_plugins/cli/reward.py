@@ -1,0 +1,86 @@
+"""``infimed reward``: score saved generations, and see why a reward stays at 0."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from infimed_plugins.cli.output import AsJson, messages, print_json, print_table, progress
+from infimed_plugins.errors import ConfigError
+
+
+def reward(
+    file: Annotated[Path, typer.Argument(help="JSON lines of generations, or EasyR1's generations.log.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write each row with what was parsed and why, as JSON lines.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page to look through.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task of ground truths that name none.")] = None,
+    name: Annotated[str | None, typer.Option("--reward", help="A registered reward for every row.")] = None,
+    w_format: Annotated[float, typer.Option(help="Weight of the format reward.")] = 0.1,
+    w_acc: Annotated[float, typer.Option(help="Weight of the accuracy reward.")] = 0.9,
+    as_json: AsJson = False,
+) -> None:
+    """Score saved generations offline: a table by task, and the reasons for zeros."""
+    from infimed_plugins.reports.reward_review import Review, write_page
+    from infimed_plugins.rewards.batch import check_settings
+    from infimed_plugins.rewards.saved import read_generations, score_generation
+
+    check_settings(w_format, w_acc, task, name)
+    if out is not None and out.resolve() == file.resolve():
+        raise ConfigError(f"--out {out} is the file that is read; name another")
+    review = Review()
+    with progress() as show, _whole_or_nothing(out) as lines:
+        for generation in read_generations(file):
+            scored = score_generation(generation, w_format, w_acc, task, name)
+            review.add(scored)
+            if lines is not None:
+                lines.write(json.dumps(scored.to_json(), ensure_ascii=True) + "\n")
+            if review.rows % 100 == 0:
+                show(f"scoring {file.name}", review.rows, None)
+    if not review.rows:
+        raise ConfigError(f"{file} holds no generations")
+    if html is not None:
+        write_page(review, f"Rewards of {file.name}", html)
+    if as_json:
+        print_json(review.to_json())
+    else:
+        _print_review(review.to_json())
+    for written in (out, html):
+        if written is not None:
+            messages.print(f"wrote {written}", highlight=False)
+
+
+@contextlib.contextmanager
+def _whole_or_nothing(path: Path | None) -> Iterator[TextIO | None]:
+    """A file that appears under its name only once it is whole."""
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _print_review(summary: dict[str, Any]) -> None:
+    print_table(
+        "Reward by task",
+        ["task", "rows", "overall", "format", "accuracy", "invalid"],
+        [
+            [task, means["rows"], *(f"{means[key]:.3f}" for key in ("overall", "format", "accuracy", "invalid"))]
+            for task, means in summary["tasks"].items()
+        ],
+    )
+    if summary["zeros"]:
+        rows = [[zero["task"], zero["reason"], zero["rows"], zero["first_line"]] for zero in summary["zeros"]]
+        print_table("Why accuracy is 0", ["task", "reason", "rows", "first line"], rows)

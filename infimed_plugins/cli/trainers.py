@@ -1,0 +1,44 @@
+"""``infimed trainers``: which trainers take the rewards, and what to paste for each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from infimed_plugins.cli.output import AsJson, print_json, print_table
+
+app = typer.Typer(
+    help="Which trainers take the rewards, and what to paste for each.",
+    epilog="Example: infimed trainers show trl",
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the trainers, how each takes a reward, and what the adapter was checked against."""
+    if context.invoked_subcommand is not None:
+        return
+    from infimed_plugins.trainers.adapters import ADAPTERS
+
+    if as_json:
+        print_json([adapter.to_json() for adapter in ADAPTERS])
+        return
+    rows = [[adapter.name, adapter.version, adapter.takes, adapter.checked] for adapter in ADAPTERS]
+    print_table("Trainers", ["name", "version", "takes", "checked against"], rows)
+
+
+@app.command(epilog="Example: infimed trainers show easyr1")
+def show(
+    name: Annotated[str, typer.Argument(help="A trainer's name, as `infimed trainers` lists it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the lines to paste, with the paths of this installation."""
+    from infimed_plugins.trainers.adapters import find_adapter
+
+    adapter = find_adapter(name)
+    if as_json:
+        print_json(adapter.to_json())
+    else:
+        typer.echo(adapter.show(), nl=False)

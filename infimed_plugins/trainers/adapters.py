@@ -1,0 +1,110 @@
+"""Which trainers take the rewards, and the lines that make each of them do so on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.paths import shipped
+from infimed_plugins.records import Json
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One trainer. ``lines`` holds ``{file}``, the adapter's path here; ``checked`` says what it was tried against."""
+
+    name: str
+    version: str
+    takes: str
+    checked: str
+    lines: str
+    file: str
+
+    @property
+    def path(self) -> Path:
+        """The adapter's file in this installation."""
+        return shipped(self.file).resolve()
+
+    def show(self) -> str:
+        """The lines to paste."""
+        return self.lines.format(file=self.path)
+
+    def to_json(self) -> dict[str, Json]:
+        """All of it, with the real path."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "takes": self.takes,
+            "checked": self.checked,
+            "file": str(self.path),
+            "lines": self.show(),
+        }
+
+
+ADAPTERS = (
+    Adapter(
+        "easyr1",
+        "b44b311",
+        "a file with a batch function",
+        "EasyR1 itself, in training",
+        """worker:
+  reward:
+    reward_function: {file}:compute_score
+    reward_function_kwargs:
+      w_format: 0.1
+      w_acc: 0.9
+""",
+        "easyr1_configs/infimed_reward.py",
+    ),
+    Adapter(
+        "verl",
+        "0.9",
+        "a module with a function for one sample",
+        "verl 0.9.1's own loader",
+        """reward:
+  custom_reward_function:
+    path: pkg://infimed_plugins.trainers.verl
+    name: compute_score
+    reward_kwargs:
+      w_format: 0.1
+      w_acc: 0.9
+""",
+        "infimed_plugins/trainers/verl.py",
+    ),
+    Adapter(
+        "trl",
+        "0.24",
+        "a function of completions and columns",
+        "TRL's GRPOTrainer, in training",
+        """from infimed_plugins.trainers.trl import infimed_reward
+
+GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a column ground_truth
+""",
+        "infimed_plugins/trainers/trl.py",
+    ),
+    Adapter(
+        "ms-swift",
+        "4.6",
+        "a file that registers a class",
+        "ms-swift 4.6.0's own loader",
+        "swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...\n",
+        "infimed_plugins/trainers/ms_swift.py",
+    ),
+    Adapter(
+        "openrlhf",
+        "0.11",
+        "a file with a function of queries, prompts and labels",
+        "OpenRLHF 0.11.2's own loader",
+        "python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth ...\n",
+        "infimed_plugins/trainers/openrlhf.py",
+    ),
+)
+
+
+def find_adapter(name: str) -> Adapter:
+    """The adapter of a trainer. Raises ConfigError naming those there are."""
+    for adapter in ADAPTERS:
+        if adapter.name == name:
+            return adapter
+    raise ConfigError(f"unknown trainer {name!r}; one of {', '.join(adapter.name for adapter in ADAPTERS)}")

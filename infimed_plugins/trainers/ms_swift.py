@@ -1,0 +1,30 @@
+"""The reward for ms-swift's GRPO, registered when swift imports this file (swift/utils/utils.py, import_external_file).
+
+    swift rlhf --rlhf_type grpo --external_plugins PATH_OF_THIS_FILE --reward_funcs infimed …
+
+The data set needs a column ``ground_truth``, or ``solution`` or ``answer``.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from infimed_plugins.trainers.trl import infimed_reward
+
+
+class InfimedReward:
+    """An outcome reward as swift calls it: ``ORM(args)(completions, **columns)`` (swift/rewards/orm.py)."""
+
+    def __init__(self, args: Any = None, **_: Any) -> None:
+        self.args = args
+
+    def __call__(self, completions: list[str], **columns: Any) -> list[float]:
+        """``overall`` of each completion."""
+        return infimed_reward(completions, **{key: columns[key] for key in columns if key not in ("prompts", "task")})
+
+
+if find_spec("swift") is not None:
+    from swift.rewards import orms
+
+    orms["infimed"] = InfimedReward

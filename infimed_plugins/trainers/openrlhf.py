@@ -1,0 +1,46 @@
+"""The reward for OpenRLHF (0.11), a file it loads: one sample a call, in a thread (openrlhf/utils/agent.py).
+
+--reward.remote_url PATH_OF_THIS_FILE --data.label_key ground_truth
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from infimed_plugins.rewards import compute_score
+
+_END_TOKENS = ("<|im_end|>", "<|endoftext|>", "</s>", "<|eot_id|>")
+_ASSISTANT = ("<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n")
+
+
+def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **_: Any) -> dict[str, Any]:
+    """``rewards``, ``scores`` and ``extra_logs``, as tensors of one element for each sample."""
+    import torch
+
+    rows = [
+        {"response": response_of(query, prompt), "ground_truth": label}
+        for query, prompt, label in zip(queries, prompts, labels, strict=True)
+    ]
+    scores = compute_score(rows)
+    overall = torch.tensor([score["overall"] for score in scores])
+    keys = ("format", "accuracy", "parsed", "timed_out", "bad_row")
+    logs = {key: torch.tensor([score[key] for score in scores]) for key in keys}
+    return {"rewards": overall, "scores": overall, "extra_logs": logs}
+
+
+def response_of(query: str, prompt: str) -> str:
+    """What the model added to the prompt, without the end tokens that OpenRLHF leaves in the query.
+
+    The query is decoded from tokens and may differ from the prompt (image tokens are spelled out); then the response
+    is what follows the last assistant mark of the chat template.
+    """
+    if query.startswith(prompt):
+        response = query[len(prompt) :]
+    else:
+        mark = max(_ASSISTANT, key=query.rfind)
+        response = query[query.rfind(mark) + len(mark) :] if mark in query else query
+    response = response.rstrip()
+    while response.endswith(_END_TOKENS):
+        response = next(response.removesuffix(end) for end in _END_TOKENS if response.endswith(end)).rstrip()
+    return response

@@ -1,0 +1,55 @@
+"""The reward for TRL's GRPOTrainer: a function of completions and the data set's columns.
+
+    from infimed_plugins.trainers.trl import infimed_reward
+    GRPOTrainer(..., reward_funcs=infimed_reward)
+
+The data set needs a column ``ground_truth``, or ``solution`` or ``answer``. A plain function, so that it can be
+pickled; other weights: ``functools.partial(infimed_reward, w_format=0.2, w_acc=0.8)`` with a ``__name__`` of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.rewards import compute_score
+
+TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
+
+
+def infimed_reward(
+    completions: Sequence[Any],
+    prompts: Sequence[Any] | None = None,
+    w_format: float = 0.1,
+    w_acc: float = 0.9,
+    task: str | None = None,
+    log_metric: Callable[[str, float], None] | None = None,
+    **columns: Any,
+) -> list[float]:
+    """``overall`` of each completion, standard (a string) or conversational (a list of turns; the last one counts).
+
+    Format, accuracy and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a
+    column of ground truths.
+    """
+    truths = next((columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None), None)
+    if truths is None:
+        raise ConfigError(f"the data set has no ground truth; name its column one of {', '.join(TRUTH_COLUMNS)}")
+    rows = [
+        {"response": _text(completion), "ground_truth": truth}
+        for completion, truth in zip(completions, truths, strict=True)
+    ]
+    scores = compute_score(rows, w_format=w_format, w_acc=w_acc, task=task)
+    if log_metric is not None and scores:
+        for key in scores[0]:
+            log_metric(f"infimed/{key}", sum(score[key] for score in scores) / len(scores))
+    return [score["overall"] for score in scores]
+
+
+def _text(completion: Any) -> Any:
+    if not isinstance(completion, list):
+        return completion
+    content = completion[-1].get("content") if completion else ""
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content
