@@ -24,9 +24,13 @@ def reward(
     name: Annotated[str | None, typer.Option("--reward", help="A registered reward for every row.")] = None,
     w_format: Annotated[float, typer.Option(help="Weight of the format reward.")] = 0.1,
     w_acc: Annotated[float, typer.Option(help="Weight of the accuracy reward.")] = 0.9,
+    think_prefilled: Annotated[
+        bool, typer.Option("--think-prefilled", help="The chat template opens <think>; responses start inside it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score saved generations offline: a table by task, and the reasons for zeros."""
+    from infimed_plugins.answers import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
     from infimed_plugins.rewards.batch import check_settings
     from infimed_plugins.rewards.saved import read_generations, score_generation
@@ -34,10 +38,10 @@ def reward(
     check_settings(w_format, w_acc, task, name)
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out {out} is the file that is read; name another")
-    review = Review()
+    form, review = ResponseForm(think_prefilled=think_prefilled), Review()
     with progress() as show, _whole_or_nothing(out) as lines:
         for generation in read_generations(file):
-            scored = score_generation(generation, w_format, w_acc, task, name)
+            scored = score_generation(generation, w_format, w_acc, task, name, form)
             review.add(scored)
             if lines is not None:
                 lines.write(json.dumps(scored.to_json(), ensure_ascii=True) + "\n")

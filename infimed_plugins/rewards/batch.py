@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import ConfigError, MissingExtraError
 from infimed_plugins.records import GroundTruth, Score
 from infimed_plugins.rewards import math_process
@@ -21,6 +22,7 @@ from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_r
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
 _log = logging.getLogger("infimed_plugins.rewards")
 _warned = False
+_warned_of_prefill = False
 
 
 def compute_score(
@@ -29,10 +31,14 @@ def compute_score(
     w_acc: float = W_ACC,
     task: str | None = None,
     reward: str | None = None,
+    think_prefilled: bool = False,
+    think_tag: str = "think",
+    answer_tag: str = "answer",
 ) -> list[dict[str, float]]:
     """Score a batch; EasyR1's ``reward_function``.
 
     ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
+    ``think_prefilled`` says that the chat template opens ``<think>`` itself; the tags may have other names.
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
     once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
@@ -40,9 +46,13 @@ def compute_score(
     check_settings(w_format, w_acc, task, reward)
     if isinstance(reward_inputs, (Mapping, str, bytes)):
         raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
+    form = ResponseForm(think_tag, answer_tag, think_prefilled)
     rows = list(reward_inputs)
     with math_process.budget(MATH_BUDGET_SECONDS):
-        return [_floats(score_row(row, w_format, w_acc, task, reward)) for row in rows]
+        scores = [_floats(score_row(row, w_format, w_acc, task, reward, form)) for row in rows]
+    if scores and not any(score["overall"] for score in scores):
+        _warn_if_prefilled(rows, form)
+    return scores
 
 
 def check_settings(w_format: float, w_acc: float, task: str | None = None, reward: str | None = None) -> None:
@@ -62,14 +72,21 @@ class ScoredRow:
     bad_row: bool = False
 
 
-def score_row(row: Any, w_format: float, w_acc: float, task: str | None = None, reward: str | None = None) -> ScoredRow:
+def score_row(
+    row: Any,
+    w_format: float,
+    w_acc: float,
+    task: str | None = None,
+    reward: str | None = None,
+    form: ResponseForm = INFIMED_FORM,
+) -> ScoredRow:
     """Score one row of a batch, whatever it holds."""
     try:
         truth: GroundTruth = parse_truth(row["ground_truth"], task)
         if not isinstance(row["response"], str):
             raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
         find_reward(reward or truth.task)
-        score = score_response(row["response"], truth, w_format, w_acc, reward)
+        score = score_response(row["response"], truth, w_format, w_acc, reward, form)
     except (MissingExtraError, math_process.MathProcessError):
         raise  # a broken installation, not a bad row
     except Exception as error:  # noqa: BLE001  a row may hold anything, and a plugin's reward may raise anything
@@ -89,6 +106,24 @@ def _floats(scored: ScoredRow) -> dict[str, float]:
         "timed_out": float(score.reason.startswith("out of ")),
         "bad_row": float(scored.bad_row),
     }
+
+
+def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
+    """Say once that a batch may have earned nothing because the template, not the model, opened the reasoning."""
+    global _warned_of_prefill
+    think, think_end, _, _ = form.tags
+    texts = [row.get("response") for row in rows if isinstance(row, Mapping)]
+    missing = sum(isinstance(text, str) and think_end in text and think not in text for text in texts)
+    if _warned_of_prefill or form.think_prefilled or 2 * missing < len(rows):
+        return
+    _warned_of_prefill = True
+    _log.warning(
+        "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template opens "
+        "it, set think_prefilled=true among the reward's keyword arguments (said once)",
+        missing,
+        len(rows),
+        think,
+    )
 
 
 def _warn_once(row: Any, error: Exception) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.records import Json, Score
 from infimed_plugins.rewards.batch import score_row
@@ -81,11 +82,11 @@ def score_generation(
     w_acc: float = W_ACC,
     task: str | None = None,
     reward: str | None = None,
+    form: ResponseForm = INFIMED_FORM,
 ) -> Scored:
     """Score one saved reply as compute_score does; a row that cannot be scored is a ``bad_row``, with its reason."""
-    judged = score_row(
-        {"response": generation.response, "ground_truth": generation.ground_truth}, w_format, w_acc, task, reward
-    )
+    row = {"response": generation.response, "ground_truth": generation.ground_truth}
+    judged = score_row(row, w_format, w_acc, task, reward, form)
     return Scored(generation, judged.task, judged.score, judged.bad_row)
 
 

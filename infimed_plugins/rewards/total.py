@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 
 from infimed_plugins import plugins
-from infimed_plugins.answers.response import parse_response
+from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm, parse_response
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import GroundTruth, Score, Verdict
 
@@ -55,14 +55,19 @@ def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> 
 
 
 def score_response(
-    response: str, truth: GroundTruth, w_format: float = W_FORMAT, w_acc: float = W_ACC, reward: str | None = None
+    response: str,
+    truth: GroundTruth,
+    w_format: float = W_FORMAT,
+    w_acc: float = W_ACC,
+    reward: str | None = None,
+    form: ResponseForm = INFIMED_FORM,
 ) -> Score:
     """Score one response. ``reward`` names a registered reward to use in the place of the task's own.
 
     Raises ConfigError for weights that cannot be, UnknownPluginError for a task without a reward.
     """
     check_weights(w_format, w_acc)
-    parsed = parse_response(response)
+    parsed = parse_response(response, form)
     if not parsed.format_ok:
         return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True)
     if not parsed.answer:

@@ -16,7 +16,7 @@ the reply must pass the format gate or hold one unambiguous tagged or boxed answ
 from __future__ import annotations
 
 from infimed_plugins.answers import extract_answer, parse_response
-from infimed_plugins.answers.response import ANSWER
+from infimed_plugins.answers.response import INFIMED_FORM
 from infimed_plugins.records import Response, Sample, Score
 from infimed_plugins.rewards import judge_answer
 
@@ -26,7 +26,7 @@ RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5
 def score(text: str, sample: Sample, prompt_style: str) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
     parsed = parse_response(text)
-    tagged = parsed.format_ok or ANSWER in text or r"\boxed{" in text
+    tagged = parsed.format_ok or INFIMED_FORM.tags[2] in text or r"\boxed{" in text
     if prompt_style == "reasoning" and not tagged:
         return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True)
     answer = extract_answer(text)

@@ -10,15 +10,17 @@ from typing import Any
 
 from infimed_plugins.rewards import compute_score as score_batch
 
+SETTINGS = ("w_format", "w_acc", "task", "reward", "think_prefilled", "think_tag", "answer_tag")
+
 
 def compute_score(
     data_source: str = "", solution_str: Any = "", ground_truth: Any = None, extra_info: Any = None, **settings: Any
 ) -> dict[str, float]:
     """The score of one reply: ``score`` for training, ``acc`` for validation, the same keys in every sample.
 
-    ``settings`` are compute_score's (w_format, w_acc, task, reward), from ``reward_kwargs``. Whatever else verl passes
+    ``settings`` are SETTINGS of compute_score, from ``reward_kwargs``. Whatever else verl passes
     (``reward_router_address`` and the like) is ignored.
     """
-    own = {key: settings[key] for key in ("w_format", "w_acc", "task", "reward") if key in settings}
+    own = {key: settings[key] for key in SETTINGS if key in settings}
     (row,) = score_batch([{"response": solution_str, "ground_truth": ground_truth}], **own)
     return {"score": row["overall"], "acc": row["accuracy"], **row}

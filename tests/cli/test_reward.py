@@ -46,6 +46,14 @@ def test_the_weights_are_those_asked_for(saved: Path) -> None:
     assert json.loads(result.stdout)["tasks"]["multiple_choice"]["overall"] == pytest.approx((1.0 + 0.5 + 0.0) / 3)
 
 
+def test_reasoning_that_the_template_opened_is_read_when_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "saved.jsonl"
+    path.write_text(json.dumps({"response": "round </think><answer> B </answer>", "ground_truth": ROWS[0][1]}))
+    for options, overall in (([], 0.0), (["--think-prefilled"], 1.0)):
+        result = CliRunner().invoke(app, ["reward", str(path), "--json", *options])
+        assert json.loads(result.stdout)["tasks"]["multiple_choice"]["overall"] == overall
+
+
 def test_the_page_and_the_rows_are_written_and_the_page_runs_nothing_a_model_wrote(saved: Path, tmp_path: Path) -> None:
     pytest.importorskip("jinja2")
     out, page = tmp_path / "scored" / "rows.jsonl", tmp_path / "page" / "rewards.html"
