@@ -68,18 +68,21 @@ class GroundTruth:
 
     ``answer`` by task: an option letter such as ``"B"`` (multiple_choice), a string (text), a LaTeX or plain
     number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
-    ``options`` are the texts of options A, B, … when they are known.
+    ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
     """
 
     task: Task
     answer: Json
     options: tuple[str, ...] | None = None
+    synonyms: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The one JSON string that travels through EasyR1's ``ground_truth`` column."""
         row: dict[str, Json] = {"task": self.task, "answer": self.answer}
         if self.options:
             row["options"] = list(self.options)
+        if self.synonyms:
+            row["synonyms"] = list(self.synonyms)
         return json.dumps(row, ensure_ascii=False)
 
 

@@ -1,6 +1,7 @@
 r"""What an answer is compared with, read from whatever a trainer passes on.
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
+    '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
     "liver"                                                    a plain string
@@ -71,9 +72,12 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
     named = row.get("task") or task or task_of(answer)
     if not isinstance(named, str):
         raise DataError(f"the ground truth {_short(row)} has a task that is not a name")
-    if options is not None and not isinstance(options, list):
-        raise DataError(f"the ground truth {_short(row)} has options that are not a list of texts")
-    return GroundTruth(cast(Task, named), answer, tuple(str(option) for option in options) if options else None)
+    synonyms = _json_value(row.get("synonyms"))
+    for key, value in (("options", options), ("synonyms", synonyms)):
+        if value is not None and not isinstance(value, list):
+            raise DataError(f"the ground truth {_short(row)} has {key} that are not a list of texts")
+    texts = tuple(str(option) for option in options) if options else None
+    return GroundTruth(cast(Task, named), answer, texts, tuple(str(text) for text in synonyms or ()))
 
 
 def task_of(answer: Json) -> Task:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infimed_plugins.answers import tokens
+from infimed_plugins.errors import DataError
 from infimed_plugins.records import GroundTruth, Json
-from infimed_plugins.rewards import judge_answer
+from infimed_plugins.rewards import judge_answer, parse_truth
 
 
 def text(answer: str, truth: Json) -> float:
@@ -40,6 +41,20 @@ def text(answer: str, truth: Json) -> float:
 )
 def test_text_is_paid_by_shared_tokens(answer: str, truth: Json, value: float) -> None:
     assert text(answer, truth) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"), [("kidney", 1.0), ("renal organ", 1.0), ("left renal organ", 2 / 3), ("liver", 0.0)]
+)
+def test_a_synonym_counts_as_the_truth_and_the_nearest_one_is_taken(answer: str, value: float) -> None:
+    truth = parse_truth('{"task": "text", "answer": "kidney", "synonyms": ["ren", "renal organ"]}')
+    assert judge_answer(answer, truth).value == pytest.approx(value)
+    assert parse_truth(truth.to_json()) == truth
+
+
+def test_synonyms_that_are_no_list_are_named() -> None:
+    with pytest.raises(DataError, match="synonyms that are not a list of texts"):
+        parse_truth({"task": "text", "answer": "kidney", "synonyms": "ren"})
 
 
 WORDS = st.lists(st.sampled_from(["left", "lung", "mass", "no", "肺", "t2"]), min_size=1, max_size=6)
