@@ -21,6 +21,8 @@ from infimed_plugins.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
+Frame = Literal["truth", "thousandths", "original", "resized"]
+Size = tuple[float, float]
 Task = Literal["multiple_choice", "text", "math", "grounding", "detection"]
 TASKS: tuple[Task, ...] = get_args(Task)
 Json = Any  # a JSON value: what json.loads returns
@@ -69,12 +71,17 @@ class GroundTruth:
     ``answer`` by task: an option letter such as ``"B"`` (multiple_choice), a string (text), a LaTeX or plain
     number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
     ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
+    ``frame`` declares the coordinates that answers are in (rewards/frames.py); ``size`` and ``resized`` are (width,
+    height) in pixels of the original picture and of what the model sees.
     """
 
     task: Task
     answer: Json
     options: tuple[str, ...] | None = None
     synonyms: tuple[str, ...] = ()
+    frame: Frame = "truth"
+    size: Size | None = None
+    resized: Size | None = None
 
     def to_json(self) -> str:
         """The one JSON string that travels through EasyR1's ``ground_truth`` column."""
@@ -83,6 +90,9 @@ class GroundTruth:
             row["options"] = list(self.options)
         if self.synonyms:
             row["synonyms"] = list(self.synonyms)
+        if self.frame != "truth":
+            row["frame"] = self.frame
+        row |= {key: list(size) for key, size in (("size", self.size), ("resized", self.resized)) if size}
         return json.dumps(row, ensure_ascii=False)
 
 

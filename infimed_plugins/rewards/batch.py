@@ -14,8 +14,9 @@ from typing import Any
 
 from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import ConfigError, MissingExtraError
-from infimed_plugins.records import GroundTruth, Score
+from infimed_plugins.records import Frame, GroundTruth, Score
 from infimed_plugins.rewards import math_process
+from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, score_response
 
@@ -34,11 +35,13 @@ def compute_score(
     think_prefilled: bool = False,
     think_tag: str = "think",
     answer_tag: str = "answer",
+    answer_frame: Frame | None = None,
 ) -> list[dict[str, float]]:
     """Score a batch; EasyR1's ``reward_function``.
 
     ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
     ``think_prefilled`` says that the chat template opens ``<think>`` itself; the tags may have other names.
+    ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/frames.py).
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
     once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
@@ -46,10 +49,11 @@ def compute_score(
     check_settings(w_format, w_acc, task, reward)
     if isinstance(reward_inputs, (Mapping, str, bytes)):
         raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
+    check_frame(answer_frame)
     form = ResponseForm(think_tag, answer_tag, think_prefilled)
     rows = list(reward_inputs)
     with math_process.budget(MATH_BUDGET_SECONDS):
-        scores = [_floats(score_row(row, w_format, w_acc, task, reward, form)) for row in rows]
+        scores = [_floats(score_row(row, w_format, w_acc, task, reward, form, answer_frame)) for row in rows]
     if scores and not any(score["overall"] for score in scores):
         _warn_if_prefilled(rows, form)
     return scores
@@ -79,10 +83,11 @@ def score_row(
     task: str | None = None,
     reward: str | None = None,
     form: ResponseForm = INFIMED_FORM,
+    answer_frame: Frame | None = None,
 ) -> ScoredRow:
     """Score one row of a batch, whatever it holds."""
     try:
-        truth: GroundTruth = parse_truth(row["ground_truth"], task)
+        truth: GroundTruth = in_frame(parse_truth(row["ground_truth"], task), answer_frame)
         if not isinstance(row["response"], str):
             raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
         find_reward(reward or truth.task)

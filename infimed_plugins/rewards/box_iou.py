@@ -4,8 +4,8 @@
     detection    the best sum of IoUs over one-to-one matchings, divided by max(predicted, true)
 
 For one box on each side the two agree. An invalid box earns nothing but counts as predicted, so neither spraying boxes
-nor repeating one pays; a confidence is ignored. "No Objects" on both sides is 1. Both sides must use the same
-coordinates: nothing is rescaled.
+nor repeating one pays; a confidence is ignored. "No Objects" on both sides is 1. Answers are in the coordinates of the
+truth unless another frame is declared (frames.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import lru_cache
 from infimed_plugins.answers.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
+from infimed_plugins.rewards.frames import to_truth
 
 MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
 
@@ -30,6 +31,7 @@ def grounding(answer: str, truth: GroundTruth) -> Verdict:
         return Verdict(0.0, None, "no box in the answer")
     if given.count != 1 or given.invalid:
         return Verdict(0.0, _shown(given), "an invalid box" if given.count == 1 else f"{given.count} boxes for one")
+    given = to_truth(given, truth)
     value = iou(given.boxes[0], gold.boxes[0])
     return Verdict(value, _shown(given), "IoU" if value else "the boxes do not meet")
 
@@ -44,6 +46,7 @@ def detection(answer: str, truth: GroundTruth) -> Verdict:
     if not given.count or not gold.count:
         nothing = not given.count and not gold.count
         return Verdict(float(nothing), _shown(given), "No Objects" if nothing else "objects on one side only")
+    given = to_truth(given, truth)
     total = matched_iou(given.boxes[:MAX_MATCHED], gold.boxes[:MAX_MATCHED])
     value = min(1.0, total / max(given.count, gold.count))
     return Verdict(value, _shown(given), f"{given.count} boxes for {gold.count}")

@@ -3,6 +3,7 @@ r"""What an answer is compared with, read from whatever a trainer passes on.
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
+    '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see frames.py
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
     "liver"                                                    a plain string
 
@@ -21,13 +22,13 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from infimed_plugins.answers.boxes import parse_boxes
 from infimed_plugins.answers.quantities import clean_math, parse_quantity
 from infimed_plugins.answers.response import extract_answer
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import GroundTruth, Json, Task
+from infimed_plugins.records import Frame, GroundTruth, Json, Size, Task
 
 _LETTER = re.compile(r"\(?[A-Z]\)?\.?")
 
@@ -77,7 +78,35 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
         if value is not None and not isinstance(value, list):
             raise DataError(f"the ground truth {_short(row)} has {key} that are not a list of texts")
     texts = tuple(str(option) for option in options) if options else None
-    return GroundTruth(cast(Task, named), answer, texts, tuple(str(text) for text in synonyms or ()))
+    return GroundTruth(
+        cast(Task, named),
+        answer,
+        texts,
+        tuple(str(text) for text in synonyms or ()),
+        _frame(row),
+        _size(row, "size"),
+        _size(row, "resized"),
+    )
+
+
+def _frame(row: Mapping[Any, Any]) -> Frame:
+    frame = row.get("frame") or "truth"
+    if frame not in get_args(Frame):
+        raise DataError(f"the ground truth {_short(row)} has a frame that is none of {', '.join(get_args(Frame))}")
+    return cast(Frame, frame)
+
+
+def _size(row: Mapping[Any, Any], key: str) -> Size | None:
+    value = _json_value(row.get(key))
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(_is_length(side) for side in value):
+        raise DataError(f"the ground truth {_short(row)} has a {key} that is not [width, height] in pixels")
+    return float(value[0]), float(value[1])
+
+
+def _is_length(side: Json) -> bool:
+    return isinstance(side, (int, float)) and not isinstance(side, bool) and 0 < side < 1e6
 
 
 def task_of(answer: Json) -> Task:

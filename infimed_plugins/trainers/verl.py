@@ -10,7 +10,7 @@ from typing import Any
 
 from infimed_plugins.rewards import compute_score as score_batch
 
-SETTINGS = ("w_format", "w_acc", "task", "reward", "think_prefilled", "think_tag", "answer_tag")
+SETTINGS = ("w_format", "w_acc", "task", "reward", "think_prefilled", "think_tag", "answer_tag", "answer_frame")
 
 
 def compute_score(
