@@ -27,21 +27,26 @@ def reward(
     think_prefilled: Annotated[
         bool, typer.Option("--think-prefilled", help="The chat template opens <think>; responses start inside it.")
     ] = False,
+    answer_frame: Annotated[
+        str | None, typer.Option(help="Coordinates of predicted boxes: truth, thousandths, original or resized.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score saved generations offline: a table by task, and the reasons for zeros."""
     from infimed_plugins.answers import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
     from infimed_plugins.rewards.batch import check_settings
+    from infimed_plugins.rewards.frames import check_frame
     from infimed_plugins.rewards.saved import read_generations, score_generation
 
     check_settings(w_format, w_acc, task, name)
+    frame = check_frame(answer_frame)
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out {out} is the file that is read; name another")
     form, review = ResponseForm(think_prefilled=think_prefilled), Review()
     with progress() as show, _whole_or_nothing(out) as lines:
         for generation in read_generations(file):
-            scored = score_generation(generation, w_format, w_acc, task, name, form)
+            scored = score_generation(generation, w_format, w_acc, task, name, form, frame)
             review.add(scored)
             if lines is not None:
                 lines.write(json.dumps(scored.to_json(), ensure_ascii=True) + "\n")

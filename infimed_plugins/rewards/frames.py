@@ -22,10 +22,14 @@ from infimed_plugins.records import Frame, GroundTruth, Size
 FRAMES: tuple[Frame, ...] = get_args(Frame)
 
 
-def check_frame(frame: str | None) -> None:
-    """Raise ConfigError for a frame that there is not."""
-    if frame is not None and frame not in FRAMES:
-        raise ConfigError(f"answer_frame is {frame!r}; one of {', '.join(FRAMES)}")
+def check_frame(name: str | None) -> Frame | None:
+    """The frame of that name. Raises ConfigError where there is none."""
+    for frame in FRAMES:
+        if frame == name:
+            return frame
+    if name is not None:
+        raise ConfigError(f"answer_frame is {name!r}; one of {', '.join(FRAMES)}")
+    return None
 
 
 def in_frame(truth: GroundTruth, frame: Frame | None) -> GroundTruth:

@@ -72,6 +72,8 @@ class MathProcess:
             key = (gold, answer)
             known = self._verdicts.get(key) or self._poisonous.get(answer)
             if known is not None:
+                if key in self._verdicts:
+                    self._verdicts.move_to_end(key)
                 return known
             deadline = _deadline.get()
             if deadline is not None and time.monotonic() > deadline:

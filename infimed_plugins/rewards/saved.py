@@ -20,7 +20,7 @@ from typing import Any
 
 from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import DataError, MissingFileError
-from infimed_plugins.records import Json, Score
+from infimed_plugins.records import Frame, Json, Score
 from infimed_plugins.rewards.batch import score_row
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT
 
@@ -83,10 +83,11 @@ def score_generation(
     task: str | None = None,
     reward: str | None = None,
     form: ResponseForm = INFIMED_FORM,
+    answer_frame: Frame | None = None,
 ) -> Scored:
     """Score one saved reply as compute_score does; a row that cannot be scored is a ``bad_row``, with its reason."""
     row = {"response": generation.response, "ground_truth": generation.ground_truth}
-    judged = score_row(row, w_format, w_acc, task, reward, form)
+    judged = score_row(row, w_format, w_acc, task, reward, form, answer_frame)
     return Scored(generation, judged.task, judged.score, judged.bad_row)
 
 

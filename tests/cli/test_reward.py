@@ -72,6 +72,7 @@ def test_the_page_and_the_rows_are_written_and_the_page_runs_nothing_a_model_wro
     [
         (["--w-format", "0.3"], "they must sum to 1"),
         (["--task", "poetry"], "unknown reward 'poetry'"),
+        (["--answer-frame", "percent"], "one of truth, thousandths, original, resized"),
         (["--out", "SAVED"], "is the file that is read; name another"),
     ],
 )
