@@ -33,8 +33,8 @@ NO_OBJECTS = frozenset(
     ["no objects", "no object", "no objects detected", "no objects found", "no objects present", "no lesion", "none"]
 )
 
-_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})(?:[eE][-+]?[0-9]{1,3})?")
-_N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,15})?\s*"
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?")
+_N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,20})?\s*"
 _CORNERS = re.compile(rf"\(({_N},{_N})\)\s*,\s*\(({_N},{_N})\)")
 _FLAT = r"[\[(][^\[\](){}\"']*[\])]"
 _FLAT_LIST = re.compile(_FLAT)

@@ -86,7 +86,7 @@ def open_lab(out: Path, *, seed: int, rl: str, questions: int, smoke: bool, fres
 
 def _remove_run(out: Path) -> None:
     """Remove an earlier run, and nothing that is not one: ``--fresh --out ~`` must not empty a home."""
-    if out.exists() and not (out / "state.json").exists() and any(out.iterdir()):
+    if out.is_dir() and not (out / "state.json").exists() and any(out.iterdir()):
         raise ConfigError(f"{out} holds files but no quickstart run; remove it yourself, or choose another --out")
     shutil.rmtree(out, ignore_errors=True)
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-from infimed_plugins.answers.boxes import Box, ParsedBoxes
+from infimed_plugins.answers.boxes import Box, ParsedBoxes, parse_boxes
 from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.records import Frame, GroundTruth, Size
+from infimed_plugins.records import Frame, GroundTruth, Json, Size
 
 FRAMES: tuple[Frame, ...] = get_args(Frame)
 
@@ -41,17 +41,33 @@ def to_truth(boxes: ParsedBoxes, truth: GroundTruth) -> ParsedBoxes:
     """Predicted boxes in the coordinates of the truth. Raises DataError where a size that is needed is not given."""
     if truth.frame in ("truth", "original"):
         return boxes
-    width, height = _needed(truth.size, "size", truth)
-    seen_width, seen_height = (
-        (1000.0, 1000.0) if truth.frame == "thousandths" else _needed(truth.resized, "resized", truth)
-    )
-    across, down = width / seen_width, height / seen_height
+    across, down = _scale(truth)
     return replace(boxes, boxes=tuple(_scaled(box, across, down) for box in boxes.boxes))
+
+
+def gold_answer(truth: GroundTruth) -> Json:
+    """What a right answer says: the truth, its boxes in the frame that answers are declared to be in."""
+    boxes = None if truth.frame in ("truth", "original") else parse_boxes(truth.answer)
+    if boxes is None:
+        return truth.answer
+    across, down = _scale(truth)
+    said: list[Json] = [list(_scaled(box, 1 / across, 1 / down)) for box in boxes.boxes]
+    return said[0] if truth.task == "grounding" and len(said) == 1 else said
+
+
+def _scale(truth: GroundTruth) -> Size:
+    """Pixels of the truth to one unit of the answer's frame, across and down."""
+    width, height = _needed(truth.size, "size", truth)
+    if truth.frame == "thousandths":
+        return width / 1000, height / 1000
+    seen_width, seen_height = _needed(truth.resized, "resized", truth)
+    return width / seen_width, height / seen_height
 
 
 def _needed(size: Size | None, key: str, truth: GroundTruth) -> Size:
     if size is None:
-        raise DataError(f"answers in the frame {truth.frame!r} need {key!r}: [width, height] in the ground truth")
+        what = f"answers in the frame {truth.frame!r} need {key!r}: [width, height] in the ground truth"
+        raise DataError(f"{what}; add it to the row, or declare no frame")
     return size
 
 

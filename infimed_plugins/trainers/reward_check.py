@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import DataError, InfimedError
+from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.rewards import parse_truth
+from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
 from infimed_plugins.trainers.faults import Fault, first_line
 
 KEY = "worker.reward.reward_function"
@@ -22,6 +23,7 @@ class LoadedReward:
 
     function: Callable[[Any], Any]
     batch: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)  # those keyword arguments
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
@@ -42,14 +44,21 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
     if manager.reward_type not in ("batch", "sequential"):
         faults.append(Fault(KEY, f"REWARD_TYPE is {manager.reward_type!r}", "set it to 'batch' or 'sequential'"))
         return None
-    return LoadedReward(manager.reward_fn, manager.reward_type == "batch")
+    settings = dict(config.reward_function_kwargs or {})
+    return LoadedReward(manager.reward_fn, manager.reward_type == "batch", settings)
 
 
-def gold_response(truth: Any) -> str:
-    """A well-formed response that says the gold answer. Raises DataError where there is none."""
-    answer = parse_truth(truth).answer
-    text = "No Objects" if answer == [] else str(answer)
-    return prompts.tagged("This is the gold answer.", text)
+def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
+    """A well-formed response that says the gold answer, with the tags and in the frame of compute_score's settings.
+
+    Raises DataError where there is none, or a size that the frame needs is missing.
+    """
+    answer = gold_answer(in_frame(parse_truth(truth), check_frame(settings.get("answer_frame"))))
+    response = prompts.tagged("This is the gold answer.", "No Objects" if answer == [] else str(answer))
+    for tag in ("think", "answer"):
+        name = settings.get(f"{tag}_tag", tag)
+        response = response.replace(f"<{tag}>", f"<{name}>").replace(f"</{tag}>", f"</{name}>")
+    return response
 
 
 def gold_faults(rows: Sequence[Row], reward: LoadedReward) -> list[Fault]:
@@ -57,8 +66,8 @@ def gold_faults(rows: Sequence[Row], reward: LoadedReward) -> list[Fault]:
     inputs, faults, where = [], [], []
     for place, truth in rows:
         try:
-            response = gold_response(truth)
-        except DataError as error:
+            response = gold_response(truth, reward.settings)
+        except (DataError, ConfigError) as error:
             faults.append(Fault(place, *_split(str(error))))
             continue
         inputs.append({"response": response, "response_length": len(response), "ground_truth": truth})

@@ -9,6 +9,7 @@ import pytest
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json
 from infimed_plugins.rewards import compute_score, parse_truth
+from infimed_plugins.rewards.frames import gold_answer
 
 GOLD = [100, 50, 200, 100]  # in a picture of 500 x 250
 SIZES: dict[str, Json] = {"size": [500, 250], "resized": [252, 140]}
@@ -62,6 +63,14 @@ def test_a_size_or_frame_that_cannot_be_makes_the_row_bad(size: Json) -> None:
 def test_an_unknown_frame_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="one of truth, thousandths, original, resized"):
         compute_score([], answer_frame="percent")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("frame", ["truth", "thousandths", "original", "resized"])
+def test_what_a_right_answer_says_earns_all(frame: str) -> None:
+    for task, answer in (("grounding", GOLD), ("detection", [GOLD, [1, 2, 30, 40]]), ("detection", [])):
+        truth: dict[str, Json] = {"task": task, "answer": answer, "frame": frame, **SIZES}
+        said = gold_answer(parse_truth(truth))
+        assert _row(said or "No Objects", truth)["accuracy"] == pytest.approx(1.0)
 
 
 def test_a_truth_with_its_frame_goes_through_json() -> None:

@@ -63,6 +63,21 @@ def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[st
 
 
 @needs_easyr1
+def test_gold_answers_are_said_with_the_tags_the_reward_reads(overrides: list[str]) -> None:
+    kwargs = "worker.reward.reward_function_kwargs"
+    assert (
+        check_rl(QUICKSTART, [*overrides, f"{kwargs}.think_tag=reasoning", f"{kwargs}.answer_tag=final"]).faults == ()
+    )
+
+
+@needs_easyr1
+def test_a_frame_without_sizes_is_found_before_training(overrides: list[str]) -> None:
+    checked = check_rl(QUICKSTART, [*overrides, "worker.reward.reward_function_kwargs.answer_frame=thousandths"])
+    assert checked.faults
+    assert any("need 'size': [width, height] in the ground truth" in str(fault) for fault in checked.faults)
+
+
+@needs_easyr1
 def test_the_stand_in_for_vllm_is_forgotten_after_the_check(overrides: list[str]) -> None:
     check_rl(QUICKSTART, overrides)
     assert "vllm" not in sys.modules
