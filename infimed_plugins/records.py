@@ -139,11 +139,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why."""
+    """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why.
+
+    ``confidence``, in [0, 1], is a metric of detection: how right the stated confidences are (rewards/box_iou.py).
+    """
 
     value: float
     parsed: str | None = None
     reason: str = ""
+    confidence: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -169,3 +173,4 @@ class Score:
     parsed: str | None = None
     reason: str = ""
     invalid: bool = False
+    confidence: float = 0.0

@@ -29,6 +29,7 @@ MAX_LENGTH = 40_000  # characters
 MAX_PARTS = 10_000
 _MAX_DEPTH = 6
 BOX_KEYS = frozenset(["bbox_2d", "bbox", "box", "position"])  # Qwen2.5-VL, common, common, Visual-RFT
+CONFIDENCE_KEY = "confidence"  # Visual-RFT
 NO_OBJECTS = frozenset(
     ["no objects", "no object", "no objects detected", "no objects found", "no objects present", "no lesion", "none"]
 )
@@ -53,6 +54,7 @@ class ParsedBoxes:
 
     boxes: tuple[Box, ...]
     invalid: int = 0
+    confidences: tuple[float | None, ...] = ()  # one for each box where a literal says so, held within [0, 1]
 
     @property
     def count(self) -> int:
@@ -92,7 +94,9 @@ def _structured(text: str) -> ParsedBoxes | None:
         reader.items(end="")
     except _NotALiteral:
         return None
-    return ParsedBoxes(tuple(reader.boxes), reader.invalid) if reader.seen else None
+    if not reader.seen:
+        return None
+    return ParsedBoxes(tuple(reader.boxes), reader.invalid, tuple(reader.confidences))
 
 
 class _NotALiteral(Exception):
@@ -106,6 +110,7 @@ class _Reader:
         self._parts = parts
         self._next = 0
         self.boxes: list[Box] = []
+        self.confidences: list[float | None] = []
         self.invalid = 0
         self.seen = False  # a list or dict at all
 
@@ -139,6 +144,7 @@ class _Reader:
 
     def _dict(self, depth: int) -> None:
         found: list[str] = []
+        confidence: float | None = None
         while True:
             key = self._take()
             if key == "}":
@@ -148,6 +154,8 @@ class _Reader:
             value = self._take()
             if key[0] in "\"'" and key[1:-1].lower() in BOX_KEYS:
                 found.append(value)
+            if key[0] in "\"'" and key[1:-1].lower() == CONFIDENCE_KEY:
+                confidence = _confidence(value)
             if value in ("[", "(", "{"):
                 self._skip(value, depth + 1)
             after = self._take()
@@ -156,7 +164,7 @@ class _Reader:
             if after != ",":
                 raise _NotALiteral
         if len(found) == 1 and found[0][0] in "[(" and len(found[0]) > 2:
-            self._add(found[0])
+            self._add(found[0], confidence)
         else:
             self.invalid += 1
 
@@ -173,7 +181,7 @@ class _Reader:
                 self._skip(part, depth + 1)
         raise _NotALiteral
 
-    def _add(self, flat: str) -> None:
+    def _add(self, flat: str, confidence: float | None = None) -> None:
         body = flat[1:-1].strip()
         if not body:
             return
@@ -182,6 +190,7 @@ class _Reader:
             self.invalid += 1
         else:
             self.boxes.append(box)
+            self.confidences.append(confidence)
 
     def _take(self) -> str:
         self._next += 1
@@ -210,6 +219,10 @@ def _in_prose(text: str) -> ParsedBoxes | None:
 
 def _is_list(body: str) -> bool:
     return _LIST_BODY.fullmatch(body) is not None and any(digit in body for digit in "0123456789")
+
+
+def _confidence(text: str) -> float | None:
+    return min(1.0, max(0.0, float(text))) if len(text) < 64 and _NUMBER.fullmatch(text) else None
 
 
 def _box(body: str) -> Box | None:

@@ -8,19 +8,31 @@ rows leave zeros, so none of these leaves this function.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import ConfigError, MissingExtraError
 from infimed_plugins.records import Frame, GroundTruth, Score
-from infimed_plugins.rewards import math_process
 from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth
+from infimed_plugins.rewards.math_pool import MATH, Pending, batch
+from infimed_plugins.rewards.math_process import MathProcessError
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, score_response
 
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
+SETTINGS = (  # the keyword arguments of compute_score, for the adapters
+    "w_format",
+    "w_acc",
+    "task",
+    "reward",
+    "think_prefilled",
+    "think_tag",
+    "answer_tag",
+    "answer_frame",
+    "confidence",
+)
 _log = logging.getLogger("infimed_plugins.rewards")
 _warned = False
 _warned_of_prefill = False
@@ -36,12 +48,14 @@ def compute_score(
     think_tag: str = "think",
     answer_tag: str = "answer",
     answer_frame: Frame | None = None,
+    confidence: bool = False,
 ) -> list[dict[str, float]]:
     """Score a batch; EasyR1's ``reward_function``.
 
     ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
     ``think_prefilled`` says that the chat template opens ``<think>`` itself; the tags may have other names.
-    ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/frames.py).
+    ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/frames.py). ``confidence`` adds the
+    key of that name, a metric of detection (rewards/box_iou.py), 0 in rows of other tasks.
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
     once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
@@ -52,8 +66,8 @@ def compute_score(
     check_frame(answer_frame)
     form = ResponseForm(think_tag, answer_tag, think_prefilled)
     rows = list(reward_inputs)
-    with math_process.budget(MATH_BUDGET_SECONDS):
-        scores = [_floats(score_row(row, w_format, w_acc, task, reward, form, answer_frame)) for row in rows]
+    scored = score_rows(rows, w_format, w_acc, task, reward, form, answer_frame)
+    scores = [_floats(row, confidence) for row in scored]
     if scores and not any(score["overall"] for score in scores):
         _warn_if_prefilled(rows, form)
     return scores
@@ -76,6 +90,21 @@ class ScoredRow:
     bad_row: bool = False
 
 
+def score_rows(rows: Sequence[Any], *settings: Any) -> list[ScoredRow]:
+    """Score rows as ``score_row`` does with the same settings; what math_verify must be asked is asked all at once."""
+    with batch(MATH_BUDGET_SECONDS) as current:
+        current.noting = True
+        scored: list[ScoredRow | None] = []
+        for row in rows:
+            try:
+                scored.append(score_row(row, *settings))
+            except Pending:
+                scored.append(None)
+        current.noting = False
+        MATH.ask_all(current.wanted, current)
+        return [done or score_row(row, *settings) for row, done in zip(rows, scored, strict=True)]
+
+
 def score_row(
     row: Any,
     w_format: float,
@@ -92,7 +121,7 @@ def score_row(
             raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
         find_reward(reward or truth.task)
         score = score_response(row["response"], truth, w_format, w_acc, reward, form)
-    except (MissingExtraError, math_process.MathProcessError):
+    except (MissingExtraError, MathProcessError):
         raise  # a broken installation, not a bad row
     except Exception as error:  # noqa: BLE001  a row may hold anything, and a plugin's reward may raise anything
         _warn_once(row, error)
@@ -101,9 +130,9 @@ def score_row(
     return ScoredRow(truth.task, score)
 
 
-def _floats(scored: ScoredRow) -> dict[str, float]:
+def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
     score = scored.score
-    return {
+    floats = {
         "overall": float(score.overall),
         "format": float(score.format),
         "accuracy": float(score.accuracy or 0.0),
@@ -111,6 +140,7 @@ def _floats(scored: ScoredRow) -> dict[str, float]:
         "timed_out": float(score.reason.startswith("out of ")),
         "bad_row": float(scored.bad_row),
     }
+    return {**floats, "confidence": float(score.confidence)} if confidence else floats
 
 
 def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:

@@ -4,14 +4,19 @@
     detection    the best sum of IoUs over one-to-one matchings, divided by max(predicted, true)
 
 For one box on each side the two agree. An invalid box earns nothing but counts as predicted, so neither spraying boxes
-nor repeating one pays; a confidence is ignored. "No Objects" on both sides is 1. Answers are in the coordinates of the
-truth unless another frame is declared (frames.py).
+nor repeating one pays. "No Objects" on both sides is 1. Answers are in the coordinates of the truth unless another
+frame is declared (frames.py).
+
+A stated confidence changes no reward. It gives a metric of its own, after Visual-RFT (src/virft/src/open_r1/grpo.py):
+the mean over predicted boxes of the confidence where the box is matched with an IoU above 0.5, else of 1 - confidence.
+Upstream a confidence of -50 on an unmatched box earns 51; here confidences are held within [0, 1], and a box that
+states none, or is invalid, counts 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from infimed_plugins.answers.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
@@ -19,6 +24,7 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
 from infimed_plugins.rewards.frames import to_truth
 
+_MATCHED = 0.5  # the IoU above which Visual-RFT takes a box as found
 MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
 
 
@@ -47,9 +53,9 @@ def detection(answer: str, truth: GroundTruth) -> Verdict:
         nothing = not given.count and not gold.count
         return Verdict(float(nothing), _shown(given), "No Objects" if nothing else "objects on one side only")
     given = to_truth(given, truth)
-    total = matched_iou(given.boxes[:MAX_MATCHED], gold.boxes[:MAX_MATCHED])
-    value = min(1.0, total / max(given.count, gold.count))
-    return Verdict(value, _shown(given), f"{given.count} boxes for {gold.count}")
+    matched = matching(given.boxes[:MAX_MATCHED], gold.boxes[:MAX_MATCHED])
+    value = min(1.0, math.fsum(matched.values()) / max(given.count, gold.count))
+    return Verdict(value, _shown(given), f"{given.count} boxes for {gold.count}", _confidence(given, matched))
 
 
 def iou(a: Box, b: Box) -> float:
@@ -64,19 +70,28 @@ def iou(a: Box, b: Box) -> float:
     return min(1.0, value) if math.isfinite(value) else 0.0
 
 
-def matched_iou(given: Sequence[Box], gold: Sequence[Box]) -> float:
-    """The largest sum of IoUs over one-to-one matchings."""
+def matching(given: Sequence[Box], gold: Sequence[Box]) -> dict[int, float]:
+    """The one-to-one matching with the largest sum of IoUs: the IoU of each matched box in ``given``, by its index."""
     if min(len(given), len(gold)) == 0:
-        return 0.0
+        return {}
     table = [[iou(a, b) for b in gold] for a in given]
-    if min(len(given), len(gold)) == 1:
-        return max(max(row) for row in table)
+    if len(given) == 1:
+        return {0: max(table[0])}
+    if len(gold) == 1:
+        best = max(range(len(given)), key=lambda index: table[index][0])
+        return {best: table[best][0]}
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:
         raise MissingExtraError("the detection reward", "scipy", "rewards") from error
     rows, columns = linear_sum_assignment(table, maximize=True)
-    return math.fsum(table[row][column] for row, column in zip(rows, columns, strict=True))
+    return {int(row): table[row][column] for row, column in zip(rows, columns, strict=True)}
+
+
+def _confidence(given: ParsedBoxes, matched: Mapping[int, float]) -> float:
+    stated = ((index, value) for index, value in enumerate(given.confidences) if value is not None)
+    right = (value if matched.get(index, 0.0) > _MATCHED else 1.0 - value for index, value in stated)
+    return math.fsum(right) / given.count
 
 
 def _gold_boxes(value: Json) -> ParsedBoxes | None:

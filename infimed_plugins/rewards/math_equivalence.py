@@ -19,7 +19,9 @@ from functools import lru_cache
 from infimed_plugins.answers.latex import balanced
 from infimed_plugins.answers.quantities import Quantity, clean_math, is_unit, parse_quantity, trailing_words
 from infimed_plugins.records import GroundTruth, Verdict
-from infimed_plugins.rewards import math_process
+from infimed_plugins.rewards.math_pool import MATH
+from infimed_plugins.rewards.math_process import RIGHT, WRONG
+from infimed_plugins.rewards.math_values import Compared, compare
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
@@ -44,6 +46,7 @@ _FOREIGN = frozenset("<>~;|&?:#@")
 _ORDER = frozenset("<>")
 _GREEK = frozenset("π∞°√αβγδεθλμσφω")
 _INDEX_OR_ARGUMENT = re.compile(r"_\{?\w{1,20}\}?|\([^()]{0,40}\)")
+_REASONS = {RIGHT: "equivalent", WRONG: "not equivalent"}
 _LISTED = re.compile(r",|;|(?<![a-z])(?:and|or)(?![a-z])|\\pm|±|\\\{")
 
 
@@ -164,6 +167,10 @@ def _words(text: str) -> set[str]:
 
 
 def _verified(gold: str, given: str) -> Verdict:
-    said = math_process.MATH.verdict(gold, given)
-    reasons = {math_process.RIGHT: "equivalent", math_process.WRONG: "not equivalent"}
-    return Verdict(float(said == math_process.RIGHT), given, reasons.get(said, said))
+    found = compare(gold, given)
+    if found is Compared.TOO_LARGE:
+        return Verdict(0.0, given, "out of range: too large to evaluate")
+    if found is not Compared.UNDECIDED:
+        return Verdict(float(found is Compared.EQUAL), given, _REASONS[RIGHT if found is Compared.EQUAL else WRONG])
+    said = MATH.verdict(gold, given)
+    return Verdict(float(said == RIGHT), given, _REASONS.get(said, said))

@@ -1,9 +1,10 @@
-r"""The process that runs math_verify: one JSON line ``[gold, answer]`` in, one word out. Started by math_process.py.
+r"""The process that runs math_verify: one JSON line ``[gold, answer, seconds]`` in, one word out.
 
+Started by math_process.py.
 It imports nothing of this package and runs as a plain file. Three limits, each for what the one before cannot stop:
-an interval timer (Python code), ``faulthandler``'s watchdog thread, which ends the process even inside a C call that
-holds the interpreter (a huge factorial), and an address-space limit (memory). Without a parent its input ends, and so
-does it.
+a timer on CPU time (Python code, and a busy machine changes no verdict), ``faulthandler``'s watchdog thread, which
+ends the process even inside a C call that holds the interpreter (a huge factorial), and an address-space limit
+(memory). Without a parent its input ends, and so does it.
 """
 
 from __future__ import annotations
@@ -37,22 +38,21 @@ def main() -> None:
         print(f"cannot import: {error}", file=replies)
         return
     limit_memory(settings["memory"])
-    signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGPROF, on_alarm)
     print("ready", file=replies)
     for line in sys.stdin:
-        gold, answer = json.loads(line)
-        print(judged(verify, gold, answer, settings["seconds"]), file=replies)
+        print(judged(verify, *json.loads(line)), file=replies)
 
 
 def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
     """One verdict within the limits; anything math_verify chokes on is wrong."""
-    faulthandler.dump_traceback_later(seconds * 2, exit=True, file=sys.stderr)
+    faulthandler.dump_traceback_later(seconds * 2 + 0.5, exit=True, file=sys.stderr)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             return RIGHT if verify(gold, answer) else WRONG
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except OutOfTime:
         return TIME
     except MemoryError:

@@ -74,4 +74,5 @@ def score_response(
         return Score(w_format, 1.0, 0.0, None, parsed.reason or "the answer is empty", invalid=True)
     verdict = judge_answer(parsed.answer, truth, reward)
     overall = w_format + w_acc * verdict.value
-    return Score(min(1.0, overall), 1.0, float(verdict.value), verdict.parsed, verdict.reason, verdict.parsed is None)
+    value, read = float(verdict.value), verdict.parsed
+    return Score(min(1.0, overall), 1.0, value, read, verdict.reason, read is None, verdict.confidence)

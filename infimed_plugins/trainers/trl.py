@@ -14,6 +14,7 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
+from infimed_plugins.rewards.batch import SETTINGS
 
 TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
 
@@ -21,16 +22,13 @@ TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
 def infimed_reward(
     completions: Sequence[Any],
     prompts: Sequence[Any] | None = None,
-    w_format: float = 0.1,
-    w_acc: float = 0.9,
-    task: str | None = None,
     log_metric: Callable[[str, float], None] | None = None,
     **columns: Any,
 ) -> list[float]:
     """``overall`` of each completion, standard (a string) or conversational (a list of turns; the last one counts).
 
-    Format, accuracy and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a
-    column of ground truths.
+    ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
+    and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.
     """
     truths = next((columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None), None)
     if truths is None:
@@ -39,7 +37,8 @@ def infimed_reward(
         {"response": _text(completion), "ground_truth": truth}
         for completion, truth in zip(completions, truths, strict=True)
     ]
-    scores = compute_score(rows, w_format=w_format, w_acc=w_acc, task=task)
+    settings = {name: columns[name] for name in SETTINGS if isinstance(columns.get(name), (str, bool, int, float))}
+    scores = compute_score(rows, **settings)
     if log_metric is not None and scores:
         for key in scores[0]:
             log_metric(f"infimed/{key}", sum(score[key] for score in scores) / len(scores))

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from infimed_plugins.rewards import compute_score as score_batch
-
-SETTINGS = ("w_format", "w_acc", "task", "reward", "think_prefilled", "think_tag", "answer_tag", "answer_frame")
+from infimed_plugins.rewards.batch import SETTINGS
 
 
 def compute_score(

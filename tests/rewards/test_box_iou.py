@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 
 from infimed_plugins.answers import Box
 from infimed_plugins.records import GroundTruth, Json
-from infimed_plugins.rewards import judge_answer
-from infimed_plugins.rewards.box_iou import iou, matched_iou
+from infimed_plugins.rewards import compute_score, judge_answer
+from infimed_plugins.rewards.box_iou import iou, matching
 
 TRUE = [[10, 10, 110, 110], [200, 200, 300, 300]]
 
@@ -80,6 +81,34 @@ def test_no_objects_is_right_only_when_there_are_none(answer: str, value: float)
         assert detection(answer, truth) == value
 
 
+def said(*boxes: tuple[list[int], Json]) -> str:
+    return str([{"Position": box, "Confidence": confidence} for box, confidence in boxes])
+
+
+@pytest.mark.parametrize(
+    ("answer", "confidence"),
+    [
+        (said((TRUE[0], 0.9), (TRUE[1], 0.5)), 0.7),
+        (said((TRUE[0], 0.9), ([500, 500, 600, 600], 0.2)), (0.9 + 0.8) / 2),
+        (said(([500, 500, 600, 600], -50)), 1.0),  # held at 0; upstream pays 51
+        (said((TRUE[0], 1e9)), 1.0),
+        (said((TRUE[0], float("nan"))), 0.0),
+        (said((TRUE[0], "high"), (TRUE[1], 1)), 0.5),
+        (said((TRUE[0], 1), ([1, 2], 1)), 0.5),
+        (str(TRUE), 0.0),
+        ("No Objects", 0.0),
+    ],
+)
+def test_confidence_is_a_metric_of_its_own_within_0_and_1(answer: str, confidence: float) -> None:
+    row = {
+        "response": f"<think>t</think><answer>{answer}</answer>",
+        "ground_truth": json.dumps({"task": "detection", "answer": TRUE}),
+    }
+    (plain,), (scored,) = compute_score([row]), compute_score([row], confidence=True)
+    assert scored.pop("confidence") == pytest.approx(confidence)
+    assert scored == plain
+
+
 def test_beyond_the_matching_cap_all_boxes_still_count_as_predicted() -> None:
     far = [[10_000 + i, 10_000, 10_001 + i, 10_001] for i in range(998)]
     assert detection(str(TRUE + far), TRUE) == pytest.approx(2 / 1000)
@@ -108,7 +137,7 @@ def test_matching_is_the_best_of_all(given_boxes: list[Box], true_boxes: list[Bo
         math.fsum(iou(a, b) for a, b in zip(few, chosen, strict=True))
         for chosen in itertools.permutations(many, len(few))
     )
-    assert matched_iou(given_boxes, true_boxes) == pytest.approx(best)
+    assert math.fsum(matching(given_boxes, true_boxes).values()) == pytest.approx(best)
 
 
 @given(BOXES, BOXES, BOX)

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
-from infimed_plugins.rewards import judge_answer, math_process
-from infimed_plugins.rewards.math_process import OUT_OF_BUDGET, OUT_OF_TIME, RIGHT, WRONG, MathProcess
+from infimed_plugins.rewards import judge_answer
 
 # (answer, truth)
 EQUAL: list[tuple[str, Json]] = [
@@ -248,167 +238,8 @@ def test_other_answers_and_hedges_are_wrong(answer: str, truth: Json) -> None:
 def test_a_burner_is_wrong_and_does_not_hang(answer: str) -> None:
     started = time.monotonic()
     assert judge(answer, "41").value == 0.0
-    assert time.monotonic() - started < 60  # a hang guard: 2 s for the pair, at most 6 to the kill
+    assert time.monotonic() - started < 60  # a hang guard: 1 s for the pair, at most 5 to the kill
 
 
 def test_a_burner_equal_to_the_truth_as_text_is_right() -> None:
     assert judge("9^{9^{9^{9}}}", "9^{9^{9^{9}}}").value == 1.0
-
-
-@pytest.fixture
-def process() -> Iterator[MathProcess]:
-    made = MathProcess(seconds=1.0)
-    yield made
-    made.close()
-
-
-def test_an_answer_that_ran_out_of_time_is_not_tried_again_against_any_truth(process: MathProcess) -> None:
-    assert process.verdict("41", "9^{9^{9^{9}}}") == OUT_OF_TIME
-    process.close()
-    assert process.verdict("42", "9^{9^{9^{9}}}") == OUT_OF_TIME
-    assert process._process is None, "it was asked again"
-
-
-def test_memory_is_bounded_and_the_next_pair_is_judged() -> None:
-    small = MathProcess(seconds=20.0, memory_mb=400)
-    try:
-        assert small.verdict("41", "2^{9^{10}}") != RIGHT  # a number of 436 MB
-        assert small.verdict("2", "\\sqrt{4}") == RIGHT
-        assert small._process is not None
-        status = Path(f"/proc/{small._process.pid}/status").read_text(encoding="ascii")
-        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak"))
-        assert peak <= 400 * 1024
-    finally:
-        small.close()
-
-
-def test_a_killed_process_is_replaced(process: MathProcess) -> None:
-    assert process.verdict("2", "\\sqrt{4}") == RIGHT
-    assert process._process is not None
-    os.kill(process._process.pid, signal.SIGKILL)
-    assert process.verdict("3", "\\sqrt{9}") == RIGHT
-    assert process.verdict("3", "\\sqrt{10}") == WRONG
-
-
-def test_after_the_budget_only_known_verdicts_are_given(process: MathProcess) -> None:
-    assert process.verdict("2", "\\sqrt{4}") == RIGHT
-    with math_process.budget(0.0):
-        time.sleep(0.01)
-        assert process.verdict("2", "\\sqrt{4}") == RIGHT
-        assert process.verdict("3", "\\sqrt{9}") == OUT_OF_BUDGET
-    assert process.verdict("3", "\\sqrt{9}") == RIGHT
-
-
-def test_threads_share_it() -> None:
-    verdicts: dict[int, float] = {}
-
-    def ask(number: int) -> None:
-        verdicts[number] = judge(f"\\sqrt{{{number * number}}}", str(number)).value
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(31, 39)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert verdicts == dict.fromkeys(range(31, 39), 1.0)
-
-
-def test_an_event_loop_may_call_it() -> None:
-    async def ask() -> float:
-        return judge("\\sqrt{1681}", "41").value
-
-    assert asyncio.run(ask()) == 1.0
-
-
-def test_the_callers_timer_and_handler_stay() -> None:
-    def handler(signum: int, frame: object) -> None:
-        raise AssertionError("the timer was not meant to fire")
-
-    before = signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 500)
-    try:
-        assert judge("\\sqrt{1764}", "42").value == 1.0
-        assert signal.getitimer(signal.ITIMER_REAL)[0] > 300
-        assert signal.getsignal(signal.SIGALRM) is handler
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-FORK = r"""
-import os, sys
-from infimed_plugins.rewards.math_process import MATH
-assert MATH.verdict("2", r"\sqrt{4}") == "right"
-ours = MATH._process.pid
-child = os.fork()
-if child == 0:
-    fine = MATH.verdict("3", r"\sqrt{9}") == "right" and MATH._process.pid != ours
-    MATH.close()
-    os._exit(0 if fine else 1)
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-assert MATH.verdict("4", r"\sqrt{16}") == "right" and MATH._process.pid == ours
-print("fine")
-"""
-DAEMON = r"""
-import multiprocessing
-from infimed_plugins.rewards.math_process import MATH
-def ask(queue):
-    queue.put(MATH.verdict("2", r"\sqrt{4}"))
-if __name__ == "__main__":
-    queue = multiprocessing.Queue()
-    process = multiprocessing.Process(target=ask, args=(queue,), daemon=True)
-    process.start()
-    assert queue.get(timeout=120) == "right"
-    process.join()
-    print("fine")
-"""
-
-
-@pytest.mark.parametrize("code", [FORK, DAEMON], ids=["fork", "daemon"])
-def test_forks_and_daemonic_processes_may_use_it(code: str, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(code, encoding="utf-8")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
-    assert done.stdout.strip() == "fine", done.stderr
-
-
-BUSY = r"""
-import sys, threading, time
-from infimed_plugins.rewards.math_process import MATH
-assert MATH.verdict("2", r"\sqrt{4}") == "right"
-print(MATH._process.pid, flush=True)
-threading.Thread(target=MATH.verdict, args=("41", "100000000!"), daemon=True).start()
-time.sleep(0.5)
-if sys.argv[1] == "wait":
-    time.sleep(600)
-"""
-
-
-@pytest.mark.parametrize("end", ["exit", "kill"])
-def test_no_process_is_left_behind_even_in_the_middle_of_a_burner(end: str) -> None:
-    argument = "wait" if end == "kill" else "go"
-    with subprocess.Popen([sys.executable, "-c", BUSY, argument], stdout=subprocess.PIPE, text=True) as caller:
-        assert caller.stdout is not None
-        pid = int(caller.stdout.readline())
-        if end == "kill":
-            time.sleep(1)
-            caller.kill()
-        caller.wait(timeout=60)
-    deadline = time.monotonic() + 60
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(pid)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_without_math_verify_the_install_command_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
-    bare = MathProcess()
-    with pytest.raises(MissingExtraError, match=r"needs 'math_verify'.*pip install 'infimed-plugins\[rewards\]'"):
-        bare.verdict("2", "\\sqrt{4}")

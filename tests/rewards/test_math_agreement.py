@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,8 @@ math_verify = pytest.importorskip("math_verify")
 
 PAIRS_OF_A_KIND = 180
 Pair = tuple[str, str]  # truth, answer
+Tree = str | tuple[Any, ...]
+_MISREAD = re.compile(r"\([0-9]+\)\([0-9]")  # (4)(9) is 36; math_verify does not find it equal to 4 * 9
 
 
 def _integers(rng: random.Random) -> Pair:
@@ -93,6 +97,40 @@ def _trigonometry(rng: random.Random) -> Pair:
     return forms[0], rng.choice(forms)
 
 
+def _trees(rng: random.Random) -> Pair:
+    """Two random expressions, or one written twice in other words."""
+    first = _tree(rng, 3)
+    return _written(first, rng), _written(first if rng.random() < 0.5 else _tree(rng, 3), rng)
+
+
+def _tree(rng: random.Random, depth: int) -> Tree:
+    if depth == 0 or rng.random() < 0.2:
+        return rng.choice([str(rng.randint(1, 12)), str(rng.randint(1, 12)), "x", "y", r"\pi"])
+    kind = rng.choice(["+", "+", "-", "*", "*", "/", "^", "sqrt"])
+    if kind == "^":
+        return kind, _tree(rng, depth - 1), str(rng.randint(2, 3))
+    if kind == "sqrt":
+        return kind, _tree(rng, 0)
+    return kind, _tree(rng, depth - 1), _tree(rng, depth - 1)
+
+
+def _written(tree: Tree, rng: random.Random) -> str:
+    if isinstance(tree, str):
+        return tree
+    kind, *parts = tree
+    texts = [_written(part, rng) for part in parts]
+    if kind == "sqrt":
+        return rf"\sqrt{{{texts[0]}}}"
+    if kind == "^":
+        return f"({texts[0]})^{{{texts[1]}}}"
+    if kind == "/":
+        return rng.choice([rf"\frac{{{texts[0]}}}{{{texts[1]}}}", rf"({texts[0]})/({texts[1]})"])
+    if kind in "+*" and rng.random() < 0.5:
+        texts.reverse()
+    joined = {"+": " + ", "-": " - ", "*": rng.choice([r" \cdot ", " * ", ""])}[kind]
+    return joined.join(f"({text})" for text in texts) if kind != "+" else joined.join(texts)
+
+
 KINDS: tuple[Callable[[random.Random], Pair], ...] = (
     _integers,
     _decimals,
@@ -108,6 +146,7 @@ KINDS: tuple[Callable[[random.Random], Pair], ...] = (
     _equations,
     _wrappers,
     _trigonometry,
+    _trees,
 )
 
 
@@ -136,7 +175,7 @@ def test_verdicts_on_ordinary_answers_are_math_verifys() -> None:
     for kind, (truth, answer) in pairs:
         ours, plain = judge_answer(answer, GroundTruth("math", truth)).value == 1.0, _plainly(truth, answer)
         verdicts[plain] += 1
-        if ours != plain:
+        if ours != plain and not (ours and _MISREAD.search(truth + answer)):
             differ.append((kind, (truth, answer), ours))
     assert differ == []
     assert min(verdicts.values()) > 500  # both verdicts occur

@@ -1,0 +1,227 @@
+"""math_verify from anywhere: any thread, loop, process or actor, within its limits, and no process is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.records import GroundTruth, Json, Verdict
+from infimed_plugins.rewards import compute_score, judge_answer, math_pool
+from infimed_plugins.rewards.math_pool import OUT_OF_BUDGET, MathPool
+from infimed_plugins.rewards.math_process import OUT_OF_TIME, RIGHT, WRONG
+
+
+def judge(answer: str, truth: Json) -> Verdict:
+    return judge_answer(answer, GroundTruth("math", truth))
+
+
+@pytest.fixture
+def pool() -> Iterator[MathPool]:
+    made = MathPool(processes=1)
+    yield made
+    made.close()
+
+
+def test_an_answer_that_ran_out_of_time_is_not_tried_again_against_any_truth(pool: MathPool) -> None:
+    assert pool.verdict("41", "9^{9^{9^{9}}}") == OUT_OF_TIME
+    pool.close()
+    assert pool.verdict("42", "9^{9^{9^{9}}}") == OUT_OF_TIME
+    assert pool.processes[0].pid is None, "it was asked again"
+
+
+def test_memory_is_bounded_and_the_next_pair_is_judged() -> None:
+    small = MathPool(processes=1, seconds=20.0, memory_mb=400)
+    try:
+        assert small.verdict("41", "2^{9^{10}}") != RIGHT  # a number of 436 MB
+        assert small.verdict("2", "\\sqrt{4}") == RIGHT
+        status = Path(f"/proc/{small.processes[0].pid}/status").read_text(encoding="ascii")
+        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmPeak"))
+        assert peak <= 400 * 1024
+    finally:
+        small.close()
+
+
+def test_a_killed_process_is_replaced(pool: MathPool) -> None:
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    assert pool.processes[0].pid is not None
+    os.kill(pool.processes[0].pid, signal.SIGKILL)
+    assert pool.verdict("3", "\\sqrt{9}") == RIGHT
+    assert pool.verdict("3", "\\sqrt{10}") == WRONG
+
+
+def test_after_the_batchs_time_only_known_verdicts_are_given(pool: MathPool) -> None:
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    with math_pool.batch(0.0):
+        time.sleep(0.01)
+        assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+        assert pool.verdict("3", "\\sqrt{9}") == OUT_OF_BUDGET
+    assert pool.verdict("3", "\\sqrt{9}") == RIGHT
+
+
+def test_when_burners_have_used_up_a_batchs_patience_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
+    slow = "(x+1)^{1000}(y+1)^{1000}"
+    with math_pool.batch(120.0) as current:
+        current.patience = 0.0
+        started = time.process_time()
+        assert pool.verdict("41", slow) == OUT_OF_BUDGET
+        assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+        assert time.process_time() - started < 1.0
+    assert pool.verdict("41", slow) == OUT_OF_TIME, "it was cut short by the batch, and must be tried again"
+
+
+def test_a_batch_asks_for_all_its_pairs_at_once_and_for_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Noting(MathPool):
+        def ask_all(self, pairs: Iterable[tuple[str, str]], current: math_pool.Batch) -> None:
+            asked.extend(pairs)
+            super().ask_all(pairs, current)
+
+    noting = Noting(processes=2)
+    for module in ("batch", "math_equivalence"):
+        monkeypatch.setattr(f"infimed_plugins.rewards.{module}.MATH", noting)
+    answers = [f"\\log_{{2}}({2**power})" for power in range(1, 21)]
+    rows = [
+        {
+            "response": f"<think>t</think><answer>{answer}</answer>",
+            "ground_truth": json.dumps({"task": "math", "answer": truth}),
+        }
+        for answer in answers
+        for truth in ("3", "7")
+        for _ in range(3)
+    ]
+    try:
+        scores = compute_score(rows)
+        assert [score["accuracy"] for score in scores] == [
+            float(truth == power) for power in range(1, 21) for truth in (3, 7) for _ in range(3)
+        ]
+        assert len(asked) == len(set(asked)) == 40
+        assert all(process.pid for process in noting.processes), "forty pairs are worth two processes"
+    finally:
+        noting.close()
+
+
+def test_threads_share_it() -> None:
+    verdicts: dict[int, float] = {}
+
+    def ask(number: int) -> None:
+        verdicts[number] = judge(f"\\log_2({2**number})", str(number)).value
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(31, 39)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert verdicts == dict.fromkeys(range(31, 39), 1.0)
+
+
+def test_an_event_loop_may_call_it() -> None:
+    async def ask() -> float:
+        return judge("\\log_2(16)", "4").value
+
+    assert asyncio.run(ask()) == 1.0
+
+
+def test_the_callers_timer_and_handler_stay() -> None:
+    def handler(signum: int, frame: object) -> None:
+        raise AssertionError("the timer was not meant to fire")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 500)
+    try:
+        assert judge("\\log_2(32)", "5").value == 1.0
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 300
+        assert signal.getsignal(signal.SIGALRM) is handler
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+FORK = r"""
+import os, sys
+from infimed_plugins.rewards.math_pool import MATH
+assert MATH.verdict("2", r"\sqrt{4}") == "right"
+ours = MATH.processes[0].pid
+child = os.fork()
+if child == 0:
+    fine = MATH.verdict("3", r"\sqrt{9}") == "right" and MATH.processes[0].pid != ours
+    MATH.close()
+    os._exit(0 if fine else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert MATH.verdict("4", r"\sqrt{16}") == "right" and MATH.processes[0].pid == ours
+print("fine")
+"""
+DAEMON = r"""
+import multiprocessing
+from infimed_plugins.rewards.math_pool import MATH
+def ask(queue):
+    queue.put(MATH.verdict("2", r"\sqrt{4}"))
+if __name__ == "__main__":
+    queue = multiprocessing.Queue()
+    process = multiprocessing.Process(target=ask, args=(queue,), daemon=True)
+    process.start()
+    assert queue.get(timeout=120) == "right"
+    process.join()
+    print("fine")
+"""
+
+
+@pytest.mark.parametrize("code", [FORK, DAEMON], ids=["fork", "daemon"])
+def test_forks_and_daemonic_processes_may_use_it(code: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.strip() == "fine", done.stderr
+
+
+BUSY = r"""
+import sys, threading, time
+from infimed_plugins.rewards.math_pool import MATH
+assert MATH.verdict("2", r"\sqrt{4}") == "right"
+print(MATH.processes[0].pid, flush=True)
+threading.Thread(target=MATH.verdict, args=("41", "100000000!"), daemon=True).start()
+time.sleep(0.5)
+if sys.argv[1] == "wait":
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("end", ["exit", "kill"])
+def test_no_process_is_left_behind_even_in_the_middle_of_a_burner(end: str) -> None:
+    argument = "wait" if end == "kill" else "go"
+    with subprocess.Popen([sys.executable, "-c", BUSY, argument], stdout=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout is not None
+        pid = int(caller.stdout.readline())
+        if end == "kill":
+            time.sleep(1)
+            caller.kill()
+        caller.wait(timeout=60)
+    deadline = time.monotonic() + 60
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_without_math_verify_the_install_command_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
+    bare = MathPool()
+    with pytest.raises(MissingExtraError, match=r"needs 'math_verify'.*pip install 'infimed-plugins\[rewards\]'"):
+        bare.verdict("2", "\\sqrt{4}")
