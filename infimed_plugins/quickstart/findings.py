@@ -38,6 +38,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
     lines, comparisons = _lines(lab), _comparisons(lab)
     right_of_ten, chain = _chains(lab, state.result("sft_data"))
     seconds = {name: stage["seconds"] for name, stage in state.stages.items()}
+    rewards = state.result("rl")["rewards"]
     results: dict[str, Any] = {
         "seed": lab.seed,
         "rl_trainer": lab.trainer,
@@ -52,7 +53,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
         | {f"{name} (seconds)": value for name, value in seconds.items()},
         notes=[
-            f"Reinforcement learning ran in {lab.trainer}: {lab.why}.",
+            f"Reinforcement learning ran in {lab.trainer} ({lab.why}), {len(rewards['overall'])} steps.",
             "Rollouts came from transformers on a CPU, not from vLLM.",
             "The judge's 1-10 scores for reflective chains came from a rule, not from a model.",
             "The model has 1.7 million parameters and the images are procedural phantoms: nothing here is medical.",
@@ -60,7 +61,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         lines=lines,
         comparisons=comparisons,
         sft_loss={"loss": state.result("sft")["loss"]},
-        rewards={SHOWN.get(name, name): _running_mean(curve) for name, curve in state.result("rl")["rewards"].items()},
+        rewards={SHOWN.get(name, name): _running_mean(curve) for name, curve in rewards.items()},
         right_of_ten=right_of_ten,
         chain=chain,
         examples=_examples(lab),

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.paths import shipped
 from infimed_plugins.quickstart.install_easyr1 import is_installed as easyr1_is_installed
 from infimed_plugins.recipes import Recipe, load_recipe
 from infimed_plugins.records import Json
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 
+TRL_STEPS = 45  # a step takes TRL twice as long: it reads the prompt anew for each reply of a group
 MODELS = ("base", "sft", "rl")
 FREE_DISK_GB = 2
+FILES = (
+    "data_registry/recipes/quickstart_sft.yaml",
+    "data_registry/recipes/quickstart_rlvr.yaml",
+    "llamafactory_configs/quickstart_sft.yaml",
+    "easyr1_configs/quickstart_grpo.yaml",
+    "easyr1_configs/infimed.jinja",
+)
 SMOKE_ROWS, SMOKE_STEPS, SMOKE_QUESTIONS = 40, 2, 20
 
 
@@ -42,6 +53,7 @@ class Lab:
             "questions": self.questions,
             "smoke": self.smoke,
             "version": __version__,
+            "recipe and configuration files": _digest(FILES),
         }
 
     def model(self, name: str) -> Path:
@@ -82,6 +94,11 @@ def open_lab(out: Path, *, seed: int, rl: str, questions: int, smoke: bool, fres
     if free < FREE_DISK_GB:
         raise ConfigError(f"{free:.1f} GB free at {out}, {FREE_DISK_GB} are needed; free some, or choose another --out")
     return Lab(out, seed, trainer, why, SMOKE_QUESTIONS if smoke else questions, smoke)
+
+
+def _digest(files: Sequence[str]) -> str:
+    """What the files say, in 12 letters: a run must not go on with other steps than it began with."""
+    return hashlib.sha256(b"\0".join(shipped(file).read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _remove_run(out: Path) -> None:

@@ -19,7 +19,7 @@ from infimed_plugins.engines.transformers import TransformersEngine
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.paths import shipped
 from infimed_plugins.quickstart import findings
-from infimed_plugins.quickstart.lab import MODELS, SMOKE_STEPS, Lab, open_lab
+from infimed_plugins.quickstart.lab import MODELS, SMOKE_STEPS, TRL_STEPS, Lab, open_lab
 from infimed_plugins.quickstart.stages import RunState, Stage, Tick, run_stage
 from infimed_plugins.quickstart.trl_grpo import run_trl
 from infimed_plugins.recipes import build
@@ -119,7 +119,8 @@ def _rl_overrides(lab: Lab) -> list[str]:
         f"worker.reward.reward_function={shipped('easyr1_configs/infimed_reward.py').resolve()}:compute_score",
         f"trainer.save_checkpoint_path={(lab.out / 'rl').resolve()}",
     ]
-    return [*overrides, f"trainer.max_steps={SMOKE_STEPS}"] if lab.smoke else overrides
+    steps = SMOKE_STEPS if lab.smoke else TRL_STEPS if lab.trainer == "trl" else None
+    return [*overrides, f"trainer.max_steps={steps}"] if steps else overrides
 
 
 def _rl(lab: Lab, tick: Tick) -> Json:

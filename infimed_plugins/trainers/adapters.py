@@ -99,6 +99,19 @@ GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a
         "python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth ...\n",
         "infimed_plugins/trainers/openrlhf.py",
     ),
+    Adapter(
+        "verifiers",
+        "0.4",
+        "an async function of a task and its trace",
+        "verifiers 0.4.0's own Task and Trace",
+        """[env.taskset.task.rewards.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed"
+
+[env.taskset.task.metrics.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
+""",
+        "infimed_plugins/trainers/verifiers.py",
+    ),
 )
 
 

@@ -1,14 +1,17 @@
-"""How long scoring takes: ``python tests/benchmarks/bench_rewards.py``. Prints a table; it is not a test.
+r"""How long scoring takes: ``python tests/benchmarks/bench_rewards.py``. Prints a table; it is not a test.
 
 4,096 rollouts are 256 questions with 16 responses each, about 2,300 characters long. The mix: 45% multiple choice, 20%
 text, 20% math, 10% grounding, 5% detection; half of the answers are right, a tenth breaks the format. Cold: a new
 interpreter, which imports, starts the math process and verifies everything once. Warm: the same batch again, the
-median of five.
+median of five. Then the rewards of others on the same rows, in the same run: plain math_verify, TRL's accuracy_reward
+and, with EASYR1=folder, EasyR1's examples. They are run once, on the rows' answers in a ``\boxed{}``, for at most
+LIMIT_SECONDS; their verdicts are not compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -17,12 +20,23 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+LIMIT_SECONDS = 120
 TASKS = ("multiple_choice", "text", "math", "grounding", "detection")
 MIX = (45, 20, 20, 10, 5)
 SENTENCE = "The T2-weighted image shows a bright lesion in the left lobe, which differs from option {letter}. "
-BURNERS = ("9^{9^{9^{9}}}", "100000000!", "(x+1)^{1000}(y+1)^{1000}", "10^{10^{10}}")
+BURNERS = (  # @ is another number each time
+    "@^{9^{9^{9}}}",
+    "1000000@!",
+    "(x+@)^{1000}(y+1)^{1000}",
+    "10^{10^{@}}",
+    "\\sin(x+@)^{900}",
+    "\\log_{2}(@!!!)",
+    "\\sum_{k=1}^{10^{9}} k^@",
+    "\\binom{@000000}{500000}",
+)
 LOOPS = ("</think>\\boxed{", "<answer></think>", "[[", "a ")
 PHRASES = ("left pleural effusion", "right lower lobe", "glioma", "no", "yes", "liver", "cardiomegaly", "CT")
 
@@ -75,7 +89,7 @@ def rollouts(mix: dict[str, int], seed: int = 0, pathological: float = 0.0) -> l
             ground = json.dumps({"task": task, "answer": truth})
             if rng.random() < pathological:
                 text, ground = (
-                    f"<think>{thought}</think>\\boxed{{{rng.choice(BURNERS)}}}",
+                    f"<think>{thought}</think>\\boxed{{{rng.choice(BURNERS).replace('@', str(rng.randint(2, 99)))}}}",
                     '{"task": "math", "answer": "41"}',
                 )
             elif rng.random() < pathological:
@@ -90,6 +104,82 @@ SETS: dict[str, tuple[dict[str, int], float]] = {
     "math, 1% burners, 1% loops": ({"math": 1}, 0.01),
     **{task: ({task: 1}, 0.0) for task in TASKS},
 }
+
+
+def boxed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rollouts for rewards that read a box and a bare truth."""
+    changed = []
+    for row in rows:
+        text = row["response"].replace("<answer>", "\\boxed{").replace("</answer>", "}")
+        changed.append({**row, "response": text, "ground_truth": str(json.loads(row["ground_truth"])["answer"])})
+    return changed
+
+
+def plain_math_verify(rows: list[dict[str, Any]]) -> None:
+    from math_verify import parse, verify
+
+    for row in rows:
+        verify(parse(f"${row['ground_truth']}$"), parse(row["response"]))
+
+
+def trl_accuracy(rows: list[dict[str, Any]]) -> None:
+    from trl.rewards import accuracy_reward
+
+    completions = [[{"role": "assistant", "content": row["response"]}] for row in rows]
+    accuracy_reward(completions, [f"${row['ground_truth']}$" for row in rows])
+
+
+def easyr1_math(rows: list[dict[str, Any]]) -> None:
+    _easyr1("math").compute_score(rows)
+
+
+def easyr1_r1v(rows: list[dict[str, Any]]) -> None:
+    score = _easyr1("r1v").compute_score
+    for row in rows:
+        score(row)
+
+
+def _easyr1(name: str) -> Any:
+    path = Path(os.environ["EASYR1"]) / "examples" / "reward_function" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+OTHERS = {other.__name__: other for other in (plain_math_verify, trl_accuracy, easyr1_math, easyr1_r1v)}
+
+
+def measure_other(other: str, name: str) -> dict[str, float]:
+    """Seconds of another reward on one set; its imports are not counted."""
+    mix, pathological = SETS[name]
+    rows = boxed(rollouts(mix, pathological=pathological))
+    OTHERS[other](rows[:1])
+    started = time.perf_counter()
+    OTHERS[other](rows)
+    return {"once": time.perf_counter() - started, "rows": len(rows)}
+
+
+def compare(names: list[str]) -> None:
+    """Print what the others take."""
+    print(f"\n{'set':30}{'reward of others':>20}{'s':>9}{'µs':>9}")
+    for name in names:
+        for other in OTHERS:
+            if other.startswith("easyr1") and not Path(os.environ.get("EASYR1", "?")).is_dir():
+                continue
+            command = [sys.executable, __file__, "--one", name, "--other", other]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                print(f"{name:30}{other:>20}  no end in {LIMIT_SECONDS} s", flush=True)
+                continue
+            if done.returncode:
+                print(f"{name:30}{other:>20}  {done.stderr.strip().splitlines()[-1][:60]}", flush=True)
+                continue
+            got = json.loads(done.stdout.splitlines()[-1])
+            print(f"{name:30}{other:>20}{got['once']:9.2f}{got['once'] / got['rows'] * 1e6:9.0f}", flush=True)
 
 
 def measure(name: str) -> dict[str, float]:
@@ -122,8 +212,13 @@ def measure(name: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", choices=list(SETS), action="append", help="one set only (may be repeated)")
+    parser.add_argument("--no-others", action="store_true", help="only these rewards")
     parser.add_argument("--one", choices=list(SETS), help=argparse.SUPPRESS)
+    parser.add_argument("--other", choices=list(OTHERS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.other:
+        print(json.dumps(measure_other(arguments.other, arguments.one)))
+        return
     if arguments.one:
         print(json.dumps(measure(arguments.one)))
         return
@@ -141,6 +236,8 @@ def main() -> None:
             f"{got['cold'] * each:9.0f}{got['warm'] * each:9.1f}{got['timed_out']:11.0f}{got['overall']:7.3f}",
             flush=True,
         )
+    if not arguments.no_others:
+        compare(arguments.set or list(SETS)[:3])
 
 
 if __name__ == "__main__":

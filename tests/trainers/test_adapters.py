@@ -52,6 +52,12 @@ def test_trl_gets_a_list_of_floats_for_strings_and_for_turns(column: str, conver
     assert pickle.loads(pickle.dumps(infimed_reward)) is infimed_reward
 
 
+def test_trl_passes_settings_on_and_takes_columns_of_the_same_name_for_columns() -> None:
+    prefilled = [RIGHT.removeprefix("<think>"), UNFORMATTED]
+    columns: dict[str, Any] = {"ground_truth": [TRUTH] * 2, "task": ["vqa", "vqa"]}
+    assert infimed_reward(prefilled, think_prefilled=True, w_format=0.5, w_acc=0.5, **columns) == [1.0, 0.0]
+
+
 def test_trl_without_a_column_of_truths_is_told_what_to_name_it() -> None:
     with pytest.raises(ConfigError, match="name its column one of ground_truth, solution, answer"):
         infimed_reward([RIGHT], prompts=["q"])
@@ -128,6 +134,53 @@ def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path
     assert float(run.stdout.split()[-1]) == 1.0
 
 
+VERIFIERS = """
+import asyncio
+from verifiers.v1.configs.task import TaskConfig
+from verifiers.v1.graph import MessageNode
+from verifiers.v1.task import Task, TaskData
+from verifiers.v1.trace import Trace, TraceTask
+from verifiers.v1.types import AssistantMessage, UserMessage
+
+class Data(TaskData):
+    ground_truth: str
+
+function = "infimed_plugins.trainers.verifiers:infimed"
+config = TaskConfig(rewards={{"infimed": {{"fn": function}}}}, metrics={{"infimed": {{"fn": function + "_metrics"}}}})
+data = Data(prompt="what?", ground_truth={truth!r})
+for reply in (
+    AssistantMessage(content={text!r}),
+    AssistantMessage(content="<answer> C </answer>", reasoning_content=" round "),
+    AssistantMessage(content="It is B."),
+):
+    asked, said = MessageNode(message=UserMessage(content="what?")), MessageNode(parent=0, message=reply, sampled=True)
+    trace = Trace.model_construct(  # without the agent, which scoring does not look at
+        task=TraceTask.model_construct(data=data), nodes=[asked, said], rewards={{}}, metrics={{}}, calls=[],
+        root_reply=None, errors=[],
+    )
+    asyncio.run(Task(data, config).score(trace))
+    print(trace.reward, trace.metrics["infimed/format"])
+"""
+
+
+@pytest.mark.slow
+def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> None:
+    folder = tmp_path / "venv"  # its dependencies do not go with LLaMA-Factory's
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=600)
+    python = folder / "bin" / "python"
+    wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
+    install = [str(python), "-m", "pip", "install", "--quiet", *wanted]
+    subprocess.run(install, check=True, capture_output=True, timeout=1200)
+    program = VERIFIERS.format(text=RIGHT, truth=TRUTH)
+    run = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False, timeout=600)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert [tuple(map(float, line.split())) for line in run.stdout.splitlines()] == [
+        (1.0, 1.0),
+        (pytest.approx(0.1), 1.0),
+        (0.0, 0.0),
+    ]
+
+
 def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist() -> None:
     listed = json.loads(CliRunner().invoke(app, ["trainers", "--json"]).stdout)
     assert [row["name"] for row in listed] == [adapter.name for adapter in ADAPTERS]
@@ -142,4 +195,4 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
 def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
     result = CliRunner().invoke(app, ["trainers", "show", "ppo"])
     assert result.exit_code == 2
-    assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf" in result.stderr
+    assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf, verifiers" in result.stderr
