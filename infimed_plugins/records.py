@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -32,10 +32,14 @@ OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class ImageRef:
-    """One image: encoded bytes (PNG, JPEG …) in memory, or a file; decoded only where it is used."""
+    """One image: encoded bytes (PNG, JPEG …) in memory, or a file; decoded only where it is used.
+
+    With a ``reader``, such as a member of an archive has, ``path`` is only its name.
+    """
 
     path: str | None = None
     data: bytes | None = field(default=None, repr=False)
+    reader: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.data is None):
@@ -45,6 +49,8 @@ class ImageRef:
         """The encoded bytes. Raises DataError naming the file when it cannot be read."""
         if self.data is not None:
             return self.data
+        if self.reader is not None:
+            return self.reader()
         try:
             return Path(str(self.path)).read_bytes()
         except OSError as error:
@@ -135,6 +141,15 @@ class Sample:
     def with_meta(self, **extra: Json) -> Sample:
         """A copy with these meta entries added."""
         return replace(self, meta={**self.meta, **extra})
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row of a source that cannot become a Sample. ``reason`` is one that many rows may share."""
+
+    id: str
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True)

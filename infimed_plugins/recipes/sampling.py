@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.recipes.recipe import Part
-from infimed_plugins.records import Sample
+from infimed_plugins.records import BadRow, Sample
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Tally:
         self.rejects.append({"part": part, "id": sample_id, "reason": reason, "detail": detail})
 
 
-def choose(load: Callable[[], Iterable[Sample]], part: Part, seed: int, tally: Tally) -> Iterator[Sample]:
+def choose(load: Callable[[], Iterable[Sample | BadRow]], part: Part, seed: int, tally: Tally) -> Iterator[Sample]:
     """Yield the samples a part takes, in the source's order, and count the others by reason.
 
     ``load`` reads the source from its start; it is called twice where the choice needs all ids first.
@@ -47,6 +47,10 @@ def choose(load: Callable[[], Iterable[Sample]], part: Part, seed: int, tally: T
     seen: set[str] = set()
     matching = 0
     for sample in load():
+        if isinstance(sample, BadRow):
+            tally.read += 1
+            tally.reject(part.name, sample.id, sample.reason, sample.detail)
+            continue
         if not isinstance(sample, Sample):
             raise DataError(f"source {part.source!r} gave {type(sample).__name__}, not a Sample; mend the source")
         tally.read += 1
@@ -68,7 +72,8 @@ def choose(load: Callable[[], Iterable[Sample]], part: Part, seed: int, tally: T
             return
 
 
-def _lowest_hashes(samples: Iterable[Sample], part: Part, seed: int) -> set[str]:
+def _lowest_hashes(rows: Iterable[Sample | BadRow], part: Part, seed: int) -> set[str]:
+    samples = (row for row in rows if isinstance(row, Sample))
     keyed = ((_key(seed, part.source, sample.id), sample.id) for sample in samples if not _filtered(sample, part))
     if part.limit is None:
         return {sample_id for _, sample_id in sorted(keyed)[part.skip :]}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from infimed_plugins.hookspecs import Register, hookimpl
-from infimed_plugins.records import Sample
+from infimed_plugins.records import BadRow, Sample
 
 
 @runtime_checkable
@@ -23,8 +23,8 @@ class Source(Protocol):
 
     def load(
         self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
-    ) -> Iterator[Sample]:
-        """Yield the samples of a split in a stable order, at most ``limit``.
+    ) -> Iterator[Sample | BadRow]:
+        """Yield the rows of a split in a stable order, at most ``limit``; what cannot be used as a BadRow.
 
         ``folder`` holds files the user downloaded; without it the source reads the hub at its pinned revision.
         Raises ConfigError for an unknown split and MissingFileError naming what to download and where to put it.
@@ -36,3 +36,8 @@ class Source(Protocol):
 def register_sources(register: Register) -> None:
     """The built-in sources, by import path."""
     register("phantom", "infimed_plugins.sources.phantom:PHANTOM")
+    register("vqa_rad", "infimed_plugins.sources.vqa_rad:VQA_RAD")
+    register("slake", "infimed_plugins.sources.slake:SLAKE")
+    register("pmc_vqa", "infimed_plugins.sources.pmc_vqa:PMC_VQA")
+    register("pmc_vqa_2", "infimed_plugins.sources.pmc_vqa:PMC_VQA_2")
+    register("pmc_vqa_captions", "infimed_plugins.sources.pmc_vqa:PMC_VQA_CAPTIONS")

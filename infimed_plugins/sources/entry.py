@@ -25,6 +25,8 @@ class SourceEntry:
     revision: str | None = None
     download_mb: float = 0.0
     languages: tuple[str, ...] = ("en",)
+    hub: str | None = None  # the data set's id on the Hugging Face hub
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
     note: str = ""
 
 

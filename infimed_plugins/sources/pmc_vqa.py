@@ -1,0 +1,107 @@
+"""PMC-VQA: multiple choice about figures of PubMed Central, in two versions, and the captions (Zhang et al. 2023).
+
+    v1  train.csv, test.csv, test_clean.csv; images.zip
+        Figure_path PMC1064097_F1.jpg, Question, Answer "Focal uptake pattern", Choice A " A:Diffuse uptake pattern",
+        …, Answer_label B          (before May 2023 a column was called Anwser)
+    v2  train_2.csv, test_2.csv; images_2.zip
+        index 35, Figure_path PMC8253797_Fig4_11.jpg, Caption, Question, Choice A " A: Green ", …, Answer B, split train
+
+Real rows are bad in many ways: an answer label that is a quotation mark, a choice B that begins "C:", a no-break space
+behind the letter, "N/A". What does not fit together is refused. hub: RadGenome/PMC-VQA
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files, check_columns, delimited_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, split_letter
+
+CHOICES = ("Choice A", "Choice B", "Choice C", "Choice D")
+CAPTION_QUESTION = "Describe this figure."
+
+
+class PmcVqa(PublicSource):
+    """The rows of one version."""
+
+    name = "pmc_vqa"
+    splits: ClassVar[tuple[str, ...]] = ("train", "test", "test_clean")
+    csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
+    archives = ("images.zip",)
+    folders = ("images", "figures")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """One CSV for each split, pictures in an archive."""
+        path, images = files.one(self.csv_files[split]), files.archive(*self.archives)
+        for index, row in enumerate(delimited_rows(path)):
+            if "Anwser" in row:
+                row["Answer"] = row.pop("Anwser")
+            check_columns(path, ("Figure_path", "Question", "Answer", *CHOICES), list(row))
+            names = [f"{folder}/{row['Figure_path']}" for folder in self.folders] + [row["Figure_path"]]
+            yield Row(f"{index:06d}", {**row, "image": lambda names=names: images.image(*names)})
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A multiple choice whose letter, label and text agree."""
+        options = tuple(self._option(letter, str(row.fields[f"Choice {letter}"])) for letter in "ABCD")
+        letter = self._answer(row, options)
+        images = (row.fields["image"](),)
+        return self.make(row, split, row.fields["Question"], "multiple_choice", letter, options=options, images=images)
+
+    @staticmethod
+    def _option(letter: str, text: str) -> str:
+        written, option = split_letter(_bare(text))
+        if written and written != letter:
+            raise UnusableRow("a choice has another letter", f"Choice {letter} is {text!r}"[:100])
+        if not option or option.upper() == "N/A":
+            raise UnusableRow("a choice is empty", f"Choice {letter}")
+        return option
+
+    def _answer(self, row: Row, options: tuple[str, ...]) -> str:
+        letter = letter_among(_bare(row.fields["Answer_label"]), options)
+        said = split_letter(_bare(row.fields["Answer"]))[1]
+        if said.casefold() != options["ABCD".index(letter)].casefold():
+            raise UnusableRow("answer and label differ", f"{letter}, {said!r}"[:100])
+        return letter
+
+
+class PmcVqa2(PmcVqa):
+    """The second version: ``Answer`` is the letter."""
+
+    name = "pmc_vqa_2"
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
+    archives = ("images_2.zip",)
+    folders = ("figures", "images")
+
+    def _answer(self, row: Row, options: tuple[str, ...]) -> str:
+        return letter_among(_bare(row.fields["Answer"]), options)
+
+
+class PmcVqaCaptions(PmcVqa2):
+    """The captions of the second version, one for each figure: which captions InfiMed used is not known."""
+
+    name = "pmc_vqa_captions"
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The first row of each figure."""
+        seen: set[str] = set()
+        for row in super().rows(files, split):
+            if row.fields["Figure_path"] not in seen:
+                seen.add(row.fields["Figure_path"])
+                yield Row(clean(row.fields["Figure_path"]).rpartition(".")[0], row.fields)
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A description; it has no answer form."""
+        images = (row.fields["image"](),)
+        meta = {"kind": "caption", "instruction": ""}
+        return self.make(row, split, CAPTION_QUESTION, "text", row.fields["Caption"], images=images, meta=meta)
+
+
+def _bare(text: str) -> str:
+    """Text without the quotation marks that some rows carry."""
+    return clean(text).strip("'\"").strip()
+
+
+PMC_VQA, PMC_VQA_2, PMC_VQA_CAPTIONS = PmcVqa(), PmcVqa2(), PmcVqaCaptions()

@@ -1,0 +1,63 @@
+"""VQA-RAD: radiologists' questions about 315 radiographs (Lau et al. 2018).
+
+    hub  flaviagiammarino/vqa-rad, parquet:  {"image": …, "question": "is there a fracture?", "answer": "No"}
+    OSF  one JSON list:  {"qid": "1", "image_name": "synpic54610.jpg", "question": …, "answer": "Yes",
+                          "answer_type": "CLOSED", "phrase_type": "freeform", "image_organ": "HEAD", …}
+
+The hub's copy has no ids and no answer types: ids count rows, and an answer of yes or no is closed. In OSF's the test
+rows are those of phrase type ``test_freeform`` and ``test_para``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from infimed_plugins.errors import MissingFileError
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files, check_columns, embedded_image, image_file, json_rows, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, closed_or_open
+
+OSF_FILES = ("*VQA_RAD*Dataset*Public*.json", "trainset.json")
+OSF_IMAGES = ("VQA_RAD Image Folder", "images", "imgs", ".")
+TEST_PHRASES = ("test_freeform", "test_para")
+
+
+class VqaRad(PublicSource):
+    """Open and closed questions about radiographs."""
+
+    name = "vqa_rad"
+    splits = ("train", "test")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The hub's parquet files, or OSF's JSON where a folder holds that."""
+        if files.folder is not None:
+            try:
+                path = files.one(*OSF_FILES)
+            except MissingFileError:
+                pass
+            else:
+                yield from self._osf_rows(files, split, path)
+                return
+        columns = ("image", "question", "answer")
+        for index, row in enumerate(parquet_rows(files.all(f"data/{split}-*.parquet", f"{split}*.parquet"), columns)):
+            yield Row(f"{index:05d}", {**row, "image": lambda row=row: embedded_image(row["image"], "the row")})
+
+    def _osf_rows(self, files: Files, split: str, path: Path) -> Iterator[Row]:
+        root = files.root()
+        for row in json_rows(path):
+            check_columns(path, ("qid", "image_name", "question", "answer", "phrase_type"), list(row))
+            if (row["phrase_type"] in TEST_PHRASES) == (split == "test"):
+                names = [f"{folder}/{row['image_name']}" for folder in OSF_IMAGES]
+                yield Row(f"q{row['qid']}", {**row, "image": lambda names=names: image_file(root, *names)})
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A text question; ``meta`` says whether it is closed, and OSF's organ and question type."""
+        answer, kind = closed_or_open(str(row.fields["answer"]))
+        kind = str(row.fields.get("answer_type") or kind).strip().lower()
+        meta = {"kind": kind}
+        meta |= {key: str(row.fields[key]) for key in ("image_organ", "question_type") if row.fields.get(key)}
+        return self.make(row, split, row.fields["question"], "text", answer, images=(row.fields["image"](),), meta=meta)
+
+
+VQA_RAD = VqaRad()
