@@ -9,7 +9,6 @@ A sample of the phantom source, as JSON::
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.images import decode_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -57,13 +57,8 @@ class ImageRef:
             raise DataError(f"image {self.path} cannot be read ({error.strerror}); check the path") from error
 
     def open(self) -> PILImage:
-        """The decoded image in RGB. Raises DataError naming it when it does not decode."""
-        from PIL import Image, UnidentifiedImageError
-
-        try:
-            return Image.open(io.BytesIO(self.read())).convert("RGB")
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"image {self.path or '(in memory)'} does not open: {error}") from error
+        """The decoded image in RGB (images.py says how). Raises DataError naming it when it does not decode."""
+        return decode_image(self.read(), self.path or "in memory")
 
     def sha256(self) -> str:
         """Hex digest of the encoded bytes: the name of the image in a content-addressed store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,16 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
     ] = None,
+    downloads: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Where downloaded data sets lie, each in a folder of its source's name; the hub without it."
+        ),
+    ] = None,
+    max_rejects: Annotated[
+        float | None, typer.Option(help="Share of bad rows in a part above which the build stops; the recipe's, 2%.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -44,9 +55,11 @@ def build(
     from infimed_plugins import recipes
 
     loaded = recipes.load_recipe(recipe)
+    loaded = loaded.with_model(model) if model else loaded
+    loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
     folder = out or Path("data") / loaded.name
     with progress() as show:
-        manifest = recipes.build(loaded.with_model(model) if model else loaded, folder, progress=show, fresh=fresh)
+        manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers)
     if as_json:
         print_json(manifest.to_json())
     else:

@@ -1,70 +1,77 @@
-"""Images written once, under the hash of their bytes: ``images/ab/ab3f….png`` below a root folder.
-
-An 8-bit grey or RGB PNG or JPEG is stored as it is; any other 8-bit image is converted to an RGB PNG. What the
-trainers would read wrongly or choke on is refused with the reason.
-"""
+"""Images written once, under the hash of their bytes: ``images/ab/ab3f….png`` below a root folder."""
 
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import InfimedError
 from infimed_plugins.export import whole_file
+from infimed_plugins.images import prepare_image
 from infimed_plugins.records import ImageRef
 
-SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
-MAX_ASPECT_RATIO = 200  # Qwen2.5-VL's image processor refuses more (transformers, smart_resize)
+
+@dataclass(frozen=True)
+class StoredImage:
+    """Where an image lies relative to the root, its size before and after, and what was done to it."""
+
+    path: str
+    original: tuple[int, int]
+    size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
 
 class ImageStore:
-    """A content-addressed folder of images below ``root``."""
+    """A content-addressed folder of images below ``root``, each within ``max_pixels`` where that is given.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._known: dict[str, str] = {}  # hash of the bytes handed in -> path in the store
+    With an ``executor`` images are prepared in its processes; ``submit`` then returns before they are.
+    """
+
+    def __init__(self, root: Path, max_pixels: int | None = None, executor: Executor | None = None) -> None:
+        self.root, self.max_pixels, self._executor = root, max_pixels, executor
+        self._known: dict[tuple[bytes, bool], StoredImage] = {}  # by the hash of the bytes handed in
+        self._pending: dict[tuple[bytes, bool], Future[StoredImage]] = {}
 
     def add(self, image: ImageRef) -> str:
         """Store an image and give its path relative to the root. Raises DataError when it cannot be used."""
+        return self.submit(image)().path
+
+    def submit(self, image: ImageRef, exact: bool = False) -> Callable[[], StoredImage]:
+        """Begin to store an image; the result waits for it, and raises DataError when it cannot be used.
+
+        With ``exact`` it is resized by the model's own rule (images.py), for boxes in pixels.
+        """
         data = image.read()
-        digest = hashlib.sha256(data).hexdigest()
-        if digest not in self._known:
-            self._known[digest] = self._write(*usable(data, image.path or "in memory"))
-        return self._known[digest]
+        key = (hashlib.sha256(data).digest(), exact)
+        if key not in self._known and key not in self._pending:
+            work = (self.root, data, image.path or "in memory", self.max_pixels, exact)
+            if self._executor is None:
+                self._known[key] = write_image(*work)
+            else:
+                self._pending[key] = self._executor.submit(write_image, *work)
+        return partial(self._result, key)
 
-    def _write(self, data: bytes, suffix: str) -> str:
-        name = hashlib.sha256(data).hexdigest()
-        relative = f"images/{name[:2]}/{name}{suffix}"
-        if not (self.root / relative).exists():
-            with whole_file(self.root / relative) as partial:
-                partial.write_bytes(data)
-        return relative
+    def _result(self, key: tuple[bytes, bool]) -> StoredImage:
+        if key not in self._known:
+            try:
+                self._known[key] = self._pending[key].result()
+            except BrokenExecutor as error:
+                what = "a worker process was killed, perhaps for its memory"
+                raise InfimedError(f"{what}; run again with fewer --workers, finished parts are kept") from error
+            self._pending.pop(key)
+        return self._known[key]
 
 
-def usable(data: bytes, name: str) -> tuple[bytes, str]:
-    """The bytes to store and their file suffix.
-
-    Raises:
-        DataError: the image does not open, is over 8 bits deep, or is longer than the trainers accept.
-    """
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("writing images", "PIL", "data") from error
-
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            opened.load()
-            if opened.mode[0] in "IF":
-                # convert("RGB") clips these to 255, which turns a radiograph white
-                raise DataError(f"image {name} has over 8 bits a channel; scale it to 8 bits first")
-            if max(opened.size) > MAX_ASPECT_RATIO * min(opened.size):
-                raise DataError(f"image {name} is {opened.width} x {opened.height}: sides differ over 200 times")
-            if opened.format in SUFFIXES and opened.mode in ("RGB", "L"):
-                return data, SUFFIXES[opened.format]
-            buffer = io.BytesIO()
-            opened.convert("RGB").save(buffer, format="PNG")
-            return buffer.getvalue(), SUFFIXES["PNG"]
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise DataError(f"image {name} does not open: {error}") from error
+def write_image(root: Path, data: bytes, name: str, max_pixels: int | None, exact: bool) -> StoredImage:
+    """Prepare an image and write it below ``root``, unless it is there. Raises DataError when it cannot be used."""
+    made = prepare_image(data, name, max_pixels, exact)
+    digest = hashlib.sha256(made.data).hexdigest()
+    relative = f"images/{digest[:2]}/{digest}{made.suffix}"
+    if not (root / relative).exists():
+        with whole_file(root / relative) as unfinished:
+            unfinished.write_bytes(made.data)
+    return StoredImage(relative, made.original, made.size, made.notes)

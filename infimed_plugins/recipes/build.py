@@ -7,9 +7,12 @@ they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_reject
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +41,8 @@ def build(
     engine: Engine | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
+    folder: str | Path | None = None,
+    workers: int = 1,
 ) -> Manifest:
     """Build a recipe into ``out_dir`` and give its manifest; a finished build with the same settings is reused.
 
@@ -47,6 +52,8 @@ def build(
         engine: what steps draw from, in the place of the engine the recipe names.
         progress: called as rows are done, with what is being done, how many are, and of how many.
         fresh: remove what an earlier build made there first.
+        folder: where downloaded data sets lie, each in a folder of its source's name; the hub without it.
+        workers: processes that prepare images; they do not change the bytes.
     Raises:
         ConfigError: the folder holds another build or other files, or a setting cannot be used.
         DataError: a part has too many bad rows or keeps none, or the folder cannot be written.
@@ -54,7 +61,9 @@ def build(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     planned = plan(recipe).parts  # every name is checked before any work
-    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, progress or (lambda title, done, total: None))
+    shown = progress or (lambda title, done, total: None)
+    downloads = None if folder is None else Path(folder)
+    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers)
     try:
         return work.folder.prepare(work.settings(), fresh=fresh) or work.run()
     except InfimedError:
@@ -77,6 +86,8 @@ class _Build:
     planned: tuple[PlanRow, ...]
     engine: Engine | None
     progress: Progress
+    downloads: Path | None = None
+    workers: int = 1
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
@@ -98,7 +109,11 @@ class _Build:
     def _run(self) -> Manifest:
         """Build the parts that are not finished, write the trainer's files, then the manifest."""
         # EasyR1's parquet carries the images itself: there they are kept only until it is written
-        store = ImageStore(self.folder.out if self.recipe.format == "llamafactory" else self.folder.work)
+        root = self.folder.out if self.recipe.format == "llamafactory" else self.folder.work
+        with image_workers(self.workers) as executor:
+            return self._finish(ImageStore(root, self.recipe.image_max_pixels, executor))
+
+    def _finish(self, store: ImageStore) -> Manifest:
         pairs = zip(self.recipe.parts, self.planned, strict=True)
         counts = tuple(self._part(part, planned, store) for part, planned in pairs)
         self.progress(f"writing {self.recipe.format} files", 0, None)
@@ -145,7 +160,7 @@ class _Build:
         if known is not None:
             return known
         tally = Tally()
-        file.write(PartRows(part, self.recipe.seed, store, self._engine, self.progress).lines(tally))
+        file.write(PartRows(part, self.recipe.seed, store, self._engine, self.progress, self.downloads).lines(tally))
         file.write_rejects(tally.rejects)
         self._check(part, tally)
         count = PartCount(
@@ -171,10 +186,11 @@ class _Build:
     def _check(self, part: Part, tally: Tally) -> None:
         """Raise DataError when too many rows are bad or none is kept, leaving the rejects file to look into."""
         bad = tally.rejected.total()
-        if bad > self.recipe.max_rejects * tally.chosen:
+        tried = max(tally.chosen, tally.read - tally.dropped.total())
+        if bad > self.recipe.max_rejects * tried:
             self._write_rejects()
             raise DataError(
-                f"part {part.name}: {bad} of {tally.chosen} rows cannot be used, over the "
+                f"part {part.name}: {bad} of {tried} rows cannot be used, over the "
                 f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
                 f"all are named in {self.folder.out / REJECTS_FILE}"
             )
@@ -188,6 +204,19 @@ class _Build:
             with whole_file(self.folder.out / REJECTS_FILE) as partial:
                 partial.write_text("".join(lines), encoding="utf-8")
         return bool(lines)
+
+
+@contextmanager
+def image_workers(count: int) -> Iterator[Executor | None]:
+    """Processes that prepare images; none where one is enough. Spawned: a fork beside a model's threads may hang."""
+    if count <= 1:
+        yield None
+        return
+    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _top(reasons: Counter[str]) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from infimed_plugins.curation import CurationStep, StepContext
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
-from infimed_plugins.export.image_store import ImageStore
+from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import Part
 from infimed_plugins.recipes.sampling import Tally, choose
-from infimed_plugins.records import Sample
+from infimed_plugins.records import BadRow, Sample
 from infimed_plugins.sources import Source
 
+BOX_TASKS = ("grounding", "detection")
+IMAGES_AHEAD = 64  # samples whose images are being prepared
 Progress = Callable[[str, int, int | None], None]  # what is being done, done, total (None: not known)
 
 
@@ -30,17 +33,18 @@ class PartRows:
     store: ImageStore
     engine: Callable[[], Engine | None]
     progress: Progress
+    folder: Path | None = None
 
     def lines(self, tally: Tally) -> Iterator[str]:
         """The lines of the part's file; ``tally`` is complete when they are all taken."""
         source: Source = registry().get("source", self.part.source)
-        samples = choose(lambda: source.load(self.part.split, seed=self.seed), self.part, self.seed, tally)
-        for sample in self._through_steps(samples, tally) if self.part.steps else samples:
-            try:
-                images = tuple(self.store.add(image) for image in sample.images)
-            except DataError as error:
-                tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
-                continue
+
+        def load() -> Iterator[Sample | BadRow]:
+            return source.load(self.part.split, folder=self.folder, seed=self.seed)
+
+        samples = choose(load, self.part, self.seed, tally)
+        chosen = self._through_steps(samples, tally) if self.part.steps else samples
+        for sample, images in self._stored(chosen, tally):
             try:
                 line = row_to_line(ExportRow(sample, images, self.part.style, self.part.into))
             except DataError as error:
@@ -49,6 +53,32 @@ class PartRows:
             tally.kept += 1
             self.progress(self.part.name, tally.kept, self.part.limit)
             yield line
+
+    def _stored(self, samples: Iterable[Sample], tally: Tally) -> Iterator[tuple[Sample, tuple[str, ...]]]:
+        """The samples in their order, with the paths of their images; some images are on their way at a time."""
+        waiting: deque[tuple[Sample, list[Callable[[], StoredImage]]]] = deque()
+        for sample in samples:
+            try:
+                begun = [self.store.submit(image, exact=sample.task in BOX_TASKS) for image in sample.images]
+            except DataError as error:
+                tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
+                continue
+            waiting.append((sample, begun))
+            if len(waiting) > IMAGES_AHEAD:
+                yield from self._finished(*waiting.popleft(), tally)
+        while waiting:
+            yield from self._finished(*waiting.popleft(), tally)
+
+    def _finished(
+        self, sample: Sample, begun: list[Callable[[], StoredImage]], tally: Tally
+    ) -> Iterator[tuple[Sample, tuple[str, ...]]]:
+        try:
+            stored = [wait() for wait in begun]
+        except DataError as error:
+            tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
+            return
+        tally.counted.update(f"images {note}" for image in stored for note in image.notes)
+        yield in_stored_frame(sample, stored), tuple(image.path for image in stored)
 
     def _through_steps(self, samples: Iterator[Sample], tally: Tally) -> list[Sample]:
         """What the steps leave, in the order they were given it: engines may answer in any."""
@@ -76,6 +106,18 @@ class PartRows:
 
     def _step_progress(self, step: str) -> Callable[[int, int], None]:
         return lambda done, total: self.progress(f"{self.part.name}: {step}", done, total)
+
+
+def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
+    """The sample with its boxes in pixels of the image as stored, where that was resized."""
+    if sample.task not in BOX_TASKS or len(stored) != 1 or stored[0].size == stored[0].original:
+        return sample
+    (width, height), (original_width, original_height) = stored[0].size, stored[0].original
+    factors = (width / original_width, height / original_height) * 2
+    boxes = [sample.answer] if sample.task == "grounding" else sample.answer
+    scaled = [[round(value * factor, 1) for value, factor in zip(box, factors, strict=True)] for box in boxes]
+    answer = scaled[0] if sample.task == "grounding" else scaled
+    return replace(sample, answer=answer).with_meta(original_size=list(stored[0].original))
 
 
 def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:

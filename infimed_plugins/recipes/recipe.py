@@ -4,7 +4,8 @@ name: quickstart_sft
 description: what it is for
 format: llamafactory            # or easyr1
 seed: 0
-max_rejects: 0.05               # share of bad rows above which a part stops the build
+image_max_pixels: 262144        # larger images are resized by Qwen's rule; none without it
+max_rejects: 0.02               # share of bad rows above which a part stops the build
 engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
 parts:
   - name: direct
@@ -40,6 +41,7 @@ Format = Literal["llamafactory", "easyr1"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
+MAX_REJECTS = 0.02
 RECIPE_FOLDER = "data_registry/recipes"
 
 
@@ -86,18 +88,23 @@ class Recipe:
     parts: tuple[Part, ...]
     description: str = ""
     seed: int = 0
-    max_rejects: float = 0.05
+    max_rejects: float = MAX_REJECTS
+    image_max_pixels: int | None = None
     engine: EngineChoice | None = None
 
     def settings(self) -> dict[str, Json]:
-        """Everything that shapes what is built, as JSON; the description does not."""
-        return {key: value for key, value in asdict(self).items() if key != "description"}
+        """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
+        return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects")}
 
     def with_model(self, model: str) -> Recipe:
         """The recipe with another model behind its steps. Raises ConfigError when it names no engine."""
         if self.engine is None:
             raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
         return replace(self, engine=replace(self.engine, model=model))
+
+    def with_max_rejects(self, share: float) -> Recipe:
+        """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""
+        return replace(self, max_rejects=_share(share, "--max-rejects"))
 
 
 def shipped_recipes() -> list[str]:
@@ -140,9 +147,9 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     fields = _fields(Recipe, raw, where)
     _one_of(fields["format"], FORMATS, f"{where}: format")
     _whole_number(fields.get("seed", 0), f"{where}: seed", least=None)
-    share = fields.get("max_rejects", 0.05)
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        raise ConfigError(f"{where}: max_rejects must be a share from 0 to 1, not {share!r}")
+    _share(fields.get("max_rejects", MAX_REJECTS), f"{where}: max_rejects")
+    if fields.get("image_max_pixels") is not None:
+        _whole_number(fields["image_max_pixels"], f"{where}: image_max_pixels", least=56 * 56)
     if fields.get("engine") is not None:
         at = f"{where}: engine"
         chosen = _fields(EngineChoice, fields["engine"], at)
@@ -227,6 +234,12 @@ def _whole_number(value: Any, where: str, *, least: int | None) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
         bound = "" if least is None else f" of at least {least}"
         raise ConfigError(f"{where} must be a whole number{bound}, not {value!r}")
+
+
+def _share(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigError(f"{where} must be a share from 0 to 1, not {value!r}")
+    return float(value)
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -116,7 +116,7 @@ class WithBadRows:
 
 def test_bad_rows_are_counted_and_named_and_do_not_end_the_build(plug_in: Callable[..., None], tmp_path: Path) -> None:
     plug_in(sources={"bad": WithBadRows(every=25)})
-    manifest = build(Recipe("demo", "llamafactory", (Part("p", "bad", "train"),)), tmp_path)
+    manifest = build(Recipe("demo", "llamafactory", (Part("p", "bad", "train"),), max_rejects=0.05), tmp_path)
     (count,) = manifest.parts
     assert (count.read, count.kept, count.rejected) == (50, 48, {"an image cannot be used": 2})
     assert count.licence == "CC0-1.0"
@@ -132,12 +132,12 @@ def test_too_many_bad_rows_stop_the_build_and_leave_the_rejects_file(
     plug_in(sources={"bad": WithBadRows(every=10)})
     made = Recipe("demo", "llamafactory", (Part("p", "bad", "train"),))
     with pytest.raises(
-        DataError, match=r"part p: 5 of 50 rows cannot be used, over the 5% allowed; most often: 5 x an"
+        DataError, match=r"part p: 5 of 50 rows cannot be used, over the 2% allowed; most often: 5 x an"
     ):
         build(made, tmp_path)
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 5
     assert not (tmp_path / "manifest.json").exists()
-    assert build(replace(made, max_rejects=0.1), tmp_path, fresh=True).rows == 45
+    assert build(replace(made, max_rejects=0.1), tmp_path).rows == 45
 
 
 def test_a_part_that_keeps_nothing_is_an_error_that_says_why(tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_a_full_disk_is_one_clear_line_and_the_build_goes_on_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # the only fault here that cannot be produced for real
-    def full(store: ImageStore, image: ImageRef) -> str:
+    def full(store: ImageStore, image: ImageRef, exact: bool) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "images"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(ImageStore, "add", full)
+        patched.setattr(ImageStore, "submit", full)
         with pytest.raises(DataError, match="images: No space left on device; mend it and run again"):
             build(recipe(), tmp_path)
     assert build(recipe(), tmp_path).rows == 15
