@@ -103,7 +103,8 @@ class Sample:
 
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
-    ``meta`` is for what reports group by (``kind``, ``modality``) and for the evidence of curation.
+    ``meta`` is for what reports group by (``kind``, ``modality``), for answers as good as ``answer`` (``synonyms``) and
+    for the evidence of curation.
     """
 
     id: str
@@ -131,7 +132,7 @@ class Sample:
     @property
     def ground_truth(self) -> GroundTruth:
         """What rewards and scorers compare with."""
-        return GroundTruth(self.task, self.answer, self.options)
+        return GroundTruth(self.task, self.answer, self.options, tuple(self.meta.get("synonyms", ())))
 
     def with_meta(self, **extra: Json) -> Sample:
         """A copy with these meta entries added."""

@@ -97,7 +97,8 @@ def _print_plan(plan: Plan) -> None:
         for row in plan.parts
     ]
     print_table(
-        f"{plan.recipe} for {plan.format}, seed {plan.seed}: {plan.total:,} rows, {plan.download_mb:,.0f} MB to fetch",
+        f"{plan.recipe} for {plan.format}, seed {plan.seed}: {plan.train:,} rows to train on, "
+        f"{plan.total - plan.train:,} to validate, {plan.download_mb:,.0f} MB to fetch",
         ["part", "source", "split", "into", "style", "steps", "rows", "licence", "MB to fetch"],
         rows,
     )

@@ -37,4 +37,5 @@ class CurationStep(Protocol):
 @hookimpl
 def register_curation_steps(register: Register) -> None:
     """The built-in steps, by import path."""
+    register("difficulty", "infimed_plugins.curation.difficulty:difficulty")
     register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")

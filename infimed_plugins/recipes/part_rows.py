@@ -100,7 +100,11 @@ class PartRows:
         left = sorted(flow, key=lambda sample: places.get(sample.id, len(places)))
         tally.dropped.update(dropped)
         tally.counted.update(counted)
-        if (unsaid := len(places) - len(left) - dropped.total()) > 0:
+        unsaid = len(places) - len(left) - dropped.total()
+        if self.part.keep is not None and len(left) > self.part.keep:
+            tally.dropped["over the number to keep"] += len(left) - self.part.keep
+            left = left[: self.part.keep]
+        if unsaid > 0:
             tally.dropped["by a step that gave no reason"] += unsaid
         return left
 

@@ -26,6 +26,7 @@ class PlanRow:
     licence: str
     revision: str | None
     download_mb: float | None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,18 @@ class Plan:
         return sum(row.rows or 0 for row in self.parts)
 
     @property
+    def train(self) -> int:
+        """Rows to train on; the others validate."""
+        return sum(row.rows or 0 for row in self.parts if row.into == "train")
+
+    @property
     def download_mb(self) -> float:
         """Megabytes to fetch, each source once."""
-        return sum({row.source: row.download_mb or 0.0 for row in self.parts}.values())
+        return sum({row.origin or row.source: row.download_mb or 0.0 for row in self.parts}.values())
 
     def to_json(self) -> dict[str, Json]:
         """The plan as JSON, the totals beside the parts."""
-        return {**asdict(self), "total": self.total, "download_mb": self.download_mb}
+        return {**asdict(self), "total": self.total, "train": self.train, "download_mb": self.download_mb}
 
 
 def plan(recipe: Recipe | str | Path) -> Plan:
@@ -84,11 +90,12 @@ def _row(part: Part) -> PlanRow:
         licence=entry.licence if entry else source.licence,
         revision=entry.revision if entry else None,
         download_mb=entry.download_mb if entry else None,
+        origin=entry.origin if entry else None,
     )
 
 
 def _rows(part: Part, in_split: int | None) -> int | None:
-    if in_split is None or part.tasks or part.kinds:  # how many rows a filter passes is known only by reading
-        return part.limit
-    left = max(0, in_split - part.skip)
-    return left if part.limit is None else min(part.limit, left)
+    bounds = [bound for bound in (part.limit, part.keep) if bound is not None]
+    if in_split is not None and not (part.tasks or part.kinds or part.languages):  # else known only by reading
+        bounds.append(max(0, in_split - part.skip))
+    return min(bounds, default=None)

@@ -16,9 +16,19 @@ parts:
     order: hash                 # which rows: the lowest hashes, or the first ones (procedural sources)
     tasks: [text, math]         # only these; all without it
     kinds: [organ, count]       # only these values of meta["kind"]
+    languages: [en]             # only these
     style: direct               # prompt style: direct or reasoning
     into: train                 # train or val
     steps: [{reflective_cot: {candidates: 10}}]
+    keep: 300                   # at most this many of what the steps leave
+
+A recipe may start from another one:
+
+name: infimed_sft_without_general
+extends: infimed_sft            # a shipped recipe, or a .yaml file beside this one
+without: [general_*]            # parts left out, by name
+limits: {reasonmed: 10000}      # other limits for parts that stay
+parts: []                       # parts added
 """
 
 from __future__ import annotations
@@ -27,6 +37,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -74,9 +85,11 @@ class Part:
     order: str = "hash"
     tasks: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
     style: str = "direct"
     into: str = "train"
     steps: tuple[Step, ...] = ()
+    keep: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,7 @@ class Recipe:
 
 def shipped_recipes() -> list[str]:
     """The names of the recipes that come with the package."""
-    return sorted(path.stem for path in shipped(RECIPE_FOLDER).glob("*.yaml"))
+    return sorted(path.stem for path in shipped(RECIPE_FOLDER).rglob("*.yaml"))
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -124,7 +137,39 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if isinstance(raw, dict) and "extends" in raw:
+        return _extended(raw, path)
     return parse_recipe(raw, str(path))
+
+
+def _extended(raw: dict[str, Any], path: Path) -> Recipe:
+    """A recipe that starts from another one. Raises ConfigError for a part that is not there."""
+    own: dict[str, Any] = {"without": [], "limits": {}, "parts": []}
+    own |= {key: raw[key] for key in own if raw.get(key)}
+    start = str(raw["extends"])
+    beside = path.parent / start
+    base = load_recipe(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else start)
+    limits, without = _mapping(own["limits"], f"{path}: limits"), _names(own["without"], f"{path}: without")
+    for pattern in (*without, *limits):
+        if not any(fnmatch(part.name, pattern) for part in base.parts):
+            names = [part.name for part in base.parts]
+            raise ConfigError(f"{path}: {start} has no part {pattern!r}{_near(pattern, names)}")
+    kept = [
+        replace(part, limit=limits.get(part.name, part.limit))
+        for part in base.parts
+        if not any(fnmatch(part.name, pattern) for pattern in without)
+    ]
+    head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
+    shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
+    shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
+    placeholder = [{"name": "none", "source": "none", "split": "none"}]
+    made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
+    added = made.parts if own["parts"] else ()
+    if twice := {part.name for part in kept} & {part.name for part in added}:
+        raise ConfigError(f"{path}: {start} has a part {min(twice)!r} already; name it differently")
+    if not kept and not added:
+        raise ConfigError(f"{path}: no part is left")
+    return replace(made, parts=(*kept, *added))
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -135,7 +180,7 @@ def _find(name_or_path: str | Path) -> Path:
         raise MissingFileError(f"there is no recipe file {path}")
     known = shipped_recipes()
     if str(name_or_path) in known:
-        return shipped(f"{RECIPE_FOLDER}/{name_or_path}.yaml")
+        return next(shipped(RECIPE_FOLDER).rglob(f"{name_or_path}.yaml"))
     raise MissingFileError(
         f"there is no recipe {str(name_or_path)!r}{_near(str(name_or_path), known)}; "
         f"shipped: {', '.join(known)}; or give the path of a .yaml file"
@@ -166,13 +211,14 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
 def _part(raw: Any, where: str) -> Part:
     fields = _fields(Part, raw, where)
     where = f"{where} ({fields['name']})"
-    if fields.get("limit") is not None:
-        _whole_number(fields["limit"], f"{where}: limit", least=1)
+    for key in ("limit", "keep"):
+        if fields.get(key) is not None:
+            _whole_number(fields[key], f"{where}: {key}", least=1)
     _whole_number(fields.get("skip", 0), f"{where}: skip", least=0)
     for key, allowed in (("order", ORDERS), ("style", PROMPT_STYLES), ("into", SETS)):
         if key in fields:
             _one_of(fields[key], allowed, f"{where}: {key}")
-    for key in ("tasks", "kinds"):
+    for key in ("tasks", "kinds", "languages"):
         fields[key] = _names(fields.get(key), f"{where}: {key}")
     for task in fields["tasks"]:
         _one_of(task, TASKS, f"{where}: tasks")

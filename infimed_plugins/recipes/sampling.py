@@ -89,4 +89,6 @@ def _filtered(sample: Sample, part: Part) -> str | None:
         return "other task"
     if part.kinds and sample.meta.get("kind") not in part.kinds:
         return "other kind"
+    if part.languages and sample.language not in part.languages:
+        return "other language"
     return None

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TextIO
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.records import ImageRef
@@ -23,6 +25,8 @@ from infimed_plugins.sources.entry import SourceEntry
 
 MAX_MEMBER_BYTES = 256 * 1024 * 1024  # of one file in an archive, unpacked
 MAX_FIELD = 1 << 24  # characters of one CSV or TSV field; a base64 image has millions
+_CHUNK = 1 << 20
+_BETWEEN = re.compile(r"[\s,]*")
 BATCH_ROWS = 64  # of a parquet file at a time
 
 
@@ -40,8 +44,9 @@ class Files:
 
     def all(self, *patterns: str) -> list[Path]:
         """All files that match the first pattern that has any, sorted. Raises MissingFileError when none has."""
-        for pattern in patterns:
-            found = sorted(path for path in self.root(*patterns).glob(pattern) if path.is_file())
+        roots = self._roots(patterns)
+        for root, pattern in itertools.product(roots, patterns):
+            found = sorted(path for path in root.glob(pattern) if path.is_file())
             if found:
                 for path in found:
                     self._check(path)
@@ -53,11 +58,15 @@ class Files:
         return Archive(self.one(*patterns))
 
     def root(self, *patterns: str) -> Path:
-        """The folder that holds them."""
-        if self.folder is not None:
-            below = self.folder / self.name
-            return below if below.is_dir() else self.folder
-        return self._download(patterns)
+        """The folder that holds what matches the patterns."""
+        roots = self._roots(patterns)
+        return next((root for root in roots if any(any(root.glob(pattern)) for pattern in patterns)), roots[0])
+
+    def _roots(self, patterns: Sequence[str]) -> list[Path]:
+        """Where to look: the folder of the set's name in the user's folder and that itself, or the hub's snapshot."""
+        if self.folder is None:
+            return [self._download(patterns)]
+        return [root for root in (self.folder / self.name, self.folder) if root.is_dir()] or [self.folder]
 
     def _download(self, patterns: Sequence[str]) -> Path:
         if self.entry.hub is None:
@@ -144,34 +153,61 @@ class Archive:
 def image_file(root: Path, *names: str) -> ImageRef:
     """The first of these files below a folder. Raises DataError when none is there, or it would lie outside."""
     for name in names:
-        path = root / name
-        if not path.resolve().is_relative_to(root.resolve()):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:  # not resolved: the hub's are links
             raise DataError(f"{name} lies outside of {root}")
+        path = root / name
         if path.is_file():
             return ImageRef(path=str(path))
     raise DataError(f"there is no {names[0]}")
 
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``)."""
+    """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time."""
     with path.open(encoding="utf-8-sig") as file:
         start = file.read(1024).lstrip()[:1]
         file.seek(0)
         try:
-            if start == "[":
-                raw = json.load(file)
-            else:
-                text = file.read()
-                try:
-                    raw = [{**row, "row_id": key} for key, row in json.loads(text).items()]
-                except (ValueError, TypeError, AttributeError):
-                    raw = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
+            for row in _list_items(file) if start == "[" else _lines_or_object(file):
+                if not isinstance(row, dict):
+                    raise DataError(f"{path} holds a {type(row).__name__} where a row should be")
+                yield row
+        except json.JSONDecodeError as error:
             raise DataError(f"{path} is no JSON ({error}); download it again") from error
-    for row in raw:
-        if not isinstance(row, dict):
-            raise DataError(f"{path} holds a {type(row).__name__} where a row should be")
-        yield row
+
+
+def _list_items(file: TextIO) -> Iterator[Any]:
+    """The items of a JSON list that may be larger than memory."""
+    decoder, buffer, at = json.JSONDecoder(), file.read(_CHUNK), 0
+    at = buffer.index("[") + 1
+    while True:
+        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if buffer.startswith("]", at):
+            return
+        try:
+            item, at = decoder.raw_decode(buffer, at)
+        except json.JSONDecodeError:
+            more = file.read(_CHUNK)
+            if not more:
+                raise
+            buffer, at = buffer[at:] + more, 0
+            continue
+        yield item
+
+
+def _lines_or_object(file: TextIO) -> Iterator[Any]:
+    first = file.readline()
+    try:
+        row = json.loads(first)
+        rest = file.readline()
+    except json.JSONDecodeError:  # an object over several lines
+        row, rest = json.loads(first + file.read()), ""
+    if not rest and isinstance(row, dict) and row and all(isinstance(value, dict) for value in row.values()):
+        yield from ({**value, "row_id": key} for key, value in row.items())
+        return
+    yield row
+    for line in itertools.chain([rest], file):
+        if line.strip():
+            yield json.loads(line)
 
 
 def delimited_rows(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:

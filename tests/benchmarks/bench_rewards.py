@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 60
 TASKS = ("multiple_choice", "text", "math", "grounding", "detection")
 MIX = (45, 20, 20, 10, 5)
 SENTENCE = "The T2-weighted image shows a bright lesion in the left lobe, which differs from option {letter}. "

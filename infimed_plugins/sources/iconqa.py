@@ -1,0 +1,129 @@
+"""IconQA: abstract diagrams with questions of three tasks (Lu et al. 2021).
+
+official  iconqa_data.zip, or what it unpacks to: iconqa_data/problems.json, pid_splits.json, and for each problem
+          iconqa_data/iconqa/<split>/<task>/<pid>/image.png, choice_0.png, …
+    problems    {"1": {"question": "What has been done to this letter?", "choices": ["turn", "slide", "flip"],
+                       "answer": 1, "ques_type": "choose_txt", "grade": "grade2", "label": "S2"}, …}
+    pid_splits  {"choose_txt_train": ["1", …], "choose_img_train": […], "fill_in_blank_val": […], …}
+hub       lmms-lab/ICON-QA, parquet, without a train split
+    {"question_id": "1", "question": …, "choices": "turn,slide,flip", "answer": "slide", "ques_type": "choose_txt",
+     "query_image": …, "choice_image_0": …, "choice_image_1": …}
+
+The official answer is a 0-based index into the choices, or the text that fills the blank. The choices of
+``choose_img`` are pictures: they follow the question's picture, so that choice A is "image 2", choice B "image 3".
+The hub's copy joins choices with commas, so one that holds a comma cannot be told apart and is refused with its
+answer; it has columns for two pictures, and a row with more choices is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.sources.files import Files, check_columns, embedded_image, image_file, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index, letter_of_text
+from infimed_plugins.sources.texts import text_or_math
+
+TASKS = ("choose_txt", "choose_img", "fill_in_blank")
+HUB_COLUMNS = ("question_id", "question", "choices", "answer", "ques_type", "grade", "query_image")
+HUB_PICTURES = ("choice_image_0", "choice_image_1")
+
+Opener = Callable[[str], ImageRef]
+
+
+class IconQa(PublicSource):
+    """The official files: choices among texts or pictures, and blanks to fill."""
+
+    name = "iconqa"
+    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The problems of a split, task after task, from a folder or from the archive."""
+        problems, pids, opener = _official(files)
+        check_columns(Path("pid_splits.json"), [f"{task}_{split}" for task in TASKS], list(pids))
+        for task in TASKS:
+            for pid in pids[f"{task}_{split}"]:
+                picture = partial(_picture, opener, f"iconqa/{split}/{task}/{pid}")
+                yield Row(str(pid), {**problems.get(str(pid), {}), "ques_type": task, "picture": picture})
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A multiple choice, a text, or a number."""
+        fields = row.fields
+        if "question" not in fields:
+            raise UnusableRow("no such problem")
+        choices = self._choices(row)
+        names = choices if fields["ques_type"] == "choose_img" else []
+        images = tuple(fields["picture"](name) for name in ["image.png", *names])
+        meta = {"kind": fields["ques_type"]}
+        meta |= {"grade": fields["grade"]} if fields.get("grade") else {}
+        make = partial(self.make, row, split, fields["question"], images=images, meta=meta)
+        if fields["answer"] is None:
+            raise UnusableRow("no answer")
+        if fields["ques_type"] == "fill_in_blank":
+            answer = str(fields["answer"])
+            return make(text_or_math(answer), answer)
+        options = tuple(f"image {place}" for place in range(2, len(names) + 2)) if names else tuple(choices)
+        return make("multiple_choice", self._letter(row, choices), options=options)
+
+    def _choices(self, row: Row) -> list[str]:
+        return [clean(choice) for choice in row.fields.get("choices") or []]
+
+    def _letter(self, row: Row, choices: Sequence[str]) -> str:
+        return letter_of_index(row.fields["answer"], choices)
+
+
+class IconQaHub(IconQa):
+    """The hub's copy of the validation and test rows, for evaluation."""
+
+    name = "iconqa_hub"
+    splits: ClassVar[tuple[str, ...]] = ("val", "test")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The parquet files of a split."""
+        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
+        for row in parquet_rows(paths, (*HUB_COLUMNS, *HUB_PICTURES)):
+            yield Row(str(row["question_id"]), {**row, "picture": partial(_embedded, row)})
+
+    def _choices(self, row: Row) -> list[str]:
+        choices = [clean(choice) for choice in str(row.fields["choices"] or "").split(",")]
+        if row.fields["ques_type"] == "choose_img" and len(choices) > len(HUB_PICTURES):
+            raise UnusableRow("more choices than pictures", f"{len(choices)} choices")
+        return choices
+
+    def _letter(self, row: Row, choices: Sequence[str]) -> str:
+        return letter_of_text(str(row.fields["answer"]), choices)
+
+
+def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opener]:
+    """Problems, ids of each split, and what opens a picture by its path below ``iconqa_data``."""
+    try:
+        path = files.one("iconqa_data/problems.json", "problems.json")
+    except MissingFileError:
+        archive = files.archive("iconqa_data.zip")
+        texts = [archive.image(f"iconqa_data/{name}", name).read() for name in ("problems.json", "pid_splits.json")]
+        opener: Opener = archive.image
+    else:
+        texts = [path.read_bytes(), files.one("iconqa_data/pid_splits.json", "pid_splits.json").read_bytes()]
+        opener = partial(image_file, path.parent)
+    try:
+        problems, pids = (json.loads(text) for text in texts)
+    except ValueError as error:
+        raise DataError(f"{files.name}: its problems or splits are no JSON ({error}); download them again") from error
+    return problems, pids, opener
+
+
+def _picture(opener: Opener, folder: str, name: str) -> ImageRef:
+    return opener(f"{folder}/{name}")
+
+
+def _embedded(row: dict[str, Any], name: str) -> ImageRef:
+    column = "query_image" if name == "image.png" else f"choice_image_{name.removeprefix('choice_').partition('.')[0]}"
+    return embedded_image(row.get(column), name)
+
+
+ICONQA, ICONQA_HUB = IconQa(), IconQaHub()

@@ -1,0 +1,74 @@
+"""LLaVA-OneVision's single-image mixture: general questions, charts, diagrams, text (Li et al. 2024).
+
+hub: lmms-lab/LLaVA-OneVision-Data, one folder for each of its 83 configurations, ``ai2d(internvl)/train-*.parquet``
+
+    {"id": "ai2d/4491.png", "image": …, "data_source": "ai2d(internvl)",
+     "conversations": [{"from": "human", "value": "<image>\\nWhich label …?"}, {"from": "gpt", "value": "C"}, …]}
+
+A split here is one configuration; add another to CONFIGS. Never add ``vqarad(cauldron,llava_format)`` or
+``PMC-VQA(MathV360K)``: they hold questions that VQA-RAD and PMC-VQA are evaluated with. Which configurations InfiMed
+used is not known. Text rows have no image; some configurations have an image but no ``<image>`` in the question. Of
+a conversation with several turns only the first question and its answer are taken. Upstream's ids repeat and hold
+slashes, so ids count rows.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow
+from infimed_plugins.sources.texts import as_written
+
+CONFIGS = {
+    "ai2d_internvl": "ai2d(internvl)",
+    "chartqa_cauldron": "chartqa(cauldron,llava_format)",
+    "clevr_math_mathv360k": "CLEVR-Math(MathV360K)",
+    "geo170k_qa": "geo170k(qa)",
+    "iconqa_mathv360k": "IconQA(MathV360K)",
+    "infographic_vqa": "infographic_vqa",
+    "sharegpt4v_coco": "sharegpt4v(coco)",
+    "tabmwp_mathv360k": "TabMWP(MathV360K)",
+    "magpie_pro_l3_80b_mt": "magpie_pro(l3_80b_mt)",  # text only
+}
+COLUMNS = ("image", "conversations", "data_source")
+
+
+class LlavaOneVision(PublicSource):
+    """First turns of general conversations."""
+
+    name = "llava_onevision"
+    splits = tuple(CONFIGS)
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The parquet files of one configuration."""
+        paths = files.all(f"{glob.escape(CONFIGS[split])}/train-*.parquet")
+        for index, row in enumerate(parquet_rows(paths, COLUMNS)):
+            yield Row(f"{index:06d}", row)
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A question that says itself how to answer, and a text."""
+        question, answer = first_pair(row.fields["conversations"])
+        images: tuple[ImageRef, ...] = ()
+        if row.fields["image"] is not None:
+            images = (embedded_image(row.fields["image"], "the row"),)
+        elif IMAGE_TAG.search(question):
+            raise UnusableRow("it asks about an image it does not have")
+        question = IMAGE_TAG.sub("", question)
+        meta = {"kind": row.fields["data_source"], "instruction": ""}
+        return as_written(self.make(row, split, question, "text", answer, images=images, meta=meta), question, answer)
+
+
+def first_pair(turns: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The first human turn that is answered, and the answer. Raises UnusableRow when none is."""
+    for asked, answered in pairwise(turns):
+        if asked["from"] == "human" and answered["from"] == "gpt":
+            return asked["value"] or "", answered["value"] or ""
+    raise UnusableRow("no turn is answered")
+
+
+LLAVA_ONEVISION = LlavaOneVision()

@@ -1,0 +1,102 @@
+"""MMMU's five subjects of health and medicine, 150 questions in validation (Yue et al. 2024). hub: MMMU/MMMU
+
+    {"id": "validation_Clinical_Medicine_1", "question": "<image 1> Which sign is shown?",
+     "options": "['Target sign', '<image 2>', 'Neither']", "answer": "A", "explanation": "",
+     "subfield": "Clinical Radiology", "question_type": "multiple-choice",
+     "image_1": …, "image_2": …, "image_3": None, …, "image_7": None}
+
+Pictures are referred to in questions and in options, so a tag becomes words ("image 1") that count the pictures there
+are. Options are a list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infimed_plugins.records import Sample, Task
+from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, literal_list
+
+CONFIGS = (
+    "Basic_Medical_Science",
+    "Clinical_Medicine",
+    "Diagnostics_and_Laboratory_Medicine",
+    "Pharmacy",
+    "Public_Health",
+)
+IMAGES = tuple(f"image_{number}" for number in range(1, 8))
+COLUMNS = ("id", "question", "options", "explanation", *IMAGES, "answer", "question_type", "subfield")
+
+_TAG = re.compile(r"<image[ _]?(\d+)>")
+_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)?\.?\d+")
+
+
+class MmmuHealth(PublicSource):
+    """The five subjects, one behind the other."""
+
+    name = "mmmu_health"
+    splits = ("dev", "validation", "test")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """A folder of parquet files for each subject."""
+        for config in CONFIGS:
+            for row in parquet_rows(files.all(f"{config}/{split}-*.parquet"), COLUMNS):
+                yield Row(str(row["id"]).removeprefix(f"{split}_"), {**row, "config": config})
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A multiple choice, or an open question with a text or a number for its answer."""
+        fields = row.fields
+        if clean(fields["answer"]) in ("", "?"):
+            raise UnusableRow("no answer")
+        places = _places(fields)
+        task: Task
+        options, more = None, {}
+        if fields["question_type"] == "multiple-choice":
+            options = tuple(_with_words(str(option), places) for option in literal_list(fields["options"]))
+            task, answer = "multiple_choice", letter_among(fields["answer"], options)
+        else:
+            answers = _open_answers(fields["answer"])
+            task, answer = "math" if _NUMBER.fullmatch(answers[0]) else "text", answers[0]
+            more = {"synonyms": answers} if len(answers) > 1 else {}
+        return self.make(
+            row,
+            split,
+            _with_words(fields["question"], places),
+            task,
+            answer,
+            options=options,
+            images=tuple(embedded_image(fields[name], name) for name in places),
+            rationale=_with_words(fields["explanation"] or "", places) or None,
+            meta={"kind": fields["question_type"], "subject": fields["config"], "subfield": fields["subfield"], **more},
+        )
+
+
+def _places(fields: Mapping[str, Any]) -> dict[str, int]:
+    """The columns that hold a picture, and where it stands among them, from 1."""
+    present = [name for name in IMAGES if fields[name] and fields[name].get("bytes")]
+    return {name: place for place, name in enumerate(present, 1)}
+
+
+def _with_words(text: str, places: dict[str, int]) -> str:
+    """Text with "image 2" for ``<image 2>``. Raises UnusableRow for a picture that is not there."""
+
+    def words(tag: re.Match[str]) -> str:
+        if f"image_{tag[1]}" not in places:
+            raise UnusableRow("its image is missing", tag[0])
+        return f"image {places[f'image_{tag[1]}']}"
+
+    return clean(_TAG.sub(words, text))
+
+
+def _open_answers(written: str) -> list[str]:
+    """The forms of an open answer: one, or those of a list written as text."""
+    forms = literal_list(written) if written.lstrip().startswith("[") else [written]
+    answers = [clean(form) for form in forms if clean(form)]
+    if not answers:
+        raise UnusableRow("no answer")
+    return answers
+
+
+MMMU_HEALTH = MmmuHealth()

@@ -1,0 +1,61 @@
+"""ReasonMed: medical questions with reasoning by several models (Sun et al. 2025).
+
+hub: lingshu-medical-mllm/ReasonMed, three files of about 370,000 rows over the same questions
+
+    train     ReasonMed.json    reasoning, then a conclusion
+    cot       CoTMed.json       reasoning only
+    response  ResponseMed.json  a conclusion only
+    {"instruction": "… Which vitamin is supplied from only animal source:\\nA. Vitamin C\\nB. …", "input": "",
+     "output": "Step 1: …\\nTherefore the answer is B. Vitamin B12."}
+
+There is no gold column: the answer is what a model wrote, whole. Only where an output marks its final answer, by
+``<answer>`` or ``\\boxed{}``, is that the answer, and what stands before it the reasoning. ``instruction`` may hold a
+preamble and the options; they stay in the question. How outputs end is not confirmed: the row above is an example.
+Loading the data set without naming a file mixes all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infimed_plugins.answers.response import extract_answer
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files, check_columns, json_rows
+from infimed_plugins.sources.public import PublicSource, Row
+from infimed_plugins.sources.texts import as_written, reasoning
+
+SPLIT_FILES = {"train": "ReasonMed.json", "cot": "CoTMed.json", "response": "ResponseMed.json"}
+MARKS = ("<answer>", "\\boxed{")
+
+
+class ReasonMed(PublicSource):
+    """Text only; a split is one of the three forms."""
+
+    name = "reasonmed"
+    splits = tuple(SPLIT_FILES)
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """One JSON list for each split."""
+        path = files.one(SPLIT_FILES[split])
+        for index, row in enumerate(json_rows(path)):
+            check_columns(path, ("instruction", "input", "output"), list(row))
+            yield Row(f"{index:06d}", row)
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A question that says itself how to answer, and a text."""
+        parts = [str(row.fields[key] or "").strip() for key in ("instruction", "input")]
+        question = "\n".join(part for part in parts if part)
+        answer, rationale = final_answer(str(row.fields["output"] or ""))
+        meta = {"kind": split, "instruction": ""}
+        sample = self.make(row, split, question, "text", answer, rationale=rationale, meta=meta)
+        return as_written(sample, question, answer)
+
+
+def final_answer(output: str) -> tuple[str, str | None]:
+    """The marked answer and what stands before the mark, or the whole output and None."""
+    starts = [output.find(mark) for mark in MARKS if mark in output]
+    marked = extract_answer(output) if starts else ""
+    return (marked, reasoning(output[: min(starts)])) if marked else (output, None)
+
+
+REASONMED = ReasonMed()

@@ -1,0 +1,76 @@
+"""TQA-Distill-R1: questions about tables written out as text (HiTab, WikiTableQuestions), answered by DeepSeek-R1.
+
+hub: jared-zhou/TQA-Distill-R1, parquet. Table question answering, not Textbook QA; there are no pictures.
+
+    {"prompt": [{"content": "… | Year | Team | …\\nWhich team won in 1998?", "role": "user"}],
+     "info": {"id": "wtq-17", "task_type": "tqa"}, "response": "<think>\\nThe row …\\n</think>\\n\\nBoston",
+     "finish_reasons": "stop", "api_metadata": {…}, "task_generator": "…"}
+
+There is no gold column: the answer is what the model says after ``</think>``, or of that what it puts into
+``<answer>`` or ``\\boxed{}``; which of these forms the rows have is not confirmed, nor whether the opening ``<think>``
+is there. Replies that were cut off are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from infimed_plugins.answers.response import extract_answer
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow
+from infimed_plugins.sources.texts import as_written, reasoning, text_or_math
+
+COLUMNS = ("prompt", "info", "response", "finish_reasons")
+THINK, THINK_END = "<think>", "</think>"
+
+
+class TqaDistill(PublicSource):
+    """Text only: a table and a question, the reasoning and the answer of a model."""
+
+    name = "tqa_distill"
+    splits = ("train",)
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The parquet files."""
+        for index, row in enumerate(parquet_rows(files.all("data/train-*.parquet", "train*.parquet"), COLUMNS)):
+            yield Row(f"{index:05d}", row)
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A number or a text, to a question that says itself how to answer."""
+        fields = row.fields
+        if _first(fields["finish_reasons"]) == "length":
+            raise UnusableRow("cut off")
+        thought, answer = take_apart(_first(fields["response"]))
+        question = asked(fields["prompt"])
+        meta = {"kind": (fields["info"] or {}).get("task_type") or "table", "instruction": ""}
+        sample = self.make(row, split, question, text_or_math(answer), answer, rationale=thought, meta=meta)
+        return as_written(sample, question, answer)
+
+
+def take_apart(response: str) -> tuple[str | None, str]:
+    """What stands inside the think tags and the answer after them. Raises UnusableRow when that cannot be told."""
+    thought, end, _ = response.partition(THINK_END)
+    if not end:
+        raise UnusableRow("the reasoning does not end")
+    whole = response if response.lstrip().startswith(THINK) else THINK + response
+    answer = extract_answer(whole)
+    if not answer:
+        raise UnusableRow("no one answer after the reasoning", response[-100:])
+    return reasoning(thought), answer
+
+
+def asked(prompt: Sequence[Mapping[str, str]]) -> str:
+    """Everything the model was given, a system prompt in front."""
+    return "\n\n".join(turn["content"].strip() for turn in prompt if turn["role"] != "assistant" and turn["content"])
+
+
+def _first(value: Any) -> str:
+    """A string, or the first of a list of them."""
+    if isinstance(value, (list, tuple)):
+        value = value[0] if value else ""
+    return str(value or "")
+
+
+TQA_DISTILL = TqaDistill()
