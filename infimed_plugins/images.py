@@ -80,6 +80,18 @@ def decode_image(data: bytes, name: str) -> PILImage:
     return to_rgb(_open(data, name, []))
 
 
+def image_size(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height from the header, before any EXIF rotation. Raises DataError naming it when it does not open."""
+    module = _pil()
+    try:
+        with module.open(io.BytesIO(data)) as image:
+            return int(image.width), int(image.height)
+    except module.UnidentifiedImageError as error:
+        raise DataError(f"image {name} does not open: no image format is known for it") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"image {name} does not open: {error}") from error
+
+
 def smart_resize(
     width: int, height: int, *, max_pixels: int, min_pixels: int = MIN_PIXELS, factor: int = FACTOR
 ) -> tuple[int, int]:
@@ -117,7 +129,7 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
         notes.append("converted from DICOM")
         return _from_dicom(data, name)
     module = _pil()
-    from PIL import ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     try:
         with warnings.catch_warnings():
@@ -135,7 +147,9 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
                 notes.append("turned as EXIF says")
             image.format = form
             return image
-    except (UnidentifiedImageError, module.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except module.UnidentifiedImageError as error:  # its own text holds an address in memory
+        raise DataError(f"image {name} does not open: no image format is known for it") from error
+    except (module.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"image {name} does not open: {error}") from error
 
 

@@ -38,6 +38,10 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="llamafactory, easyr1 or datasets (Hugging Face); the recipe's without it."),
+    ] = None,
     downloads: Annotated[
         Path | None,
         typer.Option(
@@ -47,6 +51,13 @@ def build(
     max_rejects: Annotated[
         float | None, typer.Option(help="Share of bad rows in a part above which the build stops; the recipe's, 2%.")
     ] = None,
+    on: Annotated[
+        str, typer.Option("--engine", help="Where images are prepared: local, or ray (Ray Data, on a cluster too).")
+    ] = "local",
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Drop rows of more tokens, by the tokenizer of --tokenizer, and count them.")
+    ] = None,
+    tokenizer: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "Qwen/Qwen2.5-VL-3B-Instruct",
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
     fresh: Fresh = False,
     as_json: AsJson = False,
@@ -56,10 +67,12 @@ def build(
 
     loaded = recipes.load_recipe(recipe)
     loaded = loaded.with_model(model) if model else loaded
+    loaded = loaded.with_format(form) if form else loaded
     loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
+    loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded
     folder = out or Path("data") / loaded.name
     with progress() as show:
-        manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers)
+        manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers, on=on)
     if as_json:
         print_json(manifest.to_json())
     else:
@@ -69,12 +82,20 @@ def build(
 @app.command(epilog="Example: infimed data show data/quickstart_sft")
 def show(
     folder: Annotated[Path, typer.Argument(metavar="BUILD", help="A folder that `infimed data build` wrote.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page with random rows and their images.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Rows on the page.")] = 40,
+    seed: Annotated[int, typer.Option(help="Draws other rows.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show the manifest of a build: rows kept and dropped and why, licences, files and their hashes."""
     from infimed_plugins import recipes
 
     manifest = recipes.read_manifest(folder)
+    if html is not None:
+        from infimed_plugins.reports.build_review import write_page
+
+        write_page(folder, manifest, html, rows=rows, seed=seed)
+        console.print(f"page: {html}", highlight=False)
     if as_json:
         print_json(manifest.to_json())
     else:

@@ -18,20 +18,22 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.engines import Engine
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
-from infimed_plugins.export import ExportRow, easyr1, llamafactory, whole_file
+from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
+from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
 from infimed_plugins.export.image_store import ImageStore
+from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
-from infimed_plugins.recipes.part_rows import PartRows, Progress
+from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe
 from infimed_plugins.recipes.sampling import Tally
-from infimed_plugins.recipes.step_engine import model_identity, start_engine
+from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
 from infimed_plugins.records import Json
 
 REASONS_SHOWN = 3
+DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
 def build(
@@ -43,6 +45,7 @@ def build(
     fresh: bool = False,
     folder: str | Path | None = None,
     workers: int = 1,
+    on: str = "local",
 ) -> Manifest:
     """Build a recipe into ``out_dir`` and give its manifest; a finished build with the same settings is reused.
 
@@ -54,6 +57,7 @@ def build(
         fresh: remove what an earlier build made there first.
         folder: where downloaded data sets lie, each in a folder of its source's name; the hub without it.
         workers: processes that prepare images; they do not change the bytes.
+        on: "local", or "ray" for image preparation through Ray Data, on a cluster where there is one.
     Raises:
         ConfigError: the folder holds another build or other files, or a setting cannot be used.
         DataError: a part has too many bad rows or keeps none, or the folder cannot be written.
@@ -63,7 +67,7 @@ def build(
     planned = plan(recipe).parts  # every name is checked before any work
     shown = progress or (lambda title, done, total: None)
     downloads = None if folder is None else Path(folder)
-    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers)
+    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on)
     try:
         return work.folder.prepare(work.settings(), fresh=fresh) or work.run()
     except InfimedError:
@@ -88,6 +92,8 @@ class _Build:
     progress: Progress
     downloads: Path | None = None
     workers: int = 1
+    on: str = "local"
+    _tokens: TokenCounter | None = None
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
@@ -110,7 +116,7 @@ class _Build:
         """Build the parts that are not finished, write the trainer's files, then the manifest."""
         # EasyR1's parquet carries the images itself: there they are kept only until it is written
         root = self.folder.out if self.recipe.format == "llamafactory" else self.folder.work
-        with image_workers(self.workers) as executor:
+        with image_workers(self.workers, self.on) as executor:
             return self._finish(ImageStore(root, self.recipe.image_max_pixels, executor))
 
     def _finish(self, store: ImageStore) -> Manifest:
@@ -130,7 +136,7 @@ class _Build:
             versions=versions(),
             parts=counts,
             outputs=tuple(output_of(self.folder.out, file, rows) for file, rows in files.items()),
-            datasets=tuple(Path(file).stem for file in sets),
+            datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
             images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
         )
         self.folder.finish(manifest)
@@ -140,6 +146,8 @@ class _Build:
         rows = self._rows(store)
         if self.recipe.format == "easyr1":
             return easyr1.write(rows, self.folder.out, store.root)
+        if self.recipe.format == "datasets":
+            return hf_datasets.write(rows, self.folder.out, store.root)
         return llamafactory.write(rows, self.folder.out, self.recipe.name)
 
     def _write_samples(self) -> list[str]:
@@ -160,7 +168,19 @@ class _Build:
         if known is not None:
             return known
         tally = Tally()
-        file.write(PartRows(part, self.recipe.seed, store, self._engine, self.progress, self.downloads).lines(tally))
+        limit = self.recipe.token_limit
+        rows = PartRows(
+            part,
+            self.recipe.seed,
+            store,
+            self._engine,
+            self.progress,
+            self.downloads,
+            self._counter,
+            limit.tokens if limit else 0,
+            ray_executor.AHEAD if self.on == "ray" else IMAGES_AHEAD,
+        )
+        file.write(rows.lines(tally))
         file.write_rejects(tally.rejects)
         self._check(part, tally)
         count = PartCount(
@@ -182,6 +202,13 @@ class _Build:
         if self.engine is None and self.recipe.engine is not None:
             self.engine = start_engine(self.recipe.engine)
         return self.engine
+
+    def _counter(self) -> TokenCounter | None:
+        limit = self.recipe.token_limit
+        if self._tokens is None and limit is not None:
+            pixels = self.recipe.image_max_pixels or DEFAULT_MAX_PIXELS
+            self._tokens = TokenCounter(model_path(limit.model), pixels)
+        return self._tokens
 
     def _check(self, part: Part, tally: Tally) -> None:
         """Raise DataError when too many rows are bad or none is kept, leaving the rejects file to look into."""
@@ -207,8 +234,13 @@ class _Build:
 
 
 @contextmanager
-def image_workers(count: int) -> Iterator[Executor | None]:
+def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
     """Processes that prepare images; none where one is enough. Spawned: a fork beside a model's threads may hang."""
+    if on == "ray":
+        yield ray_executor.RayDataExecutor()
+        return
+    if on != "local":
+        raise ConfigError(f"--engine is {on!r}; one of local, ray")
     if count <= 1:
         yield None
         return

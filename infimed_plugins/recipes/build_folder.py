@@ -88,5 +88,5 @@ class BuildFolder:
         written = [MANIFEST_FILE, REJECTS_FILE, "dataset_info.json", "*.jsonl", "*.parquet"]
         for path in [path for pattern in written for path in self.out.glob(pattern)]:
             path.unlink(missing_ok=True)
-        for folder in ("images", SAMPLES_FOLDER, WORK_FOLDER):
+        for folder in ("images", "train", "val", SAMPLES_FOLDER, WORK_FOLDER):
             shutil.rmtree(self.out / folder, ignore_errors=True)

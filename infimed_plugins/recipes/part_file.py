@@ -36,9 +36,10 @@ class PartFile:
             file.writelines(f"{line}\n" for line in lines)
 
     def write_rejects(self, rejects: Iterable[Mapping[str, str]]) -> None:
-        """Write the rows that cannot be used, each with its reason."""
+        """Write the rows that cannot be used, each with its reason, by id: processes finish them in any order."""
         with whole_file(self._rejects) as partial:
-            lines = [json.dumps(reject, ensure_ascii=False) + "\n" for reject in rejects]
+            ordered = sorted(rejects, key=lambda reject: reject["id"])
+            lines = [json.dumps(reject, ensure_ascii=False) + "\n" for reject in ordered]
             partial.write_text("".join(lines), encoding="utf-8")
 
     def reject_lines(self) -> list[str]:

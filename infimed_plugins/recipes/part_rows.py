@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from infimed_plugins import prompts
 from infimed_plugins.curation import CurationStep, StepContext
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore, StoredImage
+from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import Part
@@ -34,6 +36,9 @@ class PartRows:
     engine: Callable[[], Engine | None]
     progress: Progress
     folder: Path | None = None
+    counter: Callable[[], TokenCounter | None] = lambda: None
+    most_tokens: int = 0
+    ahead: int = IMAGES_AHEAD
 
     def lines(self, tally: Tally) -> Iterator[str]:
         """The lines of the part's file; ``tally`` is complete when they are all taken."""
@@ -64,7 +69,7 @@ class PartRows:
                 tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
                 continue
             waiting.append((sample, begun))
-            if len(waiting) > IMAGES_AHEAD:
+            if len(waiting) > self.ahead:
                 yield from self._finished(*waiting.popleft(), tally)
         while waiting:
             yield from self._finished(*waiting.popleft(), tally)
@@ -77,8 +82,19 @@ class PartRows:
         except DataError as error:
             tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
             return
+        sample = in_stored_frame(sample, stored)
+        if self._is_too_long(sample, stored):
+            tally.dropped[f"over {self.most_tokens} tokens"] += 1
+            return
         tally.counted.update(f"images {note}" for image in stored for note in image.notes)
-        yield in_stored_frame(sample, stored), tuple(image.path for image in stored)
+        yield sample, tuple(image.path for image in stored)
+
+    def _is_too_long(self, sample: Sample, stored: Sequence[StoredImage]) -> bool:
+        counter = self.counter()
+        if counter is None:
+            return False
+        asked, answer = prompts.render(sample, self.part.style), prompts.target(sample, self.part.style)
+        return counter.count(asked, answer, tuple(image.size for image in stored)) > self.most_tokens
 
     def _through_steps(self, samples: Iterator[Sample], tally: Tally) -> list[Sample]:
         """What the steps leave, in the order they were given it: engines may answer in any."""

@@ -2,9 +2,10 @@
 
 name: quickstart_sft
 description: what it is for
-format: llamafactory            # or easyr1
+format: llamafactory            # or easyr1, or datasets (Hugging Face, on disk)
 seed: 0
 image_max_pixels: 262144        # larger images are resized by Qwen's rule; none without it
+token_limit: {model: FOLDER_OR_HUB_ID, tokens: 4096}  # longer rows are dropped; none without it
 max_rejects: 0.02               # share of bad rows above which a part stops the build
 engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
 parts:
@@ -39,7 +40,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
@@ -48,7 +49,7 @@ from infimed_plugins.paths import shipped
 from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.records import TASKS, Json
 
-Format = Literal["llamafactory", "easyr1"]
+Format = Literal["llamafactory", "easyr1", "datasets"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
@@ -71,6 +72,14 @@ class EngineChoice:
     name: str
     model: str
     settings: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenLimit:
+    """Rows of more tokens, by the model's own tokenizer and chat template, are dropped."""
+
+    model: str
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ class Recipe:
     seed: int = 0
     max_rejects: float = MAX_REJECTS
     image_max_pixels: int | None = None
+    token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
 
     def settings(self) -> dict[str, Json]:
@@ -114,6 +124,16 @@ class Recipe:
         if self.engine is None:
             raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
         return replace(self, engine=replace(self.engine, model=model))
+
+    def with_format(self, name: str) -> Recipe:
+        """The recipe written for another reader. Raises ConfigError for one that is not known."""
+        _one_of(name, FORMATS, "--format")
+        return replace(self, format=cast(Format, name))
+
+    def with_token_limit(self, model: str, tokens: int) -> Recipe:
+        """The recipe with rows of more tokens dropped. Raises ConfigError for a number below 1."""
+        _whole_number(tokens, "--max-tokens", least=1)
+        return replace(self, token_limit=TokenLimit(model, tokens))
 
     def with_max_rejects(self, share: float) -> Recipe:
         """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""
@@ -154,6 +174,8 @@ def _extended(raw: dict[str, Any], path: Path) -> Recipe:
         if not any(fnmatch(part.name, pattern) for part in base.parts):
             names = [part.name for part in base.parts]
             raise ConfigError(f"{path}: {start} has no part {pattern!r}{_near(pattern, names)}")
+    for name, limit in limits.items():
+        _whole_number(limit, f"{path}: limits: {name}", least=1)
     kept = [
         replace(part, limit=limits.get(part.name, part.limit))
         for part in base.parts
@@ -162,6 +184,7 @@ def _extended(raw: dict[str, Any], path: Path) -> Recipe:
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
     shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
     shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
+    shared["token_limit"] = base.token_limit and asdict(base.token_limit)
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()
@@ -195,6 +218,10 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     _share(fields.get("max_rejects", MAX_REJECTS), f"{where}: max_rejects")
     if fields.get("image_max_pixels") is not None:
         _whole_number(fields["image_max_pixels"], f"{where}: image_max_pixels", least=56 * 56)
+    if fields.get("token_limit") is not None:
+        at = f"{where}: token_limit"
+        fields["token_limit"] = TokenLimit(**_fields(TokenLimit, fields["token_limit"], at))
+        _whole_number(fields["token_limit"].tokens, f"{at}: tokens", least=1)
     if fields.get("engine") is not None:
         at = f"{where}: engine"
         chosen = _fields(EngineChoice, fields["engine"], at)
@@ -244,13 +271,15 @@ def _fields(kind: type[Any], raw: Any, where: str) -> dict[str, Any]:
     for key in (entries := _mapping(raw, where)):
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{_near(str(key), known)}; keys are {', '.join(known)}")
-    required = {"name", "source", "split", "format", "parts", "model"} & set(known)
+    required = {"name", "source", "split", "format", "parts", "model", "tokens"} & set(known)
     if missing := [key for key in known if key in required and entries.get(key) in (None, "")]:
         raise ConfigError(f"{where}: {missing[0]!r} is missing")
-    for key in required - {"format", "parts"}:
+    for key in required - {"format", "parts", "tokens"}:
         if not isinstance(entries[key], str):
             raise ConfigError(f"{where}: {key} must be text, not {entries[key]!r}")
-    if not re.fullmatch(r"[\w-]+", entries["name"]):  # it becomes a file name, and LLaMA-Factory splits at commas
+    if "name" in known and not re.fullmatch(
+        r"[\w-]+", entries["name"]
+    ):  # it becomes a file name, and LLaMA-Factory splits at commas
         raise ConfigError(f"{where}: name {entries['name']!r} may hold letters, digits, _ and - only")
     return dict(entries)
 

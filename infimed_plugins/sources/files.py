@@ -30,6 +30,10 @@ _BETWEEN = re.compile(r"[\s,]*")
 BATCH_ROWS = 64  # of a parquet file at a time
 
 
+class DamagedFileError(DataError):
+    """A file that is cut off, changed, or of another schema: not one row but the whole set cannot be used."""
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of one data set. ``folder`` holds downloads; without it they come from the hub when first needed."""
@@ -96,9 +100,9 @@ class Files:
             return
         size = path.stat().st_size
         if "bytes" in known and size != known["bytes"]:
-            raise DataError(f"{path} has {size:,} bytes, not {known['bytes']:,}: download it again")
+            raise DamagedFileError(f"{path} has {size:,} bytes, not {known['bytes']:,}: download it again")
         if "sha256" in known and _sha256(path, size) != known["sha256"]:
-            raise DataError(f"{path} is not the file the registry knows (sha256 differs): download it again")
+            raise DamagedFileError(f"{path} is not the file the registry knows (sha256 differs): download it again")
 
 
 @cache
@@ -146,7 +150,7 @@ class Archive:
             try:
                 self._open.append(zipfile.ZipFile(self.path))
             except zipfile.BadZipFile as error:
-                raise DataError(f"{self.path} is no whole zip archive ({error}); download it again") from error
+                raise DamagedFileError(f"{self.path} is no whole zip archive ({error}); download it again") from error
         return self._open[0]
 
 
@@ -172,7 +176,7 @@ def json_rows(path: Path) -> Iterator[dict[str, Any]]:
                     raise DataError(f"{path} holds a {type(row).__name__} where a row should be")
                 yield row
         except json.JSONDecodeError as error:
-            raise DataError(f"{path} is no JSON ({error}); download it again") from error
+            raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
 
 
 def _list_items(file: TextIO) -> Iterator[Any]:
@@ -229,7 +233,7 @@ def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict
         try:
             file = pyarrow.parquet.ParquetFile(path)
         except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path} is no whole parquet file ({error}); download it again") from error
+            raise DamagedFileError(f"{path} is no whole parquet file ({error}); download it again") from error
         with file:
             check_columns(path, columns, file.schema_arrow.names)
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
@@ -240,7 +244,7 @@ def check_columns(path: Path, expected: Sequence[str], found: Sequence[str]) -> 
     """Raise DataError naming the columns expected and found: the upstream schema has changed."""
     missing = [column for column in expected if column not in found]
     if missing:
-        raise DataError(
+        raise DamagedFileError(
             f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {', '.join(found)}. "
             "The data set has changed upstream; use the pinned revision"
         )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import DamagedFileError, Files
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
@@ -66,6 +66,8 @@ class PublicSource:
                 return
             try:
                 yield self.sample(row, split)
+            except DamagedFileError:
+                raise
             except UnusableRow as error:
                 yield BadRow(self._id(split, row), error.reason, error.detail)
             except (DataError, KeyError, TypeError, ValueError) as error:

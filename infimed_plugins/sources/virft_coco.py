@@ -10,13 +10,12 @@ problem's request for thousandths, confidences and tags is left out: the prompt 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from infimed_plugins.errors import DataError
-from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.images import image_size
+from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, literal_list
 
@@ -43,7 +42,7 @@ class VirftCoco(PublicSource):
         if category is None:
             raise UnusableRow("no category", str(row.fields["problem"])[:100])
         image = embedded_image(row.fields["image"], "the row")
-        width, height = _size(image)
+        width, height = image_size(image.read(), row.id)
         boxes = [in_pixels(box, width, height) for box in positions(str(row.fields["solution"]))]
         question = f"Detect all objects of the category '{category[1]}' in the image."
         meta = {"kind": "detection", "category": category[1]}
@@ -72,18 +71,6 @@ def in_pixels(box: Any, width: int, height: int) -> list[float]:
     if x2 <= x1 or y2 <= y1:
         raise UnusableRow("a box is empty", repr(box)[:100])
     return [x1, y1, x2, y2]
-
-
-def _size(image: ImageRef) -> tuple[int, int]:
-    """Width and height from the header: the picture is not decoded."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(image.read())) as opened:
-            width, height = opened.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"the image does not open: {error}") from error
-    return int(width), int(height)
 
 
 VIRFT_COCO = VirftCoco()

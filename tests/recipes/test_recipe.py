@@ -37,7 +37,10 @@ def test_every_shipped_recipe_can_be_planned_and_is_named_as_its_file(name: str)
     ("changes", "said"),
     [
         ({"sead": 1}, r"unknown key 'sead' \(did you mean 'seed'\?\); keys are name, format"),
-        ({"format": "llama-factory"}, r"format: 'llama-factory' is not one of llamafactory, easyr1 \(did you mean"),
+        (
+            {"format": "llama-factory"},
+            r"format: 'llama-factory' is not one of llamafactory, easyr1, datasets \(did you mean",
+        ),
         ({"format": None}, "'format' is missing"),
         ({"name": "a,b"}, "name 'a,b' may hold letters"),
         ({"name": 7}, "name must be text, not 7"),

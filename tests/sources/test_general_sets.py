@@ -86,8 +86,8 @@ def test_llava_onevision_takes_the_first_pair_of_a_configuration() -> None:
 def test_llava_onevision_finds_folders_with_odd_names_and_says_which_one_lacks() -> None:
     samples, bad = read(LLAVA_ONEVISION, "chartqa_cauldron")
     assert ([s.answer for s in samples], bad) == (["1998"], [])
-    with pytest.raises(MissingFileError, match=r"CLEVR-Math\(MathV360K\)/train-"):
-        read(LLAVA_ONEVISION, "clevr_math_mathv360k")
+    with pytest.raises(MissingFileError, match=r"magpie_pro\(l3_80b_mt\)/train-"):
+        read(LLAVA_ONEVISION, "magpie_pro_l3_80b_mt")
 
 
 def test_llava_onevision_offers_no_configuration_that_leaks_into_evaluation() -> None:

@@ -41,9 +41,18 @@ def llava_onevision() -> None:
     folder = HERE / "llava_onevision"
     write_parquet(folder / config / "train-00000-of-00002.parquet", rows[:5])
     write_parquet(folder / config / "train-00001-of-00002.parquet", rows[5:])
-    chart = "chartqa(cauldron,llava_format)"
-    row = {"id": "chart", "image": image("chart"), "conversations": turns("Which year?", "1998"), "data_source": chart}
-    write_parquet(folder / chart / "train-00000-of-00001.parquet", [row])
+    for config, question, answer in (
+        ("chartqa(cauldron,llava_format)", "Which year?", "1998"),
+        ("CLEVR-Math(MathV360K)", "How many cubes are left?", "3"),
+        ("geo170k(qa)", "Find the angle x.\nChoices:\nA. 30\nB. 60", "The angles add up. Answer:B"),
+        ("IconQA(MathV360K)", "How many stars are there?", "7"),
+        ("infographic_vqa", "Which city is named?", "Oslo"),
+        ("sharegpt4v(coco)", "What do you see?", "A dog runs over a lawn."),
+        ("TabMWP(MathV360K)", "What is the mode?", "4"),
+    ):
+        shown = image(config)
+        row = {"id": "x", "image": shown, "conversations": turns(question, answer), "data_source": config}
+        write_parquet(folder / config / "train-00000-of-00001.parquet", [row])
 
 
 def reasonmed() -> None:

@@ -1,0 +1,77 @@
+"""Samples as a Hugging Face data set on disk: ``datasets.load_from_disk("BUILD/train")``.
+
+id, source, task, language    string
+question                      string, bare: no options, no image tags
+prompt                        string, as a model is asked, one ``<image>`` for each image
+target                        string, what a model is trained to say
+options                       list of strings, [] without any
+answer                        string: {"task": "multiple_choice", "answer": "B", …}
+rationale                     string, "" without one
+images                        list of images
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins import prompts
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.export import ExportRow
+
+_TEXTS = ("id", "source", "task", "language", "question", "prompt", "target", "answer", "rationale")
+WRITER_ROWS = 100  # held in memory at a time
+
+
+def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
+    """Write a data set for each of ``train`` and ``val`` into ``folder``; give the rows of each Arrow file."""
+    try:
+        from datasets import Dataset, Features, Image, Sequence, Value
+        from datasets.arrow_writer import ArrowWriter
+    except ImportError as error:
+        raise MissingExtraError("writing Hugging Face data sets", "datasets", "data") from error
+    features = Features(
+        {name: Value("string") for name in _TEXTS} | {"options": Sequence(Value("string")), "images": Sequence(Image())}
+    )
+    writers: dict[str, Any] = {}
+    for row in rows:
+        if row.into not in writers:
+            path = _unfinished(folder, row.into)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writers[row.into] = ArrowWriter(path=str(path), features=features, writer_batch_size=WRITER_ROWS)
+        writers[row.into].write(dataset_row(row, store_root))
+    counts = {}
+    for into, writer in sorted(writers.items()):
+        counts[f"{into}/{FILE}"], _ = writer.finalize()
+        data = Dataset.from_file(str(_unfinished(folder, into)))
+        data._fingerprint = f"infimed-{into}"  # else a random one, and no two builds are the same
+        data.save_to_disk(str(folder / into), num_shards=1)
+        shutil.rmtree(_unfinished(folder, into).parent)
+    return counts
+
+
+def _unfinished(folder: Path, into: str) -> Path:
+    return folder / f".{into}.partial" / "rows.arrow"
+
+
+FILE = "data-00000-of-00001.arrow"
+
+
+def dataset_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
+    """One row, its images read from the store."""
+    sample = row.sample
+    return {
+        "id": sample.id,
+        "source": sample.source,
+        "task": sample.task,
+        "language": sample.language,
+        "question": sample.question,
+        "prompt": prompts.render(sample, row.style),
+        "target": prompts.target(sample, row.style),
+        "answer": sample.ground_truth.to_json(),
+        "rationale": sample.rationale or "",
+        "options": list(sample.options or ()),
+        "images": [{"bytes": (store_root / path).read_bytes(), "path": None} for path in row.images],
+    }

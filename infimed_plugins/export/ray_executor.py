@@ -1,0 +1,70 @@
+"""Image preparation on a Ray cluster, through Ray Data: the same function on the same bytes, so the same files.
+
+Work is gathered until a result is asked for and then goes out as one data set. Every machine must see the output
+folder under the same path. Ray connects where RAY_ADDRESS says, or starts on this machine.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from infimed_plugins.errors import DataError, MissingExtraError
+
+AHEAD = 2048  # samples gathered for one data set
+
+
+class RayDataExecutor(Executor):
+    """An executor whose tasks run in Ray Data. ``submit`` only notes the work."""
+
+    def __init__(self) -> None:
+        try:
+            import ray
+            import ray.data
+        except ImportError as error:
+            raise MissingExtraError("building on Ray", "ray", "ray") from error
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False)
+        self._data: Any = ray.data
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        self._waiting: list[tuple[bytes, _RayFuture]] = []
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> _RayFuture:
+        """Note the work; the first ``result()`` runs all that is noted."""
+        future = _RayFuture(self)
+        self._waiting.append((pickle.dumps((work, arguments, named)), future))
+        return future
+
+    def run(self) -> None:
+        """Send out what is noted and fulfil its futures."""
+        waiting, self._waiting = self._waiting, []
+        rows = [{"index": index, "work": work} for index, (work, _) in enumerate(waiting)]
+        for row in self._data.from_items(rows).map(_do).iter_rows():
+            said, future = pickle.loads(row["said"]), waiting[row["index"]][1]
+            if isinstance(said, BaseException):
+                future.set_exception(said)
+            else:
+                future.set_result(said)
+
+
+class _RayFuture(Future[Any]):
+    def __init__(self, executor: RayDataExecutor) -> None:
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self._executor.run()
+        return super().result(timeout)
+
+
+def _do(row: dict[str, Any]) -> dict[str, Any]:
+    work, arguments, named = pickle.loads(row["work"])
+    try:
+        said: Any = work(*arguments, **named)
+    except (DataError, OSError) as error:
+        said = error
+    return {"index": row["index"], "said": pickle.dumps(said)}

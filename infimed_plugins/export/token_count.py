@@ -1,0 +1,48 @@
+"""How many tokens a row takes in the model's own chat template, images included, without decoding them again.
+
+An image of a stored size becomes ``(width / 28) · (height / 28)`` tokens after Qwen's resize rule, and two marks around
+them; the rest is what the tokenizer makes of the text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from infimed_plugins import prompts
+from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.images import FACTOR, MIN_PIXELS, smart_resize
+
+IMAGE_MARKS = "<|vision_start|><|image_pad|><|vision_end|>"
+
+
+@dataclass
+class TokenCounter:
+    """Counts with the tokenizer of ``model``, a folder or a hub id; images are at most ``max_pixels`` for the model."""
+
+    model: str
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        try:
+            from transformers import AutoTokenizer
+        except ImportError as error:
+            raise MissingExtraError("counting tokens", "transformers", "transformers") from error
+        try:
+            auto: Any = AutoTokenizer
+            self._tokenizer: Any = auto.from_pretrained(self.model)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"no tokenizer at {self.model}: {' '.join(str(error).split())[:200]}") from error
+
+    def count(self, asked: str, answer: str, sizes: tuple[tuple[int, int], ...]) -> int:
+        """Tokens of a question (its ``<image>`` tags included), an answer, and images of these (width, height)."""
+        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+        text: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
+        text = text.replace(prompts.IMAGE_TAG, IMAGE_MARKS, len(sizes))
+        written = len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return written + sum(self.image_tokens(*size) - 1 for size in sizes)
+
+    def image_tokens(self, width: int, height: int) -> int:
+        """Tokens of one image between its marks."""
+        wide, high = smart_resize(width, height, max_pixels=self.max_pixels, min_pixels=MIN_PIXELS)
+        return (wide // FACTOR) * (high // FACTOR)

@@ -1,0 +1,109 @@
+"""A page of random rows of a build with their images, boxes drawn in: to look at what is trained on."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.answers.boxes import parse_boxes
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import decode_image
+from infimed_plugins.recipes.manifest import Manifest
+
+THUMBNAIL = 360  # pixels of the longer side
+ROWS = 40
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """One row: where it comes from, the turns, and its images as data URIs."""
+
+    file: str
+    id: str
+    turns: tuple[tuple[str, str], ...]
+    images: tuple[str, ...]
+
+
+def write_page(folder: Path, manifest: Manifest, path: Path, *, rows: int = ROWS, seed: int = 0) -> None:
+    """Write the page: one file, offline. Raises MissingExtraError without jinja2, DataError for a broken row."""
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise MissingExtraError("the HTML page", "jinja2", "report") from error
+    template = Path(__file__).with_name("build_review.html.jinja").read_text(encoding="utf-8")
+    shown = list(random_rows(folder, manifest, rows, seed))
+    text = Environment(autoescape=True).from_string(template).render(manifest=manifest, rows=shown, seed=seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:
+    """Rows drawn at random over all files of a build, in the order of the files."""
+    total = sum(output.rows for output in manifest.outputs)
+    wanted = set(random.Random(seed).sample(range(total), min(count, total)))
+    first = 0
+    for output in manifest.outputs:
+        inside = sorted(index - first for index in wanted if first <= index < first + output.rows)
+        first += output.rows
+        if not inside:
+            continue
+        path = folder / output.file
+        yield from _parquet_rows(path, inside) if path.suffix == ".parquet" else _sharegpt_rows(path, inside)
+
+
+def _sharegpt_rows(path: Path, wanted: list[int]) -> Iterator[ShownRow]:
+    left = set(wanted)
+    with path.open(encoding="utf-8") as file:
+        for index, line in enumerate(file):
+            if index in left:
+                row = json.loads(line)
+                turns = tuple((turn["role"], turn["content"]) for turn in row["messages"])
+                images = tuple(_thumbnail((path.parent / name).read_bytes(), name) for name in row["images"])
+                yield ShownRow(path.name, row["id"], turns, images)
+
+
+def _parquet_rows(path: Path, wanted: list[int]) -> Iterator[ShownRow]:
+    import pyarrow.parquet
+
+    left, first = set(wanted), 0
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            if any(first <= index < first + size for index in left):
+                for index, row in enumerate(file.read_row_group(group).to_pylist(), start=first):
+                    if index in left:
+                        yield _parquet_row(path.name, row)
+            first += size
+
+
+def _parquet_row(file: str, row: dict[str, Any]) -> ShownRow:
+    truth = json.loads(row["answer"])
+    boxes = parse_boxes(truth["answer"]) if truth["task"] in ("grounding", "detection") else None
+    drawn = boxes.boxes if boxes else ()
+    images = tuple(_thumbnail(image["bytes"], row["id"], drawn) for image in row["images"])
+    return ShownRow(file, row["id"], (("user", row["problem"]), ("ground truth", row["answer"])), images)
+
+
+def _thumbnail(data: bytes, name: str, boxes: tuple[tuple[float, ...], ...] = ()) -> str:
+    try:
+        from PIL import ImageDraw
+    except ImportError as error:
+        raise MissingExtraError("the HTML page", "PIL", "report") from error
+    try:
+        image = decode_image(data, name)
+    except DataError as error:
+        raise DataError(f"{error}; build again with --fresh") from error
+    draw = ImageDraw.Draw(image)
+    for box in boxes:
+        draw.rectangle(box, outline=(255, 60, 60), width=max(1, max(image.size) // 150))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG" if image.width < 128 else "JPEG", quality=85)
+    kind = "png" if image.width < 128 else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
