@@ -22,6 +22,7 @@ from infimed_plugins.errors import ConfigError, DataError, InfimedError, Missing
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
+from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
@@ -187,7 +188,7 @@ class _Build:
             part=part.name,
             source=part.source,
             split=part.split,
-            revision=planned.revision,
+            revision=self._revision(part) or planned.revision,
             licence=planned.licence,
             read=tally.read,
             kept=tally.kept,
@@ -202,6 +203,11 @@ class _Build:
         if self.engine is None and self.recipe.engine is not None:
             self.engine = start_engine(self.recipe.engine)
         return self.engine
+
+    def _revision(self, part: Part) -> str | None:
+        """What was really read, where the source can tell."""
+        tell = getattr(registry().get("source", part.source), "revision", None)
+        return tell(self.downloads) if callable(tell) else None
 
     def _counter(self) -> TokenCounter | None:
         limit = self.recipe.token_limit

@@ -105,6 +105,17 @@ class Files:
             raise DamagedFileError(f"{path} is not the file the registry knows (sha256 differs): download it again")
 
 
+def hub_commit(entry: SourceEntry) -> str | None:
+    """The commit that the cache holds for the entry's revision, None when there is none."""
+    if entry.hub is None or entry.revision is None:
+        return None
+    from huggingface_hub import constants, file_download
+
+    folder = file_download.repo_folder_name(repo_id=entry.hub, repo_type="dataset")
+    ref = Path(constants.HF_HUB_CACHE) / folder / "refs" / entry.revision
+    return ref.read_text(encoding="ascii").strip() if ref.is_file() else None
+
+
 @cache
 def _sha256(path: Path, size: int) -> str:
     with path.open("rb") as file:

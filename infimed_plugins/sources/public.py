@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import DamagedFileError, Files
+from infimed_plugins.sources.files import DamagedFileError, Files, hub_commit
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
@@ -50,6 +50,12 @@ class PublicSource:
     def licence(self) -> str:
         """Its licence, from the registry."""
         return self.entry.licence
+
+    def revision(self, folder: Path | None) -> str | None:
+        """What was read: the commit that the hub gave for the registry's revision, or "local files"."""
+        if folder is not None:
+            return "local files"
+        return hub_commit(self.entry) or self.entry.revision
 
     def load(
         self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None

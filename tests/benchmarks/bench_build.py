@@ -31,7 +31,7 @@ from rich.progress import track
 
 from infimed_plugins.images import JPEG_QUALITY, smart_resize
 
-SIZE, LIMIT, BASES = (1024, 768), 262_144, 200
+SIZE, LIMIT = (1024, 768), 262_144
 RECIPE = """name: scale
 format: llamafactory
 image_max_pixels: {limit}
@@ -49,19 +49,20 @@ def jpeg(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def write_rows(folder: Path, rows: int, bases: list[bytes]) -> None:
-    """PathVQA's parquet layout; bytes behind the end of a JPEG make each image another one."""
+def write_rows(folder: Path, rows: int) -> None:
+    """PathVQA's parquet layout, every picture another one."""
     schema = pa.schema(
         [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("question", pa.string()),
          ("answer", pa.string())]
     )  # fmt: skip
     (folder / "path_vqa" / "data").mkdir(parents=True)
     path = folder / "path_vqa" / "data" / "train-00000-of-00001.parquet"
-    with pq.ParquetWriter(path, schema) as writer:
-        for first in range(0, rows, 100):
+    with pq.ParquetWriter(path, schema) as writer, multiprocessing.get_context("spawn").Pool() as pool:
+        pictures = pool.imap(jpeg, range(rows), chunksize=50)
+        for first in track(range(0, rows, 100), "pictures", console=Console(stderr=True), transient=True):
             batch = [
                 {
-                    "image": {"bytes": bases[n % len(bases)] + n.to_bytes(4, "big"), "path": None},
+                    "image": {"bytes": next(pictures), "path": None},
                     "question": f"what is shown in picture {n}?",
                     "answer": "yes" if n % 2 else "a cell",
                 }
@@ -136,12 +137,11 @@ def main() -> None:
     arguments = parser.parse_args()
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{machine}, {arguments.workers} workers")
-    bases = [jpeg(seed) for seed in track(range(BASES), "pictures", console=Console(stderr=True), transient=True)]
     print(f"{'rows':>7}{'seconds':>9}{'rows/s':>8}{'peak MiB':>10}{'bare rows/s':>13}{'share':>7}")
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write_rows(folder, rows, bases)
+            write_rows(folder, rows)
             recipe = folder / "scale.yaml"
             recipe.write_text(RECIPE.format(limit=LIMIT))
             seconds, peak = build(folder, recipe, folder / "out", arguments.workers)

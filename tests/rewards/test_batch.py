@@ -267,6 +267,17 @@ def test_no_megabyte_of_anything_hangs(unit: str) -> None:
             assert time.monotonic() - started < 20  # a hang guard; the worst row measured took 0.03 s
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.one_of(INSIDE, st.text(min_size=1, max_size=12)).filter(bool), st.sampled_from(TASKS), st.booleans())
+def test_no_megabyte_of_a_generated_piece_hangs(unit: str, task: str, in_answer: bool) -> None:
+    body = (unit * (1_000_000 // len(unit) + 1))[:1_000_000]
+    text = f"<think>a</think><answer>{body}</answer>" if in_answer else f"<think>{body}"
+    one = {"response": text, "ground_truth": json.dumps({"task": task, "answer": TRUTHS[task]})}
+    started = time.monotonic()
+    assert_sound(compute_score([one]), 1)
+    assert time.monotonic() - started < 20  # a hang guard, as above
+
+
 def test_a_single_row_is_told_from_a_batch() -> None:
     with pytest.raises(ConfigError, match="takes a list of rows; set REWARD_TYPE = 'batch'"):
         compute_score(row("B", "multiple_choice"))  # type: ignore[arg-type]
