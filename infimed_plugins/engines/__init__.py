@@ -5,40 +5,84 @@ An engine is made by name: ``registry().get("engine", "transformers")(model, **s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from infimed_plugins.hookspecs import Register, hookimpl
-from infimed_plugins.records import ImageRef
+from infimed_plugins.records import ImageRef, Json
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. ``temperature`` 0 is greedy; ``n`` replies a request; lengths in tokens."""
+    """How replies are drawn. ``temperature`` 0 is greedy; ``n`` replies a request; lengths in tokens.
+
+    ``json_schema`` asks for a JSON object of that schema, from engines that can hold a model to one.
+    """
 
     n: int = 1
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    json_schema: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One user turn; ``text`` carries one ``<image>`` tag for each image, in order."""
+    """One user turn; ``text`` carries one ``<image>`` tag for each image, in order. ``system`` stands before it."""
 
     id: str
     text: str
     images: tuple[ImageRef, ...] = ()
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens that a request took; zeros where an engine does not count."""
+
+    prompt: int = 0
+    completion: int = 0
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The n replies to one request, in sample order; ``error`` set means there are none."""
+    """The n replies to one request, in sample order; ``error`` set means there are none.
+
+    ``cut`` says of each whether it ended at the token limit. ``asked`` is False for a reply out of the request store.
+    """
 
     id: str
     texts: tuple[str, ...]
+    error: str | None = None
+    cut: tuple[bool, ...] = ()
+    usage: Usage = Usage()
+    asked: bool = True
+
+
+@dataclass(frozen=True)
+class AnswerScore:
+    """The log-probability of a given answer to a request: the sum over its tokens (natural logarithm), and how many."""
+
+    id: str
+    log_probability: float = 0.0
+    tokens: int = 0
+    error: str | None = None
+
+    @property
+    def perplexity(self) -> float:
+        """exp of the mean negative log-probability of a token; infinite without tokens."""
+        return math.exp(-self.log_probability / self.tokens) if self.tokens else math.inf
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A unit vector, float32 of shape (dimensions,), of the text and images of a request."""
+
+    id: str
+    vector: Any = None
     error: str | None = None
 
 
@@ -50,6 +94,24 @@ class Engine(Protocol):
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Yield a Reply for each request as it finishes. Raises EngineError when the model cannot be reached."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """An engine that can tell how likely a model finds an answer."""
+
+    def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
+        """Yield the score of each (request, answer) pair as it is known. Raises EngineError as ``generate`` does."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """An engine whose model embeds text and images jointly."""
+
+    def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
+        """Yield the embedding of each request as it is known. Raises EngineError as ``generate`` does."""
         ...
 
 
