@@ -34,6 +34,10 @@ class DamagedFileError(DataError):
     """A file that is cut off, changed, or of another schema: not one row but the whole set cannot be used."""
 
 
+class MissingImageError(DataError):
+    """A row's image is not where the row says."""
+
+
 @dataclass(frozen=True)
 class Files:
     """The files of one data set. ``folder`` holds downloads; without it they come from the hub when first needed."""
@@ -131,12 +135,12 @@ class Archive:
     _open: list[zipfile.ZipFile] = field(default_factory=list)
 
     def image(self, *names: str) -> ImageRef:
-        """The first of these members, read when it is needed. Raises DataError when none is there."""
+        """The first of these members, read when it is needed. Raises MissingImageError when none is there."""
         for name in names:
             found = self._find(name)
             if found is not None:
                 return ImageRef(path=f"{self.path.name}/{found}", reader=partial(self._read, found))
-        raise DataError(f"{self.path.name} holds no {names[0]}")
+        raise MissingImageError(f"{self.path.name} holds no {names[0]}")
 
     def _find(self, name: str) -> str | None:
         """A member by its path or, where archives nest folders differently, by its last parts."""
@@ -173,7 +177,7 @@ def image_file(root: Path, *names: str) -> ImageRef:
         path = root / name
         if path.is_file():
             return ImageRef(path=str(path))
-    raise DataError(f"there is no {names[0]}")
+    raise MissingImageError(f"there is no {names[0]}")
 
 
 def json_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -242,13 +246,14 @@ def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict
         raise MissingExtraError("reading parquet", "pyarrow", "data") from error
     for path in paths:
         try:
-            file = pyarrow.parquet.ParquetFile(path)
+            file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)
         except (pyarrow.ArrowInvalid, OSError) as error:
             raise DamagedFileError(f"{path} is no whole parquet file ({error}); download it again") from error
         with file:
             check_columns(path, columns, file.schema_arrow.names)
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-                yield from batch.to_pylist()
+            for group in range(file.num_row_groups):  # over all of them it would keep what it has read
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns)):
+                    yield from batch.to_pylist()
 
 
 def check_columns(path: Path, expected: Sequence[str], found: Sequence[str]) -> None:
@@ -265,5 +270,5 @@ def embedded_image(value: Any, name: str) -> ImageRef:
     """An image of a parquet row: ``{"bytes": …, "path": …}``. Raises DataError when it is empty."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, (bytes, bytearray)) or not data:
-        raise DataError(f"{name} has no image bytes")
+        raise MissingImageError(f"{name} has no image bytes")
     return ImageRef(data=bytes(data))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import DamagedFileError, Files, hub_commit
+from infimed_plugins.sources.files import DamagedFileError, Files, MissingImageError, hub_commit
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
@@ -76,6 +76,8 @@ class PublicSource:
                 raise
             except UnusableRow as error:
                 yield BadRow(self._id(split, row), error.reason, error.detail)
+            except MissingImageError as error:
+                yield BadRow(self._id(split, row), "its image is missing", str(error))
             except (DataError, KeyError, TypeError, ValueError) as error:
                 yield BadRow(self._id(split, row), "a field cannot be read", f"{type(error).__name__}: {error}")
 

@@ -62,7 +62,7 @@ def test_path_vqa_derives_closed_from_yes_and_no_and_opens_cmyk() -> None:
     ]
     assert samples[2].question == "is there a tumour?"
     assert samples[1].images[0].open().mode == "RGB"
-    assert bad == [("00005", "no answer"), ("00006", "a field cannot be read")]
+    assert bad == [("00005", "no answer"), ("00006", "its image is missing")]
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -217,7 +217,7 @@ def test_omnimedvqa_is_read_in_its_archive_or_unpacked(packed: bool, tmp_path: P
         ("ACRIMA_0004", "two options are the same"),
         ("Chest CT Scan_0001", "the answer is none of the options"),
         ("Chest CT Scan_0002", "no answer"),
-        ("Chest CT Scan_0003", "a field cannot be read"),
+        ("Chest CT Scan_0003", "its image is missing"),
         ("Chest CT Scan_0004", "no question"),
     ]
 
@@ -245,7 +245,7 @@ def test_medxpertqa_cuts_the_repeated_options_off_and_has_up_to_six_images() -> 
     assert bad == [
         ("MM-5", "the answer is none of the options"),
         ("MM-6", "its image is missing"),
-        ("MM-7", "a field cannot be read"),
+        ("MM-7", "its image is missing"),
         ("MM-8", "a choice is empty"),
     ]
 

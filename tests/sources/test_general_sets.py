@@ -162,8 +162,8 @@ def test_iconqa_has_three_tasks_in_its_archive_or_unpacked(unpacked: bool, tmp_p
     assert [(row.id.rpartition("-")[2], row.reason) for row in bad] == [
         ("12", "the answer is none of the options"),
         ("99", "no such problem"),
-        ("21", "a field cannot be read"),  # choice_1.png is not there
-        ("22", "a field cannot be read"),  # a path that leaves the folder
+        ("21", "its image is missing"),  # choice_1.png is not there
+        ("22", "its image is missing"),  # a path that leaves the folder
     ]
     assert "choice_1.png" in bad[2].detail
     assert ("lies outside" in bad[3].detail) == unpacked
@@ -230,7 +230,7 @@ def test_tabmwp_has_numbers_units_and_choices_by_their_text(split: str) -> None:
         "two options are the same",
         "no choices",
         "no answer",
-        "a field cannot be read",
+        "its image is missing",
     ]
     assert "tables/17.png" in bad[-1].detail
 

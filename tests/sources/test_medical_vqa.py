@@ -60,7 +60,7 @@ def test_slake_has_two_languages_and_closed_answers_beyond_yes_and_no(split: str
         ("zh", "左肺", "open"),
         ("en", "Lung", "closed"),
     ]
-    assert [row.reason for row in bad] == ["another language", "a field cannot be read"]
+    assert [row.reason for row in bad] == ["another language", "its image is missing"]
 
 
 def test_pmc_vqa_takes_odd_spaces_and_quotes_and_refuses_what_does_not_fit_together() -> None:
@@ -73,7 +73,7 @@ def test_pmc_vqa_takes_odd_spaces_and_quotes_and_refuses_what_does_not_fit_toget
         "the answer is none of the options",
         "a choice has another letter",
         "answer and label differ",
-        "a field cannot be read",
+        "its image is missing",
     ]
 
 
