@@ -1,54 +1,70 @@
 """Reflective chains of thought, as the first paper's appendix A.2 makes them.
 
-For each question the engine draws ten candidates. Of the m that are right, each gets a quality score from 1 to 10:
+For each question the engine draws ten candidates. Of the m that are right, each is judged from 1 to 10:
 
-    m >= 6        the best-scored right candidate, as it is
-    1 <= m <= 5   a random wrong candidate, the bridge sentence, the best-scored right candidate
-    m = 0         dropped and counted as "no right candidate"
+    m >= 6        the best right candidate, as it is
+    1 <= m <= 5   a random wrong candidate, the bridge sentence, the best right candidate
+    m = 0         dropped, counted as "no right candidate", and put aside as hard
 
-Equal scores are broken at random, by seed. The paper joins whole responses; here the joined reasoning stays in one
-``<think>`` and only the right answer in ``<answer>``, so that the chain passes the format gate it is trained for.
+Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), which may be
+another than the one that answers; a right candidate that it leaves unscored is chosen only where none has a score. The
+paper joins whole responses; here the joined reasoning stays in one ``<think>`` and only the right answer in
+``<answer>``, so that the chain passes the format gate it is trained for.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.answers import parse_response
 from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.judge import JudgeItem, judge_all
 from infimed_plugins.curation.rule_judge import rule_score
-from infimed_plugins.engines import ChatRequest, Sampling
-from infimed_plugins.errors import ConfigError
-from infimed_plugins.records import Sample
+from infimed_plugins.curation.step_settings import check_one_of, check_whole, need_engine, read_settings
+from infimed_plugins.engines import ChatRequest, Engine, Sampling
+from infimed_plugins.engines.meter import Meter
+from infimed_plugins.records import Json, Sample
 from infimed_plugins.scoring.robust import score
 
 NO_RIGHT_CANDIDATE = "no right candidate"
+JUDGES = ("model", "rule")
 
 
 @dataclass(frozen=True)
 class ReflectiveSettings:
-    """The paper's figures where it gives them (candidates, keep_from, bridge); the rest is ours."""
+    """The paper's figures where it gives them (candidates, keep_from, bridge, judge); the rest is ours."""
 
     candidates: int = 10
     keep_from: int = 6  # this many right candidates or more: no reflection is added
     bridge: str = prompts.REFLECTION_BRIDGE
+    judge: str = "model"  # or "rule" (rule_judge.py), for models too small to judge
+    judge_engine: Mapping[str, Json] | None = None  # {name, model, settings}; the engine that answers without it
+    judge_tries: int = 3  # ours
     temperature: float = 1.0  # ours
     top_p: float = 1.0  # ours
     max_tokens: int = 2048  # ours
+    group: int = 256  # questions answered, then judged together
+
+    def __post_init__(self) -> None:
+        check_one_of("judge", self.judge, JUDGES)
+        for name in ("candidates", "keep_from", "judge_tries", "max_tokens", "group"):
+            check_whole(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One drawn response, read and judged. ``score`` is None for a wrong one: only right ones are judged."""
+    """One drawn response, read and judged. ``score`` is None for a wrong one, and where the judge gave none."""
 
     text: str
     reasoning: str
     answer: str
     right: bool
-    score: int | None
+    score: int | None = None
+    justification: str = ""
 
 
 def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -56,50 +72,111 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 
     Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
     """
-    if context.engine is None:
-        raise ConfigError("reflective_cot needs an engine to draw candidates from; name one in the recipe")
-    try:
-        settings = ReflectiveSettings(**context.settings)
-    except TypeError as error:
-        known = ", ".join(ReflectiveSettings.__dataclass_fields__)
-        raise ConfigError(f"reflective_cot: {error}; settings are {known}") from error
-    asked = {sample.id: sample for sample in samples}
-    requests = (ChatRequest(s.id, prompts.render(s, "reasoning"), s.images) for s in asked.values())
+    settings = read_settings(ReflectiveSettings, "reflective_cot", context.settings)
+    engine = Meter(need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, "candidates")
+    judging: Engine | None = None
+    if settings.judge == "model":
+        other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
+        judging = Meter(other, context.counted, "judge")
+    done = 0
+    for group in _groups(samples, settings.group):
+        drawn = _draw(group, engine, settings, context)
+        if judging is not None:
+            drawn = _judged(group, drawn, judging, settings, context)
+        for sample in group:
+            if sample.id in drawn:
+                yield from _chain(sample, drawn[sample.id], settings, context)
+        done += len(group)
+        context.progress(done, done)
+
+
+def _groups(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
+    iterator = iter(samples)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
+
+
+def _draw(
+    group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
+) -> dict[str, list[Candidate]]:
+    asked = {sample.id: sample for sample in group}
+    requests = (ChatRequest(s.id, prompts.render(s, "reasoning"), s.images) for s in group)
     sampling = Sampling(
         settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
     )
-    for done, reply in enumerate(context.engine.generate(requests, sampling), start=1):
-        context.progress(done, len(asked))
+    drawn = {}
+    for reply in engine.generate(requests, sampling):
         if reply.error is not None:
             context.dropped["engine error"] += 1
-            continue
-        sample = asked[reply.id]
-        candidates = [judge(text, sample) for text in reply.texts]
-        context.counted[f"{sum(c.right for c in candidates)} right of {len(candidates)}"] += 1
-        chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"))
-        if chained is None:
-            context.dropped[NO_RIGHT_CANDIDATE] += 1
         else:
-            yield chained
+            by_rule = settings.judge == "rule"
+            drawn[reply.id] = [read_candidate(text, asked[reply.id], by_rule) for text in reply.texts]
+    return drawn
 
 
-def judge(text: str, sample: Sample) -> Candidate:
+def read_candidate(text: str, sample: Sample, by_rule: bool = True) -> Candidate:
     """Read one response; it is right when it passes the format gate and the robust scorer."""
     parsed = parse_response(text)
     right = parsed.format_ok and score(text, sample, "reasoning").accuracy == 1.0
     answer = parsed.answer if parsed.format_ok else ""
     reasoning = parsed.reasoning if parsed.format_ok else ""
-    return Candidate(text, reasoning, answer, right, rule_score(reasoning, answer, sample) if right else None)
+    value = rule_score(reasoning, answer, sample) if right and by_rule else None
+    return Candidate(text, reasoning, answer, right, value)
+
+
+def _judged(
+    group: Sequence[Sample],
+    drawn: Mapping[str, list[Candidate]],
+    judge: Engine,
+    settings: ReflectiveSettings,
+    context: StepContext,
+) -> dict[str, list[Candidate]]:
+    """The candidates with the judge's scores of those that are right."""
+    items = [
+        JudgeItem.of(sample, candidate.text, f"{sample.id}#{index}")
+        for sample in group
+        for index, candidate in enumerate(drawn.get(sample.id, ()))
+        if candidate.right
+    ]
+    verdicts = judge_all(judge, items, settings.judge_tries, seed=context.seed)
+    context.counted["candidates left unscored by the judge"] += sum(v.score is None for v in verdicts.values())
+    scored = {}
+    for sample_id, candidates in drawn.items():
+        scored[sample_id] = [
+            replace(candidate, score=verdict.score, justification=verdict.justification)
+            if (verdict := verdicts.get(f"{sample_id}#{index}")) is not None
+            else candidate
+            for index, candidate in enumerate(candidates)
+        ]
+    return scored
+
+
+def _chain(
+    sample: Sample, candidates: Sequence[Candidate], settings: ReflectiveSettings, context: StepContext
+) -> Iterator[Sample]:
+    context.counted[f"{sum(c.right for c in candidates)} right of {len(candidates)}"] += 1
+    chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
+    if chained is None:
+        context.dropped[NO_RIGHT_CANDIDATE] += 1
+        context.aside(sample.with_meta(reflective=_evidence(candidates, False, settings, context.seed)))
+        return
+    reflects = chained.meta["reflective"]["reflects"]
+    context.counted["chains that reflect" if reflects else "chains kept as they are"] += 1
+    yield chained
 
 
 def synthesise(
-    sample: Sample, candidates: Sequence[Candidate], settings: ReflectiveSettings, rng: random.Random
+    sample: Sample,
+    candidates: Sequence[Candidate],
+    settings: ReflectiveSettings,
+    rng: random.Random,
+    seed: int = 0,
 ) -> Sample | None:
     """The sample with its chain, or None when no candidate is right."""
     right = [candidate for candidate in candidates if candidate.right]
     if not right:
         return None
-    best_score = max(candidate.score or 0 for candidate in right)
+    best_score = max((candidate.score for candidate in right if candidate.score is not None), default=None)
     best = rng.choice([candidate for candidate in right if candidate.score == best_score])
     # a wrong candidate that broke the format has no attempt to reflect on
     wrong = [candidate for candidate in candidates if not candidate.right and candidate.answer]
@@ -107,13 +184,21 @@ def synthesise(
     rationale = best.reasoning
     if reflects:
         rationale = reflect(rng.choice(wrong), best, settings.bridge)
-    evidence = {
-        "right": len(right),
-        "candidates": [{"text": c.text, "right": c.right, "score": c.score} for c in candidates],
+    return replace(sample, rationale=rationale).with_meta(reflective=_evidence(candidates, reflects, settings, seed))
+
+
+def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: ReflectiveSettings, seed: int) -> Json:
+    return {
+        "right": sum(candidate.right for candidate in candidates),
+        "candidates": [
+            {"text": c.text, "right": c.right, "score": c.score}
+            | ({"justification": c.justification} if c.justification else {})
+            for c in candidates
+        ],
         "reflects": reflects,
-        "judge": "rule",
+        "judge": settings.judge,
+        "seed": seed,
     }
-    return replace(sample, rationale=rationale).with_meta(reflective=evidence)
 
 
 def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE) -> str:

@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, ver
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
-from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe
+from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe, parse_engine
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
 from infimed_plugins.records import Json
@@ -154,10 +154,13 @@ class _Build:
     def _write_samples(self) -> list[str]:
         """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
         names = [part.name for part in self.recipe.parts if part.steps]
-        for name in names:
-            with whole_file(self.folder.out / SAMPLES_FOLDER / f"{name}.jsonl") as partial:
-                shutil.copyfile(PartFile(self.folder.parts, name).path, partial)
-        return [f"{SAMPLES_FOLDER}/{name}.jsonl" for name in names]
+        written = []
+        for file in (PartFile(self.folder.parts, name) for name in names):
+            for path in (path for path in (file.path, file.aside) if path.exists()):
+                with whole_file(self.folder.out / SAMPLES_FOLDER / path.name) as partial:
+                    shutil.copyfile(path, partial)
+                written.append(f"{SAMPLES_FOLDER}/{path.name}")
+        return written
 
     def _rows(self, store: ImageStore) -> Iterator[ExportRow]:
         for part in self.recipe.parts:
@@ -180,9 +183,11 @@ class _Build:
             self._counter,
             limit.tokens if limit else 0,
             ray_executor.AHEAD if self.on == "ray" else IMAGES_AHEAD,
+            self._start,
         )
         file.write(rows.lines(tally))
         file.write_rejects(tally.rejects)
+        file.write_aside(tally.aside)
         self._check(part, tally)
         count = PartCount(
             part=part.name,
@@ -198,6 +203,10 @@ class _Build:
         )
         file.finish(count)
         return count
+
+    def _start(self, choice: Mapping[str, Json]) -> Engine:
+        """Another engine for a step, such as a judge."""
+        return start_engine(parse_engine(choice, f"{self.recipe.name}: a step's engine"))
 
     def _engine(self) -> Engine | None:
         if self.engine is None and self.recipe.engine is not None:

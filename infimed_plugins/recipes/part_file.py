@@ -23,6 +23,7 @@ class PartFile:
 
     def __init__(self, folder: Path, part: str) -> None:
         self.path = folder / f"{part}.jsonl"
+        self.aside = folder / f"{part}.aside.jsonl"
         self._count = folder / f"{part}.json"
         self._rejects = folder / f"{part}.rejects.jsonl"
 
@@ -41,6 +42,13 @@ class PartFile:
             ordered = sorted(rejects, key=lambda reject: reject["id"])
             lines = [json.dumps(reject, ensure_ascii=False) + "\n" for reject in ordered]
             partial.write_text("".join(lines), encoding="utf-8")
+
+    def write_aside(self, samples: Iterable[Sample]) -> None:
+        """Write what the steps put aside, without images: their ids lead back to the source."""
+        lines = [_bare_line(sample) + "\n" for sample in samples]
+        if lines:
+            with whole_file(self.aside) as partial:
+                partial.write_text("".join(lines), encoding="utf-8")
 
     def reject_lines(self) -> list[str]:
         """The rejects, as JSON lines; none for a part that was not built yet."""
@@ -66,6 +74,11 @@ def row_to_line(row: ExportRow) -> str:
         return json.dumps(line, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"sample {row.sample.id} holds a value that is no JSON: {error}") from error
+
+
+def _bare_line(sample: Sample) -> str:
+    line = {f.name: getattr(sample, f.name) for f in fields(Sample) if f.name != "images"}
+    return json.dumps(line | {"meta": dict(sample.meta)}, ensure_ascii=False)
 
 
 def _from_json(raw: dict[str, Any], store_root: Path) -> ExportRow:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infimed_plugins import prompts
-from infimed_plugins.curation import CurationStep, StepContext
+from infimed_plugins.curation import CurationStep, StepContext, no_other_engine
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
@@ -18,7 +18,7 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import Part
 from infimed_plugins.recipes.sampling import Tally, choose
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, Json, Sample
 from infimed_plugins.sources import Source
 
 BOX_TASKS = ("grounding", "detection")
@@ -39,6 +39,7 @@ class PartRows:
     counter: Callable[[], TokenCounter | None] = lambda: None
     most_tokens: int = 0
     ahead: int = IMAGES_AHEAD
+    start_engine: Callable[[Mapping[str, Json]], Engine] = no_other_engine
 
     def lines(self, tally: Tally) -> Iterator[str]:
         """The lines of the part's file; ``tally`` is complete when they are all taken."""
@@ -110,6 +111,8 @@ class PartRows:
                 dropped=dropped,
                 counted=counted,
                 progress=self._step_progress(step.name),
+                aside=tally.aside.append,
+                start_engine=self.start_engine,
             )
             run: CurationStep = registry().get("curation step", step.name)
             flow = run(flow, context)

@@ -223,9 +223,7 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
         fields["token_limit"] = TokenLimit(**_fields(TokenLimit, fields["token_limit"], at))
         _whole_number(fields["token_limit"].tokens, f"{at}: tokens", least=1)
     if fields.get("engine") is not None:
-        at = f"{where}: engine"
-        chosen = _fields(EngineChoice, fields["engine"], at)
-        fields["engine"] = EngineChoice(chosen["name"], chosen["model"], _mapping(chosen.get("settings"), at))
+        fields["engine"] = parse_engine(fields["engine"], f"{where}: engine")
     if not isinstance(fields["parts"], list) or not fields["parts"]:
         raise ConfigError(f"{where}: parts must be a list of at least one part")
     parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
@@ -233,6 +231,12 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
     return Recipe(**{**fields, "parts": tuple(parts)})
+
+
+def parse_engine(raw: Any, where: str) -> EngineChoice:
+    """An engine by name and model. Raises ConfigError naming ``where`` and the key."""
+    chosen = _fields(EngineChoice, raw, where)
+    return EngineChoice(chosen["name"], chosen["model"], _mapping(chosen.get("settings"), where))
 
 
 def _part(raw: Any, where: str) -> Part:

@@ -20,7 +20,10 @@ from infimed_plugins.records import BadRow, Sample
 
 @dataclass
 class Tally:
-    """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end."""
+    """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
+
+    ``aside`` is what a step dropped but wants kept.
+    """
 
     read: int = 0
     chosen: int = 0
@@ -29,6 +32,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
     rejects: list[dict[str, str]] = field(default_factory=list)
+    aside: list[Sample] = field(default_factory=list)
 
     def reject(self, part: str, sample_id: str, reason: str, detail: str = "") -> None:
         """Count a bad row under a reason that others share, and keep what names it."""

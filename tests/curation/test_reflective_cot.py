@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.reflective_cot import ReflectiveSettings, judge, reflective_cot, synthesise
+from infimed_plugins.curation.reflective_cot import ReflectiveSettings, read_candidate, reflective_cot, synthesise
 from infimed_plugins.curation.rule_judge import rule_score
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.engines import ChatRequest, Reply, Sampling, Usage
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
 from infimed_plugins.rewards import compute_score
@@ -37,7 +38,7 @@ class Says:
 
 
 def chains(right: int, wrong: str = WRONG) -> tuple[list[Sample], StepContext]:
-    context = StepContext(engine=Says((RIGHT,) * right + (wrong,) * (10 - right)))
+    context = StepContext(engine=Says((RIGHT,) * right + (wrong,) * (10 - right)), settings={"judge": "rule"})
     return list(reflective_cot([SAMPLE], context)), context
 
 
@@ -64,7 +65,7 @@ def test_none_right_is_dropped_and_counted() -> None:
     left, context = chains(0)
     assert left == []
     assert context.dropped == {"no right candidate": 1}
-    assert context.counted == {"0 right of 10": 1}
+    assert context.counted == {"0 right of 10": 1, "candidates: requests": 1}
 
 
 def test_a_candidate_that_broke_the_format_is_no_attempt_to_reflect_on() -> None:
@@ -73,7 +74,7 @@ def test_a_candidate_that_broke_the_format_is_no_attempt_to_reflect_on() -> None
 
 
 def test_the_best_scored_right_candidate_is_chosen() -> None:
-    candidates = [judge(text, SAMPLE) for text in (POOR, RIGHT, POOR, WRONG)]
+    candidates = [read_candidate(text, SAMPLE) for text in (POOR, RIGHT, POOR, WRONG)]
     for seed in range(10):
         chain = synthesise(SAMPLE, candidates, ReflectiveSettings(), random.Random(seed))
         assert chain is not None
@@ -89,10 +90,11 @@ def test_scores_lie_on_the_papers_scale_and_order_good_before_poor() -> None:
 
 def test_the_defaults_are_the_papers() -> None:
     engine = Says((RIGHT,) * 10)
-    list(reflective_cot([SAMPLE], StepContext(engine=engine)))
+    list(reflective_cot([SAMPLE], StepContext(engine=engine, settings={"judge": "rule"})))
     assert engine.sampling is not None
     assert engine.sampling.n == 10
     assert ReflectiveSettings().keep_from == 6
+    assert ReflectiveSettings().judge == "model"
 
 
 def test_it_needs_an_engine_and_knows_its_settings() -> None:
@@ -100,3 +102,62 @@ def test_it_needs_an_engine_and_knows_its_settings() -> None:
         list(reflective_cot([SAMPLE], StepContext()))
     with pytest.raises(ConfigError, match="candidates"):
         list(reflective_cot([SAMPLE], StepContext(engine=Says(()), settings={"samples": 3})))
+
+
+@dataclass
+class Judges:
+    """Answers a question with POOR, RIGHT and WRONG, and judges by a table; the first try cannot be read."""
+
+    model: str = "judge"
+    turns: int = 0
+    unreadable: str = ""
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        if sampling.n > 1:
+            for request in requests:
+                yield Reply(request.id, (POOR, RIGHT, *[WRONG] * (sampling.n - 2)), usage=Usage(7, 20))
+            return
+        self.turns += 1
+        for request in requests:
+            score = 9 if "Option B is stone." in request.text else 2
+            said = json.dumps({"score": score, "justification": "because"})
+            torn = self.turns == 1 or (self.unreadable and self.unreadable in request.text)
+            yield Reply(request.id, ("I would say " + said,) if torn else (said,))
+
+
+def test_a_model_judges_every_right_candidate_and_is_asked_again_for_what_cannot_be_read() -> None:
+    context = StepContext(engine=Judges())
+    (chain,) = reflective_cot([SAMPLE], context)
+    evidence = chain.meta["reflective"]
+    assert [candidate["score"] for candidate in evidence["candidates"]] == [2, 9, *[None] * 8]
+    assert (evidence["judge"], evidence["seed"]) == ("model", 0)
+    assert str(chain.rationale).endswith("Option B is stone.")
+    assert context.counted["judge: requests"] == 4
+    assert context.counted["candidates: completion tokens"] == 20
+    assert context.counted["chains that reflect"] == 1
+
+
+def test_what_the_judge_never_scores_is_unscored_and_not_chosen_while_another_has_a_score() -> None:
+    context = StepContext(engine=Judges(unreadable="Option B is stone."))
+    (chain,) = reflective_cot([SAMPLE], context)
+    assert [c["score"] for c in chain.meta["reflective"]["candidates"]][:2] == [2, None]
+    assert str(chain.rationale).endswith("Hm. Hm.")
+    assert context.counted["candidates left unscored by the judge"] == 1
+
+
+def test_another_engine_may_judge_and_what_nobody_answers_is_put_aside() -> None:
+    started: list[object] = []
+    aside: list[Sample] = []
+
+    def start(choice: object) -> Judges:
+        started.append(choice)
+        return Judges()
+
+    choice = {"name": "openai", "model": "big"}
+    context = StepContext(
+        engine=Says((WRONG,) * 10), settings={"judge_engine": choice}, start_engine=start, aside=aside.append
+    )
+    assert list(reflective_cot([SAMPLE], context)) == []
+    assert started == [choice]
+    assert [sample.id for sample in aside] == ["q"]
+    assert aside[0].meta["reflective"]["right"] == 0

@@ -1,0 +1,211 @@
+"""Response enhancement: a model writes the reasoning of a brief answer, and only what passes is kept.
+
+Second paper, section 3.1 and appendix A ("Instruction for Thought Chain Generation"): rationales are drawn, then
+rejection sampling keeps those "faithful, logically consistent, and correctly aligned with the given options". The
+model is not told the right answer. Of the candidates in the order drawn the first stays that has
+
+    one well-formed <answer>, with nothing behind it     The stone is bright. <answer>B</answer>
+    reasoning, and more of it than the answer            not: The answer is B. <answer>B</answer>
+    one of the options as its answer                     not: <answer>E</answer>
+    the right answer, by the robust scorer
+    a last sentence that does not name another option    not: So it is A. <answer>B</answer>
+
+The paper prints the prompt for multiple-choice questions; OPEN_PROMPT, for the other tasks, is ours, and so is
+GENERAL_PROMPT: ``general: true`` makes the general chains of thought of the first paper's ablation (section 4.3).
+Which of the paper's four letters are named follows the options of the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from infimed_plugins import prompts
+from infimed_plugins.answers import option_letter, tokens
+from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.quoting import fill, neutral
+from infimed_plugins.curation.step_settings import check_flag, check_whole, need_engine, read_settings
+from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.records import OPTION_LETTERS, Sample
+from infimed_plugins.scoring.robust import score
+
+# second paper, appendix A, word for word
+CHOICE_PROMPT = """\
+Please carefully analyze the following multiple-choice question by generating a clear, logical chain of thought that \
+leads to the correct answer. To do this effectively, follow the steps below as a general guide for your response:
+
+1. Begin by identifying the key elements of the question and interpreting any relevant facts or assumptions.
+2. Consider each option (A, B, C, and D) and reason through its validity based on logic, knowledge, or deduction.
+3. Organize your reasoning into a step-by-step format to enhance readability and clarity.
+4. After completing your reasoning, indicate the final answer by enclosing the selected option letter within <answer> \
+and </answer> tags, e.g., <answer>A</answer>.
+5. Do not include any additional commentary or explanation outside of these tags.
+
+Question:
+
+{QUESTION}"""
+# ours: the same steps where there are no options
+OPEN_PROMPT = """\
+Please work through the following question in a clear chain of thought that leads to its answer:
+
+1. Name what the question asks for, and what can be seen or is known that bears on it.
+2. Reason from there step by step.
+3. Then write the final answer, in the form the question asks for, between <answer> and </answer>, and nothing after it.
+
+Question:
+
+{QUESTION}"""
+# ours
+GENERAL_PROMPT = """\
+{QUESTION}
+Think step by step. Then write the final answer between <answer> and </answer>, and nothing after it."""
+
+MALFORMED = "not one well-formed answer"
+NO_REASONING = "no reasoning"
+ONLY_THE_ANSWER = "reasoning that only repeats the answer"
+NO_OPTION = "answer is none of the options"
+WRONG = "wrong answer"
+CONTRADICTS = "reasoning ends at another option"
+REJECTIONS = (MALFORMED, NO_REASONING, ONLY_THE_ANSWER, NO_OPTION, WRONG, CONTRADICTS)  # in the order of the checks
+
+_PAPER_LETTERS = "(A, B, C, and D)"
+_FILLERS = (
+    "the a an is so thus therefore hence final correct right best answer option choice letter it of and i choose "
+    "答 案 选 项 是 为 因 此 所 以 正 确 的 应"
+)
+_EMPTY_WORDS = frozenset(_FILLERS.split())
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_DANGLING = re.compile(r"(?:^|\n)[*#\s]*(?:the\s+)?(?:final\s+)?(?:answer|答案)(?:\s+is)?\s*[*]*\s*[:：][*\s]*$", re.I)
+
+
+@dataclass(frozen=True)
+class RationaleSettings:
+    """All ours: the paper says neither how many candidates it draws nor how."""
+
+    candidates: int = 4
+    general: bool = False  # the general chains of thought of the ablation
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        check_whole("candidates", self.candidates)
+        check_whole("max_tokens", self.max_tokens)
+        check_flag("general", self.general)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One drawn reply, read; ``rejected`` is one of REJECTIONS, or "" for a rationale to keep."""
+
+    reasoning: str
+    rejected: str
+
+
+def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
+    """Yield each sample with the first accepted candidate as ``rationale``; counts in ``meta["rationale"]``.
+
+    A sample without one is dropped, by what its best candidate lacked. Raises ConfigError without an engine or for a
+    setting. Failed requests are dropped and counted.
+    """
+    engine = need_engine(context, "rationales", "to draw candidates from")
+    settings = read_settings(RationaleSettings, "rationales", context.settings)
+    asked = {sample.id: sample for sample in samples}
+    requests = (ChatRequest(s.id, rationale_prompt(s, settings.general), s.images) for s in asked.values())
+    sampling = Sampling(
+        settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
+    )
+    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
+        context.progress(done, len(asked))
+        if reply.error is not None:
+            context.dropped["engine error"] += 1
+            continue
+        enhanced = _enhanced(asked[reply.id], reply, settings.general, context)
+        if enhanced is not None:
+            yield enhanced
+
+
+def _enhanced(sample: Sample, reply: Reply, general: bool, context: StepContext) -> Sample | None:
+    """The sample with its rationale; None, counted, when every candidate is rejected."""
+    candidates = [judge(text, sample) for text in reply.texts]
+    accepted = [candidate for candidate in candidates if not candidate.rejected]
+    context.counted.update(f"candidates: {one.rejected or 'accepted'}" for one in candidates)
+    if not accepted:
+        best = max((REJECTIONS.index(one.rejected) for one in candidates), default=0)
+        context.dropped[f"no rationale: {REJECTIONS[best]}"] += 1
+        return None
+    evidence = {"prompt": prompt_name(sample, general), "accepted": len(accepted), "of": len(candidates)}
+    return replace(sample, rationale=accepted[0].reasoning).with_meta(rationale=evidence)
+
+
+def prompt_name(sample: Sample, general: bool = False) -> str:
+    """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""
+    if general:
+        return "general"
+    return "choice" if sample.task == "multiple_choice" else "open"
+
+
+def rationale_prompt(sample: Sample, general: bool = False) -> str:
+    """The user turn, image tags included. The paper's prompt says the answer's form itself, the others do not."""
+    name = prompt_name(sample, general)
+    if name != "choice":
+        question = neutral(prompts.question_text(sample))
+        return fill(GENERAL_PROMPT if general else OPEN_PROMPT, {"{QUESTION}": question})
+    question = neutral(prompts.question_text(sample.with_meta(instruction="")))
+    return fill(CHOICE_PROMPT, {"{QUESTION}": question, _PAPER_LETTERS: _letters(len(sample.options or ()))})
+
+
+def judge(text: str, sample: Sample) -> Candidate:
+    """Read one reply and check it, in the order of REJECTIONS."""
+    read = take_apart(text)
+    if read is None:
+        return Candidate("", MALFORMED)
+    reasoning, answer = read
+    words = set(tokens(reasoning))
+    if not words:
+        return Candidate(reasoning, NO_REASONING)
+    if words <= _EMPTY_WORDS | set(tokens(answer)) | set(tokens(_gold_words(sample))):
+        return Candidate(reasoning, ONLY_THE_ANSWER)
+    choice = sample.task == "multiple_choice"
+    if choice and option_letter(answer, sample.options) is None:
+        return Candidate(reasoning, NO_OPTION)
+    if score(prompts.tagged(reasoning, answer), sample, "reasoning").accuracy != 1.0:
+        return Candidate(reasoning, WRONG)
+    last = [sentence for sentence in _SENTENCE_END.split(reasoning) if sentence.strip()][-1]
+    if choice and option_letter(last, sample.options) not in (None, sample.answer):
+        return Candidate(reasoning, CONTRADICTS)
+    return Candidate(reasoning, "")
+
+
+def take_apart(text: str) -> tuple[str, str] | None:
+    """Reasoning and answer of ``… <answer>B</answer>``, or None when it is not of that form.
+
+    A reasoning model may think in ``<think>`` first: what it writes behind that is the chain it was asked for, and
+    the thinking itself is taken only where there is nothing behind it.
+    """
+    opened, closed = "<answer>", "</answer>"
+    text = text.strip()
+    if text.count(opened) != 1 or text.count(closed) != 1 or not text.endswith(closed):
+        return None
+    before, _, answer = text.removesuffix(closed).partition(opened)
+    thought, ended, shown = before.rpartition("</think>")
+    thought = thought.strip().removeprefix("<think>")
+    if not answer.strip() or "think>" in thought + shown:
+        return None
+    reasoning = shown if not ended or shown.strip() else thought
+    return _DANGLING.sub("", reasoning.strip()).strip(), answer.strip()
+
+
+def _gold_words(sample: Sample) -> str:
+    if sample.task == "multiple_choice" and sample.options:
+        return f"{sample.answer} {sample.options[OPTION_LETTERS.index(str(sample.answer))]}"
+    return prompts.answer_text(sample)
+
+
+def _letters(count: int) -> str:
+    """The letters of so many options in the paper's words: ``(A, B, C, and D)`` for four."""
+    *others, last = list(OPTION_LETTERS[: max(count, 1)])
+    if len(others) < 2:
+        return f"({' and '.join([*others, last])})"
+    return f"({', '.join(others)}, and {last})"
