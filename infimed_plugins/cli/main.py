@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__
-from infimed_plugins.cli import check, data, evaluate, plugins, quickstart, reward, trainers
+from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, trainers
 from infimed_plugins.cli.output import messages
 from infimed_plugins.errors import InfimedError
 
@@ -54,6 +54,12 @@ def root(
 
 app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_plugins)
 app.add_typer(data.app, name="data")
+app.command("curate", epilog="Example: infimed curate instructions --source slake/train --out data/slake")(
+    curate.curate
+)
+app.command(
+    "reflect", epilog="Example: infimed reflect --input pairs.jsonl --model Qwen/Qwen2.5-VL-32B-Instruct --out r"
+)(curate.reflect)
 app.add_typer(check.app, name="check")
 app.add_typer(quickstart.app, name="quickstart")
 app.command("reward", epilog="Example: infimed reward generations.jsonl --html rewards.html")(reward.reward)

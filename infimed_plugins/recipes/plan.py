@@ -72,7 +72,7 @@ def plan(recipe: Recipe | str | Path) -> Plan:
 
 def _row(part: Part) -> PlanRow:
     source = registry().get("source", part.source)
-    if part.split not in source.splits:
+    if part.split not in source.splits and "*" not in source.splits:
         raise ConfigError(
             f"part {part.name}: source {part.source!r} has no split {part.split!r}; one of {', '.join(source.splits)}"
         )

@@ -16,7 +16,7 @@ from infimed_plugins.records import BadRow, Sample
 
 @runtime_checkable
 class Source(Protocol):
-    """One data set."""
+    """One data set. A split "*" says that the folder decides which there are."""
 
     licence: str
     splits: tuple[str, ...]
@@ -57,3 +57,4 @@ def register_sources(register: Register) -> None:
     register("tabmwp", "infimed_plugins.sources.tabmwp:TABMWP")
     register("tqa_distill", "infimed_plugins.sources.tqa_distill:TQA_DISTILL")
     register("virft_coco", "infimed_plugins.sources.virft_coco:VIRFT_COCO")
+    register("pairs", "infimed_plugins.sources.pairs:PAIRS")

@@ -70,16 +70,20 @@ class PublicSource:
         for index, row in enumerate(self.rows(Files(self.name, self.entry, folder), split)):
             if limit is not None and index >= limit:
                 return
-            try:
-                yield self.sample(row, split)
-            except DamagedFileError:
-                raise
-            except UnusableRow as error:
-                yield BadRow(self._id(split, row), error.reason, error.detail)
-            except MissingImageError as error:
-                yield BadRow(self._id(split, row), "its image is missing", str(error))
-            except (DataError, KeyError, TypeError, ValueError) as error:
-                yield BadRow(self._id(split, row), "a field cannot be read", f"{type(error).__name__}: {error}")
+            yield self.read(row, split)
+
+    def read(self, row: Row, split: str) -> Sample | BadRow:
+        """The Sample of a row, or why there is none. Raises DamagedFileError where no row can be read."""
+        try:
+            return self.sample(row, split)
+        except DamagedFileError:
+            raise
+        except UnusableRow as error:
+            return BadRow(self._id(split, row), error.reason, error.detail)
+        except MissingImageError as error:
+            return BadRow(self._id(split, row), "its image is missing", str(error))
+        except (DataError, KeyError, TypeError, ValueError) as error:
+            return BadRow(self._id(split, row), "a field cannot be read", f"{type(error).__name__}: {error}")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The upstream rows of a split."""
