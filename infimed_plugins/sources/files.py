@@ -173,7 +173,7 @@ def image_file(root: Path, *names: str) -> ImageRef:
     """The first of these files below a folder. Raises DataError when none is there, or it would lie outside."""
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:  # not resolved: the hub's are links
-            raise DataError(f"{name} lies outside of {root}")
+            raise MissingImageError(f"{name} lies outside of {root}")
         path = root / name
         if path.is_file():
             return ImageRef(path=str(path))
