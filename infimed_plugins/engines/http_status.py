@@ -1,0 +1,82 @@
+"""What an HTTP status means for a request and for the run.
+
+    200                            the reply
+    408, 425, 429, 500 and above   asked again, after the pause that Retry-After names
+    401, 402, 403, 404, 405, 3xx   the run stops: no request can be answered
+    other 4xx (400, 413, 422 …)    this request fails, the run goes on
+
+Example::
+
+    judge_status(422, {}, '{"error": {"message": "the prompt is too long"}}', url)  # raises RequestFailed
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+
+from infimed_plugins.errors import EngineError
+
+RETRIED = (408, 425, 429)
+LONGEST_MESSAGE = 300
+
+
+class RequestFailed(Exception):
+    """One request that will not be answered; the text is the error of its reply."""
+
+
+class Again(Exception):
+    """A request that is worth another try, after ``wait`` seconds at least, ``most_retries`` times at most."""
+
+    def __init__(self, text: str, *, wait: float = 0.0, most_retries: int = 1000) -> None:
+        super().__init__(text)
+        self.wait, self.most_retries = wait, most_retries
+
+
+class Unreachable(Again):
+    """No connection: another server, if there is one, may be asked at once."""
+
+
+def judge_status(status: int, headers: Mapping[str, str], text: str, url: str, key_name: str = "") -> None:
+    """Return for a good status; raise Again, RequestFailed or EngineError as the table says. ``text`` holds no key."""
+    if 200 <= status < 300:
+        return
+    said = f"{url} answers {status}: {_message(text)}"
+    if status == 429 and "insufficient_quota" in text:
+        raise EngineError(f"{said}; the account has no quota left")
+    if status in RETRIED or status >= 500:
+        raise Again(said, wait=_retry_after(headers.get("retry-after", "")))
+    if status in (401, 403):
+        raise EngineError(f"{said}; put a key that is valid there into the environment variable {key_name or 'named'}")
+    if status == 402:
+        raise EngineError(f"{said}; the account must be paid first")
+    if status in (404, 405) or status < 400:
+        raise EngineError(f"{said}; check the model's name ({url}/models lists them) and base_url (it ends in /v1)")
+    raise RequestFailed(said)
+
+
+def _message(text: str) -> str:
+    """The words of an error body: OpenAI's, vLLM's or FastAPI's form, else its beginning."""
+    try:
+        body = json.loads(text)
+        if isinstance(body, dict):
+            inner = body.get("error", body)
+            text = str(inner.get("message") or inner.get("detail") or inner) if isinstance(inner, dict) else str(inner)
+    except ValueError:
+        pass
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
+
+
+def _retry_after(value: str) -> float:
+    """Seconds from a number or a date; 0 for neither."""
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return 0.0

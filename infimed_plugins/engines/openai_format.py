@@ -1,0 +1,146 @@
+"""The JSON of OpenAI's API and vLLM's additions to it: requests made, replies read.
+
+Example::
+
+    chat_body("m", request, Sampling(n=10, temperature=1.0))  # the body of a POST to /v1/chat/completions
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from infimed_plugins.engines import ChatRequest, Sampling, Usage
+from infimed_plugins.engines.http_status import Again
+from infimed_plugins.errors import DataError, EngineError
+from infimed_plugins.images import prepare_image
+from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.records import ImageRef, Json
+
+EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+Drawn = tuple[list[str], list[bool], Usage]  # texts, whether each was cut, tokens
+
+
+def chat_body(model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Json]:
+    """The body of a chat request. Raises DataError for an image that cannot be used, or tags that do not match."""
+    body: dict[str, Json] = {
+        "model": model,
+        "messages": messages(request),
+        "n": sampling.n,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }
+    if sampling.json_schema is not None:
+        schema = {"name": "reply", "schema": dict(sampling.json_schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+def messages(request: ChatRequest) -> list[dict[str, Json]]:
+    """The system turn, if any, and the user's, the images where their tags stand."""
+    pieces = request.text.split(IMAGE_TAG)
+    if len(pieces) - 1 != len(request.images):
+        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
+    turns: list[dict[str, Json]] = [{"role": "system", "content": request.system}] if request.system else []
+    if not request.images:
+        return [*turns, {"role": "user", "content": request.text}]
+    content: list[dict[str, Json]] = []
+    for number, piece in enumerate(pieces):
+        if number:
+            content.append({"type": "image_url", "image_url": {"url": data_uri(request.images[number - 1])}})
+        if piece:
+            content.append({"type": "text", "text": piece})
+    return [*turns, {"role": "user", "content": content}]
+
+
+def data_uri(image: ImageRef) -> str:
+    """The image as a data URI: its own bytes when it is a plain 8-bit PNG or JPEG, else made one (images.py)."""
+    data = image.read()
+    if not (_is_plain_png(data) or _is_plain_jpeg(data)):
+        data = prepare_image(data, image.path or "in memory").data
+    kind = "png" if data.startswith(_PNG) else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _is_plain_png(data: bytes) -> bool:
+    """Whether it is 8-bit grey or RGB: a server would clip 16 bits, and show what is transparent."""
+    return data.startswith(_PNG) and data[24:25] == b"\x08" and data[25:26] in (b"\x00", b"\x02")
+
+
+def _is_plain_jpeg(data: bytes) -> bool:
+    """Whether it has one or three colours, and no EXIF block, which may ask for a rotation."""
+    at = 2
+    while data.startswith(_JPEG) and data[at : at + 1] == b"\xff" and at + 10 <= len(data):
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xC2:  # the frame header: baseline to progressive
+            return data[at + 9] in (1, 3)
+        if marker == 0xE1 and data[at + 4 : at + 8] == b"Exif":
+            return False
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
+
+
+def read_chat(body: Json, most: int) -> Drawn:
+    """The choices of a chat reply, ``most`` at most. Raises Again for none, or for nothing but empty ones."""
+    choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
+    texts = [choice["message"].get("content") or "" for choice in choices]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("content")
+    cut = [choice.get("finish_reason") == "length" for choice in choices]
+    if not any(text.strip() for text in texts) and not any(cut):  # cut: a model that only thought until the limit
+        raise Again("the reply is empty" if choices else "the reply has no choices", most_retries=EMPTY_RETRIES)
+    return texts, cut, read_usage(body)
+
+
+def read_usage(body: Json) -> Usage:
+    """The tokens a reply says that it took; zeros where it does not."""
+    usage = body.get("usage") or {}
+    return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+
+
+def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]:
+    """The body that asks vLLM for the log-probability of every prompt token, the answer being the prompt's end."""
+    return {
+        "model": model,
+        "messages": [*messages(request), {"role": "assistant", "content": answer}],
+        "max_tokens": 1,
+        "temperature": 0,
+        "prompt_logprobs": 0,
+        "add_generation_prompt": False,
+        "continue_final_message": True,
+    }
+
+
+def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
+    """Each prompt token's text and log-probability, the first token, which has none, left out."""
+    found = body.get("prompt_logprobs")
+    if not found:
+        raise EngineError("the server gives no prompt_logprobs, so answers cannot be scored; serve the model with vLLM")
+    firsts: list[dict[str, Any]] = [next(iter(token.values())) for token in found if token]
+    return [(str(token.get("decoded_token") or ""), float(token["logprob"])) for token in firsts]
+
+
+def answer_length(tokens: list[tuple[str, float]], answer: str) -> int | None:
+    """How many of the last tokens spell the answer; None when they cannot be put together (split characters, say)."""
+    tail = ""
+    for count, (text, _) in enumerate(reversed(tokens), start=1):
+        tail = text + tail
+        if tail.strip() == answer.strip():
+            return count
+        if len(tail) > len(answer) + len(text):
+            return None
+    return None
+
+
+def read_embedding(body: Json) -> Any:
+    """The first vector of an embedding reply, float32 and of length 1."""
+    import numpy as np
+
+    vector = np.asarray(body["data"][0]["embedding"], dtype=np.float32)
+    length = float(np.linalg.norm(vector))
+    if vector.ndim != 1 or not 0 < length < float("inf"):
+        raise ValueError("embedding")
+    return vector / np.float32(length)

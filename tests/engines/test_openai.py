@@ -1,0 +1,407 @@
+"""Against a server that fails on purpose, the run goes on: asked again, unscored, or stopped with the mend named."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faulty_server import FaultyServer
+
+from infimed_plugins.engines import ChatRequest, Embedder, Engine, Reply, Sampling, Scorer, Usage, http_client
+from infimed_plugins.engines.http_status import Again, RequestFailed, judge_status
+from infimed_plugins.engines.openai import OpenAIEngine
+from infimed_plugins.engines.openai_format import data_uri
+from infimed_plugins.errors import ConfigError, EngineError
+from infimed_plugins.records import ImageRef
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + bytes(8) + b"\x08\x02" + b"a picture"
+FRAME = bytes.fromhex("ffc000110800100010030111000211000311 00")
+JPEG = b"\xff\xd8\xff\xe0\x00\x04ab" + FRAME + b"a picture"
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "FIRST_PAUSE", 0.01)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def questions(count: int) -> list[ChatRequest]:
+    return [ChatRequest(f"id{number}", f"q{number}") for number in range(count)]
+
+
+def ask(server: FaultyServer | str, requests: list[ChatRequest], sampling: Sampling | None = None, **settings: Any):
+    url = server if isinstance(server, str) else server.url
+    settings = {"concurrency": 4, "timeout": 5.0, "retries": 3} | settings
+    engine = OpenAIEngine("m", base_url=url, **settings)
+    return {reply.id: reply for reply in engine.generate(requests, sampling or Sampling(seed=7))}
+
+
+def test_a_request_is_sent_as_the_api_wants_it() -> None:
+    images = (ImageRef(data=PNG), ImageRef(data=JPEG))
+    request = ChatRequest("a", "<image>before<image>after", images, system="Be brief.")
+    with FaultyServer() as server:
+        replies = ask(server, [request], Sampling(n=2, temperature=0.5, top_p=0.9, max_tokens=9, seed=7))
+    (body,) = server.bodies
+    system, user = body.pop("messages")
+    assert system == {"role": "system", "content": "Be brief."}
+    assert [part["type"] for part in user["content"]] == ["image_url", "text", "image_url", "text"]
+    assert user["content"][0]["image_url"]["url"].startswith("data:image/png;base64,iVBORw0KGgo")
+    assert user["content"][2]["image_url"]["url"].startswith("data:image/jpeg;base64,/9j/")
+    assert body == {"model": "m", "n": 2, "temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "seed": 7}
+    assert server.keys == {f"Bearer {KEY}"}
+    said = ("beforeafter 7", "beforeafter 8")
+    assert replies == {"a": Reply("a", said, cut=(False, False), usage=Usage(3, 10))}
+
+
+def test_it_is_all_three_kinds_of_engine() -> None:
+    engine = OpenAIEngine("m", revision="abc")
+    assert isinstance(engine, Engine)
+    assert isinstance(engine, Scorer)
+    assert isinstance(engine, Embedder)
+    assert engine.revision == "abc"
+
+
+PASSING = [408, 429, 500, 503, "drop", "cut", "trickle", "not json", "odd", "hang", "empty", "no choices"]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_passes_is_asked_again(fault: int | str) -> None:
+    with FaultyServer({"q1": [fault, fault]}) as server:
+        replies = ask(server, questions(6), timeout=0.5)
+    assert {reply.texts for reply in replies.values()} == {(f"q{number} 7",) for number in range(6)}
+    assert not any(reply.error for reply in replies.values())
+    assert server.asked == {f"q{number}": 3 if number == 1 else 1 for number in range(6)}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_does_not_pass_is_an_error_of_that_request_alone(fault: int | str) -> None:
+    with FaultyServer({"q1": [fault] * 9}) as server:
+        replies = ask(server, questions(6), timeout=0.3, retries=2)
+    failed = replies.pop("id1")
+    assert (failed.texts, server.asked["q1"]) == ((), 3)
+    assert "given up after 3 attempts" in str(failed.error)
+    assert [reply.error for reply in replies.values()] == [None] * 5
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_request_that_is_wrong_is_asked_once(status: int) -> None:
+    with FaultyServer({"q1": [status]}, says="the prompt is too long") as server:
+        replies = ask(server, questions(6))
+    assert "the prompt is too long" in str(replies["id1"].error)
+    assert set(server.asked.values()) == {1}
+    assert sum(reply.error is None for reply in replies.values()) == 5
+
+
+@pytest.mark.parametrize(("status", "mend"), [(401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "model's name")])
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_what_is_wrong_with_every_request_stops_the_run(status: int, mend: str, from_the_start: bool) -> None:
+    faults = {} if from_the_start else {f"q{number}": [status] for number in range(8, 40)}
+    with (
+        FaultyServer(faults, always=status if from_the_start else None, says="no such thing") as server,
+        pytest.raises(EngineError, match=mend) as raised,
+    ):
+        ask(server, questions(40))
+    assert "no such thing" in str(raised.value)
+    assert sum(server.asked.values()) <= 20
+
+
+def test_a_server_that_is_not_there_is_named_at_once() -> None:
+    with FaultyServer() as server:
+        gone = server.url
+    with pytest.raises(EngineError, match=f"no server answers at {gone}"):
+        ask(gone, questions(3))
+    assert ask(gone, []) == {}  # nothing to ask: no server needed
+
+
+def test_a_server_that_hangs_from_the_start_leaves_every_request_unscored() -> None:
+    with FaultyServer(always="hang") as server:
+        replies = ask(server, questions(3), timeout=0.2, retries=1)
+    assert len(replies) == 3
+    assert all("no answer within 0.2 s" in str(reply.error) for reply in replies.values())
+
+
+def test_retry_after_is_honoured() -> None:
+    with FaultyServer({"q0": [429]}, headers={"Retry-After": "0.6"}) as server:
+        started = time.monotonic()
+        replies = ask(server, questions(1))
+    assert time.monotonic() - started >= 0.6
+    assert replies["id0"].error is None
+
+
+def test_retry_after_may_be_a_date() -> None:
+    later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
+    with pytest.raises(Again) as raised:
+        judge_status(503, {"retry-after": later}, "", "u")
+    assert 25 < raised.value.wait <= 30
+    with pytest.raises(Again) as raised:
+        judge_status(503, {"retry-after": "soon"}, "", "u")
+    assert raised.value.wait == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind", "words"),
+    [
+        (429, '{"error": {"message": "You exceeded it", "code": "insufficient_quota"}}', EngineError, "quota"),
+        (402, "", EngineError, "paid"),
+        (307, "", EngineError, "base_url"),
+        (400, '{"object": "error", "message": "old form"}', RequestFailed, "400: old form"),
+        (422, '{"detail": [{"msg": "field"}]}', RequestFailed, "field"),
+        (400, "x" * 999, RequestFailed, "x…"),
+    ],
+)
+def test_every_status_has_its_meaning(status: int, text: str, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        judge_status(status, {}, text, "u")
+
+
+def test_one_server_of_two_dies_and_comes_back() -> None:
+    with FaultyServer(delay=0.005) as first:
+        second = FaultyServer(delay=0.005).__enter__()
+        reborn: list[FaultyServer] = []
+        requests = (request for request in questions(5000) if not (reborn and reborn[0].asked))
+        engine = OpenAIEngine("m", base_url=[first.url, second.url], concurrency=8, timeout=5, retries=3)
+        replies = []
+        for number, reply in enumerate(engine.generate(requests, Sampling())):
+            replies.append(reply)
+            if number == 60:
+                second.die()
+            if number == 200:
+                reborn.append(FaultyServer(port=second.http.server_address[1]).__enter__())
+        reborn[0].die()
+    assert len({reply.id for reply in replies if reply.error is None}) == len(replies) > 200
+    assert sum(second.asked.values()) > 0
+    assert sum(reborn[0].asked.values()) > 0
+
+
+def test_a_dead_server_beside_a_living_one_costs_no_attempt() -> None:
+    with FaultyServer() as gone:
+        pass
+    with FaultyServer() as server:
+        replies = ask(f"{gone.url}, {server.url}", questions(20), retries=0)
+    assert [reply.error for reply in replies.values()] == [None] * 20
+
+
+def test_a_server_that_always_fails_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "FIRST_PAUSE", 0.2)
+    with FaultyServer(always=500) as bad, FaultyServer(delay=0.01) as good:
+        replies = ask(f"{bad.url},{good.url}", questions(60), retries=5)
+    assert [reply.error for reply in replies.values()] == [None] * 60
+    assert sum(bad.asked.values()) < 30
+
+
+def test_the_least_loaded_server_is_asked_first() -> None:
+    with FaultyServer(delay=0.1) as slow, FaultyServer(delay=0.005) as fast:
+        ask(f"{slow.url},{fast.url}", questions(100), concurrency=8)
+    assert slow.most_under_way <= 5
+    assert sum(fast.asked.values()) > 2 * sum(slow.asked.values())
+
+
+def test_the_only_server_dies_and_the_run_stops() -> None:
+    server = FaultyServer().__enter__()
+    engine = OpenAIEngine("m", base_url=server.url, concurrency=4, retries=2, timeout=5)
+    replies = engine.generate(iter(questions(500)), Sampling())
+    for _ in range(20):
+        assert next(replies).error is None
+    server.die()
+    with pytest.raises(EngineError, match="found no server; start it and run again"):
+        list(replies)
+
+
+def test_a_server_that_ignores_n_is_asked_for_the_rest() -> None:
+    with FaultyServer(ignores_n=True) as server:
+        replies = ask(server, questions(2), Sampling(n=3, temperature=1, seed=7))
+    assert replies["id1"].texts == ("q1 7", "q1 8", "q1 9")
+    assert replies["id1"].usage == Usage(9, 15)
+    asked = sorted((body["seed"], body["n"]) for body in server.bodies if body["messages"][0]["content"] == "q1")
+    assert asked == [(7, 3), (8, 1), (9, 1)]
+
+
+def test_a_schema_is_passed_on() -> None:
+    schema = {"type": "object", "properties": {"score": {"type": "integer"}}}
+    with FaultyServer() as server:
+        ask(server, questions(1), Sampling(json_schema=schema))
+    assert server.bodies[0]["response_format"]["type"] == "json_schema"
+    assert server.bodies[0]["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_a_reply_at_the_token_limit_is_marked() -> None:
+    with FaultyServer({"q0": ["length"]}) as server:
+        replies = ask(server, questions(2))
+    assert (replies["id0"].cut, replies["id1"].cut) == ((True,), (False,))
+
+
+def test_greedy_copies_are_refused() -> None:
+    with pytest.raises(ConfigError, match="greedy"):
+        OpenAIEngine("m").generate([], Sampling(n=2))
+
+
+def test_concurrency_and_look_ahead_are_bounded() -> None:
+    drawn = 0
+
+    def endless() -> Iterator[ChatRequest]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield ChatRequest(str(drawn), f"q{drawn}")
+
+    before = threading.active_count()
+    with FaultyServer(delay=0.01) as server:
+        engine = OpenAIEngine("m", base_url=server.url, concurrency=4)
+        replies = engine.generate(endless(), Sampling())
+        for _ in range(30):
+            next(replies)
+        time.sleep(0.2)
+        assert drawn <= 30 + 2 * 4 + 1
+        assert server.most_under_way <= 4
+        replies.close()  # type: ignore[attr-defined]
+        assert not any(thread.name == "requests" for thread in threading.enumerate())
+    assert threading.active_count() <= before + 8  # the server's own
+
+
+def test_a_notebook_with_a_running_loop_may_call_it() -> None:
+    async def cell() -> int:
+        return len(ask(server, questions(5)))
+
+    with FaultyServer() as server:
+        assert asyncio.run(cell()) == 5
+
+
+def test_requests_that_cannot_be_sent_are_errors(tmp_path: Path) -> None:
+    missing = ChatRequest("a", "<image>", (ImageRef(path=str(tmp_path / "none.png")),))
+    odd = ChatRequest("b", "<image><image>", (ImageRef(data=PNG),))
+    broken = ChatRequest("c", "<image>", (ImageRef(data=b"GIF89a"),))
+    with FaultyServer() as server:
+        replies = ask(server, [missing, odd, broken, ChatRequest("d", "fine")])
+    assert "none.png" in str(replies["a"].error)
+    assert "2 <image> tags for 1 images" in str(replies["b"].error)
+    assert "does not open" in str(replies["c"].error)
+    assert replies["d"].error is None
+
+
+def test_images_are_made_8_bit_upright_rgb_as_everywhere() -> None:
+    image = pytest.importorskip("PIL.Image")
+    deep, turned, four = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    image.new("I;16", (30, 40), 40_000).save(deep, "PNG")
+    rotation = image.Exif()
+    rotation[0x0112] = 6
+    image.new("RGB", (40, 30)).save(turned, "JPEG", exif=rotation)
+    image.new("CMYK", (30, 40)).save(four, "JPEG")
+    images = tuple(ImageRef(data=buffer.getvalue()) for buffer in (deep, turned, four))
+    with FaultyServer() as server:
+        ask(server, [ChatRequest("a", "<image>" * 3, images)])
+    for part in server.bodies[0]["messages"][0]["content"]:
+        sent = image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].partition(",")[2])))
+        assert (sent.mode, sent.size) == ("RGB", (30, 40))
+        assert not sent.getexif()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_plain_images_keep_their_bytes(kind: str, progressive: bool) -> None:
+    image = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    image.new("RGB", (30, 40)).save(buffer, kind, progressive=progressive)
+    assert data_uri(ImageRef(data=buffer.getvalue())).endswith(base64.b64encode(buffer.getvalue()).decode())
+
+
+def test_odd_characters_are_sent_and_read() -> None:
+    with FaultyServer() as server:
+        replies = ask(server, [ChatRequest("a", "lone \ud800, ü")])
+    assert replies["a"].texts == ("lone \ud800, ü 7",)
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_the_key_is_in_no_error_and_no_log(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown = ""
+    with FaultyServer({"q1": [status] * 9}, says=f"wrong key {KEY}, {KEY}") as server:
+        try:
+            replies = ask(server, questions(3), retries=1)
+            shown = str(replies["id1"])
+        except EngineError as error:
+            shown = repr(error) + str(error.__cause__) + str(error.__context__)
+    assert "***" in shown
+    assert KEY not in shown + caplog.text
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_no_row_is_logged_above_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with FaultyServer({"a patient's words": [500, 400]}, says="a patient's words") as server:
+        ask(server, [ChatRequest("a", "a patient's words")])
+    assert "patient" not in caplog.text
+
+
+@pytest.mark.parametrize("key", ["two words", "caf\u00e9", "a\nb"])
+def test_a_key_that_no_header_can_carry_is_refused_unseen(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY") as raised:
+        OpenAIEngine("m").generate(questions(1), Sampling())
+    assert key not in str(raised.value)
+
+
+def test_a_line_end_after_the_key_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", KEY + "\n")
+    with FaultyServer() as server:
+        ask(server, questions(1), api_key_env="OTHER_KEY")
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize(
+    "url", [[], "", "host:8000", "ftp://host/v1", "http://me:secret@host/v1", "http://host?k=secret"]
+)
+def test_an_address_that_cannot_be_used_is_refused(url: str | list[str]) -> None:
+    with pytest.raises(ConfigError, match="base_url") as raised:
+        OpenAIEngine("m", base_url=url)
+    assert "secret" not in str(raised.value)
+
+
+TOKENS = [("What", -5.0), ("?", -4.0), ("<|im_start|>", -3.0), ("a st", -0.5), ("one", -0.25)]
+
+
+def test_an_answer_is_scored_by_its_own_tokens() -> None:
+    with FaultyServer(logprobs=TOKENS) as server:
+        engine = OpenAIEngine("m", base_url=server.url)
+        (score,) = engine.score_answers([(ChatRequest("a", "What?"), "a stone")])
+    assert (score.id, score.log_probability, score.tokens, score.error) == ("a", -0.75, 2, None)
+    (body,) = server.bodies
+    assert body["messages"][-1] == {"role": "assistant", "content": "a stone"}
+    assert (body["prompt_logprobs"], body["add_generation_prompt"], body["continue_final_message"]) == (0, False, True)
+
+
+def test_an_answer_of_split_characters_is_scored_by_counting() -> None:
+    split = [*TOKENS[:3], ("\ufffd", -0.5), ("\ufffd", -0.25)]
+    with FaultyServer(logprobs=split, prompt_tokens=4) as server:
+        engine = OpenAIEngine("m", base_url=server.url)
+        (score,) = engine.score_answers([(ChatRequest("a", "What?"), "\u2103")])
+    assert (score.log_probability, score.tokens) == (-0.75, 2)
+    assert [turn["role"] for turn in server.bodies[1]["messages"]] == ["user"]
+
+
+def test_a_server_without_prompt_logprobs_is_told_from_a_failure() -> None:
+    with FaultyServer() as server, pytest.raises(EngineError, match="vLLM"):
+        list(OpenAIEngine("m", base_url=server.url).score_answers([(ChatRequest("a", "q"), "b")]))
+
+
+def test_an_empty_answer_has_no_score() -> None:
+    with FaultyServer(logprobs=TOKENS) as server:
+        (score,) = OpenAIEngine("m", base_url=server.url).score_answers([(ChatRequest("a", "q"), " ")])
+    assert "no probability" in str(score.error)
+
+
+def test_embeddings_are_unit_vectors() -> None:
+    request = ChatRequest("a", "<image>q", (ImageRef(data=PNG),))
+    with FaultyServer({"q": [500, "not json"]}) as server:
+        (embedding,) = OpenAIEngine("m", base_url=server.url).embed([request])
+    assert embedding.vector.dtype == "float32"
+    assert embedding.vector.tolist() == pytest.approx([0.6, 0.8, 0.0])
+    assert server.bodies[0]["messages"][0]["content"][0]["type"] == "image_url"

@@ -1,0 +1,132 @@
+"""The engine in real vLLM, with the quickstart's base model: ``make test-vllm`` runs it in its own environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed here: run make test-vllm")
+
+from infimed_plugins import prompts
+from infimed_plugins.engines import ChatRequest, Sampling
+from infimed_plugins.engines.vllm import VllmEngine
+from infimed_plugins.paths import shipped
+from infimed_plugins.records import ImageRef
+from infimed_plugins.sources.phantom import PHANTOM
+
+BASE = str(shipped("infimed_plugins/quickstart/base"))
+SAMPLES = list(PHANTOM.load("test", limit=12))
+REQUESTS = [ChatRequest(s.id, prompts.render(s, "reasoning"), s.images) for s in SAMPLES]
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def engine() -> VllmEngine:
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    return VllmEngine(BASE, dtype="float32", max_model_len=1024, enforce_eager=True, max_images=1, max_pixels=12_544)
+
+
+def test_ten_seeded_samples_of_every_question_in_order(engine: VllmEngine) -> None:
+    sampling = Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)
+    replies = list(engine.generate(REQUESTS, sampling))
+    assert [reply.id for reply in replies] == [request.id for request in REQUESTS]
+    assert all(len(reply.texts) == 10 and reply.error is None for reply in replies)
+    assert any(len(set(reply.texts)) > 1 for reply in replies)
+    assert all(reply.usage.prompt > 16 and reply.usage.completion > 10 for reply in replies)
+    assert sum("<answer>" in text for reply in replies for text in reply.texts) > 60
+    assert [reply.texts for reply in engine.generate(REQUESTS[:3], sampling)] == [reply.texts for reply in replies[:3]]
+
+
+def test_a_picture_that_does_not_open_fails_alone(engine: VllmEngine) -> None:
+    bad = ChatRequest("bad", REQUESTS[0].text, (ImageRef(data=b"no image"),))
+    replies = list(engine.generate([REQUESTS[0], bad, REQUESTS[1]], Sampling(max_tokens=8)))
+    assert [reply.error is None for reply in replies] == [True, False, True]
+    assert "does not open" in str(replies[1].error)
+
+
+def test_a_schema_is_held_to(engine: VllmEngine) -> None:
+    sampling = Sampling(max_tokens=8, temperature=1.0, json_schema={"enum": [1, 2]})
+    assert {json.loads(reply.texts[0]) for reply in engine.generate(REQUESTS, sampling)} <= {1, 2}
+
+
+def test_the_true_caption_is_likelier_than_another_pictures(engine: VllmEngine) -> None:
+    from infimed_plugins.sources.phantom import phantom_sample
+
+    captions = [phantom_sample("test", index, kind="caption") for index in range(6)]
+    asked = [ChatRequest(s.id, prompts.render(s, "direct"), s.images) for s in captions]
+    own = list(engine.score_answers((request, s.answer) for request, s in zip(asked, captions, strict=True)))
+    others = [*captions[1:], captions[0]]
+    strange = list(engine.score_answers((request, s.answer) for request, s in zip(asked, others, strict=True)))
+    assert all(score.tokens > 3 and score.error is None for score in own)
+    assert sum(a.perplexity < b.perplexity for a, b in zip(own, strange, strict=True)) >= 5
+
+
+def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
+    from infimed_plugins.recipes import Part, Recipe, Step, build
+
+    step = Step("reflective_cot", {"judge": "rule", "max_tokens": 96})
+    part = Part("reflective", "phantom", "train", limit=12, order="first", style="reasoning", steps=(step,))
+    manifest = build(Recipe("demo", "llamafactory", (part,)), tmp_path, engine=engine)
+    counted = manifest.parts[0].counted
+    assert sum(count for name, count in counted.items() if " right of 10" in name) == 12
+    assert counted["candidates: completion tokens"] > 500
+    assert manifest.rows == manifest.parts[0].kept > 0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A real vLLM server on loopback."""
+    port = 18_000 + os.getpid() % 1000
+    environment = dict(os.environ, VLLM_CPU_KVCACHE_SPACE="1")
+    command: list[Any] = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", BASE]
+    command += ["--served-model-name", "base", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
+    command += [
+        "--max-model-len",
+        "1024",
+        "--enforce-eager",
+        "--no-enable-chunked-prefill",
+        "--limit-mm-per-prompt",
+        '{"image": 1, "video": 0}',
+    ]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait(port, process)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    import httpx
+
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended"
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(1)
+    raise AssertionError("the server did not start")
+
+
+def test_the_openai_engine_gets_the_same_from_a_real_server(server: str, engine: VllmEngine) -> None:
+    from infimed_plugins.engines.openai import OpenAIEngine
+
+    remote = OpenAIEngine("base", base_url=server)
+    greedy = Sampling(max_tokens=48)
+    here = {reply.id: reply.texts for reply in engine.generate(REQUESTS[:6], greedy)}
+    there = {reply.id: reply.texts for reply in remote.generate(REQUESTS[:6], greedy)}
+    assert there == here
+    ten = list(remote.generate(REQUESTS[:4], Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)))
+    assert all(len(reply.texts) == 10 and reply.usage.completion > 10 for reply in ten)
