@@ -1,0 +1,148 @@
+"""The questions and images of the benchmarks that training data is checked against, read once in a process.
+
+    read = hashed_items(Benchmarks(("slake/test",), folder))
+    read.items[0]    # Item("slake/test", "slake-test-100", Text("What modality …"), shas=("9f0c…",), images=(0,))
+
+Only texts and hashes stay in memory: a benchmark's images are read again when a report shows one of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from infimed_plugins.curation.image_hash import ORIENTATIONS, ImageHash, hash_images
+from infimed_plugins.curation.image_index import ImageIndex
+from infimed_plugins.curation.text_near import Text
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import Sample
+from infimed_plugins.sources import Source
+
+BENCHMARKS = (
+    "vqa_rad/test",
+    "slake/test",
+    "path_vqa/test",
+    "pmc_vqa/test_clean",
+    "pmc_vqa_2/test",
+    "mmmu_health/validation",
+    "omnimedvqa/test",
+    "medxpertqa_mm/test",
+    "gmai_mmbench/val",
+)
+CHUNK = 64  # rows whose images are in memory at a time
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Benchmarks:
+    """Which benchmarks, as ``source/split``, and where their files lie (the hub without a folder)."""
+
+    names: tuple[str, ...]
+    folder: Path | None = None
+    skip_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a benchmark; ``shas`` are of its images' bytes, ``images`` their numbers in the index."""
+
+    benchmark: str
+    id: str
+    text: Text
+    shas: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
+
+
+@dataclass
+class HashedItems:
+    """All items with the index of their images. ``counted`` says what could not be read."""
+
+    items: list[Item] = field(default_factory=list)
+    images: ImageIndex = field(default_factory=ImageIndex)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._of_image: dict[int, list[int]] = {}
+
+    def add(self, item: Item) -> None:
+        """Take an item in whose images are in the index."""
+        for image in set(item.images):
+            self._of_image.setdefault(image, []).append(len(self.items))
+        self.items.append(item)
+
+    def with_image(self, image: int) -> Iterator[Item]:
+        """The items that show an image."""
+        return (self.items[number] for number in self._of_image.get(image, ()))
+
+
+def default_benchmarks() -> tuple[str, ...]:
+    """Every benchmark split that the package or a plugin knows; the phantoms, made anew at will, only when named."""
+    known = [thing.load() for thing in registry() if thing.kind == "benchmark"]
+    registered = (f"{benchmark.source}/{benchmark.split}" for benchmark in known if benchmark.source != "phantom")
+    return tuple(dict.fromkeys((*BENCHMARKS, *registered)))
+
+
+def text_of(sample: Sample) -> Text:
+    """What of a sample is compared as text."""
+    return Text(sample.question, sample.options or ())
+
+
+def benchmark_samples(benchmarks: Benchmarks, counted: Counter[str]) -> Iterator[tuple[str, Sample]]:
+    """The samples of all benchmarks, each with ``source/split``; rows that no run could ask are left out.
+
+    Raises ConfigError for a benchmark whose files are missing, or counts it with ``skip_missing``.
+    """
+    for benchmark in benchmarks.names:
+        name, _, split = benchmark.partition("/")
+        source: Source = registry().get("source", name)
+        try:
+            rows = source.load(split, folder=benchmarks.folder)
+            yield from ((benchmark, row) for row in rows if isinstance(row, Sample))
+        except MissingFileError as error:
+            if not benchmarks.skip_missing:
+                raise ConfigError(
+                    f"decontamination: {error}; or set skip_missing: true to check against the other benchmarks only"
+                ) from error
+            counted[f"benchmarks not checked, files missing: {benchmark}"] += 1
+
+
+@lru_cache(maxsize=1)  # the parts of a recipe share it
+def hashed_items(benchmarks: Benchmarks) -> HashedItems:
+    """The items of the benchmarks, all images hashed. Files that change while the process lives are not read again."""
+    read = HashedItems()
+    known: dict[str, ImageHash] = {}
+    samples = benchmark_samples(benchmarks, read.counted)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunk in chunks(samples, CHUNK):
+            images = [image for _, sample in chunk for image in sample.images]
+            made = iter(hash_images(images, pool, known, ORIENTATIONS))
+            for benchmark, sample in chunk:
+                hashes = [found for found in islice(made, len(sample.images)) if found is not None]
+                read.counted["benchmark images that cannot be read"] += len(sample.images) - len(hashes)
+                numbers = tuple(read.images.add(found) for found in hashes)
+                read.add(Item(benchmark, sample.id, text_of(sample), tuple(h.sha256 for h in hashes), numbers))
+    return read
+
+
+def first_sha(sample: Sample) -> tuple[str, ...]:
+    """The sha256 of the first image, for a report; empty where there is none or it cannot be read."""
+    try:
+        return tuple(image.sha256() for image in sample.images[:1])
+    except DataError:
+        return ()
+
+
+def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The rows in lists of a size, the last one shorter."""
+    left = iter(rows)
+    while chunk := list(islice(left, size)):
+        yield chunk

@@ -1,0 +1,188 @@
+"""Training rows that a benchmark asks, too, are left out (first paper, section 3.1: image-query pairs above 95%).
+
+    steps:
+      - decontamination: {folder: downloads, report: runs/decontamination/slake.jsonl}
+
+Medical sets ask many questions about one image, in train and in test, and stock questions of many images. So what
+counts is the pair:
+
+    image    question     verdict
+    same     alike        dropped: "image and question"
+    same     another      counted; dropped with ``image_alone: true``
+    another  alike        counted where the question is no stock question; dropped with ``text_alone: true``
+    none     alike        dropped: "question" (either side has no image, so the text is all there is)
+
+Tier ``hashes`` needs no model: the same file, or perceptual hashes near each other in any orientation and a second
+look (image_index.py); questions alike by their words (text_near.py). Text that stands alone is looked at from
+``least_tokens`` distinct words on, and never where the benchmarks ask it of two images. It does not find crops, nor
+questions in words of their own. Tier ``embeddings`` is the paper's: the engine embeds image and question together,
+such as gme-Qwen2-VL-2B, and a cosine above ``similarity`` is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.benchmark_items import (
+    CHUNK,
+    Benchmarks,
+    HashedItems,
+    Item,
+    chunks,
+    default_benchmarks,
+    hashed_items,
+    text_of,
+)
+from infimed_plugins.curation.decontamination_report import Finding, Report
+from infimed_plugins.curation.image_hash import ImageHash, hash_images
+from infimed_plugins.curation.image_index import ImageMatch
+from infimed_plugins.curation.item_texts import ItemTexts
+from infimed_plugins.curation.step_settings import check_flag, check_names, check_one_of, check_whole, read_settings
+from infimed_plugins.curation.text_near import question_similarity
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import Sample
+
+PAIR, IMAGE_ALONE, TEXT, TEXT_ALONE = "image and question", "image alone", "question", "question of another image"
+MOST_BITS = 16  # an image_distance beyond takes anything for anything
+
+
+@dataclass(frozen=True)
+class DecontaminationSettings:
+    """``similarity`` is the paper's; the rest is ours, from the tables of tests/benchmarks/bench_decontamination.py.
+
+    ``folder`` holds the benchmarks' downloaded files (the hub without it); ``report`` is written anew, so each part of
+    a recipe names its own.
+    """
+
+    benchmarks: Sequence[str] = ()  # "source/split"; all that are known when empty
+    folder: str | None = None
+    skip_missing: bool = False
+    tier: Literal["hashes", "embeddings"] = "hashes"
+    image_distance: int = 6  # bits of 64
+    image_correlation: float = 0.98  # of the images at 32 x 32 pixels
+    question_similarity: float = 0.6  # of the content words of two questions about one image
+    text_similarity: float = 0.6  # of the pairs of words of two texts that stand alone
+    least_tokens: int = 8
+    image_alone: bool = False
+    text_alone: bool = False
+    similarity: float = 0.95
+    report: str | None = None
+
+    def __post_init__(self) -> None:
+        check_one_of("tier", self.tier, ("hashes", "embeddings"))
+        check_names("benchmarks", self.benchmarks)
+        for benchmark in self.benchmarks:
+            if benchmark.count("/") != 1:
+                raise ConfigError(f"benchmarks are written source/split, not {benchmark!r}")
+        for name in ("skip_missing", "image_alone", "text_alone"):
+            check_flag(name, getattr(self, name))
+        for name in ("image_distance", "least_tokens"):
+            check_whole(name, getattr(self, name), least=0)
+        if self.image_distance > MOST_BITS:
+            raise ConfigError(f"image_distance is at most {MOST_BITS} bits; unrelated images differ by 32")
+        for name in ("image_correlation", "question_similarity", "text_similarity", "similarity"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+                raise ConfigError(f"{name} is {value!r}; give a number greater than 0 and at most 1")
+
+    @property
+    def downloads(self) -> Path | None:
+        """The folder as a path."""
+        return None if self.folder is None else Path(self.folder)
+
+
+def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
+    """Yield the samples that no benchmark asks, in their order (with embeddings: in the engine's).
+
+    Raises ConfigError for an unknown setting, a benchmark without its files, or an engine that cannot embed.
+    """
+    settings = read_settings(DecontaminationSettings, "decontamination", context.settings)
+    names = tuple(settings.benchmarks) or default_benchmarks()
+    with Report(settings.report, settings.downloads) as report:
+        if settings.tier == "embeddings":
+            from infimed_plugins.curation.decontamination_embeddings import by_embeddings
+
+            benchmarks = Benchmarks(names, settings.downloads, settings.skip_missing)
+            found = by_embeddings(samples, context, benchmarks, settings.similarity)
+        else:
+            found = by_hashes(samples, context, settings, names)
+        for done, (sample, finding) in enumerate(found, start=1):
+            context.progress(done, done)  # how many are to come is not known
+            if finding is not None:
+                report.add(sample, finding)
+                _count(finding, context)
+            if finding is None or not finding.dropped:
+                yield sample
+
+
+def by_hashes(
+    samples: Iterable[Sample], context: StepContext, settings: DecontaminationSettings, names: tuple[str, ...]
+) -> Iterator[tuple[Sample, Finding | None]]:
+    """Every sample with what the CPU tier finds of it."""
+    items = hashed_items(Benchmarks(names, settings.downloads, settings.skip_missing))
+    context.counted.update(+items.counted)
+    texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
+    known: dict[str, ImageHash] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunk in chunks(samples, CHUNK):
+            hashes = hash_images([image for sample in chunk for image in sample.images], pool, known)
+            unread = hashes.count(None)
+            if unread:
+                context.counted["images that cannot be read, not checked"] += unread
+            distinct = list({one.sha256: one for one in hashes if one is not None}.values())
+            matches = items.images.search(distinct, settings.image_distance, settings.image_correlation)
+            of_sha = {one.sha256: found for one, found in zip(distinct, matches, strict=True)}
+            left = iter(hashes)
+            for sample, text_match in zip(chunk, texts.nearest([text_of(sample) for sample in chunk]), strict=True):
+                shas = [one.sha256 for one in islice(left, len(sample.images)) if one is not None]
+                seen = [(sha, match) for sha in shas for match in of_sha[sha]]
+                yield sample, judge(sample, seen, items, text_match, settings)
+
+
+def judge(
+    sample: Sample,
+    seen: list[tuple[str, ImageMatch]],
+    items: HashedItems,
+    text_match: tuple[Item, float] | None,
+    settings: DecontaminationSettings,
+) -> Finding | None:
+    """What the matches of a sample's images and text with the benchmarks' amount to; None when there are none."""
+    best: tuple[float, str, ImageMatch, Item] | None = None
+    for sha, match in seen:
+        for item in items.with_image(match.image):
+            alike = question_similarity(sample.question, item.text.question)
+            if best is None or alike > best[0]:
+                best = (alike, sha, match, item)
+    if best is not None:
+        alike, sha, match, item = best
+        pair = alike >= settings.question_similarity
+        if pair or text_match is None:
+            return Finding(
+                item,
+                PAIR if pair else IMAGE_ALONE,
+                dropped=pair or settings.image_alone,
+                image_distance=match.distance,
+                orientation="same file" if match.same_file else match.orientation,
+                question_similarity=round(alike, 4),
+                shas=(sha, items.images.shas[match.image]),
+            )
+    if text_match is None:
+        return None
+    item, alike = text_match
+    alone = bool(sample.images and item.shas)
+    dropped = not alone or settings.text_alone or (best is not None and settings.image_alone)
+    return Finding(item, TEXT_ALONE if alone else TEXT, dropped=dropped, question_similarity=round(alike, 4))
+
+
+def _count(finding: Finding, context: StepContext) -> None:
+    if finding.dropped:
+        context.dropped[f"in {finding.item.benchmark}: {finding.why}"] += 1
+    else:
+        context.counted[f"kept, in {finding.item.benchmark}: {finding.why}"] += 1

@@ -1,0 +1,126 @@
+"""The paper's tier: image and question embedded together, the nearest question of a benchmark by cosine, exactly.
+
+The first paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
+embedding fails nothing is known, so it is dropped and counted as an engine error.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from infimed_plugins import prompts
+from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.benchmark_items import Benchmarks, Item, benchmark_samples, chunks, first_sha, text_of
+from infimed_plugins.curation.decontamination_report import Finding
+from infimed_plugins.curation.embedding_search import Vectors, nearest
+from infimed_plugins.engines import ChatRequest, Embedder
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import OPTION_LETTERS, Sample
+
+SEARCHED_AT_ONCE = 1024
+NEAR = "image and question by embedding"
+ENGINE_ERROR = "engine error"
+
+
+class EmbeddedItems(NamedTuple):
+    """The items of the benchmarks and, row by row, their vectors."""
+
+    items: list[Item]
+    vectors: Vectors
+    counted: Counter[str]
+
+
+def by_embeddings(
+    samples: Iterable[Sample], context: StepContext, benchmarks: Benchmarks, similarity: float
+) -> Iterator[tuple[Sample, Finding | None]]:
+    """Every sample that was embedded with the benchmark's item nearest to it, where that is above ``similarity``."""
+    engine = context.engine
+    if not isinstance(engine, Embedder):
+        raise ConfigError(
+            "decontamination by embeddings needs an engine that embeds, such as gme-Qwen2-VL-2B; "
+            "name one in the recipe, or take tier: hashes"
+        )
+    known = _LAST.embedded(engine, benchmarks)
+    context.counted.update(+known.counted)
+    for found in chunks(_embedded(engine, samples, context), SEARCHED_AT_ONCE):
+        numbers, cosines = nearest(np.stack([vector for _, vector in found]), known.vectors, above=similarity)
+        for (sample, _), number, cosine in zip(found, numbers.tolist(), cosines.tolist(), strict=True):
+            finding = None if number < 0 else Finding(known.items[number], NEAR, True, similarity=round(cosine, 6))
+            yield sample, finding
+
+
+def request_of(sample: Sample, request_id: str) -> ChatRequest:
+    """What is embedded: the images, the question and its options; no instruction, which all rows would share."""
+    options = zip(OPTION_LETTERS, sample.options or (), strict=False)
+    text = "\n".join([sample.question, *(f"{letter}. {option}" for letter, option in options)])
+    tags = prompts.IMAGE_TAG * len(sample.images)
+    return ChatRequest(request_id, tags + prompts.escape_media_tags(text), sample.images)
+
+
+def _embedded(engine: Embedder, samples: Iterable[Sample], context: StepContext) -> Iterator[tuple[Sample, Vectors]]:
+    """The samples as the engine gets done with them; only those it works on are in memory."""
+    asked: dict[str, Sample] = {}
+
+    def requests() -> Iterator[ChatRequest]:
+        for sample in samples:
+            asked[sample.id] = sample
+            yield request_of(sample, sample.id)
+
+    for reply in engine.embed(requests()):
+        sample = asked.pop(reply.id)
+        if reply.error is None:
+            yield sample, np.asarray(reply.vector, dtype=np.float32)
+        else:
+            context.dropped[ENGINE_ERROR] += 1
+
+
+def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
+    counted: Counter[str] = Counter()
+    asked: dict[str, Item] = {}
+    items: list[Item] = []
+
+    def requests() -> Iterator[ChatRequest]:
+        for benchmark, sample in benchmark_samples(benchmarks, counted):
+            request_id = f"{benchmark}:{sample.id}"
+            asked[request_id] = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
+            yield request_of(sample, request_id)
+
+    def vectors() -> Iterator[Vectors]:
+        for reply in engine.embed(requests()):
+            item = asked.pop(reply.id)
+            if reply.error is None:
+                items.append(item)
+                yield np.asarray(reply.vector, dtype=np.float32)
+            else:
+                counted["benchmark questions that could not be embedded"] += 1
+
+    blocks = [np.stack(chunk) for chunk in chunks(vectors(), SEARCHED_AT_ONCE)]
+    if not blocks:
+        raise ConfigError(
+            "decontamination: no question of a benchmark could be embedded; check the engine and benchmarks"
+        )
+    return EmbeddedItems(items, np.concatenate(blocks), counted)
+
+
+class _LastEmbedded:
+    """The vectors made last: the parts of a recipe share benchmarks and engine, and a model takes hours for them."""
+
+    def __init__(self) -> None:
+        self._engine: weakref.ref[Embedder] | None = None  # so that nothing here keeps a model loaded
+        self._of: Benchmarks | None = None
+        self._made: EmbeddedItems | None = None
+
+    def embedded(self, engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
+        if self._made is None or self._engine is None or self._engine() is not engine or self._of != benchmarks:
+            self._made = None
+            self._made = _embed_items(engine, benchmarks)
+            self._engine, self._of = weakref.ref(engine), benchmarks
+        return self._made
+
+
+_LAST = _LastEmbedded()

@@ -1,0 +1,66 @@
+"""A page of what decontamination found: each row beside the benchmark's, the two images side by side.
+
+    write_page(Path("runs/decontamination/slake.jsonl"), Path("slake.html"))
+
+One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+
+ROWS = 200
+
+
+def write_page(report: Path, path: Path, *, rows: int = ROWS) -> None:
+    """Write the page of a report. Raises MissingFileError without one, MissingExtraError without jinja2."""
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise MissingExtraError("the HTML page", "jinja2", "report") from error
+    found = read_report(report)
+    counts = Counter((row["benchmark"], row["why"], row["dropped"]) for row in found)
+    shown = [
+        {**row, **{side: _data_uri(report.parent, row[side]) for side in ("sample_image", "item_image")}}
+        for row in sorted(found, key=_doubt)[:rows]
+    ]
+    template = Path(__file__).with_name("decontamination.html.jinja").read_text(encoding="utf-8")
+    text = (
+        Environment(autoescape=True)
+        .from_string(template)
+        .render(title=report.stem, counts=sorted(counts.items()), rows=shown, total=len(found))
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def read_report(report: Path) -> list[dict[str, Any]]:
+    """The rows of a report. Raises MissingFileError without one, DataError for a line that is none."""
+    if not report.is_file():
+        raise MissingFileError(f"there is no report {report}; name it as the setting report of decontamination")
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(report.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise DataError(f"{report}, line {number}, is no JSON; run decontamination again") from error
+    return rows
+
+
+def _doubt(row: dict[str, Any]) -> tuple[bool, str, float]:
+    distance = row["image_distance"] or 0
+    return not row["dropped"], row["why"], (row["question_similarity"] or row["similarity"] or 0.0) - distance
+
+
+def _data_uri(folder: Path, name: str | None) -> str | None:
+    """An image of the report, None where there is none; names that lead out of its folder are not followed."""
+    path = (folder / (name or "")).resolve()
+    if not name or not path.is_file() or not path.is_relative_to(folder.resolve()):
+        return None
+    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
