@@ -31,6 +31,10 @@ Seed = Annotated[int, typer.Option(help="Seeds the choice of rows and every draw
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the step; repeat it for several.")
 ]
+EngineSettings = Annotated[
+    list[str] | None,
+    typer.Option("--engine-set", metavar="KEY=VALUE", help="A setting of the engine, such as max_pixels=262144."),
+]
 Form = Annotated[str, typer.Option("--format", help="llamafactory, easyr1 or datasets.")]
 
 
@@ -46,13 +50,14 @@ def curate(
     limit: Limit = None,
     seed: Seed = 0,
     settings: Settings = None,
+    engine_settings: EngineSettings = None,
     form: Form = "llamafactory",
     style: Annotated[str, typer.Option(help="Prompt style of what is written: direct or reasoning.")] = "direct",
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
-    chosen = _engine(engine, model, base_url)
+    chosen = _engine(engine, model, base_url, engine_settings)
     recipe, folder = _recipe(step, source, pairs, chosen, downloads, limit, seed, _settings(settings), form, style)
     manifest = _build(recipe, out, folder, fresh)
     if as_json:
@@ -75,13 +80,14 @@ def reflect(
     limit: Limit = None,
     seed: Seed = 0,
     settings: Settings = None,
+    engine_settings: EngineSettings = None,
     form: Form = "llamafactory",
     html: Annotated[Path | None, typer.Option(help="Write a page with chains to read.")] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn questions and answers into reflective chains of thought, as the InfiMed paper makes them."""
-    chosen, given = _engine(engine, model, base_url), _settings(settings)
+    chosen, given = _engine(engine, model, base_url, engine_settings), _settings(settings)
     if judge_model:
         if chosen is None:
             raise ConfigError("--judge-model needs a --model that answers")
@@ -98,21 +104,21 @@ def reflect(
         _print_summary(manifest, out)
 
 
-def _engine(name: str, model: str | None, base_url: list[str] | None) -> dict[str, Any] | None:
+def _engine(name: str, model: str | None, base_url: list[str] | None, given: list[str] | None) -> dict[str, Any] | None:
     if model is None:
-        if base_url or name != "transformers":
+        if base_url or given or name != "transformers":
             raise ConfigError("--engine and --base-url need a --model")
         return None
-    settings = {"base_url": base_url} if base_url else {}
+    settings = _settings(given, "--engine-set") | ({"base_url": base_url} if base_url else {})
     return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
 
 
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    settings = {}
+def _settings(given: list[str] | None, option: str = "--set") -> dict[str, Any]:
+    settings: dict[str, Any] = {}
     for one in given or ():
         key, equals, value = one.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes KEY=VALUE, not {one!r}")
+            raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
         settings[key] = yaml.safe_load(value)
     return settings
 

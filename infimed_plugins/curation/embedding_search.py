@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 4096  # vectors of the table at a time
+BLOCK = 16_384  # vectors of the table at a time: smaller ones keep the matrix product waiting
 
 Vectors = NDArray[np.float32]
 
