@@ -129,6 +129,7 @@ class _Build:
             return self._finish(ImageStore(root, self.recipe.image_max_pixels, executor))
 
     def _finish(self, store: ImageStore) -> Manifest:
+        self._look_for_files()
         pairs = zip(self.recipe.parts, self.planned, strict=True)
         counts = tuple(self._part(part, planned, store) for part, planned in pairs)
         self.progress(f"writing {self.recipe.format} files", 0, None)
@@ -151,6 +152,13 @@ class _Build:
         self._close_store()
         self.folder.finish(manifest)
         return manifest
+
+    def _look_for_files(self) -> None:
+        """Read the first row of every part from a user's files, so that a missing file is said before hours of work."""
+        for part in self.recipe.parts if self.downloads else ():
+            if PartFile(self.folder.parts, part.name).count() is None:
+                source = registry().get("source", part.source)
+                next(iter(source.load(part.split, folder=self.downloads, seed=self.recipe.seed)), None)
 
     def _write_sets(self, store: ImageStore) -> dict[str, int]:
         rows = self._rows(store)

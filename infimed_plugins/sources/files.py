@@ -74,7 +74,9 @@ class Files:
         """Where to look: the folder of the set's name in the user's folder and that itself, or the hub's snapshot."""
         if self.folder is None:
             return [self._download(patterns)]
-        return [root for root in (self.folder / self.name, self.folder) if root.is_dir()] or [self.folder]
+        if not self.folder.is_dir():
+            raise MissingFileError(f"there is no folder {self.folder}; name the one with your downloads")
+        return [root for root in (self.folder / self.name, self.folder) if root.is_dir()]
 
     def _download(self, patterns: Sequence[str]) -> Path:
         if self.entry.hub is None:
@@ -94,7 +96,7 @@ class Files:
 
     def _missing(self, patterns: Sequence[str], what: str) -> MissingFileError:
         where = f"{self.folder / self.name} or {self.folder}" if self.folder else f"DIR/{self.name}"
-        mend = f"download {' or '.join(patterns)} from {self.entry.origin}, put it into {where}"
+        mend = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
         return MissingFileError(f"{self.name}: its files {what}; {mend}{'' if self.folder else ', and add --from DIR'}")
 
     def _check(self, path: Path) -> None:

@@ -81,7 +81,7 @@ def test_reflect_writes_chains_a_summary_and_a_page(pairs: Path, tmp_path: Path)
     ("arguments", "said"),
     [
         (["reflect"], "name either a data set (--source slake/train) or a file of pairs"),
-        (["reflect", "--input", "gone.jsonl"], "needs an engine"),
+        (["reflect", "--source", "phantom/val", "--limit", "2"], "needs an engine"),
         (["reflect", "--input", "gone.jsonl", "--model", BASE], "there is no gone.jsonl"),
         (["reflect", "--source", "slak/train", "--model", BASE], "unknown source 'slak'"),
         (["reflect", "--source", "slake/train", "--set", "judge"], "--set takes KEY=VALUE, not 'judge'"),

@@ -61,7 +61,7 @@ def test_one_style_as_a_table(tmp_path: Path) -> None:
     ("more", "said"),
     [
         (["--benchmarks", "phantom,pantom"], "unknown benchmark 'pantom'; available: phantom"),
-        (["--engine", "vlm"], "unknown engine 'vlm'; available: always_yes, transformers"),
+        (["--engine", "vlm"], "unknown engine 'vlm'; available: always_yes, openai, ray, transformers, vllm"),
         (["--max-pixels", "100"], "engine 'always_yes' does not take these settings: .*max_pixels"),
     ],
 )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from infimed_plugins import prompts
 from infimed_plugins.cli.main import app
-from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes import Part, Recipe, build, load_recipe
@@ -75,6 +75,18 @@ def test_languages_are_taken_or_left_and_bad_rows_come_from_the_source(tmp_path:
     assert {"part": "rad", "id": "vqa_rad-train-00004", "reason": "no answer", "detail": ""} in rejects
     with pytest.raises(DataError, match=r"part slake: 2 of 4 rows cannot be used, over the 2% allowed"):
         build(replace(MIXED, max_rejects=0.02, parts=MIXED.parts[1:]), tmp_path / "strict", folder=DOWNLOADS)
+
+
+def test_a_missing_file_of_the_last_part_is_said_before_the_first_is_built(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "vqa_rad").symlink_to(DOWNLOADS / "vqa_rad")
+    begun: list[str] = []
+    with pytest.raises(MissingFileError, match="slake: its files are not there"):
+        build(MIXED, tmp_path / "out", folder=tmp_path / "downloads", progress=lambda title, *_: begun.append(title))
+    assert begun == []
+    with pytest.raises(MissingFileError, match=r"there is no folder .*nowhere"):
+        build(MIXED, tmp_path / "out", folder=tmp_path / "nowhere")
+    assert not (tmp_path / "out").exists()
 
 
 def test_boxes_go_along_into_the_resized_picture(tmp_path: Path) -> None:
