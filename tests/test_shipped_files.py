@@ -43,7 +43,8 @@ def test_every_yaml_is_a_mapping_without_a_key_written_twice(path: str) -> None:
 
 
 def test_every_built_in_source_has_an_entry_that_agrees_with_it() -> None:
-    built_in = [thing for thing in registry() if thing.kind == "source" and thing.owner == "infimed_plugins"]
+    ours = [thing for thing in registry() if thing.kind == "source" and thing.owner == "infimed_plugins"]
+    built_in = [thing for thing in ours if thing.name != "pairs"]  # a user's own file, of which nothing is known
     assert {thing.name for thing in built_in} == set(source_entries())
     for thing in built_in:
         source, entry = thing.load(), source_entries()[thing.name]
