@@ -53,13 +53,28 @@ def curate(
     engine_settings: EngineSettings = None,
     form: Form = "llamafactory",
     style: Annotated[str, typer.Option(help="Prompt style of what is written: direct or reasoning.")] = "direct",
+    html: Annotated[
+        Path | None, typer.Option(help="Of decontamination: a page of what was found, side by side.")
+    ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
     chosen = _engine(engine, model, base_url, engine_settings)
-    recipe, folder = _recipe(step, source, pairs, chosen, downloads, limit, seed, _settings(settings), form, style)
+    given = _settings(settings)
+    if step == "decontamination":
+        given |= {"folder": str(downloads)} if downloads and "folder" not in given else {}
+        given.setdefault("report", str(out.with_name(f"{out.name}_found.jsonl")))
+    elif html is not None:
+        raise ConfigError(
+            f"--html is for decontamination; what {step} leaves is shown by: infimed data show {out} --html"
+        )
+    recipe, folder = _recipe(step, source, pairs, chosen, downloads, limit, seed, given, form, style)
     manifest = _build(recipe, out, folder, fresh)
+    if html is not None:
+        from infimed_plugins.curation.decontamination_page import write_page
+
+        write_page(Path(given["report"]), html)
     if as_json:
         print_json(manifest.to_json())
     else:

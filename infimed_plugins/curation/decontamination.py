@@ -1,4 +1,4 @@
-"""Training rows that a benchmark asks, too, are left out (first paper, section 3.1: image-query pairs above 95%).
+"""Training rows that a benchmark asks, too, are left out (second paper, section 3.1: image-query pairs above 95%).
 
     steps:
       - decontamination: {folder: downloads, report: runs/decontamination/slake.jsonl}

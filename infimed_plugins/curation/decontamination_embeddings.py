@@ -1,6 +1,6 @@
 """The paper's tier: image and question embedded together, the nearest question of a benchmark by cosine, exactly.
 
-The first paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
+The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
 embedding fails nothing is known, so it is dropped and counted as an engine error.
 """
 

@@ -12,8 +12,10 @@ from typer.testing import CliRunner, Result
 
 from infimed_plugins.cli.main import app
 from infimed_plugins.paths import shipped
+from infimed_plugins.plugins import registry
 from infimed_plugins.sources.phantom import PHANTOM
 
+DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 BASE = str(shipped("infimed_plugins/quickstart/base"))
 
 
@@ -95,6 +97,28 @@ def test_what_cannot_be_gets_one_line_and_code_2(arguments: list[str], said: str
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_decontamination_names_what_it_found_and_shows_it_side_by_side(tmp_path: Path) -> None:
+    for name in ("imagehash", "rensa"):
+        pytest.importorskip(name)
+    sample = next(iter(registry().get("source", "slake").load("test", folder=DOWNLOADS)))
+    (tmp_path / "same.jpg").write_bytes(sample.images[0].read())
+    rows = [
+        {"id": "planted", "question": sample.question.upper(), "answer": sample.answer, "image": "same.jpg"},
+        {"id": "other", "question": "How many ribs are broken on the left side?", "answer": "two"},
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    command = ["curate", "decontamination", "--input", tmp_path / "x.jsonl", "--out", tmp_path / "out", "--json"]
+    settings = ["--set", "benchmarks=[slake/test]", "--set", f"folder={DOWNLOADS}"]
+    done = invoke(*command, *settings, "--html", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    (part,) = json.loads(done.stdout)["parts"]
+    assert (part["kept"], part["dropped"]) == (1, {"in slake/test: image and question": 1})
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("data:image/") == 2
+    refused = invoke("curate", "instructions", "--input", tmp_path / "x.jsonl", "--out", tmp_path / "o", "--html", "p")
+    assert "--html is for decontamination" in refused.stderr
 
 
 def test_a_picture_that_does_not_open_is_a_reject(tmp_path: Path) -> None:
