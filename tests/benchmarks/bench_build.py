@@ -118,9 +118,8 @@ def build(folder: Path, recipe: Path, out: Path, workers: int, *more: str) -> tu
     """Seconds and peak MiB of one build through the installed command."""
     command = [str(Path(sys.executable).with_name("infimed")), "data", "build", str(recipe), "--from", str(folder)]
     started = time.perf_counter()
-    with subprocess.Popen(
-        [*command, "--out", str(out), "--workers", str(workers), *more], stderr=subprocess.DEVNULL
-    ) as run:
+    command += ["--out", str(out), "--workers", str(workers), *more]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         memory = Memory(run.pid)
         memory.start()
         code = run.wait()
