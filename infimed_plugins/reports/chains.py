@@ -28,9 +28,16 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
     if not chains and not hard:
         raise MissingFileError(f"{folder} holds no reflective chains; make them with: infimed reflect")
     template = Path(__file__).with_name("chains.html.jinja").read_text(encoding="utf-8")
-    text = Environment(autoescape=True).from_string(template).render(manifest=manifest, chains=chains, hard=hard)
+    counts = sorted((item for part in manifest.parts for item in part.counted.items()), key=_by_number)
+    text = Environment(autoescape=True).from_string(template).render(counts=counts, chains=chains, hard=hard)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def _by_number(item: tuple[str, int]) -> tuple[int, str]:
+    """``9 right of 10`` before ``10 right of 10``, and words behind."""
+    first = item[0].split()[0]
+    return (int(first), "") if first.isdigit() else (1000, item[0])
 
 
 def _read(path: Path, limit: int) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ def test_reflect_writes_chains_a_summary_and_a_page(pairs: Path, tmp_path: Path)
     assert all(len(sample["meta"]["reflective"]["candidates"]) == 10 for sample in samples)
     text = page.read_text(encoding="utf-8")
     assert text.count("<article>") == 6
+    shown = [int(number) for number in re.findall(r"<td>(\d+) right of 10</td>", text)]
+    assert shown == sorted(shown)
+    assert len(shown) == len(summary["right"])
     assert "http" not in text
     again = invoke(*command, "--out", tmp_path / "out", "--json")
     assert json.loads(again.stdout) == summary
