@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.engines import ChatRequest, Engine, Sampling
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
@@ -22,23 +23,6 @@ from infimed_plugins.scoring.robust import score_response
 
 MAX_FAILED_SHARE = 0.05
 MIN_FAILED = 5
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One line of ``responses.jsonl``. ``image`` is the digest of the first image: questions that share it cluster."""
-
-    id: str
-    group: str
-    image: str
-    prompt: str
-    text: str
-    gold: Any
-    parsed: str | None
-    accuracy: float | None
-    format: float
-    invalid: bool
-    reason: str
 
 
 def run(

@@ -1,0 +1,52 @@
+"""What an evaluation leaves: a judged reply to each question, and the run they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from infimed_plugins.records import Json
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One question as it was asked, what the model said, and the verdict.
+
+    ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
+    1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read; it counts wrong.
+    ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …).
+    """
+
+    id: str
+    group: str
+    image: str
+    prompt: str
+    text: str
+    gold: Json
+    parsed: str | None
+    accuracy: float | None
+    format: float
+    invalid: bool
+    reason: str
+    question: str = ""
+    options: Sequence[str] | None = None
+    task: str = "text"
+    language: str = "en"
+    meta: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model on one benchmark, asked in one prompt style, judged in one mode.
+
+    ``variant`` names what was done to the questions (``shuffle:1``, ``blur:2``), "" for nothing. ``judge`` names the
+    model that judged open answers, "" for rules only.
+    """
+
+    model: str
+    benchmark: str
+    prompt_style: str
+    mode: str
+    rows: Sequence[Judged]
+    variant: str = ""
+    judge: str = ""
