@@ -58,6 +58,9 @@ def build(
         int | None, typer.Option(help="Drop rows of more tokens, by the tokenizer of --tokenizer, and count them.")
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "Qwen/Qwen2.5-VL-3B-Instruct",
+    decontaminate: Annotated[
+        bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
+    ] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
     fresh: Fresh = False,
     as_json: AsJson = False,
@@ -70,6 +73,7 @@ def build(
     loaded = loaded.with_format(form) if form else loaded
     loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
     loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded
+    loaded = loaded if decontaminate else loaded.without_decontamination()
     folder = out or Path("data") / loaded.name
     with progress() as show:
         manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers, on=on)
@@ -135,6 +139,10 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["part", "source", "split", "licence", "read", "kept", "dropped", "rejected"],
         rows,
     )
+    for benchmark in _not_checked(manifest):
+        console.print(
+            f"warning: not checked against {benchmark}: its files are missing", style="yellow", highlight=False
+        )
     print_table(
         "Files",
         ["file", "rows", "bytes", "sha256"],
@@ -146,6 +154,14 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _not_checked(manifest: Manifest) -> list[str]:
+    """The benchmarks that decontamination found no files of."""
+    from infimed_plugins.curation.benchmark_items import NOT_CHECKED
+
+    counted = {name for part in manifest.parts for name in part.counted}
+    return sorted(name.removeprefix(NOT_CHECKED) for name in counted if name.startswith(NOT_CHECKED))
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from infimed_plugins.engines import Engine
@@ -24,7 +25,8 @@ class StepContext:
 
     It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, and calls
     ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a dropped sample in a file of its own;
-    ``start_engine({name, model, settings})`` starts another engine.
+    ``start_engine({name, model, settings})`` starts another engine. ``downloads`` is where downloaded data sets lie,
+    ``report_folder`` where a step may write a report on the ``part`` of the recipe.
     """
 
     seed: int = 0
@@ -35,6 +37,9 @@ class StepContext:
     progress: Callable[[int, int], None] = lambda done, total: None
     aside: Callable[[Sample], None] = lambda sample: None
     start_engine: Callable[[Mapping[str, Any]], Engine] = no_other_engine
+    downloads: Path | None = None
+    part: str = ""
+    report_folder: Path | None = None
 
 
 class CurationStep(Protocol):

@@ -37,6 +37,7 @@ BENCHMARKS = (
     "medxpertqa_mm/test",
     "gmai_mmbench/val",
 )
+NOT_CHECKED = "benchmarks not checked, files missing: "
 CHUNK = 64  # rows whose images are in memory at a time
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ def benchmark_samples(benchmarks: Benchmarks, counted: Counter[str]) -> Iterator
                 raise ConfigError(
                     f"decontamination: {error}; or set skip_missing: true to check against the other benchmarks only"
                 ) from error
-            counted[f"benchmarks not checked, files missing: {benchmark}"] += 1
+            counted[f"{NOT_CHECKED}{benchmark}"] += 1
 
 
 @lru_cache(maxsize=1)  # the parts of a recipe share it

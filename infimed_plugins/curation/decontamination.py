@@ -1,7 +1,7 @@
 """Training rows that a benchmark asks, too, are left out (second paper, section 3.1: image-query pairs above 95%).
 
     steps:
-      - decontamination: {folder: downloads, report: runs/decontamination/slake.jsonl}
+      - decontamination: {benchmarks: [slake/test, vqa_rad/test]}
 
 Medical sets ask many questions about one image, in train and in test, and stock questions of many images. So what
 counts is the pair:
@@ -22,9 +22,9 @@ such as gme-Qwen2-VL-2B, and a cosine above ``similarity`` is dropped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -47,7 +47,7 @@ from infimed_plugins.curation.item_texts import ItemTexts
 from infimed_plugins.curation.step_settings import check_flag, check_names, check_one_of, check_whole, read_settings
 from infimed_plugins.curation.text_near import question_similarity
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.records import Sample
+from infimed_plugins.records import Json, Sample
 
 PAIR, IMAGE_ALONE, TEXT, TEXT_ALONE = "image and question", "image alone", "question", "question of another image"
 MOST_BITS = 16  # an image_distance beyond takes anything for anything
@@ -57,8 +57,9 @@ MOST_BITS = 16  # an image_distance beyond takes anything for anything
 class DecontaminationSettings:
     """``similarity`` is the paper's; the rest is ours, from the tables of tests/benchmarks/bench_decontamination.py.
 
-    ``folder`` holds the benchmarks' downloaded files (the hub without it); ``report`` is written anew, so each part of
-    a recipe names its own.
+    ``folder`` holds the benchmarks' downloaded files; without it they are where the recipe's sources are (--from, or
+    the hub). ``report`` is written anew; without it a build writes ``decontamination/PART.jsonl``. ``engine`` is the
+    one that embeds, ``{name: vllm, model: …}``; the recipe's without it.
     """
 
     benchmarks: Sequence[str] = ()  # "source/split"; all that are known when empty
@@ -74,6 +75,7 @@ class DecontaminationSettings:
     text_alone: bool = False
     similarity: float = 0.95
     report: str | None = None
+    engine: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
         check_one_of("tier", self.tier, ("hashes", "embeddings"))
@@ -92,11 +94,6 @@ class DecontaminationSettings:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
                 raise ConfigError(f"{name} is {value!r}; give a number greater than 0 and at most 1")
 
-    @property
-    def downloads(self) -> Path | None:
-        """The folder as a path."""
-        return None if self.folder is None else Path(self.folder)
-
 
 def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
     """Yield the samples that no benchmark asks, in their order (with embeddings: in the engine's).
@@ -105,14 +102,17 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
     """
     settings = read_settings(DecontaminationSettings, "decontamination", context.settings)
     names = tuple(settings.benchmarks) or default_benchmarks()
-    with Report(settings.report, settings.downloads) as report:
+    downloads = context.downloads if settings.folder is None else Path(settings.folder)
+    benchmarks = Benchmarks(names, downloads, settings.skip_missing)
+    with Report(_report_path(settings, context), downloads) as report:
         if settings.tier == "embeddings":
             from infimed_plugins.curation.decontamination_embeddings import by_embeddings
 
-            benchmarks = Benchmarks(names, settings.downloads, settings.skip_missing)
+            if settings.engine is not None:
+                context = replace(context, engine=context.start_engine(settings.engine))
             found = by_embeddings(samples, context, benchmarks, settings.similarity)
         else:
-            found = by_hashes(samples, context, settings, names)
+            found = by_hashes(samples, context, settings, benchmarks)
         for done, (sample, finding) in enumerate(found, start=1):
             context.progress(done, done)  # how many are to come is not known
             if finding is not None:
@@ -123,10 +123,10 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
 
 
 def by_hashes(
-    samples: Iterable[Sample], context: StepContext, settings: DecontaminationSettings, names: tuple[str, ...]
+    samples: Iterable[Sample], context: StepContext, settings: DecontaminationSettings, benchmarks: Benchmarks
 ) -> Iterator[tuple[Sample, Finding | None]]:
     """Every sample with what the CPU tier finds of it."""
-    items = hashed_items(Benchmarks(names, settings.downloads, settings.skip_missing))
+    items = hashed_items(benchmarks)
     context.counted.update(+items.counted)
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
@@ -179,6 +179,12 @@ def judge(
     alone = bool(sample.images and item.shas)
     dropped = not alone or settings.text_alone or (best is not None and settings.image_alone)
     return Finding(item, TEXT_ALONE if alone else TEXT, dropped=dropped, question_similarity=round(alike, 4))
+
+
+def _report_path(settings: DecontaminationSettings, context: StepContext) -> Path | None:
+    if settings.report is not None:
+        return Path(settings.report)
+    return None if context.report_folder is None else context.report_folder / f"{context.part or 'report'}.jsonl"
 
 
 def _count(finding: Finding, context: StepContext) -> None:

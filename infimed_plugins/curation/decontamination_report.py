@@ -44,8 +44,8 @@ class Finding:
 class Report:
     """Written as the samples pass; the benchmarks' images follow on closing. Without a path it does nothing."""
 
-    def __init__(self, path: str | None, downloads: Path | None) -> None:
-        self._path = None if path is None else Path(path)
+    def __init__(self, path: Path | None, downloads: Path | None) -> None:
+        self._path = path
         self._downloads = downloads
         self._file: TextIO | None = None
         self._wanted: dict[tuple[str, str], str] = {}  # (benchmark, item): the sha256 of the image to show

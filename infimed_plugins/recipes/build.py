@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
@@ -30,7 +30,7 @@ from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, ver
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
-from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe, parse_engine
+from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, load_recipe, parse_engine
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
 from infimed_plugins.records import Json
@@ -101,12 +101,13 @@ class _Build:
     _tokens: TokenCounter | None = None
     _store: RequestStore | None = None
     _asked: Engine | None = None
+    _others: dict[str, Engine] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
         settings = {**self.recipe.settings(), "version": __version__}
         model = self.engine.model if self.engine else self.recipe.engine.model if self.recipe.engine else None
-        if model and any(part.steps for part in self.recipe.parts):
+        if model and any(self.recipe.steps_of(part) for part in self.recipe.parts):
             settings["model"] = model_identity(model)
         as_json: dict[str, Json] = json.loads(json.dumps(settings))
         return as_json
@@ -171,7 +172,8 @@ class _Build:
     def _write_samples(self) -> list[str]:
         """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
         names = [part.name for part in self.recipe.parts if part.steps]
-        written = []
+        reports = sorted((self.folder.out / DECONTAMINATION).glob("*.jsonl"))
+        written = [path.relative_to(self.folder.out).as_posix() for path in reports]
         for file in (PartFile(self.folder.parts, name) for name in names):
             for path in (path for path in (file.path, file.aside) if path.exists()):
                 with whole_file(self.folder.out / SAMPLES_FOLDER / path.name) as partial:
@@ -192,8 +194,10 @@ class _Build:
         limit = self.recipe.token_limit
         rows = PartRows(
             part,
+            self.recipe.steps_of(part),
             self.recipe.seed,
             store,
+            self.folder.work,
             self._engine,
             self.progress,
             self.downloads,
@@ -222,9 +226,12 @@ class _Build:
         return count
 
     def _start(self, choice: Mapping[str, Json]) -> Engine:
-        """Another engine for a step, such as a judge."""
+        """Another engine for a step, such as a judge; the parts of a recipe share it."""
         chosen = parse_engine(choice, f"{self.recipe.name}: a step's engine")
-        return self._stored(start_engine(chosen), chosen.settings)
+        name = json.dumps(asdict(chosen), sort_keys=True, default=str)
+        if name not in self._others:
+            self._others[name] = self._stored(start_engine(chosen), chosen.settings)
+        return self._others[name]
 
     def _engine(self) -> Engine | None:
         if self._asked is None:
@@ -245,6 +252,7 @@ class _Build:
             empty = self._store.count() == 0
             self._store.close()
             self._store = self._asked = None
+            self._others.clear()
             if empty:
                 self.folder.replies.unlink()
 

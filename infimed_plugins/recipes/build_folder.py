@@ -13,6 +13,7 @@ from pathlib import Path
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.export import whole_file
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
+from infimed_plugins.recipes.recipe import DECONTAMINATION
 from infimed_plugins.records import Json
 
 WORK_FOLDER = ".build"
@@ -89,5 +90,5 @@ class BuildFolder:
         written = [MANIFEST_FILE, REJECTS_FILE, "dataset_info.json", "*.jsonl", "*.parquet"]
         for path in [path for pattern in written for path in self.out.glob(pattern)]:
             path.unlink(missing_ok=True)
-        for folder in ("images", "train", "val", SAMPLES_FOLDER, WORK_FOLDER):
+        for folder in ("images", "train", "val", SAMPLES_FOLDER, DECONTAMINATION, WORK_FOLDER):
             shutil.rmtree(self.out / folder, ignore_errors=True)

@@ -15,8 +15,9 @@ from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.image_spill import ImageSpill
 from infimed_plugins.recipes.part_file import row_to_line
-from infimed_plugins.recipes.recipe import Part
+from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
 from infimed_plugins.recipes.sampling import Tally, choose
 from infimed_plugins.records import BadRow, Json, Sample
 from infimed_plugins.sources import Source
@@ -28,11 +29,13 @@ Progress = Callable[[str, int, int | None], None]  # what is being done, done, t
 
 @dataclass(frozen=True)
 class PartRows:
-    """One part on its way; ``engine`` is called only if the part has steps."""
+    """One part on its way. ``engine`` is called only if the part has steps; ``work`` is the build's work folder."""
 
     part: Part
+    steps: tuple[Step, ...]
     seed: int
     store: ImageStore
+    work: Path
     engine: Callable[[], Engine | None]
     progress: Progress
     folder: Path | None = None
@@ -49,8 +52,12 @@ class PartRows:
             return source.load(self.part.split, folder=self.folder, seed=self.seed)
 
         samples = choose(load, self.part, self.seed, tally)
-        chosen = self._through_steps(samples, tally) if self.part.steps else samples
-        for sample, images in self._stored(chosen, tally):
+        with ImageSpill(self.work / f"{self.part.name}.images") as spill:
+            chosen = self._through_steps(map(spill.move, samples), tally) if self.steps else samples
+            yield from self._lines(chosen, tally)
+
+    def _lines(self, samples: Iterable[Sample], tally: Tally) -> Iterator[str]:
+        for sample, images in self._stored(samples, tally):
             try:
                 line = row_to_line(ExportRow(sample, images, self.part.style, self.part.into))
             except DataError as error:
@@ -103,16 +110,19 @@ class PartRows:
         dropped: Counter[str] = Counter()
         counted: Counter[str] = Counter()
         flow: Iterable[Sample] = _noting_places(samples, places)
-        for step in self.part.steps:
+        for step in self.steps:
             context = StepContext(
                 seed=self.seed,
-                engine=self.engine(),
+                engine=self.engine() if _asks_engine(step) else None,
                 settings=dict(step.settings),
                 dropped=dropped,
                 counted=counted,
                 progress=self._step_progress(step.name),
                 aside=tally.aside.append,
                 start_engine=self.start_engine,
+                downloads=self.folder,
+                part=self.part.name,
+                report_folder=self.work.parent / step.name,
             )
             run: CurationStep = registry().get("curation step", step.name)
             flow = run(flow, context)
@@ -141,6 +151,11 @@ def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
     scaled = [[round(value * factor, 1) for value, factor in zip(box, factors, strict=True)] for box in boxes]
     answer = scaled[0] if sample.task == "grounding" else scaled
     return replace(sample, answer=answer).with_meta(original_size=list(stored[0].original))
+
+
+def _asks_engine(step: Step) -> bool:
+    """Decontamination by hashes needs no model, and a recipe's engine may be one of 32B."""
+    return step.name != DECONTAMINATION or (step.settings.get("tier") == "embeddings" and "engine" not in step.settings)
 
 
 def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:

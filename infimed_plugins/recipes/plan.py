@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
@@ -67,7 +67,8 @@ def plan(recipe: Recipe | str | Path) -> Plan:
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if recipe.engine is not None:
         registry().find("engine", recipe.engine.name)
-    return Plan(recipe.name, recipe.format, recipe.seed, tuple(_row(part) for part in recipe.parts))
+    parts = tuple(_row(replace(part, steps=recipe.steps_of(part))) for part in recipe.parts)
+    return Plan(recipe.name, recipe.format, recipe.seed, parts)
 
 
 def _row(part: Part) -> PlanRow:

@@ -8,6 +8,7 @@ image_max_pixels: 262144        # larger images are resized by Qwen's rule; none
 token_limit: {model: FOLDER_OR_HUB_ID, tokens: 4096}  # longer rows are dropped; none without it
 max_rejects: 0.02               # share of bad rows above which a part stops the build
 engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
+decontaminate: {benchmarks: [slake/test]}  # the first step of every part; none without it
 parts:
   - name: direct
     source: phantom
@@ -55,6 +56,7 @@ ORDERS = ("hash", "first")
 SETS = ("train", "val")
 MAX_REJECTS = 0.02
 RECIPE_FOLDER = "data_registry/recipes"
+DECONTAMINATION = "decontamination"  # the step that ``decontaminate`` puts first
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ class Recipe:
     image_max_pixels: int | None = None
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
+    decontaminate: dict[str, Json] | None = None
+
+    def steps_of(self, part: Part) -> tuple[Step, ...]:
+        """A part's steps, behind the decontamination that all parts share."""
+        return part.steps if self.decontaminate is None else (Step(DECONTAMINATION, self.decontaminate), *part.steps)
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
@@ -134,6 +141,10 @@ class Recipe:
         """The recipe with rows of more tokens dropped. Raises ConfigError for a number below 1."""
         _whole_number(tokens, "--max-tokens", least=1)
         return replace(self, token_limit=TokenLimit(model, tokens))
+
+    def without_decontamination(self) -> Recipe:
+        """The recipe with nothing checked against benchmarks."""
+        return replace(self, decontaminate=None)
 
     def with_max_rejects(self, share: float) -> Recipe:
         """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""
@@ -184,7 +195,7 @@ def _extended(raw: dict[str, Any], path: Path) -> Recipe:
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
     shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
     shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
-    shared["token_limit"] = base.token_limit and asdict(base.token_limit)
+    shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()
@@ -224,6 +235,8 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
         _whole_number(fields["token_limit"].tokens, f"{at}: tokens", least=1)
     if fields.get("engine") is not None:
         fields["engine"] = parse_engine(fields["engine"], f"{where}: engine")
+    if fields.get("decontaminate") is not None:
+        fields["decontaminate"] = _mapping(fields["decontaminate"], f"{where}: decontaminate")
     if not isinstance(fields["parts"], list) or not fields["parts"]:
         raise ConfigError(f"{where}: parts must be a list of at least one part")
     parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
