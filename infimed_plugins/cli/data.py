@@ -127,6 +127,13 @@ def _print_plan(plan: Plan) -> None:
         ["part", "source", "split", "into", "style", "steps", "rows", "licence", "MB to fetch"],
         rows,
     )
+    if plan.checked_against:
+        console.print(
+            f"rows that these ask are left out: {', '.join(plan.checked_against)} ({plan.checked_mb:,.0f} MB more to "
+            "fetch; --no-decontaminate builds without)",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_manifest(manifest: Manifest, folder: Path) -> None:

@@ -33,7 +33,9 @@ class ImageSpill:
         if image.data is None:
             return image
         start, size = self._end, len(image.data)
-        self._file.write(image.data)
+        left = memoryview(image.data)
+        while left:  # an unbuffered write may take only a part
+            left = left[self._file.write(left) :]
         self._end += size
         # pread keeps no place in the file, so several threads may read
         return ImageRef(path="in memory", reader=partial(os.pread, self._file.fileno(), size, start))

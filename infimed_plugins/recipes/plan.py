@@ -37,6 +37,8 @@ class Plan:
     format: str
     seed: int
     parts: tuple[PlanRow, ...]
+    checked_against: tuple[str, ...] = ()  # benchmarks, as source/split
+    checked_mb: float = 0.0  # megabytes to fetch for these besides
 
     @property
     def total(self) -> int:
@@ -50,8 +52,8 @@ class Plan:
 
     @property
     def download_mb(self) -> float:
-        """Megabytes to fetch, each source once."""
-        return sum({row.origin or row.source: row.download_mb or 0.0 for row in self.parts}.values())
+        """Megabytes to fetch, each file once: sources of one origin and one size read the same files."""
+        return sum(size for _, size in {(row.origin or row.source, row.download_mb or 0.0) for row in self.parts})
 
     def to_json(self) -> dict[str, Json]:
         """The plan as JSON, the totals beside the parts."""
@@ -68,7 +70,16 @@ def plan(recipe: Recipe | str | Path) -> Plan:
     if recipe.engine is not None:
         registry().find("engine", recipe.engine.name)
     parts = tuple(_row(replace(part, steps=recipe.steps_of(part))) for part in recipe.parts)
-    return Plan(recipe.name, recipe.format, recipe.seed, parts)
+    against = tuple((recipe.decontaminate or {}).get("benchmarks", ()))
+    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts))
+
+
+def _more_mb(benchmarks: tuple[str, ...], parts: tuple[PlanRow, ...]) -> float:
+    """Megabytes of the benchmarks whose files no part reads."""
+    entries = source_entries()
+    named = [entries[name] for name in (one.partition("/")[0] for one in benchmarks) if name in entries]
+    more = {(entry.origin, entry.download_mb) for entry in named} - {(row.origin, row.download_mb) for row in parts}
+    return sum(size for _, size in more)
 
 
 def _row(part: Part) -> PlanRow:
