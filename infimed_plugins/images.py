@@ -127,7 +127,7 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
     """The decoded first frame, upright; ``format`` says what it was."""
     if data[128:132] == b"DICM":
         notes.append("converted from DICOM")
-        return _from_dicom(data, name)
+        return _from_dicom(data, name, notes)
     module = _pil()
     from PIL import ImageOps
 
@@ -154,9 +154,10 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
 
 
 _ORIENTATION = 0x0112
+PATIENT_GROUP = 0x0010  # name, id, birth date, sex, weight … (DICOM PS3.6); no header is ever written
 
 
-def _from_dicom(data: bytes, name: str) -> PILImage:
+def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
     try:
         import pydicom
         from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
@@ -173,6 +174,8 @@ def _from_dicom(data: bytes, name: str) -> PILImage:
             pixels = (pixels - low) * (255.0 / (high - low or 1.0))
             if dataset.PhotometricInterpretation == "MONOCHROME1":
                 pixels = 255.0 - pixels
+        if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):
+            notes.append("stripped of patient fields")
         made: PILImage = _pil().fromarray(pixels.round().astype("uint8"))
         return made
     except Exception as error:  # pydicom raises anything from a damaged file

@@ -114,6 +114,13 @@ def test_dicom_is_shown_through_its_window_and_monochrome1_is_inverted() -> None
     assert prepare_image(dicom(), "x").notes[0] == "converted from DICOM"
 
 
+def test_patient_fields_of_a_dicom_header_are_counted_and_nowhere_in_the_bytes() -> None:
+    named = prepare_image(dicom(PatientName="Doe^Jane", PatientID="4711"), "x")
+    assert named.notes[:2] == ("converted from DICOM", "stripped of patient fields")
+    assert b"Doe" not in named.data
+    assert "stripped of patient fields" not in prepare_image(dicom(PatientName=""), "x").notes
+
+
 def test_a_damaged_dicom_file_is_named() -> None:
     with pytest.raises(DataError, match=r"image scan\.dcm is a DICOM file that does not open"):
         prepare_image(dicom()[:400], "scan.dcm")
