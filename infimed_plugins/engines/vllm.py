@@ -28,7 +28,8 @@ class VllmEngine:
         model: a folder or hub id. ``revision`` of the hub, where it matters.
         max_pixels: upper limit an image is resized to; set that of training, a checkpoint keeps its base model's.
         group: requests handed to vLLM together; replies come a group at a time.
-        embed: load the model for embeddings.
+        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded: gme-Qwen2-VL wants
+            the assistant's opening and ``<|endoftext|>``, whose state is the vector (its model card).
         options: any other argument of ``vllm.LLM``, such as ``tensor_parallel_size`` or ``max_model_len``.
     Raises:
         MissingExtraError without vLLM, EngineError when the model cannot be loaded.
@@ -43,6 +44,7 @@ class VllmEngine:
         max_images: int = 8,
         group: int = 512,
         embed: bool = False,
+        embed_suffix: str | None = None,
         **options: Any,
     ) -> None:
         try:
@@ -50,7 +52,8 @@ class VllmEngine:
             from vllm.platforms import current_platform
         except ImportError as error:
             raise MissingExtraError("the vllm engine", "vllm", "vllm") from error
-        self.model, self.revision, self._group, self._embeds = model, revision or "", group, embed
+        self.model, self.revision, self._group = model, revision or "", group
+        self._embeds, self._suffix = embed, embed_suffix
         arguments: dict[str, Any] = {"limit_mm_per_prompt": {"image": max_images, "video": 0}, "seed": 0, **options}
         if current_platform.is_cpu():  # a cut prompt rewinds its seeded generator, which a CPU's cannot
             arguments.setdefault("enable_chunked_prefill", False)
@@ -107,7 +110,7 @@ class VllmEngine:
             raise ConfigError("this vllm engine answers; to embed, load it with the setting embed: true")
         for group in _groups(requests, self._group):
             talks, failed = _conversations((request.id, request, None) for request in group)
-            said = self._llm.chat([talk for _, talk in talks], use_tqdm=False) if talks else []
+            said = self._llm.embed([self._to_embed(talk) for _, talk in talks], use_tqdm=False) if talks else []
             vectors = {id: output.outputs.embedding for (id, _), output in zip(talks, said, strict=True)}
             for request in group:
                 if request.id not in vectors:
@@ -115,6 +118,21 @@ class VllmEngine:
                     continue
                 vector = np.asarray(vectors[request.id], dtype=np.float32)
                 yield Embedding(request.id, vector / max(float(np.linalg.norm(vector)), 1e-12))
+
+    def _to_embed(self, talk: Conversation) -> dict[str, Any]:
+        """A prompt by the model's chat template: vLLM's own chat is for models that answer."""
+        pictures = [part["image_pil"] for turn in talk for part in turn["content"] if _is_picture(part)]
+        plain = [
+            {**turn, "content": [{"type": "image"} if _is_picture(part) else part for part in turn["content"]]}
+            if isinstance(turn["content"], list)
+            else turn
+            for turn in talk
+        ]
+        text = self._llm.get_tokenizer().apply_chat_template(
+            plain, tokenize=False, add_generation_prompt=self._suffix is not None
+        )
+        prompt: dict[str, Any] = {"prompt": text + (self._suffix or "")}
+        return prompt | ({"multi_modal_data": {"image": pictures}} if pictures else {})
 
     def _parameters(self, sampling: Sampling) -> Any:
         from vllm import SamplingParams
@@ -163,6 +181,10 @@ def conversation(request: ChatRequest, answer: str | None = None) -> Conversatio
     turns: Conversation = [{"role": "system", "content": request.system}] if request.system else []
     turns.append({"role": "user", "content": content})
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
+
+
+def _is_picture(part: Any) -> bool:
+    return isinstance(part, dict) and part["type"] == "image_pil"
 
 
 def _reply(id: str, output: Any) -> Reply:

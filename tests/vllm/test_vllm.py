@@ -85,18 +85,21 @@ def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A real vLLM server on loopback."""
-    port = 18_000 + os.getpid() % 1000
+    yield from serve("--max-model-len", "1024", "--no-enable-chunked-prefill")
+
+
+@pytest.fixture(scope="module")
+def embedding_server() -> Iterator[str]:
+    """The same model, pooling."""
+    yield from serve("--max-model-len", "1024", "--runner", "pooling", "--convert", "embed", offset=1000)
+
+
+def serve(*options: str, offset: int = 0) -> Iterator[str]:
+    port = 18_000 + offset + os.getpid() % 1000
     environment = dict(os.environ, VLLM_CPU_KVCACHE_SPACE="1")
     command: list[Any] = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", BASE]
     command += ["--served-model-name", "base", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    command += [
-        "--max-model-len",
-        "1024",
-        "--enforce-eager",
-        "--no-enable-chunked-prefill",
-        "--limit-mm-per-prompt",
-        '{"image": 1, "video": 0}',
-    ]
+    command += ["--enforce-eager", "--limit-mm-per-prompt", '{"image": 1, "video": 0}', *options]
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait(port, process)
@@ -130,3 +133,33 @@ def test_the_openai_engine_gets_the_same_from_a_real_server(server: str, engine:
     assert there == here
     ten = list(remote.generate(REQUESTS[:4], Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)))
     assert all(len(reply.texts) == 10 and reply.usage.completion > 10 for reply in ten)
+
+
+def test_a_real_server_scores_answers_as_the_engine_in_process_does(server: str, engine: VllmEngine) -> None:
+    from infimed_plugins.engines.openai import OpenAIEngine
+
+    pairs = [(request, prompts.answer_text(s)) for request, s in zip(REQUESTS[:6], SAMPLES[:6], strict=True)]
+    here = list(engine.score_answers(pairs))
+    there = {score.id: score for score in OpenAIEngine("base", base_url=server).score_answers(pairs)}
+    for score in here:
+        assert there[score.id].error is None
+        assert there[score.id].tokens == score.tokens > 0
+        assert there[score.id].log_probability == pytest.approx(score.log_probability, abs=1e-3)
+
+
+def test_pictures_and_questions_are_embedded_and_a_server_gives_the_same_vectors(embedding_server: str) -> None:
+    import numpy as np
+
+    from infimed_plugins.engines.openai import OpenAIEngine
+
+    embedder = VllmEngine(BASE, embed=True, dtype="float32", max_model_len=1024, enforce_eager=True, max_images=1)
+    same = [ChatRequest("again", REQUESTS[0].text, REQUESTS[0].images), *REQUESTS[:4]]
+    vectors = {one.id: one.vector for one in embedder.embed(same)}
+    assert all(abs(np.linalg.norm(vector) - 1) < 1e-4 for vector in vectors.values())
+    assert vectors["again"] @ vectors[REQUESTS[0].id] > 0.9999
+    other = ChatRequest("other picture", REQUESTS[0].text, SAMPLES[5].images)
+    assert next(iter(embedder.embed([other]))).vector @ vectors["again"] < 0.9999
+    there = {one.id: one for one in OpenAIEngine("base", base_url=embedding_server).embed(REQUESTS[:4])}
+    for request in REQUESTS[:4]:
+        assert there[request.id].error is None
+        assert there[request.id].vector @ vectors[request.id] > 0.999
