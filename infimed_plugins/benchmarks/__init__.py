@@ -1,4 +1,4 @@
-"""Benchmarks: a source split, the prompt styles it is asked in, and the scorer that judges the replies."""
+"""Benchmarks: a source split and how its questions are asked and counted. catalogue.py holds the built-in ones."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from infimed_plugins.hookspecs import Register, hookimpl
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark. ``group_by`` is the meta key whose values get a row of their own in the report."""
+    """One benchmark.
+
+    ``group_by`` are the meta keys whose values get rows of their own, the first in the terminal table. ``medevalkit``
+    is its name there, whose rules the modes ``medevalkit`` and ``paper`` follow (generic ones without a name).
+    ``questions`` is what the published figures are over; ``max_tokens`` the longest reply unless a run says otherwise.
+    """
 
     name: str
     source: str
     split: str
+    title: str = ""
     prompt_styles: tuple[str, ...] = ("direct", "reasoning")
-    scorer: str = "robust"
-    group_by: str = "kind"
+    group_by: tuple[str, ...] = ("kind",)
+    medevalkit: str | None = None
+    questions: int | None = None
+    max_tokens: int = 8192
 
 
-PHANTOM = Benchmark(name="phantom", source="phantom", split="test")
+PAPER = ("mmmu_health", "vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa", "medxpertqa_mm")  # Table 1's order
+TEXT = ("medqa", "medmcqa", "pubmedqa", "mmlu_medical", "medxpertqa_text")
 
 
 @hookimpl
 def register_benchmarks(register: Register) -> None:
-    """The built-in benchmarks."""
-    register("phantom", PHANTOM)
+    """The built-in benchmarks, by import path."""
+    for name in ("phantom", *PAPER, "gmai_mmbench", *TEXT):
+        register(name, f"infimed_plugins.benchmarks.catalogue:{name.upper()}")

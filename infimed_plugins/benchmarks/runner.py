@@ -1,28 +1,58 @@
-"""Ask a model a benchmark's questions and judge the replies, in a run folder that can be taken up again.
+"""Ask a model a benchmark's questions, in a folder that can be taken up again, and judge the replies.
 
-``responses.jsonl`` gets a line for each reply as it comes: prompt, raw reply, parsed answer, verdict, reason. After a
-kill only what is missing is asked; a torn last line is dropped. ``settings.json`` refuses a folder of other settings.
+Questions stream: their images are read when the engine asks for them and are not held. What is written is in
+run_folder.py, which rules judge it in modes.py.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.engines import ChatRequest, Engine, Sampling
-from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.plugins import registry
-from infimed_plugins.records import Response, Sample, Score
-from infimed_plugins.scoring.robust import score_response
+from infimed_plugins.benchmarks.judging import judge_rows
+from infimed_plugins.benchmarks.modes import DEFAULT
+from infimed_plugins.benchmarks.questions import Question, check_style, questions, request
+from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.errors import DataError
+from infimed_plugins.records import BadRow, ImageRef, Json
+from infimed_plugins.sources.entry import source_entries
 
 MAX_FAILED_SHARE = 0.05
 MIN_FAILED = 5
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a benchmark is asked. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
+
+    ``downloads`` is where downloaded data sets lie (the hub without it); ``max_tokens`` the benchmark's without it.
+    """
+
+    prompt_style: str = "direct"
+    limit: int | None = None
+    seed: int = 0
+    max_tokens: int | None = None
+    downloads: Path | None = None
+    variant: str = ""
+    vary: Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]] = iter
+
+    def settings(self, benchmark: Benchmark, model: str) -> dict[str, Json]:
+        """What shapes the replies, and so must not change within a folder."""
+        return {
+            "benchmark": benchmark.name,
+            "model": model,
+            "prompt_style": self.prompt_style,
+            "variant": self.variant,
+            "limit": self.limit,
+            "seed": self.seed,
+            "max_tokens": self.max_tokens or benchmark.max_tokens,
+        }
 
 
 def run(
@@ -33,88 +63,144 @@ def run(
     prompt_style: str = "direct",
     limit: int | None = None,
     seed: int = 0,
-    max_tokens: int = 512,
+    max_tokens: int | None = None,
     folder: Path | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> list[Judged]:
-    """Evaluate, greedily, and return every judged reply in the order of the samples.
+    """Evaluate, greedily, and return every judged reply (mode ``robust``) in the order of the samples.
 
     Raises ConfigError for a folder of other settings and DataError when more than 5% of the requests failed.
     """
-    settings = {
-        "benchmark": benchmark.name,
-        "model": engine.model,
-        "prompt_style": prompt_style,
-        "limit": limit,
-        "seed": seed,
-        "max_tokens": max_tokens,
-        "scorer": benchmark.scorer,
-    }
-    log = _open_run(run_dir, settings)
-    source = registry().get("source", benchmark.source)
-    samples = list(source.load(benchmark.split, folder=folder, seed=seed, limit=limit))
-    done = {judged.id: judged for judged in read_run(run_dir)}
-    missing = [sample for sample in samples if sample.id not in done]
-    progress(len(done), len(samples))
-    by_id = {sample.id: sample for sample in missing}
-    requests = (ChatRequest(s.id, prompts.render(s, prompt_style), s.images) for s in missing)
-    with log.open("a", encoding="utf-8") as file:
-        for reply in engine.generate(requests, Sampling(max_tokens=max_tokens, seed=seed)) if missing else ():
-            sample = by_id[reply.id]
-            text = reply.texts[0] if reply.texts else ""
-            judged = _judge(benchmark, sample, Response(sample.id, text, prompt_style, engine.model, error=reply.error))
-            if judged.accuracy is not None:  # a failed request is asked again by the next run
-                file.write(json.dumps(asdict(judged), ensure_ascii=False) + "\n")
-                file.flush()
-            done[judged.id] = judged
-            progress(len(done), len(samples))
-    _refuse_failures([done[sample.id] for sample in samples])
-    return [done[sample.id] for sample in samples]
+    asking = Asking(prompt_style, limit, seed, max_tokens, folder)
+    ask(benchmark, engine, RunFolder(run_dir), asking, progress=progress)
+    return read_run(run_dir)
 
 
-def read_run(run_dir: Path) -> list[Judged]:
-    """The judged replies a run folder holds; a torn last line is left out."""
-    path = run_dir / "responses.jsonl"
-    if not path.exists():
+def ask(
+    benchmark: Benchmark,
+    engine: Engine,
+    folder: RunFolder,
+    asking: Asking,
+    *,
+    facts: dict[str, Json] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Ask what the folder has no reply to yet, greedily; ``facts`` go into its settings.
+
+    Raises as ``run`` does.
+    """
+    check_style(asking.prompt_style)
+    settings = asking.settings(benchmark, engine.model)
+    folder.prepare(settings | (facts or {}))
+    log = _Log(folder, benchmark, asking, folder.ids())
+    sampling = Sampling(max_tokens=settings["max_tokens"], seed=asking.seed)
+    total = _total(benchmark, asking)
+    requests = log.missing()
+    first = next(requests, None)
+    if first is not None:
+        with (folder.path / RESPONSES).open("ab") as file:
+            for reply in engine.generate(_chain(first, requests), sampling):
+                row = log.take(reply)
+                if row.error is None:
+                    file.write(answered_line(row))
+                    file.flush()
+                progress(log.done, total)
+    progress(log.done, log.asked)
+    folder.write_bad_rows(log.bad_rows)
+    folder.write_failed(log.failed)
+    _refuse_failures(log.failed, log.asked)
+
+
+def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
+    """The replies of a folder judged by the rules of a mode; an empty list for a folder without any."""
+    from infimed_plugins.plugins import registry
+
+    folder = RunFolder(run_dir)
+    if not (run_dir / RESPONSES).exists():
         return []
-    return [Judged(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    settings = folder.settings()
+    benchmark: Benchmark = registry().get("benchmark", settings["benchmark"])
+    return judge_rows(benchmark, folder.answered(), settings["prompt_style"], mode)
 
 
-def _open_run(run_dir: Path, settings: dict[str, Any]) -> Path:
-    """The log, whole lines only; refuses a folder that was made with other settings."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    known = run_dir / "settings.json"
-    if known.exists() and (old := json.loads(known.read_text(encoding="utf-8"))) != settings:
-        changed = ", ".join(sorted(key for key in settings if old.get(key) != settings[key]))
-        raise ConfigError(f"{run_dir} holds a run with another {changed}; choose another --out or remove it")
-    known.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    log = run_dir / "responses.jsonl"
-    if log.exists():
-        whole, _, torn = log.read_bytes().rpartition(b"\n")
-        if torn:
-            log.write_bytes(whole + b"\n" if whole else b"")
-    return log
+@dataclass
+class _Log:
+    """Which questions are on their way: everything of them but their images, which the engine's request holds."""
+
+    folder: RunFolder
+    benchmark: Benchmark
+    asking: Asking
+    known: set[str]
+    asked: int = 0
+    done: int = 0
+    bad_rows: list[BadRow] = field(default_factory=list)
+    failed: list[Answered] = field(default_factory=list)
+    _waiting: dict[str, Answered] = field(default_factory=dict)
+
+    def missing(self) -> Iterator[ChatRequest]:
+        """Requests for what has no reply yet."""
+        asking = self.asking
+        given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
+        for index, question in enumerate(asking.vary(given)):
+            if isinstance(question, BadRow):
+                self.bad_rows.append(question)
+                continue
+            self.asked += 1
+            if question.sample.id in self.known:
+                self.done += 1
+                continue
+            made = request(self.benchmark, question, asking.prompt_style)
+            row = _unanswered(index, question, made)
+            try:
+                made = replace(made, images=tuple(ImageRef(data=image.read()) for image in made.images))  # read once
+            except DataError as error:
+                self.failed.append(replace(row, error=str(error)))
+                continue
+            self._waiting[row.id] = replace(row, images=[image.sha256() for image in made.images])
+            yield made
+
+    def take(self, reply: Reply) -> Answered:
+        """The question of a reply, answered."""
+        text = reply.texts[0] if reply.texts else ""
+        cut = bool(reply.cut and reply.cut[0])
+        row = replace(self._waiting.pop(reply.id), text=text, error=reply.error, cut=cut, tokens=reply.usage.completion)
+        if row.error is None:
+            self.done += 1
+        else:
+            self.failed.append(row)
+        return row
 
 
-def _judge(benchmark: Benchmark, sample: Sample, response: Response) -> Judged:
-    verdict: Score = score_response(response, sample)
-    return Judged(
+def _unanswered(index: int, question: Question, made: ChatRequest) -> Answered:
+    sample = question.sample
+    return Answered(
+        index=index,
         id=sample.id,
-        group=str(sample.meta.get(benchmark.group_by, sample.task)),
-        image=sample.images[0].sha256() if sample.images else sample.id,
-        prompt=prompts.render(sample, response.prompt_style),
-        text=response.text,
+        question=sample.question,
+        options=sample.options,
+        task=sample.task,
         gold=sample.answer,
-        parsed=verdict.parsed,
-        accuracy=verdict.accuracy,
-        format=verdict.format,
-        invalid=verdict.invalid,
-        reason=verdict.reason,
+        language=sample.language,
+        meta=dict(sample.meta),
+        images=[],
+        prompt=made.text,
+        row=question.row,
+        of=str(sample.meta.get("variant_of", "")),
     )
 
 
-def _refuse_failures(judged: Iterable[Judged]) -> None:
-    rows = list(judged)
-    failed = [row for row in rows if row.accuracy is None]
-    if len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * len(rows):
-        raise DataError(f"{len(failed)} of {len(rows)} requests failed, the first: {failed[0].reason}; mend and rerun")
+def _total(benchmark: Benchmark, asking: Asking) -> int | None:
+    """How many questions there will be, where the registry says; a variant may make more of them."""
+    entry = source_entries().get(benchmark.source)
+    counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
+    return min(counts, default=None) if not asking.variant else None
+
+
+def _chain(first: ChatRequest, others: Iterator[ChatRequest]) -> Iterator[ChatRequest]:
+    yield first
+    yield from others
+
+
+def _refuse_failures(failed: list[Answered], asked: int) -> None:
+    if len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked:
+        raise DataError(f"{len(failed)} of {asked} requests failed, the first: {failed[0].error}; mend and rerun")

@@ -12,8 +12,9 @@ from typing import Any
 from rich.console import Console
 
 from infimed_plugins import __version__, prompts
-from infimed_plugins.benchmarks import PHANTOM as BENCHMARK
 from infimed_plugins.benchmarks import runner
+from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.quickstart.lab import MODELS, Lab
 from infimed_plugins.quickstart.stages import RunState
 from infimed_plugins.records import Json
@@ -108,7 +109,7 @@ def _running_mean(curve: Sequence[tuple[float, float]], steps: int = 10) -> list
     return [(x, sum(window) / len(window)) for (x, _), window in zip(curve, means, strict=True)]
 
 
-def _judged(lab: Lab) -> dict[str, dict[str, list[runner.Judged]]]:
+def _judged(lab: Lab) -> dict[str, dict[str, list[Judged]]]:
     return {
         style: {name: runner.read_run(lab.out / "eval" / f"{name}-{style}") for name in MODELS}
         for style in BENCHMARK.prompt_styles

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from infimed_plugins.benchmarks import PHANTOM as BENCHMARK
 from infimed_plugins.benchmarks import runner
+from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
 from infimed_plugins.engines.transformers import TransformersEngine
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.paths import shipped
@@ -162,8 +162,8 @@ def _evaluate(lab: Lab, name: str, tick: Tick) -> Json:
     return accuracies
 
 
-def _asked(tick: Tick, style: str, done: int, total: int) -> None:
-    tick(done, total, f"{style} prompt")
+def _asked(tick: Tick, style: str, done: int, total: int | None) -> None:
+    tick(done, total or done, f"{style} prompt")
 
 
 def _read_losses(path: Path) -> list[tuple[float, float]]:

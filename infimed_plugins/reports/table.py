@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infimed_plugins.benchmarks.runner import Judged
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.reports.statistics import Paired, Rate, paired, wilson
 
 if TYPE_CHECKING:

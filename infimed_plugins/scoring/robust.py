@@ -3,21 +3,24 @@
 ``accuracy`` is 1 or 0, so that accuracies have intervals and paired tests:
 
     multiple_choice  the one option the reply commits to is the right one
-    text             the same set of normalised words as the gold answer
+    text             yes or no, where the gold is that; else the same set of normalised words as the gold answer
     math             equivalent by math_verify
     grounding        IoU of at least 0.5 (the usual detection threshold; the choice is ours)
     detection        matched IoU over max(n_pred, n_gt) of at least 0.5 (ours)
 
 A reply that cannot be read is ``invalid`` and counts as wrong, with the reason; an engine that failed is unscored
-(``accuracy`` None). Asked directly, the whole reply is the answer unless it carries tags or a box; asked to reason,
-the reply must pass the format gate or hold one unambiguous tagged or boxed answer.
+(``accuracy`` None). Asked directly, the answer may stand in tags, in a box, or in what the reply states; asked to
+reason, the reply must pass the format gate or hold one unambiguous tagged or boxed answer.
 """
 
 from __future__ import annotations
 
-from infimed_plugins.answers import extract_answer, parse_response
-from infimed_plugins.answers.response import INFIMED_FORM
-from infimed_plugins.records import Response, Sample, Score
+from infimed_plugins.answers import parse_response
+from infimed_plugins.answers.reply import Reply, read_reply
+from infimed_plugins.answers.short_text import says
+from infimed_plugins.answers.stated_option import stated_option
+from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
+from infimed_plugins.records import Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
@@ -25,17 +28,42 @@ RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5
 
 def score(text: str, sample: Sample, prompt_style: str) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
+    reply = read_reply(text)
     parsed = parse_response(text)
-    tagged = parsed.format_ok or INFIMED_FORM.tags[2] in text or r"\boxed{" in text
-    if prompt_style == "reasoning" and not tagged:
-        return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True)
-    answer = extract_answer(text)
-    if not answer:
-        return Score(0.0, float(parsed.format_ok), 0.0, None, parsed.reason or "no answer", invalid=True)
-    verdict = judge_answer(answer, sample.ground_truth)
+    form = float(parsed.format_ok)
+    if not reply.text:
+        return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
+    if prompt_style == "reasoning" and not (reply.marked or parsed.format_ok):
+        return Score(0.0, form, 0.0, None, parsed.reason, invalid=True)
+    verdict = _judge(reply, sample)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
-    return Score(accuracy, float(parsed.format_ok), accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
+    return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
+
+
+def _judge(reply: Reply, sample: Sample) -> Verdict:
+    if sample.task == "multiple_choice":
+        choice = stated_option(reply.text, sample.options)
+        if not choice.letters:
+            return Verdict(0.0, None, choice.reason)
+        return Verdict(float(choice.letters == sample.answer), choice.letters, choice.reason)
+    if sample.task == "text":
+        return _judge_text(reply.text, sample)
+    return judge_answer(reply.text, sample.ground_truth)
+
+
+def _judge_text(text: str, sample: Sample) -> Verdict:
+    truth = sample.ground_truth
+    gold = str(truth.answer)
+    side = polarity_of_gold(gold)
+    if side:
+        said = polarity(text, sample.question)
+        return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
+    found = says(text, (gold, *truth.synonyms))
+    if found is not None:
+        return Verdict(1.0, found, "the gold is what it says")
+    graded = judge_answer(text, truth)
+    return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason)
 
 
 def score_response(response: Response, sample: Sample) -> Score:

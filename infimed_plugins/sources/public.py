@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,12 +66,25 @@ class PublicSource:
         Raises ConfigError for an unknown split, MissingFileError naming what to download and where to put it, and
         DataError for a damaged file or a changed schema.
         """
+        for row in self._first_rows(split, folder, limit):
+            yield self.read(row, split)
+
+    def load_rows(
+        self, split: str, *, folder: Path | None = None, limit: int | None = None
+    ) -> Iterator[tuple[dict[str, Json], Sample | BadRow]]:
+        """Yield what ``load`` yields, each beside the upstream row's own fields, verbatim (see ``json_fields``).
+
+        Scoring as another framework does needs the fields, those of rows that cannot be used too. Raises as ``load``.
+        """
+        for row in self._first_rows(split, folder, limit):
+            yield json_fields(row.fields), self.read(row, split)
+
+    def _first_rows(self, split: str, folder: Path | None, limit: int | None) -> Iterator[Row]:
+        """The first ``limit`` rows of a split. Raises ConfigError for an unknown split."""
         if split not in self.splits:
             raise ConfigError(f"{self.name} has no split {split!r}; one of {', '.join(self.splits)}")
-        for index, row in enumerate(self.rows(Files(self.name, self.entry, folder), split)):
-            if limit is not None and index >= limit:
-                return
-            yield self.read(row, split)
+        rows = self.rows(Files(self.name, self.entry, folder), split)
+        yield from rows if limit is None else islice(rows, max(0, limit))
 
     def read(self, row: Row, split: str) -> Sample | BadRow:
         """The Sample of a row, or why there is none. Raises DamagedFileError where no row can be read."""
@@ -114,6 +128,21 @@ class PublicSource:
 
     def _id(self, split: str, row: Row) -> str:
         return f"{self.name}-{split}-{row.id}"
+
+
+def json_fields(fields: Mapping[str, Any]) -> dict[str, Json]:
+    """The fields that JSON can hold, unchanged: without images, their bytes, and what opens them."""
+    return {name: value for name, value in fields.items() if _is_json(value)}
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        if value.keys() == {"bytes", "path"}:  # an embedded image, even where its bytes are missing
+            return False
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_is_json(item) for item in value)
+    return value is None or isinstance(value, (str, int, float, bool))
 
 
 def clean(text: Any) -> str:

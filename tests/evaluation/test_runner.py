@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from infimed_plugins import prompts
-from infimed_plugins.benchmarks import PHANTOM, runner
+from infimed_plugins.benchmarks import runner
+from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.sources.phantom import PHANTOM as SOURCE

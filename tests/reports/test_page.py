@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from infimed_plugins.benchmarks.runner import Judged
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.reports import page, table
 from infimed_plugins.sources.phantom import phantom_sample
 

@@ -1,0 +1,71 @@
+"""Which of our sources a data set of MedEvalKit's or VLMEvalKit's is, and how its rows are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import Json
+
+
+@dataclass(frozen=True)
+class ImportedSet:
+    """A split of ours. ``id_field`` holds the row's id; without one, rows are counted in ``digits`` digits.
+
+    With neither (SLAKE's ids are not in MedEvalKit's files) an id is ``slake-test-row12``, which no Sample has.
+    """
+
+    source: str
+    split: str = "test"
+    id_field: str | None = None
+    digits: int = 0
+
+    def sample_id(self, row: Mapping[str, Json], position: int) -> str:
+        """Our Sample's id for a row, as ``sources/<source>.py`` makes it."""
+        if self.id_field and row.get(self.id_field) not in (None, ""):
+            return f"{self.source}-{self.split}-{str(row[self.id_field]).removeprefix(f'{self.split}_')}"
+        counted = f"{position:0{self.digits}d}" if self.digits else f"row{position}"
+        return f"{self.source}-{self.split}-{counted}"
+
+
+MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
+    "MMMU-Medical-val": ImportedSet("mmmu_health", "validation", "id"),
+    "VQA_RAD": ImportedSet("vqa_rad", digits=5),
+    "PATH_VQA": ImportedSet("path_vqa", digits=5),
+    "SLAKE": ImportedSet("slake"),
+    "PMC_VQA": ImportedSet("pmc_vqa_2", digits=6),
+    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
+    "MedXpertQA-MM": ImportedSet("medxpertqa_mm", id_field="id"),
+    "MedXpertQA-Text": ImportedSet("medxpertqa_text", id_field="id"),
+    "MedQA_USMLE": ImportedSet("medqa", digits=5),
+    "MedMCQA": ImportedSet("medmcqa", "validation", "id"),
+    "PubMedQA": ImportedSet("pubmedqa", digits=4),
+}
+VLMEVALKIT_SETS = {  # by the end of the file's name
+    "GMAI-MMBench_VAL": ImportedSet("gmai_mmbench", "val", "index"),
+    "MMMU_DEV_VAL": ImportedSet("mmmu_health", "validation", "id"),
+    "MedXpertQA_MM_test": ImportedSet("medxpertqa_mm", id_field="id"),
+    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
+    "PathVQA_TEST": ImportedSet("path_vqa"),
+}
+
+
+def set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, path: Path) -> ImportedSet:
+    """The set that a name or, before it, ``benchmark`` (our source) stands for. Raises ConfigError when none is."""
+    if benchmark is not None:
+        for imported in sets.values():
+            if imported.source == benchmark:
+                return imported
+        known = ", ".join(imported.source for imported in sets.values())
+        raise ConfigError(f"no replies of {benchmark!r} can be taken from there; one of {known}")
+    if name not in sets:
+        raise ConfigError(f"{path}: {name!r} is none of {', '.join(sets)}; rename it or name the benchmark")
+    return sets[name]
+
+
+def set_of_file(path: Path, benchmark: str | None) -> ImportedSet:
+    """The set that a VLMEvalKit file's name ends in (``Qwen2.5-VL-7B_MMMU_DEV_VAL.xlsx``), or ``benchmark``."""
+    name = next((name for name in VLMEVALKIT_SETS if path.stem == name or path.stem.endswith(f"_{name}")), path.stem)
+    return set_of(name, VLMEVALKIT_SETS, benchmark, path)

@@ -1,0 +1,84 @@
+"""Verdicts on a run folder, by the rules of a mode and perhaps a judge of open answers, kept beside the replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
+from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.records import Json, Score
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a judge said of one open answer; ``right`` None when it failed."""
+
+    right: bool | None
+    reason: str
+
+
+Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
+
+
+def judge_rows(
+    benchmark: Benchmark, rows: Sequence[Answered], style: str, mode: str, judge: Judge | None = None
+) -> list[Judged]:
+    """The judged questions in their order. A judge is asked of those that ``modes.is_open`` leaves to it."""
+    by_rule = scores(mode, benchmark, rows, style)
+    opinions: Mapping[str, Opinion] = {}
+    if judge is not None:
+        opinions = judge([row for row in rows if row.error is None and is_open(mode, benchmark, row)])
+    judged = []
+    for row, score in zip(rows, by_rule, strict=True):
+        opinion = opinions.get(row.id)
+        judged.append(_judged(benchmark, row, score if opinion is None else _with(opinion, score)))
+    return judged
+
+
+def judge_folder(
+    folder: RunFolder, benchmark: Benchmark, mode: str, judge: Judge | None = None, judge_name: str = ""
+) -> Run:
+    """Judge the replies of a folder anew and keep the verdicts in it, in ``verdicts-MODE.jsonl``."""
+    settings = folder.settings()
+    style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
+    rows = judge_rows(benchmark, folder.answered(), style, mode, judge)
+    name = f"verdicts-{mode}{'-judged' if judge else ''}.jsonl"
+    folder.write_lines(name, (_verdict_line(row) for row in rows))
+    model = str(settings.get("name") or settings.get("model", "?"))
+    return Run(model, benchmark.name, style, mode, rows, variant, judge_name)
+
+
+def _with(opinion: Opinion, by_rule: Score) -> Score:
+    return by_judge(opinion.right, opinion.reason, by_rule)
+
+
+def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
+    meta = {"language": row.language, **row.meta}
+    group = next((str(meta[key]) for key in benchmark.group_by if meta.get(key)), row.task)
+    return Judged(
+        id=row.id,
+        group=group,
+        image=row.cluster,
+        prompt=row.prompt,
+        text=row.text,
+        gold=row.gold,
+        parsed=score.parsed,
+        accuracy=score.accuracy,
+        format=score.format,
+        invalid=score.invalid,
+        reason=score.reason,
+        question=row.question,
+        options=row.options,
+        task=row.task,
+        language=row.language,
+        meta=row.meta,
+    )
+
+
+def _verdict_line(row: Judged) -> dict[str, Json]:
+    names = ("id", "parsed", "accuracy", "format", "invalid", "reason")
+    return {name: getattr(row, name) for name in names}

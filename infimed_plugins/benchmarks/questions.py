@@ -1,0 +1,93 @@
+"""The questions of a benchmark as a model is asked them: samples beside upstream's rows, styles made into prompts.
+
+Styles ``direct``, ``reasoning`` and ``grounding`` are prompts.py's. ``medevalkit`` and ``medevalkit_reasoning`` are
+that framework's exact messages: the images, then its prompt (several images: ``<image_1>: `` before each; of MMMU only
+the first image is shown, as upstream does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins import prompts
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
+from infimed_plugins.engines import ChatRequest
+from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Sample
+from infimed_plugins.scoring import medevalkit
+
+MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
+STYLES = (*prompts.PROMPT_STYLES, *MEDEVALKIT_STYLES)
+YES_NO = ("yes", "no")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A sample and the upstream row it was made of; None where the source has no other framework's rows."""
+
+    sample: Sample
+    row: Json = None
+
+
+def questions(
+    benchmark: Benchmark, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
+) -> Iterator[Question | BadRow]:
+    """The benchmark's questions in the order of its files; rows that no question can be made of as BadRow.
+
+    Raises what the source's ``load`` raises.
+    """
+    source: Any = registry().get("source", benchmark.source)
+    if not hasattr(source, "load_rows"):
+        for sample in source.load(benchmark.split, folder=folder, seed=seed, limit=limit):
+            yield sample if isinstance(sample, BadRow) else Question(sample)
+        return
+    for fields, read in islice(source.load_rows(benchmark.split, folder=folder), limit):
+        if isinstance(read, BadRow):
+            yield read
+            continue
+        try:
+            row = medevalkit_row(benchmark.source, fields) if benchmark.medevalkit else None
+        except DataError:  # files of another layout, such as OSF's of VQA-RAD
+            row = None
+        yield Question(read, row)
+
+
+def check_style(style: str) -> None:
+    """Raise ConfigError for a style that is not known, naming those that are."""
+    if style not in STYLES:
+        raise ConfigError(f"unknown prompt style {style!r}; one of {', '.join(STYLES)}")
+
+
+def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest:
+    """What the engine is asked. Raises ConfigError for an unknown style."""
+    sample = question.sample
+    if style not in MEDEVALKIT_STYLES:
+        return ChatRequest(sample.id, prompts.render(sample, style), sample.images)
+    text = _medevalkit_prompt(benchmark, question, reasoning=style == "medevalkit_reasoning")
+    images = sample.images[:1] if benchmark.medevalkit == "MMMU-Medical-val" else sample.images
+    return ChatRequest(sample.id, _image_tags(images) + prompts.escape_media_tags(text), images)
+
+
+def _image_tags(images: tuple[ImageRef, ...]) -> str:
+    if len(images) == 1:
+        return prompts.IMAGE_TAG
+    return "".join(f"<image_{number}>: {prompts.IMAGE_TAG}" for number in range(1, len(images) + 1))
+
+
+def _medevalkit_prompt(benchmark: Benchmark, question: Question, *, reasoning: bool) -> str:
+    """Upstream's prompt from upstream's row; without one, the prompt that it has for such a question."""
+    if benchmark.medevalkit is not None and question.row is not None:
+        return medevalkit.construct(benchmark.medevalkit, question.row, reasoning).prompt
+    sample = question.sample
+    language = sample.language if sample.language in ("en", "zh") else "en"
+    if sample.options:
+        choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, sample.options, strict=False)]
+        return medevalkit.prompt("mcq", sample.question, reasoning, language, choices)
+    kind = "judgement" if str(sample.answer).lower() in YES_NO else "open"
+    return medevalkit.prompt(kind, sample.question, reasoning, language)

@@ -1,0 +1,133 @@
+"""The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
+
+    settings.json            what was asked and how; another setting in the same folder is refused
+    responses.jsonl          an Answered a line, in the order the replies came
+    failed.jsonl             questions whose request failed in the last run; the next run asks them again
+    bad_rows.jsonl           rows of the source that no question could be made of, with the reason
+    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason … in the benchmark's order (modes.py)
+
+After a kill a torn last line is dropped, and only what is missing is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.records import BadRow, Json
+
+SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One folder. ``prepare`` before writing; reading needs nothing."""
+
+    path: Path
+
+    def prepare(self, settings: dict[str, Json]) -> None:
+        """Make the folder ready for these settings. Raises ConfigError when it was made with others."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        known = self.path / SETTINGS
+        if known.exists():
+            old = self.settings()
+            changed = ", ".join(sorted(key for key in settings | old if old.get(key) != settings.get(key)))
+            if changed:
+                raise ConfigError(f"{self.path} holds a run with another {changed}; choose another --out or remove it")
+        known.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        log = self.path / RESPONSES
+        if log.exists():
+            _drop_torn_line(log)
+
+    def settings(self) -> dict[str, Any]:
+        """What the folder was made with. Raises MissingFileError or DataError naming the file."""
+        path = self.path / SETTINGS
+        if not path.is_file():
+            raise MissingFileError(f"{self.path} holds no run (no {SETTINGS}); name what `infimed eval --out` wrote")
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}); remove the folder and run again") from error
+        if not isinstance(read, dict):
+            raise DataError(f"{path} holds no settings; remove the folder and run again")
+        return read
+
+    def answered(self) -> list[Answered]:
+        """Every question of the folder in the benchmark's order, those that failed among them."""
+        found = {row.id: row for row in self._rows(FAILED)}
+        found |= {row.id: row for row in self._rows(RESPONSES)}
+        return sorted(found.values(), key=lambda row: row.index)
+
+    def ids(self) -> set[str]:
+        """The questions that have a reply."""
+        return {row.id for row in self._rows(RESPONSES)}
+
+    def write_failed(self, failed: Iterable[Answered]) -> None:
+        """Keep the questions that got no reply."""
+        self.write_lines(FAILED, (asdict(row) for row in failed))
+
+    def write_bad_rows(self, rows: Iterable[BadRow]) -> None:
+        """Keep what could not be asked."""
+        self.write_lines(BAD_ROWS, (asdict(row) for row in rows))
+
+    def bad_rows(self) -> int:
+        """How many rows could not be asked."""
+        path = self.path / BAD_ROWS
+        return sum(1 for _ in path.open(encoding="utf-8")) if path.exists() else 0
+
+    def write_lines(self, name: str, rows: Iterable[Json]) -> None:
+        """Write a JSON lines file, whole or not at all; none for no rows."""
+        partial, path = self.path / f"{name}.partial", self.path / name
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if partial.stat().st_size:
+            partial.replace(path)
+        else:
+            partial.unlink()
+            path.unlink(missing_ok=True)
+
+    def _rows(self, name: str) -> Iterator[Answered]:
+        path = self.path / name
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):  # torn by a kill
+                    return
+                try:
+                    yield Answered(**json.loads(line))
+                except (ValueError, TypeError) as error:
+                    raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
+
+
+def answered_line(row: Answered) -> bytes:
+    """A line of the log. Lone surrogates, which no file can hold, become their escapes."""
+    return (json.dumps(asdict(row), ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+
+
+def run_folders(root: Path) -> list[RunFolder]:
+    """The folders of runs at or below a root, by path. Raises MissingFileError when there is none."""
+    found = [RunFolder(path.parent) for path in sorted(root.rglob(SETTINGS)) if (path.parent / RESPONSES).exists()]
+    if not found:
+        raise MissingFileError(f"{root} holds no run; name what `infimed eval --out` or `infimed import` wrote")
+    return found
+
+
+def _drop_torn_line(log: Path) -> None:
+    """Cut what a kill left behind the last whole line, without reading the file."""
+    with log.open("r+b") as file:
+        end = file.seek(0, 2)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            place = file.read(end - start).rfind(b"\n")
+            if place >= 0:
+                file.truncate(start + place + 1)
+                return
+            end = start
+        file.truncate(0)

@@ -1,0 +1,180 @@
+"""The cases an evaluation page shows: questions with every model's reply, and their images made small."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
+from typing import TypedDict
+
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import decode_image
+from infimed_plugins.records import OPTION_LETTERS, Json
+from infimed_plugins.reports.summary import asked_in, identified
+
+Images = Callable[[Run, Judged], bytes | None]
+
+THUMBNAIL = 320  # pixels of the longer side
+JPEG_QUALITY = 72
+MOST_CHARACTERS = 20_000  # of one text: a reply may be a megabyte
+
+
+class ReplyJson(TypedDict):
+    """What one model said to a case. ``accuracy`` 1, 0, or null for unscored."""
+
+    model: str
+    text: str
+    parsed: str | None
+    accuracy: float | None
+    invalid: bool
+    reason: str
+
+
+class CaseJson(TypedDict):
+    """One question in one setting; ``image`` indexes the images, or says in words why there is none."""
+
+    id: str
+    benchmark: str
+    asked: str
+    image: int | str
+    question: str
+    prompt: str
+    options: list[str]
+    gold: str
+    right: int | None
+    language: str
+    groups: list[str]
+    replies: list[ReplyJson]
+
+
+class CasesJson(TypedDict):
+    """All that the page's browser of cases reads."""
+
+    cases: list[CaseJson]
+    images: list[str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with the run and the judged reply of each model that was asked it."""
+
+    id: str
+    replies: tuple[tuple[Run, Judged], ...]
+
+    @property
+    def telling(self) -> bool:
+        """Whether the models differ on it or a reply was invalid."""
+        return len({row.accuracy for _, row in self.replies}) > 1 or any(row.invalid for _, row in self.replies)
+
+
+def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
+    """Every question by (benchmark, label of the setting), in the order of the runs."""
+    found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        for name, row in identified(run.rows).items():
+            found[run.benchmark, asked_in(run).label][name].append((run, row))
+    return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
+
+
+def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
+    """At most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark does
+    not crowd out the others; at random within each."""
+    telling, plain = [], []
+    for key, listed in cases.items():
+        order = random.Random(f"{seed} {key}").sample(list(listed), len(listed))
+        telling.append([case for case in order if case.telling])
+        plain.append([case for case in order if not case.telling])
+    return list(islice(chain(_in_turn(telling), _in_turn(plain)), most))
+
+
+def _in_turn(queues: Sequence[Sequence[Case]]) -> Iterator[Case]:
+    """The first of each, the second of each …"""
+    return (case for layer in zip_longest(*queues) for case in layer if case is not None)
+
+
+def cases_json(cases: Sequence[Case], images: Images) -> CasesJson:
+    """The cases with their images as JPEG data URIs, each image of a benchmark and variant once.
+
+    Raises MissingExtraError without Pillow; an image that is missing or does not decode is said so in its cases.
+    """
+    places: dict[tuple[str, str, str], int | str] = {}
+    uris: list[str] = []
+    listed = []
+    for case in cases:
+        run, row = case.replies[0]
+        key = (run.benchmark, run.variant, row.image)
+        if key not in places:
+            try:
+                data = images(run, row)
+                uri = thumbnail(data, row.id) if data is not None else None
+                places[key] = len(uris) if uri else "no image"
+                uris += [uri] if uri else []
+            except DataError as error:
+                places[key] = f"the image cannot be shown: {error}"
+        listed.append(_case_json(case, places[key]))
+    return {"cases": listed, "images": uris}
+
+
+def thumbnail(data: bytes, name: str) -> str:
+    """An encoded image as a JPEG data URI of at most 320 pixels. Raises DataError when it does not decode."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("the evaluation page", "PIL", "report") from error
+    image = decode_image(data, name)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _case_json(case: Case, image: int | str) -> CaseJson:
+    run, row = case.replies[0]
+    options = [_cut(option) for option in row.options or ()]
+    return {
+        "id": case.id,
+        "benchmark": run.benchmark,
+        "asked": asked_in(run).label,
+        "image": image,
+        "question": _cut(row.question),
+        "prompt": _cut(row.prompt),
+        "options": options,
+        "gold": _cut(row.gold if isinstance(row.gold, str) else json.dumps(row.gold, ensure_ascii=False)),
+        "right": _right_option(row.gold, options),
+        "language": row.language,
+        "groups": [f"{key}: {value}" for key, value in row.meta.items() if isinstance(value, (str, int, float))],
+        "replies": [_reply_json(one.model, judged) for one, judged in case.replies],
+    }
+
+
+def _reply_json(model: str, judged: Judged) -> ReplyJson:
+    return {
+        "model": model,
+        "text": _cut(judged.text),
+        "parsed": None if judged.parsed is None else _cut(judged.parsed),
+        "accuracy": judged.accuracy,
+        "invalid": judged.invalid,
+        "reason": _cut(judged.reason),
+    }
+
+
+def _right_option(gold: Json, options: Sequence[str]) -> int | None:
+    """The index of the gold option, given by its letter or its text."""
+    if not isinstance(gold, str) or not options:
+        return None
+    if gold in options:
+        return options.index(gold)
+    letters = OPTION_LETTERS[: len(options)]
+    return letters.index(gold) if len(gold) == 1 and gold in letters else None
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[:MOST_CHARACTERS]} … (cut here, {len(text):,} characters in all)"

@@ -1,0 +1,135 @@
+"""One offline page of an evaluation: the table beside the paper's, intervals, breakdowns, curves, a browser of cases.
+
+The page is a single file: style, script, drawings, replies and images are inside it, and its own policy forbids every
+request. What models said is embedded as JSON and only ever shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.reports import evaluation_tables as tables
+from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
+from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_plot
+from infimed_plugins.reports.published import header, published_table
+from infimed_plugins.reports.summary import Asked, Figure, Result, Summary, summarise
+from infimed_plugins.reports.variants import Curve, curves
+
+MOST_CASES = 300
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One grouping of one benchmark in one setting: for each value, each model's figure."""
+
+    benchmark: str
+    asked: Asked
+    key: str
+    models: tuple[str, ...]
+    rows: Sequence[tuple[str, Sequence[Figure | None]]]
+
+
+def write_evaluation_page(
+    runs: Sequence[Run],
+    path: Path,
+    *,
+    images: Images,
+    facts: Mapping[str, str],
+    notes: Sequence[str] = (),
+    most_cases: int = MOST_CASES,
+    seed: int = 0,
+    groupings: Mapping[str, Sequence[str]] | None = None,
+    title: str = "Evaluation",
+) -> None:
+    """Write the page to ``path``.
+
+    ``images`` gives the encoded image of a question, or None; ``facts`` are what ran, by name; ``notes`` the honest
+    remarks. At most ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are
+    invalid first. ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2, Pillow or statsmodels,
+    and DataError for two runs of one model, benchmark and setting.
+    """
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise MissingExtraError("the evaluation page", "jinja2", "report") from error
+    summary = summarise(runs, groupings=groupings, seed=seed)
+    cases = all_cases(runs)
+    drawn = draw_cases(cases, most_cases, seed)
+    folder = Path(__file__).parent
+    script = (folder / "evaluation.js").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True)
+    environment.filters |= {"interval": tables.interval, "header": header, "kind": tables.interval_kind}
+    environment.filters |= {"average": tables.average_text, "difference": tables.difference}
+    html = environment.from_string((folder / "evaluation.html.jinja").read_text(encoding="utf-8")).render(
+        title=title,
+        summary=summary,
+        published=published_table(),
+        columns=tables.wide_columns(summary),
+        rows=tables.wide_rows(summary),
+        forests=_forests(summary),
+        breakdowns=breakdowns(summary),
+        charts=[(curve, _chart(curve, summary)) for curve in curves(summary)],
+        colours={model: number % COLOURS for number, model in enumerate(summary.models)},
+        facts=facts,
+        notes=notes,
+        seed=seed,
+        total=sum(map(len, cases.values())),
+        telling=sum(case.telling for listed in cases.values() for case in listed),
+        cases=cases_json(drawn, images),
+        style=(folder / "evaluation.css").read_text(encoding="utf-8"),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    _write(path, html)
+
+
+def breakdowns(summary: Summary) -> list[Breakdown]:
+    """The groupings with more than one value, of runs without a variant."""
+    found: dict[tuple[str, Asked, str], list[Result]] = {}
+    for result in summary.results:
+        for key in result.groups if not result.asked.variant else ():
+            found.setdefault((result.benchmark, result.asked, key), []).append(result)
+    listed = []
+    for (benchmark, asked, key), results in found.items():
+        values = sorted({value for result in results for value in result.groups[key]})
+        if len(values) > 1:
+            rows = [(value, [result.groups[key].get(value) for result in results]) for value in values]
+            listed.append(Breakdown(benchmark, asked, key, tuple(result.model for result in results), rows))
+    return listed
+
+
+def _forests(summary: Summary) -> list[tuple[str, str]]:
+    """(benchmark, drawing) of the runs without a variant."""
+    published, drawn = published_table(), []
+    places = {column.benchmark: number for number, column in enumerate(published.columns)}
+    several = len({asked for asked in summary.settings if not asked.variant}) > 1
+    for benchmark in summary.benchmarks:
+        results = [r for r in summary.results if r.benchmark == benchmark and not r.asked.variant]
+        rows = []
+        for result in results:
+            label = f"{result.model} · {result.asked.label}" if several else result.model
+            note = f"{tables.interval(result.figure.estimate)}, n = {result.figure.accuracy.total:,}"
+            rows.append((label, result.figure.estimate, f"{note}, {result.asked.label}"))
+        rings = [(row.model, row.values[places[benchmark]]) for row in published.rows] if benchmark in places else []
+        if rows:
+            drawn.append((benchmark, forest_plot(header(benchmark), rows, rings)))
+    return drawn
+
+
+def _chart(curve: Curve, summary: Summary) -> str:
+    points = {model: [(x, r.figure.estimate) for x, r in line] for model, line in curve.points.items()}
+    colours = {model: number for number, model in enumerate(summary.models)}
+    return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colours, curve.axis)
+
+
+def _write(path: Path, html: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".tmp")
+    fresh.write_bytes(html.encode("utf-8", "replace"))  # a lone surrogate in a reason must not lose the page
+    fresh.replace(path)

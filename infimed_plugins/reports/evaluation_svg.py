@@ -1,0 +1,122 @@
+"""The evaluation page's drawings as inline SVG, drawn at the width of a phone so that their text stays readable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from infimed_plugins.reports.statistics import Estimate
+
+WIDTH = 340
+COLOURS = 6  # classes m0 … m5 of the stylesheet; further models take them again with another dash
+_DASHES = ("", "6 3", "2 3")
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 34, 10, 10, 34, 210
+_ROW, _LINE = 38, 16
+
+Marked = Sequence[tuple[str, float]]
+
+
+def forest_plot(title: str, rows: Sequence[tuple[str, Estimate, str]], published: Marked = ()) -> str:
+    """A line for each (label, accuracy with interval, note) over a common axis in percent.
+
+    ``published`` values (model, accuracy in percent) stand as hollow rings on a line of their own, without intervals.
+    """
+    low, high = _range([e for _, e, _ in rows], [value for _, value in published])
+    height = _ROW * (len(rows) + bool(published)) + 26
+
+    def across(percent: float) -> float:
+        return 8 + (percent - low) / (high - low) * (WIDTH - 16)
+
+    parts = [_open(f"{title}: accuracy with 95% intervals", height)]
+    for tick in _ticks(low, high):
+        x = across(tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 22}"/>')
+        anchor = "start" if tick == low else "end" if tick == high else "middle"
+        parts.append(f'<text x="{x:.1f}" y="{height - 8}" text-anchor="{anchor}">{tick:.0f}%</text>')
+    for number, (label, estimate, note) in enumerate(rows):
+        y = number * _ROW + 27
+        value, left, right = (across(100 * x) for x in (estimate.value, estimate.low, estimate.high))
+        parts.append(f"<g><title>{escape(label)}: {escape(note)}</title>")
+        parts.append(f'<text class="name" x="8" y="{y - 12}">{escape(_short(label))}</text>')
+        parts.append(f'<line class="whisker" x1="{left:.1f}" x2="{right:.1f}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<rect class="dot" x="{value - 4:.1f}" y="{y - 4}" width="8" height="8"/></g>')
+    if published:
+        y = len(rows) * _ROW + 27
+        parts.append(f'<text class="name" x="8" y="{y - 12}">published (not measured here)</text>')
+        for name, percent in published:
+            ring = f'<circle class="ring" cx="{across(percent):.1f}" cy="{y}" r="4">'
+            parts.append(f"{ring}<title>{escape(name)}, published: {percent:.1f}</title></circle>")
+    return "".join([*parts, "</svg>"])
+
+
+def curve_chart(
+    title: str, points: Mapping[str, Sequence[tuple[float, Estimate]]], colours: Mapping[str, int], axis: str
+) -> str:
+    """Accuracy in percent, a series for each model with its intervals; ``colours`` gives each model's number.
+
+    ``axis`` names x: only a ``severity`` has an order, so only its points are joined. "" is for a variant without
+    number. x = 0 is the question as it was asked.
+    """
+    severities = sorted({x for line in points.values() for x, _ in line})
+    low, high = _range([estimate for line in points.values() for _, estimate in line], [])
+    step = (WIDTH - _LEFT - _RIGHT) / len(severities)
+
+    def across(severity: float) -> float:
+        return _LEFT + step * (severities.index(severity) + 0.5)
+
+    def down(percent: float) -> float:
+        return _HEIGHT - _BOTTOM - (percent - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    parts = [_open(title, _HEIGHT)]
+    for tick in _ticks(low, high):
+        y = down(tick)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{tick:.0f}</text>')
+    for severity in severities:
+        text = "as is" if severity == 0 else f"{severity:g}" if axis else "changed"
+        parts.append(
+            f'<text x="{across(severity):.1f}" y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle">{text}</text>'
+        )
+    for number, (model, line) in enumerate(points.items()):
+        shift = (number - (len(points) - 1) / 2) * min(8.0, step / (len(points) + 1))
+        marks = [(across(x) + shift, down(100 * e.value), down(100 * e.low), down(100 * e.high), e) for x, e in line]
+        parts.append(_series(model, colours[model], marks, axis == "severity"))
+    parts.append(f'<text x="{WIDTH / 2}" y="{_HEIGHT - 3}" text-anchor="middle">{escape(axis)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def _series(model: str, colour: int, marks: Sequence[tuple[float, float, float, float, Estimate]], joined: bool) -> str:
+    """One model's marks at (x, y, y of low, y of high) with whiskers, and the line through them."""
+    kind, dash = f"m{colour % COLOURS}", _DASHES[colour // COLOURS % len(_DASHES)]
+    parts = []
+    if joined:
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, *_ in marks)
+        parts.append(f'<polyline class="{kind}" stroke-dasharray="{dash}" points="{path}"/>')
+    for x, y, y_low, y_high, estimate in marks:
+        percent = f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+        parts.append(f'<g class="{kind}"><title>{escape(model)}: {percent}</title>')
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y_low:.1f}" y2="{y_high:.1f}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"/></g>')
+    return "".join(parts)
+
+
+def _open(label: str, height: float) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
+
+
+def _range(estimates: Sequence[Estimate], percents: Sequence[float]) -> tuple[float, float]:
+    """The axis in percent: whole tens around everything shown, at least twenty wide."""
+    lows = [100 * estimate.low for estimate in estimates] + list(percents)
+    highs = [100 * estimate.high for estimate in estimates] + list(percents)
+    low = min(80.0, 10 * math.floor(min(lows, default=0.0) / 10))
+    return low, max(low + 20, min(100.0, 10 * math.ceil(max(highs, default=100.0) / 10)))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    step = 10 if high - low <= 50 else 20
+    return [tick for tick in range(0, 101, step) if low <= tick <= high]
+
+
+def _short(text: str, most: int = 46) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

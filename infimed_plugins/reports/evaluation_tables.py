@@ -1,0 +1,268 @@
+"""A Summary for a terminal, as CSV, as Markdown and as LaTeX rows; benchmarks always in the paper's order.
+
+The long tables have a line for each figure with all that it depends on. The wide ones have the shape of the paper's
+Table 1: a line for each model and setting, a column for each benchmark, the macro average last.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infimed_plugins.reports.published import header, in_paper_order, published_table
+from infimed_plugins.reports.statistics import Estimate
+from infimed_plugins.reports.summary import Asked, Average, Contrast, Figure, Result, Summary
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_CONTRAST = (
+    *("benchmark", "difference", "prompt", "variant", "mode", "judge"),
+    *("points [95%]", "p", "p (Holm)", "what the set can show"),
+)
+_LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
+_COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
+_CSV = (
+    *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
+    *("n", "images", "right", "estimate", "low", "high", "interval", "invalid", "abstained", "unscored"),
+    *("p", "p_holm", "note"),
+)
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
+_LATEX |= {">": r"\textgreater{}"} | {character: f"\\{character}" for character in "&%$#_{}"}
+_MARKDOWN = re.compile(r"([\\`*_|<>\[\]#])")
+
+
+@dataclass(frozen=True)
+class WideRow:
+    """One model in one setting: its figures by benchmark, and its average where it has one."""
+
+    model: str
+    asked: Asked
+    figures: Mapping[str, Figure]
+    average: Average | None
+
+
+def wide_rows(summary: Summary) -> list[WideRow]:
+    """The rows of the paper's table, model by model; variants have their place in the long tables and the curves."""
+    averages = {(average.model, average.asked): average for average in summary.averages}
+    figures = {(result.model, result.asked, result.benchmark): result.figure for result in summary.results}
+    rows = []
+    for model in summary.models:
+        for asked in (asked for asked in summary.settings if not asked.variant):
+            mine = {name: figures[key] for name in summary.benchmarks if (key := (model, asked, name)) in figures}
+            if mine:
+                rows.append(WideRow(model, asked, mine, averages.get((model, asked))))
+    return rows
+
+
+def wide_columns(summary: Summary) -> tuple[str, ...]:
+    """The paper's seven benchmarks, then whatever else was run."""
+    return in_paper_order([*(column.benchmark for column in published_table().columns), *summary.benchmarks])
+
+
+def interval(estimate: Estimate) -> str:
+    """``61.2 [57.0, 65.3]``, in percent."""
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def difference(contrast: Contrast) -> str:
+    """``+12.4 [+9.0, +15.7]``, in percentage points."""
+    paired = contrast.paired
+    return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
+
+
+def average_text(average: Average) -> str:
+    """The average with its interval, and over how many of the paper's benchmarks when some are missing."""
+    partial = f" ({len(average.benchmarks)} of {len(published_table().columns)})" if average.missing else ""
+    return interval(average.estimate) + partial
+
+
+def terminal_tables(summary: Summary) -> list[Table]:
+    """Rich tables: the figures, the macro averages, the paired differences; the last two only where there are any."""
+    tables = [_rich("accuracy in percent [95% interval]", (*_LONG, *_COUNTS), map(_long_cells, summary.results))]
+    if summary.averages:
+        averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
+        headers = ("model", "prompt", "variant", "mode", "judge", "average [95%]")
+        tables.append(_rich("mean over the paper's benchmarks", headers, averages))
+    if summary.contrasts:
+        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
+        tables.append(_rich("paired differences", _CONTRAST, cells))
+    return tables
+
+
+def csv_text(summary: Summary) -> str:
+    """A line for each figure, breakdowns, averages and differences too; shares in [0, 1], with a header line."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_csv_rows(summary))
+    return buffer.getvalue()
+
+
+def markdown(summary: Summary) -> str:
+    """The paper's table with intervals, then every figure, then the differences, as Markdown tables."""
+    columns = wide_columns(summary)
+    head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
+    wide = (
+        (
+            row.model,
+            *_asked_cells(row.asked),
+            *(interval(row.figures[name].estimate) if name in row.figures else "–" for name in columns),
+            average_text(row.average) if row.average else "–",
+        )
+        for row in wide_rows(summary)
+    )
+    parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
+    parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
+    if summary.contrasts:
+        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
+        parts += ["Paired differences", _markdown(_CONTRAST, cells)]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex_rows(summary: Summary, *, bold_best: bool = False, intervals: bool = False) -> str:
+    r"""Rows for a booktabs table: model, prompt style, the seven columns of Table 1, other benchmarks, the average.
+
+    A ``%`` comment above each row holds mode, judge, variant, and for each figure n, invalid rate and interval.
+    ``bold_best`` sets the best value of a column in ``\textbf``, among rows of one mode and judge; ``intervals`` prints
+    them in the cells. A partial average is left out: it could not stand beside the paper's.
+    """
+    columns, rows = wide_columns(summary), wide_rows(summary)
+    cells = [[row.figures[name].estimate if name in row.figures else None for name in columns] for row in rows]
+    for row, values in zip(rows, cells, strict=True):
+        values.append(row.average.estimate if row.average and not row.average.missing else None)
+    tops = {(mode, judge): _best(rows, cells, mode, judge) for mode, judge in {_judging(row) for row in rows}}
+    heads = [latex_escape(text) for text in ("Model", "Prompt", *map(header, columns), published_table().average)]
+    lines = [r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    for row, values in zip(rows, cells, strict=True):
+        best = tops[_judging(row)] if bold_best else [None] * len(values)
+        shown = [_latex_cell(cell, top, intervals) for cell, top in zip(values, best, strict=True)]
+        lines.append("% " + _one_line(_conditions(row)))
+        lines.append(" & ".join([latex_escape(row.model), latex_escape(row.asked.prompt_style), *shown]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule"]) + "\n"
+
+
+def latex_escape(text: str) -> str:
+    """Text as LaTeX prints it: ``a_b & 5%`` to ``a\\_b \\& 5\\%``; line breaks to spaces."""
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def markdown_escape(text: str) -> str:
+    """Text that Markdown and the HTML made of it leave as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", _one_line(text))
+
+
+def _asked_cells(asked: Asked) -> tuple[str, str, str, str]:
+    return asked.prompt_style, asked.variant or "as is", asked.mode, asked.judged_by
+
+
+def _long_cells(result: Result) -> tuple[str, ...]:
+    figure = result.figure
+    return (
+        *(header(result.benchmark), result.model, *_asked_cells(result.asked)),
+        *(f"{figure.accuracy.total:,}", interval(figure.estimate)),
+        *(f"{100 * figure.invalid.value:.1f}", f"{100 * figure.abstained.value:.1f}", f"{result.unscored:,}"),
+    )
+
+
+def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
+    return (
+        *(header(contrast.benchmark), f"{contrast.b} − {contrast.a}", *_asked_cells(contrast.asked)),
+        *(difference(contrast), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}"),
+    )
+
+
+def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title)
+    for name in headers:
+        right = name in _COUNTS or name.endswith("[95%]") or name.startswith("p (") or name == "p"
+        table.add_column(Text(name), justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # Text: "[bold]" in a model's name is no markup
+    return table
+
+
+def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headers, *rows]
+    text = ["| " + " | ".join(markdown_escape(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
+
+
+def _latex_cell(cell: Estimate | None, best: float | None, intervals: bool) -> str:
+    if cell is None:
+        return "--"
+    value = round(100 * cell.value, 1)
+    text = rf"\textbf{{{value:.1f}}}" if value == best else f"{value:.1f}"
+    return rf"{text} {{\scriptsize [{100 * cell.low:.1f}, {100 * cell.high:.1f}]}}" if intervals else text
+
+
+def _judging(row: WideRow) -> tuple[str, str]:
+    return row.asked.mode, row.asked.judge
+
+
+def _best(
+    rows: Sequence[WideRow], cells: Sequence[Sequence[Estimate | None]], mode: str, judge: str
+) -> list[float | None]:
+    """The best printed value of each column among the rows judged one way."""
+    alike = [values for row, values in zip(rows, cells, strict=True) if _judging(row) == (mode, judge)]
+    columns = zip(*alike, strict=True)
+    return [max((round(100 * cell.value, 1) for cell in column if cell), default=None) for column in columns]
+
+
+def _conditions(row: WideRow) -> str:
+    figures = "; ".join(
+        f"{header(name)} n={figure.accuracy.total} invalid={100 * figure.invalid.value:.1f}% "
+        f"{interval(figure.estimate)}"
+        for name, figure in row.figures.items()
+    )
+    average = f"; average {average_text(row.average)}" if row.average else ""
+    return f"{row.model}: {', '.join(_asked_cells(row.asked))}; {figures}{average}"
+
+
+def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
+    for result in summary.results:
+        base = {"benchmark": result.benchmark, "model": result.model, **_csv_asked(result.asked)}
+        yield {"figure": "accuracy", **base, **_csv_figure(result.figure), "unscored": result.unscored}
+        for key, values in result.groups.items():
+            for value, figure in values.items():
+                yield {"figure": "group", **base, "grouping": key, "value": value, **_csv_figure(figure)}
+    for average in summary.averages:
+        note = "over " + " ".join(average.benchmarks)
+        base = {"figure": "average", "model": average.model, **_csv_asked(average.asked), "note": note}
+        yield base | _csv_estimate(average.estimate) | {"interval": "bootstrap by image"}
+    for contrast in summary.contrasts:
+        paired = contrast.paired
+        base = {"figure": "difference", "benchmark": contrast.benchmark, "model": contrast.b, "against": contrast.a}
+        base |= {**_csv_asked(contrast.asked), "n": str(paired.total), "interval": "bootstrap by image"}
+        estimate = _csv_estimate(Estimate(paired.difference, paired.low, paired.high))
+        yield base | estimate | {"p": paired.p_value, "p_holm": contrast.corrected, "note": contrast.note}
+
+
+def _csv_asked(asked: Asked) -> dict[str, str]:
+    return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
+
+
+def _csv_figure(figure: Figure) -> dict[str, object]:
+    counts = {"n": figure.accuracy.total, "images": figure.images, "right": figure.accuracy.right}
+    rates = {"invalid": round(figure.invalid.value, 6), "abstained": round(figure.abstained.value, 6)}
+    return counts | rates | _csv_estimate(figure.estimate) | {"interval": interval_kind(figure)}
+
+
+def interval_kind(figure: Figure) -> str:
+    """Which of the two intervals a figure shows."""
+    return "bootstrap by image" if figure.shared else "Wilson"
+
+
+def _csv_estimate(estimate: Estimate) -> dict[str, float]:
+    return {"estimate": round(estimate.value, 6), "low": round(estimate.low, 6), "high": round(estimate.high, 6)}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,260 @@
+"""What a set of evaluation runs found, as plain figures: every output of reports/ is made from a Summary.
+
+Several models, benchmarks, prompt styles, variants, modes and judges go in at once. Figures of different settings are
+never mixed: a comparison or an average is of runs that were asked and judged the same way.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.errors import DataError
+from infimed_plugins.records import Json
+from infimed_plugins.reports.published import in_paper_order, published_table
+from infimed_plugins.reports.significance import holm, power_note
+from infimed_plugins.reports.statistics import (
+    Estimate,
+    Paired,
+    Rate,
+    bootstrap_means,
+    clustered,
+    macro_average,
+    paired,
+    wilson,
+)
+
+GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
+REASONS = 5
+NOT_GIVEN = "(not given)"
+_FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the questions were asked and the replies judged; ``variant`` and ``judge`` as in Run."""
+
+    prompt_style: str
+    variant: str
+    mode: str
+    judge: str
+
+    @property
+    def label(self) -> str:
+        """``direct · blur:2 · robust · rules only``."""
+        return " · ".join(part for part in (self.prompt_style, self.variant, self.mode, self.judged_by) if part)
+
+    @property
+    def judged_by(self) -> str:
+        """The judge's name, or ``rules only``."""
+        return self.judge or "rules only"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one from a bootstrap
+    over ``images``. ``invalid`` replies could not be read (they count wrong); of these ``abstained`` said something."""
+
+    accuracy: Rate
+    interval: Estimate
+    images: int
+    invalid: Rate
+    abstained: Rate
+
+    @property
+    def shared(self) -> bool:
+        """Whether questions share images: then Wilson's interval is too narrow."""
+        return self.images < self.accuracy.total
+
+    @property
+    def estimate(self) -> Estimate:
+        """The interval to show: the clustered one where questions share images, else Wilson's."""
+        rate = self.accuracy
+        return self.interval if self.shared else Estimate(rate.value, rate.low, rate.high)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run, counted. ``unscored`` questions are in no rate. ``groups``: grouping key → value → figure.
+    ``reasons``: the commonest reasons of invalid replies with their counts."""
+
+    model: str
+    benchmark: str
+    asked: Asked
+    figure: Figure
+    unscored: int
+    groups: Mapping[str, Mapping[str, Figure]]
+    reasons: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean of the accuracies on the paper's ``benchmarks`` (Table 1, "Avg."); ``missing`` are the others."""
+
+    model: str
+    asked: Asked
+    estimate: Estimate
+    benchmarks: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """``b`` against ``a`` on one benchmark, asked the same way. ``corrected`` is the p-value after Holm's correction
+    over the benchmarks that the two were compared on; ``note`` says what so many questions can show."""
+
+    a: str
+    b: str
+    benchmark: str
+    asked: Asked
+    paired: Paired
+    corrected: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All of it; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
+
+    models: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    results: tuple[Result, ...]
+    averages: tuple[Average, ...]
+    contrasts: tuple[Contrast, ...]
+
+    @property
+    def settings(self) -> tuple[Asked, ...]:
+        """Every way of asking and judging there is, in the order of the results."""
+        return tuple(dict.fromkeys(result.asked for result in self.results))
+
+
+def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
+    """Count the runs and compare the models.
+
+    ``groupings`` names, for a benchmark, the keys of ``Judged.meta`` that get a breakdown (``group``, ``task`` and
+    ``language`` too); kind and modality for those it does not name. Raises DataError for two runs of the same model,
+    benchmark and setting, and MissingExtraError without statsmodels where a pair shares several benchmarks.
+    """
+    by_key: dict[tuple[str, str, Asked], Run] = {}
+    for run in runs:
+        key = (run.model, run.benchmark, asked_in(run))
+        if key in by_key:
+            raise DataError(f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out")
+        by_key[key] = run
+    benchmarks = in_paper_order(run.benchmark for run in runs)
+    ordered = sorted(by_key, key=lambda key: benchmarks.index(key[1]))
+    keys = groupings or {}
+    results = tuple(count(by_key[key], keys.get(key[1], GROUPINGS), seed=seed) for key in ordered)
+    return Summary(
+        models=tuple(dict.fromkeys(run.model for run in runs)),
+        benchmarks=benchmarks,
+        results=results,
+        averages=tuple(_averages(by_key, seed)),
+        contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
+    )
+
+
+def asked_in(run: Run) -> Asked:
+    """How a run was asked and judged."""
+    return Asked(run.prompt_style, run.variant, run.mode, run.judge)
+
+
+def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result:
+    """Count one run, with a breakdown for each of ``keys`` that its questions have."""
+    scored = [row for row in run.rows if row.accuracy is not None]
+    reasons = Counter(row.reason or "no reason given" for row in scored if row.invalid)
+    return Result(
+        run.model,
+        run.benchmark,
+        asked_in(run),
+        _figure(scored, _seed(seed, run.benchmark)),
+        len(run.rows) - len(scored),
+        {key: groups for key in keys if (groups := _breakdown(scored, key, _seed(seed, run.benchmark)))},
+        tuple(reasons.most_common(REASONS)),
+    )
+
+
+def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
+    """The rows by id; the second row of one id (the turns of a circular variant) as ``id #2``."""
+    seen: Counter[str] = Counter()
+    named: dict[str, Judged] = {}
+    for row in rows:
+        seen[row.id] += 1
+        named[row.id if seen[row.id] == 1 else f"{row.id} #{seen[row.id]}"] = row
+    return named
+
+
+def _figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
+    images = [row.image for row in scored]
+    return Figure(
+        wilson(sum(row.accuracy == 1.0 for row in scored), len(scored)),
+        clustered([float(row.accuracy == 1.0) for row in scored], images, seed=seed),
+        len(set(images)),
+        wilson(sum(row.invalid for row in scored), len(scored)),
+        wilson(sum(row.invalid and bool(row.text.strip()) for row in scored), len(scored)),
+    )
+
+
+def _breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[str, Figure]:
+    """A figure for each value of one grouping; a question with a list of values counts under each of them."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for row in scored:
+        for value in _values(row, key) or (NOT_GIVEN,):
+            groups[value].append(row)
+    if set(groups) <= {NOT_GIVEN}:
+        return {}
+    return {value: _figure(groups[value], seed) for value in sorted(groups, key=lambda v: (v == NOT_GIVEN, v))}
+
+
+def _values(row: Judged, key: str) -> list[str]:
+    value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return list(dict.fromkeys(str(one) for one in several if one not in (None, "")))
+
+
+def _averages(by_key: Mapping[tuple[str, str, Asked], Run], seed: int) -> Iterator[Average]:
+    """The macro average of each model in each setting, over those of the paper's benchmarks that it was run on."""
+    columns = [column.benchmark for column in published_table().columns]
+    for model, asked in dict.fromkeys((model, asked) for model, _, asked in by_key):
+        verdicts = {name: _verdicts(by_key[model, name, asked]) for name in columns if (model, name, asked) in by_key}
+        verdicts = {name: pair for name, pair in verdicts.items() if pair[0]}
+        if verdicts:
+            means = [sum(values) / len(values) for values, _ in verdicts.values()]
+            draws = [bootstrap_means(*pair, seed=_seed(seed, name)) for name, pair in verdicts.items()]
+            missing = tuple(name for name in columns if name not in verdicts)
+            yield Average(model, asked, macro_average(means, draws), tuple(verdicts), missing)
+
+
+def _contrasts(
+    by_key: Mapping[tuple[str, str, Asked], Run], benchmarks: Sequence[str], seed: int
+) -> Iterator[Contrast]:
+    """Every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
+    models = list(dict.fromkeys(model for model, _, _ in by_key))
+    scores: dict[tuple[str, str, Asked], dict[str, float]] = {}
+    for key, run in by_key.items():
+        named = identified(run.rows)
+        scores[key] = {name: float(row.accuracy == 1.0) for name, row in named.items() if row.accuracy is not None}
+    for asked in dict.fromkeys(asked for _, _, asked in by_key):
+        for a, b in combinations(models, 2):
+            both = [name for name in benchmarks if (a, name, asked) in by_key and (b, name, asked) in by_key]
+            found: dict[str, Paired] = {}
+            for name in both:
+                cluster = {question: row.image for question, row in identified(by_key[a, name, asked].rows).items()}
+                found[name] = paired(scores[a, name, asked], scores[b, name, asked], cluster, seed=seed)
+            corrected = holm({name: result.p_value for name, result in found.items()})
+            for name, result in found.items():
+                yield Contrast(a, b, name, asked, result, corrected[name], power_note(result))
+
+
+def _verdicts(run: Run) -> tuple[list[float], list[str]]:
+    scored = [row for row in run.rows if row.accuracy is not None]
+    return [float(row.accuracy == 1.0) for row in scored], [row.image for row in scored]
+
+
+def _seed(seed: int, benchmark: str) -> tuple[int, int]:
+    """A stream of its own for each benchmark: draws of two benchmarks must not move together."""
+    return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))

@@ -1,0 +1,155 @@
+"""MedEvalKit's rules for MMMU, taken from MMMU's own evaluation (utils/MMMU/eval_utils.py, eval_val.py:36).
+
+    >>> options = {"A": "CT", "B": "MRI"}
+    >>> read_choice("It is (B).", ("A", "B"), options, Draws(42))
+    ('B', False)
+    >>> read_choice("B. MRI", ("A", "B"), options, Draws(42))
+    ('A', True)
+
+A letter counts in brackets or between blanks. Where nothing is found one is drawn, so that the order of replies matters.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
+
+SEED = 42  # eval.py:41, set anew for each data set
+
+_STRIPPED = (",", ".", "!", "?", ";", ":", "'")
+_EDGES = frozenset(_STRIPPED)
+
+
+class Draws:
+    """``random.seed(seed)`` and then ``random.choice``, whatever the version of Python."""
+
+    def __init__(self, seed: int = SEED) -> None:
+        self._bits = random.Random(seed).getrandbits
+
+    def choice(self, letters: Sequence[str]) -> str:
+        """One of the letters. Raises IndexError when there are none."""
+        count = len(letters)
+        if not count:
+            raise IndexError("Cannot choose from an empty sequence")
+        width = count.bit_length()
+        drawn = self._bits(width)
+        while drawn >= count:
+            drawn = self._bits(width)
+        return letters[drawn]
+
+
+@lru_cache(maxsize=256)
+def _forms(letters: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
+    """Each letter in brackets, and each between blanks."""
+    return tuple((letter, f"({letter})") for letter in letters), tuple((letter, f" {letter} ") for letter in letters)
+
+
+def extracted(reply: str) -> str:
+    """What the caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
+    if "<" in reply and "<answer>" in reply:
+        reply = tag(reply, "answer")
+    if "\\" in reply:
+        content = boxed(reply)
+        if content != NO_BOX:
+            return content
+    return reply
+
+
+def read_choice(
+    response: str | None, letters: Sequence[str], options: Mapping[str, str], draws: Draws
+) -> tuple[str, bool]:
+    """The letter, and whether it was drawn. Of several, the last one in the form that was found first."""
+    text = response or ""
+    if "<answer>" in text:
+        text = tag(text, "answer")
+    elif "\\boxed" in text:
+        text = boxed(text)
+    text = text.strip()
+    if text and (text[0] in _EDGES or text[-1] in _EDGES):
+        for mark in _STRIPPED:
+            text = text.strip(mark)
+    text = f" {text} "
+    bracketed, spaced = _forms(tuple(letters))
+    found: list[tuple[str, str]] = []
+    if "(" in text:
+        found = [form for form in bracketed if form[1] in text]
+    if not found:
+        found = [form for form in spaced if form[1] in text]
+    if not found and len(text.split(None, 5)) > 5:
+        text = text.lower()
+        found = [(letter, option) for letter, name in options.items() if (option := name.lower()) in text]
+    if not found:
+        return draws.choice(letters), True
+    if len(found) == 1:
+        return found[0][0], False
+    return max(found, key=lambda form: text.rfind(form[1]))[0], False
+
+
+# ---- open questions
+_NUMBERS = (
+    re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b"),  # with commas
+    re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+"),  # scientific
+    re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])"),  # the rest
+)
+_SENTENCE_END = re.compile(r"\.\s(?=[A-Z])|\n")  # the text is lower-cased by then: only line ends part it
+_LEADS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
+_TRIVIAL = frozenset({":", ",", ".", "!", "?", ";", "'"})
+
+
+def read_open(response: str) -> list[str | float]:
+    """What an open reply may mean: the tails after "is", "so" … and the numbers in them, in no order.
+
+    MedEvalKit has this function, but its validation path does not call it: see :func:`open_correct`.
+    """
+    tails = _tails(response)
+    numbers = [number for tail in tails for form in _NUMBERS for number in form.findall(tail)]
+    return list({value for text in [*tails, *numbers] for value in _normalised(text)})
+
+
+def _tails(response: str) -> list[str]:
+    text = response.strip().strip(".").lower()
+    lines = _SENTENCE_END.split(text)
+    tails = []
+    for place, line in enumerate(lines):
+        leads = (*_LEADS, "=") if place == len(lines) - 1 else _LEADS
+        shortest = ""
+        for lead in leads:
+            if lead in line:
+                tail = line.split(lead)[-1].strip()
+                if not shortest or len(tail) < len(shortest):
+                    shortest = tail
+        if shortest and shortest not in _TRIVIAL:
+            tails.append(shortest)
+    return tails or [text]
+
+
+def _normalised(text: str) -> list[str | float]:
+    """A number to two decimals, or the text lower-cased; a single character needs a blank beside it."""
+    text = text.strip()
+    try:
+        return [round(float(text.replace(",", "")), 2)]
+    except ValueError:
+        text = text.lower()
+        return [f" {text}", f"{text} "] if len(text) == 1 else [text]
+
+
+def open_correct(answer: str | Sequence[str], parsed: Sequence[str | float]) -> bool:
+    """Whether one of the readings is a gold number or contains a gold text.
+
+    MedEvalKit's validation path hands in the raw reply, so that its single characters are the readings; then only an
+    empty gold answer can be found.
+    """
+    golds = [gold for text in ([answer] if isinstance(answer, str) else answer) for gold in _normalised(text)]
+    texts = [gold for gold in golds if isinstance(gold, str)]
+    return any(
+        any(text in value for text in texts) if isinstance(value, str) else value in golds for value in parsed
+    )
+
+
+def raw_open_correct(answer: str | Sequence[str], reply: str) -> bool:
+    """``open_correct(answer, reply)`` without the loop over characters."""
+    return bool(reply) and "" in [gold for text in ([answer] if isinstance(answer, str) else answer) for gold in _normalised(text)]

@@ -1,0 +1,149 @@
+"""How much two texts share, to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 count it, several times as fast.
+
+Upstream counts the same n-grams four times for BLEU and keeps a table of all pairs of words for ROUGE-L. Here what can
+match is found first: only words of the gold answer, which is short.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+_ORDERS = (1, 2, 3, 4)
+
+
+def bleu(prediction: str, gold: str) -> list[float]:
+    """BLEU-1 to BLEU-4 with uniform weights and nltk's method0: an order without a match counts the least float.
+
+    Both texts lower-cased. Four times 0 without a word in common.
+    """
+    words, gold_words = _bleu_words(prediction), _bleu_words(gold)
+    matches = _clipped_matches(words, gold_words)
+    if not matches[0]:
+        return [0, 0, 0, 0]
+    size, gold_size = len(words), len(gold_words)
+    brevity = 1 if size > gold_size else math.exp(1 - gold_size / size)
+    logs = [
+        math.log(match / max(1, size - n + 1) if match else sys.float_info.min)
+        for n, match in zip(_ORDERS, matches, strict=True)
+    ]
+    return [brevity * math.exp(math.fsum([1 / n * log for log in logs[:n]])) for n in _ORDERS]
+
+
+def _bleu_words(text: str) -> list[str]:
+    return text.replace(".", " .").split(" ")
+
+
+def _clipped_matches(words: Sequence[str], gold: Sequence[str]) -> list[int]:
+    """For n = 1 to 4, how many n-grams of the words stand in the gold answer, none more often than there."""
+    known = set(gold)
+    starts = [place for place, word in enumerate(words) if word in known]
+    matches = [0, 0, 0, 0]
+    if not starts:
+        return matches
+    for n in _ORDERS:
+        if n > len(gold):
+            break
+        wanted = Counter(tuple(gold[at : at + n]) for at in range(len(gold) - n + 1))
+        matched = 0
+        for start in starts:
+            gram = tuple(words[start : start + n])
+            left = wanted.get(gram)
+            if left:
+                wanted[gram] = left - 1
+                matched += 1
+        if not matched:
+            break
+        matches[n - 1] = matched
+    return matches
+
+
+def rouge(prediction: str, gold: str) -> tuple[float, float, float]:
+    """ROUGE-1, ROUGE-2 and summary-level ROUGE-L, each F over sets, a period ending a sentence.
+
+    Both texts lower-cased. Raises ValueError when one of them has nothing but periods, as upstream does. Upstream's own
+    recursion ends at some thousand words in a sentence (RecursionError, by the depth of its caller); this has no limit.
+    """
+    sentences, gold_sentences = _sentences(prediction), _sentences(gold)
+    if not sentences:
+        raise ValueError("Hypothesis is empty.")
+    if not gold_sentences:
+        raise ValueError("Reference is empty.")
+    words = [word for sentence in sentences for word in sentence]
+    gold_words = [word for sentence in gold_sentences for word in sentence]
+    vocabulary, gold_vocabulary = set(words), set(gold_words)
+    common = vocabulary & gold_vocabulary
+    bigrams, gold_bigrams = set(pairwise(words)), set(pairwise(gold_words))
+    in_sequence = _in_sequence(sentences, gold_sentences, common)
+    return (
+        _f(len(common), len(vocabulary), len(gold_vocabulary)),
+        _f(len(bigrams & gold_bigrams), len(bigrams), len(gold_bigrams)),
+        _f(in_sequence, len(vocabulary), len(gold_vocabulary)),
+    )
+
+
+def _sentences(text: str) -> list[list[str]]:
+    return [sentence.split() or [""] for sentence in text.split(".") if sentence]
+
+
+def _f(shared: int, predicted: int, gold: int) -> float:
+    if not shared:
+        return 0.0
+    precision, recall = shared / predicted, shared / gold
+    return 2.0 * ((precision * recall) / (precision + recall + 1e-8))
+
+
+def _in_sequence(sentences: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], common: Collection[str]) -> int:
+    """How many words lie on the longest common subsequence of any sentence with any gold sentence."""
+    found: set[str] = set()
+    if not common:
+        return 0
+    for gold_sentence in gold:
+        known = set(gold_sentence)
+        for sentence in sentences:
+            words = [word for word in sentence if word in known]
+            found.update(words if len(words) < 2 or len(known) == 1 else _subsequence(gold_sentence, words))
+            if len(found) == len(common):
+                return len(found)
+    return len(found)
+
+
+def _subsequence(gold: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The common subsequence that rouge walks to: a step back in the words unless one in the gold answer is better.
+
+    Leaving out words that the gold answer has not changes neither the length nor the walk.
+    """
+    table = [[0] * (len(words) + 1)]
+    for gold_word in gold:
+        above, row = table[-1], [0]
+        for place, word in enumerate(words):
+            row.append(above[place] + 1 if word == gold_word else max(above[place + 1], row[place]))
+        table.append(row)
+    i, j, path = len(gold), len(words), []
+    while i and j:
+        if gold[i - 1] == words[j - 1]:
+            path.append(words[j - 1])
+            i, j = i - 1, j - 1
+        elif table[i - 1][j] > table[i][j - 1]:
+            i -= 1
+        else:
+            j -= 1
+    return path
+
+
+def token_f1(prediction: str, gold: str) -> tuple[float, float, float]:
+    """F1, precision and recall over sets of words, in the order upstream returns them (utils/utils.py:222).
+
+    Raises TypeError when one text has no word: upstream returns one number there and unpacks three.
+    """
+    predicted, wanted = set(prediction.split()), set(gold.split())
+    if not predicted or not wanted:
+        raise TypeError("cannot unpack non-iterable int object")
+    shared = len(predicted & wanted)
+    if not shared:
+        return 0, 0, 0
+    precision, recall = shared / len(predicted), shared / len(wanted)
+    return 2 * (precision * recall) / (precision + recall), precision, recall

@@ -1,0 +1,174 @@
+"""A whole data set's replies, judged as MedEvalKit judges them; a reply on which it would end is told, not raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.scoring.medevalkit.choice import mcq
+from infimed_plugins.scoring.medevalkit.messages import construct, lettered, mmmu_options
+from infimed_plugins.scoring.medevalkit.mmmu import Draws, extracted, raw_open_correct, read_choice
+from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
+from infimed_plugins.scoring.medevalkit.vqa import OpenMetrics, bare, parsed_metrics
+
+_YES_NO = ("yes", "no")
+_NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
+_NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
+_NO_IN = "TypeError: argument of type 'NoneType' is not iterable"
+
+
+@dataclass(frozen=True)
+class MedEvalKitVerdict:
+    """What MedEvalKit makes of one reply.
+
+    ``kind``: mcq, close or open. ``parsed``: the letter or the text that was compared. ``error``: the exception with
+    which upstream's whole run would end here ("ValueError: …"); then ``correct`` is None. ``metrics``: of an open answer
+    of a VQA set. ``random``: the letter was drawn (MMMU). ``guessed``: it was taken by likeness (the other choices).
+    """
+
+    correct: bool | None
+    kind: str
+    parsed: str | None
+    error: str | None = None
+    metrics: OpenMetrics | None = None
+    random: bool = False
+    guessed: bool = False
+
+
+_shared = lru_cache(maxsize=4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
+_Rule = Callable[[Sequence[Mapping[str, Any]], Sequence[str | None]], Iterator[MedEvalKitVerdict]]
+
+
+def score_rows(
+    benchmark: str, rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]
+) -> list[MedEvalKitVerdict]:
+    """Judge one data set's replies in the order of its rows (MMMU's draws follow it, subject after subject).
+
+    Rows as the data set's files give them or as MedEvalKit writes them to results.json ("choices", "answer" …). Raises
+    ConfigError for an unknown benchmark, DataError when the rows and replies are not as many.
+    """
+    rule = _RULES.get(benchmark)
+    if rule is None:
+        raise ConfigError(f"MedEvalKit's rules are here for {', '.join(_RULES)}, not for {benchmark!r}")
+    if len(rows) != len(replies):
+        raise DataError(f"{len(rows)} rows of {benchmark} and {len(replies)} replies: give one reply to each row")
+    return list(rule(rows, replies))
+
+
+def _failed(kind: str, error: Exception) -> MedEvalKitVerdict:
+    return _shared(None, kind, None, f"{type(error).__name__}: {error}")
+
+
+def _raw_choices(
+    benchmark: str, rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]
+) -> Iterator[MedEvalKitVerdict]:
+    for row, reply in zip(rows, replies, strict=True):
+        if reply is None:
+            yield _shared(None, "mcq", None, _NO_LOWER)
+            continue
+        choices, answer = _choices(benchmark, row)
+        try:
+            correct, parsed, guessed = mcq(choices, answer, reply)
+        except (AttributeError, IndexError) as error:
+            yield _failed("mcq", error)
+            continue
+        yield _shared(correct, "mcq", parsed, None, None, False, guessed)
+
+
+def _tagged_choices(
+    benchmark: str, rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]
+) -> Iterator[MedEvalKitVerdict]:
+    texts = [tag(reply, "answer") if not reply or "<answer>" in reply else reply for reply in replies]
+    return _raw_choices(benchmark, rows, texts)
+
+
+def _choices(benchmark: str, row: Mapping[str, Any]) -> tuple[Sequence[str], Any]:
+    if (type(row) is dict or isinstance(row, Mapping)) and "choices" in row:
+        return row["choices"], row["answer"]
+    asked = construct(benchmark, row, reasoning=False)
+    return asked.choices or (), asked.answer
+
+
+def _vqa(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    """VQA-RAD and PathVQA: the gold answer says whether a question is closed."""
+    for row, reply in zip(rows, replies, strict=True):
+        answer = row["answer"].lower().strip()
+        kind = "close" if answer in _YES_NO else "open"
+        if reply is None:
+            yield _shared(None, kind, None, _NO_RFIND)
+            continue
+        text = unboxed(reply).lower().strip()
+        yield _judged_yesno(answer, text) if kind == "close" else _judged_open(answer, text)
+
+
+def _slake(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    """SLAKE says itself which question is closed; "Yes" is no yes-no answer."""
+    for row, reply in zip(rows, replies, strict=True):
+        answer, is_open = row["answer"], row["answer_type"] == "OPEN"
+        if reply is None:
+            yield _shared(None, "open" if is_open else "close", None, _NO_RFIND)
+            continue
+        text = unboxed(reply)
+        if is_open:
+            yield _judged_open(answer, text)
+        elif answer in _YES_NO:
+            yield _judged_yesno(answer, text)
+        else:
+            text = bare(text)
+            yield MedEvalKitVerdict(text == answer.lower(), "close", text)
+
+
+def _judged_yesno(answer: str, text: str) -> MedEvalKitVerdict:
+    text = bare(text)
+    correct = (("yes" in text) != ("no" in text)) and answer in text
+    return MedEvalKitVerdict(correct, "close", text)
+
+
+def _judged_open(answer: str, text: str) -> MedEvalKitVerdict:
+    text = parse(text)
+    try:
+        metrics = parsed_metrics(answer, text)
+    except (ValueError, TypeError) as error:
+        return _failed("open", error)
+    return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
+
+
+def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    draws = Draws()
+    for row, reply in zip(rows, replies, strict=True):
+        is_choice = row["question_type"] == "multiple-choice"
+        if reply is None:
+            yield _shared(None, "mcq" if is_choice else "open", None, _NO_IN)
+            continue
+        text, answer = extracted(reply), row["answer"]
+        if not is_choice:
+            yield MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
+            continue
+        options = row["index2ans"] if "index2ans" in row else lettered(mmmu_options(row))
+        letters = row["all_choices"] if "all_choices" in row else tuple(options)
+        try:
+            letter, drawn = read_choice(text, letters, options, draws)
+        except IndexError as error:
+            yield _failed("mcq", error)
+            continue
+        yield _shared(letter in answer if isinstance(answer, list) else letter == answer, "mcq", letter, None, None, drawn)
+
+
+def _choice_rule(benchmark: str, rule: Callable[..., Iterator[MedEvalKitVerdict]]) -> _Rule:
+    return lambda rows, replies: rule(benchmark, rows, replies)
+
+
+_RULES: Mapping[str, _Rule] = {
+    "MMMU-Medical-val": _mmmu,
+    "VQA_RAD": _vqa,
+    "PATH_VQA": _vqa,
+    "SLAKE": _slake,
+    **{name: _choice_rule(name, _raw_choices) for name in ("PMC_VQA", "MedFrameQA")},
+    **{
+        name: _choice_rule(name, _tagged_choices)
+        for name in ("OmniMedVQA", "MedXpertQA-MM", "MedXpertQA-Text", "MedXpertQA", "MedQA_USMLE")
+    },
+}

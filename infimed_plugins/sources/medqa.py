@@ -1,0 +1,48 @@
+"""MedQA: questions of the United States Medical Licensing Examination, four options (Jin et al. 2021).
+
+hub: GBaker/MedQA-USMLE-4-options, JSON lines
+
+    {"question": "A 23-year-old pregnant woman … Which is the best treatment?", "answer": "Nitrofurantoin",
+     "options": {"A": "Ampicillin", "B": "Ceftriaxone", "C": "Doxycycline", "D": "Nitrofurantoin"},
+     "meta_info": "step2&3", "answer_idx": "D", "metamap_phrases": ["23 year old pregnant woman", …]}
+
+The authors' own archive has the same files below ``questions/US/4_options``, with a dev split that the hub leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files, check_columns, json_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+
+COLUMNS = ("question", "options", "answer_idx")
+
+
+class MedQa(PublicSource):
+    """Questions without pictures; ids count rows."""
+
+    name = "medqa"
+    splits = ("train", "test")
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """One file of JSON lines for each split."""
+        name = f"phrases_no_exclude_{split}.jsonl"
+        path = files.one(name, f"4_options/{name}")
+        for index, row in enumerate(json_rows(path)):
+            check_columns(path, COLUMNS, list(row))
+            yield Row(f"{index:05d}", row)
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A multiple choice; ``meta["kind"]`` is the step of the examination."""
+        fields = row.fields
+        options = tuple(clean(fields["options"].get(letter) or "") for letter in "ABCD")
+        if not all(options):
+            raise UnusableRow("a choice is empty")
+        letter = letter_among(fields["answer_idx"], options)
+        meta = {"kind": str(fields.get("meta_info") or "unknown")}
+        return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
+
+
+MEDQA = MedQa()

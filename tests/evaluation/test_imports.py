@@ -1,0 +1,292 @@
+"""Result files of MedEvalKit and VLMEvalKit give their replies, each told as ours; damaged ones get one clear line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infimed_plugins.benchmarks.import_sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
+from infimed_plugins.benchmarks.imports import ImportedReply, read_medevalkit, read_replies, read_vlmevalkit
+from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import Sample
+
+FIXTURES = Path(__file__).parents[1] / "data" / "sources"
+VQA = {"question": "is this a CT?", "answer": "Yes", "response": "yes", "correct": True}
+CHOICES = ["A. Gout", "B. Lupus"]
+ASKED = {"prompt": "\nQuestion: q\nOptions: \n", "answer": "B", "choices": CHOICES, "response": "B", "correct": True}
+MCQ_ROW = {
+    "index": "7",
+    "question": "Which structure is marked?",
+    "A": "Liver",
+    "B": "None",
+    "C": "",
+    "answer": "A",
+    "category": "Organ",
+    "prediction": 'It is "A",\nthe liver.\tYes',
+}
+
+
+def save_json(path: Path, rows: object) -> Path:
+    """As MedEvalKit's utils.save_json."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=4, ensure_ascii=False), encoding="utf-8")
+    return path
+
+
+def save_tsv(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """As VLMEvalKit's smp.file.dump: every field quoted."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def read(path: Path, **options: Any) -> list[ImportedReply]:
+    return list(read_replies(path, **options))
+
+
+@pytest.mark.parametrize(
+    ("folder", "row", "expected"),
+    [
+        ("VQA_RAD", VQA, "vqa_rad-test-00000"),
+        ("PATH_VQA", {**VQA, "metrics": {"em": True}}, "path_vqa-test-00000"),
+        ("SLAKE", {**VQA, "lang": "en", "answer_type": "CLOSED", "prompt": "p"}, "slake-test-row0"),
+        ("PMC_VQA", ASKED, "pmc_vqa_2-test-000000"),
+        ("OmniMedVQA", {**ASKED, "question_id": "ACRIMA_0000"}, "omnimedvqa-test-ACRIMA_0000"),
+        ("MedXpertQA-MM", {**ASKED, "id": "MM-26"}, "medxpertqa_mm-test-MM-26"),
+        ("MedXpertQA-Text", {**ASKED, "id": "Text-1"}, "medxpertqa_text-test-Text-1"),
+        ("MedQA_USMLE", ASKED, "medqa-test-00000"),
+        ("MedMCQA", {**ASKED, "id": "45258d3d-0", "cop": 2}, "medmcqa-validation-45258d3d-0"),
+        ("PubMedQA", {**ASKED, "Question": "q"}, "pubmedqa-test-0000"),
+    ],
+)
+def test_a_data_sets_folder_of_medevalkit_is_read(
+    folder: str, row: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    save_json(tmp_path / folder / "results.json", [row])
+    save_json(tmp_path / folder / "metrics.json", {"total metrics": {"acc": 1.0}})
+    for path in (tmp_path, tmp_path / folder, tmp_path / folder / "results.json"):
+        (reply,) = read(path)
+        assert (reply.id, reply.text, reply.error) == (expected, row["response"], None)
+        assert reply.row == {key: value for key, value in row.items() if key != "response"}
+        assert reply.prompt == row.get("prompt", "")
+
+
+def test_mmmu_has_a_file_for_each_subject(tmp_path: Path) -> None:
+    def row(subject: str, **more: Any) -> dict[str, Any]:
+        made = {"id": f"validation_{subject}_1", "question_type": "multiple-choice", "answer": "B"}
+        options = {"all_choices": ["A", "B"], "index2ans": {"A": "x", "B": "y"}}
+        return {**made, **options, "response": "B", "parsed_pred": "B", **more}
+
+    for subject in ("Pharmacy", "Clinical_Medicine"):
+        folder = tmp_path / "MMMU-Medical-val" / subject
+        save_json(folder / "output_sample.json", [row(subject)])
+        save_json(folder / "parsed_output.json", [row(subject, judge="Correct")])
+        save_json(folder / "result.json", {"acc": 1.0})
+    replies = read(tmp_path)
+    assert [reply.id for reply in replies] == [
+        "mmmu_health-validation-Clinical_Medicine_1",
+        "mmmu_health-validation-Pharmacy_1",
+    ]
+    assert {reply.row["judge"] for reply in replies} == {"Correct"}
+    assert len(read(tmp_path / "MMMU-Medical-val" / "Pharmacy" / "parsed_output.json")) == 1
+
+
+def test_all_data_sets_of_an_output_folder_are_read_and_others_left_out(tmp_path: Path) -> None:
+    for name in ("VQA_RAD", "PMC_VQA", "CMB"):
+        save_json(tmp_path / name / "results.json", [ASKED])
+    save_json(tmp_path / "total_results.json", {"VQA_RAD": {}})
+    assert [reply.benchmark for reply in read(tmp_path)] == ["pmc_vqa_2", "vqa_rad"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=str)
+def test_chunks_are_put_back_in_upstreams_order(order: tuple[int, ...], tmp_path: Path) -> None:
+    rows = [{**VQA, "question": f"{place}?", "response": "yes"} for place in range(8)]
+    unscored = [{key: value for key, value in row.items() if key != "correct"} for row in rows]
+    for number in range(3):
+        save_json(tmp_path / "VQA_RAD" / f"results_{number}.json", unscored[number::3])
+    expected = [f"{place}?" for place in range(8)]
+    assert [r.row["question"] for r in sorted(read(tmp_path), key=lambda r: r.position)] == expected
+    save_json(tmp_path / "VQA_RAD" / "results.json", [row for number in order for row in rows[number::3]])
+    replies = sorted(read(tmp_path), key=lambda reply: reply.position)
+    assert [reply.row["question"] for reply in replies] == expected
+    assert [reply.id for reply in replies] == [f"vqa_rad-test-{place:05d}" for place in range(8)]
+    assert all(reply.row["correct"] for reply in replies)
+
+
+def test_chunks_of_another_run_and_missing_ones_are_refused(tmp_path: Path) -> None:
+    save_json(tmp_path / "VQA_RAD" / "results_1.json", [{**VQA, "response": "another"}])
+    with pytest.raises(DataError, match=r"no results_0\.json"):
+        read(tmp_path)
+    with pytest.raises(DataError, match="is one chunk of a run"):
+        read(tmp_path / "VQA_RAD" / "results_1.json")
+    save_json(tmp_path / "VQA_RAD" / "results.json", [VQA])
+    with pytest.raises(DataError, match=r"is not its results_\*\.json put together"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".json", ".xlsx"])
+def test_vlmevalkits_predictions_are_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"Qwen2.5-VL-7B_GMAI-MMBench_VAL{suffix}"
+    if suffix == ".tsv":
+        save_tsv(path, [MCQ_ROW])
+    elif suffix == ".json":
+        save_json(path, [MCQ_ROW])
+    else:
+        save_xlsx(path, [MCQ_ROW])
+    for source in (path, tmp_path):
+        (reply,) = read(source)
+        assert (reply.benchmark, reply.id, reply.text) == ("gmai_mmbench", "gmai_mmbench-val-7", MCQ_ROW["prediction"])
+        assert (reply.row["B"], reply.row["answer"], reply.row["C"] or "") == ("None", "A", "")
+        assert reply.prompt == ""
+
+
+def save_xlsx(path: Path, rows: list[dict[str, Any]]) -> Path:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(list(rows[0]))
+    for row in rows:
+        book.active.append([value if value != "" else None for value in row.values()])
+    book.save(path)
+    return path
+
+
+def test_a_reply_that_xlsx_cut_is_no_reply_and_an_empty_cell_is_an_empty_one(tmp_path: Path) -> None:
+    rows = [{**MCQ_ROW, "prediction": "x" * 32_767}, {**MCQ_ROW, "prediction": ""}]
+    cut, empty = read(save_xlsx(tmp_path / "M_GMAI-MMBench_VAL.xlsx", rows))
+    assert "cut at 32,767 characters" in (cut.error or "")
+    assert (empty.text, empty.error) == ("", None)
+
+
+def test_xlsx_without_openpyxl_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (tmp_path / "M_GMAI-MMBench_VAL.xlsx").write_bytes(b"")
+    with pytest.raises(MissingExtraError, match="openpyxl"):
+        read(tmp_path / "M_GMAI-MMBench_VAL.xlsx")
+
+
+def test_what_xlsx_escapes_comes_back(tmp_path: Path) -> None:
+    rows = [{**MCQ_ROW, "prediction": "=A1_x000D_\nB_x005F_x000D_"}]  # as xlsxwriter puts a return and "_x000D_"
+    (reply,) = read(save_xlsx(tmp_path / "M_GMAI-MMBench_VAL.xlsx", rows))
+    assert reply.text == "=A1\r\nB_x000D_"
+
+
+def test_a_damaged_xlsx_is_named(tmp_path: Path) -> None:
+    path = save_xlsx(tmp_path / "M_GMAI-MMBench_VAL.xlsx", [MCQ_ROW])
+    for damaged in (path.read_bytes()[:500], b"", b"no zip"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="is no whole xlsx file"):
+            read(path)
+
+
+def test_only_health_is_taken_of_mmmu(tmp_path: Path) -> None:
+    rows = [
+        {**MCQ_ROW, "id": f"validation_{name}_1", "l2-category": domain, "split": split}
+        for name, domain, split in [
+            ("Pharmacy", "Health & Medicine", "validation"),
+            ("Art", "Art & Design", "validation"),
+            ("Pharmacy", "Health & Medicine", "dev"),
+        ]
+    ]
+    (reply,) = read(save_json(tmp_path / "M_MMMU_DEV_VAL.json", rows))
+    assert (reply.id, reply.position) == ("mmmu_health-validation-Pharmacy_1", 0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [(None, "the file has no reply"), ("Failed to obtain answer via API.", "Failed to obtain answer via API.")],
+)
+def test_a_failed_request_is_no_answer(reply: str | None, error: str, tmp_path: Path) -> None:
+    (imported,) = read(save_json(tmp_path / "VQA_RAD" / "results.json", [{**VQA, "response": reply}]))
+    assert imported.error == error
+    path = tmp_path / "M_GMAI-MMBench_VAL.json"
+    path.write_text(json.dumps([{**MCQ_ROW, "prediction": float("nan") if reply is None else reply}]))
+    assert [row.error for row in read(path)] == [error]
+
+
+@pytest.mark.parametrize("reply", ["", "x" * 1_000_000, "左肺", "\ufeff\u2028", "2.0"], ids=lambda reply: reply[:3])
+def test_every_reply_comes_back_as_it_was(reply: str, tmp_path: Path) -> None:
+    (imported,) = read(save_json(tmp_path / "VQA_RAD" / "results.json", [{**VQA, "response": reply}]))
+    assert imported.text == reply
+    (imported,) = read(save_tsv(tmp_path / "M_GMAI-MMBench_VAL.tsv", [{**MCQ_ROW, "prediction": reply}]))
+    assert imported.text == reply
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"response": "yes", "ans', "is cut off or no JSON"),
+        (b"", "is cut off or no JSON"),
+        (b"[" * 100_000, "is cut off or no JSON"),
+        ('[{"response": "å"}]'.encode("latin-1"), r"is not UTF-8 \(byte 15\)"),
+        (b'{"total metrics": {"acc": 1}}', "holds no list of rows"),
+        (b'["yes"]', "holds no list of rows"),
+        (b'[{"answer": "yes"}]', "a row has no 'response'"),
+        (b'[{"response": "yes"}]', "a row has no 'answer'"),
+    ],
+)
+def test_a_damaged_file_of_medevalkit_is_named_with_its_mend(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "VQA_RAD" / "results.json"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "message"),
+    [
+        ("M_GMAI-MMBench_VAL.tsv", b"index\tquestion\n1\tq\n", DataError, "a row has no 'prediction'"),
+        ("M_GMAI-MMBench_VAL.tsv", "index\tprediction\n1\tå".encode("latin-1"), DataError, "is not UTF-8"),
+        ("M_GMAI-MMBench_VAL.json", b'[{"index": 1', DataError, "is cut off or no JSON"),
+        ("M_GMAI-MMBench_VAL.pkl", pickle.dumps([1]), DataError, "is a pickle"),
+        ("M_GMAI-MMBench_VAL.txt", b"", ConfigError, "ends in .xlsx, .tsv, .json"),
+        ("M_MMBench.tsv", b"", ConfigError, "is none of GMAI-MMBench_VAL"),
+    ],
+)
+def test_a_file_that_holds_no_predictions_is_named(
+    name: str, content: bytes, kind: type[InfimedError], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(kind, match=message):
+        read(tmp_path / name)
+
+
+def test_a_renamed_file_is_read_when_the_benchmark_is_named(tmp_path: Path) -> None:
+    path = save_json(tmp_path / "results.json", [VQA])
+    with pytest.raises(ConfigError, match="is none of MMMU-Medical-val"):
+        read(path)
+    assert [reply.id for reply in read(path, benchmark="vqa_rad")] == ["vqa_rad-test-00000"]
+    with pytest.raises(ConfigError, match="no replies of 'phantom'"):
+        read(path, benchmark="phantom")
+    other = save_tsv(tmp_path / "mine.tsv", [MCQ_ROW])
+    assert [reply.benchmark for reply in read(other, benchmark="gmai_mmbench")] == ["gmai_mmbench"]
+
+
+def test_nothing_to_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="there is no"):
+        read(tmp_path / "gone")
+    with pytest.raises(DataError, match="name MedEvalKit's output"):
+        list(read_medevalkit(tmp_path))
+    with pytest.raises(DataError, match="name the file of predictions"):
+        list(read_vlmevalkit(tmp_path))
+
+
+@pytest.mark.parametrize("sets", [MEDEVALKIT_SETS, VLMEVALKIT_SETS], ids=["MedEvalKit", "VLMEvalKit"])
+def test_ids_of_counted_rows_are_those_of_our_samples(sets: dict[str, Any]) -> None:
+    for imported in sets.values():
+        source = registry().get("source", imported.source)
+        assert imported.split in source.splits
+        if imported.digits:
+            rows = list(source.load(imported.split, folder=FIXTURES))
+            assert [imported.sample_id({}, place) for place in range(len(rows))] == [row.id for row in rows]
+            assert any(isinstance(row, Sample) for row in rows)

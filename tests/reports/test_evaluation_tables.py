@@ -1,0 +1,116 @@
+"""Tables keep the paper's order, carry the conditions of each figure, and let no name break their format."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.reports.evaluation_tables import (
+    csv_text,
+    latex_escape,
+    latex_rows,
+    markdown,
+    markdown_escape,
+    terminal_tables,
+    wide_rows,
+)
+from infimed_plugins.reports.summary import Summary, summarise
+
+PAPER = ["MMMU-H&M", "VQA-RAD", "SLAKE", "PathVQA", "PMC-VQA", "OMVQA", "MedXQA"]
+NAMES = ("mmmu_health", "vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa", "medxpertqa_mm")
+
+
+def right_of_100(right: int) -> list[Judged]:
+    return [Judged(str(n), "", str(n), "?", "x", "x", "x", float(n < right), 1.0, False, "") for n in range(100)]
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    """Two models on all seven and the phantoms, in no order; the second is better by ten questions, but on one."""
+    shares = {name: 40 + number for number, name in enumerate(reversed((*NAMES, "phantom")))}
+    runs = [Run("base_3B", name, "direct", "robust", right_of_100(right)) for name, right in shares.items()]
+    shares["slake"] -= 20
+    runs += [Run("R&D [bold]", name, "direct", "robust", right_of_100(n + 10)) for name, n in shares.items()]
+    return summarise([*runs, Run("base_3B", "slake", "direct", "robust", right_of_100(99), variant="shuffle:1")])
+
+
+def test_latex_rows_have_the_papers_columns_and_bold_the_best(summary: Summary) -> None:
+    lines = latex_rows(summary, bold_best=True).splitlines()
+    assert lines[0] == r"\toprule"
+    assert lines[1] == r"Model & Prompt & " + " & ".join(PAPER).replace("H&M", r"H\&M") + r" & phantom & Avg. \\"
+    rows = [line for line in lines if line.endswith(r"\\")][1:]
+    assert [row.split(" & ")[0] for row in rows] == ["base_3B".replace("_", r"\_"), r"R\&D [bold]"]
+    assert rows[0].split(" & ")[2:5] == ["47.0", "46.0", r"\textbf{45.0}"]
+    assert rows[1].split(" & ")[2:5] == [r"\textbf{57.0}", r"\textbf{56.0}", "35.0"]
+    assert rows[1].split(" & ")[-1] == r"\textbf{51.1} \\"
+    assert "99.0" not in "".join(rows)  # a variant is no row of the paper's table
+
+
+def test_latex_rows_carry_mode_judge_n_and_invalid_rate_in_a_comment(summary: Summary) -> None:
+    comment = next(line for line in latex_rows(summary).splitlines() if line.startswith("% base_3B"))
+    assert "direct, as is, robust, rules only" in comment
+    assert "SLAKE n=100 invalid=0.0% 45.0 [35.6, 54.8]" in comment
+    assert r"45.0 {\scriptsize [35.6, 54.8]}" in latex_rows(summary, intervals=True)
+
+
+def test_a_partial_average_does_not_stand_in_the_papers_column() -> None:
+    partial = summarise([Run("base", "slake", "direct", "robust", right_of_100(50))])
+    assert "-- \\\\" in latex_rows(partial)
+    assert "(1 of 7)" in markdown(partial)
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("a_b & 5%", r"a\_b \& 5\%"),
+        ("\\x{~^}", r"\textbackslash{}x\{\textasciitilde{}\textasciicircum{}\}"),
+        ("#1$\n2", r"\#1\$ 2"),
+        ("a<b>c", r"a\textless{}b\textgreater{}c"),
+    ],
+)
+def test_latex_is_escaped(text: str, latex: str) -> None:
+    assert latex_escape(text) == latex
+
+
+def test_markdown_keeps_its_cells_whatever_a_model_is_called() -> None:
+    assert markdown_escape("a|b\n<img>*") == r"a\|b \<img\>\*"
+    table = markdown(summarise([Run("a|b\n|c", "slake", "direct", "robust", right_of_100(50))]))
+    widths = {line.replace(r"\|", "").count("|") for line in table.splitlines() if line.startswith("|")}
+    assert widths == {14, 12}  # the paper's table, then every figure
+
+
+def test_the_csv_has_a_line_for_every_figure_with_all_it_depends_on(summary: Summary) -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_text(summary))))
+    kinds = [row["figure"] for row in rows]
+    assert (kinds.count("accuracy"), kinds.count("average"), kinds.count("difference")) == (17, 3, 8)
+    slake = next(row for row in rows if (row["benchmark"], row["model"]) == ("slake", "base_3B"))
+    assert [slake[key] for key in ("prompt", "mode", "judge", "n", "right", "estimate", "interval", "invalid")] == [
+        *("direct", "robust", "rules only", "100", "45", "0.45", "Wilson", "0.0")
+    ]
+    change = next(row for row in rows if row["figure"] == "difference")
+    assert (change["model"], change["against"], change["estimate"]) == ("R&D [bold]", "base_3B", "0.1")
+    assert float(change["p_holm"]) >= float(change["p"])
+
+
+def test_breakdowns_are_in_the_csv(synthetic_runs: list[Run]) -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_text(summarise(synthetic_runs)))))
+    assert {row["value"] for row in rows if row["grouping"] == "modality"} == {"CT", "MRI", "ultrasound"}
+
+
+def test_the_terminal_shows_names_as_they_are_and_benchmarks_in_order(summary: Summary) -> None:
+    console = Console(width=240, record=True, file=io.StringIO())
+    for table in terminal_tables(summary):
+        console.print(table)
+    text = console.export_text()
+    assert "R&D [bold]" in text
+    places = [text.index(f"│ {name}") for name in PAPER]
+    assert places == sorted(places)
+    assert "what the set can show" in text
+
+
+def test_wide_rows_leave_out_what_was_not_run(summary: Summary) -> None:
+    assert [(row.model, len(row.figures)) for row in wide_rows(summary)] == [("base_3B", 8), ("R&D [bold]", 8)]
