@@ -67,6 +67,11 @@ def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[Import
         raise DataError(f"{path} is a pickle, which may run code when read: not read; set PRED_FORMAT=json and rerun")
     if _MEDEVALKIT_NAME.fullmatch(path.name) or _medevalkit_folders(path):
         return read_medevalkit(path, benchmark=benchmark)
+    if path.is_dir() and not _vlmevalkit_files(path):
+        raise DataError(
+            f"{path} holds neither MedEvalKit's results.json nor VLMEvalKit's MODEL_DATASET.xlsx, .tsv or .json of "
+            f"{', '.join(VLMEVALKIT_SETS)}; name the folder or file that the run wrote"
+        )
     return read_vlmevalkit(path, benchmark=benchmark)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from infimed_plugins.answers import extract_answer
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
+from infimed_plugins.benchmarks.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.engines import Engine
 from infimed_plugins.records import Json, Score
 
 
@@ -50,6 +53,29 @@ def judge_folder(
     folder.write_lines(name, (_verdict_line(row) for row in rows))
     model = str(settings.get("name") or settings.get("model", "?"))
     return Run(model, benchmark.name, style, mode, rows, variant, judge_name)
+
+
+def engine_judge(
+    engine: Engine, settings: JudgeSettings | None = None, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Judge:
+    """A judge that asks an engine, which should be over a request store: then nothing is asked twice.
+
+    It is shown the answer that can be read from a reply, or the whole reply where none can.
+    """
+
+    def judge(rows: Sequence[Answered]) -> Mapping[str, Opinion]:
+        items = (
+            JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
+            for row in rows
+        )
+        opinions: dict[str, Opinion] = {}
+        for verdict in judge_answers(engine, items, settings):
+            said = "right" if verdict.right else "wrong"
+            opinions[verdict.id] = Opinion(verdict.right, verdict.reason or said)
+            progress(len(opinions), len(rows))
+        return opinions
+
+    return judge
 
 
 def _with(opinion: Opinion, by_rule: Score) -> Score:

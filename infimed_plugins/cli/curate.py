@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
+from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice, key_values
 from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, print_table, progress
 from infimed_plugins.errors import ConfigError
 
@@ -21,19 +21,11 @@ Source = Annotated[
 Input = Annotated[Path | None, typer.Option("--input", help="A JSON lines file of questions and answers of yours.")]
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 Model = Annotated[str | None, typer.Option(help="The model to ask: a folder, a hub id, or a server's model name.")]
-EngineName = Annotated[str, typer.Option("--engine", help="What runs it: transformers, vllm, openai or ray.")]
-Url = Annotated[
-    list[str] | None, typer.Option("--base-url", help="Of an OpenAI-compatible server; repeat it for several.")
-]
 Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rows, drawn by seed.")]
 Seed = Annotated[int, typer.Option(help="Seeds the choice of rows and every draw.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the step; repeat it for several.")
-]
-EngineSettings = Annotated[
-    list[str] | None,
-    typer.Option("--engine-set", metavar="KEY=VALUE", help="A setting of the engine, such as max_pixels=262144."),
 ]
 Form = Annotated[str, typer.Option("--format", help="llamafactory, easyr1 or datasets.")]
 
@@ -60,8 +52,8 @@ def curate(
     as_json: AsJson = False,
 ) -> None:
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
-    chosen = _engine(engine, model, base_url, engine_settings)
-    given = _settings(settings)
+    chosen = engine_choice(engine, model, base_url, engine_settings)
+    given = key_values(settings)
     if step == "decontamination":
         given |= {"folder": str(downloads)} if downloads and "folder" not in given else {}
         given.setdefault("report", str(out.with_name(f"{out.name}_found.jsonl")))
@@ -102,7 +94,7 @@ def reflect(
     as_json: AsJson = False,
 ) -> None:
     """Turn questions and answers into reflective chains of thought, as the InfiMed paper makes them."""
-    chosen, given = _engine(engine, model, base_url, engine_settings), _settings(settings)
+    chosen, given = engine_choice(engine, model, base_url, engine_settings), key_values(settings)
     if judge_model:
         if chosen is None:
             raise ConfigError("--judge-model needs a --model that answers")
@@ -117,25 +109,6 @@ def reflect(
         print_json(_summary(manifest))
     else:
         _print_summary(manifest, out)
-
-
-def _engine(name: str, model: str | None, base_url: list[str] | None, given: list[str] | None) -> dict[str, Any] | None:
-    if model is None:
-        if base_url or given or name != "transformers":
-            raise ConfigError("--engine and --base-url need a --model")
-        return None
-    settings = _settings(given, "--engine-set") | ({"base_url": base_url} if base_url else {})
-    return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
-
-
-def _settings(given: list[str] | None, option: str = "--set") -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for one in given or ():
-        key, equals, value = one.partition("=")
-        if not equals:
-            raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
-        settings[key] = yaml.safe_load(value)
-    return settings
 
 
 def _recipe(

@@ -1,73 +1,193 @@
-"""``infimed eval``: a model's accuracy on benchmarks, with intervals; a rerun asks only what is missing."""
+"""``infimed eval``: ask a model the questions of benchmarks and report; a rerun asks only what is missing."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, console, print_json, progress
+from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice
+from infimed_plugins.cli.output import AsJson, progress
+from infimed_plugins.cli.scored import (
+    Csv,
+    Downloads,
+    Html,
+    JudgeEngine,
+    JudgeModel,
+    JudgeOptions,
+    JudgeSet,
+    JudgeTemplate,
+    JudgeUrl,
+    Labels,
+    Latex,
+    Markdown,
+    Modes,
+    Outputs,
+    agreement,
+    judge_folders,
+    notes_on,
+)
+from infimed_plugins.errors import ConfigError
 
+if TYPE_CHECKING:
+    from infimed_plugins.benchmarks import Benchmark
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+    from infimed_plugins.benchmarks.runner import Asking
 
-class Style(StrEnum):
-    """The prompt styles of prompts.py, as the command line offers them."""
-
-    direct = "direct"
-    reasoning = "reasoning"
+GROUPS = ("paper", "text")
 
 
 def evaluate(
-    model: Annotated[str, typer.Option(help="A model folder, or a hub id.")],
-    benchmarks: Annotated[str, typer.Option(help="Benchmarks by name, separated by commas.")] = "phantom",
-    engine: Annotated[
-        str, typer.Option(help="The engine that runs the model (see `infimed plugins`).")
-    ] = "transformers",
+    model: Annotated[str, typer.Option(help="A model folder, a hub id, or a server's model name.")],
+    benchmarks: Annotated[
+        str, typer.Option(help="Benchmarks by name, separated by commas; paper: the seven of Table 1; text: text only.")
+    ] = "phantom",
+    engine: EngineName = "transformers",
+    base_url: Url = None,
+    engine_settings: EngineSettings = None,
+    name: Annotated[str | None, typer.Option(help="What tables call the model; its last name without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first N questions.")] = None,
     prompt: Annotated[
-        list[Style] | None, typer.Option(help="May be given twice; all of the benchmark's without it.")
+        list[str] | None,
+        typer.Option(
+            help="direct, reasoning, grounding, medevalkit or medevalkit_reasoning; may be given several times, the "
+            "benchmark's own without it."
+        ),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Ask a variant besides: shuffle:SEED, circular, noise:1-5, blur:1-5, jpeg:1-5, contrast:1-5, "
+            "resolution:1-5, rephrase:FILE; may be given several times."
+        ),
+    ] = None,
+    mode: Modes = None,
+    judge: JudgeModel = None,
+    judge_engine: JudgeEngine = "openai",
+    judge_url: JudgeUrl = None,
+    judge_set: JudgeSet = None,
+    judge_template: JudgeTemplate = None,
+    labels: Labels = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/eval/MODEL without it.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="The longest reply, in tokens.")] = 512,
+    downloads: Downloads = None,
+    seed: Annotated[int, typer.Option(help="Seeds the engine and what a benchmark draws.")] = 0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="The longest reply, in tokens; the benchmark's without it (8192).")
+    ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Resize larger images to this; the model's own limit without it.")
     ] = None,
+    html: Html = None,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    latex: Latex = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a model the questions of benchmarks and judge its replies with the robust scorer."""
-    from infimed_plugins.benchmarks import runner
-    from infimed_plugins.plugins import registry
-    from infimed_plugins.recipes.recipe import EngineChoice
-    from infimed_plugins.recipes.step_engine import start_engine
-    from infimed_plugins.reports import table
+    """Ask a model the questions of benchmarks, greedily, and report its accuracy with intervals.
 
-    # everything that can be wrong is said before the model is loaded
-    chosen = [registry().get("benchmark", name.strip()) for name in benchmarks.split(",")]
-    settings = {} if max_pixels is None else {"max_pixels": max_pixels}
-    folder = out or Path("runs") / "eval" / Path(model).name
-    lines: dict[str, list[table.Line]] = {}
+    Replies are kept as they come: after an interruption the same command asks only for what is missing, and
+    `infimed score` judges them anew without the model.
+    """
+    from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
+
+    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
+    judging.check()
+    modes = list(dict.fromkeys(mode or [DEFAULT]))
+    for one in modes:
+        check_mode(one)
+    chosen = engine_choice(engine, model, base_url, engine_settings) or {}
+    chosen["settings"] |= {} if max_pixels is None else {"max_pixels": max_pixels}
+    label = name or model.rstrip("/").rpartition("/")[2]
+    root = out or Path("runs") / "eval" / label
+    plan = _plan(_benchmarks(benchmarks), prompt, ["", *(variant or ())], root, limit, seed, max_tokens, downloads)
     with progress() as show:
-        show("loading the model", 0, None)
-        started = start_engine(EngineChoice(engine, model, settings))
-        for benchmark in chosen:
-            for style in prompt or benchmark.prompt_styles:
-                judged = runner.run(
-                    benchmark,
-                    started,
-                    folder / benchmark.name / style,
-                    prompt_style=style,
-                    limit=limit,
-                    max_tokens=max_tokens,
-                    progress=partial(show, f"{benchmark.name}, {style}"),
-                )
-                lines.setdefault(benchmark.name, []).append(table.line(model, style, judged))
-    if as_json:
-        counts = {name: [asdict(line) for line in counted] for name, counted in lines.items()}
-        print_json({"folder": str(folder), "scorer": "robust", "benchmarks": counts})
-        return
-    for name, counted in lines.items():
-        console.print(f"{name}, robust scorer; every reply is in {folder / name}", highlight=False, soft_wrap=True)
-        console.print(table.rich_table(counted))
+        folders = _ask(plan, chosen, label, root, show)
+        runs = judge_folders(root, folders, modes, judging, show)
+    Outputs(html, csv, markdown, latex, as_json).write(
+        runs,
+        facts=_facts(root, label, chosen),
+        notes=notes_on(runs, folders),
+        downloads=downloads,
+        extra={"folder": str(root), "agreement": agreement(runs, labels)},
+    )
+
+
+Planned = list[tuple["Benchmark", "Asking", "RunFolder"]]
+
+
+def _benchmarks(names: str) -> list[Benchmark]:
+    from infimed_plugins.benchmarks import PAPER, TEXT
+    from infimed_plugins.plugins import registry
+
+    listed: list[str] = []
+    for name in (name.strip() for name in names.split(",") if name.strip()):
+        listed += {"paper": PAPER, "text": TEXT}.get(name, (name,))
+    if not listed:
+        raise ConfigError("--benchmarks names none; write phantom, paper, or names separated by commas")
+    return [registry().get("benchmark", name) for name in dict.fromkeys(listed)]
+
+
+def _plan(
+    chosen: list[Benchmark],
+    styles: list[str] | None,
+    variants: list[str],
+    root: Path,
+    limit: int | None,
+    seed: int,
+    max_tokens: int | None,
+    downloads: Path | None,
+) -> Planned:
+    """Every benchmark in every style and variant, all names checked."""
+    from infimed_plugins.benchmarks.questions import check_style
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+    from infimed_plugins.benchmarks.runner import Asking
+    from infimed_plugins.benchmarks.variants import vary
+
+    plan: Planned = []
+    for benchmark in chosen:
+        for style in dict.fromkeys(styles or benchmark.prompt_styles):
+            check_style(style)
+            for variant in dict.fromkeys(variants):
+                asking = Asking(style, limit, seed, max_tokens, downloads, variant, vary(variant))
+                plan.append((benchmark, asking, RunFolder(root / benchmark.name / _folder_name(style, variant))))
+    return plan
+
+
+def _folder_name(style: str, variant: str) -> str:
+    return f"{style}+{variant.replace(':', '-').replace('/', '_')}" if variant else style
+
+
+def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[RunFolder]:
+    """Ask all of it; a data set without its files is said before the model is loaded."""
+    from infimed_plugins.benchmarks.facts import write_run_file
+    from infimed_plugins.benchmarks.questions import questions
+    from infimed_plugins.benchmarks.runner import ask
+    from infimed_plugins.recipes.recipe import parse_engine
+    from infimed_plugins.recipes.step_engine import model_identity, start_engine
+
+    for benchmark, asking, _ in plan:
+        next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+    show("loading the model", 0, None)
+    engine = start_engine(parse_engine(chosen, "--model"))
+    facts = {"name": label, "model_hash": model_identity(chosen["model"]), "engine": chosen["name"]}
+    facts["engine_settings"] = {key: value for key, value in chosen["settings"].items() if key != "base_url"}
+    write_run_file(root, {"model": chosen["model"], **facts})
+    for benchmark, asking, folder in plan:
+        title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
+        ask(benchmark, engine, folder, asking, facts=facts, progress=partial(show, title))
+    return [folder for _, _, folder in plan]
+
+
+def _facts(root: Path, label: str, chosen: dict[str, Any]) -> dict[str, str]:
+    from infimed_plugins.benchmarks.facts import read_run_file
+
+    last = read_run_file(root)[-1:]
+    facts = {"model": label, "engine": str(chosen["name"]), "run folder": str(root)}
+    for entry in last:
+        facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
+        facts |= {name: str(version) for name, version in entry["versions"].items()}
+        if entry.get("git"):
+            facts["git"] = str(entry["git"]["commit"])[:12] + (" (changed)" if entry["git"]["changed"] else "")
+    return facts

@@ -8,7 +8,7 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__
-from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, trainers
+from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, score, trainers
 from infimed_plugins.cli.output import messages
 from infimed_plugins.errors import InfimedError
 
@@ -65,3 +65,9 @@ app.add_typer(quickstart.app, name="quickstart")
 app.command("reward", epilog="Example: infimed reward generations.jsonl --html rewards.html")(reward.reward)
 app.add_typer(trainers.app, name="trainers")
 app.command("eval", epilog="Example: infimed eval --model runs/quickstart/sft --limit 100")(evaluate.evaluate)
+app.command("score", epilog="Example: infimed score runs/eval/sft runs/eval/rl --mode paper --html page.html")(
+    score.score
+)
+app.command("import", epilog="Example: infimed import eval_results/RL-3B --model RL-3B --out runs/eval/rl")(
+    score.import_results
+)

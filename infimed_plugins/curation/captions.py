@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.answers import tokens
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.quoting import data, fill
 from infimed_plugins.curation.step_settings import check_names, check_one_of, check_whole, need_engine, read_settings
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
 
 # second paper, appendix A, word for word

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from infimed_plugins import prompts
-from infimed_plugins.curation.quoting import data, fence, fill
 from infimed_plugins.curation.step_settings import check_whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
+from infimed_plugins.quoting import data, fence, fill
 from infimed_plugins.records import ImageRef, Json, Sample
 
 LOWEST, HIGHEST = 1, 10

@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.answers import option_letter, tokens
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.quoting import fill, neutral
 from infimed_plugins.curation.step_settings import check_flag, check_whole, need_engine, read_settings
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.quoting import fill, neutral
 from infimed_plugins.records import OPTION_LETTERS, Sample
 from infimed_plugins.scoring.robust import score
 

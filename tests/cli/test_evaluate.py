@@ -40,15 +40,17 @@ def evaluate(out: Path, *more: str) -> list[str]:
 def test_it_counts_each_style_and_keeps_every_reply(tmp_path: Path) -> None:
     done = RUNNER.invoke(app, evaluate(tmp_path, "--json"))
     assert done.exit_code == 0, done.output
-    direct, reasoning = json.loads(done.stdout)["benchmarks"]["phantom"]
-    assert (direct["prompt_style"], reasoning["prompt_style"]) == ("direct", "reasoning")
+    direct, reasoning = json.loads(done.stdout)["results"]
+    assert (direct["asked"]["prompt_style"], reasoning["asked"]["prompt_style"]) == ("direct", "reasoning")
+    assert {result["asked"]["mode"] for result in (direct, reasoning)} == {"robust"}
     replies = [json.loads(line) for line in (tmp_path / "phantom/direct/responses.jsonl").read_text().splitlines()]
     right = sum(reply["gold"] == "yes" for reply in replies)
-    assert 0 < right == direct["overall"]["right"]
-    assert len(replies) == direct["overall"]["total"] == 40
-    assert direct["overall"]["low"] < right / 40 < direct["overall"]["high"]
-    assert reasoning["overall"]["right"] == 0  # it never wrote the tags
-    assert reasoning["invalid"]["right"] == 40
+    accuracy = direct["figure"]["accuracy"]
+    assert 0 < right == accuracy["right"]
+    assert len(replies) == accuracy["total"] == 40
+    assert accuracy["low"] < right / 40 < accuracy["high"]
+    assert reasoning["figure"]["accuracy"]["right"] == 0  # it never wrote the tags
+    assert reasoning["figure"]["invalid"]["right"] == 40
 
 
 def test_one_style_as_a_table(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from infimed_plugins.curation import quoting
+from infimed_plugins import quoting
 from infimed_plugins.curation.judge import (
     DATA_NOTE,
     JSON_SCHEMA,
@@ -21,9 +21,9 @@ from infimed_plugins.curation.judge import (
     parse_score,
     read_verdict,
 )
-from infimed_plugins.curation.quoting import fence
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.quoting import fence
 from infimed_plugins.records import ImageRef, Sample
 
 HONEST = "<think> One stone. </think>\n<answer> B </answer>"

@@ -174,9 +174,9 @@ def test_xlsx_without_openpyxl_names_the_extra(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_xlsx_escapes_comes_back(tmp_path: Path) -> None:
-    rows = [{**MCQ_ROW, "prediction": "=A1_x000D_\nB_x005F_x000D_"}]  # as xlsxwriter puts a return and "_x000D_"
+    rows = [{**MCQ_ROW, "prediction": "A1_x000D_\nB_x005F_x000D_"}]  # as xlsxwriter puts a return and "_x000D_"
     (reply,) = read(save_xlsx(tmp_path / "M_GMAI-MMBench_VAL.xlsx", rows))
-    assert reply.text == "=A1\r\nB_x000D_"
+    assert reply.text == "A1\r\nB_x000D_"
 
 
 def test_a_damaged_xlsx_is_named(tmp_path: Path) -> None:
@@ -275,6 +275,8 @@ def test_a_renamed_file_is_read_when_the_benchmark_is_named(tmp_path: Path) -> N
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="there is no"):
         read(tmp_path / "gone")
+    with pytest.raises(DataError, match=r"holds neither MedEvalKit's results\.json nor VLMEvalKit's"):
+        read(tmp_path)
     with pytest.raises(DataError, match="name MedEvalKit's output"):
         list(read_medevalkit(tmp_path))
     with pytest.raises(DataError, match="name the file of predictions"):

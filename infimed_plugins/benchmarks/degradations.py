@@ -1,0 +1,130 @@
+"""Images made worse in five steps, without changing their size: boxes stay where they are.
+
+    level        1      2      3      4      5
+    noise        8     16     24     40     64      standard deviation of Gaussian noise, of 255
+    blur         1      2      3      5      8      standard deviation in pixels of an image whose shorter side is 512
+    jpeg        50     30     15      8      4      quality
+    contrast  0.75   0.50   0.35   0.20   0.10      distance from the mean grey that is left
+    resolution   2      3      4      6      8      times smaller, then enlarged again
+
+The tables are ours. The noise is drawn from the picture itself: the same picture gets the same noise in every question
+about it, at every level times another factor, in every run; so questions still cluster by image. A degraded ImageRef
+reads and degrades when it is read, and holds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.images import decode_image
+from infimed_plugins.records import ImageRef, Sample
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+SEVERITIES: Mapping[str, tuple[float, ...]] = {
+    "noise": (8, 16, 24, 40, 64),
+    "blur": (1, 2, 3, 5, 8),
+    "jpeg": (50, 30, 15, 8, 4),
+    "contrast": (0.75, 0.5, 0.35, 0.2, 0.1),
+    "resolution": (2, 3, 4, 6, 8),
+}
+LEVELS = (1, 2, 3, 4, 5)
+BLUR_SIDE = 512  # pixels
+_PNG_LEVEL = 1  # read once and sent: speed counts more than size
+
+
+def degrade(sample: Sample, kind: str, level: int) -> Sample | None:
+    """The sample with every image degraded; None without images. Raises ConfigError for an unknown kind or level."""
+    check_level(kind, level)
+    if not sample.images:
+        return None
+    return replace(sample, images=tuple(degraded_image(image, kind, level) for image in sample.images))
+
+
+def degraded_image(image: ImageRef, kind: str, level: int) -> ImageRef:
+    """The image, degraded whenever it is read. Reading raises DataError as that of the image itself does."""
+    name = f"{image.path or 'in memory'}~{kind}{level}"
+    if image.path is None:  # a path tells images apart
+        name = f"{image.sha256()}~{kind}{level}"
+    return ImageRef(path=name, reader=partial(_read, image, kind, level))
+
+
+def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") -> bytes:
+    """An encoded image degraded and encoded anew, as PNG (``jpeg``: as JPEG); the same bytes every time.
+
+    Raises DataError naming an image that does not open, and ConfigError for an unknown kind or level.
+    """
+    check_level(kind, level)
+    image, amount = decode_image(data, name), SEVERITIES[kind][level - 1]
+    buffer = io.BytesIO()
+    if kind == "jpeg":
+        image.save(buffer, format="JPEG", quality=int(amount))
+    elif kind == "noise":
+        _noisy(image, amount, hashlib.sha256(data).digest()).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+    else:
+        _DEGRADED[kind](image, amount).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def check_level(kind: str, level: int) -> None:
+    """Raise ConfigError for a kind or level that is not in the table."""
+    if kind not in SEVERITIES:
+        raise ConfigError(f"unknown degradation {kind!r}; one of {', '.join(SEVERITIES)}")
+    if level not in LEVELS:
+        raise ConfigError(f"{kind} has the levels 1 to 5, such as {kind}:3; not {level!r}")
+
+
+def _read(image: ImageRef, kind: str, level: int) -> bytes:
+    return degraded_bytes(image.read(), kind, level, image.path or "in memory")
+
+
+def _noisy(image: PILImage, sigma: float, seed: bytes) -> PILImage:
+    import numpy as np
+
+    pixels = np.asarray(image, dtype=np.float32)
+    rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
+    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no coloured noise
+    noisy = np.clip(np.rint(pixels + sigma * grey[..., None]), 0, 255).astype(np.uint8)
+    made: PILImage = _pil("Image").fromarray(noisy)
+    return made
+
+
+def _blurred(image: PILImage, sigma: float) -> PILImage:
+    radius = sigma * min(image.size) / BLUR_SIDE
+    made: PILImage = image.filter(_pil("ImageFilter").GaussianBlur(radius))
+    return made
+
+
+def _flattened(image: PILImage, share: float) -> PILImage:
+    made: PILImage = _pil("ImageEnhance").Contrast(image).enhance(share)
+    return made
+
+
+def _coarse(image: PILImage, times: float) -> PILImage:
+    resampling = _pil("Image").Resampling
+    small = (max(1, round(image.width / times)), max(1, round(image.height / times)))
+    made: PILImage = image.resize(small, resampling.BOX).resize(image.size, resampling.BICUBIC)
+    return made
+
+
+_DEGRADED: Mapping[str, Callable[[PILImage, float], PILImage]] = {
+    "blur": _blurred,
+    "contrast": _flattened,
+    "resolution": _coarse,
+}
+
+
+def _pil(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"PIL.{module}")
+    except ImportError as error:
+        raise MissingExtraError("degrading images", "PIL", "data") from error

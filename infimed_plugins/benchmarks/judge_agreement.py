@@ -1,0 +1,98 @@
+"""How far a judge agrees with the rule, or with people: observed agreement and Cohen's kappa.
+
+A file of people's labels is JSON lines, a question each::
+
+    {"id": "vqa-rad-test-00012", "right": true}
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``n`` questions with both verdicts, the share on which they agree, and kappa with its 95% interval.
+
+    ``kappa`` None: chance would agree on everything, as where both say right throughout. The interval is the normal
+    approximation (statsmodels), held within [-1, 1]; where all agree it has no width.
+    """
+
+    n: int
+    observed: float
+    kappa: float | None
+    low: float | None
+    high: float | None
+    both_right: int = 0
+    both_wrong: int = 0
+    only_judge: int = 0
+    only_other: int = 0
+
+
+def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement:
+    """Compare verdicts on the questions that have both; leave out what is unscored.
+
+    Raises DataError when there is no such question, and MissingExtraError without statsmodels.
+    """
+    ids = [id for id in judge if id in other]
+    if not ids:
+        raise DataError("no question has both verdicts; check that the ids are those of the run")
+    right = sum(judge[id] and other[id] for id in ids)
+    only_judge = sum(judge[id] and not other[id] for id in ids)
+    only_other = sum(other[id] and not judge[id] for id in ids)
+    wrong = len(ids) - right - only_judge - only_other
+    found = _kappa([[right, only_judge], [only_other, wrong]])
+    kappa, low, high = found or (None, None, None)
+    observed = (right + wrong) / len(ids)
+    return Agreement(len(ids), observed, kappa, low, high, right, wrong, only_judge, only_other)
+
+
+def read_labels(path: Path) -> dict[str, bool]:
+    """People's verdicts by question. Raises MissingFileError, or DataError naming the line that cannot be used."""
+    if not path.is_file():
+        raise MissingFileError(f'there is no {path}; name a file of lines such as {{"id": "…", "right": true}}')
+    labels: dict[str, bool] = {}
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip(b"\xef\xbb\xbf \t\r\n"):
+                id, right = _label(line, f"{path}, line {number}")
+                if labels.setdefault(id, right) != right:
+                    raise DataError(f"{path}, line {number}: {id!r} is labelled right and wrong; keep one")
+    if not labels:
+        raise DataError(f'{path} holds no labels; write lines such as {{"id": "…", "right": true}}')
+    return labels
+
+
+def _label(line: bytes, place: str) -> tuple[str, bool]:
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
+    id, right = (row.get("id"), row.get("right")) if isinstance(row, dict) else (None, None)
+    if not isinstance(id, str) or not id or not isinstance(right, bool):
+        raise DataError(f'{place} needs "id", a string, and "right", true or false')
+    return id, right
+
+
+def _kappa(table: list[list[int]]) -> tuple[float, float, float] | None:
+    """Kappa and its interval; None where it is not defined."""
+    total = sum(map(sum, table))
+    if any(sum(row) == total and sum(line[place] for line in table) == total for place, row in enumerate(table)):
+        return None
+    try:
+        inter_rater = importlib.import_module("statsmodels.stats.inter_rater")
+    except ImportError as error:
+        raise MissingExtraError("Cohen's kappa", "statsmodels", "eval") from error
+    result = inter_rater.cohens_kappa(table)
+    values = (float(result.kappa), float(result.kappa_low), float(result.kappa_upp))
+    if not all(math.isfinite(value) for value in values):
+        return None
+    kappa, low, high = (min(1.0, max(-1.0, value)) for value in values)
+    return kappa, low, high

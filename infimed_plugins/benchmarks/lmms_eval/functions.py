@@ -1,0 +1,133 @@
+"""What the YAML tasks call. A doc is a row of a ``datasets.Dataset`` made of one of our Samples::
+
+    {"id": "slake-test-12", "benchmark": "slake", "question": …, "task": "text", "answer": "Lung", "sample": "{…}",
+     "prompt_style": "direct"}
+
+Two environment variables stand for the options of ``infimed eval``: ``INFIMED_DATA_DIR`` (``--from``) and
+``INFIMED_PROMPT_STYLE`` (direct or reasoning). lmms-eval makes a failed request an empty reply, which is invalid here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from infimed_plugins import prompts
+from infimed_plugins.benchmarks.lmms_eval import TASKS
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import ImageRef, Response, Sample
+from infimed_plugins.scoring.robust import score_response
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from PIL.Image import Image
+
+DATA_DIR = "INFIMED_DATA_DIR"
+PROMPT_STYLE = "INFIMED_PROMPT_STYLE"
+KEPT = ("id", "source", "split", "question", "task", "answer", "options", "language", "meta")
+
+
+class Doc(TypedDict):
+    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is what a model should write."""
+
+    id: str
+    benchmark: str
+    question: str
+    task: str
+    answer: str
+    sample: str
+    prompt_style: str
+
+
+class ItemScore(TypedDict):
+    """One verdict: ``score`` is 1 or 0, ``image`` the digest by which questions cluster, ``kind`` the meta entry."""
+
+    score: float
+    image: str
+    kind: str
+    reason: str
+
+
+def docs(seed: Dataset) -> Dataset:
+    """The docs of the benchmark that the split is named for; rows that cannot be used are left out.
+
+    Raises ConfigError for another name or prompt style and MissingFileError naming what to download.
+    """
+    try:
+        from datasets import Dataset
+    except ImportError as error:
+        raise MissingExtraError("lmms-eval's tasks", "datasets", "data") from error
+    made = [
+        make_doc(str(seed.split), sample) for sample in _samples(str(seed.split), os.environ.get(DATA_DIR)).values()
+    ]
+    if not made:
+        raise DataError(f"{seed.split} has no row that can be used; see `infimed data check`")
+    return Dataset.from_list([dict(doc) for doc in made], split=seed.split)
+
+
+def make_doc(benchmark: str, sample: Sample) -> Doc:
+    """One doc, in the style that ``INFIMED_PROMPT_STYLE`` names. Raises ConfigError for another one."""
+    style = os.environ.get(PROMPT_STYLE, "direct")
+    if style not in prompts.PROMPT_STYLES:
+        raise ConfigError(f"{PROMPT_STYLE} is {style!r}; set it to one of {', '.join(prompts.PROMPT_STYLES)}")
+    kept = {name: getattr(sample, name) for name in KEPT}
+    return Doc(
+        id=sample.id,
+        benchmark=benchmark,
+        question=sample.question,
+        task=sample.task,
+        answer=prompts.answer_text(sample),
+        sample=json.dumps(kept, ensure_ascii=False),
+        prompt_style=style,
+    )
+
+
+def sample_of(doc: Mapping[str, Any]) -> Sample:
+    """The Sample of a doc, without its images."""
+    kept = json.loads(doc["sample"])
+    return Sample(**{**kept, "options": None if kept["options"] is None else tuple(kept["options"])})
+
+
+def doc_to_text(doc: Mapping[str, Any], kwargs: Mapping[str, Any] | None = None) -> str:
+    """The prompt without image tags: lmms-eval's models put the images before it. ``kwargs`` is what it may pass."""
+    return prompts.render(sample_of(doc), doc["prompt_style"])
+
+
+def doc_to_visual(doc: Mapping[str, Any]) -> list[Image]:
+    """The images in RGB, in their order."""
+    return [image.open() for image in _images(doc)]
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> dict[str, ItemScore]:
+    """The robust verdict on one reply: right or wrong, and whether it could not be read."""
+    sample, reply = sample_of(doc), (results[0] if results else None) or ""
+    verdict = score_response(Response(sample.id, reply, doc["prompt_style"], ""), sample)
+    images = _images(doc)
+    image = images[0].sha256() if images else sample.id
+    kind = str(sample.meta.get("kind", sample.task))
+    right = ItemScore(score=verdict.accuracy or 0.0, image=image, kind=kind, reason=verdict.reason)
+    return {"infimed_accuracy": right, "infimed_invalid": {**right, "score": float(verdict.invalid)}}
+
+
+def mean_score(items: Sequence[ItemScore]) -> float:
+    """The mean of the scores, 0 of none."""
+    return sum(item["score"] for item in items) / len(items) if items else 0.0
+
+
+def _images(doc: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+    return _samples(doc["benchmark"], os.environ.get(DATA_DIR))[doc["id"]].images
+
+
+@cache
+def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
+    """The samples of a benchmark by id, read once in a process; pictures stay in their files where sources allow."""
+    if benchmark not in TASKS:
+        raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(TASKS)}")
+    source, split = TASKS[benchmark]
+    rows = registry().get("source", source).load(split, folder=Path(folder) if folder else None)
+    return {row.id: row for row in rows if isinstance(row, Sample)}

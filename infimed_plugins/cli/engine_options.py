@@ -1,0 +1,42 @@
+"""The options that name an engine, shared by the commands that ask one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from infimed_plugins.errors import ConfigError
+
+EngineName = Annotated[str, typer.Option("--engine", help="What runs it: transformers, vllm, openai or ray.")]
+Url = Annotated[
+    list[str] | None, typer.Option("--base-url", help="Of an OpenAI-compatible server; repeat it for several.")
+]
+EngineSettings = Annotated[
+    list[str] | None,
+    typer.Option("--engine-set", metavar="KEY=VALUE", help="A setting of the engine, such as max_pixels=262144."),
+]
+
+
+def engine_choice(
+    name: str, model: str | None, base_url: list[str] | None, given: list[str] | None
+) -> dict[str, Any] | None:
+    """What the options say, as a recipe would; None without a model. Raises ConfigError for options without one."""
+    if model is None:
+        if base_url or given or name != "transformers":
+            raise ConfigError("--engine and --base-url need a --model")
+        return None
+    settings = key_values(given, "--engine-set") | ({"base_url": base_url} if base_url else {})
+    return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
+
+
+def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]:
+    """``KEY=VALUE`` options with YAML values. Raises ConfigError for one that is none."""
+    settings: dict[str, Any] = {}
+    for one in given or ():
+        key, equals, value = one.partition("=")
+        if not equals:
+            raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
+        settings[key] = yaml.safe_load(value)
+    return settings

@@ -1,0 +1,126 @@
+"""``infimed score`` and ``infimed import``: judge kept replies anew, and take in those of other frameworks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
+from infimed_plugins.cli.scored import (
+    Csv,
+    Downloads,
+    Html,
+    JudgeEngine,
+    JudgeModel,
+    JudgeOptions,
+    JudgeSet,
+    JudgeTemplate,
+    JudgeUrl,
+    Labels,
+    Latex,
+    Markdown,
+    Modes,
+    Outputs,
+    agreement,
+    judge_folders,
+    notes_on,
+)
+
+if TYPE_CHECKING:
+    from infimed_plugins.benchmarks.judged import Run
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+
+
+def score(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several models are compared.")],
+    mode: Modes = None,
+    judge: JudgeModel = None,
+    judge_engine: JudgeEngine = "openai",
+    judge_url: JudgeUrl = None,
+    judge_set: JudgeSet = None,
+    judge_template: JudgeTemplate = None,
+    labels: Labels = None,
+    metrics: Annotated[
+        bool, typer.Option("--medevalkit-metrics", help="Print MedEvalKit's own metrics too, its bugs included.")
+    ] = False,
+    downloads: Downloads = None,
+    html: Html = None,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    latex: Latex = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge the replies of runs anew, without the model, and compare the models."""
+    from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
+    from infimed_plugins.benchmarks.run_folder import run_folders
+
+    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
+    judging.check()
+    modes = list(dict.fromkeys(mode or [DEFAULT]))
+    for one in modes:
+        check_mode(one)
+    judged: list[Run] = []
+    folders: list[RunFolder] = []
+    with progress() as show:
+        for root in runs:
+            found = run_folders(root)
+            judged += judge_folders(root, found, modes, judging, show)
+            folders += found
+    extra: dict[str, Any] = {"folder": [str(root) for root in runs], "agreement": agreement(judged, labels)}
+    if metrics:
+        extra["medevalkit"] = _metrics(folders)
+    Outputs(html, csv, markdown, latex, as_json).write(
+        judged,
+        facts={"runs": ", ".join(map(str, runs))},
+        notes=notes_on(judged, folders),
+        downloads=downloads,
+        extra=extra,
+    )
+    if not as_json:
+        for one in extra["agreement"]:
+            console.print(
+                f"agreement with people: {one['model']} {one['benchmark']} {one['mode']} {one['judge'] or 'rules'}: "
+                f"{one}",
+                highlight=False,
+            )
+        if metrics:
+            print_json(extra["medevalkit"])
+
+
+def import_results(
+    path: Annotated[Path, typer.Argument(help="MedEvalKit's output folder or a VLMEvalKit prediction file.")],
+    model: Annotated[str, typer.Option(help="What to call the model.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    benchmark: Annotated[
+        str | None, typer.Option(help="Which benchmark it is, where the file or folder was renamed.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="The prompt style that was used.")] = "medevalkit",
+    downloads: Downloads = None,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in another framework's replies as a run, to be judged by `infimed score`. The data set must be at hand."""
+    from infimed_plugins.benchmarks.import_run import import_run
+
+    with progress() as show:
+        counts = import_run(
+            path, out, model=model, benchmark=benchmark, style=prompt, downloads=downloads, fresh=fresh, show=show
+        )
+    if as_json:
+        print_json({"folder": str(out), "benchmarks": counts})
+        return
+    for name, count in counts.items():
+        console.print(
+            f"{name}: {count['replies']:,} replies, {count['unmatched']:,} of no question here, "
+            f"{count['missing']:,} questions without a reply",
+            highlight=False,
+        )
+    console.print(f"judge them with: infimed score {out}", highlight=False, soft_wrap=True)
+
+
+def _metrics(folders: list[RunFolder]) -> dict[str, object]:
+    from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
+
+    return {str(folder.path): metrics_of(folder) for folder in folders}

@@ -1,0 +1,221 @@
+"""What ``infimed eval`` and ``infimed score`` share: the judge's options, judging run folders, and every output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infimed_plugins.cli.engine_options import engine_choice, key_values
+from infimed_plugins.cli.output import console, messages, print_json
+from infimed_plugins.errors import ConfigError
+
+if TYPE_CHECKING:
+    from infimed_plugins.benchmarks.judged import Run
+    from infimed_plugins.benchmarks.judging import Judge
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+
+JUDGE_STORE = "judge.sqlite"
+
+Modes = Annotated[
+    list[str] | None,
+    typer.Option("--mode", help="robust, medevalkit, paper, vlmevalkit or multimedeval; may be given several times."),
+]
+JudgeModel = Annotated[str | None, typer.Option("--judge", help="A model that judges open answers; rules without it.")]
+JudgeEngine = Annotated[str, typer.Option("--judge-engine", help="What runs the judge: openai, vllm, transformers.")]
+JudgeUrl = Annotated[list[str] | None, typer.Option("--judge-url", help="Of the judge's server; repeat for several.")]
+JudgeSet = Annotated[
+    list[str] | None, typer.Option("--judge-set", metavar="KEY=VALUE", help="A setting of the judge's engine.")
+]
+JudgeTemplate = Annotated[
+    Path | None, typer.Option("--judge-template", help="Your judge prompt, with {question}, {answer} and {reply}.")
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", help='People\'s verdicts, JSON lines of {"id", "right"}: Cohen\'s kappa.')
+]
+Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, every case.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")]
+Latex = Annotated[Path | None, typer.Option("--latex", help="Write rows of the paper's table as LaTeX.")]
+Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """The judge as the command line names it; no judge without a model."""
+
+    model: str | None
+    engine: str
+    urls: list[str] | None
+    settings: list[str] | None
+    template: Path | None
+
+    def check(self) -> None:
+        """Raise an InfimedError for options that cannot work, before anything is asked."""
+        self.choice()
+        self._settings()
+
+    def choice(self) -> dict[str, Any] | None:
+        """The engine, as a recipe would name it."""
+        if self.model is None and (self.urls or self.settings or self.template):
+            raise ConfigError("--judge-url, --judge-set and --judge-template need a --judge")
+        return engine_choice(self.engine if self.model else "transformers", self.model, self.urls, self.settings)
+
+    def _settings(self) -> Any:
+        from infimed_plugins.benchmarks.open_judge import settings_from_template
+
+        return None if self.template is None else settings_from_template(self.template)
+
+    @contextmanager
+    def started(self, root: Path, show: Callable[[str, int, int | None], None]) -> Iterator[Judge | None]:
+        """The judge over a request store in the run's root: a reply it gave once is not asked for again."""
+        choice = self.choice()
+        if choice is None:
+            yield None
+            return
+        from infimed_plugins.benchmarks.judging import engine_judge
+        from infimed_plugins.engines.store import RequestStore
+        from infimed_plugins.engines.stored import Stored
+        from infimed_plugins.recipes.recipe import parse_engine
+        from infimed_plugins.recipes.step_engine import start_engine
+
+        engine = start_engine(parse_engine(choice, "--judge"))
+        with RequestStore(root / JUDGE_STORE) as store:
+            yield engine_judge(Stored(engine, store), self._settings(), partial(show, f"judge {self.model}"))
+
+
+def judge_folders(
+    root: Path,
+    folders: Sequence[RunFolder],
+    modes: Sequence[str],
+    judge: JudgeOptions,
+    show: Callable[[str, int, int | None], None],
+) -> list[Run]:
+    """The runs of the folders below a root, judged in each mode."""
+    from infimed_plugins.benchmarks.judging import judge_folder
+    from infimed_plugins.plugins import registry
+
+    runs = []
+    with judge.started(root, show) as started:
+        for number, folder in enumerate(folders, start=1):
+            show("judging", number, len(folders))
+            benchmark = registry().get("benchmark", folder.settings().get("benchmark", "?"))
+            runs += [
+                judge_folder(folder, benchmark, mode, started, judge.model or "" if started else "") for mode in modes
+            ]
+    return runs
+
+
+def agreement(runs: Sequence[Run], labels: Path | None) -> list[dict[str, Any]]:
+    """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
+    if labels is None:
+        return []
+    from infimed_plugins.benchmarks.judge_agreement import agreement as compare
+    from infimed_plugins.benchmarks.judge_agreement import read_labels
+
+    people = read_labels(labels)
+    found = []
+    for run in runs:
+        verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
+        if verdicts.keys() & people.keys():
+            found.append(
+                {"model": run.model, "benchmark": run.benchmark, "mode": run.mode, "judge": run.judge}
+                | asdict(compare(verdicts, people))
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the figures go besides the terminal."""
+
+    html: Path | None = None
+    csv: Path | None = None
+    markdown: Path | None = None
+    latex: Path | None = None
+    as_json: bool = False
+
+    def write(
+        self,
+        runs: Sequence[Run],
+        *,
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+        downloads: Path | None,
+        extra: Mapping[str, Any],
+    ) -> None:
+        """Print the tables or JSON, and write the files asked for."""
+        from infimed_plugins.reports import evaluation_tables as tables
+        from infimed_plugins.reports.summary import summarise
+
+        groupings = _groupings(runs)
+        summary = summarise(runs, groupings=groupings)
+        texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
+        for path, made in texts:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(made(summary), encoding="utf-8", errors="replace")
+                messages.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        if self.html is not None:
+            self._write_page(runs, groupings, facts, notes, downloads)
+        if self.as_json:
+            print_json({"notes": list(notes), **extra, **asdict(summary)})
+            return
+        for table in tables.terminal_tables(summary):
+            console.print(table)
+        for note in notes:
+            console.print(note, highlight=False, soft_wrap=True)
+
+    def _write_page(
+        self,
+        runs: Sequence[Run],
+        groupings: Mapping[str, Sequence[str]],
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+        downloads: Path | None,
+    ) -> None:
+        from infimed_plugins.benchmarks.source_images import SourceImages
+        from infimed_plugins.benchmarks.variants import vary
+        from infimed_plugins.reports.evaluation_page import write_evaluation_page
+
+        assert self.html is not None
+        with SourceImages(downloads, vary=vary) as images:
+            write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
+        messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
+
+
+def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
+    from infimed_plugins.plugins import registry
+
+    names = dict.fromkeys(run.benchmark for run in runs)
+    return {name: registry().get("benchmark", name).group_by for name in names}
+
+
+def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
+    """What a reader must know beside the figures."""
+    from infimed_plugins.benchmarks.modes import is_open
+    from infimed_plugins.plugins import registry
+
+    notes = []
+    for folder in folders:
+        settings = folder.settings()
+        benchmark = registry().get("benchmark", settings.get("benchmark", "?"))
+        rows = folder.answered()
+        name = "/".join(str(settings[key]) for key in ("benchmark", "prompt_style", "variant") if settings.get(key))
+        if bad := folder.bad_rows():
+            notes.append(f"{name}: {bad:,} rows of the data set could not be asked; {folder.path / 'bad_rows.jsonl'}")
+        if settings.get("limit") is not None and benchmark.questions:
+            notes.append(f"{name}: {len(rows):,} of {benchmark.questions:,} questions (limit)")
+        if not any(run.judge for run in runs):
+            count = sum(is_open("robust", benchmark, row) for row in rows)
+            if count:
+                notes.append(f"{name}: {count:,} open answers were scored by rule, without a judge")
+    return list(dict.fromkeys(notes))
+
+
+__all__ = ["JudgeOptions", "Outputs", "agreement", "judge_folders", "key_values", "notes_on"]

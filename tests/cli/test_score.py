@@ -1,0 +1,248 @@
+"""Kept replies are judged anew without a model; models are compared; other replies come in; a judge is asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from infimed_plugins import prompts
+from infimed_plugins.cli.main import app
+from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.sources.phantom import PHANTOM
+
+RUNNER = CliRunner()
+DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
+
+
+@dataclass
+class Oracle:
+    """Right on phantoms whose number is not a multiple of ``wrong_every``."""
+
+    model: str
+    wrong_every: int = 3
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        golds = {sample.id: prompts.answer_text(sample) for sample in PHANTOM.load("test", limit=60)}
+        for number, request in enumerate(requests):
+            wrong = number % self.wrong_every == 0
+            yield Reply(request.id, ("the answer: nothing" if wrong else golds[request.id],))
+
+
+@pytest.fixture
+def two_runs(plug_in: Any, tmp_path: Path) -> tuple[Path, Path]:
+    plug_in(engines={"oracle": Oracle})
+    roots = (tmp_path / "weak", tmp_path / "strong")
+    for root, wrong_every in zip(roots, (2, 5), strict=True):
+        command = ["eval", "--model", root.name, "--engine", "oracle", "--engine-set", f"wrong_every={wrong_every}"]
+        done = RUNNER.invoke(app, [*command, "--limit", "60", "--prompt", "direct", "--out", str(root)])
+        assert done.exit_code == 0, done.output
+    return roots
+
+
+def invoke(*arguments: object) -> Any:
+    done = RUNNER.invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_two_models_are_compared_in_pairs_and_every_file_is_written(
+    two_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    files = {name: tmp_path / f"table.{name}" for name in ("html", "csv", "markdown", "latex")}
+    options = [argument for name, path in files.items() for argument in (f"--{name}", path)]
+    said = json.loads(invoke("score", *two_runs, *options, "--mode", "robust", "--mode", "medevalkit", "--json").stdout)
+    (robust,) = [one for one in said["contrasts"] if one["asked"]["mode"] == "robust"]
+    assert (robust["a"], robust["b"]) == ("weak", "strong")
+    assert robust["paired"]["difference"] > 0.2
+    assert robust["paired"]["p_value"] < 0.05
+    page = files["html"].read_text(encoding="utf-8")
+    assert "data:image/jpeg;base64," in page  # the phantoms' pictures, read again
+    with files["csv"].open(newline="", encoding="utf-8") as file:
+        assert {row["model"] for row in csv.DictReader(file)} >= {"weak", "strong"}
+    assert "| weak |" in files["markdown"].read_text()
+    assert "weak" in files["latex"].read_text()
+
+
+def test_verdicts_of_each_mode_lie_beside_the_replies(two_runs: tuple[Path, Path]) -> None:
+    invoke("score", two_runs[0], "--mode", "multimedeval")
+    kept = two_runs[0] / "phantom" / "direct"
+    names = {path.name for path in kept.iterdir()}
+    assert {"verdicts-robust.jsonl", "verdicts-multimedeval.jsonl", "settings.json", "responses.jsonl"} <= names
+    verdict = json.loads((kept / "verdicts-robust.jsonl").read_text().splitlines()[0])
+    assert verdict.keys() == {"id", "parsed", "accuracy", "format", "invalid", "reason"}
+    (entry,) = json.loads((two_runs[0] / "run.json").read_text())
+    assert entry["versions"].keys() >= {"python", "infimed-plugins"}
+    assert "git" in entry
+    assert json.loads((kept / "settings.json").read_text())["model_hash"] == "weak"
+
+
+def test_peoples_labels_give_a_kappa(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    verdicts = (two_runs[0] / "phantom/direct/verdicts-robust.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in verdicts]
+    labels.write_text("".join(json.dumps({"id": row["id"], "right": row["accuracy"] == 1.0}) + "\n" for row in rows))
+    (found,) = json.loads(invoke("score", two_runs[0], "--labels", labels, "--json").stdout)["agreement"]
+    assert (found["n"], found["kappa"]) == (60, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["score", "no-such-run"], "no-such-run holds no run"),
+        (["score", "RUN", "--mode", "strict"], "unknown mode 'strict'; one of robust"),
+        (["score", "RUN", "--judge-template", "t.txt"], "need a --judge"),
+        (["score", "RUN", "--judge", "m", "--judge-template", "t.txt"], "there is no judge template t.txt"),
+        (["score", "RUN", "RUN"], "two runs of weak on phantom"),
+        (["import", "nowhere", "--model", "m", "--out", "OUT"], "there is no nowhere"),
+        (["eval", "--model", "m", "--benchmarks", " , "], "--benchmarks names none"),
+        (["eval", "--model", "m", "--variant", "blur:9"], "blur"),
+        (["eval", "--model", "m", "--benchmarks", "slake", "--from", "OUT"], "there is no folder"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], said: str, two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    given = [{"RUN": str(two_runs[0]), "OUT": str(tmp_path / "out")}.get(one, one) for one in arguments]
+    done = RUNNER.invoke(app, given)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_medevalkits_results_are_taken_in_and_judged_as_it_judges(tmp_path: Path) -> None:
+    results = tmp_path / "eval" / "PMC_VQA" / "results.json"
+    results.parent.mkdir(parents=True)
+    choices = ["A:CT", " B: MRI ", "C:PET", "D:X-ray"]
+    row = {"question": "Which modality?", "answer": "B", "choices": choices, "prompt": "p"}
+    replies = ["B", "I would rather not say.", "The answer is: B", None]
+    results.write_text(json.dumps([{**row, "response": reply, "correct": False} for reply in replies]))
+    said = json.loads(invoke("import", results.parent, "--model", "m", "--out", tmp_path / "run", "--json").stdout)
+    assert said["benchmarks"]["pmc_vqa"]["replies"] == 4
+    scored = invoke("score", tmp_path / "run", "--mode", "medevalkit", "--mode", "robust", "--json")
+    by_mode = {one["asked"]["mode"]: one for one in json.loads(scored.stdout)["results"]}
+    assert by_mode["robust"]["figure"]["accuracy"]["right"] == 2
+    assert by_mode["robust"]["figure"]["invalid"]["right"] == 1
+    assert by_mode["medevalkit"]["figure"]["accuracy"]["right"] == 2
+    assert by_mode["medevalkit"]["figure"]["invalid"]["right"] == 2  # ": b" is no letter there: taken by likeness
+    assert {one["unscored"] for one in by_mode.values()} == {1}
+
+
+def test_imported_replies_join_the_data_set_where_it_is(tmp_path: Path) -> None:
+    results = tmp_path / "VQA_RAD" / "results.json"
+    results.parent.mkdir()
+    rows = [{"question": "what organ is enlarged?", "answer": "heart", "response": "x"} for _ in range(2)]
+    results.write_text(json.dumps(rows))
+    said = invoke("import", results, "--model", "m", "--out", tmp_path / "run", "--from", DOWNLOADS, "--json")
+    counts = json.loads(said.stdout)["benchmarks"]["vqa_rad"]
+    assert counts["unmatched"] == 0
+    assert counts["missing"] == 1
+    again = RUNNER.invoke(app, ["import", str(results), "--model", "m", "--out", str(tmp_path / "run")])
+    assert again.exit_code == 2
+    assert "is not empty" in again.stderr
+
+
+class Server(ThreadingHTTPServer):
+    """Answers right to every question; as a judge it says right, but cannot be read for one question in four."""
+
+    daemon_threads = True
+    asked: Counter[str]
+    judged: int = 0
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = body["messages"][-1]["content"]
+        text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+        assert isinstance(self.server, Server)
+        if "Standard answer" in text:
+            self.server.judged += 1
+            said = "no verdict" if "lesion" in text else '{"verdict": "right"}'
+        else:
+            time.sleep(0.03)
+            self.server.asked[json.dumps(content)] += 1
+            said = "heart"
+        answer = json.dumps({"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": said}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Answers) as made:
+        made.asked = Counter()
+        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+def url(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}/v1"
+
+
+def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Path, Path], server: Server) -> None:
+    command = ("score", two_runs[0], "--judge", "j", "--judge-url", url(server), "--judge-set", "retries=0", "--json")
+    (first,) = json.loads(invoke(*command).stdout)["results"]
+    assert first["asked"]["judge"] == "j"
+    asked = server.judged
+    assert asked > 0
+    (second,) = json.loads(invoke(*command).stdout)["results"]
+    assert second == first
+    assert server.judged == asked  # replies of the judge are kept, those that cannot be read too
+
+
+@pytest.mark.slow
+def test_an_evaluation_killed_at_random_moments_ends_as_an_undisturbed_one(server: Server, tmp_path: Path) -> None:
+    def command(out: Path) -> list[str]:
+        arguments = ["--model", "m", "--base-url", url(server), "--engine-set", "concurrency=2", "--limit", "80"]
+        return [
+            str(Path(sys.executable).with_name("infimed")),
+            "eval",
+            *arguments,
+            "--prompt",
+            "direct",
+            "--out",
+            str(out),
+        ]
+
+    environment = dict(os.environ, COLUMNS="200")
+    rng = random.Random(0)
+    for _ in range(6):
+        with subprocess.Popen(command(tmp_path / "killed"), env=environment, stdout=subprocess.DEVNULL) as run:
+            time.sleep(rng.uniform(0.8, 2.2))
+            run.send_signal(signal.SIGKILL)
+    for out in ("killed", "whole"):
+        subprocess.run(command(tmp_path / out), env=environment, check=True, stdout=subprocess.DEVNULL)
+    killed, whole = (
+        sorted(
+            (tmp_path / out / "phantom/direct/responses.jsonl").read_text().splitlines(),
+            key=lambda line: json.loads(line)["index"],
+        )
+        for out in ("killed", "whole")
+    )
+    assert killed == whole
+    assert len(whole) == 80
+    twice = sum(count - 2 for count in server.asked.values())
+    assert 0 <= twice <= 6 * 4  # asked again: what was on its way at a kill, and no more

@@ -1,0 +1,70 @@
+"""A run folder gives back what was put in, whatever the reply was, and damage is said in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line, run_folders
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+
+ROW = Answered(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
+SETTINGS = {"benchmark": "phantom", "prompt_style": "direct"}
+
+
+def folder(path: Path, *lines: bytes) -> RunFolder:
+    made = RunFolder(path)
+    made.prepare(SETTINGS)
+    (path / "responses.jsonl").write_bytes(b"".join(lines))
+    return made
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "\ud800 odd", "line\nline\u2028end", "左肺", '"}\\', "x" * 1_000_000])
+def test_every_reply_comes_back_as_it_was(text: str, tmp_path: Path) -> None:
+    row = replace(ROW, text=text)
+    (read,) = folder(tmp_path, answered_line(row)).answered()
+    assert read.text == text
+    assert (read.id, tuple(read.options or ()), read.row, read.sample.answer) == ("q1", ("a", "b"), {"k": 1}, "A")
+
+
+def test_rows_come_in_the_benchmarks_order_and_a_torn_line_is_dropped(tmp_path: Path) -> None:
+    lines = [answered_line(replace(ROW, index=n, id=f"q{n}")) for n in (2, 0, 1)]
+    made = folder(tmp_path, *lines, lines[0][:-30])
+    assert [row.id for row in made.answered()] == ["q0", "q1", "q2"]
+    made.prepare(SETTINGS)
+    assert (tmp_path / "responses.jsonl").read_bytes() == b"".join(lines)
+
+
+def test_a_failed_question_is_there_until_it_is_answered(tmp_path: Path) -> None:
+    made = folder(tmp_path, answered_line(ROW))
+    made.write_failed([replace(ROW, id="q2", index=1, error="gone"), replace(ROW, error="gone before")])
+    assert [(row.id, row.error) for row in made.answered()] == [("q1", None), ("q2", "gone")]
+    made.write_failed([])
+    assert not (tmp_path / "failed.jsonl").exists()
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"not json\n", b'{"id": 1}\n'])
+def test_a_damaged_line_is_named(line: bytes, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"responses\.jsonl, line 2 is damaged"):
+        folder(tmp_path, answered_line(ROW), line).answered()
+
+
+def test_other_settings_are_refused_and_damaged_ones_named(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    with pytest.raises(ConfigError, match="another prompt_style"):
+        made.prepare({**SETTINGS, "prompt_style": "reasoning"})
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(DataError, match=r"settings\.json is damaged"):
+        made.prepare(SETTINGS)
+
+
+def test_a_folder_without_runs_is_said(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="holds no run"):
+        run_folders(tmp_path)
+    folder(tmp_path / "a" / "direct", answered_line(ROW))
+    assert [found.path.name for found in run_folders(tmp_path)] == ["direct"]
+    assert json.loads((tmp_path / "a/direct/settings.json").read_text()) == SETTINGS
