@@ -2,7 +2,8 @@
 
 Two styles, as in the first paper's figure 4: ``direct`` asks for the final prediction only, ``reasoning`` for
 thinking first. The paper does not print their wording; these are ours, except the multiple-choice instruction,
-which is the second paper's (section 3.1).
+which is the second paper's (section 3.1). Evaluation has ``grounding`` besides (second paper, 3.2.2: an answer and a box
+as its evidence; the wording is ours).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from infimed_plugins.records import OPTION_LETTERS, Sample, Task
 
 PromptStyle = Literal["direct", "reasoning"]
 PROMPT_STYLES: tuple[PromptStyle, ...] = get_args(PromptStyle)
+ASKED_STYLES = (*PROMPT_STYLES, "grounding")
 
 IMAGE_TAG = "<image>"
 TASK_INSTRUCTIONS: dict[Task, str] = {
@@ -24,6 +26,11 @@ TASK_INSTRUCTIONS: dict[Task, str] = {
     "detection": "Answer with a list of boxes [[x1, y1, x2, y2], ...] in pixels, or No Objects.",
 }
 REASONING_INSTRUCTION = "First think inside <think> </think>, then give the final answer inside <answer> </answer>."
+GROUNDING_INSTRUCTION = (
+    "Ground the answer in the image: inside <answer> </answer> give the answer, then inside <box> </box> give the one "
+    "region it rests on as [x1, y1, x2, y2] in pixels."
+)
+STYLE_INSTRUCTIONS = {"reasoning": REASONING_INSTRUCTION, "grounding": GROUNDING_INSTRUCTION}
 REFLECTION_BRIDGE = (
     "Wait, perhaps we could consider it from a different perspective. "
     "Let’s re-evaluate the problem step by step to ensure accuracy."
@@ -54,10 +61,9 @@ def escape_media_tags(text: str) -> str:
 
 def render(sample: Sample, style: str) -> str:
     """The user turn in a style, image tags included. Raises ConfigError for an unknown style."""
-    if style not in PROMPT_STYLES:
-        raise ConfigError(f"unknown prompt style {style!r}; one of {', '.join(PROMPT_STYLES)}")
-    text = question_text(sample)
-    return f"{text}\n{REASONING_INSTRUCTION}" if style == "reasoning" else text
+    if style not in ASKED_STYLES:
+        raise ConfigError(f"unknown prompt style {style!r}; one of {', '.join(ASKED_STYLES)}")
+    return "\n".join(part for part in (question_text(sample), STYLE_INSTRUCTIONS.get(style)) if part)
 
 
 def answer_text(sample: Sample) -> str:

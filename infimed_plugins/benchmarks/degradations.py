@@ -2,7 +2,7 @@
 
     level        1      2      3      4      5
     noise        8     16     24     40     64      standard deviation of Gaussian noise, of 255
-    blur         1      2      3      5      8      standard deviation in pixels of an image whose shorter side is 512
+    blur         2      4      6     10     16      standard deviation in pixels of an image whose shorter side is 512
     jpeg        50     30     15      8      4      quality
     contrast  0.75   0.50   0.35   0.20   0.10      distance from the mean grey that is left
     resolution   2      3      4      6      8      times smaller, then enlarged again
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SEVERITIES: Mapping[str, tuple[float, ...]] = {
     "noise": (8, 16, 24, 40, 64),
-    "blur": (1, 2, 3, 5, 8),
+    "blur": (2, 4, 6, 10, 16),
     "jpeg": (50, 30, 15, 8, 4),
     "contrast": (0.75, 0.5, 0.35, 0.2, 0.1),
     "resolution": (2, 3, 4, 6, 8),

@@ -22,7 +22,8 @@ class Agreement:
     """``n`` questions with both verdicts, the share on which they agree, and kappa with its 95% interval.
 
     ``kappa`` None: chance would agree on everything, as where both say right throughout. The interval is the normal
-    approximation (statsmodels), held within [-1, 1]; where all agree it has no width.
+    approximation (statsmodels), held within [-1, 1]; where all agree it has no width, and where one of the two always
+    says the same there is none.
     """
 
     n: int
@@ -81,8 +82,10 @@ def _label(line: bytes, place: str) -> tuple[str, bool]:
     return id, right
 
 
-def _kappa(table: list[list[int]]) -> tuple[float, float, float] | None:
-    """Kappa and its interval; None where it is not defined."""
+def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None] | None:
+    """Kappa and its interval; None where kappa is not defined."""
+    import numpy as np
+
     total = sum(map(sum, table))
     if any(sum(row) == total and sum(line[place] for line in table) == total for place, row in enumerate(table)):
         return None
@@ -90,9 +93,8 @@ def _kappa(table: list[list[int]]) -> tuple[float, float, float] | None:
         inter_rater = importlib.import_module("statsmodels.stats.inter_rater")
     except ImportError as error:
         raise MissingExtraError("Cohen's kappa", "statsmodels", "eval") from error
-    result = inter_rater.cohens_kappa(table)
-    values = (float(result.kappa), float(result.kappa_low), float(result.kappa_upp))
-    if not all(math.isfinite(value) for value in values):
-        return None
-    kappa, low, high = (min(1.0, max(-1.0, value)) for value in values)
-    return kappa, low, high
+    with np.errstate(all="ignore"):  # its standard error divides by nothing where one side says always the same
+        result = inter_rater.cohens_kappa(table)
+    low, high = float(result.kappa_low), float(result.kappa_upp)
+    known = math.isfinite(low) and math.isfinite(high)
+    return float(result.kappa), max(-1.0, low) if known else None, min(1.0, high) if known else None

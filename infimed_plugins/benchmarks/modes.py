@@ -13,6 +13,7 @@ judged by the rule it has for such questions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from infimed_plugins.benchmarks import Benchmark
@@ -24,6 +25,7 @@ from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 REASONING = "reasoning"
+_REGION = re.compile(r"<box>.*?</box>", re.DOTALL)  # the evidence of a grounding prompt, not the answer
 
 
 def check_mode(mode: str) -> None:
@@ -58,9 +60,10 @@ def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
 
 
 def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    # a framework's own prompt asks for a box or a bare answer, not for tags
+    # a framework's own prompt asks for a boxed or a bare answer, not for tags
     read_as = REASONING if style == REASONING else "direct"
-    return [robust.score(row.text, row.sample, read_as) for row in rows]
+    texts = (_REGION.sub(" ", row.text) if style == "grounding" else row.text for row in rows)
+    return [robust.score(text, row.sample, read_as) for text, row in zip(texts, rows, strict=True)]
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:

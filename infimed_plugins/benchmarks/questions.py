@@ -23,7 +23,7 @@ from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Samp
 from infimed_plugins.scoring import medevalkit
 
 MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
-STYLES = (*prompts.PROMPT_STYLES, *MEDEVALKIT_STYLES)
+STYLES = (*prompts.ASKED_STYLES, *MEDEVALKIT_STYLES)
 YES_NO = ("yes", "no")
 
 

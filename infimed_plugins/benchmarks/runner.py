@@ -185,7 +185,7 @@ def _unanswered(index: int, question: Question, made: ChatRequest) -> Answered:
         images=[],
         prompt=made.text,
         row=question.row,
-        of=str(sample.meta.get("variant_of", "")),
+        of=str(sample.meta.get("of", "")),
     )
 
 

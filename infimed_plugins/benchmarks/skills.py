@@ -76,7 +76,7 @@ _FEATURE = re.compile(
 _POINTS_TO = re.compile(
     r"\b(?:suggest\w*|indicat\w*|consistent with|compatible with|in keeping with|characteristic of|typical (?:of|for)|"
     r"diagnos\w+|point\w* (?:to|toward\w*)|represent\w*|due to|caused by|support\w*|sign of|signs of|hallmark\w*|"
-    r"pathognomonic|associated with|seen in|impl(?:y|ies)|evidence of|favou?r\w*|confirm\w*|rules? out|lead\w* to)\b",
+    r"pathognomonic|associated with|impl(?:y|ies)|evidence of|favou?r\w*|confirm\w*|rules? out|lead\w* to)\b",
     re.IGNORECASE,
 )
 _SET_AGAINST = re.compile(
@@ -92,8 +92,8 @@ _IMAGE = re.compile(
 _COMMON_WORDS = (
     "a an any are as at be been by can could did do does for from had has have how if in into is it its many may of on "
     "and or other shown show shows that the their there these this those to visible was were what when where which who "
-    "why will with within you your image images picture figure scan photograph seen see following option options answer "
-    "name would"
+    "why will with within you your image images picture figure scan photograph seen see following option options "
+    "answer name would"
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
 _HAN = re.compile("[\u4e00-\u9fff]")

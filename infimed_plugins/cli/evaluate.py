@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
     from infimed_plugins.benchmarks.run_folder import RunFolder
     from infimed_plugins.benchmarks.runner import Asking
-
-GROUPS = ("paper", "text")
+    from infimed_plugins.benchmarks.variants import Vary
 
 
 def evaluate(
@@ -60,8 +60,11 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Ask a variant besides: shuffle:SEED, circular, noise:1-5, blur:1-5, jpeg:1-5, contrast:1-5, "
-            "resolution:1-5, rephrase:FILE; may be given several times."
+            "resolution:1-5, rephrase; may be given several times."
         ),
+    ] = None,
+    wordings: Annotated[
+        Path | None, typer.Option(help='Of rephrase: JSON lines of {"id", "question"}; without it the judge rephrases.')
     ] = None,
     mode: Modes = None,
     judge: JudgeModel = None,
@@ -91,6 +94,7 @@ def evaluate(
     `infimed score` judges them anew without the model.
     """
     from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
+    from infimed_plugins.benchmarks.runner import Asking
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
     judging.check()
@@ -101,7 +105,9 @@ def evaluate(
     chosen["settings"] |= {} if max_pixels is None else {"max_pixels": max_pixels}
     label = name or model.rstrip("/").rpartition("/")[2]
     root = out or Path("runs") / "eval" / label
-    plan = _plan(_benchmarks(benchmarks), prompt, ["", *(variant or ())], root, limit, seed, max_tokens, downloads)
+    asking = Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=downloads)
+    varied = _varied(variant or [], wordings, judging, root)
+    plan = _plan(_benchmarks(benchmarks), prompt, varied, root, asking)
     with progress() as show:
         folders = _ask(plan, chosen, label, root, show)
         runs = judge_folders(root, folders, modes, judging, show)
@@ -129,29 +135,28 @@ def _benchmarks(names: str) -> list[Benchmark]:
     return [registry().get("benchmark", name) for name in dict.fromkeys(listed)]
 
 
+def _varied(variants: list[str], wordings: Path | None, judging: JudgeOptions, root: Path) -> dict[str, Vary]:
+    """What makes each variant's questions, the questions as they are first; all names checked."""
+    from infimed_plugins.benchmarks.variants import vary
+
+    engine = judging.later(root) if wordings is None else None
+    return {name: vary(name, engine=engine, wordings=wordings) for name in dict.fromkeys(["", *variants])}
+
+
 def _plan(
-    chosen: list[Benchmark],
-    styles: list[str] | None,
-    variants: list[str],
-    root: Path,
-    limit: int | None,
-    seed: int,
-    max_tokens: int | None,
-    downloads: Path | None,
+    chosen: list[Benchmark], styles: list[str] | None, varied: dict[str, Vary], root: Path, asking: Asking
 ) -> Planned:
-    """Every benchmark in every style and variant, all names checked."""
+    """Every benchmark in every style and variant. Raises ConfigError for an unknown style."""
     from infimed_plugins.benchmarks.questions import check_style
     from infimed_plugins.benchmarks.run_folder import RunFolder
-    from infimed_plugins.benchmarks.runner import Asking
-    from infimed_plugins.benchmarks.variants import vary
 
     plan: Planned = []
     for benchmark in chosen:
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
             check_style(style)
-            for variant in dict.fromkeys(variants):
-                asking = Asking(style, limit, seed, max_tokens, downloads, variant, vary(variant))
-                plan.append((benchmark, asking, RunFolder(root / benchmark.name / _folder_name(style, variant))))
+            for variant, vary in varied.items():
+                how = replace(asking, prompt_style=style, variant=variant, vary=vary)
+                plan.append((benchmark, how, RunFolder(root / benchmark.name / _folder_name(style, variant))))
     return plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infimed_plugins.cli.dimensions import dimension_tables, dimensions
 from infimed_plugins.cli.engine_options import engine_choice, key_values
-from infimed_plugins.cli.output import console, messages, print_json
+from infimed_plugins.cli.output import console, messages, print_json, print_table
 from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
     from infimed_plugins.benchmarks.judging import Judge
     from infimed_plugins.benchmarks.run_folder import RunFolder
+    from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 
 JUDGE_STORE = "judge.sqlite"
 
@@ -71,6 +73,11 @@ class JudgeOptions:
 
         return None if self.template is None else settings_from_template(self.template)
 
+    def later(self, root: Path) -> Engine | None:
+        """The judge's engine, started when it is first asked: rephrasing may need it. None without a judge."""
+        choice = self.choice()
+        return None if choice is None else _Later(choice, root / JUDGE_STORE, choice["model"])
+
     @contextmanager
     def started(self, root: Path, show: Callable[[str, int, int | None], None]) -> Iterator[Judge | None]:
         """The judge over a request store in the run's root: a reply it gave once is not asked for again."""
@@ -89,6 +96,25 @@ class JudgeOptions:
             yield engine_judge(Stored(engine, store), self._settings(), partial(show, f"judge {self.model}"))
 
 
+@dataclass
+class _Later:
+    """An engine over a request store, started at its first request."""
+
+    choice: dict[str, Any]
+    store: Path
+    model: str
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """As the engine does."""
+        from infimed_plugins.engines.store import RequestStore
+        from infimed_plugins.engines.stored import Stored
+        from infimed_plugins.recipes.recipe import parse_engine
+        from infimed_plugins.recipes.step_engine import start_engine
+
+        with RequestStore(self.store) as store:
+            yield from Stored(start_engine(parse_engine(self.choice, "--judge")), store).generate(requests, sampling)
+
+
 def judge_folders(
     root: Path,
     folders: Sequence[RunFolder],
@@ -98,16 +124,17 @@ def judge_folders(
 ) -> list[Run]:
     """The runs of the folders below a root, judged in each mode."""
     from infimed_plugins.benchmarks.judging import judge_folder
+    from infimed_plugins.benchmarks.variants import folded
     from infimed_plugins.plugins import registry
 
-    runs = []
+    runs: list[Run] = []
     with judge.started(root, show) as started:
         for number, folder in enumerate(folders, start=1):
             show("judging", number, len(folders))
             benchmark = registry().get("benchmark", folder.settings().get("benchmark", "?"))
-            runs += [
-                judge_folder(folder, benchmark, mode, started, judge.model or "" if started else "") for mode in modes
-            ]
+            for mode in modes:
+                name = judge.model or "" if started else ""
+                runs += folded(judge_folder(folder, benchmark, mode, started, name))
     return runs
 
 
@@ -164,10 +191,12 @@ class Outputs:
         if self.html is not None:
             self._write_page(runs, groupings, facts, notes, downloads)
         if self.as_json:
-            print_json({"notes": list(notes), **extra, **asdict(summary)})
+            print_json({"notes": list(notes), **extra, "dimensions": dimensions(runs), **asdict(summary)})
             return
         for table in tables.terminal_tables(summary):
             console.print(table)
+        for title, columns, rows in dimension_tables(runs):
+            print_table(title, columns, rows)
         for note in notes:
             console.print(note, highlight=False, soft_wrap=True)
 
@@ -180,11 +209,11 @@ class Outputs:
         downloads: Path | None,
     ) -> None:
         from infimed_plugins.benchmarks.source_images import SourceImages
-        from infimed_plugins.benchmarks.variants import vary
+        from infimed_plugins.benchmarks.variants import vary_images
         from infimed_plugins.reports.evaluation_page import write_evaluation_page
 
         assert self.html is not None
-        with SourceImages(downloads, vary=vary) as images:
+        with SourceImages(downloads, vary=vary_images) as images:
             write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
         messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
 

@@ -25,6 +25,7 @@ _CONTRAST = (
     *("points [95%]", "p", "p (Holm)", "what the set can show"),
 )
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
+_CHANGE = (*_LONG, "n", "as they are [95%]", "change in points [95%]", "p")
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
     *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
@@ -91,6 +92,8 @@ def terminal_tables(summary: Summary) -> list[Table]:
     if summary.contrasts:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         tables.append(_rich("paired differences", _CONTRAST, cells))
+    if summary.changes:
+        tables.append(_rich("variants against the same questions as they are", _CHANGE, _change_cells(summary)))
     return tables
 
 
@@ -174,6 +177,15 @@ def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
         *(header(contrast.benchmark), f"{contrast.b} − {contrast.a}", *_asked_cells(contrast.asked)),
         *(difference(contrast), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}"),
     )
+
+
+def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
+    for change in summary.changes:
+        plain, result = change.plain.figure, change.paired
+        points = (100 * value for value in (result.difference, result.low, result.high))
+        difference = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
+        cells = (str(result.total), interval(plain.estimate), difference, f"{result.p_value:.2g}")
+        yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells)
 
 
 def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

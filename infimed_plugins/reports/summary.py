@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from infimed_plugins.benchmarks.judged import Judged, Run
@@ -117,6 +117,18 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A variant against the same questions as they are: ``plain`` is the accuracy on those, ``paired`` the difference
+    (variant - plain). Questions that the variant leaves out, such as those without options, are in neither."""
+
+    model: str
+    benchmark: str
+    asked: Asked
+    plain: Result
+    paired: Paired
+
+
+@dataclass(frozen=True)
 class Summary:
     """All of it; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
 
@@ -125,6 +137,7 @@ class Summary:
     results: tuple[Result, ...]
     averages: tuple[Average, ...]
     contrasts: tuple[Contrast, ...]
+    changes: tuple[Change, ...] = ()
 
     @property
     def settings(self) -> tuple[Asked, ...]:
@@ -155,6 +168,7 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         results=results,
         averages=tuple(_averages(by_key, seed)),
         contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
+        changes=tuple(_changes(by_key, ordered, seed)),
     )
 
 
@@ -248,6 +262,24 @@ def _contrasts(
             corrected = holm({name: result.p_value for name, result in found.items()})
             for name, result in found.items():
                 yield Contrast(a, b, name, asked, result, corrected[name], power_note(result))
+
+
+def _changes(
+    by_key: Mapping[tuple[str, str, Asked], Run], ordered: Sequence[tuple[str, str, Asked]], seed: int
+) -> Iterator[Change]:
+    """Every variant whose questions keep their ids, against the run without one."""
+    for model, benchmark, asked in ordered:
+        plain = by_key.get((model, benchmark, replace(asked, variant="")))
+        if not asked.variant or plain is None:
+            continue
+        varied = identified(by_key[model, benchmark, asked].rows)
+        shared = [row for row in plain.rows if row.id in varied and row.accuracy is not None]
+        if shared:
+            before = {row.id: float(row.accuracy == 1.0) for row in shared}
+            after = {name: float(row.accuracy == 1.0) for name, row in varied.items() if row.accuracy is not None}
+            clusters = {row.id: row.image for row in shared}
+            alike = count(replace(plain, rows=shared), (), seed=seed)
+            yield Change(model, benchmark, asked, alike, paired(before, after, clusters, seed=seed))
 
 
 def _verdicts(run: Run) -> tuple[list[float], list[str]]:

@@ -16,7 +16,7 @@ _NAMED = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 @dataclass(frozen=True)
 class Curve:
     """One family of variants on one benchmark. ``points``: model → (severity, result), severity 0 as it was asked
-    without a variant."""
+    without a variant, on the questions that have one."""
 
     family: str
     benchmark: str
@@ -42,16 +42,16 @@ def split_variant(variant: str) -> tuple[str, float]:
 
 def curves(summary: Summary) -> list[Curve]:
     """A curve for each family of variants, benchmark and setting, in the order of the results."""
-    plain = {(r.model, r.benchmark, r.asked): r for r in summary.results if not r.asked.variant}
+    plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
     found: dict[tuple[str, str, Asked], dict[str, list[tuple[float, Result]]]] = defaultdict(lambda: defaultdict(list))
     for result in summary.results:
         if result.asked.variant:
             family, severity = split_variant(result.asked.variant)
             asked = replace(result.asked, variant="")
             found[family, result.benchmark, asked][result.model].append((severity, result))
-    for (_, benchmark, asked), by_model in found.items():
+    for (_, benchmark, _), by_model in found.items():
         for model, points in by_model.items():
-            if (model, benchmark, asked) in plain:
-                points.append((0.0, plain[model, benchmark, asked]))
+            bases = [plain.get((model, benchmark, result.asked)) for _, result in points]
+            points += [(0.0, base) for base in bases[:1] if base is not None]
             points.sort(key=lambda point: point[0])
     return [Curve(*key, by_model) for key, by_model in found.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,14 @@ def test_boxes_have_no_rule_elsewhere() -> None:
     assert scores("robust", of, [row], "direct")[0].accuracy == 1.0
     for mode in ("medevalkit", "paper", "vlmevalkit", "multimedeval"):
         assert scores(mode, of, [row], "direct")[0].accuracy is None
+
+
+def test_a_grounding_reply_is_its_answer_and_not_its_box() -> None:
+    row = answered(task="multiple_choice", options=("CT", "MRI"), gold="B")
+    row = replace(row, text="<answer> B </answer>\n<box> [1, 2, 3, 4] </box>")
+    assert scores("robust", benchmark("phantom"), [row], "grounding")[0].accuracy == 1.0
+    asked_for = request(benchmark("phantom"), Question(row.sample), "grounding").text
+    assert asked_for.endswith("as [x1, y1, x2, y2] in pixels.")
 
 
 def test_an_unknown_mode_names_those_there_are() -> None:

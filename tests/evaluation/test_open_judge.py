@@ -210,11 +210,12 @@ def test_a_judge_that_obeys_all_but_quotations_is_not_talked_round() -> None:
 
 def test_verdicts_are_stored_and_failures_asked_again_by_the_next_run(tmp_path: Path) -> None:
     items = [item("good", "reply good"), item("bad", "reply bad")]
-    faults = {judge_prompt(items[1], JudgeSettings()): [503]}
+    faults = {judge_prompt(items[1], JudgeSettings()): [500]}
     with TalkingServer(lambda *_: RIGHT, faults=faults) as server, RequestStore(tmp_path / "judge.sqlite") as store:
         stored = Stored(engine(server), store)
-        assert [judged(stored, items)[id].right for id in ("good", "bad")] == [True, None]
-        assert [judged(stored, items)[id].right for id in ("good", "bad")] == [True, True]
+        first, second = judged(stored, items), judged(stored, items)
+        assert (first["good"].right, first["bad"].right) == (True, None)
+        assert (second["good"].right, second["bad"].right) == (True, True)
         assert server.asked.total() == 3
 
 
@@ -270,9 +271,8 @@ def test_a_users_template_is_filled_whatever_braces_it_or_the_data_hold(tmp_path
     assert settings.reply_form == "json"
     prompt = judge_prompt(JudgeItem("a", "{reply}", "{0} {", "}} {answer} %s"), settings)
     begin, end = (found[0] for found in list(MARKS.finditer(prompt))[:2])
-    filled = TEMPLATE.replace("{question}", f"\n{begin}\n{{reply}}\n{end}").replace("{reply} ", "{reply} ")
     assert "R \n" + begin + "\n}} {answer} %s\n" + end + ' {"not": {a: "placeholder"}} {0} {{}} verdict' in prompt
-    assert filled.split(" A ")[0] in prompt
+    assert f"Q \n{begin}\n{{reply}}\n{end} A \n{begin}\n{{0}} {{\n{end} R " in prompt
     bare = judge_prompt(JudgeItem("a", "{reply}", "{0} {", "}} {answer} %s"), JudgeSettings(TEMPLATE, quoted=False))
     assert bare == 'Q {reply} A {0} { R }} {answer} %s {"not": {a: "placeholder"}} {0} {{}} verdict'
 
@@ -354,7 +354,8 @@ def test_kappa_is_cohens(
 
 def test_kappa_is_not_defined_where_chance_agrees_on_everything() -> None:
     assert agreement(*verdicts_of(7, 0, 0, 0)) == Agreement(7, 1.0, None, None, None, both_right=7)
-    assert agreement(*verdicts_of(7, 3, 0, 0)).kappa == pytest.approx(0.0)
+    one_sided = agreement(*verdicts_of(7, 3, 0, 0))
+    assert (one_sided.kappa, one_sided.low, one_sided.high) == (pytest.approx(0.0), None, None)
 
 
 def test_labels_are_read_from_json_lines(tmp_path: Path) -> None:
