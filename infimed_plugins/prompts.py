@@ -2,8 +2,8 @@
 
 Two styles, as in the first paper's figure 4: ``direct`` asks for the final prediction only, ``reasoning`` for
 thinking first. The paper does not print their wording; these are ours, except the multiple-choice instruction,
-which is the second paper's (section 3.1). Evaluation has ``grounding`` besides (second paper, 3.2.2: an answer and a box
-as its evidence; the wording is ours).
+which is the second paper's (section 3.1). Evaluation has ``grounding`` besides (second paper, 3.2.2: an answer and a
+box as its evidence; the wording is ours).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def dimensions(runs: Sequence[Run]) -> list[dict[str, Any]]:
     from infimed_plugins.benchmarks.skills import count_skills
 
     found = []
-    for run in _asked_once(runs):
+    for run in asked_once(runs):
         forms, skills = count_forms(run.rows, run.prompt_style), count_skills(run.rows)
         found.append(
             {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style, "variant": run.variant}
@@ -50,7 +50,17 @@ def dimension_tables(runs: Sequence[Run]) -> Iterator[Table]:
         yield "clinical skills shown in chains of thought, percent, by rule", [*heads, "chains", *names], rows
 
 
-def _asked_once(runs: Sequence[Run]) -> list[Run]:
+def grade_table(graded: Sequence[dict[str, Any]]) -> Table:
+    """A judge's grades of the skills, as counts."""
+    rows: list[list[object]] = [
+        [*_head(one), skill.replace("_", " "), ", ".join(f"{grade} {count:,}" for grade, count in grades.items())]
+        for one in graded
+        for skill, grades in one["grades"].items()
+    ]
+    return "clinical skills graded by the judge", ["benchmark", "model", "prompt", "variant", "skill", "replies"], rows
+
+
+def asked_once(runs: Sequence[Run]) -> list[Run]:
     """A run judged in several modes counts once: the replies are the same."""
     return list({(run.model, run.benchmark, run.prompt_style, run.variant): run for run in reversed(runs)}.values())[
         ::-1

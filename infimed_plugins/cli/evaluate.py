@@ -26,6 +26,7 @@ from infimed_plugins.cli.scored import (
     Markdown,
     Modes,
     Outputs,
+    SkillJudge,
     agreement,
     judge_folders,
     notes_on,
@@ -72,6 +73,7 @@ def evaluate(
     judge_url: JudgeUrl = None,
     judge_set: JudgeSet = None,
     judge_template: JudgeTemplate = None,
+    skill_judge: SkillJudge = False,
     labels: Labels = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/eval/MODEL without it.")] = None,
     downloads: Downloads = None,
@@ -116,7 +118,11 @@ def evaluate(
         facts=_facts(root, label, chosen),
         notes=notes_on(runs, folders),
         downloads=downloads,
-        extra={"folder": str(root), "agreement": agreement(runs, labels)},
+        extra={
+            "folder": str(root),
+            "agreement": agreement(runs, labels),
+            "skill_grades": judging.grade_skills(root, runs) if skill_judge else [],
+        },
     )
 
 

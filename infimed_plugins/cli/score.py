@@ -23,6 +23,7 @@ from infimed_plugins.cli.scored import (
     Markdown,
     Modes,
     Outputs,
+    SkillJudge,
     agreement,
     judge_folders,
     notes_on,
@@ -41,6 +42,7 @@ def score(
     judge_url: JudgeUrl = None,
     judge_set: JudgeSet = None,
     judge_template: JudgeTemplate = None,
+    skill_judge: SkillJudge = False,
     labels: Labels = None,
     metrics: Annotated[
         bool, typer.Option("--medevalkit-metrics", help="Print MedEvalKit's own metrics too, its bugs included.")
@@ -69,6 +71,7 @@ def score(
             judged += judge_folders(root, found, modes, judging, show)
             folders += found
     extra: dict[str, Any] = {"folder": [str(root) for root in runs], "agreement": agreement(judged, labels)}
+    extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
     if metrics:
         extra["medevalkit"] = _metrics(folders)
     Outputs(html, csv, markdown, latex, as_json).write(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.cli.dimensions import dimension_tables, dimensions
+from infimed_plugins.cli.dimensions import asked_once, dimension_tables, dimensions, grade_table
 from infimed_plugins.cli.engine_options import engine_choice, key_values
 from infimed_plugins.cli.output import console, messages, print_json, print_table
 from infimed_plugins.errors import ConfigError
@@ -36,6 +36,9 @@ JudgeSet = Annotated[
 ]
 JudgeTemplate = Annotated[
     Path | None, typer.Option("--judge-template", help="Your judge prompt, with {question}, {answer} and {reply}.")
+]
+SkillJudge = Annotated[
+    bool, typer.Option("--skill-judge", help="The judge grades the clinical skills of chains of thought, too.")
 ]
 Labels = Annotated[
     Path | None, typer.Option("--labels", help='People\'s verdicts, JSON lines of {"id", "right"}: Cohen\'s kappa.')
@@ -77,6 +80,21 @@ class JudgeOptions:
         """The judge's engine, started when it is first asked: rephrasing may need it. None without a judge."""
         choice = self.choice()
         return None if choice is None else _Later(choice, root / JUDGE_STORE, choice["model"])
+
+    def grade_skills(self, root: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
+        """The judge's grades of the five clinical skills, counted for each run as it was asked. Without images."""
+        engine = self.later(root)
+        if engine is None:
+            raise ConfigError("--skill-judge needs a --judge")
+        from infimed_plugins.benchmarks.skill_judge import SkillItem, count_grades, judge_skills
+
+        found = []
+        for run in asked_once(runs):
+            items = [SkillItem(row.id, row.question, row.text, row.options or ()) for row in run.rows]
+            counts = count_grades(judge_skills(engine, items))
+            head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style}
+            found.append(head | {"variant": run.variant, "grades": {skill: dict(c) for skill, c in counts.items()}})
+        return found
 
     @contextmanager
     def started(self, root: Path, show: Callable[[str, int, int | None], None]) -> Iterator[Judge | None]:
@@ -197,6 +215,8 @@ class Outputs:
             console.print(table)
         for title, columns, rows in dimension_tables(runs):
             print_table(title, columns, rows)
+        if extra.get("skill_grades"):
+            print_table(*grade_table(extra["skill_grades"]))
         for note in notes:
             console.print(note, highlight=False, soft_wrap=True)
 

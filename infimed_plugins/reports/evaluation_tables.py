@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.statistics import Estimate
-from infimed_plugins.reports.summary import Asked, Average, Contrast, Figure, Result, Summary
+from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Figure, Result, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ _CONTRAST = (
     *("points [95%]", "p", "p (Holm)", "what the set can show"),
 )
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
-_CHANGE = (*_LONG, "n", "as they are [95%]", "change in points [95%]", "p")
+_CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
     *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
@@ -70,7 +70,7 @@ def interval(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
-def difference(contrast: Contrast) -> str:
+def difference(contrast: Contrast | Change) -> str:
     """``+12.4 [+9.0, +15.7]``, in percentage points."""
     paired = contrast.paired
     return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
@@ -93,7 +93,13 @@ def terminal_tables(summary: Summary) -> list[Table]:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         tables.append(_rich("paired differences", _CONTRAST, cells))
     if summary.changes:
-        tables.append(_rich("variants against the same questions as they are", _CHANGE, _change_cells(summary)))
+        tables.append(
+            _rich(
+                "variants against the same questions as they are, other prompts against the direct one",
+                _CHANGE,
+                _change_cells(summary),
+            )
+        )
     return tables
 
 
@@ -182,9 +188,8 @@ def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
 def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
     for change in summary.changes:
         plain, result = change.plain.figure, change.paired
-        points = (100 * value for value in (result.difference, result.low, result.high))
-        difference = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
-        cells = (str(result.total), interval(plain.estimate), difference, f"{result.p_value:.2g}")
+        against = "as is" if change.asked.variant else change.plain.asked.prompt_style
+        cells = (against, str(result.total), interval(plain.estimate), difference(change), f"{result.p_value:.2g}")
         yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells)
 
 

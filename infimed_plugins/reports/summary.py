@@ -118,8 +118,9 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Change:
-    """A variant against the same questions as they are: ``plain`` is the accuracy on those, ``paired`` the difference
-    (variant - plain). Questions that the variant leaves out, such as those without options, are in neither."""
+    """A variant against the same questions as they are, or another prompt against the direct one: ``plain`` is the
+    accuracy without the change, ``paired`` the difference to it. Questions that a variant leaves out, such as those
+    without options, are in neither."""
 
     model: str
     benchmark: str
@@ -267,10 +268,11 @@ def _contrasts(
 def _changes(
     by_key: Mapping[tuple[str, str, Asked], Run], ordered: Sequence[tuple[str, str, Asked]], seed: int
 ) -> Iterator[Change]:
-    """Every variant whose questions keep their ids, against the run without one."""
+    """Every variant whose questions keep their ids against the run without one, every prompt against the direct one."""
     for model, benchmark, asked in ordered:
-        plain = by_key.get((model, benchmark, replace(asked, variant="")))
-        if not asked.variant or plain is None:
+        as_it_is = replace(asked, variant="") if asked.variant else replace(asked, prompt_style="direct")
+        plain = by_key.get((model, benchmark, as_it_is))
+        if plain is None or as_it_is == asked:
             continue
         varied = identified(by_key[model, benchmark, asked].rows)
         shared = [row for row in plain.rows if row.id in varied and row.accuracy is not None]
