@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.words import nfkc, tokens
@@ -45,10 +46,16 @@ _ANNOUNCED = re.compile(
 )
 _STARTS_WITH = re.compile(rf"{_OPEN}(?P<letter>[A-Za-z]){_CLOSE}\s*(?:[?/|!&+]|(?:or|and|vs|nor)(?![A-Za-z]))")
 _ANNOUNCEMENT = re.compile(
-    r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+|best\s+)*"
-    r"(?:answer|option|choice)\s*(?:is\b|:)\s*:?",
+    r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:(?:(?:the|my)\s+)?(?:final\s+|correct\s+|best\s+|most\s+|likely\s+|probable\s+)*"
+    r"(?:answer|option|choice|diagnosis)\s*(?:is\b|:)\s*:?|(?:it|this|that)\s+is\s|"
+    r"(?:this|the)\s+(?:image|picture|scan|figure)\s+(?:shows|depicts|demonstrates)\s)",
     re.IGNORECASE,
 )
+_REASON = re.compile(r"\W+(?:because|since|as|given that|due to)(?![A-Za-z])", re.IGNORECASE)
+_NAMED_BEFORE = re.compile(r"(?P<text>.*\S)\s*\((?P<letter>[A-Z])\)\W*", re.DOTALL)
+_EXPLAINED = re.compile(r"(?<![A-Za-z])(?:because|since|given that|due to)(?![A-Za-z])", re.IGNORECASE)
+_SPECIES = re.compile(r"\.\s?[a-z]{4,}")
+_SET_ASIDE = re.compile(r"(?<![A-Za-z])(?:not|unlike|rather than|instead of)\s[^.!?\n]*", re.IGNORECASE)
 _REJECTED = re.compile(
     r"[\s)\]>\"'”’.,:;–—-]*(?:(?:is|was|are|were|seems?|looks?|appears?|can|could|would|should|must|does|do|did|may|has)"
     r"(?:\s+be)?\s*)?(?:(?:definitely|clearly|probably|obviously|also|been|to be)\s+)*"
@@ -98,27 +105,29 @@ def option_letters(answer: str, options: Sequence[str] | None = None) -> Choice:
     """The letters an answer commits to; ``options`` are the texts of A, B, … when they are known."""
     if len(answer) > MAX_LENGTH:
         return Choice("", f"longer than {MAX_LENGTH} characters")
-    text = nfkc(plain(answer)).translate(_BRACKETS).strip().lstrip("-*•> ").strip()
+    text = nfkc(plain(answer)).translate(_BRACKETS).strip().lstrip("-*•> ✅✔☑✓👉➡→\ufe0f").strip()
     if not text or len(text) > MAX_LENGTH:
         return Choice("", "no option letter")
     if text[0] in "!~¬≠":
         return Choice("", "negated")
-    choice = _read(text, tuple(options or ()))
+    choice = _read(text, options if isinstance(options, tuple) else tuple(options or ()))
     beyond = [letter for letter in choice.letters if options and letter not in OPTION_LETTERS[: len(options)]]
     return Choice("", f"there is no option {beyond[0]}") if beyond else choice
 
 
 def _read(text: str, options: tuple[str, ...]) -> Choice:
+    named = _text_of(text, options) if options and not (len(text) == 1 and text.isalpha()) else ""
+    if named:
+        return Choice(named, "the text of an option")
+    led = _LEAD.match(text)
+    if led and _is_text_of(led["letter"].upper(), led["rest"], options):
+        return Choice(led["letter"].upper(), "a letter and its text")
+    if text[1:2].isspace() and _is_text_of(text[0].upper(), text[2:], options):
+        return Choice(text[0].upper(), "a letter and its text")
     listed = _listed(text)
     if listed is not None:
         return listed
-    named = _named(text, options) or _named(_ANNOUNCEMENT.sub("", text, count=1), options)
-    if named:
-        return Choice(named, "the text of an option")
-    if text[1:2].isspace() and text[0].upper() == _named(text[2:], options):
-        return Choice(text[0].upper(), "a letter and its text")
-    led = _LEAD.match(text)
-    if led:
+    if led and not is_species(text, led.start("letter"), options):
         return _led(led["letter"].upper(), led["rest"], options)
     right = _IS_RIGHT.match(text)
     if right:
@@ -142,28 +151,84 @@ def _listed(text: str) -> Choice | None:
         return None
     if len(words) > len(letters) and words[0].lower() in ("option", "options") and len(letters) == 1:
         return None  # "Option B" is an announcement
+    if len(letters) == 1 and any(word.lower() == "both" for word in words):
+        return None  # "Both A and" is cut off
     return Choice("".join(sorted(letters)), "a letter" if len(letters) == 1 else "letters")
 
 
+@lru_cache(maxsize=4096)
+def _texts(options: tuple[str, ...]) -> tuple[tuple[tuple[str, ...], ...], dict[tuple[str, ...], str]]:
+    """The tokens of each option, and the letter of each text; "" for a text that stands twice."""
+    words = tuple(tuple(tokens(option)) for option in options)
+    letters: dict[tuple[str, ...], str] = {}
+    for letter, text in zip(OPTION_LETTERS, words, strict=False):
+        letters[text] = "" if text in letters else letter
+    return words, letters
+
+
 def _named(text: str, options: tuple[str, ...]) -> str:
-    """The letter of the one option whose text this is, or ""."""
-    words = tokens(text)
-    same = [
-        letter for letter, option in zip(OPTION_LETTERS, options, strict=False) if words and tokens(option) == words
-    ]
-    return same[0] if len(same) == 1 else ""
+    """The letter of the one option whose text this is, or ""; an article before it is let pass."""
+    words = tuple(tokens(text))
+    if not words or not options:
+        return ""
+    letters = _texts(options)[1]
+    return letters.get(words, "") or (letters.get(words[1:], "") if words[0] == "the" and len(words) > 1 else "")
+
+
+def _text_of(text: str, options: tuple[str, ...]) -> str:
+    """The letter whose text this says, also announced, with a reason after it, or with its letter after it."""
+    named = _named(text, options)
+    if named:
+        return named
+    announced = _ANNOUNCEMENT.match(text)
+    said = text[announced.end() :] if announced else text
+    reason = _REASON.search(said)
+    before = _NAMED_BEFORE.fullmatch(said)
+    if before and _is_text_of(before["letter"], before["text"], options):
+        return before["letter"]
+    return _named(said, options) or (_named(said[: reason.start()], options) if reason else "")
+
+
+def _is_text_of(letter: str, text: str, options: tuple[str, ...]) -> bool:
+    """Whether this is the text of that very option, even where another has the same."""
+    place = OPTION_LETTERS.find(letter)
+    return 0 <= place < len(options) and tuple(tokens(text)) == _texts(options)[0][place] != ()
+
+
+def _starts_with_text_of(letter: str, text: str, options: tuple[str, ...]) -> int:
+    """How many characters of the text are that option's own text, to the end of a word; 0 for none."""
+    place = OPTION_LETTERS.find(letter)
+    own = options[place].strip() if 0 <= place < len(options) else ""
+    start = len(text) - len(text.lstrip(" ).:*]-–—"))
+    end = start + len(own)
+    same = own and text[start:end].lower() == own.lower() and not text[end : end + 1].isalnum()
+    return end if same else 0
+
+
+def is_species(text: str, place: int, options: tuple[str, ...]) -> bool:
+    """``E. coli is common`` is no option E, unless the text after the letter is that of option E."""
+    if not options or not text[place].isupper() or not _SPECIES.match(text, place + 1):
+        return False
+    return not _starts_with_text_of(text[place], text[place + 1 :], options)
 
 
 def _led(letter: str, rest: str, options: tuple[str, ...]) -> Choice:
     named = _named(rest, options)
     if named:
-        agrees = named == letter
-        return Choice(letter, "a letter and its text") if agrees else Choice("", f"letter {letter}, text of {named}")
-    if _HEDGED.match(rest) or _rival(rest, letter, options):
+        return Choice("", f"letter {letter}, text of {named}")
+    if _HEDGED.match(rest) or _rival(_beyond_text(letter, rest, options), letter, options):
         return Choice("", "more than one option")
     if _REJECTED.match(rest):
         return Choice("", f"option {letter} is rejected")
     return Choice(letter, "a letter and text")
+
+
+def _beyond_text(letter: str, rest: str, options: tuple[str, ...]) -> str:
+    """What follows a letter that may rival it: no reason, and after the option's own text no "not (B)"."""
+    own = _starts_with_text_of(letter, rest, options)
+    reason = _EXPLAINED.search(rest)
+    rest = rest[own : reason.start() if reason and reason.start() > own else None]
+    return _SET_ASIDE.sub(" ", rest) if own else rest
 
 
 def _announced(text: str, options: tuple[str, ...]) -> Choice:
@@ -179,8 +244,11 @@ def _announced(text: str, options: tuple[str, ...]) -> Choice:
     if not standing:
         return Choice("", "no option letter")
     letter, rest = standing[-1]["letter"].upper(), text[standing[-1].end() :]
+    named = _named(rest, options)
+    if named and named != letter and not _is_text_of(letter, rest, options):
+        return Choice("", f"letter {letter}, text of {named}")
     several = any(found["letter"].upper() != letter for found in standing) or _set_against(text, standing[-1], options)
-    if several or _HEDGED.match(rest) or _rival(rest, letter, options):
+    if several or _HEDGED.match(rest) or _rival(_beyond_text(letter, rest, options), letter, options):
         return Choice("", "more than one option")
     return Choice(letter, "an announced letter")
 
@@ -200,7 +268,7 @@ def _rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
     likely = OPTION_LETTERS[: len(options)] if options else _LIKELY
     for found in _STANDALONE.finditer(rest):
         letter, after = found[0], rest[found.end() : found.end() + 8]
-        if letter.upper() == chosen or letter.upper() not in likely:
+        if letter.upper() == chosen or letter.upper() not in likely or is_species(rest, found.start(), options):
             continue
         before = _LAST_WORD.search(rest, max(0, found.start() - 24), found.start())
         word = before[1].lower() if before else ""

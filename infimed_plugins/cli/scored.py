@@ -246,25 +246,26 @@ def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
 
 
 def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
-    """What a reader must know beside the figures."""
-    from infimed_plugins.benchmarks.modes import is_open
+    """What a reader must know beside the figures: a line for each benchmark and thing."""
+    from infimed_plugins.benchmarks.modes import DEFAULT, is_open
+    from infimed_plugins.benchmarks.run_folder import BAD_ROWS
     from infimed_plugins.plugins import registry
 
-    notes = []
+    judged = any(run.judge for run in runs)
+    notes: dict[tuple[str, str], str] = {}
     for folder in folders:
         settings = folder.settings()
+        if settings.get("variant"):
+            continue
         benchmark = registry().get("benchmark", settings.get("benchmark", "?"))
-        rows = folder.answered()
-        name = "/".join(str(settings[key]) for key in ("benchmark", "prompt_style", "variant") if settings.get(key))
+        rows, name = folder.answered(), benchmark.name
         if bad := folder.bad_rows():
-            notes.append(f"{name}: {bad:,} rows of the data set could not be asked; {folder.path / 'bad_rows.jsonl'}")
-        if settings.get("limit") is not None and benchmark.questions:
-            notes.append(f"{name}: {len(rows):,} of {benchmark.questions:,} questions (limit)")
-        if not any(run.judge for run in runs):
-            count = sum(is_open("robust", benchmark, row) for row in rows)
-            if count:
-                notes.append(f"{name}: {count:,} open answers were scored by rule, without a judge")
-    return list(dict.fromkeys(notes))
+            notes[name, "bad"] = f"{name}: {bad:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"
+        if benchmark.questions and len(rows) + bad < benchmark.questions:
+            notes[name, "few"] = f"{name}: {len(rows):,} of its {benchmark.questions:,} questions were asked"
+        if not judged and (count := sum(is_open(DEFAULT, benchmark, row) for row in rows)):
+            notes[name, "rule"] = f"{name}: {count:,} of {len(rows):,} answers are open and were scored by rule"
+    return list(notes.values())
 
 
 __all__ = ["JudgeOptions", "Outputs", "agreement", "judge_folders", "key_values", "notes_on"]

@@ -15,8 +15,10 @@ reason, the reply must pass the format gate or hold one unambiguous tagged or bo
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from infimed_plugins.answers import parse_response
-from infimed_plugins.answers.reply import Reply, read_reply
+from infimed_plugins.answers.reply import read_reply
 from infimed_plugins.answers.short_text import says
 from infimed_plugins.answers.stated_option import stated_option
 from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
@@ -29,27 +31,25 @@ RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5
 def score(text: str, sample: Sample, prompt_style: str) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
     reply = read_reply(text)
-    parsed = parse_response(text)
-    form = float(parsed.format_ok)
+    form = float(reply.well_formed)
     if not reply.text:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    if prompt_style == "reasoning" and not (reply.marked or parsed.format_ok):
-        return Score(0.0, form, 0.0, None, parsed.reason, invalid=True)
-    verdict = _judge(reply, sample)
+    if prompt_style == "reasoning" and not reply.marked:
+        return Score(0.0, form, 0.0, None, parse_response(text).reason, invalid=True)
+    if sample.task == "multiple_choice":
+        choice = stated_option(reply.text, sample.options)
+        return _score_of_choice(form, choice.letters, choice.letters == sample.answer, choice.reason)
+    verdict = _judge_text(reply.text, sample) if sample.task == "text" else judge_answer(reply.text, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
 
 
-def _judge(reply: Reply, sample: Sample) -> Verdict:
-    if sample.task == "multiple_choice":
-        choice = stated_option(reply.text, sample.options)
-        if not choice.letters:
-            return Verdict(0.0, None, choice.reason)
-        return Verdict(float(choice.letters == sample.answer), choice.letters, choice.reason)
-    if sample.task == "text":
-        return _judge_text(reply.text, sample)
-    return judge_answer(reply.text, sample.ground_truth)
+@lru_cache(maxsize=1024)
+def _score_of_choice(form: float, letters: str, right: bool, reason: str) -> Score:
+    """The verdict on an option; a benchmark has few different ones, so they are made once."""
+    accuracy = float(right and letters != "")
+    return Score(accuracy, form, accuracy, letters or None, reason, invalid=not letters)
 
 
 def _judge_text(text: str, sample: Sample) -> Verdict:

@@ -20,6 +20,7 @@ import os
 import platform
 import random
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling
@@ -183,8 +185,41 @@ def run_engine(client: str, url: str, count: int, size: int, folder: Path) -> in
         return sum(len(reply.texts) for reply in stored.generate(requests(count, size), sampling))
 
 
+def run_evaluation(url: str, count: int, size: int, folder: Path) -> int:
+    """Replies that the runner of `infimed eval` asks for and writes; their scoring is not in it."""
+    from infimed_plugins import hookimpl, plugins
+    from infimed_plugins.benchmarks import Benchmark
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+    from infimed_plugins.benchmarks.runner import Asking, ask
+    from infimed_plugins.engines.openai import OpenAIEngine
+    from infimed_plugins.records import Sample
+
+    class Loopback:
+        splits = ("test",)
+
+        def load(self, split: str, **options: Any) -> Iterator[Sample]:
+            for request in requests(count, size):
+                yield Sample(request.id, "loopback", split, request.text[7:], "text", "yes", images=request.images)
+
+    @hookimpl
+    def register_sources(register: Callable[[str, Any], None]) -> None:
+        register("loopback", Loopback())
+
+    module = ModuleType("loopback_source")
+    module.register_sources = register_sources  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    plugins.BUILT_IN_MODULES = (*plugins.BUILT_IN_MODULES, module.__name__)
+    engine = OpenAIEngine("m", base_url=url, concurrency=CONCURRENCY)
+    run = RunFolder(folder / "run")
+    ask(Benchmark("loopback", "loopback", "test"), engine, run, Asking())
+    lines = sum(1 for _ in (run.path / "responses.jsonl").open(encoding="utf-8"))
+    shutil.rmtree(run.path)
+    return lines * SAMPLES  # of the ten choices the server sends, one is taken
+
+
 BARE = ("bare httpx", "bare httpx, 64 clients", "bare aiohttp + orjson")
-OURS = ("OpenAIEngine", "OpenAIEngine + store", "the same again")
+EVALUATION = "infimed eval's runner"
+OURS = ("OpenAIEngine", "OpenAIEngine + store", "the same again", EVALUATION)
 
 
 def measure(client: str, url: str, count: int, size: int, folder: Path) -> dict[str, float]:
@@ -196,6 +231,8 @@ def measure(client: str, url: str, count: int, size: int, folder: Path) -> dict[
     started, cpu = time.perf_counter(), time.process_time()
     if client in BARE:
         texts = asyncio.run(run_bare(client, url, count, size))
+    elif client == EVALUATION:
+        texts = run_evaluation(url, count, size, folder)
     else:
         texts = run_engine(client, url, count, size, folder)
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu

@@ -2,7 +2,7 @@
 
 The rules are upstream's, the code is not; what upstream gets wrong stays wrong here and right in ``scoring.robust``::
 
-    score_rows("PMC_VQA", [{"choices": ["A:CT", "B:MRI"], "answer": "B"}], ["The answer is B."])
+    score_rows("PMC_VQA", [{"choices": ["CT", "MRI"], "answer": "B"}], ["(B)"])
     → [MedEvalKitVerdict(correct=False, kind="mcq", parsed="A", …, guessed=True)]
 """
 
@@ -12,7 +12,14 @@ from infimed_plugins.scoring.medevalkit.aggregate import UpstreamCrashError, jud
 from infimed_plugins.scoring.medevalkit.choice import Choice, mcq
 from infimed_plugins.scoring.medevalkit.judge import read_judge
 from infimed_plugins.scoring.medevalkit.messages import Asked, construct, prompt
-from infimed_plugins.scoring.medevalkit.mmmu import Draws, extracted, open_correct, raw_open_correct, read_choice, read_open
+from infimed_plugins.scoring.medevalkit.mmmu import (
+    Draws,
+    extracted,
+    open_correct,
+    raw_open_correct,
+    read_choice,
+    read_open,
+)
 from infimed_plugins.scoring.medevalkit.text import boxed, parse, tag
 from infimed_plugins.scoring.medevalkit.verdicts import MedEvalKitVerdict, score_rows
 from infimed_plugins.scoring.medevalkit.vqa import OpenMetrics, closed, open_metrics, yesno

@@ -1,8 +1,8 @@
 """MedEvalKit's metrics.json, its faults in the sums included (each data set's cal_metrics; utils/MMMU/eval_val.py).
 
-    the accuracy of the open part is divided by its size twice (VQA_RAD, PATH_VQA, SLAKE)
-    PATH_VQA with a judge: the closed part is set to 0 and stays there
-    SLAKE with a judge: every question is judged, and the closed ones count once by rule and once by judge
+the accuracy of the open part is divided by its size twice (VQA_RAD, PATH_VQA, SLAKE)
+PATH_VQA with a judge: the closed part is set to 0 and stays there
+SLAKE with a judge: every question is judged, and the closed ones count once by rule and once by judge
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ def metrics(
     """What upstream would write for these replies.
 
     ``judge_outputs``, for the three VQA sets, in the order upstream asks: the open questions in turn, for SLAKE every
-    question; None for a failed call. ``verdicts`` are those of ``score_rows``, if they are at hand. Raises UpstreamCrashError where upstream ends, ConfigError for another benchmark.
+    question; None for a failed call. ``verdicts`` are those of ``score_rows``, if they are at hand. Raises
+    UpstreamCrashError where upstream ends, ConfigError for another benchmark.
     """
     verdicts = score_rows(benchmark, rows, replies) if verdicts is None else verdicts
-    for place, verdict in enumerate(verdicts):
-        if verdict.error is not None:
-            raise UpstreamCrashError(verdict.error, f"on reply {place}")
+    failed = next((place for place, verdict in enumerate(verdicts) if verdict.error is not None), None)
+    if failed is not None:
+        raise UpstreamCrashError(str(verdicts[failed].error), f"on reply {failed}")
     if benchmark in ("VQA_RAD", "PATH_VQA", "SLAKE"):
         return _vqa(benchmark, verdicts, judge_outputs)
     if benchmark == "MMMU-Medical-val":
@@ -88,7 +89,7 @@ def _rate(right: float, total: int) -> float:
 
 
 def _part(verdicts: Sequence[MedEvalKitVerdict]) -> _Json:
-    right = sum(bool(verdict.correct) for verdict in verdicts)
+    right = [verdict.correct for verdict in verdicts].count(True)
     return {"total": len(verdicts), "right": right, "acc": _rate(right, len(verdicts))}
 
 
@@ -131,8 +132,13 @@ def _sums(opened: Sequence[MedEvalKitVerdict]) -> dict[str, float]:
 def _mmmu(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[MedEvalKitVerdict]) -> _Json:
     """By subject, which the row or its id names ("validation_Pharmacy_3"); upstream needs all five, this does not."""
     parts: dict[str, list[MedEvalKitVerdict]] = {}
+    part: list[MedEvalKitVerdict] = []
+    last = None
     for row, verdict in zip(rows, verdicts, strict=True):
-        parts.setdefault(_subject(row), []).append(verdict)
+        subject = _subject(row)
+        if subject != last:
+            last, part = subject, parts.setdefault(subject, [])
+        part.append(verdict)
     total: _Json = {"total": _part(verdicts)}
     for subject in sorted(parts, key=lambda name: SUBJECTS.index(name) if name in SUBJECTS else len(SUBJECTS)):
         total[subject] = {**_part(parts[subject]), "num_example": len(parts[subject])}
@@ -140,5 +146,4 @@ def _mmmu(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[MedEvalKitVerdic
 
 
 def _subject(row: Mapping[str, Any]) -> str:
-    subject = row.get("subject")
-    return str(subject) if subject else str(row["id"]).partition("_")[2].rpartition("_")[0]
+    return str(row["subject"]) if "subject" in row else row["id"].partition("_")[2].rpartition("_")[0]

@@ -1,18 +1,22 @@
 """MedEvalKit's rule for a multiple choice (utils/utils.py:91): PMC-VQA, OmniMedVQA, MedXpertQA and its text sets.
 
-    >>> mcq(("A. CT", "B. MRI"), "B", "The answer is B.")
+    >>> mcq(("CT", "MRI"), "B", "(B)")
     Choice(correct=False, parsed='A', guessed=True)
 
-That is upstream: " b" with its blank is no letter, and so the option most like the text is taken.
+That is upstream: "(b)" is no letter and like no option, so that the first one is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from infimed_plugins.scoring.medevalkit.similar import most_similar
 from infimed_plugins.scoring.medevalkit.text import parse_lowered
+
+_SHORT = 100  # characters of a text whose option is remembered: data sets ask the same of many images
+_most_similar_to_short = lru_cache(maxsize=8192)(most_similar)
 
 
 class Choice(NamedTuple):
@@ -41,14 +45,14 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
     if key in choices:
         gold = _letter(answer, len(choices))
         return Choice(gold is not None and key == choices[gold], _name(choices.index(key)))
-    index = most_similar(choices, text)
     if not choices:
         raise IndexError("list index out of range")
+    index = (_most_similar_to_short if len(text) <= _SHORT else most_similar)(tuple(choices), text)
     return Choice(chr(97 + index) == answer or choices[index] == answer, _name(index), guessed=True)
 
 
 def _first_or_last_block(text: str, count: int) -> str:
-    """The first paragraph if it is a letter, else the last one if a letter begins it and a period or nothing follows."""
+    """The first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
     if (len(text) == 1 or text[1:3] == "\n\n") and _letter(text[0], count) is not None:
         return text[0]
     last = text.split("\n\n")[-1] if "\n\n" in text else text
@@ -64,6 +68,11 @@ def _letter(text: str, count: int) -> int | None:
         if 0 <= index < count:
             return index
     return None
+
+
+def forget() -> None:
+    """Empty what is remembered between replies, for a fair measure of speed."""
+    _most_similar_to_short.cache_clear()
 
 
 def _name(index: int) -> str:

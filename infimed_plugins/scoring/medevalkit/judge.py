@@ -1,9 +1,9 @@
 """MedEvalKit's reading of a judge's reply (utils/VQA_RAD/VQA_RAD.py:137), where 0 says correct.
 
-    >>> read_judge("<think>The same.</think><judge>0</judge>")
-    ('0', True)
-    >>> read_judge("<judge>{0}</judge>")
-    ('{0}', False)
+>>> read_judge("<think>The same.</think><judge>0</judge>")
+('0', True)
+>>> read_judge("<judge>{0}</judge>")
+('{0}', False)
 """
 
 from __future__ import annotations

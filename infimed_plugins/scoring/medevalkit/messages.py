@@ -1,4 +1,4 @@
-r"""How MedEvalKit asks (utils/question_formats.py, utils/MMMU/data_utils.py:127 and each data set's construct_messages).
+r"""How MedEvalKit asks (utils/question_formats.py, utils/MMMU/data_utils.py:127 each set's construct_messages).
 
 One user turn without a system message: the images, then this prompt. The short instructions are the benchmarks' format.
 
@@ -19,7 +19,7 @@ from infimed_plugins.errors import ConfigError, DataError
 INSTRUCTIONS: Mapping[tuple[str, str, bool], str] = {
     ("mcq", "en", False): "Answer with the option's letter from the given choices directly.",
     ("mcq", "en", True): (
-        "Answer with the option's letter from the given choices and put the letter in one \"\\boxed{}\"."
+        'Answer with the option\'s letter from the given choices and put the letter in one "\\boxed{}".'
     ),
     ("mcq", "zh", False): "请直接使用给定选项中的选项字母来回答该问题。",
     ("mcq", "zh", True): '请直接使用给定选项中的选项字母来回答该问题,并将答案包裹在"\\boxed{}"里',

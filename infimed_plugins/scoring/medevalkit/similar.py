@@ -1,22 +1,23 @@
 """The option most like a text, as difflib's ``SequenceMatcher(None, option, text).ratio()`` ranks them, but faster.
 
-The same blocks are found (Ratcliff and Obershelp: the longest common one, then left and right of it; of equals the first
-in the option, then the first in the text), autojunk with its faults included, by ``str.find`` instead of an index of the
-text. An option whose letters cannot reach the best ratio so far is not compared.
+The same blocks are found (Ratcliff and Obershelp: the longest common one, then left and right of it; of equals the
+first in the option, then the first in the text), autojunk with its faults included, by ``str.find`` instead of an index
+of the text. An option whose letters cannot reach the best ratio so far is not compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 _AUTOJUNK_FROM = 200  # characters of the text; difflib.py, __chain_b
 
 
 def most_similar(options: Sequence[str], text: str) -> int:
     """The first of the options with the highest ratio; 0 when none has a character in common with the text."""
-    rare = _rare(text)
+    chars = set("".join(options))
+    rare = _rare(text, chars)
     best, best_index = 0.0, 0
-    for bound, index in _bounds(options, text):
+    for bound, index in _bounds(options, text, {char for char in chars if char in text}):
         if bound > -best and best:
             break
         option = options[index]
@@ -32,36 +33,33 @@ def ratio(option: str, text: str) -> float:
     """``SequenceMatcher(None, option, text).ratio()``."""
     if not option and not text:
         return 1.0
-    return 2.0 * _matched(option, text, _rare(text), -1.0) / (len(option) + len(text))
+    return 2.0 * _matched(option, text, _rare(text, set(option)), -1.0) / (len(option) + len(text))
 
 
-def _bounds(options: Sequence[str], text: str) -> list[tuple[float, int]]:
+def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list[tuple[float, int]]:
     """Minus the most that each option's ratio can be, and its index, the most promising first."""
-    size, contains = len(text), None
+    size, contains = len(text), present.__contains__
     bounds = []
     for index, option in enumerate(options):
-        if size <= len(option):
-            shared = sum(map(option.__contains__, text))
-        else:
-            contains = contains or set(text).__contains__
-            shared = sum(map(contains, option))
+        shared = sum(map(option.__contains__, text) if size <= len(option) else map(contains, option))
         if shared:
             bounds.append((-2.0 * shared / (len(option) + size), index))
     bounds.sort()
     return bounds
 
 
-def _rare(text: str) -> frozenset[str] | None:
-    """The characters with which autojunk lets a block begin; None for all of them."""
+def _rare(text: str, chars: Iterable[str]) -> frozenset[str] | None:
+    """Of these characters, those with which autojunk lets a block begin; None for all of them."""
     size = len(text)
     if size < _AUTOJUNK_FROM:
         return None
     limit = size // 100 + 1
-    return frozenset(char for char in set(text) if text.count(char) <= limit)
+    start = size // 4  # enough to tell the frequent ones
+    return frozenset(char for char in chars if text.count(char, 0, start) <= limit and text.count(char) <= limit)
 
 
 def _run_ends(option: str, text: str, rare: frozenset[str] | None) -> list[int]:
-    """For each place in the option, where no block that begins there can reach further; its own place if none can begin.
+    """For each place in the option, where no block that begins there can reach further; its own place if none can.
 
     A block needs each of its pairs of neighbours somewhere in the text, and under autojunk rare characters only.
     """
@@ -69,18 +67,16 @@ def _run_ends(option: str, text: str, rare: frozenset[str] | None) -> list[int]:
     if rare is None and len(text) < 2 * end:  # not worth the look
         return [end] * end
     ends = [end] * end
-    pairs = [option[place : place + 2] in text for place in range(end)]  # the last one is a single character
-    if rare is None:
-        for place in range(end - 1, -1, -1):
-            if not pairs[place]:
-                end = place + 1
-            ends[place] = end
-        return ends
+    after = ""
     for place in range(end - 1, -1, -1):
-        if option[place] not in rare:
+        char = option[place]
+        if rare is not None and char not in rare:
             end = place
-        elif not pairs[place]:
-            end = place + 1
+            after = ""
+        else:
+            if char + after not in text:
+                end = place + 1
+            after = char
         ends[place] = end
     return ends
 

@@ -1,11 +1,11 @@
-r"""How MedEvalKit takes an answer out of a reply, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0 grader.py).
+r"""How MedEvalKit takes an answer out of a reply, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0).
 
-    >>> boxed(r"so \boxed{\text{B}}")
-    '\\text{B}'
-    >>> tag("<answer>B</answer>", "answer")
-    'B'
-    >>> parse("**Answer:** B. Left atrium")
-    ' b. left atrium'
+>>> boxed(r"so \boxed{\text{B}}")
+'\\text{B}'
+>>> tag("<answer>B</answer>", "answer")
+'B'
+>>> parse("**Answer:** B. Left atrium")
+' b. left atrium'
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def parse_lowered(text: str) -> str:
 
 
 def unboxed(reply: str) -> str:
-    """What the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90, SLAKE, PATH_VQA)."""
+    """What the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
     if "\\" in reply:
         content = boxed(reply)
         if content != NO_BOX:

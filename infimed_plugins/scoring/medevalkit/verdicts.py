@@ -25,8 +25,8 @@ class MedEvalKitVerdict:
     """What MedEvalKit makes of one reply.
 
     ``kind``: mcq, close or open. ``parsed``: the letter or the text that was compared. ``error``: the exception with
-    which upstream's whole run would end here ("ValueError: …"); then ``correct`` is None. ``metrics``: of an open answer
-    of a VQA set. ``random``: the letter was drawn (MMMU). ``guessed``: it was taken by likeness (the other choices).
+    which upstream's whole run would end here ("ValueError: …"); then ``correct`` is None. ``metrics``: of an open
+    answer of a VQA set. ``random``: the letter was drawn (MMMU). ``guessed``: it was taken by likeness (other sets).
     """
 
     correct: bool | None
@@ -138,12 +138,13 @@ def _judged_open(answer: str, text: str) -> MedEvalKitVerdict:
 
 def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
     draws = Draws()
+    known: dict[tuple[bool, str, bool], MedEvalKitVerdict] = {}
     for row, reply in zip(rows, replies, strict=True):
         is_choice = row["question_type"] == "multiple-choice"
         if reply is None:
             yield _shared(None, "mcq" if is_choice else "open", None, _NO_IN)
             continue
-        text, answer = extracted(reply), row["answer"]
+        text, answer = extracted(reply) if "<" in reply or "\\" in reply else reply, row["answer"]
         if not is_choice:
             yield MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
             continue
@@ -154,7 +155,11 @@ def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> I
         except IndexError as error:
             yield _failed("mcq", error)
             continue
-        yield _shared(letter in answer if isinstance(answer, list) else letter == answer, "mcq", letter, None, None, drawn)
+        key = (letter == answer or (type(answer) is list and letter in answer), letter, drawn)
+        verdict = known.get(key)
+        if verdict is None:
+            verdict = known[key] = MedEvalKitVerdict(key[0], "mcq", letter, random=drawn)
+        yield verdict
 
 
 def _choice_rule(benchmark: str, rule: Callable[..., Iterator[MedEvalKitVerdict]]) -> _Rule:

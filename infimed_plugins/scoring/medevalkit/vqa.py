@@ -1,11 +1,11 @@
 """MedEvalKit's rules for questions without options (utils/utils.py:171-219): VQA-RAD, SLAKE, PathVQA.
 
-    >>> yesno("yes", "Yes, there is no pneumothorax.")
-    False
-    >>> closed("MRI", "**MRI**")
-    False
-    >>> open_metrics("right lung", "Right lung.")["em"]
-    False
+>>> yesno("yes", "Yes, there is no pneumothorax.")
+False
+>>> closed("MRI", "**MRI**")
+False
+>>> open_metrics("right lung", "Right lung.")["em"]
+False
 """
 
 from __future__ import annotations
