@@ -14,7 +14,8 @@ class Judged:
 
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read; it counts wrong.
-    ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …).
+    ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
+    the rules say where a judge decided.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Judged:
     task: str = "text"
     language: str = "en"
     meta: Mapping[str, Json] = field(default_factory=dict)
+    by_rule: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infimed_plugins.answers import extract_answer
 from infimed_plugins.benchmarks import Benchmark
@@ -38,7 +38,11 @@ def judge_rows(
     judged = []
     for row, score in zip(rows, by_rule, strict=True):
         opinion = opinions.get(row.id)
-        judged.append(_judged(benchmark, row, score if opinion is None else _with(opinion, score)))
+        if opinion is None:
+            judged.append(_judged(benchmark, row, score))
+        else:
+            decided = _judged(benchmark, row, by_judge(opinion.right, opinion.reason, score))
+            judged.append(replace(decided, by_rule=score.accuracy))
     return judged
 
 
@@ -78,10 +82,6 @@ def engine_judge(
     return judge
 
 
-def _with(opinion: Opinion, by_rule: Score) -> Score:
-    return by_judge(opinion.right, opinion.reason, by_rule)
-
-
 def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
     meta = {"language": row.language, **row.meta}
     group = next((str(meta[key]) for key in benchmark.group_by if meta.get(key)), row.task)
@@ -106,5 +106,13 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
 
 
 def _verdict_line(row: Judged) -> dict[str, Json]:
-    names = ("id", "parsed", "accuracy", "format", "invalid", "reason")
+    names = (
+        "id",
+        "parsed",
+        "accuracy",
+        "format",
+        "invalid",
+        "reason",
+        *(("by_rule",) if row.by_rule is not None else ()),
+    )
     return {name: getattr(row, name) for name in names}

@@ -81,15 +81,8 @@ def score(
         downloads=downloads,
         extra=extra,
     )
-    if not as_json:
-        for one in extra["agreement"]:
-            console.print(
-                f"agreement with people: {one['model']} {one['benchmark']} {one['mode']} {one['judge'] or 'rules'}: "
-                f"{one}",
-                highlight=False,
-            )
-        if metrics:
-            print_json(extra["medevalkit"])
+    if metrics and not as_json:
+        print_json(extra["medevalkit"])
 
 
 def import_results(

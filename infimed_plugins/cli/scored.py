@@ -158,21 +158,27 @@ def judge_folders(
 
 def agreement(runs: Sequence[Run], labels: Path | None) -> list[dict[str, Any]]:
     """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
-    if labels is None:
-        return []
     from infimed_plugins.benchmarks.judge_agreement import agreement as compare
     from infimed_plugins.benchmarks.judge_agreement import read_labels
 
-    people = read_labels(labels)
+    people = read_labels(labels) if labels else {}
     found = []
     for run in runs:
         verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
-        if verdicts.keys() & people.keys():
-            found.append(
-                {"model": run.model, "benchmark": run.benchmark, "mode": run.mode, "judge": run.judge}
-                | asdict(compare(verdicts, people))
-            )
+        rules = {row.id: row.by_rule == 1.0 for row in run.rows if row.by_rule is not None}
+        head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style, "mode": run.mode}
+        for name, other in (("rules", rules), ("people", people)):
+            if verdicts.keys() & other.keys():
+                found.append({**head, "judge": run.judge, "with": name, **asdict(compare(verdicts, other))})
     return found
+
+
+def print_agreement(found: Sequence[dict[str, Any]]) -> None:
+    """A table of agreements, for the terminal."""
+    if found:
+        names = ("benchmark", "model", "prompt_style", "mode", "judge", "with", "n", "observed", "kappa", "low", "high")
+        rows = [[f"{one[k]:.3f}" if isinstance(one[k], float) else one[k] or "rules" for k in names] for one in found]
+        print_table("agreement of verdicts (Cohen's kappa, 95%)", list(names), rows)
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,7 @@ class Outputs:
             console.print(table)
         for title, columns, rows in dimension_tables(runs):
             print_table(title, columns, rows)
+        print_agreement(extra.get("agreement", ()))
         if extra.get("skill_grades"):
             print_table(*grade_table(extra["skill_grades"]))
         for note in notes:

@@ -210,6 +210,7 @@ def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Pat
     assert asked > 0
     (second,) = json.loads(invoke(*command).stdout)["results"]
     assert second == first
+    assert "Cohen's kappa" in invoke(*command[:-1]).stdout
     assert server.judged == asked  # replies of the judge are kept, those that cannot be read too
 
 
