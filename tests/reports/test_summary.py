@@ -148,3 +148,24 @@ def test_curves_begin_with_the_question_as_it_was_asked(synthetic_runs: list[Run
     assert [x for x, _ in found["blur"].points["rl"]] == [0, 1, 2, 3]
     assert found["blur"].points["rl"][0][1].asked.variant == ""
     assert set(found["blur"].points) == {"base", "rl"}
+
+
+def test_a_variant_is_compared_on_the_questions_that_it_has() -> None:
+    plain = [judged(number, None if number == 3 else float(number % 3 == 0)) for number in range(60)]
+    half = [replace(row, accuracy=1.0) for row in plain[:30]]
+    made = summarise([run("base", plain), run("base", half, variant="shuffle:1")])
+    (change,) = made.changes
+    expected = [row for row in plain[:30] if row.accuracy is not None]
+    right = sum(row.accuracy == 1.0 for row in expected)
+    assert (change.plain.figure.accuracy.right, change.plain.figure.accuracy.total) == (right, len(expected))
+    assert change.paired.total == len(expected)
+    assert change.paired.difference == pytest.approx(1 - right / len(expected))
+    (curve,) = curves(made)
+    assert curve.points["base"][0] == (0.0, change.plain)
+
+
+def test_another_prompt_is_compared_with_the_direct_one() -> None:
+    direct, reasoning = ([judged(number, float(number % k == 0)) for number in range(40)] for k in (2, 3))
+    made = summarise([run("m", direct), replace(run("m", reasoning), prompt_style="reasoning")])
+    (change,) = made.changes
+    assert (change.asked.prompt_style, change.plain.asked.prompt_style) == ("reasoning", "direct")
