@@ -64,7 +64,7 @@ def curate(
     recipe, folder = _recipe(step, source, pairs, chosen, downloads, limit, seed, given, form, style)
     manifest = _build(recipe, out, folder, fresh)
     if html is not None:
-        from infimed_plugins.curation.decontamination_page import write_page
+        from infimed_plugins.curation.decontamination.page import write_page
 
         write_page(Path(given["report"]), html)
     if as_json:

@@ -165,7 +165,7 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
 
 def _not_checked(manifest: Manifest) -> list[str]:
     """The benchmarks that decontamination found no files of."""
-    from infimed_plugins.curation.benchmark_items import NOT_CHECKED
+    from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
 
     counted = {name for part in manifest.parts for name in part.counted}
     return sorted(name.removeprefix(NOT_CHECKED) for name in counted if name.startswith(NOT_CHECKED))

@@ -57,4 +57,4 @@ def register_curation_steps(register: Register) -> None:
     register("rationales", "infimed_plugins.curation.rationales:rationales")
     register("captions", "infimed_plugins.curation.captions:captions")
     register("perplexity", "infimed_plugins.curation.perplexity:perplexity")
-    register("decontamination", "infimed_plugins.curation.decontamination:decontamination")
+    register("decontamination", "infimed_plugins.curation.decontamination.step:decontamination")

@@ -14,11 +14,16 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from infimed_plugins.curation import StepContext, benchmark_items
-from infimed_plugins.curation.benchmark_items import BENCHMARKS, Benchmarks, default_benchmarks, hashed_items
-from infimed_plugins.curation.decontamination import decontamination
-from infimed_plugins.curation.decontamination_embeddings import request_of
-from infimed_plugins.curation.decontamination_page import read_report, write_page
-from infimed_plugins.curation.image_hash import ORIENTATIONS
+from infimed_plugins.curation.decontamination.benchmark_items import (
+    BENCHMARKS,
+    Benchmarks,
+    default_benchmarks,
+    hashed_items,
+)
+from infimed_plugins.curation.decontamination.embeddings import request_of
+from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS
+from infimed_plugins.curation.decontamination.page import read_report, write_page
+from infimed_plugins.curation.decontamination.step import decontamination
 from infimed_plugins.engines import ChatRequest, Embedding, Engine
 from infimed_plugins.errors import ConfigError, MissingFileError, UnknownPluginError
 from infimed_plugins.plugins import registry

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from infimed_plugins.curation import image_hash, image_index
-from infimed_plugins.curation.embedding_search import nearest
-from infimed_plugins.curation.image_hash import ORIENTATIONS, hash_image, hash_images
-from infimed_plugins.curation.image_index import ImageIndex, near, popcount
-from infimed_plugins.curation.text_near import (
+from infimed_plugins.curation.decontamination.embedding_search import nearest
+from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, hash_image, hash_images
+from infimed_plugins.curation.decontamination.image_index import ImageIndex, near, popcount
+from infimed_plugins.curation.decontamination.text_near import (
     MOST_LOST,
     Text,
     TextIndex,

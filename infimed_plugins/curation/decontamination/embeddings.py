@@ -15,9 +15,16 @@ import numpy as np
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.benchmark_items import Benchmarks, Item, benchmark_samples, chunks, first_sha, text_of
-from infimed_plugins.curation.decontamination_report import Finding
-from infimed_plugins.curation.embedding_search import Vectors, nearest
+from infimed_plugins.curation.decontamination.benchmark_items import (
+    Benchmarks,
+    Item,
+    benchmark_samples,
+    chunks,
+    first_sha,
+    text_of,
+)
+from infimed_plugins.curation.decontamination.embedding_search import Vectors, nearest
+from infimed_plugins.curation.decontamination.report import Finding
 from infimed_plugins.engines import ChatRequest, Embedder
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample

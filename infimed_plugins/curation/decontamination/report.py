@@ -5,7 +5,7 @@
      "similarity": null, "sample_question": "…", "item_question": "…",
      "sample_image": "report_images/3f2a….jpg", "item_image": "report_images/77b0….jpg"}
 
-``report.jsonl`` keeps its images in ``report_images``; decontamination_page.py shows both.
+``report.jsonl`` keeps its images in ``report_images``; page.py shows both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from infimed_plugins.curation.benchmark_items import Benchmarks, Item, benchmark_samples, first_sha
+from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, Item, benchmark_samples, first_sha
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import decode_image
 from infimed_plugins.records import ImageRef, Sample

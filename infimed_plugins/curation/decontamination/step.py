@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Literal
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.benchmark_items import (
+from infimed_plugins.curation.decontamination.benchmark_items import (
     CHUNK,
     Benchmarks,
     HashedItems,
@@ -40,12 +40,12 @@ from infimed_plugins.curation.benchmark_items import (
     hashed_items,
     text_of,
 )
-from infimed_plugins.curation.decontamination_report import Finding, Report
-from infimed_plugins.curation.image_hash import ImageHash, hash_images
-from infimed_plugins.curation.image_index import ImageMatch
-from infimed_plugins.curation.item_texts import ItemTexts
+from infimed_plugins.curation.decontamination.image_hash import ImageHash, hash_images
+from infimed_plugins.curation.decontamination.image_index import ImageMatch
+from infimed_plugins.curation.decontamination.item_texts import ItemTexts
+from infimed_plugins.curation.decontamination.report import Finding, Report
+from infimed_plugins.curation.decontamination.text_near import question_similarity
 from infimed_plugins.curation.step_settings import check_flag, check_names, check_one_of, check_whole, read_settings
-from infimed_plugins.curation.text_near import question_similarity
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json, Sample
 
@@ -106,7 +106,7 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
     benchmarks = Benchmarks(names, downloads, settings.skip_missing)
     with Report(_report_path(settings, context), downloads) as report:
         if settings.tier == "embeddings":
-            from infimed_plugins.curation.decontamination_embeddings import by_embeddings
+            from infimed_plugins.curation.decontamination.embeddings import by_embeddings
 
             if settings.engine is not None:
                 context = replace(context, engine=context.start_engine(settings.engine))

@@ -30,7 +30,7 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS) -> None:
         {**row, **{side: _data_uri(report.parent, row[side]) for side in ("sample_image", "item_image")}}
         for row in sorted(found, key=_doubt)[:rows]
     ]
-    template = Path(__file__).with_name("decontamination.html.jinja").read_text(encoding="utf-8")
+    template = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
     text = (
         Environment(autoescape=True)
         .from_string(template)

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from infimed_plugins.answers.words import tokens
-from infimed_plugins.curation.benchmark_items import Item
-from infimed_plugins.curation.text_near import Text, TextIndex, normalised
+from infimed_plugins.curation.decontamination.benchmark_items import Item
+from infimed_plugins.curation.decontamination.text_near import Text, TextIndex, normalised
 
 _Pairs = Iterable[tuple[Text, Item]]
 

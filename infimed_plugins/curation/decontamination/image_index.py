@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from infimed_plugins.curation.image_hash import HASHED_SIDE, ORIENTATIONS, UPRIGHT, ImageHash
+from infimed_plugins.curation.decontamination.image_hash import HASHED_SIDE, ORIENTATIONS, UPRIGHT, ImageHash
 
 _BLOCK = 1 << 15  # hashes compared at a time: they stay in the cache while every query passes
 _NAMES = tuple(ORIENTATIONS)
