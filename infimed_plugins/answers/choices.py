@@ -51,8 +51,9 @@ _ANNOUNCEMENT = re.compile(
     r"(?:this|the)\s+(?:image|picture|scan|figure)\s+(?:shows|depicts|demonstrates)\s)",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"\W+(?:because|since|as|given that|due to)(?![A-Za-z])", re.IGNORECASE)
-_NAMED_BEFORE = re.compile(r"(?P<text>.*\S)\s*\((?P<letter>[A-Z])\)\W*", re.DOTALL)
+_REASON = re.compile(r"\W{1,3}(?:because|since|as|given that|due to)(?![A-Za-z])", re.IGNORECASE)
+_NAMED_BEFORE = re.compile(r"(?P<text>.*\S)\s{0,2}\((?P<letter>[A-Z])\)[.!;,\s]{0,3}", re.DOTALL)
+_END_MARKS = ".!;, \n"
 _EXPLAINED = re.compile(r"(?<![A-Za-z])(?:because|since|given that|due to)(?![A-Za-z])", re.IGNORECASE)
 _SPECIES = re.compile(r"\.\s?[a-z]{4,}")
 _SET_ASIDE = re.compile(r"(?<![A-Za-z])(?:not|unlike|rather than|instead of)\s[^.!?\n]*", re.IGNORECASE)
@@ -183,7 +184,7 @@ def _text_of(text: str, options: tuple[str, ...]) -> str:
     announced = _ANNOUNCEMENT.match(text)
     said = text[announced.end() :] if announced else text
     reason = _REASON.search(said)
-    before = _NAMED_BEFORE.fullmatch(said)
+    before = _NAMED_BEFORE.fullmatch(said) if said.rstrip(_END_MARKS).endswith(")") else None
     if before and _is_text_of(before["letter"], before["text"], options):
         return before["letter"]
     return _named(said, options) or (_named(said[: reason.start()], options) if reason else "")

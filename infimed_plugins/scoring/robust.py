@@ -22,7 +22,7 @@ from infimed_plugins.answers.reply import read_reply
 from infimed_plugins.answers.short_text import says
 from infimed_plugins.answers.stated_option import stated_option
 from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
-from infimed_plugins.records import Response, Sample, Score, Verdict
+from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
@@ -39,7 +39,10 @@ def score(text: str, sample: Sample, prompt_style: str) -> Score:
     if sample.task == "multiple_choice":
         choice = stated_option(reply.text, sample.options)
         return _score_of_choice(form, choice.letters, choice.letters == sample.answer, choice.reason)
-    verdict = _judge_text(reply.text, sample) if sample.task == "text" else judge_answer(reply.text, sample.ground_truth)
+    truth = sample.ground_truth
+    verdict = (
+        _judge_text(reply.text, sample.question, truth) if truth.task == "text" else judge_answer(reply.text, truth)
+    )
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
@@ -52,12 +55,13 @@ def _score_of_choice(form: float, letters: str, right: bool, reason: str) -> Sco
     return Score(accuracy, form, accuracy, letters or None, reason, invalid=not letters)
 
 
-def _judge_text(text: str, sample: Sample) -> Verdict:
-    truth = sample.ground_truth
+def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
+    if truth.task != "text":
+        return judge_answer(text, truth)
     gold = str(truth.answer)
     side = polarity_of_gold(gold)
     if side:
-        said = polarity(text, sample.question)
+        said = polarity(text, question)
         return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
     found = says(text, (gold, *truth.synonyms))
     if found is not None:

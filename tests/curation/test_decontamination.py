@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from infimed_plugins.curation import StepContext, benchmark_items
+from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.decontamination import benchmark_items
 from infimed_plugins.curation.decontamination.benchmark_items import (
     BENCHMARKS,
     Benchmarks,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infimed_plugins.curation import image_hash, image_index
+from infimed_plugins.curation.decontamination import image_hash, image_index
 from infimed_plugins.curation.decontamination.embedding_search import nearest
 from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, hash_image, hash_images
 from infimed_plugins.curation.decontamination.image_index import ImageIndex, near, popcount

@@ -1,0 +1,131 @@
+"""Whether a free reply gives a short text as its answer.
+
+    gold "left lung"    Left lung.    The left lung    It is located in the left lung.    Answer: left lung
+                        Left lung, as seen on the image. The lesion there is hypodense.
+    but not             left lung or liver    not the left lung    Left lung. Liver.    the left lung is clear
+
+The words of the answer must be those of the gold, no more and no fewer: as sets, in the singular, without articles and
+prepositions, and without a phrase that only presents the answer. Numbers are one word each, so 1.5 is not 5.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from infimed_plugins.answers.latex import plain
+from infimed_plugins.answers.statements import MAX_LENGTH, announcements, sentences, settled, tidy
+from infimed_plugins.answers.words import tokens
+
+_PICTURE = r"(?:the|this)\s+(?:image|picture|scan|figure|photograph|x-ray|slide|radiograph)"
+_PRESENTS = re.compile(
+    r"\s*(?:(?:(?:so|thus|therefore|hence|overall|in summary|in conclusion)\W+)?"
+    rf"(?:it|this|that|they|these|{_PICTURE}|the\s+(?:lesion|finding|abnormality|organ|modality))\s+"
+    r"(?:is|are|was|were|shows?|depicts?|demonstrates?|reveals?|displays?|appears?\s+to\s+be)\s+(?:of\s+)?"
+    r"|(?:most\s+)?(?:likely|probably|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
+    r"|(?:located|situated|seen|found|visible)\s+(?=in|on|at|within))+"
+    r"|\s*(?:这|该图像?|图中|图像)?(?:显示的?是?|是|为|位于)\s*",
+    re.IGNORECASE,
+)
+_TRAILS = re.compile(
+    r"(?:\s*,?\s*as)?\s+(?:(?:is|are|was|were)\s+)?(?:clearly\s+)?"
+    r"(?:present|seen|shown|visible|noted|identified|depicted|demonstrated|involved)"
+    rf"(?:\s+(?:in|on)\s+{_PICTURE})?\W*$|\s*,?\s+(?:in|on)\s+{_PICTURE}\W*$",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
+_NUMBER_MARKS = str.maketrans({".": "d", ",": None})
+_WEAK = frozenset(["the", "in", "on", "at", "of", "within", "and"])
+_OPENING = _WEAK | {"a", "an"}
+_NOT_PLURAL = ("ss", "us", "is", "as", "os")
+_REMARK = re.compile(r"\s+\((?!(?:or|not|possibly|versus|vs|and)\b)[^()?]{1,60}\)\W*$", re.IGNORECASE)
+_MODALITIES = {
+    "mri": re.compile(
+        r"(?<!\w)(?:magnetic\s+resonance(?:\s+imaging)?|mri?(?:\s+(?:scan|imaging))?)(?!\w)", re.IGNORECASE
+    ),
+    "ct": re.compile(r"(?<!\w)(?:computed\s+tomography|ct)(?:\s+(?:scan|imaging))?(?!\w)", re.IGNORECASE),
+    "xray": re.compile(r"(?<!\w)(?:x[- ]?rays?|(?:radiograph|roentgenogram)s?)(?!\w)", re.IGNORECASE),
+}
+_ASIDE = re.compile(r"no\s+(?:other|further|additional)\s", re.IGNORECASE)
+_MOST_AROUND = 200  # characters around a gold
+_MAX_RIVAL = 3  # words of a sentence that would be another answer
+
+
+def says(reply: str, golds: Sequence[str]) -> str | None:
+    """The stretch of the reply that gives one of the golds as its answer, or None.
+
+    ``reply`` is what a tag or box holds, or a whole reply; no more than 100,000 characters of it are an answer.
+    """
+    if len(reply) > MAX_LENGTH:
+        return None
+    text = tidy(plain(reply))
+    if text.endswith("?"):
+        return None
+    return next((found for gold in golds if (found := _says(text, gold)) is not None), None)
+
+
+def _says(text: str, gold: str) -> str | None:
+    wanted = _words(gold)
+    if not wanted:
+        return text if text == gold.strip() else None
+    if _gives(text, wanted, gold) or _gives(_REMARK.sub("", text), wanted, gold):
+        return text
+    announced = [said for said in announcements(text) if not said.text.lstrip().lower().startswith("not ")]
+    if any(said.unsure for said in announced):
+        return None
+    if announced:
+        keyed = [(said.start, said.end, " ".join(sorted(_words(said.text)))) for said in announced]
+        last = announced[-1].text
+        if settled(keyed, text) is None:
+            return None
+        found = next((part for part in (last, _leading(last, gold)) if _gives(part, wanted, gold)), None)
+        return found.strip() if found else None
+    return _at_either_end(text, gold, wanted)
+
+
+def _at_either_end(text: str, gold: str, wanted: frozenset[str]) -> str | None:
+    """The first or the last sentence, or as many as the gold has, where no other is short enough to be a rival."""
+    said = [part for _, part in sentences(text)]
+    count = len(sentences(gold.strip()))
+    for part, others in ((said[:count], said[count:]), (said[-count:], said[:-count])):
+        given = " ".join(part)
+        if _gives(given, wanted, gold) and not any(_is_rival(other, wanted) for other in others):
+            return given
+    return None
+
+
+def _gives(text: str, wanted: frozenset[str], gold: str) -> bool:
+    """Whether these are the words of the gold; a text much longer than it cannot give it."""
+    return len(text) <= 2 * len(gold) + _MOST_AROUND and _words(text) == wanted
+
+
+def _leading(text: str, gold: str) -> str:
+    count = len(sentences(gold.strip()))
+    return " ".join(part for _, part in sentences(text)[:count])
+
+
+def _is_rival(sentence: str, wanted: frozenset[str]) -> bool:
+    words = _words(sentence[:_MOST_AROUND])
+    return 0 < len(words) <= _MAX_RIVAL and words != wanted and not _ASIDE.match(sentence)
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> frozenset[str]:
+    """The words that count, in the singular; all of them where only weak ones are left."""
+    presented = _PRESENTS.match(text)
+    bare = _TRAILS.sub("", text[presented.end() :] if presented else text)
+    for name, names in _MODALITIES.items():
+        bare = names.sub(name, bare)
+    words = tokens(_NUMBER.sub(lambda number: number[0].translate(_NUMBER_MARKS), bare)) or tokens(text)
+    start = next((place for place, word in enumerate(words) if word not in _OPENING), 0)
+    strong = frozenset(_singular(word) for word in words[start:] if word not in _WEAK)
+    return strong or frozenset(words)
+
+
+def _singular(word: str) -> str:
+    if len(word) < 4 or not word.endswith("s") or word.endswith(_NOT_PLURAL):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("sses", "xes", "ches", "shes")) else word[:-1]
