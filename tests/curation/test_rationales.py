@@ -76,7 +76,8 @@ def test_a_candidate_is_kept_or_rejected_for_one_reason(text: str, rejected: str
 @pytest.mark.parametrize(
     ("sample", "text", "rejected"),
     [
-        (ORGAN, "Large and brown, under the diaphragm. <answer>the liver</answer>", "wrong answer"),
+        (ORGAN, "Large and brown, under the diaphragm. <answer>the spleen</answer>", "wrong answer"),
+        (ORGAN, "Large and brown, under the diaphragm. <answer>the liver</answer>", ""),
         (ORGAN, "Large and brown, under the diaphragm. <answer>Liver.</answer>", ""),
         (ORGAN, "Liver. <answer>Liver</answer>", "reasoning that only repeats the answer"),
         (WIDTH, "From 10 to 26 pixels, one mm each. <answer>16 mm</answer>", ""),
