@@ -61,6 +61,7 @@ def write_evaluation_page(
     summary = summarise(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
     drawn = draw_cases(cases, most_cases, seed)
+    beside = any(column.benchmark in summary.benchmarks for column in published_table().columns)
     folder = Path(__file__).parent
     script = (folder / "evaluation.js").read_text(encoding="utf-8")
     environment = Environment(autoescape=True)
@@ -70,7 +71,8 @@ def write_evaluation_page(
         title=title,
         summary=summary,
         published=published_table(),
-        columns=tables.wide_columns(summary),
+        columns=tables.wide_columns(summary) if beside else summary.benchmarks,
+        beside=beside,
         rows=tables.wide_rows(summary),
         forests=_forests(summary),
         breakdowns=breakdowns(summary),
