@@ -47,16 +47,18 @@ def judge_rows(
 
 
 def judge_folder(
-    folder: RunFolder, benchmark: Benchmark, mode: str, judge: Judge | None = None, judge_name: str = ""
-) -> Run:
-    """Judge the replies of a folder anew and keep the verdicts in it, in ``verdicts-MODE.jsonl``."""
-    settings = folder.settings()
+    folder: RunFolder, benchmark: Benchmark, modes: Sequence[str], judge: Judge | None = None, judge_name: str = ""
+) -> list[Run]:
+    """Judge the replies of a folder in each mode, and keep the verdicts in it, in ``verdicts-MODE.jsonl``."""
+    settings, answered = folder.settings(), folder.answered()
     style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
-    rows = judge_rows(benchmark, folder.answered(), style, mode, judge)
-    name = f"verdicts-{mode}{'-judged' if judge else ''}.jsonl"
-    folder.write_lines(name, (_verdict_line(row) for row in rows))
     model = str(settings.get("name") or settings.get("model", "?"))
-    return Run(model, benchmark.name, style, mode, rows, variant, judge_name)
+    runs = []
+    for mode in modes:
+        rows = judge_rows(benchmark, answered, style, mode, judge)
+        folder.write_lines(f"verdicts-{mode}{'-judged' if judge else ''}.jsonl", map(_verdict_line, rows))
+        runs.append(Run(model, benchmark.name, style, mode, rows, variant, judge_name))
+    return runs
 
 
 def engine_judge(

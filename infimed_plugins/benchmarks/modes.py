@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Json, Score
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
@@ -43,7 +44,7 @@ def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str
     ]
 
 
-def is_open(mode: str, benchmark: Benchmark, row: Answered) -> bool:
+def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
     """Whether a judge, where there is one, decides this question: answers in words but for yes and no."""
     if row.task != "text" or row.options:
         return False

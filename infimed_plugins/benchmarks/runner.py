@@ -136,6 +136,7 @@ class _Log:
     bad_rows: list[BadRow] = field(default_factory=list)
     failed: list[Answered] = field(default_factory=list)
     _waiting: dict[str, Answered] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
         """Requests for what has no reply yet."""
@@ -145,6 +146,10 @@ class _Log:
             if isinstance(question, BadRow):
                 self.bad_rows.append(question)
                 continue
+            if question.sample.id in self._seen:
+                self.bad_rows.append(BadRow(question.sample.id, "its id is used twice"))
+                continue
+            self._seen.add(question.sample.id)
             self.asked += 1
             if question.sample.id in self.known:
                 self.done += 1

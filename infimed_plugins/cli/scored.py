@@ -150,9 +150,8 @@ def judge_folders(
         for number, folder in enumerate(folders, start=1):
             show("judging", number, len(folders))
             benchmark = registry().get("benchmark", folder.settings().get("benchmark", "?"))
-            for mode in modes:
-                name = judge.model or "" if started else ""
-                runs += folded(judge_folder(folder, benchmark, mode, started, name))
+            judged = judge_folder(folder, benchmark, modes, started, judge.model or "" if started else "")
+            runs += [shown for run in judged for shown in folded(run)]
     return runs
 
 
@@ -258,20 +257,19 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
     from infimed_plugins.benchmarks.run_folder import BAD_ROWS
     from infimed_plugins.plugins import registry
 
-    judged = any(run.judge for run in runs)
     notes: dict[tuple[str, str], str] = {}
+    bad: dict[str, int] = {}
     for folder in folders:
-        settings = folder.settings()
-        if settings.get("variant"):
-            continue
-        benchmark = registry().get("benchmark", settings.get("benchmark", "?"))
-        rows, name = folder.answered(), benchmark.name
-        if bad := folder.bad_rows():
-            notes[name, "bad"] = f"{name}: {bad:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"
-        if benchmark.questions and len(rows) + bad < benchmark.questions:
-            notes[name, "few"] = f"{name}: {len(rows):,} of its {benchmark.questions:,} questions were asked"
-        if not judged and (count := sum(is_open(DEFAULT, benchmark, row) for row in rows)):
-            notes[name, "rule"] = f"{name}: {count:,} of {len(rows):,} answers are open and were scored by rule"
+        if count := folder.bad_rows():
+            name = str(folder.settings().get("benchmark"))
+            bad[name] = max(count, bad.get(name, 0))
+            notes[name, "bad"] = f"{name}: {count:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"
+    for run in (run for run in runs if not run.variant):
+        benchmark, name, asked = registry().get("benchmark", run.benchmark), run.benchmark, len(run.rows)
+        if benchmark.questions and asked + bad.get(name, 0) < benchmark.questions:
+            notes[name, "few"] = f"{name}: {asked:,} of its {benchmark.questions:,} questions were asked"
+        if not run.judge and (count := sum(is_open(DEFAULT, benchmark, row) for row in run.rows)):
+            notes[name, "rule"] = f"{name}: {count:,} of {asked:,} answers are open and were scored by rule"
     return list(notes.values())
 
 

@@ -1,0 +1,102 @@
+"""Rescoring whole runs: ``python tests/benchmarks/bench_rescoring.py``. Prints a table; it is not a test.
+
+Run folders of the seven sets at their published sizes (133,840 replies, drawn as in bench_scoring.py) are written once;
+then the installed ``infimed score`` reads, judges and reports them in one mode after another, in a fresh process each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from bench_scoring import PUBLISHED, draw, pools
+
+from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line
+from infimed_plugins.records import OPTION_LETTERS
+
+NAMES = {
+    "MMMU-Medical-val": "mmmu_health",
+    "VQA_RAD": "vqa_rad",
+    "PATH_VQA": "path_vqa",
+    "SLAKE": "slake",
+    "PMC_VQA": "pmc_vqa",
+    "OmniMedVQA": "omnimedvqa",
+    "MedXpertQA-MM": "medxpertqa_mm",
+}
+
+
+def answered(number: int, sample: dict[str, Any]) -> Answered:
+    """A line as the runner writes it."""
+    reply = sample.pop("response")
+    options: tuple[str, ...] | None = None
+    if "choices" in sample:
+        options = tuple(choice.strip()[2:].strip() for choice in sample["choices"])
+    elif "index2ans" in sample:
+        options = tuple(sample["index2ans"].values())
+    gold = str(sample["answer"]).strip()
+    is_choice = options is not None and gold.upper() in OPTION_LETTERS[: len(options)] and len(gold) == 1
+    return Answered(
+        number,
+        f"q{number}",
+        "What is shown?",
+        options if is_choice else None,
+        "multiple_choice" if is_choice else "text",
+        gold.upper() if is_choice else gold or "none",
+        "en",
+        {"kind": "open"},
+        ["9f" * 32],
+        "<image>What is shown?",
+        sample,
+        reply,
+    )
+
+
+def write(root: Path, share: float) -> int:
+    rng, count, pool = random.Random(0), 0, pools()
+    for benchmark, name in NAMES.items():
+        folder = RunFolder(root / name / "direct")
+        folder.prepare({"benchmark": name, "model": "m", "prompt_style": "direct", "variant": ""})
+        samples = draw(pool[benchmark], max(1, int(PUBLISHED[benchmark] * share)), rng)
+        with (folder.path / "responses.jsonl").open("wb") as file:
+            for number, sample in enumerate(samples):
+                file.write(answered_line(answered(number, sample)))
+        count += len(samples)
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--share", type=float, default=1.0, help="of the published sizes")
+    arguments = parser.parse_args()
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        count = write(root, arguments.share)
+        size = sum(path.stat().st_size for path in root.rglob("*.jsonl")) / 2**20
+        print(f"{count:,} replies, {size:.0f} MiB; Python {platform.python_version()}, load {load:.1f}")
+        print(f"{'mode':14}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}")
+        for mode in ("medevalkit", "robust", "paper"):
+            before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            command = [str(Path(sys.executable).with_name("infimed")), "score", name, "--mode", mode, "--json"]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+            results = json.loads(done.stdout)["results"]
+            assert sum(one["figure"]["accuracy"]["total"] + one["unscored"] for one in results) == count
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(f"{mode:14}{wall:8.1f}{cpu:8.1f}{after.ru_maxrss / 1024:10.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
