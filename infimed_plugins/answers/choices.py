@@ -133,7 +133,7 @@ def _read(text: str, options: tuple[str, ...]) -> Choice:
     right = _IS_RIGHT.match(text)
     if right:
         letter = right["letter"].upper()
-        rival = _HEDGED.match(right["rest"]) or _rival(right["rest"], letter, options)
+        rival = _HEDGED.match(right["rest"]) or has_rival(right["rest"], letter, options)
         return Choice("", "more than one option") if rival else Choice(letter, "a letter said to be right")
     return _announced(text, options)
 
@@ -217,7 +217,7 @@ def _led(letter: str, rest: str, options: tuple[str, ...]) -> Choice:
     named = _named(rest, options)
     if named:
         return Choice("", f"letter {letter}, text of {named}")
-    if _HEDGED.match(rest) or _rival(_beyond_text(letter, rest, options), letter, options):
+    if _HEDGED.match(rest) or has_rival(_beyond_text(letter, rest, options), letter, options):
         return Choice("", "more than one option")
     if _REJECTED.match(rest):
         return Choice("", f"option {letter} is rejected")
@@ -249,7 +249,7 @@ def _announced(text: str, options: tuple[str, ...]) -> Choice:
     if named and named != letter and not _is_text_of(letter, rest, options):
         return Choice("", f"letter {letter}, text of {named}")
     several = any(found["letter"].upper() != letter for found in standing) or _set_against(text, standing[-1], options)
-    if several or _HEDGED.match(rest) or _rival(_beyond_text(letter, rest, options), letter, options):
+    if several or _HEDGED.match(rest) or has_rival(_beyond_text(letter, rest, options), letter, options):
         return Choice("", "more than one option")
     return Choice(letter, "an announced letter")
 
@@ -261,10 +261,10 @@ def _set_against(text: str, announced: re.Match[str], options: tuple[str, ...]) 
     if start and start["letter"].upper() != letter:
         return True
     weak = announced[0][:6].lower() in ("option", "choice")
-    return _rival(before if weak else _CLAUSE_END.split(before)[-1], letter, options)
+    return has_rival(before if weak else _CLAUSE_END.split(before)[-1], letter, options)
 
 
-def _rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
+def has_rival(rest: str, chosen: str, options: tuple[str, ...]) -> bool:
     """Whether another letter stands in the text as an option of its own."""
     likely = OPTION_LETTERS[: len(options)] if options else _LIKELY
     for found in _STANDALONE.finditer(rest):

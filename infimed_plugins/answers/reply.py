@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from infimed_plugins.answers.latex import read_boxes
+from infimed_plugins.answers.latex import BOX, read_boxes
 from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm, extract_answer, parse_response
 
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
@@ -122,6 +122,6 @@ def _boxed(text: str) -> Reply:
 
 def _near_boxes(text: str) -> str:
     r"""``boxed{``, ``\fbox{`` and ``\boxed B`` written as ``\boxed{`` and ``\boxed{B}``."""
-    if "box" not in text:
+    if text.count("box") == text.count(BOX):
         return text
     return _NEAR_BOX.sub(lambda found: f"\\boxed{{{found[1]}}}" if found[1] else "\\boxed{", text)

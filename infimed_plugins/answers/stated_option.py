@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from infimed_plugins.answers.choices import Choice, is_species, option_letters
+from infimed_plugins.answers.choices import Choice, has_rival, is_species, option_letters
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.statements import MAX_LENGTH as MAX_REPLY
 from infimed_plugins.answers.statements import announcements, first_sentence, last_sentence, settled, tidy
@@ -23,6 +23,9 @@ from infimed_plugins.records import OPTION_LETTERS
 
 _LIST_ITEM = re.compile(r"\n[ \t>*#(\[-]{0,8}([A-Z])[).:\]*]")
 _REJECTED_FIRST = re.compile(r"\s*not\s+(?:option\s+)?\(?[A-Z]\)?\s*[.,;:]\s*", re.IGNORECASE)
+_HEDGED_FIRST = re.compile(
+    r"\W*(?:(?:either|maybe|perhaps|possibly|could be|might be)(?![A-Za-z])|both\W+[A-Z]\W*$)", re.IGNORECASE
+)
 _BARE = re.compile(
     r"[\s*_:(\[\"'$]*(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[\s:*_]+[(\[\"'$]*|\\(?:text|math)[a-z]{0,6}\{\s*)?"
     r"([A-Za-z])[)\]*_\"'$.,:}]*\s*"
@@ -30,12 +33,15 @@ _BARE = re.compile(
 _BARE_TEXT = re.compile(r"[\s*_:(\[]*([A-Za-z])(?:[).:\]*]+\s*|\s+[-–—]+\s+|\s+)(?=\S)")
 _TEXT_FIRST = re.compile(r"\s*\(([A-Z])\)[\s.*_]*$")
 _FRAME = re.compile(
-    r"(?:(?:it|this|that)(?:\s+is|['’]s)\s+|(?:this|the)\s+(?:image|picture|scan|figure)\s+(?:shows|depicts|demonstrates)\s+)?"
-    r"(?:the\s+)?"
+    r"(?:(?:it|this|that)(?:\s+is|['’]s)\s+"
+    r"|(?:this|the)\s+(?:image|picture|scan|figure)\s+(?:shows|depicts|demonstrates)\s+)?(?:the\s+)?"
 )
 _MARKS = " .,:;*_\n\"'$"
-_LED = re.compile(r"[\s*_:(\[\"'$]*([A-Z])(?:[)\].:,*\"'$]|\s+(?:is|because|since|-|–|—)\s)")
+_LED = re.compile(
+    r"[\s*_:(\[\"'$]*([A-Z])(?:[)\].:,*\"'$]|\s+(?:because|since|-|–|—)\s|\s+is\s+(?:the\s+)?(?:correct|right|best))"
+)
 _STARTS = re.compile(r"\W*_?(?:A(?!\s(?!is\s)[a-z])|[B-Zb-z]|a(?!\s))(?![A-Za-z0-9'’])")
+_IN_FRONT = re.compile(r"\W*([B-Z]|A(?! [a-z]))(?![A-Za-z0-9'’])")
 _CAPITAL = re.compile(r"[A-Z](?<![A-Za-z0-9][A-Z])(?![A-Za-z0-9])|[^A-Za-z0-9][a-z][).]")
 _DOUBT = re.compile(
     r"n['’]t|[?/|]|(?<![A-Za-z])(?:or|not|no|nor|vs|if|maybe|possibly|incorrect|wrong|false|unlikely|impossible|never|"
@@ -44,6 +50,8 @@ _DOUBT = re.compile(
 )
 _NAMING = ("option", "choice", "answer", "final ", "my ", "so ", "correct ", "best ")
 _MIN_TYPO = 6  # letters of a text in which one wrong letter is overlooked
+_FEW = 24  # characters
+_SHORT = 40  # characters before a last sentence in which another letter is a rival
 _SAME = 3  # characters at the start of a text in which no letter may be wrong
 _NEAR = 40  # characters in which a doubt is about the letter before them
 _MAX_AT_ONCE = 256  # characters
@@ -63,7 +71,9 @@ def stated_option(reply: str, options: Sequence[str] | None = None) -> Choice:
     listed = len(set(items)) > 1
     commitments: list[tuple[int, int, str]] = []
     for start, end, said, unsure in announcements(text):
-        letter = _letter_after(said, known)
+        letter = _at_once(said, known)
+        if not letter:
+            letter, end = _letter_after(said, known), start  # more of the line may speak
         if letter:
             commitments.append((start, end, _RIVALS if unsure else letter))
     commitments = _at_either_end(text, known, commitments, items if listed else "")
@@ -96,13 +106,15 @@ def _at_once(text: str, options: tuple[str, ...]) -> str:
         return OPTION_LETTERS[texts.index(said)] if texts.count(said) == 1 else ""
     found = _BARE_TEXT.match(text)
     if found:
-        place = OPTION_LETTERS.index(found[1].upper())
-        own = place < len(texts) and text[found.end() :].strip(_MARKS).lower() == texts[place] != ""
-        return OPTION_LETTERS[place] if own else ""
+        return _if_own(found[1].upper(), text[found.end() :], texts)
     after = _TEXT_FIRST.search(text) if ")" in text[-4:] else None
-    place = OPTION_LETTERS.index(after[1]) if after else len(texts)
-    own = after is not None and place < len(texts) and text[: after.start()].strip(_MARKS).lower() == texts[place] != ""
-    return OPTION_LETTERS[place] if own else ""
+    return _if_own(after[1], text[: after.start()], texts) if after else ""
+
+
+def _if_own(letter: str, text: str, texts: tuple[str, ...]) -> str:
+    """The letter, if the text with it is that of its option; else ""."""
+    place = OPTION_LETTERS.index(letter)
+    return letter if place < len(texts) and text.strip(_MARKS).lower() == texts[place] != "" else ""
 
 
 @lru_cache(maxsize=4096)
@@ -112,9 +124,6 @@ def _lowered(options: tuple[str, ...]) -> tuple[str, ...]:
 
 def _letter_after(text: str, options: tuple[str, ...]) -> str:
     """The letter an announcement is followed by, ``?`` for several, "" for none."""
-    letter = _at_once(text, options)
-    if letter:
-        return letter
     text = text.lstrip()
     said = (plain(text) if "*" in text or "$" in text or "\\" in text or "`" in text else text).strip(" *_:#")
     if not said or said.startswith("not "):
@@ -185,6 +194,8 @@ def _at_either_end(
     """
     begin = text.find("\n")
     first = first_sentence(text[: begin if begin >= 0 else None])
+    if _HEDGED_FIRST.match(first):
+        return commitments or [(0, len(first), _RIVALS)]
     if not listed and (not commitments or len(first) < commitments[0][0]):
         rejected = _REJECTED_FIRST.match(first)
         letter = _letter(first[rejected.end() :] if rejected else first, options)
@@ -193,10 +204,18 @@ def _at_either_end(
         return commitments
     start, last = last_sentence(text, 60 + max(map(len, options), default=60))
     if last and start > len(first) and (not commitments or commitments[-1][1] < start):
-        letter = _letter(last, options)
+        letter = _letter(last, options) or _unclear_letter(last, commitments)
+        if letter and not commitments and start <= _SHORT and has_rival(text[:start], letter, options):
+            letter = _RIVALS
         again = not listed or letter in listed[:-1] or listed[-1] not in last[:8]
         commitments = [*commitments, (start, len(text), letter)] if letter and again else commitments
     return commitments
+
+
+def _unclear_letter(last: str, commitments: list[tuple[int, int, str]]) -> str:
+    """``?`` for a few words with another letter in front, such as "B, maybe", after a letter was stated."""
+    found = _IN_FRONT.match(last) if commitments and len(last) <= _FEW else None
+    return _RIVALS if found and found[1] != commitments[-1][2] else ""
 
 
 def _list_items(text: str, options: tuple[str, ...]) -> str:
@@ -233,7 +252,5 @@ def _one_letter_apart(said: str, text: str) -> bool:
     same = next((i for i, (a, b) in enumerate(zip(said, text, strict=False)) if a != b), min(len(said), len(text)))
     if same < _SAME or text[same - 1] == " ":
         return False
-    changed = said[same : same + 1] + text[same : same + 1]
-    rest = (said[same + 1 :], text[same + 1 :]), (said[same:], text[same + 1 :]), (said[same + 1 :], text[same:])
-    lengths = len(said) - len(text)
-    return rest[{0: 0, -1: 1, 1: 2}[lengths]][0] == rest[{0: 0, -1: 1, 1: 2}[lengths]][1] and changed.isalpha()
+    rests = said[same + (len(said) >= len(text)) :], text[same + (len(text) >= len(said)) :]
+    return rests[0] == rests[1] and (said[same : same + 1] + text[same : same + 1]).isalpha()

@@ -18,6 +18,7 @@ from infimed_plugins.answers.words import nfkc
 MAX_LENGTH = 100_000  # characters of a reply without tag or box; in a longer one no answer is looked for
 _MAX_PLACES = 512  # where an announcement may begin
 _MAX_SENTENCES = 128
+_LONG = 2_000  # characters
 _REACH = 400  # characters a statement may go on
 
 _COPULA = r"(?:is|was|would be|should be|must be|will be|(?P<{}>(?:might|could|may) be))(?![A-Za-z])"
@@ -57,6 +58,34 @@ _TAKEN_BACK = re.compile(
     r"re-?(?:think|check|examin|evaluat|assess|visit)[a-z]*|scratch that)(?![A-Za-z])|等等|不对|重新|更正",
     re.IGNORECASE,
 )
+_CUES: tuple[str, ...] = (
+    "wait",
+    "actually",
+    "reconsider",
+    "on ",
+    "however",
+    "first",
+    "initially",
+    "instead",
+    "hmm",
+    "wrong",
+    "not ",
+)
+_CUES += (
+    "that ",
+    "mistake",
+    "think",
+    "check",
+    "exam",
+    "eval",
+    "assess",
+    "visit",
+    "scratch",
+    "等等",
+    "不对",
+    "重新",
+    "更正",
+)
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n[ \n]*\n")
 _SENTENCE_END = re.compile(
@@ -78,9 +107,9 @@ def tidy(text: str) -> str:
     text = text if text.isascii() else nfkc(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "  " in text or "\t" in text or not text.isascii():
+    if "  " in text or "\t" in text or len(text) > _LONG:  # runs of other spaces are short in a short text
         text = _SPACES.sub(" ", text)
-    return _BLANK_LINES.sub("\n\n", text).strip() if "\n" in text else text.strip()
+    return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text or "\n \n" in text else text).strip()
 
 
 def announcements(text: str) -> list[Statement]:
@@ -107,7 +136,8 @@ def announcements(text: str) -> list[Statement]:
         reached = match.end()
         end = text.find("\n", reached, reached + _REACH)
         end = end if end >= 0 else min(len(text), reached + _REACH)
-        unsure = match["maybe"] is not None or match["perhaps"] is not None
+        joined = text[max(0, place - 5) : place].rstrip().endswith(("/", "|", " or", "&"))
+        unsure = joined or match["maybe"] is not None or match["perhaps"] is not None
         found.append(Statement(place, end, text[reached:end], unsure))
     return found
 
@@ -142,8 +172,8 @@ def settled(commitments: Sequence[tuple[int, int, str]], text: str) -> str | Non
     value, since, begun = "", 0, 0
     for start, end, said in commitments:
         if value and said != value:
-            before = max(0, begun - 40)
-            if not _TAKEN_BACK.search(text, min(before, start), start) and not _TAKEN_BACK.search(text, since, start):
+            between = text[min(max(0, begun - 40), since) : start].lower()
+            if not any(cue in between for cue in _CUES) or not _TAKEN_BACK.search(between):
                 return None
         value, since, begun = said, end, start
     return value

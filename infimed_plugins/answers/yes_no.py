@@ -79,6 +79,7 @@ _ASSERTS = re.compile(
 _NEGATION = re.compile(
     r"(?<!\w)(?:no|not(?!\s+only)|absent|absence|without|never|neither|nor)(?!\w)|n['’]t(?!\w)", re.I
 )
+_SAYS_YES = re.compile(r"(?<!\w)yes(?!\w)", re.IGNORECASE)
 _CHINESE_DENIES = re.compile(r"(?:没有|未见|未发现|不存在|不包含|不是|无)")
 _CHINESE_ASSERTS = re.compile(r"(?:图|片|影像|肺|肝|脑|心|肾|胸|腹).{0,12}(?:有|存在|包含|可见)")
 _IS_ABNORMAL = re.compile(
@@ -140,11 +141,12 @@ def _asserted(sentence: str, text: str, question: str) -> str | None:
     state = _IS_ABNORMAL.match(sentence)
     if state:
         return _of_state(state[1].lower() == "abnormal", question)
-    if len(_NEGATION.findall(sentence)) > 1 or "no doubt" in sentence.lower():
+    denials = len(_NEGATION.findall(sentence))
+    if denials > 1 or "no doubt" in sentence.lower() or _SAYS_YES.search(sentence):
         return None
     if _DENIES.match(sentence) or _CHINESE_DENIES.search(sentence):
         return NO
-    return YES if _ASSERTS.match(sentence) or _CHINESE_ASSERTS.search(sentence) else None
+    return YES if not denials and (_ASSERTS.match(sentence) or _CHINESE_ASSERTS.search(sentence)) else None
 
 
 def _of_state(abnormal: bool, question: str) -> str | None:

@@ -39,10 +39,7 @@ def score(text: str, sample: Sample, prompt_style: str) -> Score:
     if sample.task == "multiple_choice":
         choice = stated_option(reply.text, sample.options)
         return _score_of_choice(form, choice.letters, choice.letters == sample.answer, choice.reason)
-    truth = sample.ground_truth
-    verdict = (
-        _judge_text(reply.text, sample.question, truth) if truth.task == "text" else judge_answer(reply.text, truth)
-    )
+    verdict = _judge(reply.text, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
@@ -67,7 +64,7 @@ def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
     if found is not None:
         return Verdict(1.0, found, "the gold is what it says")
     graded = judge_answer(text, truth)
-    return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason)
+    return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason)  # the tokens of 1.5 are those of 5.1
 
 
 def score_response(response: Response, sample: Sample) -> Score:

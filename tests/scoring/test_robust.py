@@ -11,6 +11,9 @@ from infimed_plugins.scoring.robust import score, score_response
 
 CHOICE: dict[str, Any] = {"task": "multiple_choice", "answer": "B", "options": ("cyst", "stone", "band")}
 TEXT: dict[str, Any] = {"task": "text", "answer": "upper left"}
+YES: dict[str, Any] = {"task": "text", "answer": "Yes"}
+ZH_NO: dict[str, Any] = {"task": "text", "answer": "没有", "language": "zh"}
+SYNONYM: dict[str, Any] = {"task": "text", "answer": "kidney", "meta": {"synonyms": ["ren"]}}
 MATH: dict[str, Any] = {"task": "math", "answer": "12"}
 BOX: dict[str, Any] = {"task": "grounding", "answer": [10, 10, 30, 30]}
 BOXES: dict[str, Any] = {"task": "detection", "answer": [[10, 10, 30, 30], [50, 50, 70, 70]]}
@@ -30,6 +33,24 @@ CASES = [
     (CHOICE, "reasoning", "B", 0, True),
     (CHOICE, "reasoning", "<think> it is B", 0, True),
     (CHOICE, "reasoning", "So \\boxed{B}", 1, False),
+    (CHOICE, "direct", "It is bright.\n\nAnswer: B", 1, False),
+    (CHOICE, "direct", "A and B", 0, True),
+    (CHOICE, "direct", "<answer>B", 1, False),
+    (CHOICE, "direct", "<answer>A or B</answer>", 0, True),
+    (CHOICE, "direct", "<answer>A</answer><answer>B</answer>", 0, True),
+    (CHOICE, "direct", "答案：B", 1, False),
+    (CHOICE, "reasoning", "It is bright. The answer is B.", 0, True),
+    (CHOICE, "reasoning", "<thinking>One stone.</thinking><answer>B</answer>", 1, False),
+    (YES, "direct", "Yes, there is no other finding.", 1, False),
+    (YES, "direct", "There is no fracture.", 0, False),
+    (YES, "direct", "I do not know.", 0, True),
+    (YES, "direct", "是的", 1, False),
+    (ZH_NO, "direct", "No.", 1, False),
+    (ZH_NO, "direct", "有", 0, False),
+    (TEXT, "direct", "It is located in the upper left.", 1, False),
+    (TEXT, "direct", "upper left or lower left", 0, False),
+    (TEXT, "direct", "not the upper left", 0, False),
+    (SYNONYM, "direct", "ren", 1, False),
     (TEXT, "direct", "Upper  left.", 1, False),
     (TEXT, "direct", "left upper", 1, False),
     (TEXT, "direct", "upper", 0, False),
@@ -54,6 +75,45 @@ def sample(truth: dict[str, Any]) -> Sample:
 def test_replies_are_judged(truth: dict[str, Any], style: str, reply: str, accuracy: int, invalid: bool) -> None:
     judged = score(reply, sample(truth), style)
     assert (judged.accuracy, judged.invalid) == (accuracy, invalid), judged.reason
+
+
+@pytest.mark.parametrize("truth", [CHOICE, TEXT, YES, MATH, BOX, BOXES])
+@pytest.mark.parametrize("style", ["direct", "reasoning"])
+@pytest.mark.parametrize("reply", [None, "", " ", "\ud800", 7, b"B", "\0", "<|im_end|>"])
+def test_a_reply_without_text_is_invalid_not_a_crash(truth: dict[str, Any], style: str, reply: Any) -> None:
+    judged = score(reply, sample(truth), style)
+    assert judged.accuracy == 0.0
+    assert judged.invalid or reply == "\ud800"
+
+
+LONG = [
+    "A ",
+    "yes ",
+    "answer is A. ",
+    "<answer>A</answer>",
+    "<answer>",
+    "\\boxed{A}",
+    "\\boxed{",
+    "{",
+    " ",
+    "\n",
+    "\\",
+    "(",
+    "the ",
+    "\u0301",
+]
+
+
+@pytest.mark.parametrize("piece", LONG)
+def test_a_megabyte_has_a_verdict(piece: str) -> None:
+    for truth in (CHOICE, TEXT, YES, MATH, BOX, BOXES):
+        for length in (4_000, 1_000_000):
+            assert score((piece * length)[:length], sample(truth), "direct").accuracy in (0.0, 1.0)
+
+
+def test_a_megabyte_of_reasoning_before_a_tag_does_not_hide_the_answer() -> None:
+    reply = "<think>" + "It is bright. " * 70_000 + "</think><answer>B</answer>"
+    assert score(reply, sample(CHOICE), "reasoning").accuracy == 1.0
 
 
 def test_a_failed_engine_is_unscored_not_wrong() -> None:

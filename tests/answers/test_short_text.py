@@ -1,0 +1,86 @@
+"""Whether a reply gives the gold as its answer, and that nothing more or less will do."""
+
+from __future__ import annotations
+
+import pytest
+
+from infimed_plugins.answers.short_text import says
+
+PROSE = "The patient presented with a three-week history of pain."
+LONG = "The cardiac silhouette is within normal limits."
+
+GIVEN = [
+    ("left lung", "Left lung."),
+    ("left lung", "lung, left"),
+    ("left lung", "the  left\tlung"),
+    ("left lung", "**left lung**"),
+    ("left lung", "It is the left lung"),
+    ("left lung", "It is located in the left lung."),
+    ("left lung", "Left lung is present in the image"),
+    ("left lung", "Left lung, as seen on the image."),
+    ("left lung", "Left lung is seen. No other abnormality."),
+    ("left lung", "Left lung (hilum)"),
+    ("left lung", f"The answer is left lung. {PROSE}"),
+    ("left lung", f"{PROSE}\n\nAnswer: left lung"),
+    ("left lung", f"This is most consistent with left lung. {PROSE}"),
+    ("left lung", f"{PROSE} {LONG}\n\n**left lung**"),
+    ("left lung", "The answer is liver. Wait, let me reconsider. The answer is left lung."),
+    ("in the left lung", "left lung"),
+    ("kidney", "kidneys"),
+    ("masses", "mass"),
+    ("ct scan. head", "The answer is ct scan. head."),
+    ("ct scan. head", f"{PROSE}\nct scan. head"),
+    ("Liver, Heart, Spleen", "liver, heart and spleen"),
+    ("1.5 cm", "1.5 cm"),
+    ("MRI", "It is an MRI scan."),
+    ("ct", "Computed tomography."),
+    ("x-ray", "xray"),
+    ("肝脏", "这是肝脏。"),
+    ("左肺", "答案：左肺"),
+    ("肺", f"This is most consistent with 肺. {PROSE}"),
+    ("+", "+"),
+]
+NOT_GIVEN = [
+    ("left lung", ""),
+    ("left lung", "lung"),
+    ("left lung", "right lung"),
+    ("left lung", "left lung or liver"),
+    ("left lung", "left lung and liver"),
+    ("left lung", "left lung (or liver)"),
+    ("left lung", "not the left lung"),
+    ("left lung", "no left lung is seen"),
+    ("left lung", "the left lung is not seen"),
+    ("left lung", "the left lung is clear"),
+    ("left lung", "It could be the left lung"),
+    ("left lung", "Left lung?"),
+    ("left lung", "Left lung? No."),
+    ("left lung", "Left lung. Liver."),
+    ("left lung", "Liver. Left lung."),
+    ("left lung", "The answer is left lung. The answer is liver."),
+    ("left lung", "The answer is left lung. Wait, no. The answer is liver."),
+    ("left lung", "The answer is not left lung."),
+    ("left lung", "The answer might be left lung."),
+    ("left lung", PROSE),
+    ("no abnormality", "abnormality"),
+    ("1.5 cm", "5.1 cm"),
+    ("hepatitis a", "hepatitis"),
+    ("ct", "Not CT. MRI."),
+    ("左肺", "右肺"),
+    ("肺", "肺炎"),
+    ("left lung", "left lung " * 20_000),
+    ("+", "-"),
+]
+
+
+@pytest.mark.parametrize(("gold", "reply"), GIVEN)
+def test_a_reply_gives_the_gold(gold: str, reply: str) -> None:
+    assert says(reply, (gold,)) is not None
+
+
+@pytest.mark.parametrize(("gold", "reply"), NOT_GIVEN)
+def test_anything_more_or_less_is_not_the_gold(gold: str, reply: str) -> None:
+    assert says(reply, (gold,)) is None
+
+
+def test_a_synonym_is_as_good() -> None:
+    assert says("It is the ren.", ("kidney", "ren")) == "It is the ren."

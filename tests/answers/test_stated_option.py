@@ -1,0 +1,120 @@
+"""Which option a free reply states, and that two that stand are none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infimed_plugins.answers.stated_option import stated_option
+
+OPTIONS = ("Normal", "Pneumonia", "Tuberculosis", "Lung abscess")
+FINDING = "The cardiac silhouette is within normal limits. Hepatitis B serology was negative."
+MORE = "Given the age, E. coli is likely, but vitamin C deficiency is not."
+
+STATES_C = [
+    "C", "c", "(C)", "C.", "**C**", "option c", "Option C", "C. Tuberculosis", "(C) tuberculosis.",
+    "Tuberculosis", "C Tuberculosis", "The tuberculosis.", "It is tuberculosis.",
+    "This image shows tuberculosis.", "Tuberculosis (C).", "Tuberculosis, because the apex is dense",
+    "Tuberculosi", "C, I think", "C is correct. It is dense.", "C. The lesion is dense.", "C: it is dense.",
+    "It's C", "I believe it is C.", "I would say C", "Therefore C.", "答案：C", "正确答案是C。", "我认为选C",
+    "应选 (C) 肺结核", "✅ C", "\\textbf{C}", "The answer is tuberculosis, option C",
+    "The correct answer is (C) Tuberculosis, not (B) Pneumonia.",
+    "The correct answer is C, because A and B show no cavity.",
+    "The answer is C. Unlike pneumonia, it is dense.", "B? No. So the answer is C.", "Not B. C.",
+    "Option A is wrong. Option C is right.", "A is incorrect. B is incorrect. Therefore C.",
+    "Both B and C are plausible, but I would choose C.", "My choice is Tuberculosis (C).",
+    "The boxed area shows the lesion. The answer is C.",
+    "The answer is B. Wait, let me reconsider. It is dense. The answer is C.",
+    "Answer: B\n\nActually, on reflection:\nAnswer: C", "At first the answer is B, however final answer is C",
+    "The answer is B. Actually, no, it is C.", "答案是B。等等，不对。答案是C",
+    "A. Normal: unlikely\nB. Pneumonia: incorrect\nC. Tuberculosis: fits\n\nC. Tuberculosis",
+    "A. Normal: unlikely\nB. Pneumonia: incorrect\nC. Tuberculosis: fits\n\nThe answer is C.",
+    "C\n\nA is wrong because it is abnormal.\nB is wrong because of age.",
+]  # fmt: skip
+IN_CONTEXT = [
+    "C", "**C**", "C. Tuberculosis", "**C. Tuberculosis**", "Tuberculosis", "Answer: C", "**Answer:** C",
+    "答案:C", "The answer is C.", "**Therefore, the answer is C.**", "Thus, the correct answer is: (C).",
+    "### Final Answer\nC", "The most probable diagnosis is tuberculosis.", "Hence, option C is correct.",
+    "answer: c", "The correct option is C",
+]  # fmt: skip
+STATES_NOTHING = [
+    "", "Z", "E", "?", "C?", "I don't know", "Cannot be determined", "None of the above", "Both.", "All",
+    "B or C", "B/C", "B and C", "B, C", "BC", "B\nC", "either B or C", "I'm torn between B and C.", "C > B",
+    "和", "A和B", "B、C", "答案：B或C", "答案不是C", "不选C", "Pneumonia or tuberculosis", "Not tuberculosis",
+    "It is not tuberculosis.", "The answer is B. The answer is C.", "Answer: B\n\nAnswer: C",
+    "My answer: C. My second choice: B.", "The answer is either B or C.", "The answer is not C.",
+    "The answer isn't C.", "If the answer is C, then …", "The answer might be C.",
+    "C\n\nHowever, the answer might be B.", "C. Pneumonia", "Answer: C (Pneumonia)", "Pneumonia (C)",
+    "C is incorrect", "C is wrong", "Option C is ruled out", "It is not A, B, or C.", "Both A and",
+    "A. Normal\nB. Pneumonia\nC. Tuberculosis\nD. Lung abscess", "A normal lung is seen.", "A lesion",
+    "C. difficile is common in this age group.", FINDING, MORE,
+    "As an AI language model, I am unable to answer.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", STATES_C)
+def test_a_reply_states_one_option(reply: str) -> None:
+    choice = stated_option(reply, OPTIONS)
+    assert choice.letters == "C", choice.reason
+
+
+@pytest.mark.parametrize("statement", IN_CONTEXT)
+@pytest.mark.parametrize("joint", ["\n\n", "\n"])
+def test_prose_before_a_statement_changes_nothing(statement: str, joint: str) -> None:
+    assert stated_option(f"{MORE}{joint}{FINDING}{joint}{statement}", OPTIONS).letters == "C"
+
+
+@pytest.mark.parametrize("statement", [one for one in IN_CONTEXT if one != "The correct option is C"])
+def test_prose_after_a_statement_changes_nothing(statement: str) -> None:
+    assert stated_option(f"{statement}\n\n{FINDING}\n{MORE}", OPTIONS).letters == "C"
+
+
+@pytest.mark.parametrize("reply", STATES_NOTHING)
+def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
+    choice = stated_option(reply, OPTIONS)
+    assert len(choice.letters) != 1, choice
+    assert choice.letters or choice.reason
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "letters"),
+    [
+        ("E. coli", ("B. burgdorferi", "E. coli"), "B"),
+        ("B. E. coli", ("B. burgdorferi", "E. coli"), "B"),
+        ("B. burgdorferi", ("B. burgdorferi", "E. coli"), "A"),
+        ("Both A and B", ("Neither A nor C", "Both A and B"), "B"),
+        ("The answer is B. Both A and B.", ("Neither A nor C", "Both A and B"), "B"),
+        ("(A) Both A and B", ("Both A and B", "None", "Both A and B"), "A"),  # a text that stands twice
+        ("Both A and B", ("Both A and B", "None", "Both A and B"), ""),
+        ("No", ("Yes", "No"), "B"),
+        ("2", ("1", "2"), "B"),
+        ("25%, because it is so", ("5%", "25%"), "B"),
+        ("Stage I", ("Stage II", "Stage III"), ""),  # no typo: another option is as near
+        ("Hepatitis D virus", ("Hepatitis B virus", "Hepatitis C virus"), ""),
+        ("typical", ("atypical", "normal"), ""),
+        ("J", tuple("abcdefghij"), "J"),
+    ],
+)
+def test_the_options_settle_what_is_meant(reply: str, options: tuple[str, ...], letters: str) -> None:
+    assert stated_option(reply, options).letters == letters
+
+
+LETTERS = st.sampled_from("ABCD")
+JOINTS = [" or ", "/", " | ", " and ", ", ", " ", "\n", "; ", " & ", " vs ", " nor ", ") ", "). ", ". ", "? ", "\n\n"]
+LEADS = ["", "Option ", "The answer is ", "Answer: ", "(", "either ", "both ", "**", "It is ", "It's "]
+TAILS = ["", ".", ")", "}", "**", "?", " I think"]
+
+
+@given(LETTERS, LETTERS, st.sampled_from(JOINTS), st.sampled_from(LEADS), st.sampled_from(TAILS), st.booleans())
+def test_two_different_letters_are_never_one_answer(
+    first: str, second: str, joint: str, lead: str, tail: str, known: bool
+) -> None:
+    if first != second:
+        assert len(stated_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else None).letters) != 1
+
+
+@given(st.text(alphabet="ABab.,:()?! \n-/'orntisw*\\{}选", max_size=40))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    choice = stated_option(text, OPTIONS)
+    assert choice.letters == "".join(sorted(set(choice.letters)))

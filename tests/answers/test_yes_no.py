@@ -1,0 +1,71 @@
+"""Which replies say yes, which say no, and which say neither."""
+
+from __future__ import annotations
+
+import pytest
+
+from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
+
+FINDING = "Hepatitis B serology was negative, and no pleural effusion is noted."
+YES = [
+    "yes", "Yes.", "YES!", "(Yes)", "**Yes**", "'yes'", "The answer is yes.", "Answer: Yes", "**Answer:** Yes",
+    "Yes, there is no pneumothorax.", "Yes. No other findings.", "Yes, normal.", "yes it does", "It is yes.",
+    "It is abnormal, so yes.", "The answer is yes, not no.", "Noted: yes", "I know it is present: yes",
+    "Snowman sign present, yes", "True", "Correct.", "Present", "There is a fracture.",
+    "The nodule is present.", "not only present but large", "The image shows a mass.", "It is abnormal.",
+    "It does", f"Yes {FINDING}", f"{FINDING}\n\nYes", f"{FINDING} Yes. {FINDING}", f"{FINDING}\nAnswer: yes",
+    "是", "是的", "是的，图中包含肝脏。", "有", "图中有肺", "答案：是", "ＹＥＳ", "Oui",
+]  # fmt: skip
+NO = [
+    "no", "No.", "NO", "(No)", "**No**", "The answer is **No**.", "No, it is normal.",
+    "No abnormality is noted.", "No, yesterday's film was clear.", "There is no fracture.", "There isn't any",
+    "No fracture", "None.", "Absent", "False", "not present", "not visible", "No, it's not",
+    "The image does not show a mass.", "A mass is not seen.", "The mass is absent.", f"Absent {FINDING}",
+    f"{FINDING}\n\nNo", f"{FINDING} No, {FINDING}", "否", "不是", "没有", "没有骨折", "图中没有肺", "答案：否",
+    "不包含",
+]  # fmt: skip
+NEITHER = [
+    "", "?", ".", "I do not know.", "I cannot tell.", "maybe", "Uncertain", "unknown", "N/A", "None",
+    "yes or no", "yes and no", "yes/no", "yesno", "Yes.\nNo.", "Yes?", "The diagnosis is pneumonia.", "cannot",
+    "No idea.", "No comment", "No answer", "No.1 finding is a mass", "The answer is not yes.",
+    "The answer might be yes.", "It is unclear whether yes or no", "There is no doubt about it",
+    "No fracture here, but yes there is one below", "不知道", "不确定", "是否", "无法判断", FINDING,
+    "yes " * 40_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", YES)
+def test_a_reply_says_yes(reply: str) -> None:
+    assert polarity(reply) == "yes"
+
+
+@pytest.mark.parametrize("reply", NO)
+def test_a_reply_says_no(reply: str) -> None:
+    assert polarity(reply) == "no"
+
+
+@pytest.mark.parametrize("reply", NEITHER)
+def test_what_says_neither_is_abstained_from(reply: str) -> None:
+    assert polarity(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "side"),
+    [
+        ("Is the heart normal?", "It is normal.", "yes"),
+        ("Is the lung healthy?", "It is abnormal.", "no"),
+        ("Is there a fracture?", "It is normal.", "no"),
+        ("What is seen?", "It is normal.", None),
+        ("这个肺健康吗?", "It is healthy.", "yes"),
+    ],
+)
+def test_the_question_tells_what_normal_means(question: str, reply: str, side: str | None) -> None:
+    assert polarity(reply, question) == side
+
+
+@pytest.mark.parametrize(
+    ("gold", "side"),
+    [("yes", "yes"), ("No ", "no"), ("是", "yes"), ("没有", "no"), ("不包含", "no"), ("normal", None), ("none", None)],
+)
+def test_only_a_bare_yes_or_no_is_a_yes_no_gold(gold: str, side: str | None) -> None:
+    assert polarity_of_gold(gold) == side
