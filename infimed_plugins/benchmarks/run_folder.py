@@ -12,7 +12,7 @@ After a kill a torn last line is dropped, and only what is missing is asked.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,32 @@ class RunFolder:
         path = self.path / name
         if not path.exists():
             return
+        loads = _fast_loads()
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    yield Answered(**json.loads(line))
+                    yield Answered(**loads(line))
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
+
+
+def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
+    """orjson where it is installed, three times as fast; it refuses lone surrogates, which json takes."""
+    try:
+        import orjson
+    except ImportError:
+        return json.loads
+
+    def loads(line: bytes) -> dict[str, Json]:
+        try:
+            read: dict[str, Json] = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            read = json.loads(line)
+        return read
+
+    return loads
 
 
 def answered_line(row: Answered) -> bytes:

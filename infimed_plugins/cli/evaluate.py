@@ -13,6 +13,7 @@ from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, 
 from infimed_plugins.cli.output import AsJson, progress
 from infimed_plugins.cli.scored import (
     Csv,
+    Dimensions,
     Downloads,
     Html,
     JudgeEngine,
@@ -73,6 +74,7 @@ def evaluate(
     judge_url: JudgeUrl = None,
     judge_set: JudgeSet = None,
     judge_template: JudgeTemplate = None,
+    dimensions: Dimensions = False,
     skill_judge: SkillJudge = False,
     labels: Labels = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/eval/MODEL without it.")] = None,
@@ -113,7 +115,7 @@ def evaluate(
     with progress() as show:
         folders = _ask(plan, chosen, label, root, show)
         runs = judge_folders(root, folders, modes, judging, show)
-    Outputs(html, csv, markdown, latex, as_json).write(
+    Outputs(html, csv, markdown, latex, as_json, dimensions).write(
         runs,
         facts=_facts(root, label, chosen),
         notes=notes_on(runs, folders),

@@ -10,6 +10,7 @@ import typer
 from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
 from infimed_plugins.cli.scored import (
     Csv,
+    Dimensions,
     Downloads,
     Html,
     JudgeEngine,
@@ -42,6 +43,7 @@ def score(
     judge_url: JudgeUrl = None,
     judge_set: JudgeSet = None,
     judge_template: JudgeTemplate = None,
+    dimensions: Dimensions = False,
     skill_judge: SkillJudge = False,
     labels: Labels = None,
     metrics: Annotated[
@@ -74,7 +76,7 @@ def score(
     extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
     if metrics:
         extra["medevalkit"] = _metrics(folders)
-    Outputs(html, csv, markdown, latex, as_json).write(
+    Outputs(html, csv, markdown, latex, as_json, dimensions).write(
         judged,
         facts={"runs": ", ".join(map(str, runs))},
         notes=notes_on(judged, folders),

@@ -37,6 +37,9 @@ JudgeSet = Annotated[
 JudgeTemplate = Annotated[
     Path | None, typer.Option("--judge-template", help="Your judge prompt, with {question}, {answer} and {reply}.")
 ]
+Dimensions = Annotated[
+    bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
+]
 SkillJudge = Annotated[
     bool, typer.Option("--skill-judge", help="The judge grades the clinical skills of chains of thought, too.")
 ]
@@ -189,6 +192,7 @@ class Outputs:
     markdown: Path | None = None
     latex: Path | None = None
     as_json: bool = False
+    dimensions: bool = False
 
     def write(
         self,
@@ -214,11 +218,18 @@ class Outputs:
         if self.html is not None:
             self._write_page(runs, groupings, facts, notes, downloads)
         if self.as_json:
-            print_json({"notes": list(notes), **extra, "dimensions": dimensions(runs), **asdict(summary)})
+            print_json(
+                {
+                    "notes": list(notes),
+                    **extra,
+                    "dimensions": dimensions(runs) if self.dimensions else [],
+                    **asdict(summary),
+                }
+            )
             return
         for table in tables.terminal_tables(summary):
             console.print(table)
-        for title, columns, rows in dimension_tables(runs):
+        for title, columns, rows in dimension_tables(runs) if self.dimensions else ():
             print_table(title, columns, rows)
         print_agreement(extra.get("agreement", ()))
         if extra.get("skill_grades"):
