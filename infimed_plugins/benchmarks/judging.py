@@ -9,8 +9,8 @@ from infimed_plugins.answers import extract_answer
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
-from infimed_plugins.benchmarks.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
 from infimed_plugins.records import Json, Score

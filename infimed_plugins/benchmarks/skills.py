@@ -1,7 +1,7 @@
 """The five clinical skills of a chain of thought, found by rule (second paper, 3.2.2 "Medical Knowledge Reasoning").
 
 The paper names the skills and inspects chains by eye (4.3, figure 2); it gives no rule and no figure. These rules are
-ours: lexical, in English, and blind to whether what is said is true. skill_judge.py asks a model that.
+ours: lexical, in English, and blind to whether what is said is true. judges/skill_judge.py asks a model that.
 
     modality_recognition              a modality is named; where the question's own is known, that one
     anatomical_localization           a structure and a place (left, upper, lobe, adjacent …) in one sentence

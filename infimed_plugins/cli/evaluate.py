@@ -36,9 +36,9 @@ from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
+    from infimed_plugins.benchmarks.robustness.variants import Vary
     from infimed_plugins.benchmarks.run_folder import RunFolder
     from infimed_plugins.benchmarks.runner import Asking
-    from infimed_plugins.benchmarks.variants import Vary
 
 
 def evaluate(
@@ -145,7 +145,7 @@ def _benchmarks(names: str) -> list[Benchmark]:
 
 def _varied(variants: list[str], wordings: Path | None, judging: JudgeOptions, root: Path) -> dict[str, Vary]:
     """What makes each variant's questions, the questions as they are first; all names checked."""
-    from infimed_plugins.benchmarks.variants import vary
+    from infimed_plugins.benchmarks.robustness.variants import vary
 
     engine = judging.later(root) if wordings is None else None
     return {name: vary(name, engine=engine, wordings=wordings) for name in dict.fromkeys(["", *variants])}

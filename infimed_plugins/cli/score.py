@@ -100,7 +100,7 @@ def import_results(
     as_json: AsJson = False,
 ) -> None:
     """Take in another framework's replies as a run, to be judged by `infimed score`. The data set must be at hand."""
-    from infimed_plugins.benchmarks.import_run import import_run
+    from infimed_plugins.benchmarks.imported.run import import_run
 
     with progress() as show:
         counts = import_run(

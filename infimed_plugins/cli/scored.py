@@ -75,7 +75,7 @@ class JudgeOptions:
         return engine_choice(self.engine if self.model else "transformers", self.model, self.urls, self.settings)
 
     def _settings(self) -> Any:
-        from infimed_plugins.benchmarks.open_judge import settings_from_template
+        from infimed_plugins.benchmarks.judges.open_judge import settings_from_template
 
         return None if self.template is None else settings_from_template(self.template)
 
@@ -89,7 +89,7 @@ class JudgeOptions:
         engine = self.later(root)
         if engine is None:
             raise ConfigError("--skill-judge needs a --judge")
-        from infimed_plugins.benchmarks.skill_judge import SkillItem, count_grades, judge_skills
+        from infimed_plugins.benchmarks.judges.skill_judge import SkillItem, count_grades, judge_skills
 
         found = []
         for run in asked_once(runs):
@@ -145,7 +145,7 @@ def judge_folders(
 ) -> list[Run]:
     """The runs of the folders below a root, judged in each mode."""
     from infimed_plugins.benchmarks.judging import judge_folder
-    from infimed_plugins.benchmarks.variants import folded
+    from infimed_plugins.benchmarks.robustness.variants import folded
     from infimed_plugins.plugins import registry
 
     runs: list[Run] = []
@@ -160,8 +160,8 @@ def judge_folders(
 
 def agreement(runs: Sequence[Run], labels: Path | None) -> list[dict[str, Any]]:
     """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
-    from infimed_plugins.benchmarks.judge_agreement import agreement as compare
-    from infimed_plugins.benchmarks.judge_agreement import read_labels
+    from infimed_plugins.benchmarks.judges.agreement import agreement as compare
+    from infimed_plugins.benchmarks.judges.agreement import read_labels
 
     people = read_labels(labels) if labels else {}
     found = []
@@ -245,8 +245,8 @@ class Outputs:
         notes: Sequence[str],
         downloads: Path | None,
     ) -> None:
+        from infimed_plugins.benchmarks.robustness.variants import vary_images
         from infimed_plugins.benchmarks.source_images import SourceImages
-        from infimed_plugins.benchmarks.variants import vary_images
         from infimed_plugins.reports.evaluation_page import write_evaluation_page
 
         assert self.html is not None

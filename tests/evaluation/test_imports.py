@@ -11,8 +11,13 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.benchmarks.import_sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
-from infimed_plugins.benchmarks.imports import ImportedReply, read_medevalkit, read_replies, read_vlmevalkit
+from infimed_plugins.benchmarks.imported.result_files import (
+    ImportedReply,
+    read_medevalkit,
+    read_replies,
+    read_vlmevalkit,
+)
+from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from talking_server import TalkingServer
 
-from infimed_plugins.benchmarks.ask_again import Patience
-from infimed_plugins.benchmarks.judge_agreement import Agreement, agreement, read_labels
-from infimed_plugins.benchmarks.open_judge import (
+from infimed_plugins.benchmarks.judges.agreement import Agreement, agreement, read_labels
+from infimed_plugins.benchmarks.judges.ask_again import Patience
+from infimed_plugins.benchmarks.judges.open_judge import (
     EMPTY,
     JSON_SCHEMA,
     JudgeItem,

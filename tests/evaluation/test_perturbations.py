@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from infimed_plugins.benchmarks.degradations import LEVELS, SEVERITIES, degraded_bytes
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.option_order import fold_rotations, reorder, rotations, shuffle
-from infimed_plugins.benchmarks.perturbations import AVAILABLE, parse
-from infimed_plugins.benchmarks.rephrasings import read_rephrasing, read_wordings, rephrase, what_changed
+from infimed_plugins.benchmarks.robustness.degradations import LEVELS, SEVERITIES, degraded_bytes
+from infimed_plugins.benchmarks.robustness.option_order import fold_rotations, reorder, rotations, shuffle
+from infimed_plugins.benchmarks.robustness.perturbations import AVAILABLE, parse
+from infimed_plugins.benchmarks.robustness.rephrasings import read_rephrasing, read_wordings, rephrase, what_changed
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import ImageRef, Sample

@@ -11,7 +11,7 @@ from talking_server import TalkingServer
 
 from infimed_plugins.benchmarks.instruction_following import count_forms, follows, form_of, grounding_box
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.skill_judge import (
+from infimed_plugins.benchmarks.judges.skill_judge import (
     JSON_SCHEMA,
     NO_CHAIN,
     SkillItem,

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.import_sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS, ImportedSet, set_of, set_of_file
+from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS, ImportedSet, set_of, set_of_file
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
 from infimed_plugins.records import Json
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from infimed_plugins.benchmarks.ask_again import Patience, ask_until_read
+from infimed_plugins.benchmarks.judges.ask_again import Patience, ask_until_read
 from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.quoting import data, fence, fill

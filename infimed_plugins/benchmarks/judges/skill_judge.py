@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from infimed_plugins.benchmarks.ask_again import Patience, ask_until_read
+from infimed_plugins.benchmarks.judges.ask_again import Patience, ask_until_read
 from infimed_plugins.benchmarks.skills import SKILLS, chain_of
 from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.errors import DataError

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from infimed_plugins.benchmarks.degradations import SEVERITIES, check_level, degrade
-from infimed_plugins.benchmarks.option_order import rotations, shuffle
-from infimed_plugins.benchmarks.rephrasings import read_wordings, rephrase, rephrase_from
+from infimed_plugins.benchmarks.robustness.degradations import SEVERITIES, check_level, degrade
+from infimed_plugins.benchmarks.robustness.option_order import rotations, shuffle
+from infimed_plugins.benchmarks.robustness.rephrasings import read_wordings, rephrase, rephrase_from
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample

@@ -16,7 +16,7 @@ from typing import TypedDict
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import write_run_file
-from infimed_plugins.benchmarks.imports import ImportedReply, read_replies
+from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies
 from infimed_plugins.benchmarks.questions import Question, questions
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.option_order import fold_rotations
-from infimed_plugins.benchmarks.perturbations import parse
 from infimed_plugins.benchmarks.questions import Question
+from infimed_plugins.benchmarks.robustness.option_order import fold_rotations
+from infimed_plugins.benchmarks.robustness.perturbations import parse
 from infimed_plugins.engines import Engine
 from infimed_plugins.records import BadRow, Sample
 

@@ -1,0 +1,1 @@
+"""Replies of other evaluation frameworks, taken in as runs."""
