@@ -215,6 +215,19 @@ def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Pat
 
 
 @pytest.mark.slow
+def test_ray_gets_the_same_replies(server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    replies = []
+    for engine in ("openai", "ray"):
+        options = ("--engine", engine, "--base-url", url(server), "--limit", 20, "--prompt", "direct")
+        invoke("eval", "--model", "m", *options, "--out", tmp_path / engine, "--json")
+        lines = (tmp_path / engine / "phantom/direct/responses.jsonl").read_text().splitlines()
+        replies.append({row["id"]: row["text"] for row in map(json.loads, lines)})
+    assert replies[0] == replies[1]
+    assert len(replies[0]) == 20
+
+
+@pytest.mark.slow
 def test_an_evaluation_killed_at_random_moments_ends_as_an_undisturbed_one(server: Server, tmp_path: Path) -> None:
     def command(out: Path) -> list[str]:
         arguments = ["--model", "m", "--base-url", url(server), "--engine-set", "concurrency=2", "--limit", "80"]

@@ -82,6 +82,18 @@ def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
     assert manifest.rows == manifest.parts[0].kept > 0
 
 
+def test_an_evaluation_runs_on_it_and_is_taken_up_again(engine: VllmEngine, tmp_path: Path) -> None:
+    from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
+    from infimed_plugins.benchmarks.runner import read_run, run
+
+    judged = run(BENCHMARK, engine, tmp_path, limit=12, max_tokens=32)
+    assert [row.id for row in judged] == [sample.id for sample in SAMPLES]
+    assert all(row.accuracy is not None for row in judged)
+    log = (tmp_path / "responses.jsonl").read_bytes()
+    assert run(BENCHMARK, engine, tmp_path, limit=12, max_tokens=32) == judged == read_run(tmp_path)
+    assert (tmp_path / "responses.jsonl").read_bytes() == log
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A real vLLM server on loopback."""
