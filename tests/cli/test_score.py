@@ -214,9 +214,17 @@ def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Pat
     assert server.judged == asked  # replies of the judge are kept, those that cannot be read too
 
 
+@pytest.fixture
+def local_ray() -> Iterator[None]:
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
 def test_ray_gets_the_same_replies(server: Server, tmp_path: Path) -> None:
-    pytest.importorskip("ray")
     replies = []
     for engine in ("openai", "ray"):
         options = ("--engine", engine, "--base-url", url(server), "--limit", 20, "--prompt", "direct")
