@@ -66,7 +66,7 @@ def docs(seed: Dataset) -> Dataset:
         make_doc(str(seed.split), sample) for sample in _samples(str(seed.split), os.environ.get(DATA_DIR)).values()
     ]
     if not made:
-        raise DataError(f"{seed.split} has no row that can be used; see `infimed data check`")
+        raise DataError(f"{seed.split} has no row that can be used; look at the files in {DATA_DIR}")
     return Dataset.from_list([dict(doc) for doc in made], split=seed.split)
 
 
