@@ -32,7 +32,7 @@ from infimed_plugins.cli.scored import (
     judge_folders,
     notes_on,
 )
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
@@ -173,7 +173,7 @@ def _folder_name(style: str, variant: str) -> str:
 
 
 def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[RunFolder]:
-    """Ask all of it; a data set without its files is said before the model is loaded."""
+    """Ask all of it; a data set without its files, or a package that is missing, is said before the model is loaded."""
     from infimed_plugins.benchmarks.facts import write_run_file
     from infimed_plugins.benchmarks.questions import questions
     from infimed_plugins.benchmarks.runner import ask
@@ -181,7 +181,10 @@ def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: An
     from infimed_plugins.recipes.step_engine import model_identity, start_engine
 
     for benchmark, asking, _ in plan:
-        next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+        try:
+            next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
     show("loading the model", 0, None)
     engine = start_engine(parse_engine(chosen, "--model"))
     facts = {"name": label, "model_hash": model_identity(chosen["model"]), "engine": chosen["name"]}

@@ -99,7 +99,10 @@ def import_results(
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take in another framework's replies as a run, to be judged by `infimed score`. The data set must be at hand."""
+    """Take in another framework's replies as a run, to be judged by `infimed score`.
+
+    Where the data set is at hand (--from, or the hub's cache), replies are joined to its questions.
+    """
     from infimed_plugins.benchmarks.imported.run import import_run
 
     with progress() as show:
