@@ -3,7 +3,7 @@
     palette, RGBA, LA    onto white where they are transparent: diagrams are drawn in black
     CMYK, 1-bit, YCbCr   to RGB
     16 and 32 bits       the range from the lowest to the highest value becomes 0 to 255: nothing saturates
-    DICOM                modality and window tables applied, MONOCHROME1 inverted (pydicom)
+    DICOM                its window applied, MONOCHROME1 inverted (dicom.py)
     EXIF rotation        applied
     several frames       the first one
     cut off, a bomb, a strip of 200 to 1   refused
@@ -125,10 +125,9 @@ def to_rgb(image: PILImage) -> PILImage:
 
 def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
     """The decoded first frame, upright; ``format`` says what it was."""
-    if data[128:132] == b"DICM":
-        notes.append("converted from DICOM")
-        return _from_dicom(data, name, notes)
     module = _pil()
+    if data[128:132] == b"DICM":
+        return _from_dicom(data, name, notes)
     from PIL import ImageOps
 
     try:
@@ -154,32 +153,13 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
 
 
 _ORIENTATION = 0x0112
-PATIENT_GROUP = 0x0010  # name, id, birth date, sex, weight … (DICOM PS3.6); no header is ever written
 
 
 def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
-    try:
-        import pydicom
-        from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-    except ImportError as error:
-        raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
-    try:
-        dataset = pydicom.dcmread(io.BytesIO(data))
-        pixels: Any = dataset.pixel_array
-        if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
-            pixels = pixels[0]
-        if pixels.ndim == 2:
-            pixels = apply_voi_lut(apply_modality_lut(pixels, dataset), dataset)
-            low, high = float(pixels.min()), float(pixels.max())
-            pixels = (pixels - low) * (255.0 / (high - low or 1.0))
-            if dataset.PhotometricInterpretation == "MONOCHROME1":
-                pixels = 255.0 - pixels
-        if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):
-            notes.append("stripped of patient fields")
-        made: PILImage = _pil().fromarray(pixels.round().astype("uint8"))
-        return made
-    except Exception as error:  # pydicom raises anything from a damaged file
-        raise DataError(f"image {name} is a DICOM file that does not open: {error}") from error
+    from infimed_plugins.dicom import dicom_pixels
+
+    image: PILImage = _pil().fromarray(dicom_pixels(data, name, notes, MAX_DECODED_PIXELS))
+    return image
 
 
 def _scaled_to_8_bits(image: PILImage) -> PILImage:

@@ -114,6 +114,25 @@ def test_dicom_is_shown_through_its_window_and_monochrome1_is_inverted() -> None
     assert prepare_image(dicom(), "x").notes[0] == "converted from DICOM"
 
 
+def test_the_window_and_not_the_picture_decides_what_is_black_and_white() -> None:
+    """Tissue of one density has one grey, in a picture that fills the window and in one that does not."""
+    wide = {"RescaleSlope": 1, "RescaleIntercept": 0, "WindowCenter": 4096, "WindowWidth": 8192}
+    grey = np.asarray(decode_image(dicom(**wide), "x").convert("L")).astype(int)
+    assert (grey.min(), grey.max()) == (0, 127)
+    unset = np.asarray(decode_image(dicom(), "x").convert("L")).astype(int)
+    assert (unset.min(), unset.max()) == (0, 255)
+
+
+def test_a_dicom_file_of_several_frames_gives_its_first_and_says_so() -> None:
+    made = prepare_image(dicom(Rows=8, NumberOfFrames=2), "x")
+    assert (made.size, made.notes) == ((16, 8), ("converted from DICOM", "first of several frames"))
+
+
+def test_a_dicom_file_that_claims_too_many_pixels_is_refused() -> None:
+    with pytest.raises(DataError, match="refused as a decompression bomb"):
+        prepare_image(dicom(Rows=60_000, Columns=60_000), "x")
+
+
 def test_patient_fields_of_a_dicom_header_are_counted_and_nowhere_in_the_bytes() -> None:
     named = prepare_image(dicom(PatientName="Doe^Jane", PatientID="4711"), "x")
     assert named.notes[:2] == ("converted from DICOM", "stripped of patient fields")
