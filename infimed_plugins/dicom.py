@@ -28,7 +28,7 @@ def dicom_pixels(data: bytes, name: str, notes: list[str], most_pixels: int) -> 
     """
     try:
         import pydicom
-        from pydicom.pixels import pixel_array
+        from pydicom.pixels.utils import pixel_array
     except ImportError as error:
         raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
     notes.append("converted from DICOM")
