@@ -1,7 +1,8 @@
 # make quickstart   the whole recipe on this machine, about fifteen minutes after the install
 # make test         lint, types and every test
+# make browser      Chromium, for the tests of the evaluation page
 # make test-vllm    the vLLM engine in vLLM's CPU build, in an environment of its own
-# Both set up .venv first; a second call finds it as it left it.
+# They set up .venv first, where they need it; a second call finds it as it was left.
 #
 #   EASYR1=path-or-pip-URL   where EasyR1 comes from (quickstart: upstream's repository without it; test: left out)
 #   PYTHON=python3.12        the Python that makes .venv (3.11 to 3.13)
@@ -24,7 +25,7 @@ VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
 
-.PHONY: help quickstart test test-vllm setup lint format clean
+.PHONY: help quickstart test test-vllm browser setup lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +51,13 @@ $(VLLM_STAMP): setup
 	@$(VLLM_BIN)/python -m pip install --quiet -e .
 	@$(VLLM_BIN)/python -m infimed_plugins.quickstart.torchvision_cpu
 	@touch $(VLLM_STAMP)
+
+browser: ## Chromium for the tests of the evaluation page, on Debian and Ubuntu
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	    echo "installing Chromium with apt-get"; \
+	    sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$sudo apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 lint: setup ## ruff, ruff format and mypy --strict
 	$(BIN)/ruff check .
