@@ -1,12 +1,14 @@
 """DICOM files as 8-bit pixels: modality table, then window, as a viewer shows them (DICOM PS3.3, C.11.1 and C.11.2).
 
 The ends of the window become 0 and 255 whatever the picture holds, so a tissue has the same grey in every picture;
-without a window the range from the lowest to the highest value does. No header is ever written on.
+without a window the range from the lowest to the highest value does, padding left out. A palette gives its colours.
+No header is ever written on.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.uint8]
 
 PATIENT_GROUP = 0x0010  # name, id, birth date, sex, weight … (DICOM PS3.6)
-FAR = 1e6  # below and above every stored value, so it falls outside of any window
+PIXEL_FIELDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def dicom_pixels(data: bytes, name: str, notes: list[str], most_pixels: int) -> Pixels:
@@ -27,13 +29,12 @@ def dicom_pixels(data: bytes, name: str, notes: list[str], most_pixels: int) -> 
     Raises DataError naming the file where it does not open or holds over ``most_pixels``, and MissingExtraError.
     """
     try:
-        import pydicom
         from pydicom.pixels.utils import pixel_array
     except ImportError as error:
         raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
     notes.append("converted from DICOM")
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data))
+        dataset = _data_set(data)
         width, height = int(dataset.Columns), int(dataset.Rows)
         if width * height <= most_pixels:
             several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
@@ -48,30 +49,97 @@ def dicom_pixels(data: bytes, name: str, notes: list[str], most_pixels: int) -> 
     raise DataError(f"image {name} is {width} x {height}: refused as a decompression bomb")
 
 
+def _data_set(data: bytes) -> Any:
+    """The fields of a file, with or without DICOM's preamble. Raises ValueError where none of them are pixels."""
+    import pydicom
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    if not any(field in dataset for field in PIXEL_FIELDS):
+        raise ValueError("it holds no pixels")
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    return dataset
+
+
 def _shown(pixels: Any, dataset: Any) -> Pixels:
     """Stored values as the grey or RGB values of a display."""
     import numpy as np
 
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return _coloured(pixels, dataset)
     if pixels.ndim == 3:
         deepest = 2.0 ** int(dataset.BitsStored) - 1
         colour: Pixels = (pixels * (255.0 / deepest)).round().clip(0, 255).astype(np.uint8)
         return colour
-    values, low, high = _windowed(pixels, dataset)
-    grey: Pixels = ((values - low) * (255.0 / (high - low or 1.0))).round().clip(0, 255).astype(np.uint8)
+    grey: Pixels = (_brightness(pixels, dataset) * 255.0).round().clip(0, 255).astype(np.uint8)
     return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
-def _windowed(pixels: Any, dataset: Any) -> tuple[Any, float, float]:
-    """The values behind both tables, and those that are black and white."""
+def _coloured(pixels: Any, dataset: Any) -> Pixels:
+    """The palette's colours, of 16 bits the high ones; some files give 8-bit colours in 16."""
+    import numpy as np
+    from pydicom.pixels.processing import apply_color_lut
+
+    colours = apply_color_lut(pixels, dataset)[..., :3]
+    made: Pixels = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+    return made
+
+
+def _brightness(pixels: Any, dataset: Any) -> Any:
+    """The values behind both tables: 0 is black and 1 is white, what lies outside is cut off by the caller."""
     import numpy as np
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     values = apply_modality_lut(pixels, dataset)
-    if "VOILUTSequence" in dataset:
+    seen = np.ones(values.shape, bool)
+    if dataset.get("VOILUTSequence"):
         values = apply_voi_lut(values, dataset)
-    elif "WindowWidth" in dataset:
-        # two values that no picture holds tell where the window's ends are mapped to
-        ends = np.array([-FAR, FAR])
-        shown = apply_voi_lut(np.concatenate([values.ravel().astype(np.float64), ends]), dataset)
-        return shown[:-2].reshape(values.shape), float(shown[-2]), float(shown[-1])
-    return values, float(values.min()), float(values.max())
+    elif (window := _window(dataset)) is not None:
+        return _through(values.astype(np.float64), *window)
+    else:
+        seen = ~_padding(pixels, dataset)
+    counted = values[seen] if seen.any() else values
+    low, high = float(counted.min()), float(counted.max())
+    return (values.astype(np.float64) - low) / (high - low or 1.0)
+
+
+def _window(dataset: Any) -> tuple[float, float, str] | None:
+    """Centre, width and function of the first window; None where one of them is missing or the width spans nothing."""
+    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
+        return None
+    return centre, width, function
+
+
+def _through(values: Any, centre: float, width: float, function: str) -> Any:
+    """DICOM PS3.3, C.11.2.1.2.1 and C.11.2.1.3."""
+    import numpy as np
+
+    if function == "SIGMOID":
+        return 0.5 + 0.5 * np.tanh(2.0 * (values - centre) / width)  # 1 / (1 + exp(-4 …)) without its overflow
+    if function == "LINEAR":
+        centre, width = centre - 0.5, max(width - 1, 1e-9)
+    elif function != "LINEAR_EXACT":
+        raise ValueError(f"no window function is known as {function}")
+    return (values - centre) / width + 0.5
+
+
+def _padding(pixels: Any, dataset: Any) -> Any:
+    """Where a stored value fills up what was never scanned (DICOM PS3.3, C.7.5.1.1.2)."""
+    import numpy as np
+
+    value, limit = _first(dataset.get("PixelPaddingValue")), _first(dataset.get("PixelPaddingRangeLimit"))
+    if value is None:
+        return np.zeros(pixels.shape, bool)
+    ends = (value, value if limit is None else limit)
+    return (pixels >= min(ends)) & (pixels <= max(ends))
+
+
+def _first(value: Any) -> float | None:
+    """The first value of a field that may hold several, or none."""
+    if isinstance(value, MutableSequence):
+        value = value[0] if value else None
+    return None if value in (None, "") else float(value)

@@ -1,8 +1,10 @@
 """Encoded images made fit for the trainers: 8-bit RGB, upright, one frame, within the pixel limit.
 
     palette, RGBA, LA    onto white where they are transparent: diagrams are drawn in black
+    one clear colour     the same, for a grey or RGB PNG that names one
     CMYK, 1-bit, YCbCr   to RGB
     16 and 32 bits       the range from the lowest to the highest value becomes 0 to 255: nothing saturates
+    16 bits a colour     the leading bits of the highest value become 8: 12 bits of 16 are not nearly black
     DICOM                its window applied, MONOCHROME1 inverted (dicom.py)
     EXIF rotation        applied
     several frames       the first one
@@ -16,11 +18,14 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -32,6 +37,7 @@ MAX_DECODED_PIXELS = 100_000_000  # more is taken for a decompression bomb
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 JPEG_QUALITY = 95
 PNG_LEVEL = 3  # a third of the time of the default 6, a few percent larger
+TURNED = "turned as EXIF says"  # a note; boxes on such a picture may be in either frame
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,17 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     notes: list[str] = []
     opened = _open(data, name, notes)
     original, form = opened.size, opened.format
-    if max(original) > MAX_ASPECT_RATIO * min(original):
-        raise DataError(f"image {name} is {original[0]} x {original[1]}: sides differ over 200 times")
-    size = original
-    if max_pixels is not None and (exact or original[0] * original[1] > max_pixels):
-        size = smart_resize(*original, max_pixels=max_pixels)
-    if not notes and form in SUFFIXES and opened.mode in ("RGB", "L") and size == original:
+    size = _size_within(original, name, max_pixels, exact)
+    clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
+    if not notes and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
         return PreparedImage(data, SUFFIXES[form], original, size)
-    image = to_rgb(opened)
+    with _refusing(name):
+        image = to_rgb(opened)
     if size != original:
         image = image.resize(size, _pil().Resampling.BICUBIC)  # as Qwen's processor does
         notes.append("resized to the pixel limit")
-    if opened.mode not in ("RGB", "L"):
-        notes.append(f"converted from {opened.mode}")
+    if clear or opened.mode not in ("RGB", "L"):
+        notes.append(f"converted from {opened.mode}{clear}")
     buffer = io.BytesIO()
     if form == "JPEG":
         image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
@@ -77,19 +81,15 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
 
 def decode_image(data: bytes, name: str) -> PILImage:
     """An encoded image as 8-bit RGB, its size unchanged. Raises DataError naming it when it does not open."""
-    return to_rgb(_open(data, name, []))
+    opened = _open(data, name, [])
+    with _refusing(name):
+        return to_rgb(opened)
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
     """Width and height from the header, before any EXIF rotation. Raises DataError naming it when it does not open."""
-    module = _pil()
-    try:
-        with module.open(io.BytesIO(data)) as image:
-            return int(image.width), int(image.height)
-    except module.UnidentifiedImageError as error:
-        raise DataError(f"image {name} does not open: no image format is known for it") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"image {name} does not open: {error}") from error
+    with _header(data, name) as image:
+        return int(image.width), int(image.height)
 
 
 def smart_resize(
@@ -111,7 +111,7 @@ def smart_resize(
 
 def to_rgb(image: PILImage) -> PILImage:
     """Any mode as 8-bit RGB: transparency onto white, deep values scaled into 0 to 255."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode[0] in "IF":
         return _scaled_to_8_bits(image).convert("RGB")
@@ -123,36 +123,121 @@ def to_rgb(image: PILImage) -> PILImage:
     return image.convert("RGB")
 
 
-def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
-    """The decoded first frame, upright; ``format`` says what it was."""
-    module = _pil()
-    if data[128:132] == b"DICM":
-        return _from_dicom(data, name, notes)
-    from PIL import ImageOps
+def _size_within(original: tuple[int, int], name: str, max_pixels: int | None, exact: bool) -> tuple[int, int]:
+    """The size to store. Raises DataError where the model's image processor would refuse it, before or after."""
+    size = original
+    if max_pixels is not None and (exact or original[0] * original[1] > max_pixels):
+        size = smart_resize(*original, max_pixels=max_pixels)
+    if max(original) > MAX_ASPECT_RATIO * min(original):
+        raise DataError(f"image {name} is {original[0]} x {original[1]}: sides differ over 200 times")
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        became = f"{original[0]} x {original[1]} and would be {size[0]} x {size[1]} within {max_pixels} pixels"
+        raise DataError(f"image {name} is {became}: sides differ over 200 times; a higher limit keeps them closer")
+    return size
 
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """What a file makes Pillow raise becomes a DataError naming it; Pillow's warnings are silenced."""
+    module = _pil()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of bombs and odd EXIF blocks: both are dealt with here
-            image: PILImage = module.open(io.BytesIO(data))
-            if image.width * image.height > MAX_DECODED_PIXELS:
-                raise DataError(f"image {name} is {image.width} x {image.height}: refused as a decompression bomb")
-            form = image.format
-            if getattr(image, "n_frames", 1) > 1:
-                notes.append("first of several frames")
-                image.seek(0)
-            image.load()
-            if image.getexif().get(_ORIENTATION, 1) != 1:
-                image = ImageOps.exif_transpose(image)
-                notes.append("turned as EXIF says")
-            image.format = form
-            return image
+            yield
+    except InfimedError:
+        raise
+    except module.DecompressionBombError as error:
+        raise DataError(f"image {name} holds too many pixels: refused as a decompression bomb") from error
     except module.UnidentifiedImageError as error:  # its own text holds an address in memory
         raise DataError(f"image {name} does not open: no image format is known for it") from error
-    except (module.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"image {name} does not open: {error}") from error
+    except Exception as error:  # Pillow raises anything from a damaged file
+        raise DataError(f"image {name} does not open: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _header(data: bytes, name: str) -> Iterator[Any]:
+    """The image before its pixels are decoded, of a size that may be."""
+    with _refusing(name), _pil().open(io.BytesIO(data)) as image:
+        if image.width * image.height > MAX_DECODED_PIXELS:
+            raise DataError(f"image {name} is {image.width} x {image.height}: refused as a decompression bomb")
+        yield image
+
+
+def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
+    """The decoded first frame, upright; ``format`` says what it was."""
+    if _is_dicom(data, name):
+        return _from_dicom(data, name, notes)
+    with _header(data, name) as image:
+        from PIL import ImageOps
+
+        form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture
+        if getattr(image, "n_frames", 1) > 1:
+            notes.append("first of several frames")
+            image.seek(0)
+        rawmode = _rawmode(image)  # load() forgets it, and how a TIFF was turned
+        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        image.load()
+        upright: PILImage = image
+        if image.mode in ("RGB", "RGBA") and rawmode[:-1].endswith(";16"):  # BGR;16 is 5, 6 and 5 bits
+            notes.append(_deepened(image, data, rawmode))
+        if turned:
+            upright = image if form == "TIFF" else ImageOps.exif_transpose(image)  # load() has turned a TIFF
+            notes.append("turned as EXIF says")
+        upright.format = form
+        return upright
 
 
 _ORIENTATION = 0x0112
+_TURNED = range(2, 9)  # 1 is upright, and anything else is none of EXIF's values
+
+
+def _rawmode(image: Any) -> str:
+    """How Pillow will unpack the pixels: ``RGB;16B`` is 16 bits a colour, the high byte first."""
+    args = image.tile[0][3] if getattr(image, "tile", None) else None
+    raw = args[0] if isinstance(args, tuple) and args else args
+    return raw if isinstance(raw, str) else ""
+
+
+def _deepened(image: Any, data: bytes, rawmode: str) -> str:
+    """Put all 16 bits, scaled to 8, where Pillow left the high ones; a note of what was done."""
+    import numpy as np
+
+    if (swapped := _swapped(rawmode)) is None:
+        return "16-bit colour read as 8"
+    low = _pil().open(io.BytesIO(data))
+    low.tile = [(*tile[:3], (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped) for tile in low.tile]
+    low.load()
+    lows = np.asarray(low)[..., 1:2] if rawmode.startswith("LA") else np.asarray(low)[..., :3]
+    values = (np.asarray(image)[..., :3].astype(np.uint16) << 8) | lows
+    # a clear pixel may hold any colour: it is white, and does not count as the highest
+    key = image.info.pop("transparency", None)
+    clear = np.zeros(values.shape[:2], bool) if key is None else (values == key).all(axis=2)
+    if image.mode == "RGBA":
+        clear = np.asarray(image)[..., 3] == 0
+    values[clear] = 0
+    made = (values >> max(int(values.max()).bit_length() - 8, 0)).astype(np.uint8)
+    made[clear] = 255
+    scaled = _pil().fromarray(made)
+    if image.mode == "RGBA":
+        scaled.putalpha(image.getchannel("A"))
+    image.paste(scaled)
+    return "converted from 16-bit colour"
+
+
+def _swapped(rawmode: str) -> str | None:
+    """The raw mode of the low bytes: Pillow keeps the high ones, and of the other byte order it keeps these."""
+    if rawmode == "LA;16B":
+        return "RGBA"  # four bytes as four colours: the grey's low byte is the second
+    colours, _, order = rawmode.partition(";16")
+    other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}.get(order)
+    return f"{colours};16{other}" if other and colours in ("RGB", "RGBA", "RGBX") else None
+
+
+def _is_dicom(data: bytes, name: str) -> bool:
+    """Whether it has the mark behind DICOM's preamble, or the name and the first group of a file without one."""
+    if data[128:132] == b"DICM":
+        return True
+    return data[:2] in (b"\x02\x00", b"\x08\x00") and name.lower().endswith((".dcm", ".dicom"))
 
 
 def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
@@ -165,10 +250,12 @@ def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
 def _scaled_to_8_bits(image: PILImage) -> PILImage:
     import numpy as np
 
-    values = np.asarray(image, dtype=np.float64)
-    values = np.nan_to_num(values)
-    low, high = float(values.min()), float(values.max())
-    made: PILImage = _pil().fromarray(((values - low) * (255.0 / (high - low or 1.0))).round().astype("uint8"))
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    clear = values == image.info.get("transparency", math.nan)
+    seen = values if clear.all() else values[~clear]
+    low, high = float(seen.min()), float(seen.max())
+    scaled = np.where(clear, 255.0, (values - low) * (255.0 / (high - low or 1.0)))
+    made: PILImage = _pil().fromarray(scaled.round().astype("uint8"))
     return made
 
 
