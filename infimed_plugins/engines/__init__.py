@@ -13,6 +13,19 @@ from typing import Any, Protocol, runtime_checkable
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.records import ImageRef, Json
 
+NOT_SHAPING = frozenset(
+    # of the openai and ray engines
+    {"base_url", "api_key_env", "concurrency", "timeout", "retries", "actors", "checkpoint"}
+    # of the transformers and vllm engines
+    | {"batch_size", "group", "max_images"}
+    # of vLLM itself
+    | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"}
+    | {"gpu_memory_utilization", "kv_cache_memory_bytes", "swap_space", "cpu_offload_gb", "block_size"}
+    | {"max_num_seqs", "max_num_batched_tokens", "enable_prefix_caching", "enable_chunked_prefill", "enforce_eager"}
+    | {"download_dir", "max_parallel_loading_workers", "disable_log_stats", "disable_custom_all_reduce"}
+)
+"""Settings of an engine that change how and where it is asked, not what it says: no part of a reply's key."""
+
 
 @dataclass(frozen=True)
 class Sampling:
