@@ -146,6 +146,13 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["part", "source", "split", "licence", "read", "kept", "dropped", "rejected"],
         rows,
     )
+    failed = sum(part.failed for part in manifest.parts)
+    if failed:
+        console.print(
+            f"warning: {failed:,} rows lack a reply; the same command asks for them again",
+            style="yellow",
+            highlight=False,
+        )
     for benchmark in _not_checked(manifest):
         console.print(
             f"warning: not checked against {benchmark}: its files are missing", style="yellow", highlight=False

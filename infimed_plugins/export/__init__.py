@@ -15,6 +15,8 @@ from pathlib import Path
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import Sample
 
+PARTIAL = ".partial"  # the end of an unfinished file's name
+
 
 @dataclass(frozen=True)
 class ExportRow:
@@ -36,11 +38,17 @@ class ExportRow:
             raise DataError(f"sample {self.sample.id} has {wanted} images, but {found} were stored for it")
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a kill left of unfinished files below a folder; nobody else may be writing there."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path that becomes ``path`` when the block ends well, and is removed when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield partial
         partial.replace(path)

@@ -5,10 +5,12 @@
     images   list<struct<bytes: binary>>  encoded images; [] in a text row
     id       string
     task     string
+    style    string                     reasoning, or direct: which of the two templates of easyr1_configs/ to name
 
 The images are in the file itself: on a Ray cluster the reading process has a working directory of its own, so paths
 would be lost (verl/utils/dataset.py, process_image, reads ``{"bytes": …}``). Text rows need an empty list: EasyR1
-asks every row for its length.
+asks every row for its length. A run has one template for
+all rows; `infimed check rl` says where a row's style is another.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ def parquet_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
         "images": [{"bytes": (store_root / path).read_bytes()} for path in row.images],
         "id": row.sample.id,
         "task": row.sample.task,
+        "style": row.style,
     }
 
 
@@ -62,8 +65,8 @@ class _Parquet:
             raise MissingExtraError("writing parquet", "pyarrow", "data") from error
         text = pyarrow.string()
         images = pyarrow.list_(pyarrow.struct([("bytes", pyarrow.binary())]))
-        columns = [("problem", text), ("answer", text), ("images", images), ("id", text), ("task", text)]
-        self._schema = pyarrow.schema(columns)
+        columns = {"problem": text, "answer": text, "images": images, "id": text, "task": text, "style": text}
+        self._schema = pyarrow.schema(list(columns.items()))
         self._table = pyarrow.Table
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
         self._waiting: list[dict[str, Any]] = []

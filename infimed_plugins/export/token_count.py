@@ -1,7 +1,8 @@
 """How many tokens a row takes in the model's own chat template, images included, without decoding them again.
 
 An image of a stored size becomes ``(width / 28) · (height / 28)`` tokens after Qwen's resize rule, and two marks around
-them; the rest is what the tokenizer makes of the text.
+them, or what the model's own preprocessor_config.json says of patches and of the smallest image; the rest is what the
+tokenizer makes of the text.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class TokenCounter:
             self._tokenizer: Any = auto.from_pretrained(self.model)
         except (OSError, ValueError) as error:
             raise ConfigError(f"no tokenizer at {self.model}: {' '.join(str(error).split())[:200]}") from error
+        says = _image_settings(self.model)
+        self._factor = int(says.get("patch_size", FACTOR // 2)) * int(says.get("merge_size", 2))
+        self._min_pixels = int(says.get("min_pixels", MIN_PIXELS))
 
     def count(self, asked: str, answer: str, sizes: tuple[tuple[int, int], ...]) -> int:
         """Tokens of a question (its ``<image>`` tags included), an answer, and images of these (width, height)."""
@@ -44,5 +48,19 @@ class TokenCounter:
 
     def image_tokens(self, width: int, height: int) -> int:
         """Tokens of one image between its marks."""
-        wide, high = smart_resize(width, height, max_pixels=self.max_pixels, min_pixels=MIN_PIXELS)
-        return (wide // FACTOR) * (high // FACTOR)
+        wide, high = smart_resize(
+            width, height, max_pixels=self.max_pixels, min_pixels=self._min_pixels, factor=self._factor
+        )
+        return (wide // self._factor) * (high // self._factor)
+
+
+def _image_settings(model: str) -> dict[str, Any]:
+    """The model's preprocessor_config.json; empty for one that has none."""
+    from transformers import ImageProcessingMixin
+
+    mixin: Any = ImageProcessingMixin
+    try:
+        settings: dict[str, Any] = mixin.get_image_processor_dict(model)[0]
+    except (OSError, ValueError):
+        return {}
+    return settings

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
-from infimed_plugins.engines import Engine
+from infimed_plugins.engines import NOT_SHAPING, Engine
 from infimed_plugins.engines.store import RequestStore
 from infimed_plugins.engines.stored import Stored
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
@@ -26,6 +26,7 @@ from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
+from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
@@ -36,8 +37,6 @@ from infimed_plugins.recipes.step_engine import model_identity, model_path, star
 from infimed_plugins.records import Json
 
 REASONS_SHOWN = 3
-# settings of an engine that change how it is asked, not what it says
-NOT_SHAPING = ("base_url", "api_key_env", "concurrency", "timeout", "retries", "group", "batch_size")
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
@@ -74,7 +73,10 @@ def build(
     downloads = None if folder is None else Path(folder)
     work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on)
     try:
-        return work.folder.prepare(work.settings(), fresh=fresh) or work.run()
+        standing = work.folder.prepare(work.settings(), fresh=fresh)
+        for part in standing.parts if standing else ():
+            check_inputs(part, downloads)
+        return standing or work.run()
     except InfimedError:
         raise
     except ModuleNotFoundError as error:
@@ -105,7 +107,7 @@ class _Build:
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
-        settings = {**self.recipe.settings(), "version": __version__}
+        settings = {**_shaping(self.recipe.settings()), "version": __version__}
         model = self.engine.model if self.engine else self.recipe.engine.model if self.recipe.engine else None
         if model and any(self.recipe.steps_of(part) for part in self.recipe.parts):
             settings["model"] = model_identity(model)
@@ -127,7 +129,11 @@ class _Build:
         # EasyR1's parquet carries the images itself: there they are kept only until it is written
         root = self.folder.out if self.recipe.format == "llamafactory" else self.folder.work
         with image_workers(self.workers, self.on) as executor:
-            return self._finish(ImageStore(root, self.recipe.image_max_pixels, executor))
+            store = ImageStore(root, self.recipe.image_max_pixels, executor, self.folder.image_log)
+            try:
+                return self._finish(store)
+            finally:
+                store.close()
 
     def _finish(self, store: ImageStore) -> Manifest:
         self._look_for_files()
@@ -149,6 +155,7 @@ class _Build:
             outputs=tuple(output_of(self.folder.out, file, rows) for file, rows in files.items()),
             datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
             images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
+            checked_against=self._checked_against(),
         )
         self._close_store()
         self.folder.finish(manifest)
@@ -157,8 +164,8 @@ class _Build:
     def _look_for_files(self) -> None:
         """Read the first row of every part from a user's files, so that a missing file is said before hours of work."""
         for part in self.recipe.parts if self.downloads else ():
-            if PartFile(self.folder.parts, part.name).count() is None:
-                source = registry().get("source", part.source)
+            source = registry().get("source", part.source)
+            if PartFile(self.folder.parts, part.name).count() is None and is_local(source, self.downloads):
                 next(iter(source.load(part.split, folder=self.downloads, seed=self.recipe.seed)), None)
 
     def _write_sets(self, store: ImageStore) -> dict[str, int]:
@@ -189,6 +196,7 @@ class _Build:
         file = PartFile(self.folder.parts, part.name)
         known = file.count()
         if known is not None:
+            check_inputs(known, self.downloads)
             return known
         tally = Tally()
         limit = self.recipe.token_limit
@@ -214,13 +222,14 @@ class _Build:
             part=part.name,
             source=part.source,
             split=part.split,
-            revision=self._revision(part) or planned.revision,
+            revision=revision_of(part.source, self.downloads) or planned.revision,
             licence=planned.licence,
             read=tally.read,
             kept=tally.kept,
             dropped=dict(sorted(tally.dropped.items())),
             rejected=dict(sorted(tally.rejected.items())),
             counted=dict(sorted(tally.counted.items())),
+            inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads),
         )
         file.finish(count)
         return count
@@ -244,8 +253,7 @@ class _Build:
         """The engine over the build's request store: what was answered before an interruption is not asked again."""
         if self._store is None:
             self._store = RequestStore(self.folder.replies)
-        shaping = {key: value for key, value in settings.items() if key not in NOT_SHAPING}
-        return Stored(engine, self._store, settings=shaping)
+        return Stored(engine, self._store, settings=shaping_settings(settings))
 
     def _close_store(self) -> None:
         if self._store is not None:
@@ -256,10 +264,10 @@ class _Build:
             if empty:
                 self.folder.replies.unlink()
 
-    def _revision(self, part: Part) -> str | None:
-        """What was really read, where the source can tell."""
-        tell = getattr(registry().get("source", part.source), "revision", None)
-        return tell(self.downloads) if callable(tell) else None
+    def _checked_against(self) -> dict[str, str | None]:
+        """The benchmarks that rows were checked against, with the revision that was read of each."""
+        names = (self.recipe.decontaminate or {}).get("benchmarks", ())
+        return {name: revision_of(name.partition("/")[0], self.downloads) for name in names}
 
     def _counter(self) -> TokenCounter | None:
         limit = self.recipe.token_limit
@@ -270,15 +278,15 @@ class _Build:
 
     def _check(self, part: Part, tally: Tally) -> None:
         """Raise DataError when too many rows are bad or none is kept, leaving the rejects file to look into."""
-        bad = tally.rejected.total()
-        tried = max(tally.chosen, tally.read - tally.dropped.total())
-        if bad > self.recipe.max_rejects * tried:
-            self._write_rejects()
-            raise DataError(
-                f"part {part.name}: {bad} of {tried} rows cannot be used, over the "
-                f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
-                f"all are named in {self.folder.out / REJECTS_FILE}"
-            )
+        later = tally.rejected.total() - tally.bad
+        for bad, tried in ((tally.bad, tally.read), (later, tally.chosen)):
+            if bad > self.recipe.max_rejects * tried:
+                self._write_rejects()
+                raise DataError(
+                    f"part {part.name}: {bad} of {tried} rows cannot be used, over the "
+                    f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
+                    f"all are named in {self.folder.out / REJECTS_FILE}"
+                )
         if tally.kept == 0:
             raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {_top(tally.dropped)}")
 
@@ -289,6 +297,22 @@ class _Build:
             with whole_file(self.folder.out / REJECTS_FILE) as partial:
                 partial.write_text("".join(lines), encoding="utf-8")
         return bool(lines)
+
+
+def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """The settings of an engine that change what it says, and not only how it is asked."""
+    return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
+
+
+def _shaping(value: Json) -> Json:
+    """Settings of a recipe, those of the engines in it, at any depth, without what shapes nothing."""
+    if isinstance(value, list | tuple):
+        return [_shaping(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
+    kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
+    return {key: _shaping(one) for key, one in kept.items()}
 
 
 @contextmanager

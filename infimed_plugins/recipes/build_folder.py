@@ -1,7 +1,8 @@
 """The folder of a build: whether it can be used, what is in it, and how it is emptied.
 
 ``manifest.json`` is written last and says the build is whole. Until then ``.build/`` holds the settings it was begun
-with and its finished parts. A folder with neither is not ours and is left alone.
+with and its finished parts; it stays where requests to a model failed, so that the same command asks these again.
+``replies.sqlite``, what models said, stays in any case. A folder with none of them is not ours and is left alone.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import shutil
 from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.export import whole_file
+from infimed_plugins.export import remove_partial_files, whole_file
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
+from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.recipe import DECONTAMINATION
 from infimed_plugins.records import Json
 
@@ -28,7 +30,8 @@ class BuildFolder:
         self.out = out
         self.work = out / WORK_FOLDER
         self.parts = self.work / "parts"
-        self.replies = self.work / "replies.sqlite"
+        self.replies = out / "replies.sqlite"
+        self.image_log = self.work / "images.jsonl"
         self._settings_file = self.work / "settings.json"
         self._is_new = not out.exists()
 
@@ -41,14 +44,19 @@ class BuildFolder:
             manifest = self._standing(settings, fresh=fresh)
             if manifest is not None:
                 return manifest
+            remove_partial_files(self.out)
         with whole_file(self._settings_file) as partial:
             partial.write_text(json.dumps(settings), encoding="utf-8")
         return None
 
     def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and drop what only the work needed."""
+        """Write the manifest and drop what only the work needed, and parts with failed requests need no more."""
+        failed = [part.part for part in manifest.parts if part.failed]
+        for part in failed:
+            PartFile(self.parts, part).reopen()
         manifest.write(self.out)
-        shutil.rmtree(self.work)
+        if not failed:
+            shutil.rmtree(self.work)
 
     def abandon(self) -> None:
         """After an error: leave nothing behind, unless a finished part, replies or rejects are worth coming back to."""
@@ -70,6 +78,8 @@ class BuildFolder:
         elif has_manifest:
             manifest = read_manifest(self.out)
             self._check_same(manifest.settings, settings)
+            if self._settings_file.exists():
+                return None  # requests failed: they are asked again
             if all((self.out / output.file).is_file() for output in manifest.outputs):
                 return manifest
             self._clear()  # an output was removed by hand
@@ -86,7 +96,7 @@ class BuildFolder:
             )
 
     def _clear(self) -> None:
-        """Remove what a build makes, the manifest first, and nothing else."""
+        """Remove what a build makes, the manifest first, but for the replies, which cost most; and nothing else."""
         written = [MANIFEST_FILE, REJECTS_FILE, "dataset_info.json", "*.jsonl", "*.parquet"]
         for path in [path for pattern in written for path in self.out.glob(pattern)]:
             path.unlink(missing_ok=True)

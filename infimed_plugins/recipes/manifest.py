@@ -17,12 +17,13 @@ from infimed_plugins.export import whole_file
 from infimed_plugins.records import Json
 
 MANIFEST_FILE = "manifest.json"
+ENGINE_ERROR = "engine error"  # as the steps count it
 
 
 @dataclass(frozen=True)
 class PartCount:
     """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason. ``counted`` is what
-    its steps tell besides."""
+    its steps tell besides, ``inputs`` the files that were read (inputs.py)."""
 
     part: str
     source: str
@@ -34,6 +35,12 @@ class PartCount:
     dropped: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, dict[str, Json]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Rows dropped because a request to a model failed; the same build asks them again."""
+        return self.dropped.get(ENGINE_ERROR, 0)
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class Output:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The record of a build. ``datasets`` are its sets by name, in the order LLaMA-Factory's YAML must list them."""
+    """The record of a build. ``datasets`` are its sets by name, in the order LLaMA-Factory's YAML must list them;
+    ``checked_against`` the benchmarks whose questions were left out, with the revision of each."""
 
     recipe: str
     description: str
@@ -59,6 +67,7 @@ class Manifest:
     outputs: tuple[Output, ...]
     datasets: tuple[str, ...] = ()
     images: int = 0
+    checked_against: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -100,7 +109,7 @@ def output_of(folder: Path, name: str, rows: int) -> Output:
 def versions() -> dict[str, str]:
     """The versions that shape the bytes written."""
     found = {"infimed-plugins": __version__}
-    for package in ("pillow", "pyarrow"):
+    for package in ("pillow", "pyarrow", "pydicom", "numpy", "datasets", "transformers", "ImageHash", "rensa"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

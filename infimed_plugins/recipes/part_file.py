@@ -59,6 +59,10 @@ class PartFile:
         with whole_file(self._count) as partial:
             partial.write_text(json.dumps(asdict(count)), encoding="utf-8")
 
+    def reopen(self) -> None:
+        """Mark the part unfinished."""
+        self._count.unlink(missing_ok=True)
+
     def rows(self, store_root: Path) -> Iterator[ExportRow]:
         """The finished rows, in the order they were written."""
         with self.path.open(encoding="utf-8") as file:

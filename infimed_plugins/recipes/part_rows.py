@@ -15,6 +15,7 @@ from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.image_spill import ImageSpill
+from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
@@ -89,6 +90,9 @@ class PartRows:
             stored = [wait() for wait in begun]
         except DataError as error:
             tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
+            return
+        if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
+            tally.reject(self.part.name, sample.id, "boxes on a picture that EXIF turns")  # which frame is unknown
             return
         sample = in_stored_frame(sample, stored)
         if self._is_too_long(sample, stored):

@@ -22,10 +22,12 @@ from infimed_plugins.records import BadRow, Sample
 class Tally:
     """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
 
+    ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those chosen.
     ``aside`` is what a step dropped but wants kept.
     """
 
     read: int = 0
+    bad: int = 0
     chosen: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -53,6 +55,7 @@ def choose(load: Callable[[], Iterable[Sample | BadRow]], part: Part, seed: int,
     for sample in load():
         if isinstance(sample, BadRow):
             tally.read += 1
+            tally.bad += 1
             tally.reject(part.name, sample.id, sample.reason, sample.detail)
             continue
         if not isinstance(sample, Sample):

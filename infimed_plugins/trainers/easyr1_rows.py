@@ -47,6 +47,7 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
     dataset = _load(key, data, rules, rows.faults)
     if dataset is not None:
         rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
+        rows.faults += _style_faults(key, dataset.dataset, rules)
     if rows.faults:
         return rows
     name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
@@ -106,6 +107,26 @@ def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fa
             what = f"has no column {wanted!r} (data.{name}){consequence}"
             close = nearest(wanted, columns, otherwise=f"its columns are {', '.join(columns)}")
             yield Fault(key, what, close)
+
+
+def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
+    """A file built for one prompt style, and the template of another (export/easyr1.py writes the column)."""
+    template = rules.data.format_prompt
+    if "style" not in table.column_names or not len(table) or template is None or not Path(template).is_file():
+        return
+    asked = "reasoning" if "<think>" in rendered_template(template) else "direct"
+    others = sum(style != asked for style in table["style"])
+    if others:
+        other, file = ("direct", "infimed_direct") if asked == "reasoning" else ("reasoning", "infimed")
+        what = f"{others:,} of {len(table):,} rows are for the {other} prompt, and data.format_prompt is for {asked}"
+        yield Fault(key, what, f"name easyr1_configs/{file}.jinja, or give the parts of the recipe one style")
+
+
+def rendered_template(path: str | Path) -> str:
+    """What a template adds to a question, as upstream renders it."""
+    from jinja2 import Template
+
+    return str(Template(Path(path).read_text(encoding="utf-8").strip()).render(content=""))
 
 
 def _is_empty(truth: Any) -> bool:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from infimed_plugins.curation import StepContext
+from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.export.image_store import ImageStore
+from infimed_plugins.images import PreparedImage, prepare_image
 from infimed_plugins.recipes import Part, Recipe, Step, build, read_manifest
 from infimed_plugins.recipes.recipe import EngineChoice
-from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources.phantom import PHANTOM
+
+DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -138,6 +145,168 @@ def test_too_many_bad_rows_stop_the_build_and_leave_the_rejects_file(
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 5
     assert not (tmp_path / "manifest.json").exists()
     assert build(replace(made, max_rejects=0.1), tmp_path).rows == 45
+
+
+@dataclass(frozen=True)
+class Untidy:
+    """Phantoms, of which the source itself cannot read every fiftieth."""
+
+    licence: str = "CC0-1.0"
+    splits: tuple[str, ...] = ("train",)
+
+    def load(
+        self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
+    ) -> Iterator[Sample | BadRow]:
+        for n, sample in enumerate(PHANTOM.load("train", limit=300)):
+            yield BadRow(sample.id, "no answer") if n % 50 == 0 else sample
+
+
+@pytest.mark.parametrize("limit", [5, 100, None])
+def test_bad_rows_of_a_source_are_held_against_all_its_rows_however_few_are_chosen(
+    limit: int | None, plug_in: Callable[..., None], tmp_path: Path
+) -> None:
+    plug_in(sources={"untidy": Untidy()})
+    part = Part("p", "untidy", "train", limit=limit, kinds=() if limit != 100 else ("side", "organ", "finding"))
+    (count,) = build(Recipe("demo", "llamafactory", (part,)), tmp_path).parts
+    assert count.rejected == {"no answer": 6}
+    with pytest.raises(DataError, match="6 of 300 rows cannot be used, over the 1% allowed; most often: 6 x no answer"):
+        build(Recipe("demo", "llamafactory", (part,), max_rejects=0.01), tmp_path / "strict")
+
+
+def test_what_a_kill_left_half_written_is_removed_and_not_counted(tmp_path: Path) -> None:
+    def kill(title: str, done: int, total: int | None) -> None:
+        if title == "reasoning":
+            raise Killed
+
+    with pytest.raises(Killed):
+        build(recipe(), tmp_path / "a", progress=kill)
+    for name in (".demo.jsonl.4711.partial", "images/ab/.ab12.png.4711.partial", ".build/parts/.p.json.4711.partial"):
+        path = tmp_path / "a" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    assert build(recipe(), tmp_path / "a").images == 15
+    build(recipe(), tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_images_that_were_stored_before_a_kill_are_not_prepared_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    prepared: list[str] = []
+
+    def noting(data: bytes, name: str, *settings: Any) -> PreparedImage:
+        prepared.append(name)
+        return prepare_image(data, name, *settings)
+
+    def kill(title: str, done: int, total: int | None) -> None:
+        if title == "reasoning":
+            raise Killed
+
+    monkeypatch.setattr("infimed_plugins.export.image_store.prepare_image", noting)
+    with pytest.raises(Killed):
+        build(recipe(), tmp_path, progress=kill)
+    begun = len(prepared)
+    assert 8 < begun <= 12
+    (tmp_path / ".build" / "images.jsonl").open("a").write('["torn')
+    build(recipe(), tmp_path)
+    assert len(prepared) == 15
+
+
+def test_a_build_is_not_taken_for_one_of_other_files(tmp_path: Path) -> None:
+    made = Recipe("demo", "llamafactory", (Part("rad", "vqa_rad", "train"),), max_rejects=0.9)
+    shutil.copytree(DOWNLOADS / "vqa_rad", tmp_path / "in" / "vqa_rad")
+    manifest = build(made, tmp_path / "out", folder=tmp_path / "in")
+    (name,) = manifest.parts[0].inputs
+    assert name.startswith("vqa_rad/data/train-")
+    assert manifest.parts[0].revision == "local files"
+    assert build(made, tmp_path / "out", folder=tmp_path / "in") == manifest
+    (tmp_path / "in" / name).write_bytes((tmp_path / "in" / name).read_bytes()[:-9] + b"other end")
+    with pytest.raises(ConfigError, match=rf"part rad was built from another {name}; use --fresh"):
+        build(made, tmp_path / "out", folder=tmp_path / "in")
+
+
+@dataclass
+class Fails:
+    """An engine that fails on the questions it is told to; ``asked`` are the ids it was asked."""
+
+    model: str = "m"
+    failing: frozenset[str] = frozenset()
+    asked: list[str] = field(default_factory=list)
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        for request in requests:
+            self.asked.append(request.id)
+            yield Reply(request.id, (), "500") if request.id in self.failing else Reply(request.id, ("right",))
+
+
+def ask(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
+    """Keep what the engine answers."""
+    assert context.engine is not None
+    known = {sample.id: sample for sample in samples}
+    for reply in context.engine.generate(
+        [ChatRequest(id, f"{id}: {one.question}") for id, one in known.items()], Sampling()
+    ):
+        if reply.error:
+            context.dropped["engine error"] += 1
+        else:
+            yield known[reply.id].with_meta(reply=reply.texts[0])
+
+
+def test_requests_that_failed_are_asked_again_by_the_same_build_and_no_others(
+    plug_in: Callable[..., None], tmp_path: Path
+) -> None:
+    plug_in(curation_steps={"ask": ask})
+    part = Part("p", "phantom", "train", limit=9, order="first", steps=(Step("ask"),))
+    made = Recipe("demo", "llamafactory", (part, recipe().parts[0]))
+    ids = [sample.id for sample in PHANTOM.load("train", limit=9)]
+    engine = Fails(failing=frozenset(ids[2:4]))
+    first = build(made, tmp_path, engine=engine)
+    assert (first.parts[0].kept, first.parts[0].failed) == (7, 2)
+    assert (tmp_path / "manifest.json").exists()
+    mended = Fails()
+    seen: set[str] = set()
+    second = build(made, tmp_path, engine=mended, progress=lambda title, *_: seen.add(title))
+    assert (second.parts[0].kept, second.parts[0].failed) == (9, 0)
+    assert mended.asked == ids[2:4]
+    assert "direct" not in seen
+    assert not (tmp_path / ".build").exists()
+    build(replace(made, image_max_pixels=56 * 56), tmp_path, engine=mended, fresh=True)
+    assert set(mended.asked) == set(ids[2:4])  # a fresh build keeps what was said
+
+
+def test_how_a_model_is_asked_may_change_behind_a_kill(plug_in: Callable[..., None], tmp_path: Path) -> None:
+    plug_in(curation_steps={"drop_most": drop_most}, engines={"silent": lambda model, **settings: Silent(model)})
+    judge = {"name": "silent", "model": "j", "settings": {"timeout": 5}}
+    steps = (Step("drop_most", {"judge_engine": judge}),)
+    part = Part("p", "phantom", "train", limit=9, order="first", steps=steps)
+    made = Recipe("demo", "llamafactory", (part,), engine=EngineChoice("silent", "m", {"base_url": "a", "x": 1}))
+    build(made, tmp_path)
+    elsewhere = EngineChoice("silent", "m", {"base_url": "b", "concurrency": 2, "x": 1})
+    moved = replace(part, steps=(Step("drop_most", {"judge_engine": {**judge, "settings": {"timeout": 9}}}),))
+    build(replace(made, engine=elsewhere, parts=(moved,)), tmp_path)
+    with pytest.raises(ConfigError, match=r"other settings \(engine\)"):
+        build(replace(made, engine=EngineChoice("silent", "m", {"x": 2})), tmp_path)
+
+
+def test_boxes_on_a_picture_that_exif_turns_are_refused(plug_in: Callable[..., None], tmp_path: Path) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (80, 40)).save(buffer, "JPEG", exif=exif)
+    plain = io.BytesIO()
+    Image.new("RGB", (80, 40)).save(plain, "JPEG")
+
+    @dataclass(frozen=True)
+    class Boxes:
+        licence: str = "CC0-1.0"
+        splits: tuple[str, ...] = ("train",)
+
+        def load(self, split: str, **_: Any) -> Iterator[Sample]:
+            for name, data in (("turned", buffer.getvalue()), ("plain", plain.getvalue())):
+                yield Sample(name, "boxes", split, "Where?", "grounding", [0, 0, 9, 9], (ImageRef(data=data),))
+
+    plug_in(sources={"boxes": Boxes()})
+    (count,) = build(Recipe("demo", "easyr1", (Part("p", "boxes", "train"),), max_rejects=0.5), tmp_path).parts
+    assert (count.kept, count.rejected) == (1, {"boxes on a picture that EXIF turns": 1})
 
 
 def test_a_part_that_keeps_nothing_is_an_error_that_says_why(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_languages_are_taken_or_left_and_bad_rows_come_from_the_source(tmp_path:
     assert parts["rad"].rejected == {"no answer": 1}
     rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert {"part": "rad", "id": "vqa_rad-train-00004", "reason": "no answer", "detail": ""} in rejects
-    with pytest.raises(DataError, match=r"part slake: 2 of 4 rows cannot be used, over the 2% allowed"):
+    with pytest.raises(DataError, match=r"part slake: 2 of 7 rows cannot be used, over the 2% allowed"):
         build(replace(MIXED, max_rejects=0.02, parts=MIXED.parts[1:]), tmp_path / "strict", folder=DOWNLOADS)
 
 
@@ -81,6 +81,7 @@ def test_a_missing_file_of_the_last_part_is_said_before_the_first_is_built(tmp_p
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "vqa_rad").symlink_to(DOWNLOADS / "vqa_rad")
     begun: list[str] = []
+    (tmp_path / "downloads" / "slake").mkdir()
     with pytest.raises(MissingFileError, match="slake: its files are not there"):
         build(MIXED, tmp_path / "out", folder=tmp_path / "downloads", progress=lambda title, *_: begun.append(title))
     assert begun == []

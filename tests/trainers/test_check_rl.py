@@ -287,3 +287,20 @@ def test_without_easyr1_the_commit_to_install_is_named(monkeypatch: pytest.Monke
 def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no configuration at"):
         check_rl(tmp_path / "none.yaml")
+
+
+@needs_easyr1
+def test_rows_for_the_direct_prompt_under_the_reasoning_template_are_named(
+    overrides: list[str], write_parquet: WriteParquet, rl_folder: Path, tmp_path: Path
+) -> None:
+    import pyarrow.parquet
+
+    rows: list[Row] = pyarrow.parquet.read_table(rl_folder / "train.parquet").to_pylist()
+    direct = write_parquet(tmp_path / "direct.parquet", [{**row, "style": "direct"} for row in rows])
+    more = [*overrides, f"data.train_files={direct}"]
+    said = [line for line in _lines(check_rl(QUICKSTART, more)) if "prompt" in line]
+    assert len(said) == 1
+    assert "32 of 32 rows are for the direct prompt, and data.format_prompt is for reasoning" in said[0]
+    assert "name easyr1_configs/infimed_direct.jinja" in said[0]
+    template = f"data.format_prompt={REPOSITORY / 'easyr1_configs' / 'infimed_direct.jinja'}"
+    assert not [line for line in _lines(check_rl(QUICKSTART, [*more, template])) if "rows are for the" in line]

@@ -1,0 +1,68 @@
+"""The files that a part was read from, so that a build is not taken for one of other files.
+
+In the manifest, by their paths below the user's folder, or below what was fetched::
+
+    "inputs": {"slake/train.json": {"bytes": 3104216, "sha256_of_ends": "9b1f…"}, …}
+
+``sha256_of_ends`` is of the size and the first and last MiB: an archive has gigabytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.manifest import PartCount
+from infimed_plugins.records import Json
+
+_END = 1 << 20
+
+
+def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[str, Json]]:
+    """The files that a source opened for a split, where it can tell."""
+    tell = getattr(source, "opened", None)
+    paths: list[Path] = tell(split, folder) if callable(tell) else []
+    return {_name(path, folder): fingerprint(path) for path in sorted(paths)}
+
+
+def check_inputs(part: PartCount, folder: Path | None) -> None:
+    """Raise ConfigError where the user's folder holds other files than a finished part was read from."""
+    for name, known in part.inputs.items() if folder is not None else ():
+        path = Path(str(folder)) / name
+        if path.is_file() and fingerprint(path) != known:
+            raise ConfigError(f"part {part.part} was built from another {name}; use --fresh to build it anew")
+
+
+def is_local(source: Any, folder: Path | None) -> bool:
+    """Whether a source reads the user's folder; one that cannot tell may."""
+    tell = getattr(source, "is_local", None)
+    return bool(tell(folder)) if callable(tell) else folder is not None
+
+
+def revision_of(name: str, folder: Path | None) -> str | None:
+    """What of a source is read: a commit or "local files"; None where it cannot tell."""
+    tell = getattr(registry().get("source", name), "revision", None)
+    return tell(folder) if callable(tell) else None
+
+
+def fingerprint(path: Path) -> dict[str, Json]:
+    """Size and hash of the ends of a file."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_END))
+        file.seek(max(0, size - _END))
+        digest.update(file.read(_END))
+    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+
+
+def _name(path: Path, folder: Path | None) -> str:
+    """Below the user's folder, or below the hub's snapshot; else the bare name."""
+    if folder is not None and path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    parts = path.parts
+    at = parts.index("snapshots") + 2 if "snapshots" in parts else len(parts) - 1
+    return "/".join(parts[at:])
