@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infimed_plugins.cli.engine_options import EngineSettings, Url, engine_choice, judge_choice
 from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, print_table, progress
+from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Plan
@@ -37,6 +39,17 @@ def build(
     out: Annotated[Path | None, typer.Option(help="The folder to write; data/RECIPE without it.")] = None,
     model: Annotated[
         str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
+    ] = None,
+    model_engine: Annotated[
+        str, typer.Option(help="What runs --model: transformers, vllm, openai or ray.")
+    ] = "transformers",
+    base_url: Url = None,
+    engine_settings: EngineSettings = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="The model that judges, by the same engine; --model itself without it.")
+    ] = None,
+    judge_url: Annotated[
+        list[str] | None, typer.Option(help="Of the server with --judge-model; --base-url without it.")
     ] = None,
     form: Annotated[
         str | None,
@@ -67,9 +80,15 @@ def build(
 ) -> None:
     """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
     from infimed_plugins import recipes
+    from infimed_plugins.recipes.recipe import EngineChoice
 
     loaded = recipes.load_recipe(recipe)
-    loaded = loaded.with_model(model) if model else loaded
+    chosen = engine_choice(model_engine, model, base_url, engine_settings)
+    if chosen is None and (judge_model or judge_url):
+        raise ConfigError("--judge-model and --judge-url need a --model that answers")
+    if chosen is not None:
+        judge = judge_choice(chosen, judge_model, judge_url)
+        loaded = loaded.with_engine(EngineChoice(**chosen), EngineChoice(**judge) if judge else None)
     loaded = loaded.with_format(form) if form else loaded
     loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
     loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded

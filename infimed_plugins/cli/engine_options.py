@@ -31,6 +31,15 @@ def engine_choice(
     return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
 
 
+def judge_choice(engine: dict[str, Any], model: str | None, urls: list[str] | None) -> dict[str, Any] | None:
+    """A judge by the engine that answers, as a recipe would name it. Raises ConfigError for a server without a model."""
+    if model is None:
+        if urls:
+            raise ConfigError("--judge-url needs a --judge-model")
+        return None
+    return {**engine, "model": model, "settings": engine["settings"] | ({"base_url": urls} if urls else {})}
+
+
 def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]:
     """``KEY=VALUE`` options with YAML values. Raises ConfigError for one that is none."""
     settings: dict[str, Any] = {}

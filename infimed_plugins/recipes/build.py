@@ -56,7 +56,7 @@ def build(
     Args:
         recipe: a shipped recipe's name, the path of a recipe file, or a Recipe.
         out_dir: a new or empty folder, or one that an earlier build with the same settings made or began.
-        engine: what steps draw from, in the place of the engine the recipe names.
+        engine: what steps draw from and judge with, in the place of the engines the recipe names.
         progress: called as rows are done, with what is being done, how many are, and of how many.
         fresh: remove what an earlier build made there first.
         folder: where downloaded data sets lie, each in a folder of its source's name; the hub without it.
@@ -235,7 +235,9 @@ class _Build:
         return count
 
     def _start(self, choice: Mapping[str, Json]) -> Engine:
-        """Another engine for a step, such as a judge; the parts of a recipe share it."""
+        """Another engine for a step, such as a judge; the parts of a recipe share it. One handed in serves for all."""
+        if self.engine is not None:
+            return self._stored(self.engine, {})
         chosen = parse_engine(choice, f"{self.recipe.name}: a step's engine")
         name = json.dumps(asdict(chosen), sort_keys=True, default=str)
         if name not in self._others:

@@ -126,11 +126,18 @@ class Recipe:
         """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
         return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects")}
 
-    def with_model(self, model: str) -> Recipe:
-        """The recipe with another model behind its steps. Raises ConfigError when it names no engine."""
+    def with_engine(self, engine: EngineChoice, judge: EngineChoice | None = None) -> Recipe:
+        """The recipe with another engine behind its steps, and one that judges: the same without ``judge``.
+
+        Raises ConfigError when it names no engine.
+        """
         if self.engine is None:
             raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
-        return replace(self, engine=replace(self.engine, model=model))
+        judged = {"judge_engine": asdict(judge)} if judge else {}
+        parts = tuple(
+            replace(part, steps=tuple(_judged_by(step, judged) for step in part.steps)) for part in self.parts
+        )
+        return replace(self, engine=engine, parts=parts)
 
     def with_format(self, name: str) -> Recipe:
         """The recipe written for another reader. Raises ConfigError for one that is not known."""
@@ -149,6 +156,13 @@ class Recipe:
     def with_max_rejects(self, share: float) -> Recipe:
         """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""
         return replace(self, max_rejects=_share(share, "--max-rejects"))
+
+
+def _judged_by(step: Step, judged: dict[str, Json]) -> Step:
+    if "judge_engine" not in step.settings:
+        return step
+    others = {key: value for key, value in step.settings.items() if key != "judge_engine"}
+    return replace(step, settings={**others, **judged})
 
 
 def shipped_recipes() -> list[str]:

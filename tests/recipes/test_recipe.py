@@ -9,6 +9,7 @@ import yaml
 
 from infimed_plugins.errors import ConfigError, InfimedError, MissingFileError, UnknownPluginError
 from infimed_plugins.recipes import load_recipe, plan, shipped_recipes
+from infimed_plugins.recipes.recipe import EngineChoice
 
 GOOD = {
     "name": "demo",
@@ -132,3 +133,38 @@ def test_a_plan_counts_what_each_part_can_give(tmp_path: Path) -> None:
     assert made.total == 22
     assert made.to_json()["total"] == 22
     assert {row.licence for row in made.parts} == {"Apache-2.0"}
+
+
+def test_another_model_judges_itself_unless_a_judge_is_named_too() -> None:
+    made = load_recipe("infimed_sft")
+    (step,) = next(part for part in made.parts if part.name == "reflective").steps
+    assert step.settings["judge_engine"]["model"] == "Qwen/Qwen2.5-VL-72B-Instruct"
+    served = EngineChoice("openai", "m", {"base_url": ["http://a/v1"]})
+    (alone,) = next(part for part in made.with_engine(served).parts if part.name == "reflective").steps
+    assert alone.settings == {"candidates": 10}
+    (both,) = next(
+        p for p in made.with_engine(served, EngineChoice("openai", "j")).parts if p.name == "reflective"
+    ).steps
+    assert both.settings == {"candidates": 10, "judge_engine": {"name": "openai", "model": "j", "settings": {}}}
+    assert made.with_engine(served).engine == served
+    with pytest.raises(ConfigError, match="names no engine"):
+        load_recipe("infimed_rlvr").with_engine(served)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--base-url", "http://a/v1"], "--engine and --base-url need a --model"),
+        (["--judge-model", "j"], "--judge-model and --judge-url need a --model that answers"),
+        (["--model", "m", "--judge-url", "http://a/v1"], "--judge-url needs a --judge-model"),
+    ],
+)
+def test_options_for_models_that_say_nothing_alone_are_refused(options: list[str], said: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from infimed_plugins.cli.main import app
+
+    ran = CliRunner().invoke(app, ["data", "build", "infimed_sft", "--out", str(tmp_path / "x"), *options])
+    assert ran.exit_code == 2
+    assert said in ran.output
+    assert not (tmp_path / "x").exists()
