@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.benchmarks.run_folder import write_whole
 from infimed_plugins.records import Json
 
 RUN_FILE = "run.json"
@@ -19,13 +20,9 @@ PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")
 
 def write_run_file(root: Path, facts: dict[str, Json]) -> None:
     """Add one entry to ``run.json``: a run that was taken up again has several."""
-    path = root / RUN_FILE
     entries = read_run_file(root)
     entries.append({"started": datetime.now(UTC).isoformat(timespec="seconds"), **facts, **_machine()})
-    root.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    partial.replace(path)
+    write_whole(root / RUN_FILE, json.dumps(entries, indent=1))
 
 
 def read_run_file(root: Path) -> list[dict[str, Json]]:

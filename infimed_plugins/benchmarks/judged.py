@@ -15,7 +15,7 @@ class Judged:
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read; it counts wrong.
     ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
-    the rules say where a judge decided.
+    the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Judged:
     language: str = "en"
     meta: Mapping[str, Json] = field(default_factory=dict)
     by_rule: float | None = None
+    judge_replies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Run:
     """One model on one benchmark, asked in one prompt style, judged in one mode.
 
     ``variant`` names what was done to the questions (``shuffle:1``, ``blur:2``), "" for nothing. ``judge`` names the
-    model that judged open answers, "" for rules only.
+    model that judged open answers and its template, "" for rules only. ``seed`` and ``limit`` are those of the
+    questions: with them the source gives the same ones again.
     """
 
     model: str
@@ -52,3 +54,5 @@ class Run:
     rows: Sequence[Judged]
     variant: str = ""
     judge: str = ""
+    seed: int = 0
+    limit: int | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from infimed_plugins.answers import extract_answer
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
 from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
@@ -18,10 +20,11 @@ from infimed_plugins.records import Json, Score
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge said of one open answer; ``right`` None when it failed."""
+    """What a judge said of one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
 
     right: bool | None
     reason: str
+    replies: Sequence[str] = ()
 
 
 Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
@@ -42,22 +45,32 @@ def judge_rows(
             judged.append(_judged(benchmark, row, score))
         else:
             decided = _judged(benchmark, row, by_judge(opinion.right, opinion.reason, score))
-            judged.append(replace(decided, by_rule=score.accuracy))
+            empty = not row.text.strip() and opinion.right is not None  # which a judge calls wrong: there is no answer
+            judged.append(replace(decided, by_rule=score.accuracy, invalid=empty, judge_replies=tuple(opinion.replies)))
     return judged
 
 
 def judge_folder(
-    folder: RunFolder, benchmark: Benchmark, modes: Sequence[str], judge: Judge | None = None, judge_name: str = ""
+    folder: RunFolder,
+    benchmark: Benchmark,
+    modes: Sequence[str],
+    judge: Judge | None = None,
+    identity: JudgeIdentity | None = None,
 ) -> list[Run]:
-    """Judge the replies of a folder in each mode, and keep the verdicts in it, in ``verdicts-MODE.jsonl``."""
+    """Judge the replies of a folder in each mode, and keep the verdicts in it (run_folder.py names the files)."""
     settings, answered = folder.settings(), folder.answered()
     style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
     model = str(settings.get("name") or settings.get("model", "?"))
+    drawn: dict[str, Any] = {"seed": int(settings.get("seed") or 0), "limit": settings.get("limit")}
+    by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
+    if identity is not None:
+        folder.write_json(f"judge-{identity.tag}.json", identity.facts())
     runs = []
     for mode in modes:
         rows = judge_rows(benchmark, answered, style, mode, judge)
-        folder.write_lines(f"verdicts-{mode}{'-judged' if judge else ''}.jsonl", map(_verdict_line, rows))
-        runs.append(Run(model, benchmark.name, style, mode, rows, variant, judge_name))
+        folder.write_lines(f"verdicts-{mode}{by}.jsonl", map(_verdict_line, rows))
+        judged_by = identity.label if identity else ""
+        runs.append(Run(model, benchmark.name, style, mode, rows, variant, judged_by, **drawn))
     return runs
 
 
@@ -77,7 +90,7 @@ def engine_judge(
         opinions: dict[str, Opinion] = {}
         for verdict in judge_answers(engine, items, settings):
             said = "right" if verdict.right else "wrong"
-            opinions[verdict.id] = Opinion(verdict.right, verdict.reason or said)
+            opinions[verdict.id] = Opinion(verdict.right, verdict.reason or said, verdict.replies)
             progress(len(opinions), len(rows))
         return opinions
 
@@ -108,13 +121,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
 
 
 def _verdict_line(row: Judged) -> dict[str, Json]:
-    names = (
-        "id",
-        "parsed",
-        "accuracy",
-        "format",
-        "invalid",
-        "reason",
-        *(("by_rule",) if row.by_rule is not None else ()),
-    )
-    return {name: getattr(row, name) for name in names}
+    line = {name: getattr(row, name) for name in ("id", "parsed", "accuracy", "format", "invalid", "reason")}
+    if row.by_rule is not None or row.judge_replies:
+        line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}
+    return line

@@ -1,10 +1,12 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
-    settings.json            what was asked and how; another setting in the same folder is refused
+    settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
     responses.jsonl          an Answered a line, in the order the replies came
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
     verdicts-MODE.jsonl      id, parsed answer, accuracy, reason … in the benchmark's order (modes.py)
+    verdicts-MODE-JUDGE.jsonl  the same by a judge, with all its replies on each open answer
+    judge-JUDGE.json         the judge: model, settings, template (judges/identity.py)
 
 After a kill a torn last line is dropped, and only what is missing is asked.
 """
@@ -21,6 +23,7 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import BadRow, Json
 
+LABELS = ("name",)  # settings that name a run and shape no reply
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
 
 
@@ -30,16 +33,27 @@ class RunFolder:
 
     path: Path
 
+    def begun(self) -> bool:
+        """Whether it has settings."""
+        return (self.path / SETTINGS).exists()
+
+    def check(self, settings: dict[str, Json]) -> None:
+        """Raise ConfigError when the folder was made with settings that shape other replies."""
+        old = self.settings() if self.begun() else settings
+        same = set(LABELS)
+        if old.get("model_hash") == settings.get("model_hash") is not None:
+            same.add("model")  # the same files, whatever they are called now
+        changed = sorted(key for key in settings | old if key not in same and old.get(key) != settings.get(key))
+        if changed:
+            raise ConfigError(
+                f"{self.path} holds a run with another {', '.join(changed)}; choose another --out or remove it"
+            )
+
     def prepare(self, settings: dict[str, Json]) -> None:
-        """Make the folder ready for these settings. Raises ConfigError when it was made with others."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        known = self.path / SETTINGS
-        if known.exists():
-            old = self.settings()
-            changed = ", ".join(sorted(key for key in settings | old if old.get(key) != settings.get(key)))
-            if changed:
-                raise ConfigError(f"{self.path} holds a run with another {changed}; choose another --out or remove it")
-        known.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        """Make the folder ready for these settings. Raises as ``check`` does."""
+        self.check(settings)
+        if not self.begun() or self.settings() != settings:
+            self.write_json(SETTINGS, settings)
         log = self.path / RESPONSES
         if log.exists():
             _drop_torn_line(log)
@@ -80,6 +94,10 @@ class RunFolder:
         path = self.path / BAD_ROWS
         return sum(1 for _ in path.open(encoding="utf-8")) if path.exists() else 0
 
+    def write_json(self, name: str, value: Json) -> None:
+        """Write a JSON file, whole or not at all."""
+        write_whole(self.path / name, json.dumps(value, indent=1))
+
     def write_lines(self, name: str, rows: Iterable[Json]) -> None:
         """Write a JSON lines file, whole or not at all; none for no rows."""
         partial, path = self.path / f"{name}.partial", self.path / name
@@ -104,6 +122,14 @@ class RunFolder:
                     yield Answered(**loads(line))
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file by way of a partial one: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def _fast_loads() -> Callable[[bytes], dict[str, Json]]:

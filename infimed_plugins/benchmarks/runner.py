@@ -150,11 +150,16 @@ class _Log:
                 self.bad_rows.append(BadRow(question.sample.id, "its id is used twice"))
                 continue
             self._seen.add(question.sample.id)
-            self.asked += 1
             if question.sample.id in self.known:
+                self.asked += 1
                 self.done += 1
                 continue
-            made = request(self.benchmark, question, asking.prompt_style)
+            try:
+                made = request(self.benchmark, question, asking.prompt_style)
+            except DataError as error:
+                self.bad_rows.append(BadRow(question.sample.id, "it cannot be asked in this style", str(error)))
+                continue
+            self.asked += 1
             row = _unanswered(index, question, made)
             try:
                 made = replace(made, images=tuple(ImageRef(data=image.read()) for image in made.images))  # read once

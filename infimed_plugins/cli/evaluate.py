@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice
+from infimed_plugins.cli.late_engine import Later, shaping
 from infimed_plugins.cli.output import AsJson, progress
 from infimed_plugins.cli.scored import (
     Csv,
@@ -31,8 +32,10 @@ from infimed_plugins.cli.scored import (
     agreement,
     judge_folders,
     notes_on,
+    notes_on_labels,
+    read_people,
 )
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
@@ -102,6 +105,7 @@ def evaluate(
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
     judging.check()
+    people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
         check_mode(one)
@@ -113,19 +117,23 @@ def evaluate(
     varied = _varied(variant or [], wordings, judging, root)
     plan = _plan(_benchmarks(benchmarks), prompt, varied, root, asking)
     with progress() as show:
-        folders = _ask(plan, chosen, label, root, show)
+        failed = _ask(plan, chosen, label, root, show)
+        folders = [folder for _, _, folder in plan]
         runs = judge_folders(root, folders, modes, judging, show)
     Outputs(html, csv, markdown, latex, as_json, dimensions).write(
         runs,
-        facts=_facts(root, label, chosen),
-        notes=notes_on(runs, folders),
+        facts=_facts(root, label, chosen) | judging.facts(),
+        notes=[*failed, *notes_on(runs, folders), *notes_on_labels(runs, people)],
         downloads=downloads,
         extra={
             "folder": str(root),
-            "agreement": agreement(runs, labels),
+            "agreement": agreement(runs, people),
+            "judge": judging.described(),
             "skill_grades": judging.grade_skills(root, runs) if skill_judge else [],
         },
     )
+    if failed:
+        raise DataError(f"{len(failed)} of {len(plan)} were not finished; mend and rerun: {'; '.join(failed)}")
 
 
 Planned = list[tuple["Benchmark", "Asking", "RunFolder"]]
@@ -172,28 +180,38 @@ def _folder_name(style: str, variant: str) -> str:
     return f"{style}+{variant.replace(':', '-').replace('/', '_')}" if variant else style
 
 
-def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[RunFolder]:
-    """Ask all of it; a data set without its files, or a package that is missing, is said before the model is loaded."""
+def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[str]:
+    """Ask all of it, and say what was not finished.
+
+    A data set without its files, a package that is missing and a folder of another run are said before the model is
+    loaded, which is when a question first needs it: a finished run does not.
+    """
     from infimed_plugins.benchmarks.facts import write_run_file
     from infimed_plugins.benchmarks.questions import questions
     from infimed_plugins.benchmarks.runner import ask
-    from infimed_plugins.recipes.recipe import parse_engine
-    from infimed_plugins.recipes.step_engine import model_identity, start_engine
+    from infimed_plugins.recipes.step_engine import model_identity
 
-    for benchmark, asking, _ in plan:
+    engine = Later(chosen, "--model", partial(show, "loading the model", 0, None))
+    facts = {"name": label, "model_hash": model_identity(chosen["model"]), "engine": chosen["name"]}
+    facts["engine_settings"] = shaping(chosen["settings"])
+    for benchmark, asking, folder in plan:
         try:
             next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
-    show("loading the model", 0, None)
-    engine = start_engine(parse_engine(chosen, "--model"))
-    facts = {"name": label, "model_hash": model_identity(chosen["model"]), "engine": chosen["name"]}
-    facts["engine_settings"] = {key: value for key, value in chosen["settings"].items() if key != "base_url"}
-    write_run_file(root, {"model": chosen["model"], **facts})
+        folder.check(asking.settings(benchmark, engine.model) | facts)
+    if not all(folder.begun() for _, _, folder in plan):
+        engine.start()  # what is wrong with it is then said before anything is written
+    given = {key: value for key, value in chosen["settings"].items() if key != "base_url"}
+    write_run_file(root, {"model": chosen["model"], **facts, "engine_settings": given})
+    failed = []
     for benchmark, asking, folder in plan:
         title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
-        ask(benchmark, engine, folder, asking, facts=facts, progress=partial(show, title))
-    return [folder for _, _, folder in plan]
+        try:
+            ask(benchmark, engine, folder, asking, facts=facts, progress=partial(show, title))
+        except DataError as error:  # of this benchmark; where the engine or an option fails, it does so for all
+            failed.append(f"{title}: {error}")
+    return failed
 
 
 def _facts(root: Path, label: str, chosen: dict[str, Any]) -> dict[str, str]:

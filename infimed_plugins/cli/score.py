@@ -28,6 +28,8 @@ from infimed_plugins.cli.scored import (
     agreement,
     judge_folders,
     notes_on,
+    notes_on_labels,
+    read_people,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def score(
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
     judging.check()
+    people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
         check_mode(one)
@@ -72,14 +75,15 @@ def score(
             found = run_folders(root)
             judged += judge_folders(root, found, modes, judging, show)
             folders += found
-    extra: dict[str, Any] = {"folder": [str(root) for root in runs], "agreement": agreement(judged, labels)}
+    extra: dict[str, Any] = {"folder": [str(root) for root in runs], "agreement": agreement(judged, people)}
+    extra["judge"] = judging.described()
     extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
     if metrics:
         extra["medevalkit"] = _metrics(folders)
     Outputs(html, csv, markdown, latex, as_json, dimensions).write(
         judged,
-        facts={"runs": ", ".join(map(str, runs))},
-        notes=notes_on(judged, folders),
+        facts={"runs": ", ".join(map(str, runs)), **judging.facts()},
+        notes=[*notes_on(judged, folders), *notes_on_labels(judged, people)],
         downloads=downloads,
         extra=extra,
     )

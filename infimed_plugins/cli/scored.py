@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.dimensions import asked_once, dimension_tables, dimensions, grade_table
-from infimed_plugins.cli.engine_options import engine_choice, key_values
+from infimed_plugins.cli.engine_options import engine_choice
+from infimed_plugins.cli.late_engine import Later, StoredLater, shaping
 from infimed_plugins.cli.output import console, messages, print_json, print_table
 from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
+    from infimed_plugins.benchmarks import Benchmark
     from infimed_plugins.benchmarks.judged import Run
+    from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
     from infimed_plugins.benchmarks.judging import Judge
     from infimed_plugins.benchmarks.run_folder import RunFolder
-    from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+    from infimed_plugins.engines import Engine
 
 JUDGE_STORE = "judge.sqlite"
 
@@ -75,14 +78,37 @@ class JudgeOptions:
         return engine_choice(self.engine if self.model else "transformers", self.model, self.urls, self.settings)
 
     def _settings(self) -> Any:
-        from infimed_plugins.benchmarks.judges.open_judge import settings_from_template
+        from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings, settings_from_template
 
-        return None if self.template is None else settings_from_template(self.template)
+        return JudgeSettings() if self.template is None else settings_from_template(self.template)
+
+    def identity(self) -> JudgeIdentity | None:
+        """Which judge it is; None without one."""
+        from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
+        from infimed_plugins.recipes.step_engine import model_identity
+
+        choice = self.choice()
+        if choice is None:
+            return None
+        known = model_identity(choice["model"])
+        return JudgeIdentity(choice["model"], known, choice["name"], shaping(choice["settings"]), self._settings())
+
+    def described(self) -> dict[str, Any] | None:
+        """All of the judge, its template word for word; None without one."""
+        judge = self.identity()
+        return None if judge is None else judge.facts()
+
+    def facts(self) -> dict[str, str]:
+        """The judge as a page names it."""
+        judge = self.identity()
+        if judge is None:
+            return {}
+        return {"judge": f"{judge.model}, {judge.engine}", "judge's template": f"sha256 {judge.template_hash}"}
 
     def later(self, root: Path) -> Engine | None:
-        """The judge's engine, started when it is first asked: rephrasing may need it. None without a judge."""
+        """The judge's engine over its store, started when it is first asked; None without a judge."""
         choice = self.choice()
-        return None if choice is None else _Later(choice, root / JUDGE_STORE, choice["model"])
+        return None if choice is None else StoredLater(Later(choice, "--judge"), root / JUDGE_STORE)
 
     def grade_skills(self, root: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
         """The judge's grades of the five clinical skills, counted for each run as it was asked. Without images."""
@@ -108,32 +134,10 @@ class JudgeOptions:
             return
         from infimed_plugins.benchmarks.judging import engine_judge
         from infimed_plugins.engines.store import RequestStore
-        from infimed_plugins.engines.stored import Stored
-        from infimed_plugins.recipes.recipe import parse_engine
-        from infimed_plugins.recipes.step_engine import start_engine
 
-        engine = start_engine(parse_engine(choice, "--judge"))
         with RequestStore(root / JUDGE_STORE) as store:
-            yield engine_judge(Stored(engine, store), self._settings(), partial(show, f"judge {self.model}"))
-
-
-@dataclass
-class _Later:
-    """An engine over a request store, started at its first request."""
-
-    choice: dict[str, Any]
-    store: Path
-    model: str
-
-    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        """As the engine does."""
-        from infimed_plugins.engines.store import RequestStore
-        from infimed_plugins.engines.stored import Stored
-        from infimed_plugins.recipes.recipe import parse_engine
-        from infimed_plugins.recipes.step_engine import start_engine
-
-        with RequestStore(self.store) as store:
-            yield from Stored(start_engine(parse_engine(self.choice, "--judge")), store).generate(requests, sampling)
+            stored = Later(choice, "--judge").over(store)
+            yield engine_judge(stored, self._settings(), partial(show, f"judge {self.model}"))
 
 
 def judge_folders(
@@ -149,21 +153,27 @@ def judge_folders(
     from infimed_plugins.plugins import registry
 
     runs: list[Run] = []
+    identity = judge.identity()
     with judge.started(root, show) as started:
         for number, folder in enumerate(folders, start=1):
             show("judging", number, len(folders))
             benchmark = registry().get("benchmark", folder.settings().get("benchmark", "?"))
-            judged = judge_folder(folder, benchmark, modes, started, judge.model or "" if started else "")
+            judged = judge_folder(folder, benchmark, modes, started, identity)
             runs += [shown for run in judged for shown in folded(run)]
     return runs
 
 
-def agreement(runs: Sequence[Run], labels: Path | None) -> list[dict[str, Any]]:
-    """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
-    from infimed_plugins.benchmarks.judges.agreement import agreement as compare
+def read_people(labels: Path | None) -> dict[str, bool]:
+    """People's verdicts by question; none without a file. Raises what ``read_labels`` raises."""
     from infimed_plugins.benchmarks.judges.agreement import read_labels
 
-    people = read_labels(labels) if labels else {}
+    return read_labels(labels) if labels else {}
+
+
+def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
+    from infimed_plugins.benchmarks.judges.agreement import agreement as compare
+
     found = []
     for run in runs:
         verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
@@ -175,11 +185,21 @@ def agreement(runs: Sequence[Run], labels: Path | None) -> list[dict[str, Any]]:
     return found
 
 
+def notes_on_labels(runs: Sequence[Run], people: Mapping[str, bool]) -> list[str]:
+    """A line where people's labels are of no question here, naming an id of each."""
+    known = [row.id for run in runs for row in run.rows if row.accuracy is not None]
+    if not people or not people.keys().isdisjoint(known):
+        return []
+    here = f"one that was scored is {known[0]!r}" if known else "nothing was scored"
+    return [f"none of the {len(people):,} labels is of a question here: one is of {next(iter(people))!r}, {here}"]
+
+
 def print_agreement(found: Sequence[dict[str, Any]]) -> None:
     """A table of agreements, for the terminal."""
     if found:
         names = ("benchmark", "model", "prompt_style", "mode", "judge", "with", "n", "observed", "kappa", "low", "high")
-        rows = [[f"{one[k]:.3f}" if isinstance(one[k], float) else one[k] or "rules" for k in names] for one in found]
+        shown = [one | {"judge": one["judge"] or "rules"} for one in found]
+        rows = [[f"{one[k]:.3f}" if isinstance(one[k], float) else one[k] for k in names] for one in shown]
         print_table("agreement of verdicts (Cohen's kappa, 95%)", list(names), rows)
 
 
@@ -245,13 +265,12 @@ class Outputs:
         notes: Sequence[str],
         downloads: Path | None,
     ) -> None:
-        from infimed_plugins.benchmarks.robustness.variants import vary_images
         from infimed_plugins.benchmarks.source_images import SourceImages
         from infimed_plugins.reports.evaluation_page import write_evaluation_page
 
         assert self.html is not None
-        with SourceImages(downloads, vary=vary_images) as images:
-            write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
+        images = SourceImages(downloads)
+        write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
         messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
 
 
@@ -264,11 +283,10 @@ def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
 
 def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
     """What a reader must know beside the figures: a line for each benchmark and thing."""
-    from infimed_plugins.benchmarks.modes import DEFAULT, is_open
     from infimed_plugins.benchmarks.run_folder import BAD_ROWS
     from infimed_plugins.plugins import registry
 
-    notes: dict[tuple[str, str], str] = {}
+    notes: dict[tuple[str, ...], str] = {}
     bad: dict[str, int] = {}
     for folder in folders:
         if count := folder.bad_rows():
@@ -279,9 +297,14 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
         benchmark, name, asked = registry().get("benchmark", run.benchmark), run.benchmark, len(run.rows)
         if benchmark.questions and asked + bad.get(name, 0) < benchmark.questions:
             notes[name, "few"] = f"{name}: {asked:,} of its {benchmark.questions:,} questions were asked"
-        if not run.judge and (count := sum(is_open(DEFAULT, benchmark, row) for row in run.rows)):
-            notes[name, "rule"] = f"{name}: {count:,} of {asked:,} answers are open and were scored by rule"
+        if not run.judge and (count := _judged_by_rule(run, benchmark)):
+            text = f"{name}: {count:,} of {asked:,} answers are a judge's to mark and were scored by rule ({run.mode})"
+            notes[name, "rule", run.mode] = text
     return list(notes.values())
 
 
-__all__ = ["JudgeOptions", "Outputs", "agreement", "judge_folders", "key_values", "notes_on"]
+def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
+    """How many answers were scored by rule that a judge would have decided."""
+    from infimed_plugins.benchmarks.modes import is_open
+
+    return sum(row.accuracy is not None and is_open(run.mode, benchmark, row) for row in run.rows)

@@ -7,7 +7,7 @@ import io
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from typing import TypedDict
@@ -18,8 +18,10 @@ from infimed_plugins.images import decode_image
 from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports.summary import asked_in, identified
 
-Images = Callable[[Run, Judged], bytes | None]
+# of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
+Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
 
+NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 JPEG_QUALITY = 72
 MOST_CHARACTERS = 20_000  # of one text: a reply may be a megabyte
@@ -103,21 +105,23 @@ def cases_json(cases: Sequence[Case], images: Images) -> CasesJson:
 
     Raises MissingExtraError without Pillow; an image that is missing or does not decode is said so in its cases.
     """
-    places: dict[tuple[str, str, str], int | str] = {}
+    wanted: dict[tuple[str, str, str], tuple[Run, Judged]] = {}
+    for case in cases:
+        run, row = case.replies[0]
+        wanted.setdefault((run.benchmark, run.variant, row.image), (run, row))
+    keys, asked = list(wanted), list(wanted.values())
+    shown: dict[tuple[str, str, str], int | str] = dict.fromkeys(keys, NO_IMAGE)
     uris: list[str] = []
+    for place, found in images(asked):  # made small as it comes: no more than one is held whole
+        try:
+            uris += [] if isinstance(found, str) else [thumbnail(found, asked[place][1].id)]
+            shown[keys[place]] = found if isinstance(found, str) else len(uris) - 1
+        except DataError as error:
+            shown[keys[place]] = f"the image cannot be shown: {error}"
     listed = []
     for case in cases:
         run, row = case.replies[0]
-        key = (run.benchmark, run.variant, row.image)
-        if key not in places:
-            try:
-                data = images(run, row)
-                uri = thumbnail(data, row.id) if data is not None else None
-                places[key] = len(uris) if uri else "no image"
-                uris += [uri] if uri else []
-            except DataError as error:
-                places[key] = f"the image cannot be shown: {error}"
-        listed.append(_case_json(case, places[key]))
+        listed.append(_case_json(case, shown[run.benchmark, run.variant, row.image]))
     return {"cases": listed, "images": uris}
 
 

@@ -49,10 +49,10 @@ def write_evaluation_page(
 ) -> None:
     """Write the page to ``path``.
 
-    ``images`` gives the encoded image of a question, or None; ``facts`` are what ran, by name; ``notes`` the honest
-    remarks. At most ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are
-    invalid first. ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2, Pillow or statsmodels,
-    and DataError for two runs of one model, benchmark and setting.
+    ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
+    ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
+    ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2, Pillow or statsmodels, and DataError for
+    two runs of one model, benchmark and setting.
     """
     try:
         from jinja2 import Environment
@@ -65,8 +65,9 @@ def write_evaluation_page(
     folder = Path(__file__).parent
     script = (folder / "evaluation.js").read_text(encoding="utf-8")
     environment = Environment(autoescape=True)
-    environment.filters |= {"interval": tables.interval, "header": header, "kind": tables.interval_kind}
+    environment.filters |= {"header": header, "kind": tables.interval_kind}
     environment.filters |= {"average": tables.average_text, "difference": tables.difference}
+    environment.filters |= {"accuracy": tables.accuracy_text, "rate": tables.rate_text}
     html = environment.from_string((folder / "evaluation.html.jinja").read_text(encoding="utf-8")).render(
         title=title,
         summary=summary,
@@ -76,7 +77,7 @@ def write_evaluation_page(
         rows=tables.wide_rows(summary),
         forests=_forests(summary),
         breakdowns=breakdowns(summary),
-        charts=[(curve, _chart(curve, summary)) for curve in curves(summary)],
+        charts=[(curve, chart) for curve in curves(summary) if (chart := _chart(curve, summary))],
         colours={model: number % COLOURS for number, model in enumerate(summary.models)},
         facts=facts,
         notes=notes,
@@ -112,7 +113,7 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
     places = {column.benchmark: number for number, column in enumerate(published.columns)}
     several = len({asked for asked in summary.settings if not asked.variant}) > 1
     for benchmark in summary.benchmarks:
-        results = [r for r in summary.results if r.benchmark == benchmark and not r.asked.variant]
+        results = [r for r in summary.results if r.benchmark == benchmark and not r.asked.variant and _counted(r)]
         rows = []
         for result in results:
             label = f"{result.model} · {result.asked.label}" if several else result.model
@@ -124,9 +125,16 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
     return drawn
 
 
+def _counted(result: Result) -> bool:
+    """Whether anything was scored: else there is nothing to draw."""
+    return result.figure.accuracy.total > 0
+
+
 def _chart(curve: Curve, summary: Summary) -> str:
-    points = {model: [(x, r.figure.estimate) for x, r in line] for model, line in curve.points.items()}
+    points = {m: [(x, r.figure.estimate) for x, r in line if _counted(r)] for m, line in curve.points.items()}
     colours = {model: number for number, model in enumerate(summary.models)}
+    if not any(points.values()):
+        return ""
     return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colours, curve.axis)
 
 

@@ -14,18 +14,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infimed_plugins.reports.published import header, in_paper_order, published_table
-from infimed_plugins.reports.statistics import Estimate
+from infimed_plugins.reports.statistics import Estimate, Rate
 from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Figure, Result, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+NONE = "–"  # for a figure over no question
+_OVER_IMAGES = "clustered by image"
 _CONTRAST = (
     *("benchmark", "difference", "prompt", "variant", "mode", "judge"),
     *("points [95%]", "p", "p (Holm)", "what the set can show"),
 )
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
 _CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
+_CHANGE_TITLE = "variants against the same questions as they are, other prompts against the direct one"
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
     *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
@@ -70,9 +73,23 @@ def interval(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
+def accuracy_text(figure: Figure) -> str:
+    """The accuracy with the interval to show; a dash where nothing was scored."""
+    return interval(figure.estimate) if figure.accuracy.total else NONE
+
+
+def rate_text(rate: Rate, *, bounds: bool = True) -> str:
+    """A rate with its interval, or without; a dash where nothing was counted."""
+    if not rate.total:
+        return NONE
+    return interval(Estimate(rate.value, rate.low, rate.high)) if bounds else f"{100 * rate.value:.1f}"
+
+
 def difference(contrast: Contrast | Change) -> str:
-    """``+12.4 [+9.0, +15.7]``, in percentage points."""
+    """``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
     paired = contrast.paired
+    if not paired.total:
+        return NONE
     return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
 
 
@@ -93,18 +110,12 @@ def terminal_tables(summary: Summary) -> list[Table]:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         tables.append(_rich("paired differences", _CONTRAST, cells))
     if summary.changes:
-        tables.append(
-            _rich(
-                "variants against the same questions as they are, other prompts against the direct one",
-                _CHANGE,
-                _change_cells(summary),
-            )
-        )
+        tables.append(_rich(_CHANGE_TITLE, _CHANGE, _change_cells(summary)))
     return tables
 
 
 def csv_text(summary: Summary) -> str:
-    """A line for each figure, breakdowns, averages and differences too; shares in [0, 1], with a header line."""
+    """A line for each figure, breakdowns, averages, differences and changes too; shares in [0, 1], under a header."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n")
     writer.writeheader()
@@ -120,8 +131,8 @@ def markdown(summary: Summary) -> str:
         (
             row.model,
             *_asked_cells(row.asked),
-            *(interval(row.figures[name].estimate) if name in row.figures else "–" for name in columns),
-            average_text(row.average) if row.average else "–",
+            *(accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns),
+            average_text(row.average) if row.average else NONE,
         )
         for row in wide_rows(summary)
     )
@@ -130,6 +141,8 @@ def markdown(summary: Summary) -> str:
     if summary.contrasts:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         parts += ["Paired differences", _markdown(_CONTRAST, cells)]
+    if summary.changes:
+        parts += [_CHANGE_TITLE.capitalize(), _markdown(_CHANGE, _change_cells(summary))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -141,7 +154,7 @@ def latex_rows(summary: Summary, *, bold_best: bool = False, intervals: bool = F
     them in the cells. A partial average is left out: it could not stand beside the paper's.
     """
     columns, rows = wide_columns(summary), wide_rows(summary)
-    cells = [[row.figures[name].estimate if name in row.figures else None for name in columns] for row in rows]
+    cells = [[_known(row.figures.get(name)) for name in columns] for row in rows]
     for row, values in zip(rows, cells, strict=True):
         values.append(row.average.estimate if row.average and not row.average.missing else None)
     tops = {(mode, judge): _best(rows, cells, mode, judge) for mode, judge in {_judging(row) for row in rows}}
@@ -173,8 +186,9 @@ def _long_cells(result: Result) -> tuple[str, ...]:
     figure = result.figure
     return (
         *(header(result.benchmark), result.model, *_asked_cells(result.asked)),
-        *(f"{figure.accuracy.total:,}", interval(figure.estimate)),
-        *(f"{100 * figure.invalid.value:.1f}", f"{100 * figure.abstained.value:.1f}", f"{result.unscored:,}"),
+        *(f"{figure.accuracy.total:,}", accuracy_text(figure)),
+        *(rate_text(rate, bounds=False) for rate in (figure.invalid, figure.abstained)),
+        f"{result.unscored:,}",
     )
 
 
@@ -188,9 +202,13 @@ def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
 def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
     for change in summary.changes:
         plain, result = change.plain.figure, change.paired
-        against = "as is" if change.asked.variant else change.plain.asked.prompt_style
-        cells = (against, str(result.total), interval(plain.estimate), difference(change), f"{result.p_value:.2g}")
-        yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells)
+        cells = (_against(change), f"{result.total:,}", accuracy_text(plain), difference(change))
+        yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{result.p_value:.2g}")
+
+
+def _against(change: Change) -> str:
+    """What a change is measured against."""
+    return "as is" if change.asked.variant else change.plain.asked.prompt_style
 
 
 def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -210,6 +228,10 @@ def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [headers, *rows]
     text = ["| " + " | ".join(markdown_escape(cell) for cell in line) + " |" for line in lines]
     return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
+
+
+def _known(figure: Figure | None) -> Estimate | None:
+    return figure.estimate if figure is not None and figure.accuracy.total else None
 
 
 def _latex_cell(cell: Estimate | None, best: float | None, intervals: bool) -> str:
@@ -235,8 +257,8 @@ def _best(
 
 def _conditions(row: WideRow) -> str:
     figures = "; ".join(
-        f"{header(name)} n={figure.accuracy.total} invalid={100 * figure.invalid.value:.1f}% "
-        f"{interval(figure.estimate)}"
+        f"{header(name)} n={figure.accuracy.total} invalid={rate_text(figure.invalid, bounds=False)}% "
+        f"{accuracy_text(figure)}"
         for name, figure in row.figures.items()
     )
     average = f"; average {average_text(row.average)}" if row.average else ""
@@ -253,28 +275,38 @@ def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
     for average in summary.averages:
         note = "over " + " ".join(average.benchmarks)
         base = {"figure": "average", "model": average.model, **_csv_asked(average.asked), "note": note}
-        yield base | _csv_estimate(average.estimate) | {"interval": "bootstrap by image"}
+        yield base | _csv_estimate(average.estimate) | {"interval": "of the benchmarks' intervals"}
     for contrast in summary.contrasts:
-        paired = contrast.paired
         base = {"figure": "difference", "benchmark": contrast.benchmark, "model": contrast.b, "against": contrast.a}
-        base |= {**_csv_asked(contrast.asked), "n": str(paired.total), "interval": "bootstrap by image"}
-        estimate = _csv_estimate(Estimate(paired.difference, paired.low, paired.high))
-        yield base | estimate | {"p": paired.p_value, "p_holm": contrast.corrected, "note": contrast.note}
+        yield base | _csv_paired(contrast) | {"p_holm": contrast.corrected, "note": contrast.note}
+    for change in summary.changes:
+        base = {"figure": "change", "benchmark": change.benchmark, "model": change.model, "against": _against(change)}
+        yield base | _csv_paired(change)
 
 
 def _csv_asked(asked: Asked) -> dict[str, str]:
     return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
 
 
+def _csv_paired(compared: Contrast | Change) -> dict[str, object]:
+    paired = compared.paired
+    cells: dict[str, object] = {**_csv_asked(compared.asked), "n": paired.total, "p": paired.p_value}
+    if paired.total:
+        cells |= _csv_estimate(Estimate(paired.difference, paired.low, paired.high)) | {"interval": _OVER_IMAGES}
+    return cells
+
+
 def _csv_figure(figure: Figure) -> dict[str, object]:
-    counts = {"n": figure.accuracy.total, "images": figure.images, "right": figure.accuracy.right}
+    counts: dict[str, object] = {"n": figure.accuracy.total, "images": figure.images, "right": figure.accuracy.right}
+    if not figure.accuracy.total:
+        return counts
     rates = {"invalid": round(figure.invalid.value, 6), "abstained": round(figure.abstained.value, 6)}
     return counts | rates | _csv_estimate(figure.estimate) | {"interval": interval_kind(figure)}
 
 
 def interval_kind(figure: Figure) -> str:
     """Which of the two intervals a figure shows."""
-    return "bootstrap by image" if figure.shared else "Wilson"
+    return _OVER_IMAGES if figure.shared else "Wilson"
 
 
 def _csv_estimate(estimate: Estimate) -> dict[str, float]:

@@ -1,11 +1,13 @@
 """Intervals and paired comparisons: Wilson, exact McNemar, a bootstrap clustered by image, a macro average (all 95%).
 
-Questions that share an image are no independent evidence: the bootstrap draws whole images. What a difference is worth
-over several benchmarks, and which one a set is large enough to show, is in significance.py.
+Questions that share an image are no independent evidence: the bootstrap draws whole images. Where no draw differs, as
+where every image says the same, it would claim certainty: there a bound on what unseen images may say takes its place.
+What a difference is worth over several benchmarks, and which one a set is large enough to show, is in significance.py.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 RESAMPLES = 2000
 _CELLS = 4_000_000  # of one block of draws: 32 MB
+_NO_SPREAD = 1e-9  # draws that differ by no more differ by rounding
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Paired:
-    """``b`` against ``a`` on the same questions: the difference of accuracies (b - a) with its 95% interval from a
-    bootstrap over images, and the exact McNemar p-value from the questions on which they differ."""
+    """``b`` against ``a`` on the same questions: the difference of accuracies (b - a) with its 95% interval, whole
+    images being drawn, and the exact McNemar p-value from the questions on which they differ."""
 
     total: int
     only_a: int
@@ -66,24 +69,26 @@ def wilson(right: int, total: int) -> Rate:
 def clustered(values: Sequence[float], clusters: Sequence[Hashable], *, seed: int | Sequence[int] = 0) -> Estimate:
     """The mean of ``values`` (verdicts, 0 or 1), whose ``clusters`` (images) are drawn whole.
 
-    Where all verdicts agree a bootstrap has nothing to vary: the interval is Wilson's on the number of clusters.
-    Nothing to count, or one cluster only, says nothing: (0, 1). With fewer than some 20 clusters it is too narrow.
+    Where all clusters have the same share right a bootstrap has nothing to vary: then Wilson's bound on the number of
+    clusters says how many of another kind there may be. Nothing to count, or one cluster of mixed verdicts, says
+    nothing: (0, 1). With fewer than some 20 clusters the interval is too narrow.
     """
     if not values:
         return Estimate(0.0, 0.0, 1.0)
     mean, images = sum(values) / len(values), len(set(clusters))
-    if min(values) == max(values):
-        rate = wilson(round(mean * images), images)
-        return Estimate(mean, rate.low, rate.high)
-    if images == 1:
+    if images == 1 and min(values) < max(values):
         return Estimate(mean, 0.0, 1.0)
-    return Estimate(mean, *middle(bootstrap_means(values, clusters, seed=seed)))
+    low, high = middle(bootstrap_means(values, clusters, seed=seed))
+    if high - low <= _NO_SPREAD:
+        low, high = _with_unseen(mean, wilson(0, images).high, least=0.0)
+    return Estimate(mean, low, high)
 
 
 def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str, str], *, seed: int = 0) -> Paired:
     """Compare two runs question by question; ``cluster`` maps a question to its image. Only shared ids count.
 
-    No shared question, or all of one image, leaves the difference open: (-1, 1).
+    No shared question, or all of one image, leaves the difference open: (-1, 1). Where every image says the same, the
+    interval is exact (Clopper and Pearson, on the number of images), as the test is: five of five leave 0 possible.
     """
     from scipy.stats import binomtest
 
@@ -92,9 +97,12 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str,
     only_b = sum(b[question] > a[question] for question in ids)
     p_value = float(binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
     differences, images = [b[question] - a[question] for question in ids], [cluster[question] for question in ids]
-    several = len(set(images)) > 1
-    low, high = middle(bootstrap_means(differences, images, seed=seed)) if several else (-1.0, 1.0)
-    return Paired(len(ids), only_a, only_b, sum(differences) / max(1, len(ids)), low, high, p_value)
+    difference, count = sum(differences) / max(1, len(ids)), len(set(images))
+    low, high = middle(bootstrap_means(differences, images, seed=seed)) if count > 1 else (-1.0, 1.0)
+    if high - low <= _NO_SPREAD:
+        unseen = float(binomtest(0, count).proportion_ci(LEVEL, method="exact").high)
+        low, high = _with_unseen(difference, unseen, least=-1.0)
+    return Paired(len(ids), only_a, only_b, difference, low, high, p_value)
 
 
 def bootstrap_means(
@@ -122,14 +130,18 @@ def bootstrap_means(
     return np.concatenate(means)
 
 
-def macro_average(values: Sequence[float], draws: Sequence[NDArray[np.float64]]) -> Estimate:
+def macro_average(figures: Sequence[Estimate]) -> Estimate:
     """The mean of benchmark figures, each benchmark weighing the same (the first paper's Table 1, "Avg.").
 
-    ``draws`` holds each benchmark's ``bootstrap_means``: benchmarks are independent, so the n-th draws are averaged.
+    Benchmarks are independent: the distances to their bounds add in squares (Zou, Huang and Zhang, Computational
+    Statistics & Data Analysis 2009, 53:1080), so that a set which is all wrong is not taken to be certain.
     """
-    if not values:
+    if not figures:
         return Estimate(0.0, 0.0, 1.0)
-    return Estimate(sum(values) / len(values), *middle(sum(draws[1:], start=draws[0]) / len(draws)))
+    count, value = len(figures), sum(figure.value for figure in figures) / len(figures)
+    below = math.hypot(*(figure.value - figure.low for figure in figures)) / count
+    above = math.hypot(*(figure.high - figure.value for figure in figures)) / count
+    return Estimate(value, value - below, value + above)
 
 
 def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
@@ -138,3 +150,9 @@ def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
 
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def _with_unseen(value: float, unseen: float, *, least: float) -> tuple[float, float]:
+    """The interval when a share of the images may be unlike all that were seen: from ``least`` up to 1 in them."""
+    seen = (1 - unseen) * value
+    return seen + unseen * least, seen + unseen

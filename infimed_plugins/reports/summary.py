@@ -21,7 +21,6 @@ from infimed_plugins.reports.statistics import (
     Estimate,
     Paired,
     Rate,
-    bootstrap_means,
     clustered,
     macro_average,
     paired,
@@ -56,8 +55,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Figure:
-    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one from a bootstrap
-    over ``images``. ``invalid`` replies could not be read (they count wrong); of these ``abstained`` said something."""
+    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one clustered by
+    ``images``. ``invalid`` replies could not be read (they count wrong); of these ``abstained`` said something."""
 
     accuracy: Rate
     interval: Estimate
@@ -167,7 +166,7 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         models=tuple(dict.fromkeys(run.model for run in runs)),
         benchmarks=benchmarks,
         results=results,
-        averages=tuple(_averages(by_key, seed)),
+        averages=tuple(_averages(results)),
         contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
         changes=tuple(_changes(by_key, ordered, seed)),
     )
@@ -231,17 +230,16 @@ def _values(row: Judged, key: str) -> list[str]:
     return list(dict.fromkeys(str(one) for one in several if one not in (None, "")))
 
 
-def _averages(by_key: Mapping[tuple[str, str, Asked], Run], seed: int) -> Iterator[Average]:
+def _averages(results: Sequence[Result]) -> Iterator[Average]:
     """The macro average of each model in each setting, over those of the paper's benchmarks that it was run on."""
     columns = [column.benchmark for column in published_table().columns]
-    for model, asked in dict.fromkeys((model, asked) for model, _, asked in by_key):
-        verdicts = {name: _verdicts(by_key[model, name, asked]) for name in columns if (model, name, asked) in by_key}
-        verdicts = {name: pair for name, pair in verdicts.items() if pair[0]}
-        if verdicts:
-            means = [sum(values) / len(values) for values, _ in verdicts.values()]
-            draws = [bootstrap_means(*pair, seed=_seed(seed, name)) for name, pair in verdicts.items()]
-            missing = tuple(name for name in columns if name not in verdicts)
-            yield Average(model, asked, macro_average(means, draws), tuple(verdicts), missing)
+    found: dict[tuple[str, Asked], dict[str, Estimate]] = defaultdict(dict)
+    for result in results:  # in the paper's order
+        if result.benchmark in columns and result.figure.accuracy.total:
+            found[result.model, result.asked][result.benchmark] = result.figure.estimate
+    for (model, asked), figures in found.items():
+        missing = tuple(name for name in columns if name not in figures)
+        yield Average(model, asked, macro_average(list(figures.values())), tuple(figures), missing)
 
 
 def _contrasts(
@@ -282,11 +280,6 @@ def _changes(
             clusters = {row.id: row.image for row in shared}
             alike = count(replace(plain, rows=shared), (), seed=seed)
             yield Change(model, benchmark, asked, alike, paired(before, after, clusters, seed=seed))
-
-
-def _verdicts(run: Run) -> tuple[list[float], list[str]]:
-    scored = [row for row in run.rows if row.accuracy is not None]
-    return [float(row.accuracy == 1.0) for row in scored], [row.image for row in scored]
 
 
 def _seed(seed: int, benchmark: str) -> tuple[int, int]:

@@ -57,7 +57,9 @@ def compare(a: str, b: str, prompt_style: str, runs: Mapping[str, Sequence[Judge
 
 
 def percent(rate: Rate) -> str:
-    """``61.2 [57.0, 65.3]``, in percent."""
+    """``61.2 [57.0, 65.3]``, in percent; a dash where nothing was counted."""
+    if not rate.total:
+        return "–"
     return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 

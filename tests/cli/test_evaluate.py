@@ -17,19 +17,31 @@ from infimed_plugins.engines import ChatRequest, Reply, Sampling
 RUNNER = CliRunner()
 
 
+STARTED: list[str] = []
+
+
 @dataclass
 class AlwaysYes:
-    """An engine with one answer."""
+    """An engine with one answer; it fails on what asks to think, if it is told to."""
 
     model: str
+    concurrency: int = 1
+    timeout: float = 1.0
+    top_k: int = 0
+    fails: bool = False
+
+    def __post_init__(self) -> None:
+        STARTED.append(self.model)
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         for request in requests:
-            yield Reply(request.id, ("yes",))
+            failed = self.fails and "<think>" in request.text
+            yield Reply(request.id, (), "the server went away") if failed else Reply(request.id, ("yes",))
 
 
 @pytest.fixture(autouse=True)
 def engine(plug_in: Callable[..., None]) -> None:
+    STARTED.clear()
     plug_in(engines={"always_yes": AlwaysYes})
 
 
@@ -82,3 +94,49 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     )
     assert refused.exit_code == 2
     assert "another model" in refused.stderr
+
+
+def test_a_run_goes_on_with_another_name_and_other_settings_that_shape_no_reply(tmp_path: Path) -> None:
+    assert RUNNER.invoke(app, evaluate(tmp_path, "--engine-set", "concurrency=4", "--name", "a")).exit_code == 0
+    again = evaluate(tmp_path, "--engine-set", "timeout=9", "--name", "b", "--json")
+    done = RUNNER.invoke(app, again)
+    assert done.exit_code == 0, done.output
+    assert {result["model"] for result in json.loads(done.stdout)["results"]} == {"b"}
+    first, second = json.loads((tmp_path / "run.json").read_text())
+    assert (first["engine_settings"], second["engine_settings"]) == ({"concurrency": 4}, {"timeout": 9})
+    refused = RUNNER.invoke(app, evaluate(tmp_path, "--engine-set", "top_k=1"))
+    assert refused.exit_code == 2
+    assert "another engine_settings" in refused.stderr
+
+
+def test_a_finished_run_starts_no_engine_and_an_unfinished_one_does(tmp_path: Path) -> None:
+    RUNNER.invoke(app, evaluate(tmp_path))
+    first = RUNNER.invoke(app, evaluate(tmp_path, "--json")).stdout
+    assert STARTED == ["m"]
+    replies = tmp_path / "phantom/direct/responses.jsonl"
+    replies.write_text("".join(replies.read_text().splitlines(keepends=True)[:-1]))
+    assert RUNNER.invoke(app, evaluate(tmp_path, "--json")).stdout == first
+    assert STARTED == ["m", "m"]
+
+
+def test_a_folder_of_another_run_is_said_before_the_engine_starts(tmp_path: Path) -> None:
+    RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "reasoning"))
+    STARTED.clear()
+    refused = RUNNER.invoke(app, evaluate(tmp_path, "--seed", "1"))
+    assert (refused.exit_code, STARTED) == (2, [])
+    assert "another seed" in refused.stderr
+    assert not (tmp_path / "phantom" / "direct").exists()
+
+
+def test_the_others_are_asked_when_one_fails_and_the_end_says_so(tmp_path: Path) -> None:
+    styles = ("--prompt", "reasoning", "--prompt", "direct")
+    done = RUNNER.invoke(app, evaluate(tmp_path, *styles, "--engine-set", "fails=true", "--json"))
+    assert done.exit_code == 2
+    assert "1 of 2 were not finished" in done.stderr
+    assert "phantom reasoning: 40 of 40 requests failed, the first: the server went away" in done.stderr
+    said = json.loads(done.stdout)
+    found = {
+        one["asked"]["prompt_style"]: (one["figure"]["accuracy"]["total"], one["unscored"]) for one in said["results"]
+    }
+    assert found == {"reasoning": (0, 40), "direct": (40, 0)}
+    assert any("phantom reasoning: 40 of 40 requests failed" in note for note in said["notes"])

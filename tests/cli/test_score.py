@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import pytest
 from typer.testing import CliRunner
 
 from infimed_plugins import prompts
+from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.sources.phantom import PHANTOM
@@ -98,7 +101,36 @@ def test_peoples_labels_give_a_kappa(two_runs: tuple[Path, Path], tmp_path: Path
     rows = [json.loads(line) for line in verdicts]
     labels.write_text("".join(json.dumps({"id": row["id"], "right": row["accuracy"] == 1.0}) + "\n" for row in rows))
     (found,) = json.loads(invoke("score", two_runs[0], "--labels", labels, "--json").stdout)["agreement"]
-    assert (found["n"], found["kappa"]) == (60, 1.0)
+    assert (found["n"], found["kappa"], found["low"]) == (60, 1.0, None)
+    table = invoke("score", two_runs[0], "--labels", labels).stdout.partition("Cohen's kappa")[2]
+    assert re.search(r"robust +│ rules +│ people +│ 60 +│ +1.000 +│ +1.000 +│ +– +│ +– ", table)
+
+
+def test_labels_that_are_of_nothing_here_are_said(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text('{"id": "elsewhere-1", "right": true}\n')
+    (note, *_) = json.loads(invoke("score", two_runs[0], "--labels", labels, "--json").stdout)["notes"][::-1]
+    assert note.startswith("none of the 1 labels is of a question here: one is of 'elsewhere-1', ")
+    assert note.endswith("one that was scored is 'phantom-test-00000-organ'")
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("robust", "slake: 2 of 4 answers"), ("paper", "slake: 4 of 4 answers"), ("vlmevalkit", None)],
+)
+def test_what_a_judge_should_mark_is_said_for_each_mode(mode: str, said: str | None, tmp_path: Path) -> None:
+    results = tmp_path / "SLAKE" / "results.json"
+    results.parent.mkdir()
+    golds = ("Yes", "No", "Lung", "Heart")
+    rows = [
+        {"question": "?", "answer": gold, "lang": "en", "q_lang": "en", "answer_type": "OPEN", "response": gold}
+        for gold in golds
+    ]
+    results.write_text(json.dumps(rows))
+    invoke("import", results, "--model", "m", "--benchmark", "slake", "--out", tmp_path / "run")
+    notes = json.loads(invoke("score", tmp_path / "run", "--mode", mode, "--json").stdout)["notes"]
+    found = [note for note in notes if "scored by rule" in note]
+    assert found == ([] if said is None else [f"{said} are a judge's to mark and were scored by rule ({mode})"])
 
 
 @pytest.mark.parametrize(
@@ -204,14 +236,43 @@ def url(server: Server) -> str:
 
 def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Path, Path], server: Server) -> None:
     command = ("score", two_runs[0], "--judge", "j", "--judge-url", url(server), "--judge-set", "retries=0", "--json")
-    (first,) = json.loads(invoke(*command).stdout)["results"]
-    assert first["asked"]["judge"] == "j"
+    said = json.loads(invoke(*command).stdout)
+    (first,) = said["results"]
+    assert first["asked"]["judge"] == f"j (template {said['judge']['template_sha256'][:8]})"
     asked = server.judged
     assert asked > 0
     (second,) = json.loads(invoke(*command).stdout)["results"]
     assert second == first
     assert "Cohen's kappa" in invoke(*command[:-1]).stdout
     assert server.judged == asked  # replies of the judge are kept, those that cannot be read too
+
+
+def test_every_judge_leaves_what_it_was_and_all_that_it_said(
+    two_runs: tuple[Path, Path], server: Server, tmp_path: Path
+) -> None:
+    template, page = tmp_path / "mine.txt", tmp_path / "page.html"
+    template.write_text("Standard answer {answer}, of {question}: {reply}. Say the verdict.")
+    command = ("score", two_runs[0], "--judge-url", url(server), "--html", page, "--judge")
+    for more in (("j",), ("other/j2",), ("j", "--judge-template", template), ("j", "--judge-set", "retries=1")):
+        invoke(*command, *more)
+    assert f"sha256 {hashlib.sha256(JudgeSettings().text.encode()).hexdigest()}" in page.read_text()
+    kept = two_runs[0] / "phantom" / "direct"
+    judges = {path.stem.removeprefix("judge-"): json.loads(path.read_text()) for path in kept.glob("judge-*.json")}
+    assert Counter(one["model"] for one in judges.values()) == {"j": 2, "other/j2": 1}
+    hashes = {one["template_sha256"]: one["template"] for one in judges.values()}
+    assert hashes[hashlib.sha256(template.read_bytes()).hexdigest()] == template.read_text()
+    assert {path.name for path in kept.glob("verdicts-*")} == {
+        "verdicts-robust.jsonl",
+        *(f"verdicts-robust-{tag}.jsonl" for tag in judges),
+    }
+    for tag in judges:
+        rows = [json.loads(line) for line in (kept / f"verdicts-robust-{tag}.jsonl").read_text().splitlines()]
+        said = [row for row in rows if "judge_replies" in row]
+        assert {row["accuracy"] for row in said} == {1.0, None}
+        for row in said:
+            right = row["accuracy"] is not None
+            assert row["judge_replies"] == (['{"verdict": "right"}'] if right else ["no verdict"] * 3)
+            assert row["reason"].startswith("judge: right" if right else "unscored: judge: ")
 
 
 @pytest.fixture

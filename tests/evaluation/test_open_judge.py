@@ -195,6 +195,7 @@ def test_what_cannot_be_read_is_asked_again_with_another_seed_and_then_unscored(
     assert (verdicts["never"].right, verdicts["never"].attempts) == (None, 3)
     assert "not exactly one" in verdicts["never"].reason
     assert verdicts["never"].raw == "I think so"
+    assert [verdicts[id].replies for id in replies] == [("Right!", "right", RIGHT), ("I think so",) * 3, (WRONG,)]
     assert drawn == [(5, False), (6, True), (7, True)]
 
 
@@ -338,8 +339,7 @@ def verdicts_of(both_right: int, only_judge: int, only_other: int, both_wrong: i
     [
         # Cohen's own worked form: p_o = 0.7, p_e = 0.5, kappa = 0.4; Fleiss, Cohen and Everitt's standard error
         ((20, 5, 10, 15), 0.7, 0.4, 0.153, 0.647),
-        ((10, 0, 0, 10), 1.0, 1.0, 1.0, 1.0),
-        ((0, 10, 10, 0), 0.0, -1.0, -1.0, -1.0),
+        ((40, 0, 1, 40), 80 / 81, 1 - 81 / 3281, 0.927, 1.0),
         ((25, 25, 25, 25), 0.5, 0.0, -0.196, 0.196),
     ],
 )
@@ -354,8 +354,23 @@ def test_kappa_is_cohens(
 
 def test_kappa_is_not_defined_where_chance_agrees_on_everything() -> None:
     assert agreement(*verdicts_of(7, 0, 0, 0)) == Agreement(7, 1.0, None, None, None, both_right=7)
-    one_sided = agreement(*verdicts_of(7, 3, 0, 0))
-    assert (one_sided.kappa, one_sided.low, one_sided.high) == (pytest.approx(0.0), None, None)
+
+
+@pytest.mark.parametrize(
+    ("table", "kappa"),
+    [
+        *(
+            ((7, 3, 0, 0), 0.0),
+            ((7, 0, 3, 0), 0.0),
+            ((0, 3, 0, 7), 0.0),
+            ((0, 0, 3, 7), 0.0),
+        ),  # one always says the same
+        *(((10, 0, 0, 10), 1.0), ((0, 10, 10, 0), -1.0)),
+    ],
+)
+def test_kappa_has_no_interval_where_nothing_varies(table: tuple[int, int, int, int], kappa: float) -> None:
+    found = agreement(*verdicts_of(*table))
+    assert (found.kappa, found.low, found.high) == (pytest.approx(kappa), None, None)
 
 
 def test_labels_are_read_from_json_lines(tmp_path: Path) -> None:

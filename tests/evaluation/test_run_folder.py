@@ -62,6 +62,30 @@ def test_other_settings_are_refused_and_damaged_ones_named(tmp_path: Path) -> No
         made.prepare(SETTINGS)
 
 
+def test_a_name_and_the_place_of_the_same_model_may_change(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    made.prepare(SETTINGS)
+    first = {**SETTINGS, "name": "a", "model": "here/m", "model_hash": "sha256:1"}
+    (tmp_path / "settings.json").unlink()
+    made.prepare(first)
+    made.prepare({**first, "name": "b", "model": "there/m"})
+    assert made.settings()["name"] == "b"
+    with pytest.raises(ConfigError, match="another model_hash;"):
+        made.prepare({**first, "model": "there/m", "model_hash": "sha256:2"})
+
+
+def test_settings_are_written_once_and_whole(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    before = (tmp_path / "settings.json").stat()
+    made.prepare(SETTINGS)
+    after = (tmp_path / "settings.json").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    (tmp_path / "settings.json").unlink()
+    (tmp_path / "settings.json.partial").write_text('{"benchmark": "ph')  # what a kill leaves
+    made.prepare(SETTINGS)
+    assert made.settings() == SETTINGS
+
+
 def test_a_folder_without_runs_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="holds no run"):
         run_folders(tmp_path)

@@ -23,6 +23,7 @@ class KnowsEverything:
 
     model: str = "oracle"
     fail_every: int = 0
+    mute_every: int = 0
     stop_after: int | None = None
     asked: list[str] = field(default_factory=list)
 
@@ -34,6 +35,8 @@ class KnowsEverything:
             self.asked.append(request.id)
             if self.fail_every and number % self.fail_every == 0:
                 yield Reply(request.id, (), "server gone")
+            elif self.mute_every and number % self.mute_every == 0:
+                yield Reply(request.id, ("",))
             else:
                 yield Reply(request.id, ("nonsense, truly" if number % 3 == 2 else golds[request.id],))
 
@@ -81,3 +84,12 @@ def test_one_failed_request_is_unscored_and_asked_again(tmp_path: Path) -> None:
 def test_many_failed_requests_end_the_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="server gone"):
         runner.run(PHANTOM, KnowsEverything(fail_every=3), tmp_path, limit=30)
+
+
+def test_empty_replies_are_replies_that_count_wrong(tmp_path: Path) -> None:
+    judged = runner.run(PHANTOM, KnowsEverything(mute_every=2), tmp_path, limit=30)
+    empty = judged[::2]
+    assert {(row.text, row.accuracy, row.invalid) for row in empty} == {("", 0.0, True)}
+    engine = KnowsEverything()
+    assert runner.run(PHANTOM, engine, tmp_path, limit=30) == judged
+    assert engine.asked == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -70,18 +70,20 @@ def synthetic_runs() -> list[Run]:
     return runs
 
 
-def picture(run: Run, judged: Judged) -> bytes | None:
-    """A grey picture that differs by image; none for one of them."""
+def pictures(wanted: Sequence[tuple[Run, Judged]]) -> Iterator[tuple[int, bytes | str]]:
+    """Grey pictures that differ by image, the last first; none for one of them."""
     from PIL import Image
 
-    if judged.image.endswith("-3"):
-        return None
-    if judged.image.endswith("-4"):
-        return b"no image at all"
-    number = int(judged.image.rpartition("-")[2])
-    buffer = io.BytesIO()
-    Image.linear_gradient("L").rotate(number * 7).resize((640, 480)).save(buffer, format="PNG")
-    return buffer.getvalue()
+    for place, (_, judged) in reversed(list(enumerate(wanted))):
+        number = int(judged.image.rpartition("-")[2])
+        if number == 4:
+            yield place, b"no image at all"
+        elif number == 5:
+            yield place, "no image: lost"
+        elif number != 3:
+            buffer = io.BytesIO()
+            Image.linear_gradient("L").rotate(number * 7).resize((640, 480)).save(buffer, format="PNG")
+            yield place, buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,7 @@ def write_synthetic() -> Callable[[Sequence[Run], Path], str]:
         write_evaluation_page(
             runs,
             path,
-            images=picture,
+            images=pictures,
             facts={"seed": "0", "data": "made up by a test"},
             notes=["Every figure here is made up: no model was asked."],
             most_cases=most_cases,

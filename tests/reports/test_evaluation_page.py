@@ -296,7 +296,7 @@ def test_what_a_model_says_stays_text(browser: Page, tmp_path: Path, write_synth
 def test_images_that_are_missing_or_broken_are_said_so(browser: Page, address: str) -> None:
     browser.open(address)
     said = set(browser.js("data.cases.filter(c => typeof c.image === 'string').map(c => c.image)"))
-    assert "no image" in said
+    assert {"no image", "no image: lost"} <= said
     assert any(text.startswith("the image cannot be shown: ") for text in said)
     assert browser.js("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.naturalWidth <= 320)")
 
@@ -336,6 +336,15 @@ def test_any_reply_can_be_shown(tmp_path: Path, text: str, shown: str, write_syn
     found = re.search(r'<script type="application/json" id="cases-json">(.*?)</script>', html, re.DOTALL)
     assert found is not None
     assert json.loads(found[1])["cases"][0]["replies"][0]["text"] == shown
+
+
+def test_what_was_not_scored_is_a_dash_on_the_page(tmp_path: Path, write_synthetic: Callable[..., str]) -> None:
+    row = Judged("1", "", "1-1", "?", "", "A", None, None, 0.0, False, "unscored: gone", meta={"kind": "organ"})
+    run = Run("base", "phantom", "direct", "robust", [row])
+    html = write_synthetic([run, replace(run, variant="blur:1")], tmp_path / "page.html")
+    assert "<td>–<small>n 0</small></td>" in html
+    assert "0.0 [0.0, 100.0]" not in html
+    assert "<svg" not in html
 
 
 def test_a_page_of_no_runs_opens_too(tmp_path: Path, write_synthetic: Callable[..., str]) -> None:

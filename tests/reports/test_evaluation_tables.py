@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -94,6 +95,38 @@ def test_the_csv_has_a_line_for_every_figure_with_all_it_depends_on(summary: Sum
     change = next(row for row in rows if row["figure"] == "difference")
     assert (change["model"], change["against"], change["estimate"]) == ("R&D [bold]", "base_3B", "0.1")
     assert float(change["p_holm"]) >= float(change["p"])
+    change = next(row for row in rows if row["figure"] == "change")
+    assert [change[key] for key in ("benchmark", "variant", "against", "n", "estimate")] == [
+        *("slake", "shuffle:1", "as is", "100", "0.54")
+    ]
+
+
+def test_every_change_is_in_the_csv_and_the_markdown(synthetic_runs: list[Run]) -> None:
+    summary = summarise(synthetic_runs)
+    assert len(summary.changes) == 18
+    rows = [row for row in csv.DictReader(io.StringIO(csv_text(summary))) if row["figure"] == "change"]
+    assert [(row["model"], row["variant"]) for row in rows] == [(c.model, c.asked.variant) for c in summary.changes]
+    assert all(float(row["low"]) <= float(row["estimate"]) <= float(row["high"]) for row in rows)
+    table = markdown(summary).partition("Variants against the same questions")[2]
+    assert [line.split(" | ")[3] for line in table.splitlines() if line.startswith("| phantom")] == [
+        change.asked.variant for change in summary.changes
+    ]
+
+
+def test_a_figure_over_no_question_is_a_dash_everywhere_and_never_a_zero() -> None:
+    unscored = [replace(row, accuracy=None) for row in right_of_100(50)]
+    runs = [Run("m", "slake", "direct", "robust", unscored), Run("n", "slake", "direct", "robust", right_of_100(9))]
+    summary = summarise([*runs, replace(runs[0], variant="shuffle:1"), replace(runs[0], benchmark="phantom")])
+    assert r"m & direct & -- & -- & -- & -- & -- & -- & -- & -- & -- " in latex_rows(summary)
+    figures = [line for line in markdown(summary).splitlines() if line.startswith("| SLAKE | m |")]
+    assert figures[0].endswith("| 0 | – | – | – | 100 |")
+    assert "| SLAKE | n − m | direct | as is | robust | rules only | – |" in markdown(summary)
+    console = Console(width=240, record=True, file=io.StringIO())
+    for table in terminal_tables(summary):
+        console.print(table)
+    assert " 0.0 [0.0, 100.0]" not in console.export_text()
+    for row in csv.DictReader(io.StringIO(csv_text(summary))):
+        assert (row["n"] == "0") == (row["estimate"] == row["low"] == row["high"] == row["interval"] == "")
 
 
 def test_breakdowns_are_in_the_csv(synthetic_runs: list[Run]) -> None:

@@ -75,10 +75,44 @@ def test_a_pair_without_shared_questions_leaves_the_difference_open() -> None:
 def test_the_macro_average_weighs_benchmarks_alike_and_adds_their_variances() -> None:
     sets = [verdicts(size, 1, seed) for seed, size in enumerate((200, 800, 50))]
     means = [sum(values) / len(values) for values, _ in sets]
-    found = macro_average(means, [bootstrap_means(*one, seed=(0, number)) for number, one in enumerate(sets)])
+    found = macro_average([clustered(*one, seed=(0, number)) for number, one in enumerate(sets)])
     assert found.value == pytest.approx(sum(means) / 3)
     error = math.sqrt(sum(mean * (1 - mean) / len(v) for mean, (v, _) in zip(means, sets, strict=True))) / 3
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    drawn = middle(sum(bootstrap_means(*one, seed=(0, number)) for number, one in enumerate(sets)) / 3)
+    assert (found.low, found.high) == pytest.approx(drawn, abs=0.005)
+
+
+def test_a_set_that_is_all_wrong_does_not_make_an_average_certain() -> None:
+    alone = macro_average([clustered([0.0] * 20, range(20))])
+    assert (alone.value, alone.low, alone.high) == (0.0, 0.0, pytest.approx(wilson(0, 20).high))
+    other = clustered(*verdicts(200, 1))
+    both = macro_average([other, clustered([0.0] * 20, range(20))])
+    assert both.high - both.value > (other.high - other.value) / 2
+
+
+EQUAL_SHARES = ([1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("turns", EQUAL_SHARES, ids=["quarter", "half", "three-quarters"])
+def test_images_that_are_all_alike_do_not_make_a_share_certain(turns: list[float]) -> None:
+    widths = []
+    for images in (3, 30, 300):
+        found = clustered(turns * images, [number // 4 for number in range(4 * images)])
+        assert 0 < found.low < found.value < found.high < 1
+        widths.append(found.high - found.low)
+    assert widths == pytest.approx([wilson(0, images).high for images in (3, 30, 300)])
+
+
+@pytest.mark.parametrize("unlike", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("questions", [5, 6, 100])
+def test_a_pair_that_is_alike_in_every_question_has_the_exact_tests_interval(questions: int, unlike: float) -> None:
+    a = {str(number): float(unlike < 0) for number in range(questions)}
+    b = {name: value + unlike for name, value in a.items()}
+    found = paired(a, b, {name: name for name in a})
+    assert found.low < found.high
+    assert found.low <= found.difference == unlike <= found.high
+    assert (found.low <= 0 <= found.high) == (found.p_value > 0.05)
 
 
 def test_a_bootstrap_over_89000_questions_stays_small_in_memory() -> None:

@@ -16,14 +16,16 @@ from pathlib import Path
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 
+_NO_WIDTH = 1e-9
+
 
 @dataclass(frozen=True)
 class Agreement:
     """``n`` questions with both verdicts, the share on which they agree, and kappa with its 95% interval.
 
     ``kappa`` None: chance would agree on everything, as where both say right throughout. The interval is the normal
-    approximation (statsmodels), held within [-1, 1]; where all agree it has no width, and where one of the two always
-    says the same there is none.
+    approximation (statsmodels), held within [-1, 1]. Where that has no width, as where all agree or where one of the
+    two always says the same, there is none: so few verdicts are not certain.
     """
 
     n: int
@@ -96,5 +98,5 @@ def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None] |
     with np.errstate(all="ignore"):  # its standard error divides by nothing where one side says always the same
         result = inter_rater.cohens_kappa(table)
     low, high = float(result.kappa_low), float(result.kappa_upp)
-    known = math.isfinite(low) and math.isfinite(high)
+    known = math.isfinite(low) and math.isfinite(high) and high - low > _NO_WIDTH
     return float(result.kappa), max(-1.0, low) if known else None, min(1.0, high) if known else None

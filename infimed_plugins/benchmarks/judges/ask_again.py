@@ -12,7 +12,7 @@ engine in a ``Stored`` (engines/stored.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -23,6 +23,7 @@ from infimed_plugins.records import Json
 T = TypeVar("T")
 AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
 NO_REPLY = "the engine gave no reply"
+EMPTY_REPLY = "the reply is empty"
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,15 @@ class Patience:
 
 @dataclass(frozen=True)
 class Asked(Generic[T]):
-    """What was read of one request; ``value`` None: nothing. ``raw`` is the last reply, ``attempts`` their number."""
+    """What was read of one request; ``value`` None: nothing. ``raw`` is the last reply, ``attempts`` how often it was
+    asked, ``replies`` every reply in turn."""
 
     id: str
     value: T | None
     raw: str = ""
     attempts: int = 0
     reason: str = ""
+    replies: tuple[str, ...] = field(default=(), compare=False)
 
 
 def ask_until_read(
@@ -87,13 +90,16 @@ def ask_until_read(
             if request is None:
                 continue
             asked, failed = _settle(reply, read, turn + 1)
+            if asked.id in unread:
+                asked = replace(asked, replies=(*unread[asked.id].replies, *asked.replies))
             if asked.value is not None or failed or turn == patience.again:
                 yield asked
             else:
                 unread[asked.id] = asked
                 again.append(request)
         for id in waiting:
-            yield Asked(id, None, unread[id].raw if id in unread else "", turn + 1, NO_REPLY)
+            before = unread.get(id, Asked(id, None))
+            yield Asked(id, None, before.raw, turn + 1, NO_REPLY, before.replies)
         seen.clear()
         turn_requests = again or None
 
@@ -104,10 +110,11 @@ def _settle(reply: Reply, read: Callable[[str, str], T], attempts: int) -> tuple
         return Asked(reply.id, None, "", attempts, reply.error or NO_REPLY), True
     text = reply.texts[0]
     try:
-        return Asked(reply.id, read(reply.id, text), text, attempts), False
+        return Asked(reply.id, read(reply.id, text), text, attempts, replies=(text,)), False
     except DataError as error:
         cut = " (cut off at max_tokens)" if any(reply.cut) else ""
-        return Asked(reply.id, None, text, attempts, f"{error}{cut}"), False
+        why = str(error) if text.strip() else EMPTY_REPLY
+        return Asked(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
 
 
 def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest], seen: set[str]) -> Iterator[ChatRequest]:

@@ -22,7 +22,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -93,13 +93,15 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class JudgeVerdict:
-    """``right`` None is unscored, ``reason`` says why. ``raw`` is the judge's last reply, ``attempts`` how many."""
+    """``right`` None is unscored, ``reason`` says why. ``raw`` is the judge's last reply, ``attempts`` how often it was
+    asked, ``replies`` every reply in turn."""
 
     id: str
     right: bool | None
     raw: str = ""
     attempts: int = 0
     reason: str = ""
+    replies: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def judge_answers(
         return read_verdict(text, settings.reply_form)
 
     for asked in ask_until_read(engine, requests(), read, settings.patience):
-        yield JudgeVerdict(asked.id, asked.value, asked.raw, asked.attempts, asked.reason)
+        yield JudgeVerdict(asked.id, asked.value, asked.raw, asked.attempts, asked.reason, asked.replies)
         while blank:
             yield JudgeVerdict(blank.popleft(), False, reason=EMPTY)
     for id in blank:

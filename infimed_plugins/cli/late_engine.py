@@ -1,0 +1,77 @@
+"""An engine that is started at its first request: a finished run, or one whose replies are stored, loads no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+    from infimed_plugins.engines.store import RequestStore
+
+
+def shaping(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an engine that shape what it says."""
+    from infimed_plugins.engines import NOT_SHAPING
+
+    return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
+
+
+@dataclass
+class Later:
+    """An engine by what the options say; ``option`` names the one that chose it, ``before`` is called at its start."""
+
+    choice: Mapping[str, Any]
+    option: str
+    before: Callable[[], None] = lambda: None
+    _engine: Engine | None = None
+
+    def __post_init__(self) -> None:
+        from infimed_plugins.recipes.step_engine import model_path
+
+        self.model = model_path(self.choice["model"])  # both as the engine itself has them
+        self.revision = str(self.choice["settings"].get("revision") or "")
+
+    def start(self) -> Engine:
+        """The engine, started once."""
+        from infimed_plugins.recipes.recipe import parse_engine
+        from infimed_plugins.recipes.step_engine import start_engine
+
+        if self._engine is None:
+            self.before()
+            self._engine = start_engine(parse_engine(self.choice, self.option))
+        return self._engine
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """As the engine does; nothing for no requests."""
+        waiting = iter(requests)
+        first = next(waiting, None)
+        if first is not None:
+            yield from self.start().generate(chain([first], waiting), sampling)
+
+    def over(self, store: RequestStore) -> Engine:
+        """The engine over a request store, which knows it by all that shapes its replies."""
+        from infimed_plugins.engines.stored import Stored
+
+        return Stored(self, store, settings=shaping(self.choice["settings"]))
+
+
+@dataclass
+class StoredLater:
+    """The same over a store that is open only while it is asked."""
+
+    engine: Later
+    store: Path
+
+    def __post_init__(self) -> None:
+        self.model = self.engine.model
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """As the engine does."""
+        from infimed_plugins.engines.store import RequestStore
+
+        with RequestStore(self.store) as store:
+            yield from self.engine.over(store).generate(requests, sampling)
