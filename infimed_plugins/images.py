@@ -10,8 +10,8 @@
     several frames       the first one
     cut off, a bomb, a strip of 200 to 1   refused
 
-What is an 8-bit grey or RGB PNG or JPEG already, and within the limit, keeps its bytes. A JPEG that must be written
-again becomes a JPEG of quality 95, anything else a PNG.
+What is an 8-bit grey or RGB PNG or JPEG already, and within the limit, keeps its bytes but for metadata. A JPEG that
+must be written again becomes a JPEG of quality 95, anything else a PNG.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.image_metadata import without_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -63,7 +64,8 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     size = _size_within(original, name, max_pixels, exact)
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
     if not notes and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
-        return PreparedImage(data, SUFFIXES[form], original, size)
+        kept = without_words(data)
+        return PreparedImage(kept, SUFFIXES[form], original, size, () if kept is data else ("stripped of metadata",))
     with _refusing(name):
         image = to_rgb(opened)
     if size != original:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.image_metadata import without_words
 from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image, image_size, prepare_image, smart_resize
 
 LIMIT = 262_144
@@ -195,7 +197,8 @@ def test_only_what_exif_calls_a_rotation_is_one(orientation: int, turned: bool) 
     exif[0x0112] = orientation
     data = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif.tobytes())
     made = prepare_image(data, "x")
-    assert (made.notes, made.data == data) == (("turned as EXIF says",) if turned else (), not turned)
+    assert made.notes == ("turned as EXIF says" if turned else "stripped of metadata",)
+    assert made.size == ((40, 20) if orientation in (0, 1, 2, 9) else (20, 40))
 
 
 def test_a_turned_tiff_says_so() -> None:
@@ -487,3 +490,41 @@ def test_smart_resize_is_transformers_own() -> None:
         limit = rng.choice([LIMIT, 3136, 12544, 1_003_520])
         high, wide = upstream(height, width, factor=28, min_pixels=3136, max_pixels=limit)
         assert smart_resize(width, height, max_pixels=limit) == (wide, high)
+
+
+def with_words(form: str) -> bytes:
+    """A picture whose file names a patient in every place that it has for words."""
+    picture, exif = Image.effect_noise((40, 30), 50).convert("RGB"), Image.Exif()
+    exif[0x010E] = "Doe^Jane"
+    buffer = io.BytesIO()
+    if form == "PNG":
+        words = PngInfo()
+        words.add_text("PatientName", "Doe^Jane")
+        words.add_text("Note", "Doe^Jane", zip=True)
+        words.add_itxt("PatientName", "Doe^Jane")
+        picture.save(buffer, form, pnginfo=words, exif=exif, dpi=(72, 72))
+    else:
+        picture.save(buffer, form, comment=b"Doe^Jane", exif=exif, dpi=(72, 72))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_words_in_a_file_are_dropped_and_its_pixels_and_resolution_stay(form: str) -> None:
+    data = with_words(form)
+    made = prepare_image(data, "x")
+    assert b"Doe" in data
+    assert b"Doe" not in made.data
+    assert made.notes == ("stripped of metadata",)
+    before, after = opened(data), opened(made.data)
+    assert before.tobytes() == after.tobytes()
+    assert [round(value) for value in after.info["dpi"]] == [72, 72]
+    assert not after.getexif()
+    again = prepare_image(made.data, "x")
+    assert (again.data, again.notes) == (made.data, ())
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_file_cut_off_in_its_words_is_left_to_the_decoder(form: str) -> None:
+    data = with_words(form)
+    for length in range(2, 200):
+        assert without_words(data[:length]) is data[:length] or len(without_words(data[:length])) <= length
