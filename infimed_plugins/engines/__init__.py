@@ -44,12 +44,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One user turn; ``text`` carries one ``<image>`` tag for each image, in order. ``system`` stands before it."""
+    """One user turn; ``text`` carries one ``<image>`` tag for each image, in order. ``system`` stands before it.
+
+    ``known`` of the n samples are in the request store, which sets it: an engine with ``own_seeds`` draws the others.
+    """
 
     id: str
     text: str
     images: tuple[ImageRef, ...] = ()
     system: str = ""
+    known: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """The n replies to one request, in sample order; ``error`` set means there are none.
+    """The n replies to one request, in sample order. ``error`` set: it failed, and ``texts`` are those before it did.
 
     ``cut`` says of each whether it ended at the token limit. ``asked`` is False for a reply out of the request store.
     """
@@ -101,7 +105,12 @@ class Embedding:
 
 @runtime_checkable
 class Engine(Protocol):
-    """A model that answers."""
+    """A model that answers.
+
+    It may have more attributes, which the request store minds: ``revision``, of the model; ``shaping``, a mapping of
+    settings that shape its replies; ``own_seeds``, True where sample i of a request is what ``n`` 1 and the seed plus i
+    give (so vLLM draws them), and the ``known`` samples of a request are left out.
+    """
 
     model: str
 

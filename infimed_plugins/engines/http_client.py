@@ -12,13 +12,12 @@ import asyncio
 import json
 import logging
 import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from infimed_plugins.engines.http_status import Again, RequestFailed, Unreachable, judge_status
+from infimed_plugins.engines.http_status import Again, EmptyReply, RequestFailed, Unreachable, judge_status
+from infimed_plugins.engines.server_pool import Server, ServerPool
 from infimed_plugins.errors import EngineError, MissingExtraError
 from infimed_plugins.records import Json
 
@@ -31,29 +30,6 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0  # seconds before the second attempt; doubled for each further one
 LONGEST_PAUSE = 60.0
 CONNECT_SECONDS = 10.0
-FAILURES_BEFORE_ASIDE = 3  # a server that answers 500 at once would otherwise always be the least loaded
-
-
-@dataclass
-class _Server:
-    url: str
-    load: int = 0
-    failures: int = 0
-    aside_until: float = 0.0
-
-    def fails(self, reason: str, *, at_once: bool) -> None:
-        """Count a failure in a row; set the server aside for a while after some, or after this one."""
-        if self.is_aside():  # requests that were under way: they tell of the same failure
-            return
-        self.failures += 1
-        if not at_once and self.failures < FAILURES_BEFORE_ASIDE:
-            return
-        seconds = _doubled(self.failures)
-        _log.warning("%s is set aside for %g s: %s", self.url, seconds, reason)
-        self.aside_until = time.monotonic() + seconds
-
-    def is_aside(self) -> bool:
-        return time.monotonic() < self.aside_until
 
 
 class Servers:
@@ -65,7 +41,7 @@ class Servers:
     shared cores, load 2). Models are slower than any: at a latency of 0.25 s all three make 224 to 238.
 
     Raises:
-        EngineError: no server can be reached, or one refuses the key or the model.
+        EngineError: no server can be reached, or all refuse the key or the model.
     """
 
     def __init__(
@@ -76,7 +52,7 @@ class Servers:
         except ImportError as error:
             raise MissingExtraError("the openai engine", "httpx", "openai") from error
         self._httpx = httpx
-        self._servers = [_Server(url) for url in urls]
+        self._pool = ServerPool(urls, self._is_back, _doubled)
         self._key, self._key_name = key, key_name
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
@@ -88,7 +64,8 @@ class Servers:
         headers = {"Content-Type": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        local = all(self._httpx.URL(server.url).host in ("127.0.0.1", "localhost", "::1") for server in self._servers)
+        hosts = {self._httpx.URL(server.url).host for server in self._pool.servers}
+        local = hosts <= {"127.0.0.1", "localhost", "::1"}
         certificates = self._httpx.create_ssl_context()  # shared: each takes 15 ms to make
         limit = self._httpx.Timeout(None, connect=CONNECT_SECONDS)  # asyncio.timeout bounds the whole request
         for _ in range(self._concurrency):
@@ -105,6 +82,7 @@ class Servers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._pool.close()
         for client in self._clients:
             await client.aclose()
 
@@ -123,35 +101,40 @@ class Servers:
 
     async def _ask(self, client: httpx.AsyncClient, path: str, body: bytes, read: Callable[[Json], _T]) -> _T:
         attempts = 0
+        tried: set[Server] = set()
+        moves = len(self._pool.servers)
         while True:
-            server = self._pick()
+            server = self._pool.pick(but=tried)
             try:
-                reply = _parsed(await self._post(client, server, path, body), read)
-                server.failures = 0
+                reply = self._read(server, await self._post(client, server, path, body), read)
+                self._pool.answered(server)
                 return reply
             except Again as again:
-                lost = isinstance(again, Unreachable)
-                if lost and not self._pick().is_aside():
+                tried.add(server)
+                if moves > 0 and not isinstance(again, EmptyReply) and self._pool.lives(but=tried):
+                    moves -= 1
                     continue  # another server is alive: no attempt is lost and no time
                 attempts += 1
                 if attempts > min(self._retries, again.most_retries):
-                    self._give_up(again, attempts, lost=lost)
+                    empty: _T = self._give_up(again, attempts)
+                    return empty
+                tried.clear()
                 _log.debug("attempt %d failed: %s", attempts, again)
                 await asyncio.sleep(self._pause(attempts, again.wait))
 
-    async def _post(self, client: httpx.AsyncClient, server: _Server, path: str, body: bytes) -> bytes:
+    async def _post(self, client: httpx.AsyncClient, server: Server, path: str, body: bytes) -> bytes:
         server.load += 1
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await client.post(server.url + path, content=body)
         except TimeoutError:
-            server.fails("no answer in time", at_once=True)
+            self._pool.failed(server, "no answer in time", at_once=True)
             raise Again(f"{server.url} gave no answer within {self._timeout:g} s") from None
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
-            server.fails("it cannot be reached", at_once=True)
+            self._pool.failed(server, "it cannot be reached", at_once=True)
             raise Unreachable(f"{server.url} cannot be reached ({self._masked(str(error))})") from None
         except self._httpx.HTTPError as error:  # ended in the middle, for one
-            server.fails("the connection broke off", at_once=False)
+            self._pool.failed(server, "the connection broke off", at_once=False)
             raise Again(f"{server.url} broke off ({self._masked(str(error)) or type(error).__name__})") from None
         finally:
             server.load -= 1
@@ -160,15 +143,21 @@ class Servers:
             self._refuse(answer, server)
         return answer.content
 
-    def _pick(self) -> _Server:
-        """The least loaded server that lives; with none, the one whose time aside ends first."""
-        return min(self._servers, key=lambda server: (server.aside_until if server.is_aside() else 0.0, server.load))
+    def _read(self, server: Server, content: bytes, read: Callable[[Json], _T]) -> _T:
+        try:
+            return read(json.loads(content))
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            self._pool.failed(server, "its replies are not of the expected form", at_once=False)
+            raise Again(f"the reply is not of the expected form ({type(error).__name__})") from None
 
     def _pause(self, attempt: int, least: float) -> float:
         return max(least, _doubled(attempt)) * self._random.uniform(1.0, 1.5)
 
-    def _give_up(self, again: Again, attempts: int, *, lost: bool) -> None:
-        self._lost += lost
+    def _give_up(self, again: Again, attempts: int) -> Any:
+        """What the reply is read as after all; else raise the error of the request, or of the run."""
+        if isinstance(again, EmptyReply) and again.read_as is not None:
+            return again.read_as
+        self._lost += isinstance(again, Unreachable)
         if self._lost >= self._concurrency:
             raise EngineError(
                 f"{again}, and {self._lost} requests in a row found no server; start it and run again: "
@@ -177,34 +166,53 @@ class Servers:
         raise RequestFailed(f"{again}; given up after {attempts} attempts") from None
 
     async def _check(self) -> None:
-        errors = await asyncio.gather(*(self._reach(server) for server in self._servers))
+        servers = tuple(self._pool.servers)
+        errors = await asyncio.gather(*(self._reach(server) for server in servers))
         if all(errors):
-            urls = ", ".join(server.url for server in self._servers)
+            urls = ", ".join(server.url for server in servers)
             raise EngineError(f"no server answers at {urls} ({errors[0]}); start it or mend base_url")
 
-    async def _reach(self, server: _Server) -> str:
-        """Why the server cannot be reached, or nothing. Any answer will do, but for one that refuses the key."""
+    async def _reach(self, server: Server) -> str:
+        """Why the server cannot be asked, or nothing. Any answer will do, but for one that refuses the key."""
         try:
-            async with asyncio.timeout(min(CONNECT_SECONDS, self._timeout)):
-                answer = await self._clients[0].get(server.url + "/models")
+            answer = await self._get_models(server)
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
-            server.fails("it cannot be reached", at_once=True)
+            self._pool.failed(server, "it cannot be reached", at_once=True)
             return self._masked(str(error)) or type(error).__name__
         except (TimeoutError, self._httpx.HTTPError):
+            self._pool.failed(server, "no answer in time", at_once=True)
             return ""
         if answer.status_code in (401, 403):
-            self._refuse(answer, server)
+            try:
+                self._refuse(answer, server)
+            except Again as again:
+                return str(again)
         return ""
 
-    def _refuse(self, answer: httpx.Response, server: _Server) -> None:
-        """Raise what the status means; the server may be set aside for it."""
+    async def _is_back(self, server: Server) -> bool:
+        try:
+            return (await self._get_models(server)).status_code < 500
+        except (TimeoutError, self._httpx.HTTPError):
+            return False
+
+    async def _get_models(self, server: Server) -> httpx.Response:
+        async with asyncio.timeout(min(CONNECT_SECONDS, self._timeout)):
+            return await self._clients[0].get(server.url + "/models")
+
+    def _refuse(self, answer: httpx.Response, server: Server) -> NoReturn:
+        """Raise what the status means; the server may be set aside for it, or left out of the run."""
         text = self._masked(answer.text)[:4000]
+        reason = f"it answers {answer.status_code}"
         try:
             judge_status(answer.status_code, answer.headers, text, server.url, self._key_name)
+        except EngineError as error:
+            self._pool.drop(server, error, reason)
+            raise Again(str(error)) from None
         except Again as again:
-            server.fails(f"it answers {answer.status_code}", at_once=False)
+            self._pool.failed(server, reason, at_once=False)
             again.wait = min(again.wait, self._timeout)
             raise
+        raise AssertionError("a status of 300 or more is judged bad")
 
     def _masked(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
@@ -221,10 +229,3 @@ def _encoded(body: Json) -> bytes:
         return orjson.dumps(body)  # ten times as fast: most of a body is an image
     except (ImportError, TypeError):  # TypeError: a lone surrogate, which JSON's escapes can carry
         return json.dumps(body).encode()
-
-
-def _parsed(content: bytes, read: Callable[[Json], _T]) -> _T:
-    try:
-        return read(json.loads(content))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise Again(f"the reply is not of the expected form ({type(error).__name__})") from None

@@ -1,13 +1,13 @@
 """What an HTTP status means for a request and for the run.
 
     200                            the reply
-    408, 425, 429, 500 and above   asked again, after the pause that Retry-After names
-    401, 402, 403, 404, 405, 3xx   the run stops: no request can be answered
+    408, 425, 429, 500 and above   asked again, of another server at once, or after the pause that Retry-After names
+    401, 402, 403, 404, 405, 3xx   the server is left out; the run stops when it was the last
     other 4xx (400, 413, 422 …)    this request fails, the run goes on
 
 Example::
 
-    judge_status(422, {}, '{"error": {"message": "the prompt is too long"}}', url)  # raises RequestFailed
+    judge_status(422, {}, '{"error": {"message": "the prompt is too long"}}', url)  # raises Refused
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ class RequestFailed(Exception):
     """One request that will not be answered; the text is the error of its reply."""
 
 
+class Refused(RequestFailed):
+    """A request that the server finds wrong (4xx)."""
+
+
 class Again(Exception):
     """A request that is worth another try, after ``wait`` seconds at least, ``most_retries`` times at most."""
 
@@ -36,11 +40,19 @@ class Again(Exception):
 
 
 class Unreachable(Again):
-    """No connection: another server, if there is one, may be asked at once."""
+    """No connection."""
+
+
+class EmptyReply(Again):
+    """A reply with nothing in it, which another server would hardly better; after some tries ``read_as`` is taken."""
+
+    def __init__(self, text: str, *, most_retries: int, read_as: object = None) -> None:
+        super().__init__(text, most_retries=most_retries)
+        self.read_as = read_as
 
 
 def judge_status(status: int, headers: Mapping[str, str], text: str, url: str, key_name: str = "") -> None:
-    """Return for a good status; raise Again, RequestFailed or EngineError as the table says. ``text`` holds no key."""
+    """Return for a good status; raise Again, Refused or EngineError as the table says. ``text`` holds no key."""
     if 200 <= status < 300:
         return
     said = f"{url} answers {status}: {_message(text)}"
@@ -54,7 +66,7 @@ def judge_status(status: int, headers: Mapping[str, str], text: str, url: str, k
         raise EngineError(f"{said}; the account must be paid first")
     if status in (404, 405) or status < 400:
         raise EngineError(f"{said}; check the model's name ({url}/models lists them) and base_url (it ends in /v1)")
-    raise RequestFailed(said)
+    raise Refused(said)
 
 
 def _message(text: str) -> str:

@@ -13,21 +13,24 @@ a ``Stored`` (stored.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling
 from infimed_plugins.engines import openai_format as form
 from infimed_plugins.engines.background import Job, finished
+from infimed_plugins.engines.embedding_form import suffix_of
 from infimed_plugins.engines.http_client import Servers
 from infimed_plugins.engines.http_status import RequestFailed
+from infimed_plugins.engines.openai_jobs import Chat, embedded, scored
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 from infimed_plugins.records import Json
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-CHAT = "/chat/completions"
+Task = Callable[[_T], Job[Servers, _R]]  # of an item: its job, which fails for no reason that is the item's own
+OUR_FIELDS = frozenset({"model", "messages", "n", "seed", "stream"})
 
 
 class OpenAIEngine:
@@ -36,16 +39,22 @@ class OpenAIEngine:
     Args:
         model: its name on the server.
         base_url: one URL or several (a list, or one string with commas), each ending in ``/v1``. The least loaded is
-            asked first; one that fails is set aside and tried again later.
+            asked first; one that fails is set aside until it answers again, one that refuses the key or the model is
+            left out.
         api_key_env: the environment variable with the key; it is read for each run and stored nowhere. Servers
             without keys need none.
         concurrency: requests under way at once, over all servers.
         timeout: seconds a request may take.
         retries: attempts after the first, for what may pass: 408, 429, 5xx, no connection, no answer, a torn reply.
         revision: of the model, where it matters; part of the key under which replies are stored.
+        extra_body: fields for every request's body, such as ``{"top_k": 20, "chat_template_kwargs":
+            {"enable_thinking": False}}``; None leaves out one that is sent otherwise (``{"top_p": None}``).
+        embed_suffix: what ends a text that is embedded (embedding_form.py); gme-Qwen2-VL's is known by its name.
     Raises:
         ConfigError: a setting that cannot be used.
     """
+
+    own_seeds = True
 
     def __init__(
         self,
@@ -57,6 +66,8 @@ class OpenAIEngine:
         timeout: float = 600.0,
         retries: int = 5,
         revision: str = "",
+        extra_body: Mapping[str, Json] | None = None,
+        embed_suffix: str | None = None,
     ) -> None:
         try:
             import httpx  # noqa: F401
@@ -64,53 +75,64 @@ class OpenAIEngine:
             raise MissingExtraError("the openai engine", "httpx", "openai") from error
         if concurrency < 1 or timeout <= 0 or retries < 0:
             raise ConfigError("concurrency must be 1 or more, timeout more than 0 and retries 0 or more")
-        self.model = model
-        self.revision = revision
+        self.model, self.revision = model, revision
         self._urls = _urls(base_url)
         self._key_name = api_key_env
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
+        self._extra = _extra(extra_body)
+        self._suffix = suffix_of(model, embed_suffix)
+        self._chat = Chat()
+        shaping = {"extra_body": self._extra or None, "embed_suffix": self._suffix}
+        self.shaping = {name: value for name, value in shaping.items() if value is not None}
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Replies as they finish. A request that fails for good is a Reply with an error; see http_status.py."""
+        return self._stream(requests, self.to_draw(sampling))
+
+    def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
+        """How likely the model finds each answer, by vLLM's ``prompt_logprobs``; no other server has them."""
+        return self._stream(requests, self.to_score())
+
+    def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
+        """Unit vectors from ``/v1/embeddings``, asked with ``messages``, as vLLM allows; its chat template applies."""
+        return self._stream(requests, self.to_embed())
+
+    def to_draw(self, sampling: Sampling) -> Task[ChatRequest, Reply]:
+        """What makes a request the job that ``generate`` does for it."""
         if sampling.n > 1 and sampling.temperature == 0:
             raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
 
         def job(request: ChatRequest) -> Job[Servers, Reply]:
-            body = form.chat_body(self.model, request, sampling)
-            return lambda servers: _drawn(servers, request.id, body, sampling)
+            body = self._filled(form.chat_body(self.model, request, sampling))
+            return lambda servers: self._chat.drawn(servers, request, body, sampling)
 
-        return self._stream(requests, job, lambda request, error: Reply(request.id, (), error))
+        return _guarded(job, lambda request, error: Reply(request.id, (), error))
 
-    def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """How likely the model finds each answer, by vLLM's ``prompt_logprobs``; no other server has them."""
+    def to_score(self) -> Task[tuple[ChatRequest, str], AnswerScore]:
+        """What makes a pair the job that ``score_answers`` does for it."""
 
         def job(pair: tuple[ChatRequest, str]) -> Job[Servers, AnswerScore]:
             request, answer = pair
             if not answer.strip():
                 raise DataError(f"request {request.id}: an empty answer has no probability")
-            body = form.score_body(self.model, request, answer)
-            return lambda servers: _scored(servers, request.id, body, answer)
+            body = self._filled(form.score_body(self.model, request, answer))
+            return lambda servers: scored(servers, request.id, body, answer)
 
-        return self._stream(requests, job, lambda pair, error: AnswerScore(pair[0].id, error=error))
+        return _guarded(job, lambda pair, error: AnswerScore(pair[0].id, error=error))
 
-    def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
-        """Unit vectors from ``/v1/embeddings``, asked with ``messages``, as vLLM allows; its chat template applies."""
+    def to_embed(self) -> Task[ChatRequest, Embedding]:
+        """What makes a request the job that ``embed`` does for it."""
 
         def job(request: ChatRequest) -> Job[Servers, Embedding]:
-            body = {"model": self.model, "messages": form.messages(request), "encoding_format": "float"}
-            return lambda servers: _embedded(servers, request.id, body)
+            body = self._filled(form.embed_body(self.model, request, self._suffix))
+            return lambda servers: embedded(servers, request.id, body)
 
-        return self._stream(requests, job, lambda request, error: Embedding(request.id, error=error))
+        return _guarded(job, lambda request, error: Embedding(request.id, error=error))
 
-    def _stream(
-        self, items: Iterable[_T], job: Callable[[_T], Job[Servers, _R]], failed: Callable[[_T, str], _R]
-    ) -> Iterator[_R]:
-        def jobs() -> Iterator[Job[Servers, _R]]:
-            for item in items:
-                yield _guarded(item, job, failed)
-
-        key = _key(self._key_name)
-        servers = Servers(
+    def session(self) -> Servers:
+        """The servers that jobs ask. Raises ConfigError for a key that cannot be one."""
+        key = read_key(self._key_name)
+        return Servers(
             self._urls,
             key,
             concurrency=self._concurrency,
@@ -118,55 +140,44 @@ class OpenAIEngine:
             retries=self._retries,
             key_name=self._key_name,
         )
-        return finished(jobs(), servers, window=2 * self._concurrency)
+
+    def _filled(self, body: dict[str, Json]) -> dict[str, Json]:
+        return {name: value for name, value in (body | self._extra).items() if value is not None}
+
+    def _stream(self, items: Iterable[_T], task: Task[_T, _R]) -> Iterator[_R]:
+        return finished(map(task, items), self.session(), window=2 * self._concurrency)
 
 
-def _guarded(item: _T, job: Callable[[_T], Job[Servers, _R]], failed: Callable[[_T, str], _R]) -> Job[Servers, _R]:
+def _guarded(job: Task[_T, _R], failed: Callable[[_T, str], _R]) -> Task[_T, _R]:
     """The job of an item, its failure made a result. The images are read here, in the caller's thread."""
-    ready: Job[Servers, _R] | None = None
-    trouble = ""
-    try:
-        ready = job(item)
-    except DataError as error:
-        trouble = str(error)
 
-    async def run(servers: Servers) -> _R:
-        if ready is None:
-            return failed(item, trouble)
+    def guarded(item: _T) -> Job[Servers, _R]:
+        ready: Job[Servers, _R] | None = None
+        trouble = ""
         try:
-            return await ready(servers)
-        except RequestFailed as error:
-            return failed(item, str(error))
+            ready = job(item)
+        except DataError as error:
+            trouble = str(error)
 
-    return run
+        async def run(servers: Servers) -> _R:
+            if ready is None:
+                return failed(item, trouble)
+            try:
+                return await ready(servers)
+            except RequestFailed as error:
+                return failed(item, str(error))
 
+        return run
 
-async def _drawn(servers: Servers, request_id: str, body: dict[str, Json], sampling: Sampling) -> Reply:
-    """All n replies. A server that ignores ``n`` is asked for the rest one by one, each with a seed of its own."""
-    texts, cut, usage = await servers.ask(CHAT, body, lambda reply: form.read_chat(reply, sampling.n))
-    while len(texts) < sampling.n:
-        one = body | {"n": 1, "seed": sampling.seed + len(texts)}
-        more, cut_too, used = await servers.ask(CHAT, one, lambda reply: form.read_chat(reply, 1))
-        texts, cut = texts + more, cut + cut_too
-        usage = Usage(usage.prompt + used.prompt, usage.completion + used.completion)
-    return Reply(request_id, tuple(texts), cut=tuple(cut), usage=usage)
-
-
-async def _scored(servers: Servers, request_id: str, body: dict[str, Json], answer: str) -> AnswerScore:
-    tokens = await servers.ask(CHAT, body, form.read_prompt_logprobs)
-    count = form.answer_length(tokens, answer)
-    if count is None:  # count the tokens before the answer instead
-        plain = {key: body[key] for key in ("model", "max_tokens", "temperature")}
-        usage = await servers.ask(CHAT, plain | {"messages": body["messages"][:-1]}, form.read_usage)
-        count = len(tokens) + 1 - usage.prompt
-    if not 0 < count <= len(tokens):
-        raise RequestFailed("the server's prompt_logprobs do not fit the answer")
-    chosen = [logprob for _, logprob in tokens[-count:]]
-    return AnswerScore(request_id, sum(chosen), len(chosen))
+    return guarded
 
 
-async def _embedded(servers: Servers, request_id: str, body: dict[str, Json]) -> Embedding:
-    return Embedding(request_id, await servers.ask("/embeddings", body, form.read_embedding))
+def read_key(name: str) -> str:
+    """The key in an environment variable, checked: httpx would put one that is no header value into its error."""
+    key = os.environ.get(name, "").strip() if name else ""
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"the environment variable {name} holds characters that no key has; set it again")
+    return key
 
 
 def _urls(base_url: str | Sequence[str]) -> tuple[str, ...]:
@@ -185,9 +196,10 @@ def _urls(base_url: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cleaned))
 
 
-def _key(name: str) -> str:
-    """The key, checked: httpx would put one that is no header value into its error."""
-    key = os.environ.get(name, "").strip() if name else ""
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"the environment variable {name} holds characters that no key has; set it again")
-    return key
+def _extra(extra_body: Mapping[str, Json] | None) -> dict[str, Json]:
+    if extra_body is not None and not isinstance(extra_body, Mapping):
+        raise ConfigError(f"extra_body is a mapping of field to value, not {extra_body!r}")
+    extra = dict(extra_body or {})
+    if taken := sorted(OUR_FIELDS & extra.keys()):
+        raise ConfigError(f"extra_body sets {', '.join(taken)}, which the engine itself does; leave it out")
+    return extra

@@ -11,27 +11,28 @@ import base64
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
-from infimed_plugins.engines.http_status import Again
+from infimed_plugins.engines.http_status import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.images import prepare_image
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
+NO_CHOICES = "the reply has no choices"
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 Drawn = tuple[list[str], list[bool], Usage]  # texts, whether each was cut, tokens
 
 
 def chat_body(model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Json]:
-    """The body of a chat request. Raises DataError for an image that cannot be used, or tags that do not match."""
+    """The body that asks for the samples not known. Raises DataError for an unusable image or wrong tags."""
     body: dict[str, Json] = {
         "model": model,
         "messages": messages(request),
-        "n": sampling.n,
+        "n": sampling.n - request.known,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
-        "seed": sampling.seed,
+        "seed": sampling.seed + request.known,
     }
     if sampling.json_schema is not None:
         schema = {"name": "reply", "schema": dict(sampling.json_schema), "strict": True}
@@ -84,14 +85,15 @@ def _is_plain_jpeg(data: bytes) -> bool:
 
 
 def read_chat(body: Json, most: int) -> Drawn:
-    """The choices of a chat reply, ``most`` at most. Raises Again for none, or for nothing but empty ones."""
+    """The choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for nothing but empty ones."""
     choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
     texts = [choice["message"].get("content") or "" for choice in choices]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("content")
     cut = [choice.get("finish_reason") == "length" for choice in choices]
     if not any(text.strip() for text in texts) and not any(cut):  # cut: a model that only thought until the limit
-        raise Again("the reply is empty" if choices else "the reply has no choices", most_retries=EMPTY_RETRIES)
+        text, read_as = ("the reply is empty", (texts, cut, read_usage(body))) if choices else (NO_CHOICES, None)
+        raise EmptyReply(text, most_retries=EMPTY_RETRIES, read_as=read_as)
     return texts, cut, read_usage(body)
 
 
@@ -133,6 +135,18 @@ def answer_length(tokens: list[tuple[str, float]], answer: str) -> int | None:
         if len(tail) > len(answer) + len(text):
             return None
     return None
+
+
+def embed_body(model: str, request: ChatRequest, suffix: str | None) -> dict[str, Json]:
+    """The body of an embedding request as vLLM takes it; a suffix ends the text, after the assistant's opening."""
+    body: dict[str, Json] = {"model": model, "messages": messages(request), "encoding_format": "float"}
+    if suffix is None:
+        return body
+    if not suffix:
+        return body | {"add_generation_prompt": True}
+    body["messages"].append({"role": "assistant", "content": suffix})
+    goes_on = {"add_generation_prompt": False, "continue_final_message": True}
+    return body | goes_on | {"chat_template_kwargs": goes_on}  # an older vLLM knows it among these only
 
 
 def read_embedding(body: Json) -> Any:

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from infimed_plugins.engines.store_file import open_database
 from infimed_plugins.errors import DataError
@@ -46,8 +47,8 @@ class RequestStore:
         self._database = open_database(self.path)
         self._using = threading.Lock()  # the connection
         self._changed = threading.Condition()  # all below
-        self._waiting: dict[str, tuple[Json, bool]] = {}
-        self._writing: dict[str, tuple[Json, bool]] = {}
+        self._waiting: dict[str, tuple[Json, int]] = {}
+        self._writing: dict[str, tuple[Json, int]] = {}
         self._hurry = self._closed = False
         self._failure = ""
         self._writer = threading.Thread(target=self._write, name=f"writer of {self.path.name}", daemon=True)
@@ -56,9 +57,9 @@ class RequestStore:
 
     def get(self, key: str) -> Json | None:
         """The value stored under a key; None when there is none, or only an error."""
-        value, ok = self._in_memory(key)
+        value, samples = self._in_memory(key)
         if value is not None:
-            return value if ok else None
+            return value if samples else None
         row = self._row("SELECT value FROM replies WHERE key = ? AND ok", key)
         if row is None:
             return None
@@ -70,15 +71,22 @@ class RequestStore:
 
     def __contains__(self, key: str) -> bool:
         """Whether ``get`` has something to return."""
-        value, ok = self._in_memory(key)
-        return ok if value is not None else self._row("SELECT 1 FROM replies WHERE key = ? AND ok", key) is not None
+        return self.samples(key) > 0
 
-    def put(self, key: str, value: Json, *, ok: bool = True) -> None:
-        """Store a JSON value. ``ok=False``: it records an error. Raises DataError when an earlier put failed."""
+    def samples(self, key: str) -> int:
+        """How many samples the value under a key holds, as ``put`` was told; 0 for none or an error."""
+        value, samples = self._in_memory(key)
+        if value is not None:
+            return samples
+        row = self._row("SELECT ok FROM replies WHERE key = ?", key)
+        return int(row[0]) if row else 0
+
+    def put(self, key: str, value: Json, *, samples: int = 1) -> None:
+        """Store a JSON value of so many samples; 0: it records an error. Raises DataError if an earlier put failed."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < MOST_WAITING or self._failure)
             self._refuse()
-            self._waiting[key] = (value, ok)
+            self._waiting[key] = (value, samples)
             if len(self._waiting) in (1, GROUP_ROWS):
                 self._changed.notify_all()
 
@@ -95,7 +103,7 @@ class RequestStore:
         """How many replies the file holds, or with ``ok=False`` how many errors that no later run mended."""
         self.flush()
         with self._using:
-            return int(self._database.execute("SELECT count(*) FROM replies WHERE ok = ?", (ok,)).fetchone()[0])
+            return int(self._database.execute("SELECT count(*) FROM replies WHERE (ok > 0) = ?", (ok,)).fetchone()[0])
 
     def errors(self) -> Iterator[Json]:
         """The errors on record, oldest first."""
@@ -125,14 +133,14 @@ class RequestStore:
     ) -> None:
         self.close()
 
-    def _in_memory(self, key: str) -> tuple[Json | None, bool]:
+    def _in_memory(self, key: str) -> tuple[Json | None, int]:
         with self._changed:
-            return self._waiting.get(key) or self._writing.get(key) or (None, False)
+            return self._waiting.get(key) or self._writing.get(key) or (None, 0)
 
-    def _row(self, query: str, key: str) -> tuple[bytes, ...] | None:
+    def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
         try:
             with self._using:
-                row: tuple[bytes, ...] | None = self._database.execute(query, (bytes.fromhex(key),)).fetchone()
+                row: tuple[Any, ...] | None = self._database.execute(query, (bytes.fromhex(key),)).fetchone()
                 return row
         except sqlite3.DatabaseError as error:
             raise DataError(
@@ -168,10 +176,10 @@ class RequestStore:
     def _is_due(self) -> bool:
         return len(self._waiting) >= GROUP_ROWS or self._hurry or self._closed
 
-    def _commit(self, group: dict[str, tuple[Json, bool]]) -> None:
+    def _commit(self, group: dict[str, tuple[Json, int]]) -> None:
         rows = [
-            (bytes.fromhex(key), ok, time.time(), zlib.compress(json.dumps(value).encode(), 1))
-            for key, (value, ok) in group.items()
+            (bytes.fromhex(key), samples, time.time(), zlib.compress(json.dumps(value).encode(), 1))
+            for key, (value, samples) in group.items()
         ]
         with self._using:
             self._database.execute("BEGIN IMMEDIATE")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from infimed_plugins.errors import ConfigError, DataError
 
-VERSION = 1
+VERSION = 1  # of the table below; ``ok`` is how many samples a value holds, 0 for an error
 ALWAYS_CHECKED_BYTES = 64 * 2**20  # larger ones only after a kill: the check reads the whole file
 _TABLE = """
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, ok INTEGER NOT NULL, at REAL NOT NULL, value BLOB NOT NULL)

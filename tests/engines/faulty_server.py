@@ -7,6 +7,7 @@ Example::
 
 Faults: a status; ``hang`` (no answer), ``trickle`` (headers, then nothing more), ``drop`` (the connection ends),
 ``cut`` (the body ends early), ``not json``, ``empty``, ``no choices``, ``odd`` (JSON of another form), ``length``.
+A body with a field that the server ``refuses`` gets a 400. Requests without a schedule of their own find ``always``.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ class FaultyServer:
         says: str = "no",
         logprobs: Sequence[tuple[str, float]] | None = None,
         prompt_tokens: int = 3,
+        refuses: str = "",
         port: int = 0,
     ) -> None:
         self.faults, self.always, self.delay, self.ignores_n = dict(faults or {}), always, delay, ignores_n
+        self.refuses = refuses
         self.headers, self.says, self.logprobs, self.prompt_tokens = dict(headers or {}), says, logprobs, prompt_tokens
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -134,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             faulty.most_under_way = max(faulty.most_under_way, faulty.under_way)
         try:
             time.sleep(faulty.delay)
-            self.fail_or_answer(fault, body, text)
+            self.fail_or_answer(400 if faulty.refuses in body else fault, body, text)
         finally:
             with faulty.lock:
                 faulty.under_way -= 1

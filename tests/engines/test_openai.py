@@ -20,6 +20,7 @@ from infimed_plugins.engines.http_status import Again, RequestFailed, judge_stat
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.openai_format import data_uri
 from infimed_plugins.errors import ConfigError, EngineError
+from infimed_plugins.paths import shipped
 from infimed_plugins.records import ImageRef
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + bytes(8) + b"\x08\x02" + b"a picture"
@@ -70,10 +71,10 @@ def test_it_is_all_three_kinds_of_engine() -> None:
     assert engine.revision == "abc"
 
 
-PASSING = [408, 429, 500, 503, "drop", "cut", "trickle", "not json", "odd", "hang", "empty", "no choices"]
+LASTING = [408, 429, 500, 503, "drop", "cut", "trickle", "not json", "odd", "hang", "no choices"]
 
 
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", [*LASTING, "empty"])
 def test_what_passes_is_asked_again(fault: int | str) -> None:
     with FaultyServer({"q1": [fault, fault]}) as server:
         replies = ask(server, questions(6), timeout=0.5)
@@ -82,7 +83,7 @@ def test_what_passes_is_asked_again(fault: int | str) -> None:
     assert server.asked == {f"q{number}": 3 if number == 1 else 1 for number in range(6)}
 
 
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", LASTING)
 def test_what_does_not_pass_is_an_error_of_that_request_alone(fault: int | str) -> None:
     with FaultyServer({"q1": [fault] * 9}) as server:
         replies = ask(server, questions(6), timeout=0.3, retries=2)
@@ -90,6 +91,13 @@ def test_what_does_not_pass_is_an_error_of_that_request_alone(fault: int | str) 
     assert (failed.texts, server.asked["q1"]) == ((), 3)
     assert "given up after 3 attempts" in str(failed.error)
     assert [reply.error for reply in replies.values()] == [None] * 5
+
+
+def test_a_reply_that_stays_empty_is_a_reply() -> None:
+    with FaultyServer({"q1": ["empty"] * 9}) as server:
+        replies = ask(server, questions(3), Sampling(n=2, temperature=1.0), retries=5)
+    assert replies["id1"] == Reply("id1", ("", ""), cut=(False, False), usage=Usage(3, 10))
+    assert server.asked == {"q0": 1, "q1": 3, "q2": 1}
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -163,57 +171,12 @@ def test_every_status_has_its_meaning(status: int, text: str, kind: type[Excepti
         judge_status(status, {}, text, "u")
 
 
-def test_one_server_of_two_dies_and_comes_back() -> None:
-    with FaultyServer(delay=0.005) as first:
-        second = FaultyServer(delay=0.005).__enter__()
-        reborn: list[FaultyServer] = []
-        requests = (request for request in questions(5000) if not (reborn and reborn[0].asked))
-        engine = OpenAIEngine("m", base_url=[first.url, second.url], concurrency=8, timeout=5, retries=3)
-        replies = []
-        for number, reply in enumerate(engine.generate(requests, Sampling())):
-            replies.append(reply)
-            if number == 60:
-                second.die()
-            if number == 200:
-                reborn.append(FaultyServer(port=second.http.server_address[1]).__enter__())
-        reborn[0].die()
-    assert len({reply.id for reply in replies if reply.error is None}) == len(replies) > 200
-    assert sum(second.asked.values()) > 0
-    assert sum(reborn[0].asked.values()) > 0
-
-
 def test_a_dead_server_beside_a_living_one_costs_no_attempt() -> None:
     with FaultyServer() as gone:
         pass
     with FaultyServer() as server:
         replies = ask(f"{gone.url}, {server.url}", questions(20), retries=0)
     assert [reply.error for reply in replies.values()] == [None] * 20
-
-
-def test_a_server_that_always_fails_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "FIRST_PAUSE", 0.2)
-    with FaultyServer(always=500) as bad, FaultyServer(delay=0.01) as good:
-        replies = ask(f"{bad.url},{good.url}", questions(60), retries=5)
-    assert [reply.error for reply in replies.values()] == [None] * 60
-    assert sum(bad.asked.values()) < 30
-
-
-def test_the_least_loaded_server_is_asked_first() -> None:
-    with FaultyServer(delay=0.1) as slow, FaultyServer(delay=0.005) as fast:
-        ask(f"{slow.url},{fast.url}", questions(100), concurrency=8)
-    assert slow.most_under_way <= 5
-    assert sum(fast.asked.values()) > 2 * sum(slow.asked.values())
-
-
-def test_the_only_server_dies_and_the_run_stops() -> None:
-    server = FaultyServer().__enter__()
-    engine = OpenAIEngine("m", base_url=server.url, concurrency=4, retries=2, timeout=5)
-    replies = engine.generate(iter(questions(500)), Sampling())
-    for _ in range(20):
-        assert next(replies).error is None
-    server.die()
-    with pytest.raises(EngineError, match="found no server; start it and run again"):
-        list(replies)
 
 
 def test_a_server_that_ignores_n_is_asked_for_the_rest() -> None:
@@ -231,6 +194,56 @@ def test_a_schema_is_passed_on() -> None:
         ask(server, questions(1), Sampling(json_schema=schema))
     assert server.bodies[0]["response_format"]["type"] == "json_schema"
     assert server.bodies[0]["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_samples_drawn_before_one_fails_are_kept_beside_the_error() -> None:
+    with FaultyServer({"q1": [None, None, 400]}, ignores_n=True, says="no more") as server:
+        replies = ask(server, questions(2), Sampling(n=4, temperature=1, seed=7))
+    assert (replies["id1"].texts, replies["id1"].usage) == (("q1 7", "q1 8"), Usage(6, 10))
+    assert "no more" in str(replies["id1"].error)
+    assert len(replies["id0"].texts) == 4
+
+
+@pytest.mark.parametrize("ignores_n", [True, False])
+def test_the_samples_that_are_known_are_left_out(ignores_n: bool) -> None:
+    with FaultyServer(ignores_n=ignores_n) as server:
+        replies = ask(server, [ChatRequest("a", "q", known=2)], Sampling(n=5, temperature=1, seed=7))
+    assert replies["a"].texts == ("q 9", "q 10", "q 11")
+    assert (server.bodies[0]["n"], server.bodies[0]["seed"]) == (3, 9)
+
+
+SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}}
+
+
+def test_a_server_that_refuses_a_schema_is_asked_without_one(caplog: pytest.LogCaptureFixture) -> None:
+    with FaultyServer(refuses="response_format") as server:
+        replies = ask(server, questions(20), Sampling(json_schema=SCHEMA), concurrency=2)
+    assert [reply.error for reply in replies.values()] == [None] * 20
+    refused = [body for body in server.bodies if "response_format" in body]
+    assert len(refused) <= 4, "once for each request under way or drawn ahead, then never again"
+    assert sum("refuses response_format" in record.message for record in caplog.records) == 1
+
+
+def test_a_request_that_is_wrong_with_or_without_a_schema_tells_nothing_of_the_schema() -> None:
+    with FaultyServer({"q0": [400, 422]}, says="too long") as server:
+        replies = ask(server, questions(2), Sampling(json_schema=SCHEMA), concurrency=1)
+    assert "answers 400: too long" in str(replies["id0"].error)
+    assert ["response_format" in body for body in server.bodies] == [True, False, True]
+
+
+def test_extra_fields_are_sent_and_ours_can_be_left_out_but_not_set() -> None:
+    extra = {"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}, "top_p": None}
+    with FaultyServer() as server:
+        ask(server, questions(1), extra_body=extra)
+    assert server.bodies[0]["top_k"] == 20
+    assert server.bodies[0]["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "top_p" not in server.bodies[0]
+    assert OpenAIEngine("m", extra_body=extra).shaping == {"extra_body": extra}
+    assert OpenAIEngine("m").shaping == {}
+    with pytest.raises(ConfigError, match="extra_body sets messages, n"):
+        OpenAIEngine("m", extra_body={"n": 3, "messages": []})
+    with pytest.raises(ConfigError, match="mapping"):
+        OpenAIEngine("m", extra_body="top_k=20")  # type: ignore[arg-type]
 
 
 def test_a_reply_at_the_token_limit_is_marked() -> None:
@@ -405,3 +418,44 @@ def test_embeddings_are_unit_vectors() -> None:
     assert embedding.vector.dtype == "float32"
     assert embedding.vector.tolist() == pytest.approx([0.6, 0.8, 0.0])
     assert server.bodies[0]["messages"][0]["content"][0]["type"] == "image_url"
+
+
+GME = "Alibaba-NLP/gme-Qwen2-VL-2B-Instruct"
+
+
+@pytest.mark.parametrize(("model", "settings"), [(GME, {}), ("served", {"embed_suffix": "<|endoftext|>"})])
+def test_the_end_that_gme_wants_is_sent_by_its_name_or_the_setting(model: str, settings: dict[str, str]) -> None:
+    request = ChatRequest("a", "<image>q", (ImageRef(data=PNG),), system="Find the same picture.")
+    with FaultyServer() as server:
+        (embedding,) = OpenAIEngine(model, base_url=server.url, **settings).embed([request])
+    assert embedding.error is None
+    (body,) = server.bodies
+    assert [turn["role"] for turn in body["messages"]] == ["system", "user", "assistant"]
+    assert [part["type"] for part in body["messages"][1]["content"]] == ["image_url", "text"]
+    assert body["messages"][2]["content"] == "<|endoftext|>"
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+def test_other_models_embed_the_user_turn_as_their_template_ends_it() -> None:
+    with FaultyServer() as server:
+        list(OpenAIEngine("m", base_url=server.url).embed([ChatRequest("a", "q")]))
+        list(OpenAIEngine("m", base_url=server.url, embed_suffix="").embed([ChatRequest("a", "q")]))
+    assert "continue_final_message" not in server.bodies[0]
+    assert server.bodies[1]["add_generation_prompt"] is True
+    assert [len(body["messages"]) for body in server.bodies] == [1, 1]
+
+
+def test_the_continued_turn_renders_as_the_model_card_of_gme_has_it() -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(str(shipped("infimed_plugins/quickstart/base")))
+    turns = [
+        {"role": "system", "content": "Find."},
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "q"}]},
+        {"role": "assistant", "content": "<|endoftext|>"},
+    ]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, continue_final_message=True)
+    image = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert text == (
+        f"<|im_start|>system\nFind.<|im_end|>\n<|im_start|>user\n{image}q<|im_end|>\n"
+        "<|im_start|>assistant\n<|endoftext|>"
+    )

@@ -31,8 +31,8 @@ from infimed_plugins.engines import (
     Scorer,
     Usage,
     http_client,
+    sieve,
     store,
-    stored,
 )
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.store import RequestStore
@@ -103,7 +103,7 @@ def test_what_is_put_is_got_now_and_after_opening_again(path: Path) -> None:
 def test_errors_are_on_record_and_never_returned(path: Path) -> None:
     with RequestStore(path) as opened:
         for flushed in (False, True):
-            opened.put(name(1), {"error": "it broke"}, ok=False)
+            opened.put(name(1), {"error": "it broke"}, samples=0)
             if flushed:
                 opened.flush()
             assert opened.get(name(1)) is None
@@ -335,7 +335,7 @@ def test_it_can_do_what_the_engine_within_can(path: Path) -> None:
 
 
 def test_requests_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "MOST_KNOWN", 10)
+    monkeypatch.setattr(sieve, "MOST_KNOWN", 10)
     drawn = 0
 
     def endless() -> Iterator[ChatRequest]:
@@ -432,7 +432,8 @@ def run_until(server: FaultyServer, arguments: list[str], seconds: float | None)
 
 def test_kill_9_at_ten_random_moments(path: Path, tmp_path: Path) -> None:
     rng = random.Random(0)
-    drawn = asdict(Sampling(n=2, temperature=1, seed=7))
+    drawn = asdict(Sampling(temperature=1, seed=7))
+    del drawn["n"]  # samples are kept one by one
     keys = {
         request.text: request_key("chat", "m", "", request, settings={}, sampling=drawn) for request in questions(300)
     }
