@@ -8,21 +8,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling
+from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage
+from infimed_plugins.engines.own_draws import OwnDraws, numbers
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
 from infimed_plugins.prompts import IMAGE_TAG
 
 _T = TypeVar("_T")
+Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
 
 class TransformersEngine:
     """A model folder (or hub id) behind the Engine protocol.
 
     Args:
-        model: a folder or hub id of an image-text-to-text model.
+        model: a folder or hub id of an image-text-to-text model. ``revision`` of the hub, where it matters.
         batch_size: sequences generated together (requests times n).
         max_pixels: upper limit an image is resized to; None keeps the processor's own. A checkpoint saved by a
             trainer keeps the base model's limit, so evaluation must set the training limit again.
@@ -30,20 +33,25 @@ class TransformersEngine:
         EngineError: the folder is missing or is not a model.
     """
 
-    def __init__(self, model: str, *, batch_size: int = 128, max_pixels: int | None = None) -> None:
+    own_seeds = True
+
+    def __init__(
+        self, model: str, *, revision: str | None = None, batch_size: int = 128, max_pixels: int | None = None
+    ) -> None:
         try:
             import torch
             from transformers import AutoModelForImageTextToText, AutoProcessor
         except ImportError as error:
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
-        self.model = model
+        self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         limits = {} if max_pixels is None else {"max_pixels": max_pixels}
+        where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
-            self._processor = AutoProcessor.from_pretrained(model, padding_side="left", use_fast=True, **limits)
-            loaded = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+            self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)
+            loaded = AutoModelForImageTextToText.from_pretrained(**where, dtype=dtype)
         except (OSError, ValueError) as error:
             hint = "" if Path(model).exists() else " (no such folder; a hub id needs a network)"
             raise EngineError(f"model {model!r} cannot be loaded{hint}: {error}") from error
@@ -52,21 +60,25 @@ class TransformersEngine:
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Replies in the order of the requests, a batch at a time. A request whose image does not open gets an error.
 
-        A batch is seeded by ``sampling.seed`` and its request ids, so a rerun with the same batches is the same.
+        A sample is drawn by the seed, its number and the request, whatever else is in its batch: a rerun that leaves
+        out what is known draws the same, as far as the last bits of a batch of another shape do not tip a token.
         """
         if sampling.n > 1 and sampling.temperature == 0:
             raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
         for batch in _batched(requests, max(1, self._batch_size // sampling.n)):
-            good: list[tuple[ChatRequest, list[Any]]] = []
-            failed: dict[str, Reply] = {}
+            good: list[Opened] = []
+            replies: dict[str, Reply] = {}
             for request in batch:
                 try:
                     good.append((request, [image.open() for image in request.images]))
                 except DataError as error:
-                    failed[request.id] = Reply(request.id, (), str(error))
-            answered = dict(zip((request.id for request, _ in good), self._replies(good, sampling), strict=True))
+                    replies[request.id] = Reply(request.id, (), str(error))
+            for known in {request.known for request, _ in good}:
+                alike = [(request, images) for request, images in good if request.known == known]
+                rest = replace(sampling, n=sampling.n - known, seed=sampling.seed + known)
+                replies |= {reply.id: reply for reply in self._replies(alike, rest)}
             for request in batch:
-                yield failed.get(request.id) or Reply(request.id, answered[request.id])
+                yield replies[request.id]
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Scores in the order of the pairs, one forward pass each: the log-probabilities of an answer's own tokens."""
@@ -91,23 +103,35 @@ class TransformersEngine:
             chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens.to(self._device).T)
             yield AnswerScore(request.id, float(chosen.sum()), int(tokens.shape[1]))
 
-    def _replies(self, batch: list[tuple[ChatRequest, list[Any]]], sampling: Sampling) -> list[tuple[str, ...]]:
+    def _replies(self, batch: list[Opened], sampling: Sampling) -> Iterator[Reply]:
         import torch
 
-        if not batch:
-            return []
         inputs = self._inputs(batch)
-        seed_text = f"{sampling.seed}/" + "/".join(request.id for request, _ in batch)
-        torch.manual_seed(int.from_bytes(hashlib.sha256(seed_text.encode()).digest()[:8], "big") >> 1)
+        start = inputs["input_ids"].shape[1]
         chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if sampling.temperature > 0:
-            chosen = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            seeds = [_seed(request, sampling.seed + index) for request, _ in batch for index in range(sampling.n)]
+            chosen = _sampled(sampling, OwnDraws(numbers(seeds, sampling.max_tokens), start))
         with torch.inference_mode():
             sequences = self._model.generate(
                 **inputs, max_new_tokens=sampling.max_tokens, num_return_sequences=sampling.n, **chosen
             )
-        texts = self._processor.batch_decode(sequences[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-        return list(_batched(texts, sampling.n))
+        texts = self._processor.batch_decode(sequences[:, start:], skip_special_tokens=True)
+        lengths = [self._length(tokens) for tokens in sequences[:, start:].tolist()]
+        prompts = inputs["attention_mask"].sum(dim=1).tolist()
+        drawn = zip(_batched(texts, sampling.n), _batched(lengths, sampling.n), strict=True)
+        for (request, _), prompt, (said, counted) in zip(batch, prompts, drawn, strict=True):
+            usage = Usage(prompt, sum(length for length, _ in counted))
+            yield Reply(request.id, said, cut=tuple(not ended for _, ended in counted), usage=usage)
+
+    def _length(self, tokens: list[int]) -> tuple[int, bool]:
+        """How many tokens were generated, up to the one that ends a reply, and whether there is one."""
+        ends = self._model.generation_config.eos_token_id
+        ends = {ends} if isinstance(ends, int) else set(ends or ())
+        for count, token in enumerate(tokens, start=1):
+            if token in ends:
+                return count, True
+        return len(tokens), False
 
     def _inputs(self, batch: list[tuple[ChatRequest, list[Any]]]) -> Any:
         chats = [
@@ -116,6 +140,25 @@ class TransformersEngine:
         ]
         images = [image for _, opened in batch for image in opened]
         return self._processor(text=chats, images=images or None, padding=True, return_tensors="pt").to(self._device)
+
+
+def _sampled(sampling: Sampling, draws: OwnDraws) -> dict[str, Any]:
+    """How ``generate`` is told to sample: our processors leave it one token, which it cannot but draw."""
+    from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+
+    processors: list[Any] = [TemperatureLogitsWarper(float(sampling.temperature))]
+    if sampling.top_p < 1:
+        processors.append(TopPLogitsWarper(sampling.top_p))
+    plain = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    return plain | {"logits_processor": LogitsProcessorList([*processors, draws])}
+
+
+def _seed(request: ChatRequest, seed: int) -> int:
+    """Of one sample: what is the same of equal requests goes in, so not the id."""
+    digest = hashlib.sha256(repr((seed, request.system, request.text)).encode())
+    for image in request.images:
+        digest.update(image.sha256().encode())
+    return int.from_bytes(digest.digest()[:8], "big") >> 1
 
 
 def _message(request: ChatRequest) -> list[dict[str, Any]]:
