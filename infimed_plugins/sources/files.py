@@ -13,25 +13,34 @@ import itertools
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.records import ImageRef
-from infimed_plugins.sources.entry import SourceEntry
+from infimed_plugins.sources.download import NotFetchedError, archive_name, cache_folder, fetch_archive, hub_snapshot
+from infimed_plugins.sources.entry import SourceEntry, source_entries
 
 MAX_MEMBER_BYTES = 256 * 1024 * 1024  # of one file in an archive, unpacked
 MAX_FIELD = 1 << 24  # characters of one CSV or TSV field; a base64 image has millions
 _CHUNK = 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
 BATCH_ROWS = 64  # of a parquet file at a time
+HEAD_ROWS = 100  # of a JSON file: the columns that none of them has are not there
+MAX_NAMED = 40  # columns in a message
+NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
 
 class DamagedFileError(DataError):
     """A file that is cut off, changed, or of another schema: not one row but the whole set cannot be used."""
+
+
+class UnreachableFileError(MissingFileError):
+    """A file that is there, as far as is known, but could not be fetched now."""
 
 
 class MissingImageError(DataError):
@@ -40,11 +49,12 @@ class MissingImageError(DataError):
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one data set. ``folder`` holds downloads; without it they come from the hub when first needed."""
+    """The files of one data set. ``folder`` holds downloads; what it lacks is fetched when first needed."""
 
     name: str
     entry: SourceEntry
     folder: Path | None = None
+    opened: dict[Path, None] = field(default_factory=dict, repr=False, compare=False)  # what was asked for and found
 
     def one(self, *patterns: str) -> Path:
         """The one file that matches any of the patterns, the first that has one. Raises MissingFileError."""
@@ -58,46 +68,74 @@ class Files:
             if found:
                 for path in found:
                     self._check(path)
+                self.opened.update(dict.fromkeys(found))
                 return found
         raise self._missing(patterns, "are not there")
 
     def archive(self, *patterns: str) -> Archive:
-        """A zip archive, its members read in place."""
-        return Archive(self.one(*patterns))
+        """A zip archive, its members read in place, or the folder that a user has unpacked it into."""
+        try:
+            return Archive(self.one(*patterns))
+        except MissingFileError:
+            stems = [Path(pattern).stem for pattern in patterns]
+            for root, stem in itertools.product(self._roots(patterns) if self.is_local else (), stems):
+                if (root / stem).is_dir():
+                    return Unpacked(root / stem)
+            raise
 
     def root(self, *patterns: str) -> Path:
         """The folder that holds what matches the patterns."""
         roots = self._roots(patterns)
         return next((root for root in roots if any(any(root.glob(pattern)) for pattern in patterns)), roots[0])
 
-    def _roots(self, patterns: Sequence[str]) -> list[Path]:
-        """Where to look: the folder of the set's name in the user's folder and that itself, or the hub's snapshot."""
+    @property
+    def is_local(self) -> bool:
+        """Whether the user's folder is the place to look in, and not the network.
+
+        A folder of several data sets says nothing of those that it lacks.
+        """
         if self.folder is None:
-            return [self._download(patterns)]
+            return False
         if not self.folder.is_dir():
             raise MissingFileError(f"there is no folder {self.folder}; name the one with your downloads")
-        return [root for root in (self.folder / self.name, self.folder) if root.is_dir()]
+        holds_others = any((self.folder / name).is_dir() for name in source_entries())
+        return any(root.is_dir() for root in self._own_folders()) or not holds_others
 
-    def _download(self, patterns: Sequence[str]) -> Path:
-        if self.entry.hub is None:
-            raise self._missing(patterns, "are not on the hub")
-        try:
-            from huggingface_hub import snapshot_download
-            from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-        except ImportError as error:
-            raise MissingExtraError(f"fetching {self.name}", "huggingface_hub", "data") from error
-        try:
-            where = snapshot_download(
-                self.entry.hub, repo_type="dataset", revision=self.entry.revision, allow_patterns=list(patterns)
-            )
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:
-            raise self._missing(patterns, f"cannot be fetched ({type(error).__name__})") from error
-        return Path(where)
+    def _own_folders(self) -> list[Path]:
+        """The folder of the set's name, then those of the sets that the same repository holds."""
+        same = [
+            name
+            for name, entry in source_entries().items()
+            if name != self.name and self.entry.hub is not None and entry.hub == self.entry.hub
+        ]
+        return [Path(str(self.folder)) / name for name in (self.name, *same)]
 
-    def _missing(self, patterns: Sequence[str], what: str) -> MissingFileError:
+    def _roots(self, patterns: Sequence[str]) -> list[Path]:
+        """Where to look: the folders of the set in the user's folder and that itself, or what was fetched."""
+        if self.is_local:
+            return [root for root in (*self._own_folders(), Path(str(self.folder))) if root.is_dir()]
+        return [self._fetched(patterns)]
+
+    def _fetched(self, patterns: Sequence[str]) -> Path:
+        try:
+            if self.entry.hub is not None:
+                return hub_snapshot(self.entry, patterns)
+            if self.entry.url is None:
+                raise self._missing(patterns, "are not on the hub")
+            cache = cache_folder(self.name)
+            if any(fnmatch(archive_name(self.entry.url), pattern) for pattern in patterns):
+                fetch_archive(self.entry.url, cache)
+            return cache
+        except NotFetchedError as error:
+            passing = not (error.offline or error.absent)
+            raise self._missing(patterns, f"cannot be fetched ({error})", passing=passing) from error
+
+    def _missing(self, patterns: Sequence[str], what: str, *, passing: bool = False) -> MissingFileError:
         where = f"{self.folder / self.name} or {self.folder}" if self.folder else f"DIR/{self.name}"
         mend = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
-        return MissingFileError(f"{self.name}: its files {what}; {mend}{'' if self.folder else ', and add --from DIR'}")
+        text = f"{self.name}: its files {what}; {'run again, or ' * passing}{mend}"
+        text += "" if self.folder else ", and add --from DIR"
+        return UnreachableFileError(text) if passing else MissingFileError(text)
 
     def _check(self, path: Path) -> None:
         """Raise DataError for a file that the registry knows otherwise: half-downloaded, or another revision."""
@@ -147,7 +185,7 @@ class Archive:
     def _find(self, name: str) -> str | None:
         """A member by its path or, where archives nest folders differently, by its last parts."""
         if not self._names:
-            for member in self._zip().namelist():
+            for member in self.members():
                 parts = PurePosixPath(member).parts
                 for start in range(len(parts)):
                     self._names.setdefault("/".join(parts[start:]), member)
@@ -159,16 +197,35 @@ class Archive:
             raise DataError(f"{self.path.name}/{member} unpacks to {info.file_size >> 20} MiB: refused")
         try:
             return self._zip().read(info)
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except RuntimeError as error:  # encrypted, or compressed by a method that Python does not have
+            raise DataError(f"{self.path.name}/{member} cannot be unpacked ({error}); pack it anew") from error
+        except Exception as error:  # each method of compression has errors of its own
             raise DataError(f"{self.path.name}/{member} is damaged ({error}); download the archive again") from error
+
+    def members(self) -> list[str]:
+        """The paths of all members. Raises DamagedFileError, as reading one does."""
+        return self._zip().namelist()
 
     def _zip(self) -> zipfile.ZipFile:
         if not self._open:
             try:
                 self._open.append(zipfile.ZipFile(self.path))
-            except zipfile.BadZipFile as error:
+            except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
                 raise DamagedFileError(f"{self.path} is no whole zip archive ({error}); download it again") from error
         return self._open[0]
+
+
+class Unpacked(Archive):
+    """The folder that an archive unpacks to, which has the archive's name or is what its paths begin with."""
+
+    def image(self, *names: str) -> ImageRef:
+        """The first of these files. Raises MissingImageError when none is there."""
+        return image_file(self.path.parent, *names, *(f"{self.path.name}/{name}" for name in names))
+
+    def members(self) -> list[str]:
+        """The paths of all files, as the archive names them."""
+        files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return [path.relative_to(self.path.parent).as_posix() for path in files]
 
 
 def image_file(root: Path, *names: str) -> ImageRef:
@@ -182,18 +239,52 @@ def image_file(root: Path, *names: str) -> ImageRef:
     raise MissingImageError(f"there is no {names[0]}")
 
 
-def json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time."""
+def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time.
+
+    Raises DamagedFileError for what is no JSON, and where the first rows lack one of the columns (checked_rows).
+    """
     with path.open(encoding="utf-8-sig") as file:
-        start = file.read(1024).lstrip()[:1]
-        file.seek(0)
         try:
-            for row in _list_items(file) if start == "[" else _lines_or_object(file):
-                if not isinstance(row, dict):
-                    raise DataError(f"{path} holds a {type(row).__name__} where a row should be")
-                yield row
-        except json.JSONDecodeError as error:
+            start = file.read(1024).lstrip()[:1]
+            file.seek(0)
+            yield from checked_rows(path, columns, _list_items(file) if start == "[" else _lines_or_object(file))
+        except (json.JSONDecodeError, RecursionError) as error:
             raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
+        except UnicodeDecodeError as error:
+            raise DamagedFileError(f"{path} is not in UTF-8 ({error}); download it again") from error
+
+
+def parsed_rows(path: Path, text: bytes, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of an object id -> row in memory, as a member of an archive has; raises as ``json_rows``."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
+    if not isinstance(whole, dict):
+        raise DamagedFileError(f"{path} holds a {type(whole).__name__} where an object should be; download it again")
+    yield from checked_rows(path, columns, _named_rows(whole))
+
+
+def _named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
+    yield from ({**row, "row_id": key} if isinstance(row, dict) else row for key, row in whole.items())
+
+
+def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """The rows, what is no object as one with the field NO_OBJECT.
+
+    Upstream leaves a key out of single rows, so columns are looked for in the first hundred rows together. Raises
+    DamagedFileError where one of them is in none of these, or none is an object.
+    """
+    rest = iter(rows)
+    head = list(itertools.islice(rest, HEAD_ROWS))
+    found = dict.fromkeys(key for row in head if isinstance(row, dict) for key in row)
+    if head and not found:
+        raise DamagedFileError(f"{path} holds a {type(head[0]).__name__} where a row should be; download it again")
+    if head:
+        check_columns(path, columns, list(found))
+    for row in itertools.chain(head, rest):
+        yield row if isinstance(row, dict) else {NO_OBJECT: repr(row)[:100]}
 
 
 def _list_items(file: TextIO) -> Iterator[Any]:
@@ -222,8 +313,8 @@ def _lines_or_object(file: TextIO) -> Iterator[Any]:
         rest = file.readline()
     except json.JSONDecodeError:  # an object over several lines
         row, rest = json.loads(first + file.read()), ""
-    if not rest and isinstance(row, dict) and row and all(isinstance(value, dict) for value in row.values()):
-        yield from ({**value, "row_id": key} for key, value in row.items())
+    if not rest and isinstance(row, dict) and sum(isinstance(value, dict) for value in row.values()) * 2 > len(row):
+        yield from _named_rows(row)
         return
     yield row
     for line in itertools.chain([rest], file):
@@ -231,12 +322,24 @@ def _lines_or_object(file: TextIO) -> Iterator[Any]:
             yield json.loads(line)
 
 
-def delimited_rows(path: Path, delimiter: str = ",") -> Iterator[dict[str, str]]:
-    """The rows of a CSV or TSV file, every field text, none taken for missing."""
+def delimited_rows(
+    path: Path, columns: Sequence[str], delimiter: str = ",", renamed: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
+    """The rows of a CSV or TSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
+
+    Raises DamagedFileError when a column is not there, and for a field that never ends.
+    """
     csv.field_size_limit(MAX_FIELD * 4)
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        for row in csv.DictReader(file, delimiter=delimiter, restval=""):
-            yield {key: value for key, value in row.items() if key is not None}
+        table = csv.DictReader(file, delimiter=delimiter, restval="")
+        try:
+            names = [(renamed or {}).get(name, name) for name in table.fieldnames or ()]
+            check_columns(path, columns, names)
+            table.fieldnames = names
+            for row in table:
+                yield {key: value for key, value in row.items() if key is not None}
+        except csv.Error as error:
+            raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
 
 
 def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -248,22 +351,23 @@ def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict
         raise MissingExtraError("reading parquet", "pyarrow", "data") from error
     for path in paths:
         try:
-            file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DamagedFileError(f"{path} is no whole parquet file ({error}); download it again") from error
-        with file:
-            check_columns(path, columns, file.schema_arrow.names)
-            for group in range(file.num_row_groups):  # over all of them it would keep what it has read
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns)):
-                    yield from batch.to_pylist()
+            with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+                check_columns(path, columns, file.schema_arrow.names)
+                for group in range(file.num_row_groups):  # over all of them it would keep what it has read
+                    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns)):
+                        yield from batch.to_pylist()
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            said = " ".join(str(error).split())  # arrow's errors have several lines
+            raise DamagedFileError(f"{path} is no whole parquet file ({said}); download it again") from error
 
 
 def check_columns(path: Path, expected: Sequence[str], found: Sequence[str]) -> None:
     """Raise DataError naming the columns expected and found: the upstream schema has changed."""
     missing = [column for column in expected if column not in found]
     if missing:
+        some = [*found[:MAX_NAMED], *["…"] * (len(found) > MAX_NAMED)]
         raise DamagedFileError(
-            f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {', '.join(found)}. "
+            f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {', '.join(some)}. "
             "The data set has changed upstream; use the pinned revision"
         )
 

@@ -7,7 +7,7 @@
 Tab-separated, GMAI_mm_bench_VAL.tsv (9.3 GB; another copy is GMAI-MMBench_VAL.tsv) and GMAI_mm_bench_TEST_part_1.tsv
 to 11. A row holds its picture as base64, megabytes of it, so a picture is read again from its place in the file when
 it is needed. A short number for a picture is the index of an earlier row that has it. Only VAL has answers, E may be
-"", "nan" or "None", and some copies write the column names in lower case.
+"", "nan" or "None" where there are four options, and some copies write the column names in lower case.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import base64
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import MAX_FIELD, Files, check_columns
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.sources.files import MAX_FIELD, DamagedFileError, Files, check_columns
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, row_id
 
 # the first ones leave out the *_local.tsv that VLMEvalKit writes beside a download
 SPLIT_FILES = {"val": ("*VAL.tsv", "*VAL*.tsv"), "test": ("*TEST*part_*[0-9].tsv", "*TEST*.tsv")}
-COLUMNS = ("index", "image", "question", "a", "b")
+COLUMNS = ("index", "image", "question", "a", "b", "c", "d", "e")
 META = {
     "category": "category",
     "department": "department",
@@ -35,7 +35,8 @@ META = {
     "granularity": "perceptual granularity",
 }
 MAX_INDEX = 64  # characters; a longer image field is a picture
-ABSENT = ("", "nan", "none")
+EMPTY = ("", "nan")
+ABSENT = (*EMPTY, "none")
 Span = tuple[int, int]
 
 
@@ -50,8 +51,9 @@ class GmaiMmBench(PublicSource):
         for path in files.all(*SPLIT_FILES[split]):
             part = re.search(r"part_?(\d+)", path.stem)
             places: dict[str, Span] = {}
-            for fields, span in tsv_rows(path):
-                index, image = clean(fields["index"]), fields.pop("image").strip()
+            columns = (*COLUMNS, "answer") if split == "val" else COLUMNS
+            for place, (fields, span) in enumerate(tsv_rows(path, columns)):
+                index, image = clean(row_id(fields, "index", place)), fields.pop("image").strip()
                 if len(image) > MAX_INDEX:
                     places[index] = span
                 where = places.get(index if len(image) > MAX_INDEX else image)
@@ -80,16 +82,21 @@ class GmaiMmBench(PublicSource):
 
 
 def _options(written: list[str]) -> tuple[str, ...]:
-    """The options up to the last one there is; "None" before that is an option. Raises UnusableRow for a gap."""
-    while written and written[-1].lower() in ABSENT:
+    """The options up to the last one there is; "None" is one before E. Raises UnusableRow for a gap."""
+    if written[-1].lower() in ABSENT:
         written = written[:-1]
-    if any(option.lower() in ("", "nan") for option in written):
+    while written and written[-1].lower() in EMPTY:
+        written = written[:-1]
+    if any(option.lower() in EMPTY for option in written):
         raise UnusableRow("a choice is empty", str(written)[:100])
     return tuple(written)
 
 
-def tsv_rows(path: Path) -> Iterator[tuple[dict[str, str], Span]]:
-    """The rows of a TSV file, columns named in lower case, and the bytes from which to which each one reaches."""
+def tsv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str, str], Span]]:
+    """The rows of a TSV file, columns named in lower case, and the bytes from which to which each one reaches.
+
+    Raises DamagedFileError when one of the columns is not there.
+    """
     csv.field_size_limit(MAX_FIELD * 4)
     at = 0
 
@@ -103,14 +110,14 @@ def tsv_rows(path: Path) -> Iterator[tuple[dict[str, str], Span]]:
         table = csv.reader(lines(), delimiter="\t")
         try:
             names = [clean(name).lstrip("\ufeff").lower() for name in next(table, [])]
-            check_columns(path, COLUMNS, names)
+            check_columns(path, columns, names)
             start = at
             for row in table:
                 if row:
                     yield dict(zip(names, row + [""] * len(names), strict=False)), (start, at)
                 start = at
         except csv.Error as error:
-            raise DataError(f"{path} is no whole TSV file ({error}); download it again") from error
+            raise DamagedFileError(f"{path} is no whole TSV file ({error}); download it again") from error
 
 
 def _picture(path: Path, span: Span | None, written: str) -> ImageRef:

@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files, json_rows, parquet_rows
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
     UnusableRow,
+    as_text,
     clean,
     letter_among,
     letter_of_text,
@@ -57,14 +58,13 @@ class GmaiReasoning(PublicSource):
         patterns = [f"{where}{config}{rest}.{kind}" for kind in kinds for where in ("", "**/") for rest in ("*", "/*")]
         paths = files.all(*patterns)
         parquet = paths[0].suffix == ".parquet"
-        found = parquet_rows(paths, COLUMNS) if parquet else (row for path in paths for row in json_rows(path))
+        found = parquet_rows(paths, COLUMNS) if parquet else (row for path in paths for row in json_rows(path, COLUMNS))
         for index, row in enumerate(found):
-            check_columns(paths[0], COLUMNS, list(row))
-            yield Row(f"{index:05d}", {**row, "image": lambda row=row: _picture(root, str(row["image"]))})
+            yield Row(f"{index:05d}", {**row, "image": lambda row=row: _picture(root, as_text(row["image"]))})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; in "sft" with the reasoning as its rationale."""
-        said = {turn["from"]: str(turn["value"]) for turn in reversed(list(row.fields["conversations"]))}
+        said = {turn["from"]: as_text(turn["value"]) for turn in reversed(list(row.fields["conversations"]))}
         question, options = question_and_options(without_image_tags(said.get("human", "")))
         rationale, found = reasoning_and_answer(said.get("gpt", "")) if split == "sft" else ("", said.get("gpt", ""))
         return self.make(

@@ -12,7 +12,8 @@ hub       lmms-lab/ICON-QA, parquet, without a train split
 The official answer is a 0-based index into the choices, or the text that fills the blank. The choices of
 ``choose_img`` are pictures: they follow the question's picture, so that choice A is "image 2", choice B "image 3".
 The hub's copy joins choices with commas, so one that holds a comma cannot be told apart and is refused with its
-answer; it has columns for two pictures, and a row with more choices is refused.
+answer; it has columns for two pictures, and a row with more choices is refused. Which form its choices and answers have
+is not confirmed: a list written out, and an index that is none of the choices, are read too.
 """
 
 from __future__ import annotations
@@ -23,13 +24,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, check_columns, embedded_image, image_file, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index, letter_of_text
+from infimed_plugins.sources.files import (
+    DamagedFileError,
+    Files,
+    check_columns,
+    checked_rows,
+    embedded_image,
+    image_file,
+    parquet_rows,
+)
+from infimed_plugins.sources.public import (
+    PublicSource,
+    Row,
+    UnusableRow,
+    as_text,
+    clean,
+    letter_of_index,
+    letter_of_text,
+    literal_list,
+    row_id,
+)
 from infimed_plugins.sources.texts import text_or_math
 
 TASKS = ("choose_txt", "choose_img", "fill_in_blank")
+COLUMNS = ("question", "choices", "answer")
 HUB_COLUMNS = ("question_id", "question", "choices", "answer", "ques_type", "grade", "query_image")
 HUB_PICTURES = ("choice_image_0", "choice_image_1")
 
@@ -54,7 +74,7 @@ class IconQa(PublicSource):
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice, a text, or a number."""
         fields = row.fields
-        if "question" not in fields:
+        if fields.keys() <= {"ques_type", "picture"}:
             raise UnusableRow("no such problem")
         choices = self._choices(row)
         names = choices if fields["ques_type"] == "choose_img" else []
@@ -62,10 +82,8 @@ class IconQa(PublicSource):
         meta = {"kind": fields["ques_type"]}
         meta |= {"grade": fields["grade"]} if fields.get("grade") else {}
         make = partial(self.make, row, split, fields["question"], images=images, meta=meta)
-        if fields["answer"] is None:
-            raise UnusableRow("no answer")
         if fields["ques_type"] == "fill_in_blank":
-            answer = str(fields["answer"])
+            answer = as_text(fields["answer"])
             return make(text_or_math(answer), answer)
         options = tuple(f"image {place}" for place in range(2, len(names) + 2)) if names else tuple(choices)
         return make("multiple_choice", self._letter(row, choices), options=options)
@@ -86,17 +104,21 @@ class IconQaHub(IconQa):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The parquet files of a split."""
         paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
-        for row in parquet_rows(paths, (*HUB_COLUMNS, *HUB_PICTURES)):
-            yield Row(str(row["question_id"]), {**row, "picture": partial(_embedded, row)})
+        for index, row in enumerate(parquet_rows(paths, (*HUB_COLUMNS, *HUB_PICTURES))):
+            yield Row(row_id(row, "question_id", index), {**row, "picture": partial(_embedded, row)})
 
     def _choices(self, row: Row) -> list[str]:
-        choices = [clean(choice) for choice in str(row.fields["choices"] or "").split(",")]
+        written = clean(row.fields["choices"])
+        choices = [clean(choice) for choice in (literal_list(written) if written[:1] == "[" else written.split(","))]
         if row.fields["ques_type"] == "choose_img" and len(choices) > len(HUB_PICTURES):
             raise UnusableRow("more choices than pictures", f"{len(choices)} choices")
         return choices
 
     def _letter(self, row: Row, choices: Sequence[str]) -> str:
-        return letter_of_text(str(row.fields["answer"]), choices)
+        answer = clean(row.fields["answer"])
+        if answer.isdecimal() and answer not in choices:
+            return letter_of_index(answer, choices)
+        return letter_of_text(answer, choices)
 
 
 def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opener]:
@@ -111,10 +133,13 @@ def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opene
         texts = [path.read_bytes(), files.one("iconqa_data/pid_splits.json", "pid_splits.json").read_bytes()]
         opener = partial(image_file, path.parent)
     try:
-        problems, pids = (json.loads(text) for text in texts)
-    except ValueError as error:
-        raise DataError(f"{files.name}: its problems or splits are no JSON ({error}); download them again") from error
-    return problems, pids, opener
+        problems, pids = (dict(json.loads(text)) for text in texts)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamagedFileError(
+            f"{files.name}: its problems or splits are no JSON objects ({error}); download them again"
+        ) from error
+    rows = checked_rows(Path("problems.json"), COLUMNS, problems.values())
+    return dict(zip(problems, rows, strict=True)), pids, opener
 
 
 def _picture(opener: Opener, folder: str, name: str) -> ImageRef:

@@ -21,7 +21,7 @@ from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
-from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow
+from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text
 from infimed_plugins.sources.texts import as_written
 
 CONFIGS = {
@@ -67,7 +67,7 @@ def first_pair(turns: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     """The first human turn that is answered, and the answer. Raises UnusableRow when none is."""
     for asked, answered in pairwise(turns):
         if asked["from"] == "human" and answered["from"] == "gpt":
-            return asked["value"] or "", answered["value"] or ""
+            return as_text(asked["value"]), as_text(answered["value"])
     raise UnusableRow("no turn is answered")
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow
+from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text
 from infimed_plugins.sources.texts import as_written, reasoning
 
 SPLIT_FILES = {
@@ -35,13 +35,12 @@ class MedicalO1(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON list for each split, below a folder in some copies."""
         path = files.one(SPLIT_FILES[split], f"*/{SPLIT_FILES[split]}")
-        for index, row in enumerate(json_rows(path)):
-            check_columns(path, ("Question", "Complex_CoT", "Response"), list(row))
+        for index, row in enumerate(json_rows(path, ("Question", "Complex_CoT", "Response"))):
             yield Row(f"{index:05d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text with its rationale, in the language of the split."""
-        question, answer = (str(row.fields[key] or "") for key in ("Question", "Response"))
+        question, answer = (as_text(row.fields[key]) for key in ("Question", "Response"))
         rationale = reasoning(row.fields["Complex_CoT"])
         if rationale is None:
             raise UnusableRow("no reasoning")

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow
+from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text
 from infimed_plugins.sources.texts import as_written, reasoning
 
 QUESTION, REASONING, RESPONSE = "question", "reasoning (reasoning_content)", "response (content)"
@@ -29,13 +29,12 @@ class MedicalR1Distill(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON list."""
         path = files.one("medical_r1_distill_sft.json")
-        for index, row in enumerate(json_rows(path)):
-            check_columns(path, (QUESTION, REASONING, RESPONSE), list(row))
+        for index, row in enumerate(json_rows(path, (QUESTION, REASONING, RESPONSE))):
             yield Row(f"{index:05d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text with its rationale."""
-        question, answer = (str(row.fields[key] or "") for key in (QUESTION, RESPONSE))
+        question, answer = (as_text(row.fields[key]) for key in (QUESTION, RESPONSE))
         rationale = reasoning(row.fields[REASONING])
         if rationale is None:
             raise UnusableRow("no reasoning")

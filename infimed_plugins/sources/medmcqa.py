@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index, row_id
 
 OPTIONS = ("opa", "opb", "opc", "opd")
 COLUMNS = ("id", "question", *OPTIONS, "cop", "choice_type", "exp", "subject_name", "topic_name")
@@ -28,21 +28,22 @@ class MedMcqa(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The hub's parquet files."""
-        for row in parquet_rows(files.all(f"data/{split}-*.parquet", f"{split}*.parquet"), COLUMNS):
-            yield Row(str(row["id"]), row)
+        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
+        for index, row in enumerate(parquet_rows(paths, COLUMNS)):
+            yield Row(row_id(row, "id", index), row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the subject, the explanation is the rationale."""
         fields = row.fields
-        options = tuple(clean(fields[name] or "") for name in OPTIONS)
-        if fields["cop"] is None or fields["cop"] == -1:
+        options = tuple(clean(fields[name]) for name in OPTIONS)
+        if fields["cop"] == -1:
             raise UnusableRow("no answer")
         if not all(options):
             raise UnusableRow("a choice is empty")
         letter = letter_of_index(fields["cop"], options)
         meta = {"kind": fields["subject_name"], "choice_type": fields["choice_type"]}
         meta |= {"topic": fields["topic_name"]} if fields["topic_name"] else {}
-        rationale = clean(fields["exp"] or "") or None
+        rationale = clean(fields["exp"]) or None
         return self.make(
             row,
             split,

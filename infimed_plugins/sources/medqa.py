@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows
+from infimed_plugins.sources.files import Files, json_rows
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
 
 COLUMNS = ("question", "options", "answer_idx")
@@ -30,18 +30,17 @@ class MedQa(PublicSource):
         """One file of JSON lines for each split."""
         name = f"phrases_no_exclude_{split}.jsonl"
         path = files.one(name, f"4_options/{name}")
-        for index, row in enumerate(json_rows(path)):
-            check_columns(path, COLUMNS, list(row))
+        for index, row in enumerate(json_rows(path, COLUMNS)):
             yield Row(f"{index:05d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the step of the examination."""
         fields = row.fields
-        options = tuple(clean(fields["options"].get(letter) or "") for letter in "ABCD")
+        options = tuple(clean(fields["options"].get(letter)) for letter in "ABCD")
         if not all(options):
             raise UnusableRow("a choice is empty")
         letter = letter_among(fields["answer_idx"], options)
-        meta = {"kind": str(fields.get("meta_info") or "unknown")}
+        meta = {"kind": clean(fields.get("meta_info")) or "unknown"}
         return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
 
 

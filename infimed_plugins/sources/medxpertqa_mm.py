@@ -10,12 +10,13 @@ options and a list for the label. Pictures are in ``images.zip``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from infimed_plugins.records import OPTION_LETTERS, Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
+from infimed_plugins.sources.files import Files, json_rows, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_among, row_id
 
 COLUMNS = ("id", "question", "options", "label", "images", "medical_task", "body_system", "question_type")
 REPEATED = "\nAnswer Choices:"
@@ -31,14 +32,9 @@ class MedXpertQaMm(PublicSource):
         """JSON lines, or the hub's conversion to parquet; pictures in an archive."""
         paths = files.all(f"MM/{split}.jsonl", f"MM/{split}-*.parquet", f"MM/{split}/*.parquet")
         images = files.archive("images.zip")
-        parquet = paths[0].suffix == ".parquet"
-        for row in parquet_rows(paths, COLUMNS) if parquet else json_rows(paths[0]):
-            check_columns(paths[0], COLUMNS, list(row))
-            pictures = [(f"images/{name}", str(name)) for name in row["images"]]
-            yield Row(
-                str(row["id"]),
-                {**row, "images": lambda pictures=pictures: tuple(images.image(*names) for names in pictures)},
-            )
+        found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
+        for index, row in enumerate(found):
+            yield Row(row_id(row, "id", index), {**row, "images": partial(_pictures, images.image, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice with all of its pictures."""
@@ -53,7 +49,7 @@ class MedXpertQaMm(PublicSource):
         return self.make(
             row,
             split,
-            str(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
+            as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
             "multiple_choice",
             letter_among(label[0] if isinstance(label, list) and label else label, options),
             options=options,
@@ -62,11 +58,15 @@ class MedXpertQaMm(PublicSource):
         )
 
 
+def _pictures(opener: Callable[[str, str], ImageRef], row: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+    return tuple(opener(f"images/{name}", str(name)) for name in row["images"])
+
+
 def _options(written: Any) -> tuple[str, ...]:
     """The options of a dict A, B, …, or of a list of letters and contents. Raises UnusableRow when one is missing."""
     if isinstance(written, list):
         written = {option["letter"]: option["content"] for option in written}
-    options = {letter: clean(text) for letter, text in sorted(written.items()) if text}
+    options = {letter: clean(text) for letter, text in sorted(written.items()) if clean(text)}
     if "".join(options) != OPTION_LETTERS[: len(options)]:
         raise UnusableRow("a choice is empty", f"options {', '.join(options)}")
     return tuple(options.values())

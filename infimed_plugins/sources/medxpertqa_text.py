@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files, json_rows, parquet_rows
 from infimed_plugins.sources.medxpertqa_mm import REPEATED
 from infimed_plugins.sources.medxpertqa_mm import _options as options_of
-from infimed_plugins.sources.public import PublicSource, Row, letter_among
+from infimed_plugins.sources.public import PublicSource, Row, as_text, letter_among, row_id
 
 COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system", "question_type")
 
@@ -29,10 +29,9 @@ class MedXpertQaText(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """JSON lines, or the hub's conversion to parquet."""
         paths = files.all(f"Text/{split}.jsonl", f"Text/{split}-*.parquet", f"Text/{split}/*.parquet")
-        parquet = paths[0].suffix == ".parquet"
-        for row in parquet_rows(paths, COLUMNS) if parquet else json_rows(paths[0]):
-            check_columns(paths[0], COLUMNS, list(row))
-            yield Row(str(row["id"]), row)
+        found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
+        for index, row in enumerate(found):
+            yield Row(row_id(row, "id", index), row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the type of question."""
@@ -43,7 +42,7 @@ class MedXpertQaText(PublicSource):
         return self.make(
             row,
             split,
-            str(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
+            as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
             "multiple_choice",
             letter_among(label[0] if isinstance(label, list) and label else label, options),
             options=options,

@@ -17,7 +17,16 @@ from typing import Any
 
 from infimed_plugins.records import Sample, Task
 from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, literal_list
+from infimed_plugins.sources.public import (
+    PublicSource,
+    Row,
+    UnusableRow,
+    as_text,
+    clean,
+    letter_among,
+    literal_list,
+    row_id,
+)
 
 CONFIGS = (
     "Basic_Medical_Science",
@@ -42,8 +51,9 @@ class MmmuHealth(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """A folder of parquet files for each subject."""
         for config in CONFIGS:
-            for row in parquet_rows(files.all(f"{config}/{split}-*.parquet"), COLUMNS):
-                yield Row(str(row["id"]).removeprefix(f"{split}_"), {**row, "config": config})
+            for index, row in enumerate(parquet_rows(files.all(f"{config}/{split}-*.parquet"), COLUMNS)):
+                name = row_id(row, "id", f"{config}-{index}").removeprefix(f"{split}_")
+                yield Row(name, {**row, "config": config})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice, or an open question with a text or a number for its answer."""
@@ -54,7 +64,7 @@ class MmmuHealth(PublicSource):
         task: Task
         options, more = None, {}
         if fields["question_type"] == "multiple-choice":
-            options = tuple(_with_words(str(option), places) for option in literal_list(fields["options"]))
+            options = tuple(_with_words(option, places) for option in literal_list(fields["options"]))
             task, answer = "multiple_choice", letter_among(fields["answer"], options)
         else:
             answers = _open_answers(fields["answer"])
@@ -68,7 +78,7 @@ class MmmuHealth(PublicSource):
             answer,
             options=options,
             images=tuple(embedded_image(fields[name], name) for name in places),
-            rationale=_with_words(fields["explanation"] or "", places) or None,
+            rationale=_with_words(fields["explanation"], places) or None,
             meta={"kind": fields["question_type"], "subject": fields["config"], "subfield": fields["subfield"], **more},
         )
 
@@ -79,7 +89,7 @@ def _places(fields: Mapping[str, Any]) -> dict[str, int]:
     return {name: place for place, name in enumerate(present, 1)}
 
 
-def _with_words(text: str, places: dict[str, int]) -> str:
+def _with_words(text: Any, places: dict[str, int]) -> str:
     """Text with "image 2" for ``<image 2>``. Raises UnusableRow for a picture that is not there."""
 
     def words(tag: re.Match[str]) -> str:
@@ -87,7 +97,7 @@ def _with_words(text: str, places: dict[str, int]) -> str:
             raise UnusableRow("its image is missing", tag[0])
         return f"image {places[f'image_{tag[1]}']}"
 
-    return clean(_TAG.sub(words, text))
+    return clean(_TAG.sub(words, as_text(text)))
 
 
 def _open_answers(written: str) -> list[str]:

@@ -13,20 +13,32 @@ are misspelt (a broken word, a bracket left open). hub: foreverbeliever/OmniMedV
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Archive, Files, check_columns, image_file, json_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_text
+from infimed_plugins.sources.files import (
+    HEAD_ROWS,
+    NO_OBJECT,
+    Archive,
+    DamagedFileError,
+    Files,
+    Unpacked,
+    check_columns,
+    checked_rows,
+    image_file,
+    json_rows,
+)
+from infimed_plugins.sources.public import PublicSource, Row, clean, letter_of_text, row_id
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
 COLUMNS = ("dataset", "question_id", "question_type", "question", "gt_answer", "image_path", "option_A", "option_B")
+OPTIONAL = ("option_C", "option_D", "modality_type", "modality")  # one or the other, or for some rows only
 
 Picture = Callable[[str], ImageRef]
 
@@ -40,21 +52,20 @@ class OmniMedVqa(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The lists of a folder, or of the archive."""
         for path, rows, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
-            for row in rows():
-                check_columns(path, COLUMNS, list(row))
-                yield Row(str(row["question_id"]), {**row, "image": partial(picture, str(row["image_path"]))})
+            for index, row in enumerate(_checked(path, rows())):
+                name = row_id(row, "question_id", f"{path.stem}-{index}")
+                yield Row(name, {**row, "image": partial(_picture, picture, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; the letter is that of the option with the answer's text."""
         fields = row.fields
-        options = tuple(clean(fields[f"option_{letter}"]) for letter in "ABCD" if fields.get(f"option_{letter}"))
-        if not clean(fields["gt_answer"] or ""):
-            raise UnusableRow("no answer")
+        written = [clean(fields.get(f"option_{letter}")) for letter in "ABCD"]
+        options = tuple(option for option in written if option)
         answer = letter_of_text(fields["gt_answer"], options)
         meta = {"kind": fields["question_type"], "dataset": fields["dataset"]}
-        modality = fields.get("modality_type") or fields.get("modality")
+        modality = clean(fields.get("modality_type")) or clean(fields.get("modality"))
         if modality:
-            meta["modality"] = _well_spelt(str(modality))
+            meta["modality"] = _well_spelt(modality)
         images = (fields["image"](),)
         return self.make(
             row, split, fields["question"], "multiple_choice", answer, options=options, images=images, meta=meta
@@ -69,32 +80,46 @@ def _unpacked(files: Files) -> list[tuple[Path, Callable[[], Iterator[dict[str, 
         paths = files.all(*LISTS)
     except MissingFileError:
         return []
-    return [(path, partial(json_rows, path), partial(image_file, path.parents[2])) for path in paths]
+    return [(path, partial(json_rows, path, COLUMNS), partial(image_file, path.parents[2])) for path in paths]
 
 
-def _packed(archive: Archive) -> Iterator[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:
+def _packed(archive: Archive | Unpacked) -> Iterator[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:
     """The same of the archive, a list at a time."""
-    try:
-        with zipfile.ZipFile(archive.path) as file:
-            names = sorted(name for name in file.namelist() if any(fnmatchcase(name, list_) for list_ in LISTS))
-    except zipfile.BadZipFile as error:
-        raise DataError(f"{archive.path} is no whole zip archive ({error}); download it again") from error
+    names = sorted(name for name in archive.members() if any(fnmatchcase(name, list_) for list_ in LISTS))
     if not names:
-        raise DataError(f"{archive.path} holds no {LISTS[0]}; download it again")
+        raise DamagedFileError(f"{archive.path} holds no {LISTS[0]}; download it again")
     for name in names:
         if not name.startswith("__MACOSX/"):
             yield archive.path / name, partial(_packed_rows, archive, name), archive.image
 
 
-def _packed_rows(archive: Archive, name: str) -> Iterator[dict[str, Any]]:
+def _packed_rows(archive: Archive | Unpacked, name: str) -> Iterator[dict[str, Any]]:
+    text = archive.image(name).read()
     try:
-        yield from json.loads(archive.image(name).read())
-    except ValueError as error:
-        raise DataError(f"{archive.path.name}/{name} is no JSON ({error}); download the archive again") from error
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{archive.path.name}/{name} is no JSON ({error}); download it again") from error
+    yield from checked_rows(archive.path / name, COLUMNS, rows)
+
+
+def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows. Raises DamagedFileError where C or D seems to go by another name: without that, options were lost.
+
+    A list may have two options throughout, so a column that is not known must be there in the place of the other.
+    """
+    head = list(islice(rows, HEAD_ROWS))
+    found = dict.fromkeys(key for row in head for key in row)
+    if not found.keys() <= {*COLUMNS, *OPTIONAL, NO_OBJECT}:
+        check_columns(path, (*COLUMNS, *OPTIONAL[:2]), list(found))
+    return chain(head, rows)
+
+
+def _picture(picture: Picture, row: Mapping[str, Any]) -> ImageRef:
+    return picture(str(row["image_path"]))
 
 
 def _well_spelt(modality: str) -> str:
-    text = clean(modality).replace("Mag-netic", "Magnetic")
+    text = modality.replace("Mag-netic", "Magnetic")
     return text + ")" if text.count("(") > text.count(")") else text
 
 

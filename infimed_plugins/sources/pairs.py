@@ -21,6 +21,8 @@ from infimed_plugins.sources.public import (
     PublicSource,
     Row,
     UnusableRow,
+    as_text,
+    clean,
     letter_among,
     letter_of_text,
     without_image_tags,
@@ -59,22 +61,25 @@ class Pairs(PublicSource):
         path = files.one(f"{split}.jsonl")
         for index, fields in enumerate(json_rows(path)):
             names = fields.get("images") or ([fields["image"]] if fields.get("image") else [])
-            yield Row(str(fields.get("id", f"{index:06d}")), {**fields, "files": (path.parent, names)})
+            yield Row(as_text(fields.get("id")) or f"{index:06d}", {**fields, "files": (path.parent, names)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """The sample of a line."""
         fields = row.fields
         for key in ("question", "answer"):
-            if fields.get(key) in (None, ""):
+            if not clean(fields.get(key)):
                 raise UnusableRow(f"no {key}")
         root, names = fields["files"]
         images: tuple[ImageRef, ...] = tuple(image_file(root, str(name)) for name in names)
-        options = tuple(str(option) for option in fields.get("options") or ()) or None
+        options = tuple(clean(option) for option in fields.get("options") or ()) or None
         task: Any = fields.get("task") or ("multiple_choice" if options else "text")
         answer = fields["answer"]
         if task == "multiple_choice":
             answer = _letter(answer, options or ())
-        more: dict[str, Any] = {"rationale": fields.get("rationale"), "language": fields.get("language", "en")}
+        more: dict[str, Any] = {
+            "rationale": as_text(fields.get("rationale")) or None,
+            "language": fields.get("language", "en"),
+        }
         question = without_image_tags(fields["question"])
         meta = fields.get("meta") or {}
         return self.make(row, split, question, task, answer, images=images, options=options, meta=meta, **more)

@@ -30,7 +30,7 @@ class PathVqa(PublicSource):
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta["kind"]`` says whether it is closed."""
-        answer, kind = closed_or_open(str(row.fields["answer"]))
+        answer, kind = closed_or_open(row.fields["answer"])
         images, meta = (row.fields["image"](),), {"kind": kind}
         return self.make(row, split, row.fields["question"], "text", answer, images=images, meta=meta)
 

@@ -7,19 +7,23 @@
         index 35, Figure_path PMC8253797_Fig4_11.jpg, Caption, Question, Choice A " A: Green ", …, Answer B, split train
 
 Real rows are bad in many ways: an answer label that is a quotation mark, a choice B that begins "C:", a no-break space
-behind the letter, "N/A". What does not fit together is refused. hub: RadGenome/PMC-VQA
+behind the letter, "N/A". What does not fit together is refused, and so are two equal choices. A quotation mark may be
+part of a choice ('"Pre" treatment', "3'"), so only a pair around all of it is taken away. hub: RadGenome/PMC-VQA
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, delimited_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, split_letter
+from infimed_plugins.sources.files import Files, delimited_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
 
 CHOICES = ("Choice A", "Choice B", "Choice C", "Choice D")
+QUOTES = "'\""
+_LETTERED = re.compile(r"([A-Za-z])\s*[:：]\s*(.*)", re.DOTALL)  # "E. coli" has no letter in front
 CAPTION_QUESTION = "Describe this figure."
 
 
@@ -31,37 +35,28 @@ class PmcVqa(PublicSource):
     csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
     archives = ("images.zip",)
     folders = ("images", "figures")
+    columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", "Answer", *CHOICES, "Answer_label")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One CSV for each split, pictures in an archive."""
         path, images = files.one(self.csv_files[split]), files.archive(*self.archives)
-        for index, row in enumerate(delimited_rows(path)):
-            if "Anwser" in row:
-                row["Answer"] = row.pop("Anwser")
-            check_columns(path, ("Figure_path", "Question", "Answer", *CHOICES), list(row))
+        for index, row in enumerate(delimited_rows(path, self.columns, renamed={"Anwser": "Answer"})):
             names = [f"{folder}/{row['Figure_path']}" for folder in self.folders] + [row["Figure_path"]]
             yield Row(f"{index:06d}", {**row, "image": lambda names=names: images.image(*names)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice whose letter, label and text agree."""
-        options = tuple(self._option(letter, str(row.fields[f"Choice {letter}"])) for letter in "ABCD")
+        options = tuple(_option(letter, row.fields[f"Choice {letter}"]) for letter in "ABCD")
+        if len({option.casefold() for option in options}) < len(options):
+            raise UnusableRow("two options are the same", str(options)[:100])
         letter = self._answer(row, options)
         images = (row.fields["image"](),)
         return self.make(row, split, row.fields["Question"], "multiple_choice", letter, options=options, images=images)
 
-    @staticmethod
-    def _option(letter: str, text: str) -> str:
-        written, option = split_letter(_bare(text))
-        if written and written != letter:
-            raise UnusableRow("a choice has another letter", f"Choice {letter} is {text!r}"[:100])
-        if not option or option.upper() == "N/A":
-            raise UnusableRow("a choice is empty", f"Choice {letter}")
-        return option
-
     def _answer(self, row: Row, options: tuple[str, ...]) -> str:
         letter = letter_among(_bare(row.fields["Answer_label"]), options)
-        said = split_letter(_bare(row.fields["Answer"]))[1]
-        if said.casefold() != options["ABCD".index(letter)].casefold():
+        said, wanted = _unquoted(row.fields["Answer"]), _bare(options["ABCD".index(letter)])
+        if wanted.casefold() not in {_bare(form).casefold() for form in (said, _split(said)[1])}:
             raise UnusableRow("answer and label differ", f"{letter}, {said!r}"[:100])
         return letter
 
@@ -74,6 +69,7 @@ class PmcVqa2(PmcVqa):
     csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
     archives = ("images_2.zip",)
     folders = ("figures", "images")
+    columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
 
     def _answer(self, row: Row, options: tuple[str, ...]) -> str:
         return letter_among(_bare(row.fields["Answer"]), options)
@@ -83,6 +79,8 @@ class PmcVqaCaptions(PmcVqa2):
     """The captions of the second version, one for each figure: which captions InfiMed used is not known."""
 
     name = "pmc_vqa_captions"
+    columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Caption")
+    rows_are_counted = False
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The first row of each figure."""
@@ -99,9 +97,32 @@ class PmcVqaCaptions(PmcVqa2):
         return self.make(row, split, CAPTION_QUESTION, "text", row.fields["Caption"], images=images, meta=meta)
 
 
+def _option(letter: str, cell: str) -> str:
+    """The text of a choice. Raises UnusableRow for an empty one, and for one with the letter of another."""
+    written, option = _split(_unquoted(cell))
+    if written not in ("", letter):
+        raise UnusableRow("a choice has another letter", f"Choice {letter} is {cell!r}"[:100])
+    if not option.strip(QUOTES) or option.upper() == "N/A":
+        raise UnusableRow("a choice is empty", f"Choice {letter}")
+    return option
+
+
+def _split(text: str) -> tuple[str, str]:
+    """``A: Green`` as ("A", "Green"), also behind a quotation mark; without a letter in front, ("", text)."""
+    found = _LETTERED.fullmatch(text.lstrip(QUOTES))
+    return (found[1].upper(), _unquoted(found[2])) if found else ("", text)
+
+
+def _unquoted(text: str) -> str:
+    """Text without the pair of quotation marks around it."""
+    text = clean(text)
+    paired = len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES and text.count(text[0]) == 2
+    return clean(text[1:-1]) if paired else text
+
+
 def _bare(text: str) -> str:
-    """Text without the quotation marks that some rows carry."""
-    return clean(text).strip("'\"").strip()
+    """Text without the quotation marks at its ends, for comparing."""
+    return clean(clean(text).strip(QUOTES))
 
 
 PMC_VQA, PMC_VQA_2, PMC_VQA_CAPTIONS = PmcVqa(), PmcVqa2(), PmcVqaCaptions()

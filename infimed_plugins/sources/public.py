@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
+import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import DamagedFileError, Files, MissingImageError, hub_commit
+from infimed_plugins.sources.files import NO_OBJECT, DamagedFileError, Files, MissingImageError, hub_commit
+
+_log = logging.getLogger(__name__)
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
@@ -41,6 +46,7 @@ class PublicSource:
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    rows_are_counted: ClassVar[bool] = True  # whether the registry counts what ``rows`` yields
 
     @property
     def entry(self) -> SourceEntry:
@@ -52,9 +58,21 @@ class PublicSource:
         """Its licence, from the registry."""
         return self.entry.licence
 
+    def opened(self, split: str, folder: Path | None) -> list[Path]:
+        """The files that the last ``load`` of a split opened, images in folders left out."""
+        return list(self._opened.get((split, folder), ()))
+
+    @cached_property
+    def _opened(self) -> dict[tuple[str, Path | None], dict[Path, None]]:
+        return {}
+
+    def is_local(self, folder: Path | None) -> bool:
+        """Whether it reads the user's folder, and not the network."""
+        return Files(self.name, self.entry, folder).is_local
+
     def revision(self, folder: Path | None) -> str | None:
         """What was read: the commit that the hub gave for the registry's revision, or "local files"."""
-        if folder is not None:
+        if self.is_local(folder):
             return "local files"
         return hub_commit(self.entry) or self.entry.revision
 
@@ -83,21 +101,45 @@ class PublicSource:
         """The first ``limit`` rows of a split. Raises ConfigError for an unknown split."""
         if split not in self.splits:
             raise ConfigError(f"{self.name} has no split {split!r}; one of {', '.join(self.splits)}")
-        rows = self.rows(Files(self.name, self.entry, folder), split)
-        yield from rows if limit is None else islice(rows, max(0, limit))
+        if limit is not None and limit <= 0:
+            return
+        files, count = Files(self.name, self.entry, folder), 0
+        self._opened[split, folder] = files.opened
+        for count, row in enumerate(self.rows(files, split), 1):
+            yield row
+            if count == limit:
+                return
+        self._check_count(split, count, files)
+
+    def _check_count(self, split: str, count: int, files: Files) -> None:
+        """Raise DamagedFileError for half a split, as a text file that was cut off gives; local files may be a part."""
+        known = self.entry.splits.get(split, 0)
+        if self.rows_are_counted and 2 * count < known:
+            said = f"{self.name}: {split} holds {count:,} rows where the registry knows {known:,}"
+            if not files.is_local:
+                raise DamagedFileError(f"{said}: download it again")
+            _log.warning("%s; the files in %s are a part of it, or cut off", said, files.folder)
 
     def read(self, row: Row, split: str) -> Sample | BadRow:
-        """The Sample of a row, or why there is none. Raises DamagedFileError where no row can be read."""
+        """The Sample of a row, or why there is none. Raises only where that is not the row's fault."""
         try:
-            return self.sample(row, split)
-        except DamagedFileError:
+            return self._read(row, split)
+        except (DamagedFileError, MissingFileError, MissingExtraError, MemoryError):
             raise
         except UnusableRow as error:
-            return BadRow(self._id(split, row), error.reason, error.detail)
+            reason, detail = error.reason, error.detail
         except MissingImageError as error:
-            return BadRow(self._id(split, row), "its image is missing", str(error))
-        except (DataError, KeyError, TypeError, ValueError) as error:
-            return BadRow(self._id(split, row), "a field cannot be read", f"{type(error).__name__}: {error}")
+            reason, detail = "its image is missing", str(error)
+        except KeyError as error:
+            reason, detail = "a field is missing", str(error)
+        except Exception as error:  # noqa: BLE001  a field may hold anything
+            reason, detail = "a field cannot be read", f"{type(error).__name__}: {error}"
+        return BadRow(_escaped(self._id(split, row)), reason, _escaped(detail))
+
+    def _read(self, row: Row, split: str) -> Sample:
+        if NO_OBJECT in row.fields:
+            raise UnusableRow("it is no object", row.fields[NO_OBJECT])
+        return self.sample(row, split)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The upstream rows of a split."""
@@ -116,15 +158,20 @@ class PublicSource:
         answer: Json,
         **more: Any,
     ) -> Sample:
-        """A Sample of this source, its texts cleaned. Raises UnusableRow without a question or an answer."""
+        """A Sample of this source, its texts cleaned. Raises UnusableRow without a question, an answer or an option."""
         question = clean(question)
         if not question:
             raise UnusableRow("no question")
-        if isinstance(answer, str):
+        if isinstance(answer, str) or missing(answer):
             answer = clean(answer)
-        if answer is None or answer == "":
+        if answer == "":
             raise UnusableRow("no answer")
-        return Sample(self._id(split, row), self.name, split, question, task, answer, **more)
+        if "" in (more.get("options") or ()):
+            raise UnusableRow("a choice is empty")
+        more["meta"] = {key: value for key, value in more.get("meta", {}).items() if not missing(value)}
+        sample = Sample(self._id(split, row), self.name, split, question, task, answer, **more)
+        _check_encodable(sample)
+        return sample
 
     def _id(self, split: str, row: Row) -> str:
         return f"{self.name}-{split}-{row.id}"
@@ -145,17 +192,45 @@ def _is_json(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float, bool))
 
 
+def _check_encodable(sample: Sample) -> None:
+    """Raise UnusableRow for half a surrogate pair: JSON may hold one ("\\ud800"), no file of text can."""
+    texts = [sample.id, sample.question, sample.answer, sample.options, sample.rationale, dict(sample.meta)]
+    try:
+        json.dumps(texts, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnusableRow("a text cannot be encoded", f"{error.object[error.start]!r}") from error
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def missing(value: Any) -> bool:
+    """Whether a field is null, or the NaN that tables have in its place."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def as_text(value: Any) -> str:
+    """A field as text, "" where it is missing."""
+    return "" if missing(value) else str(value)
+
+
 def clean(text: Any) -> str:
-    """Text without odd spaces (tabs, no-break and hair spaces) and what surrounds it."""
-    return re.sub(r"[^\S\n]+", " ", str(text)).strip()
+    """Text without odd spaces (tabs, no-break and hair spaces) and what surrounds it, "" where it is missing."""
+    return re.sub(r"[^\S\n]+", " ", as_text(text)).strip()
 
 
-def without_image_tags(text: str) -> str:
+def row_id(row: Mapping[str, Any], column: str, place: int | str) -> str:
+    """The id that upstream gives a row, or its place among the rows."""
+    return as_text(row.get(column)) or f"row-{place}"
+
+
+def without_image_tags(text: Any) -> str:
     """Text without ``<image>`` and ``<image 1>``: exporters put the images first."""
-    return clean(IMAGE_TAG.sub("", text))
+    return clean(IMAGE_TAG.sub("", as_text(text)))
 
 
-def closed_or_open(answer: str) -> tuple[str, str]:
+def closed_or_open(answer: Any) -> tuple[str, str]:
     """A short answer, in lower case where it is yes or no, and its kind, "closed" or "open"."""
     word = clean(answer).lower().rstrip(".")
     return (word, "closed") if word in YES_NO else (clean(answer), "open")
@@ -163,23 +238,30 @@ def closed_or_open(answer: str) -> tuple[str, str]:
 
 def letter_of_index(index: Any, options: Sequence[str]) -> str:
     """The letter of a 0-based index. Raises UnusableRow outside of the options."""
+    if missing(index):
+        raise UnusableRow("no answer")
     number = int(index)
     if not 0 <= number < len(options):
         raise UnusableRow("the answer is none of the options", f"index {number} of {len(options)}")
     return OPTION_LETTERS[number]
 
 
-def letter_of_text(text: str, options: Sequence[str]) -> str:
+def letter_of_text(text: Any, options: Sequence[str]) -> str:
     """The letter of the one option with this text. Raises UnusableRow when none or several have it."""
     wanted = clean(text).casefold()
+    if not wanted:
+        raise UnusableRow("no answer")
     found = [index for index, option in enumerate(options) if clean(option).casefold() == wanted]
     if len(found) != 1:
-        raise UnusableRow("the answer is none of the options" if not found else "two options are the same", text[:100])
+        reason = "two options are the same" if found else "the answer is none of the options"
+        raise UnusableRow(reason, clean(text)[:100])
     return OPTION_LETTERS[found[0]]
 
 
 def letter_among(letter: Any, options: Sequence[str]) -> str:
     """A letter that names one of the options. Raises UnusableRow otherwise."""
+    if missing(letter):
+        raise UnusableRow("no answer")
     word = clean(letter).strip("().:").upper()
     if len(word) != 1 or word not in OPTION_LETTERS[: len(options)]:
         raise UnusableRow("the answer is none of the options", repr(letter)[:100])
@@ -192,8 +274,9 @@ def split_letter(text: str) -> tuple[str, str]:
     return (found[1].upper(), clean(found[2])) if found else ("", clean(text))
 
 
-def literal_list(text: str) -> list[Any]:
+def literal_list(text: Any) -> list[Any]:
     """A list written as a Python literal, never evaluated. Raises UnusableRow when it is none."""
+    text = as_text(text)
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:

@@ -36,12 +36,12 @@ class PubMedQa(PublicSource):
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
         data = row.fields["data"]
-        options = tuple(clean(data["Options"].get(letter) or "") for letter in ANSWERS)
+        options = tuple(clean(data["Options"].get(letter)) for letter in ANSWERS)
         if not all(options):
             raise UnusableRow("a choice is empty")
         letter = letter_among(data["Correct Option"], options)
-        context = "\n".join(clean(part) for part in data["Context"])
-        if not clean(data["Question"] or ""):
+        context = "\n".join(clean(part) for part in data["Context"] if clean(part))
+        if not clean(data["Question"]):
             raise UnusableRow("no question")
         return self.make(
             row,
@@ -50,7 +50,7 @@ class PubMedQa(PublicSource):
             "multiple_choice",
             letter,
             options=options,
-            rationale=clean(data.get("Long Answer") or "") or None,
+            rationale=clean(data.get("Long Answer")) or None,
             meta={"kind": options[ANSWERS.index(letter)]},
         )
 

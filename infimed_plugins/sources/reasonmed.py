@@ -20,8 +20,8 @@ from collections.abc import Iterator
 
 from infimed_plugins.answers.response import extract_answer
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows
-from infimed_plugins.sources.public import PublicSource, Row
+from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.public import PublicSource, Row, as_text
 from infimed_plugins.sources.texts import as_written, reasoning
 
 SPLIT_FILES = {"train": "ReasonMed.json", "cot": "CoTMed.json", "response": "ResponseMed.json"}
@@ -37,15 +37,14 @@ class ReasonMed(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON list for each split."""
         path = files.one(SPLIT_FILES[split])
-        for index, row in enumerate(json_rows(path)):
-            check_columns(path, ("instruction", "input", "output"), list(row))
+        for index, row in enumerate(json_rows(path, ("instruction", "input", "output"))):
             yield Row(f"{index:06d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A question that says itself how to answer, and a text."""
-        parts = [str(row.fields[key] or "").strip() for key in ("instruction", "input")]
+        parts = [as_text(row.fields[key]).strip() for key in ("instruction", "input")]
         question = "\n".join(part for part in parts if part)
-        answer, rationale = final_answer(str(row.fields["output"] or ""))
+        answer, rationale = final_answer(as_text(row.fields["output"]))
         meta = {"kind": split, "instruction": ""}
         sample = self.make(row, split, question, "text", answer, rationale=rationale, meta=meta)
         return as_written(sample, question, answer)

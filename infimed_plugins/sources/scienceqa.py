@@ -38,16 +38,15 @@ class ScienceQa(PublicSource):
         """A multiple choice with the solution as its rationale; ``meta["kind"]`` is the subject."""
         fields = row.fields
         options = tuple(clean(choice) for choice in fields["choices"])
-        if fields["answer"] is None:
-            raise UnusableRow("no answer")
         letter = letter_of_index(fields["answer"], options)
-        hint = clean(fields["hint"] or "")
-        question = f"{hint}\n{clean(fields['question'])}" if hint else str(fields["question"] or "")
+        hint, question = clean(fields["hint"]), clean(fields["question"])
+        if not question:
+            raise UnusableRow("no question")
         meta = {"kind": fields["subject"], "topic": fields["topic"], "grade": fields["grade"]}
         return self.make(
             row,
             split,
-            question,
+            f"{hint}\n{question}" if hint else question,
             "multiple_choice",
             letter,
             options=options,

@@ -9,11 +9,13 @@ A closed answer is not always yes or no: "Lung" or "T2" is closed, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
-from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, json_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, closed_or_open
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, closed_or_open, row_id
 
 SPLIT_FILES = {"train": ("train.json",), "validation": ("validation.json", "validate.json"), "test": ("test.json",)}
 COLUMNS = ("img_name", "question", "answer", "q_lang", "answer_type", "qid")
@@ -29,18 +31,16 @@ class Slake(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON list for each split, pictures in ``imgs.zip``."""
         path, images = files.one(*SPLIT_FILES[split]), files.archive("imgs.zip")
-        for row in json_rows(path):
-            check_columns(path, COLUMNS, list(row))
-            picture = f"imgs/{row['img_name']}"
-            yield Row(str(row["qid"]), {**row, "image": lambda picture=picture: images.image(picture)})
+        for index, row in enumerate(json_rows(path, COLUMNS)):
+            yield Row(row_id(row, "qid", index), {**row, "image": partial(_picture, images.image, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta["kind"]`` is upstream's answer type, "open" or "closed"."""
         fields = row.fields
         if fields["q_lang"] not in LANGUAGES:
             raise UnusableRow("another language", str(fields["q_lang"]))
-        answer, _ = closed_or_open(str(fields["answer"]))
-        meta = {"kind": str(fields["answer_type"]).strip().lower()}
+        answer, kind = closed_or_open(fields["answer"])
+        meta = {"kind": clean(fields["answer_type"]).lower() or kind}
         meta |= {key: fields[key] for key in ("modality", "location", "content_type", "base_type") if fields.get(key)}
         return self.make(
             row,
@@ -52,6 +52,10 @@ class Slake(PublicSource):
             language=fields["q_lang"],
             meta=meta,
         )
+
+
+def _picture(opener: Callable[[str], ImageRef], row: Mapping[str, Any]) -> ImageRef:
+    return opener(f"imgs/{row['img_name']}")
 
 
 SLAKE = Slake()

@@ -12,15 +12,18 @@ its unit is not part of it, so the question names the unit. The table itself is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
-from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, image_file, json_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_text
+from infimed_plugins.errors import MissingFileError
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.sources.files import Files, image_file, json_rows, parsed_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_of_text, row_id
 from infimed_plugins.sources.texts import reasoning, text_or_math
 
-COLUMNS = ("question", "choices", "answer", "unit", "ques_type", "solution")
+ARCHIVE = "PromptPG-*.zip"  # as GitHub gives the repository
+COLUMNS = ("row_id", "question", "choices", "answer", "unit", "ques_type", "solution")
 
 
 class TabMwp(PublicSource):
@@ -31,16 +34,15 @@ class TabMwp(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON object for each split, a picture for each problem in ``tables`` beside it."""
-        path = files.one(f"data/tabmwp/problems_{split}.json", f"problems_{split}.json")
-        for row in json_rows(path):
-            check_columns(path, COLUMNS, list(row))
-            picture = partial(image_file, path.parent, f"tables/{row['row_id']}.png")
-            yield Row(row["row_id"], {**row, "picture": picture})
+        rows, opener = _folder(files, split)
+        for index, row in enumerate(rows):
+            picture = partial(opener, f"tables/{row.get('row_id')}.png")
+            yield Row(row_id(row, "row_id", index), {**row, "picture": picture})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice, a number, or a text, with the solution as its rationale."""
         fields = row.fields
-        question, unit, answer = clean(fields["question"]), clean(fields["unit"] or ""), str(fields["answer"] or "")
+        question, unit, answer = clean(fields["question"]), clean(fields["unit"]), as_text(fields["answer"])
         if unit and question:
             question += f" (Unit: {unit})"
         meta = {"kind": fields["ques_type"]}
@@ -54,6 +56,19 @@ class TabMwp(PublicSource):
         return self.make(
             row, split, question, "multiple_choice", letter_of_text(answer, options), options=options, **more
         )
+
+
+def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callable[[str], ImageRef]]:
+    """The rows, and what opens a picture: from the folder, or in the archive of the repository."""
+    name = f"problems_{split}.json"
+    try:
+        path = files.one(f"data/tabmwp/{name}", name)
+    except MissingFileError:
+        archive = files.archive(ARCHIVE)
+        text = archive.image(f"data/tabmwp/{name}").read()
+        rows = parsed_rows(archive.path / name, text, COLUMNS)
+        return rows, lambda picture: archive.image(f"data/tabmwp/{picture}")
+    return json_rows(path, COLUMNS), partial(image_file, path.parent)
 
 
 TABMWP = TabMwp()

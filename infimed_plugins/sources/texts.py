@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from infimed_plugins.records import Sample, Task
-from infimed_plugins.sources.public import clean
+from infimed_plugins.sources.public import as_text, clean
 
 _NUMBER = re.compile(r"[-−]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+|\d+ \d+)(?:/\d+)?\s?%?")
 _THINK_TAG = re.compile(r"</?think>")
@@ -22,6 +23,6 @@ def as_written(sample: Sample, question: str, answer: str) -> Sample:
     return replace(sample, question=question.strip(), answer=answer.strip())
 
 
-def reasoning(text: str | None) -> str | None:
+def reasoning(text: Any) -> str | None:
     """A rationale without think tags, which some rows carry; None when nothing is left."""
-    return _THINK_TAG.sub("", text or "").strip() or None
+    return _THINK_TAG.sub("", as_text(text)).strip() or None

@@ -8,22 +8,33 @@ hub: jared-zhou/TQA-Distill-R1, parquet. Table question answering, not Textbook 
 
 There is no gold column: the answer is what the model says after ``</think>``, or of that what it puts into
 ``<answer>`` or ``\\boxed{}``; which of these forms the rows have is not confirmed, nor whether the opening ``<think>``
-is there. Replies that were cut off are refused.
+is there. "The answer is **Boston**." is Boston. Replies that were cut off are refused, and answers of more than a dozen
+words: a reward that compares words would never be earned.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.answers.response import extract_answer
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean
 from infimed_plugins.sources.texts import as_written, reasoning, text_or_math
 
 COLUMNS = ("prompt", "info", "response", "finish_reasons")
 THINK, THINK_END = "<think>", "</think>"
+MAX_WORDS = 12  # of an answer
+
+_LEAD_IN = re.compile(
+    r"(?:^|[.!?:\n])[\s*_#]*(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+|my\s+)?(?:final\s+|correct\s+)?answers?"
+    r"(?:\s+to\s+[^\n:.]{1,100}?)?[*_]*[^\S\n]*(?:(?:is|are)\b\s*:?|:|\n)",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
+_FULL_STOP = re.compile(r"(?<!\b[A-Za-z])\.$")  # that of "P.M." stays
 
 
 class TqaDistill(PublicSource):
@@ -44,7 +55,7 @@ class TqaDistill(PublicSource):
             raise UnusableRow("cut off")
         thought, answer = take_apart(_first(fields["response"]))
         question = asked(fields["prompt"])
-        meta = {"kind": (fields["info"] or {}).get("task_type") or "table", "instruction": ""}
+        meta = {"kind": _task_type(fields["info"]), "instruction": ""}
         sample = self.make(row, split, question, text_or_math(answer), answer, rationale=thought, meta=meta)
         return as_written(sample, question, answer)
 
@@ -58,7 +69,20 @@ def take_apart(response: str) -> tuple[str | None, str]:
     answer = extract_answer(whole)
     if not answer:
         raise UnusableRow("no one answer after the reasoning", response[-100:])
-    return reasoning(thought), answer
+    return reasoning(thought), short_answer(answer)
+
+
+def short_answer(text: str) -> str:
+    """The answer without the words that lead to it and without Markdown. Raises UnusableRow for a whole sentence."""
+    found = list(_LEAD_IN.finditer(text))
+    said = text[found[-1].end() :] if found else text
+    bold = _BOLD.findall(said)
+    if found and len(bold) == 1 and said.lstrip(" *_").startswith(bold[0]):
+        said = bold[0]  # and not what it says of it
+    answer = _FULL_STOP.sub("", clean(re.sub(r"\*\*|__|`", "", said)).strip("*_ "))
+    if len(answer.split()) > MAX_WORDS:
+        raise UnusableRow("the answer is a sentence", answer[:100])
+    return answer
 
 
 def asked(prompt: Sequence[Mapping[str, str]]) -> str:
@@ -70,7 +94,11 @@ def _first(value: Any) -> str:
     """A string, or the first of a list of them."""
     if isinstance(value, (list, tuple)):
         value = value[0] if value else ""
-    return str(value or "")
+    return as_text(value)
+
+
+def _task_type(info: Any) -> str:
+    return clean(info.get("task_type") if isinstance(info, dict) else None) or "table"
 
 
 TQA_DISTILL = TqaDistill()

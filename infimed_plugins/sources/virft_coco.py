@@ -17,7 +17,7 @@ from typing import Any
 from infimed_plugins.images import image_size
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, literal_list
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, literal_list
 
 NO_OBJECTS = "no objects"
 _CATEGORY = re.compile(r"the category '([^'\n]+)' in the image")
@@ -38,12 +38,12 @@ class VirftCoco(PublicSource):
 
     def sample(self, row: Row, split: str) -> Sample:
         """Boxes in pixels of the original picture; ``meta`` names the category."""
-        category = _CATEGORY.search(str(row.fields["problem"]))
+        category = _CATEGORY.search(as_text(row.fields["problem"]))
         if category is None:
-            raise UnusableRow("no category", str(row.fields["problem"])[:100])
+            raise UnusableRow("no category", as_text(row.fields["problem"])[:100])
         image = embedded_image(row.fields["image"], "the row")
         width, height = image_size(image.read(), row.id)
-        boxes = [in_pixels(box, width, height) for box in positions(str(row.fields["solution"]))]
+        boxes = [in_pixels(box, width, height) for box in positions(as_text(row.fields["solution"]))]
         question = f"Detect all objects of the category '{category[1]}' in the image."
         meta = {"kind": "detection", "category": category[1]}
         return self.make(row, split, question, "detection", boxes, images=(image,), meta=meta)

@@ -10,15 +10,18 @@ rows are those of phrase type ``test_freeform`` and ``test_para``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from infimed_plugins.errors import MissingFileError
-from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, check_columns, embedded_image, image_file, json_rows, parquet_rows
-from infimed_plugins.sources.public import PublicSource, Row, closed_or_open
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.sources.files import Files, embedded_image, image_file, json_rows, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, row_id
 
 OSF_FILES = ("*VQA_RAD*Dataset*Public*.json", "trainset.json")
+OSF_COLUMNS = ("qid", "image_name", "question", "answer", "phrase_type")
 OSF_IMAGES = ("VQA_RAD Image Folder", "images", "imgs", ".")
 TEST_PHRASES = ("test_freeform", "test_para")
 
@@ -45,19 +48,20 @@ class VqaRad(PublicSource):
 
     def _osf_rows(self, files: Files, split: str, path: Path) -> Iterator[Row]:
         root = files.root()
-        for row in json_rows(path):
-            check_columns(path, ("qid", "image_name", "question", "answer", "phrase_type"), list(row))
-            if (row["phrase_type"] in TEST_PHRASES) == (split == "test"):
-                names = [f"{folder}/{row['image_name']}" for folder in OSF_IMAGES]
-                yield Row(f"q{row['qid']}", {**row, "image": lambda names=names: image_file(root, *names)})
+        for index, row in enumerate(json_rows(path, OSF_COLUMNS)):
+            if (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
+                yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, root, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta`` says whether it is closed, and OSF's organ and question type."""
-        answer, kind = closed_or_open(str(row.fields["answer"]))
-        kind = str(row.fields.get("answer_type") or kind).strip().lower()
-        meta = {"kind": kind}
-        meta |= {key: str(row.fields[key]) for key in ("image_organ", "question_type") if row.fields.get(key)}
+        answer, kind = closed_or_open(row.fields["answer"])
+        meta = {"kind": clean(row.fields.get("answer_type")).lower() or kind}
+        meta |= {key: str(row.fields[key]) for key in ("image_organ", "question_type") if clean(row.fields.get(key))}
         return self.make(row, split, row.fields["question"], "text", answer, images=(row.fields["image"](),), meta=meta)
+
+
+def _osf_image(root: Path, row: Mapping[str, Any]) -> ImageRef:
+    return image_file(root, *(f"{folder}/{row['image_name']}" for folder in OSF_IMAGES))
 
 
 VQA_RAD = VqaRad()

@@ -12,7 +12,7 @@ import pytest
 
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.prompts import question_text
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources import entry, public
 from infimed_plugins.sources.entry import SourceEntry
 from infimed_plugins.sources.gmai_mmbench import GMAI_MMBENCH
@@ -21,9 +21,10 @@ from infimed_plugins.sources.medxpertqa_mm import MEDXPERTQA_MM
 from infimed_plugins.sources.mmmu_health import MMMU_HEALTH
 from infimed_plugins.sources.omnimedvqa import OMNIMEDVQA
 from infimed_plugins.sources.path_vqa import PATH_VQA
-from infimed_plugins.sources.public import PublicSource, UnusableRow
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
+PICTURE = ImageRef(data=(FIXTURES / "gmai_reasoning" / "2d" / "cls" / "ct" / "0000.jpg").read_bytes())
 SOURCES = (PATH_VQA, GMAI_REASONING, MMMU_HEALTH, OMNIMEDVQA, MEDXPERTQA_MM, GMAI_MMBENCH)
 
 
@@ -293,13 +294,36 @@ def test_gmai_mmbench_test_has_parts_with_lower_case_columns_and_no_answers() ->
 
 def test_gmai_mmbench_keeps_no_pictures_in_memory(tmp_path: Path) -> None:
     picture = base64.b64encode(bytes(3_000_000)).decode()
-    lines = ["index\timage\tquestion\tA\tB\tanswer", *(f"{i}\t{picture}\tWhich?\tLiver\tLung\tA" for i in range(5))]
+    head = "index\timage\tquestion\tA\tB\tC\tD\tE\tanswer"
+    lines = [head, *(f"{i}\t{picture}\tWhich?\tLiver\tLung\t\t\t\tA" for i in range(5))]
     (tmp_path / "GMAI-MMBench_VAL.tsv").write_text("\n".join(lines), encoding="utf-8")
     samples = list(GMAI_MMBENCH.load("val", folder=tmp_path))
     images = [row.images[0] for row in samples if isinstance(row, Sample)]
     assert [image.data for image in images] == [None] * 5
     assert all(len(pickle.dumps(image)) < 1000 for image in images)  # nor do their readers
     assert all(image.read() == bytes(3_000_000) for image in images)
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        (("x", "y", "z", "None", ""), ("x", "y", "z", "None")),
+        (("x", "y", "z", "None", "nan"), ("x", "y", "z", "None")),
+        (("x", "y", "z", "w", "None"), ("x", "y", "z", "w")),
+        (("x", "none", "nan", "", "None"), ("x", "none")),
+        (("x", "None", "z", "w", "v"), ("x", "None", "z", "w", "v")),
+        (("x", "nan", "z", "", ""), None),
+        (("x", "y", "", "w", "v"), None),
+    ],
+)
+def test_gmai_mmbench_takes_none_for_absent_in_e_alone(
+    written: tuple[str, ...], options: tuple[str, ...] | None
+) -> None:
+    fields = dict(zip("abcde", written, strict=True))
+    row = Row("0", {**fields, "question": "Which?", "answer": "A", "image": lambda: PICTURE})
+    read = GMAI_MMBENCH.read(row, "val")
+    assert (read.options if isinstance(read, Sample) else None) == options
+    assert isinstance(read, Sample) or read.reason == "a choice is empty"
 
 
 def test_gmai_mmbench_names_a_file_without_its_columns(tmp_path: Path) -> None:

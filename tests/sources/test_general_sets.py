@@ -10,14 +10,14 @@ import pytest
 
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.prompts import question_text
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources import public
 from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.iconqa import ICONQA, ICONQA_HUB
 from infimed_plugins.sources.llava_onevision import CONFIGS, LLAVA_ONEVISION
 from infimed_plugins.sources.medical_o1 import MEDICAL_O1
 from infimed_plugins.sources.medical_r1_distill import MEDICAL_R1_DISTILL
-from infimed_plugins.sources.public import PublicSource
+from infimed_plugins.sources.public import PublicSource, Row
 from infimed_plugins.sources.reasonmed import REASONMED
 from infimed_plugins.sources.scienceqa import SCIENCEQA
 from infimed_plugins.sources.tabmwp import TABMWP
@@ -194,6 +194,32 @@ def test_iconqa_of_the_hub_joins_its_choices_and_answers_with_their_text(split: 
     assert reasons(bad) == ["more choices than pictures", "the answer is none of the options", "no answer"]
 
 
+@pytest.mark.parametrize(
+    ("choices", "answer", "options", "letter"),
+    [
+        ("a,b", "b", ("a", "b"), "B"),
+        ("a,b", "1", ("a", "b"), "B"),
+        ("3,1", "1", ("3", "1"), "B"),
+        ("1,3", "1", ("1", "3"), "A"),  # the text of a choice goes before an index
+        ("3,4,5", 2, ("3", "4", "5"), "C"),
+        ("['a', 'b, c']", "b, c", ("a", "b, c"), "B"),
+        ('["a", "b"]', "0", ("a", "b"), "A"),
+        ("a,b", "2", None, "the answer is none of the options"),
+        ("a,b", "-1", None, "the answer is none of the options"),
+        ("a,a", "a", None, "two options are the same"),
+        ("[__import__('os')]", "a", None, "a list cannot be read"),
+        ("['a', None]", "a", None, "a choice is empty"),
+    ],
+)
+def test_iconqa_of_the_hub_may_have_lists_and_indices(
+    choices: str, answer: object, options: tuple[str, ...] | None, letter: str
+) -> None:
+    fields = {"question": "Which?", "choices": choices, "answer": answer, "ques_type": "choose_txt", "grade": ""}
+    read = ICONQA_HUB.read(Row("0", {**fields, "picture": lambda _: ImageRef(data=b"x")}), "val")
+    found = (read.options, read.answer) if isinstance(read, Sample) else (None, read.reason)
+    assert found == (options, letter)
+
+
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_scienceqa_may_lack_a_picture_and_puts_its_hint_in_front(split: str) -> None:
     samples, bad = read(SCIENCEQA, split)
@@ -246,7 +272,7 @@ def test_tqa_distill_takes_the_answer_after_the_reasoning() -> None:
         ("text", "Boston", "The row says Boston."),
         ("text", "Boston", "The row says Boston."),
         ("math", "1,204", "1,204 of them."),
-        ("text", "**Boston**", None),
+        ("text", "Boston", None),
         ("text", "Boston, New York", "Boston or New York."),
         ("text", "Boston, New York", "Boston or New York."),  # a shard whose responses are lists
     ]
@@ -262,6 +288,34 @@ def test_tqa_distill_takes_the_answer_after_the_reasoning() -> None:
         "no question",
         "cut off",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("Boston", "Boston"),
+        ("**Boston**", "Boston"),
+        ("The answer is **Boston**.", "Boston"),
+        ("**The answer is Boston.**", "Boston"),
+        ("**Answer:** `Boston`", "Boston"),
+        ("**Final Answer**: __Boston__", "Boston"),
+        ("### Answer\nBoston", "Boston"),
+        ("Row 3 says 1998. Therefore, the final answer is: **Boston** because it won.", "Boston"),
+        ("The answer to the question is Boston, New York.", "Boston, New York"),
+        ("The answers are **Boston** and **New York**.", "Boston and New York"),
+        ("The answer is 2:15 P.M.", "2:15 P.M."),
+        ("The answer is 8.20.", "8.20"),
+        ("No answer is given", "No answer is given"),
+        (" ".join(["word"] * 12), " ".join(["word"] * 12)),
+        (" ".join(["word"] * 13), None),
+        ("Looking at the table, the team that won the most games in the year 1998 was Boston.", None),
+    ],
+)
+def test_tqa_distill_has_short_answers_only(said: str, answer: str | None) -> None:
+    fields = {"prompt": [{"content": "Who won?", "role": "user"}], "info": None, "finish_reasons": "stop"}
+    read = TQA_DISTILL.read(Row("0", {**fields, "response": f"<think>Hm.</think>\n\n{said}"}), "train")
+    assert (read.answer if isinstance(read, Sample) else None) == answer
+    assert isinstance(read, Sample) or read.reason == "the answer is a sentence"
 
 
 def test_virft_coco_turns_thousandths_into_pixels_and_asks_a_plain_question() -> None:

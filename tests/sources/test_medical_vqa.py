@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, ImageRef, Sample
+from infimed_plugins.sources.pmc_vqa import PMC_VQA, PMC_VQA_2
+from infimed_plugins.sources.public import Row
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 
@@ -75,6 +77,46 @@ def test_pmc_vqa_takes_odd_spaces_and_quotes_and_refuses_what_does_not_fit_toget
         "answer and label differ",
         "its image is missing",
     ]
+
+
+E_COLI = (" A:E. coli ", " B:S. aureus", " C:C. difficile", " D:none")
+SIDES = (" A:Left", " B: Right", "C:Both", "D: Neither")
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer", "label", "found"),
+    [
+        (E_COLI, "E. coli", "A", ("E. coli", "S. aureus", "C. difficile", "none")),
+        (E_COLI, "C. difficile", "C", ("E. coli", "S. aureus", "C. difficile", "none")),
+        (
+            ("E. coli", "S. aureus", "C. difficile", "none"),
+            "S. aureus",
+            "B",
+            ("E. coli", "S. aureus", "C. difficile", "none"),
+        ),
+        (("a: x", "b: y", "c: z", "d: w"), "B: y", "b", ("x", "y", "z", "w")),
+        ((' A:"Pre" treatment', *SIDES[1:]), '"Pre" treatment', "A", ('"Pre" treatment', "Right", "Both", "Neither")),
+        ((' A:"Pre" treatment', *SIDES[1:]), 'Pre" treatment', "A", ('"Pre" treatment', "Right", "Both", "Neither")),
+        ((*SIDES[:3], " D:3'"), "3'", "D", ("Left", "Right", "Both", "3'")),
+        (('"A: Left"', "' B: Right'", "C: 'Both'", '"D: Neither'), "'both'", "C", ("Left", "Right", "Both", "Neither")),
+        ((" A:same", " B:Same", *SIDES[2:]), "same", "A", "two options are the same"),
+        ((" A:'", *SIDES[1:]), "'", "A", "a choice is empty"),
+        ((" B:Left", *SIDES[1:]), "Left", "A", "a choice has another letter"),
+        (SIDES, "Left", "B", "answer and label differ"),
+        (SIDES, "Left", "", "the answer is none of the options"),
+    ],
+)
+def test_pmc_vqa_compares_texts_whole_and_keeps_the_quotes_within_them(
+    choices: tuple[str, ...], answer: str, label: str, found: tuple[str, ...] | str
+) -> None:
+    cells = {f"Choice {letter}": cell for letter, cell in zip("ABCD", choices, strict=True)}
+    image = {"image": lambda: ImageRef(data=b"x")}
+    read = PMC_VQA.read(Row("0", {**cells, **image, "Question": "?", "Answer": answer, "Answer_label": label}), "train")
+    assert (read.options if isinstance(read, Sample) else read.reason) == found
+    assert isinstance(read, BadRow) or read.answer == label.upper()
+    second = PMC_VQA_2.read(Row("0", {**cells, **image, "Question": "?", "Answer": label}), "train")
+    said = second.options if isinstance(second, Sample) else second.reason
+    assert said == (found if found != "answer and label differ" else ("Left", "Right", "Both", "Neither"))
 
 
 def test_pmc_vqa_before_may_2023_misspells_a_column() -> None:
