@@ -26,6 +26,7 @@ class SourceEntry:
     download_mb: float = 0.0
     languages: tuple[str, ...] = ("en",)
     hub: str | None = None  # the data set's id on the Hugging Face hub
+    url: str | None = None  # of the one archive of a set that is not there
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
     note: str = ""
 
