@@ -22,8 +22,10 @@ from pathlib import Path
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import MAX_FIELD, DamagedFileError, Files, check_columns
+from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, row_id
+from infimed_plugins.sources.tables import MAX_FIELD, check_columns
 
 # the first ones leave out the *_local.tsv that VLMEvalKit writes beside a download
 SPLIT_FILES = {"val": ("*VAL.tsv", "*VAL*.tsv"), "test": ("*TEST*part_*[0-9].tsv", "*TEST*.tsv")}

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
-from infimed_plugins.sources.files import Files, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
@@ -30,6 +30,7 @@ from infimed_plugins.sources.public import (
     split_letter,
     without_image_tags,
 )
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 CONFIGS = {"rl": "reasoning_mcq_rl", "sft": "reasoning_mcq_sft"}
 COLUMNS = ("image", "conversations")

@@ -26,15 +26,9 @@ from typing import Any, ClassVar
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import (
-    DamagedFileError,
-    Files,
-    check_columns,
-    checked_rows,
-    embedded_image,
-    image_file,
-    parquet_rows,
-)
+from infimed_plugins.sources.archives import embedded_image, image_file
+from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
@@ -46,6 +40,7 @@ from infimed_plugins.sources.public import (
     literal_list,
     row_id,
 )
+from infimed_plugins.sources.tables import check_columns, checked_rows, parquet_rows
 from infimed_plugins.sources.texts import text_or_math
 
 TASKS = ("choose_txt", "choose_img", "fill_in_blank")

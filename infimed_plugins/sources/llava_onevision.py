@@ -20,8 +20,10 @@ from itertools import pairwise
 from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.archives import embedded_image
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text
+from infimed_plugins.sources.tables import parquet_rows
 from infimed_plugins.sources.texts import as_written
 
 CONFIGS = {

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text
+from infimed_plugins.sources.tables import json_rows
 from infimed_plugins.sources.texts import as_written, reasoning
 
 QUESTION, REASONING, RESPONSE = "question", "reasoning (reasoning_content)", "response (content)"

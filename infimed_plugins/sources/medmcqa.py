@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index, row_id
+from infimed_plugins.sources.tables import parquet_rows
 
 OPTIONS = ("opa", "opb", "opc", "opd")
 COLUMNS = ("id", "question", *OPTIONS, "cop", "choice_type", "exp", "subject_name", "topic_name")

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.sources.tables import json_rows
 
 COLUMNS = ("question", "options", "answer_idx")
 

@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
-from infimed_plugins.sources.files import Files, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_among, row_id
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 COLUMNS = ("id", "question", "options", "label", "images", "medical_task", "body_system", "question_type")
 REPEATED = "\nAnswer Choices:"

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.medxpertqa_mm import REPEATED
 from infimed_plugins.sources.medxpertqa_mm import _options as options_of
 from infimed_plugins.sources.public import PublicSource, Row, as_text, letter_among, row_id
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system", "question_type")
 

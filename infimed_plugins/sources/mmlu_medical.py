@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index
+from infimed_plugins.sources.tables import parquet_rows
 
 SUBJECTS = (
     "anatomy",

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infimed_plugins.records import Sample, Task
-from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.archives import embedded_image
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
@@ -27,6 +28,7 @@ from infimed_plugins.sources.public import (
     literal_list,
     row_id,
 )
+from infimed_plugins.sources.tables import parquet_rows
 
 CONFIGS = (
     "Basic_Medical_Science",

@@ -22,19 +22,11 @@ from typing import Any
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import (
-    HEAD_ROWS,
-    NO_OBJECT,
-    Archive,
-    DamagedFileError,
-    Files,
-    Unpacked,
-    check_columns,
-    checked_rows,
-    image_file,
-    json_rows,
-)
+from infimed_plugins.sources.archives import Archive, Unpacked, image_file
+from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, letter_of_text, row_id
+from infimed_plugins.sources.tables import HEAD_ROWS, NO_OBJECT, check_columns, checked_rows, json_rows
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
 COLUMNS = ("dataset", "question_id", "question_type", "question", "gt_answer", "image_path", "option_A", "option_B")

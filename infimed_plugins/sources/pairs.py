@@ -15,8 +15,9 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.records import BadRow, ImageRef, Sample
+from infimed_plugins.sources.archives import image_file
 from infimed_plugins.sources.entry import SourceEntry
-from infimed_plugins.sources.files import Files, image_file, json_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
@@ -27,6 +28,7 @@ from infimed_plugins.sources.public import (
     letter_of_text,
     without_image_tags,
 )
+from infimed_plugins.sources.tables import json_rows
 
 ANY_SPLIT = "*"
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.archives import embedded_image
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, closed_or_open
+from infimed_plugins.sources.tables import parquet_rows
 
 COLUMNS = ("image", "question", "answer")
 

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, delimited_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.sources.tables import delimited_rows
 
 CHOICES = ("Choice A", "Choice B", "Choice C", "Choice D")
 QUOTES = "'\""

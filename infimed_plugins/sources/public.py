@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import NO_OBJECT, DamagedFileError, Files, MissingImageError, hub_commit
+from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
+from infimed_plugins.sources.files import Files, hub_commit
+from infimed_plugins.sources.tables import NO_OBJECT
 
 _log = logging.getLogger(__name__)
 

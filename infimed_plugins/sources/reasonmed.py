@@ -20,8 +20,9 @@ from collections.abc import Iterator
 
 from infimed_plugins.answers.response import extract_answer
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, as_text
+from infimed_plugins.sources.tables import json_rows
 from infimed_plugins.sources.texts import as_written, reasoning
 
 SPLIT_FILES = {"train": "ReasonMed.json", "cot": "CoTMed.json", "response": "ResponseMed.json"}

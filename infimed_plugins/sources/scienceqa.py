@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.archives import embedded_image
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index
+from infimed_plugins.sources.tables import parquet_rows
 from infimed_plugins.sources.texts import reasoning
 
 COLUMNS = ("image", "question", "choices", "answer", "hint", "grade", "subject", "topic", "solution")

@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, json_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, closed_or_open, row_id
+from infimed_plugins.sources.tables import json_rows
 
 SPLIT_FILES = {"train": ("train.json",), "validation": ("validation.json", "validate.json"), "test": ("test.json",)}
 COLUMNS = ("img_name", "question", "answer", "q_lang", "answer_type", "qid")

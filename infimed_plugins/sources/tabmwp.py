@@ -18,8 +18,10 @@ from typing import Any
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, image_file, json_rows, parsed_rows
+from infimed_plugins.sources.archives import image_file
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_of_text, row_id
+from infimed_plugins.sources.tables import json_rows, parsed_rows
 from infimed_plugins.sources.texts import reasoning, text_or_math
 
 ARCHIVE = "PromptPG-*.zip"  # as GitHub gives the repository

@@ -20,8 +20,9 @@ from typing import Any
 
 from infimed_plugins.answers.response import extract_answer
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, parquet_rows
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean
+from infimed_plugins.sources.tables import parquet_rows
 from infimed_plugins.sources.texts import as_written, reasoning, text_or_math
 
 COLUMNS = ("prompt", "info", "response", "finish_reasons")

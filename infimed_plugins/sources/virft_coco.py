@@ -16,8 +16,10 @@ from typing import Any
 
 from infimed_plugins.images import image_size
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files, embedded_image, parquet_rows
+from infimed_plugins.sources.archives import embedded_image
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, literal_list
+from infimed_plugins.sources.tables import parquet_rows
 
 NO_OBJECTS = "no objects"
 _CATEGORY = re.compile(r"the category '([^'\n]+)' in the image")

@@ -17,8 +17,10 @@ from typing import Any
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files, embedded_image, image_file, json_rows, parquet_rows
+from infimed_plugins.sources.archives import embedded_image, image_file
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, row_id
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 OSF_FILES = ("*VQA_RAD*Dataset*Public*.json", "trainset.json")
 OSF_COLUMNS = ("qid", "image_name", "question", "answer", "phrase_type")

@@ -15,7 +15,8 @@ from infimed_plugins.errors import MissingExtraError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import DamagedFileError, Files
+from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, missing
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"

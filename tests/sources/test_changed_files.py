@@ -16,15 +16,9 @@ import pytest
 from infimed_plugins.errors import DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.files import (
-    HEAD_ROWS,
-    NO_OBJECT,
-    Archive,
-    DamagedFileError,
-    delimited_rows,
-    json_rows,
-    parquet_rows,
-)
+from infimed_plugins.sources.archives import Archive
+from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.tables import HEAD_ROWS, NO_OBJECT, delimited_rows, json_rows, parquet_rows
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 SPLITS = {"mmmu_health": "validation", "gmai_reasoning": "rl"}
@@ -154,7 +148,7 @@ def test_an_object_of_rows_may_hold_one_that_is_none(tmp_path: Path) -> None:
 def test_a_csv_file_that_cannot_be_read_is_named(
     text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.files.MAX_FIELD", 1000)
+    monkeypatch.setattr("infimed_plugins.sources.tables.MAX_FIELD", 1000)
     (tmp_path / "x.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DamagedFileError, match=rf"x\.csv {said}"):
         list(delimited_rows(tmp_path / "x.csv", ("a", "b")))

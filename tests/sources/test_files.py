@@ -14,8 +14,10 @@ import pytest
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.sources.archives import Archive, image_file
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import Archive, Files, image_file, json_rows, parquet_rows
+from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 ENTRY = SourceEntry("T", "https://example.org/set", "CC0-1.0", hub="someone/set")
@@ -119,7 +121,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.files.MAX_MEMBER_BYTES", 1 << 20)
+    monkeypatch.setattr("infimed_plugins.sources.archives.MAX_MEMBER_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", b"\0" * (2 << 20))
     with pytest.raises(DataError, match=r"a\.zip/bomb\.png unpacks to 2 MiB: refused"):
@@ -150,7 +152,7 @@ def test_an_object_of_rows_gives_each_its_id(text: str, tmp_path: Path) -> None:
 def test_a_large_list_is_read_across_its_pieces_and_odd_line_ends_stay_in_their_strings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.files._CHUNK", 7)
+    monkeypatch.setattr("infimed_plugins.sources.tables._CHUNK", 7)
     rows = [{"text": f"a\u2028b\u0085 {n} ]" * 3} for n in range(20)]
     for text in (json.dumps(rows, ensure_ascii=False), "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)):
         (tmp_path / "x.json").write_text(text, encoding="utf-8")
