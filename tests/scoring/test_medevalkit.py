@@ -231,6 +231,16 @@ RAW = {
     "PMC_VQA": ["0", "f.jpg", "caption", "Which?", " A: CT ", " B: MRI ", " C: US ", " D: X-ray ", "B", "test"],
     "OmniMedVQA": {"question": "Which?", "gt_answer": "MRI", "option_A": "CT", "option_B": "MRI"},
     "MedXpertQA-MM": {"question": "Which?", "label": "B", "options": {"A": "CT", "B": "MRI"}},
+    "MedQA_USMLE": {"question": "?", "options": {"A": "CT", "B": "MRI", "C": "US", "D": "PET"}, "answer_idx": "B"},
+    "MedMCQA": {"question": "Which?", "opa": "CT", "opb": "MRI", "opc": "US", "opd": "PET", "cop": 1},
+    "PubMedQA": {
+        "data": {
+            "Question": "?",
+            "Options": {"A": "CT", "B": "MRI", "C": "US"},
+            "Context": ["It is."],
+            "Correct Option": "B",
+        }
+    },
     "MMMU-Medical-val": {
         "question": "Which?",
         "question_type": "multiple-choice",
@@ -251,6 +261,28 @@ def test_a_raw_row_is_judged_as_the_sample_made_of_it(dataset: str) -> None:
     for reply in ("B", "A", "MRI", "(B)", ""):
         assert score_rows(dataset, [row], [reply]) == score_rows(dataset, [built], [reply])
     assert score_rows(dataset, [row], ["B"])[0].correct
+
+
+@pytest.mark.parametrize(
+    ("dataset", "keys"),
+    [("PMC_VQA", ["image", "prompt"]), ("MedXpertQA-MM", ["images", "prompt"]), ("PubMedQA", ["prompt"])],
+)
+def test_pictures_stand_where_upstream_puts_them(dataset: str, keys: list[str]) -> None:
+    assert medevalkit.construct(dataset, RAW[dataset], reasoning=False).message_keys == keys
+
+
+def test_the_abstract_of_pubmedqa_stands_before_upstreams_prompt_and_its_choices_have_no_blank() -> None:
+    asked = medevalkit.construct("PubMedQA", RAW["PubMedQA"], reasoning=True)
+    assert asked.prompt.startswith("Context: It is.\n\nQuestion: ?\nOptions: \nA.CT\nB.MRI\nC.US\nAnswer with ")
+    assert asked.choices == ("A.CT", "B.MRI", "C.US")
+    assert medevalkit.construct("MedMCQA", {**RAW["MedMCQA"], "cop": -1}, reasoning=False).answer == "D"  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(("dataset", "places"), [("VQA_RAD", [0]), ("PATH_VQA", [0]), ("SLAKE", [0, 1])])
+def test_upstreams_judge_is_asked_of_open_questions_and_of_slake_all(dataset: str, places: list[int]) -> None:
+    assert medevalkit.asked_of_judge(dataset, score_rows(dataset, *vqa(dataset, 1, 1))) == places
+    choices = score_rows("PMC_VQA", [{"choices": MODALITIES, "answer": "A"}], ["A"])
+    assert medevalkit.asked_of_judge("PMC_VQA", choices) == []
 
 
 @pytest.mark.parametrize("alphabet", ["ab", "abc ", "abcdefgh .", "aİß左 e"])

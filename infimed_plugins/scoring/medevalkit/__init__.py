@@ -8,7 +8,12 @@ The rules are upstream's, the code is not; what upstream gets wrong stays wrong 
 
 from __future__ import annotations
 
-from infimed_plugins.scoring.medevalkit.aggregate import UpstreamCrashError, judged_correct, metrics
+from infimed_plugins.scoring.medevalkit.aggregate import (
+    UpstreamCrashError,
+    asked_of_judge,
+    judged_correct,
+    metrics,
+)
 from infimed_plugins.scoring.medevalkit.choice import Choice, mcq
 from infimed_plugins.scoring.medevalkit.judge import read_judge
 from infimed_plugins.scoring.medevalkit.messages import Asked, construct, prompt
@@ -32,6 +37,10 @@ BENCHMARKS: tuple[str, ...] = (
     "PMC_VQA",
     "OmniMedVQA",
     "MedXpertQA-MM",
+    "MedQA_USMLE",
+    "MedMCQA",
+    "PubMedQA",
+    "MedXpertQA-Text",
 )
 
 __all__ = [
@@ -42,6 +51,7 @@ __all__ = [
     "MedEvalKitVerdict",
     "OpenMetrics",
     "UpstreamCrashError",
+    "asked_of_judge",
     "boxed",
     "closed",
     "construct",

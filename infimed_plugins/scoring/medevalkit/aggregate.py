@@ -21,6 +21,7 @@ SUBJECTS = (
     "Pharmacy",
     "Public_Health",
 )
+_JUDGED = ("VQA_RAD", "PATH_VQA", "SLAKE")
 _OVERLAPS = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge1", "rouge2", "rougel", "precision", "recall", "f1", "em")
 _GROUPS: Mapping[str, Mapping[str, str]] = {
     "OmniMedVQA": {"question type metrics": "question_type", "modality type metrics": "modality_type"},
@@ -58,7 +59,7 @@ def metrics(
     failed = next((place for place, verdict in enumerate(verdicts) if verdict.error is not None), None)
     if failed is not None:
         raise UpstreamCrashError(str(verdicts[failed].error), f"on reply {failed}")
-    if benchmark in ("VQA_RAD", "PATH_VQA", "SLAKE"):
+    if benchmark in _JUDGED:
         return _vqa(benchmark, verdicts, judge_outputs)
     if benchmark == "MMMU-Medical-val":
         return _mmmu(rows, verdicts)
@@ -71,13 +72,21 @@ def metrics(
     return total
 
 
+def asked_of_judge(benchmark: str, verdicts: Sequence[MedEvalKitVerdict]) -> list[int]:
+    """The places of the rows that upstream puts to its judge, in its order: of SLAKE all; of a choice set none."""
+    if benchmark == "SLAKE":
+        return list(range(len(verdicts)))
+    opened = [place for place, verdict in enumerate(verdicts) if verdict.kind == "open"]
+    return opened if benchmark in _JUDGED else []
+
+
 def judged_correct(
     benchmark: str, verdicts: Sequence[MedEvalKitVerdict], judge_outputs: Sequence[str | None]
 ) -> list[bool | None]:
     """Upstream's verdict on each row once a judge has spoken."""
     correct = [verdict.correct for verdict in verdicts]
-    asked = [place for place, verdict in enumerate(verdicts) if benchmark == "SLAKE" or verdict.kind == "open"]
-    for place, output in zip(asked, judge_outputs, strict=False):  # upstream does not count them
+    places = asked_of_judge(benchmark, verdicts)
+    for place, output in zip(places, judge_outputs, strict=False):  # upstream does not count them
         correct[place] = read_judge(output)[1]
     return correct
 

@@ -1,6 +1,7 @@
 r"""How MedEvalKit asks (utils/question_formats.py, utils/MMMU/data_utils.py:127 each set's construct_messages).
 
 One user turn without a system message: the images, then this prompt. The short instructions are the benchmarks' format.
+A set whose message says "images" gets ``<image_1>: `` before each, before a single one too (models/*/ of upstream).
 
     >>> print(construct("VQA_RAD", {"question": "is there a fracture?", "answer": "No"}, reasoning=False).prompt)
     is there a fracture?
@@ -12,7 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from infimed_plugins.errors import ConfigError, DataError
 
@@ -46,13 +47,20 @@ class Asked:
     """A question as MedEvalKit puts it.
 
     ``kind``: mcq, judgement, close, open, mmmu_mc or mmmu_open. ``choices`` as the scorer gets them ("A. CT"), for
-    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with.
+    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with. ``pictures``:
+    where they stand in upstream's message, "image" (one), "images" (numbered) or "" (a set without any).
     """
 
     prompt: str
     choices: tuple[str, ...] | None
     answer: Any
     kind: str
+    pictures: str = ""
+
+    @property
+    def message_keys(self) -> list[str]:
+        """The keys of upstream's message, sorted."""
+        return sorted(["prompt", *([self.pictures] if self.pictures else [])])
 
 
 def prompt(
@@ -89,63 +97,91 @@ def construct(benchmark: str, row: Any, reasoning: bool) -> Asked:
     if build is None:
         raise ConfigError(f"MedEvalKit's prompts are here for {', '.join(_BUILD)}, not for {benchmark!r}")
     try:
-        kind, question, choices, answer, language = build(row)
+        made = build(row)
     except (KeyError, IndexError, TypeError) as error:
         raise DataError(f"a row of {benchmark} lacks what its prompt needs: {type(error).__name__}: {error}") from error
-    text = prompt(kind, question, reasoning, language, choices)
-    return Asked(text, None if choices is None else tuple(choices), answer, kind)
+    text = made.before + prompt(made.kind, made.question, reasoning, made.language, made.choices)
+    choices = None if made.choices is None else tuple(made.choices)
+    return Asked(text, choices, made.answer, made.kind, _pictures(benchmark, row))
 
 
-_Built = tuple[str, str, list[str] | None, Any, str]  # kind, question, choices, answer, language
+def _pictures(benchmark: str, row: Any) -> str:
+    if benchmark == "MedXpertQA" and "images" in row:  # either part, by its first name
+        return "images"
+    return _PICTURES.get(benchmark, "")
+
+
+class _Built(NamedTuple):
+    """``before`` stands before upstream's usual prompt."""
+
+    kind: str
+    question: str
+    choices: list[str] | None
+    answer: Any
+    language: str = "en"
+    before: str = ""
 
 
 def _vqa_rad(row: Mapping[str, Any]) -> _Built:
     kind = "judgement" if row["answer"].lower() in _YES_NO else "open"
-    return kind, row["question"], None, row["answer"], "en"
+    return _Built(kind, row["question"], None, row["answer"])
 
 
 def _path_vqa(row: Mapping[str, Any]) -> _Built:
     kind = "judgement" if row["answer"] in _YES_NO else "open"  # "Yes" is asked as an open question
-    return kind, row["question"], None, row["answer"], "en"
+    return _Built(kind, row["question"], None, row["answer"])
 
 
 def _slake(row: Mapping[str, Any]) -> _Built:
     kind = "open" if row["answer_type"] == "OPEN" else "close"
-    return kind, row["question"], None, row["answer"], row["q_lang"] if "q_lang" in row else row["lang"]
+    language = row["q_lang"] if "q_lang" in row else row["lang"]
+    return _Built(kind, row["question"], None, row["answer"], language)
 
 
 def _pmc_vqa(row: Mapping[str, Any] | Sequence[str]) -> _Built:
     if isinstance(row, Mapping):
-        return "mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"], "en"
-    return "mcq", row[3], list(row[4:8]), row[8], "en"
+        return _Built("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
+    return _Built("mcq", row[3], list(row[4:8]), row[8])
 
 
 def _omnimedvqa(row: Mapping[str, Any]) -> _Built:
     options = {letter: row[f"option_{letter}"] for letter in "ABCD" if f"option_{letter}" in row}
     letters = [letter for letter, option in options.items() if option == row["gt_answer"]]
     choices = [f"{letter}. {option}" for letter, option in options.items()]
-    return "mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"], "en"
+    return _Built("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
 
 
 def _medxpertqa(row: Mapping[str, Any]) -> _Built:
     choices = [f"{letter}. {option}" for letter, option in row["options"].items()]
-    return "mcq", row["question"], choices, row["label"], "en"
+    return _Built("mcq", row["question"], choices, row["label"])
 
 
 def _medqa(row: Mapping[str, Any]) -> _Built:
     choices = [f"{letter}. {row['options'][letter]}" for letter in "ABCD"]
-    return "mcq", row["question"], choices, row["answer_idx"], "en"
+    return _Built("mcq", row["question"], choices, row["answer_idx"])
+
+
+def _medmcqa(row: Mapping[str, Any]) -> _Built:
+    choices = [f"{letter}. {row[f'op{letter.lower()}']}" for letter in "ABCD"]
+    return _Built("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
+
+
+def _pubmedqa(row: Mapping[str, Any]) -> _Built:
+    data = row["data"]
+    choices = [f"{letter}.{data['Options'][letter]}" for letter in "ABC"]
+    context = "\n".join(data["Context"])
+    return _Built("mcq", data["Question"], choices, data["Correct Option"], before=f"Context: {context}\n")
 
 
 def _medframeqa(row: Mapping[str, Any]) -> _Built:
     choices = [f"{letter}.{option}" for letter, option in lettered(row["options"]).items()]
-    return "mcq", row["question"], choices, row["correct_answer"], "en"
+    return _Built("mcq", row["question"], choices, row["correct_answer"])
 
 
 def _mmmu(row: Mapping[str, Any]) -> _Built:
     if row["question_type"] != "multiple-choice":
-        return "mmmu_open", row["question"], None, row["answer"], "en"
-    return "mmmu_mc", row["question"], mmmu_options(row), row["answer"], "en"
+        return _Built("mmmu_open", row["question"], None, row["answer"])
+    return _Built("mmmu_mc", row["question"], mmmu_options(row), row["answer"])
 
 
 def mmmu_options(row: Mapping[str, Any]) -> list[str]:
@@ -170,5 +206,11 @@ _BUILD: Mapping[str, Callable[[Any], _Built]] = {
     "MedXpertQA-Text": _medxpertqa,
     "MedXpertQA": _medxpertqa,
     "MedQA_USMLE": _medqa,
+    "MedMCQA": _medmcqa,
+    "PubMedQA": _pubmedqa,
     "MedFrameQA": _medframeqa,
+}
+_PICTURES: Mapping[str, str] = {
+    **dict.fromkeys(("MMMU-Medical-val", "VQA_RAD", "PATH_VQA", "SLAKE", "PMC_VQA", "OmniMedVQA"), "image"),
+    **dict.fromkeys(("MedXpertQA-MM", "MedFrameQA"), "images"),
 }

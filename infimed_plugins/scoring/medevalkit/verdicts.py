@@ -174,6 +174,9 @@ _RULES: Mapping[str, _Rule] = {
     **{name: _choice_rule(name, _raw_choices) for name in ("PMC_VQA", "MedFrameQA")},
     **{
         name: _choice_rule(name, _tagged_choices)
-        for name in ("OmniMedVQA", "MedXpertQA-MM", "MedXpertQA-Text", "MedXpertQA", "MedQA_USMLE")
+        for name in (
+            *("OmniMedVQA", "MedXpertQA-MM", "MedXpertQA-Text", "MedXpertQA"),
+            *("MedQA_USMLE", "MedMCQA", "PubMedQA"),
+        )
     },
 }
