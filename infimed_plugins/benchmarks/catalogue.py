@@ -49,8 +49,9 @@ GMAI_MMBENCH = Benchmark(
     "gmai_mmbench", "gmai_mmbench", "val", "GMAI-MMBench", group_by=("kind", "department", "modality"), questions=4550
 )
 MEDQA = Benchmark("medqa", "medqa", "test", "MedQA", medevalkit="MedQA_USMLE", questions=1273)
-MEDMCQA = Benchmark("medmcqa", "medmcqa", "validation", "MedMCQA", questions=4183)
-PUBMEDQA = Benchmark("pubmedqa", "pubmedqa", "test", "PubMedQA", questions=500)
+MEDMCQA = Benchmark("medmcqa", "medmcqa", "validation", "MedMCQA", medevalkit="MedMCQA", questions=4183)
+PUBMEDQA = Benchmark("pubmedqa", "pubmedqa", "test", "PubMedQA", medevalkit="PubMedQA", questions=500)
+# MedEvalKit's loader of MMLU ends with a NameError: it has no prompt of its own and no figures
 MMLU_MEDICAL = Benchmark("mmlu_medical", "mmlu_medical", "test", "MMLU, medical subjects", questions=1871)
 MEDXPERTQA_TEXT = Benchmark(
     "medxpertqa_text",

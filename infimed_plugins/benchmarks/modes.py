@@ -4,8 +4,12 @@
     medevalkit    MedEvalKit's rules, bug for bug (scoring/medevalkit); where its whole run would end, unscored
     paper         what fits the first paper's figures: MedEvalKit's rules, the judge's verdict on open answers (of SLAKE
                   on every answer), each question counted once
-    vlmevalkit    VLMEvalKit's rules without its judge, for multiple choice (the earlier paper's MMMU and GMAI-MMBench)
-    multimedeval  MultiMedEval's word recall, for answers in words (the earlier paper's VQA-RAD, SLAKE, PathVQA)
+    vlmevalkit    VLMEvalKit's rules without its judge (the earlier paper's MMMU and GMAI-MMBench), as they are in
+                  HEAD_e8e78f05: for multiple choice, and MMMU's open questions as a choice of the answer or "Other
+                  Answers"
+    vlmevalkit-2025-05    the same as they were in 2025-05-24_0f27427e, when the earlier paper came out
+    multimedeval  MultiMedEval's word recall, for answers in words (the earlier paper's VQA-RAD, SLAKE, PathVQA), in
+                  English only
 
 A question for which a mode has no rule is unscored, with the reason. A benchmark that MedEvalKit does not have is
 judged by the rule it has for such questions.
@@ -15,10 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
+from infimed_plugins.benchmarks.questions import NO_ROW
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Json, Score
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
@@ -26,6 +32,9 @@ from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 REASONING = "reasoning"
+MMMU = "mmmu_health"  # the source
+_JUDGE = "judge: "
+Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
 _REGION = re.compile(r"<box>.*?</box>", re.DOTALL)  # the evidence of a grounding prompt, not the answer
 
 
@@ -55,9 +64,19 @@ def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
 
 def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
     """A judge's verdict in the place of the rule's. None, where the judge failed, is unscored and never wrong."""
+    said = f"{_JUDGE}{reason}"
     if right is None:
-        return _unscored(f"judge: {reason}")
-    return Score(float(right), by_rule.format, float(right), by_rule.parsed, f"judge: {reason}")
+        return _unscored(said)
+    return Score(float(right), by_rule.format, float(right), by_rule.parsed, said)
+
+
+def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
+    """What a judge said where ``by_judge`` decided; None where the rules did."""
+    if row.reason.startswith(f"unscored: {_JUDGE}"):
+        return "failed"
+    if not row.reason.startswith(_JUDGE):
+        return None
+    return "right" if row.accuracy else "wrong"
 
 
 def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
@@ -70,14 +89,27 @@ def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
     if benchmark.medevalkit is not None and all(row.row is not None for row in rows):
         return _as_scores(benchmark.medevalkit, [row.row for row in rows], rows)
-    made: dict[str, Score] = {}
-    for name, kind in (("OmniMedVQA", "multiple_choice"), ("VQA_RAD", "text"), ("VQA_RAD", "math")):
-        of_kind = [row for row in rows if row.task == kind]
-        made |= {
-            row.id: score
-            for row, score in zip(of_kind, _as_scores(name, list(map(_like_upstreams, of_kind)), of_kind), strict=True)
-        }
-    return [made.get(row.id) or _unscored(f"MedEvalKit has no rule for {row.task}") for row in rows]
+    parts: dict[str, list[Answered]] = {}
+    for row in rows:
+        parts.setdefault(_medevalkit_set(benchmark, row), []).append(row)
+    without = parts.pop("", [])
+    made = {row.id: _unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in without}
+    for name, part in parts.items():
+        upstream = [row.row if _has_own(benchmark, row) else _like_upstreams(row) for row in part]
+        made |= {row.id: score for row, score in zip(part, _as_scores(name, upstream, part), strict=True)}
+    return [made[row.id] for row in rows]
+
+
+def _has_own(benchmark: Benchmark, row: Answered) -> bool:
+    return benchmark.medevalkit is not None and row.row is not None
+
+
+def _medevalkit_set(benchmark: Benchmark, row: Answered) -> str:
+    """MedEvalKit's set by whose rule a row is judged: its own, else one of such questions; "" for none."""
+    if _has_own(benchmark, row):
+        return str(benchmark.medevalkit)
+    alike = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}
+    return "" if NO_ROW in row.meta else alike.get(row.task, "")
 
 
 def _like_upstreams(row: Answered) -> dict[str, Json]:
@@ -102,18 +134,30 @@ def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
     return Score(accuracy, 0.0, accuracy, verdict.parsed, why, invalid=guessed)
 
 
-def _vlmevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    return [_by_vlmevalkit(row) for row in rows]
+def _vlmevalkit(revision: str) -> Mode:
+    def judged(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+        return [_by_vlmevalkit(benchmark, row, revision) for row in rows]
+
+    return judged
 
 
-def _by_vlmevalkit(row: Answered) -> Score:
-    if not row.options:
+def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
+    gold, choices = row.gold, dict(zip(OPTION_LETTERS, row.options or (), strict=False))
+    if not choices and benchmark.source == MMMU and row.task in ("text", "math"):
+        gold, choices = vlmevalkit.open_as_choice(_written_gold(row))
+    if not choices:
         return _unscored("VLMEvalKit's rules are for multiple choice")
-    choices = dict(zip(OPTION_LETTERS, row.options, strict=False))
-    read = vlmevalkit.infer(row.text, choices, vlmevalkit.REVISIONS[-1])
-    right = float(read == row.gold)
+    read = vlmevalkit.infer(row.text, choices, revision)
+    right = float(read == gold)
     invalid = read in (None, vlmevalkit.NO_OPTION)
-    return Score(right, 0.0, right, read, "no option read" if invalid else "option read", invalid=invalid)
+    said = "no option read" if invalid else "option read"
+    return Score(right, 0.0, right, read, f"{said} ({revision})", invalid=invalid)
+
+
+def _written_gold(row: Answered) -> str:
+    """An open answer as the data set writes it: a list of forms is one text there."""
+    written = row.row.get("answer") if isinstance(row.row, dict) else None
+    return str(row.gold if written in (None, "") else written)
 
 
 def _multimedeval(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
@@ -123,6 +167,8 @@ def _multimedeval(benchmark: Benchmark, rows: Sequence[Answered], style: str) ->
 def _by_multimedeval(row: Answered) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
+    if row.language != "en":  # of SLAKE it takes the English rows only
+        return _unscored("MultiMedEval's rules are for English")
     verdict = multimedeval.score(row.text, str(row.gold))
     if verdict.error:
         return _unscored(f"MultiMedEval's run would end here: {verdict.error}")
@@ -134,10 +180,11 @@ def _unscored(reason: str | None) -> Score:
     return Score(0.0, 0.0, None, None, f"unscored: {reason}")
 
 
-MODES: Mapping[str, Callable[[Benchmark, Sequence[Answered], str], list[Score]]] = {
+MODES: Mapping[str, Mode] = {
     "robust": _robust,
     "medevalkit": _medevalkit,
     "paper": _medevalkit,
-    "vlmevalkit": _vlmevalkit,
+    "vlmevalkit": _vlmevalkit(vlmevalkit.REVISIONS[-1]),
+    "vlmevalkit-2025-05": _vlmevalkit(vlmevalkit.FIRST),
     "multimedeval": _multimedeval,
 }

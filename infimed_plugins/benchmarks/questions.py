@@ -1,8 +1,8 @@
 """The questions of a benchmark as a model is asked them: samples beside upstream's rows, styles made into prompts.
 
 Styles ``direct``, ``reasoning`` and ``grounding`` are prompts.py's. ``medevalkit`` and ``medevalkit_reasoning`` are
-that framework's exact messages: the images, then its prompt (several images: ``<image_1>: `` before each; of MMMU only
-the first image is shown, as upstream does).
+that framework's exact messages: the images, then its prompt (``<image_1>: `` before each image of a set that may have
+several; of MMMU only the first image is shown, as upstream does).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from infimed_plugins.scoring import medevalkit
 MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
 STYLES = (*prompts.ASKED_STYLES, *MEDEVALKIT_STYLES)
 YES_NO = ("yes", "no")
+NO_ROW = "no_row"  # the meta entry of a variant for which upstream's row could not be changed: why
 
 
 @dataclass(frozen=True)
@@ -65,29 +66,36 @@ def check_style(style: str) -> None:
 
 
 def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest:
-    """What the engine is asked. Raises ConfigError for an unknown style."""
+    """What the engine is asked. Raises ConfigError for an unknown style.
+
+    In MedEvalKit's styles raises DataError for a variant without upstream's row, of which its prompt is made.
+    """
     sample = question.sample
     if style not in MEDEVALKIT_STYLES:
         return ChatRequest(sample.id, prompts.render(sample, style), sample.images)
-    text = _medevalkit_prompt(benchmark, question, reasoning=style == "medevalkit_reasoning")
+    if NO_ROW in sample.meta:
+        raise DataError(f"{sample.meta[NO_ROW]}; ask it in the style direct or reasoning")
+    asked = _as_medevalkit_asks(benchmark, question, reasoning=style == "medevalkit_reasoning")
     images = sample.images[:1] if benchmark.medevalkit == "MMMU-Medical-val" else sample.images
-    return ChatRequest(sample.id, _image_tags(images) + prompts.escape_media_tags(text), images)
+    numbered = asked.pictures == "images" or len(images) > 1
+    return ChatRequest(sample.id, _image_tags(images, numbered) + prompts.escape_media_tags(asked.prompt), images)
 
 
-def _image_tags(images: tuple[ImageRef, ...]) -> str:
-    if len(images) == 1:
-        return prompts.IMAGE_TAG
+def _image_tags(images: tuple[ImageRef, ...], numbered: bool) -> str:
+    if not numbered:
+        return prompts.IMAGE_TAG * len(images)
     return "".join(f"<image_{number}>: {prompts.IMAGE_TAG}" for number in range(1, len(images) + 1))
 
 
-def _medevalkit_prompt(benchmark: Benchmark, question: Question, *, reasoning: bool) -> str:
-    """Upstream's prompt from upstream's row; without one, the prompt that it has for such a question."""
+def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.Asked:
+    """From upstream's row; without one, as it asks such a question."""
     if benchmark.medevalkit is not None and question.row is not None:
-        return medevalkit.construct(benchmark.medevalkit, question.row, reasoning).prompt
+        return medevalkit.construct(benchmark.medevalkit, question.row, reasoning)
     sample = question.sample
     language = sample.language if sample.language in ("en", "zh") else "en"
+    kind, choices = "judgement" if str(sample.answer).lower() in YES_NO else "open", None
     if sample.options:
-        choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, sample.options, strict=False)]
-        return medevalkit.prompt("mcq", sample.question, reasoning, language, choices)
-    kind = "judgement" if str(sample.answer).lower() in YES_NO else "open"
-    return medevalkit.prompt(kind, sample.question, reasoning, language)
+        lettered = zip(OPTION_LETTERS, sample.options, strict=False)
+        kind, choices = "mcq", tuple(f"{letter}. {text}" for letter, text in lettered)
+    text = medevalkit.prompt(kind, sample.question, reasoning, language, choices)
+    return medevalkit.Asked(text, choices, sample.answer, kind)

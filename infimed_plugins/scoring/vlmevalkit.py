@@ -7,7 +7,8 @@ Source: ``can_infer`` in vlmeval/utils/matching_util.py; without a judge a reply
     2025-09-23_cd98057b    the letter must be among the last four words; no text is looked for in a long reply
     HEAD_e8e78f05          and else the first "answer is B", for A to D
 
-GMAI-MMBench and MMMU are scored by this rule in the earlier paper.
+GMAI-MMBench and MMMU are scored by this rule in the earlier paper. MMMU's open questions are made choices of the answer
+and "Other Answers" (``MMMU_preproc`` in vlmeval/dataset/utils/multiple_choice.py).
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | N
 def hit(prediction: str, choices: Mapping[str, str], answer: str, revision: str) -> int:
     """``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises what ``infer`` raises."""
     return int((infer(prediction, choices, revision) or NO_OPTION) == answer)
+
+
+def open_as_choice(answer: str) -> tuple[str, dict[str, str]]:
+    """MMMU's open question as a choice: the gold letter, which is the answer itself where that is one, and the options.
+
+    So a gold "C" can never be right, and a short gold is found in many a reply.
+    """
+    gold = answer if len(answer) == 1 and answer in OPTION_LETTERS else "A"
+    return gold, {"A": answer, "B": "Other Answers"}
 
 
 def _by_letter(reply: str, choices: Mapping[str, str], revision: str) -> str | None:

@@ -9,11 +9,15 @@ import pytest
 
 from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
 from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import Opinion, judge_rows
+from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 from infimed_plugins.benchmarks.modes import MODES, is_open, scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
+from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.plugins import registry
+from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 ALL = ("phantom", *PAPER, "gmai_mmbench", *TEXT)
@@ -94,10 +98,77 @@ def test_several_images_are_numbered_and_of_mmmu_only_the_first_is_shown() -> No
     many = next(q for q in several if len(q.sample.images) > 1)
     text = request(benchmark("medxpertqa_mm"), many, "medevalkit").text
     assert text.startswith("<image_1>: <image><image_2>: <image>")
+    one = next(q for q in several if len(q.sample.images) == 1)  # upstream numbers a single one of this set, too
+    assert request(benchmark("medxpertqa_mm"), one, "medevalkit").text.startswith("<image_1>: <image>\nQuestion: ")
     of_mmmu = [q for q in questions(benchmark("mmmu_health"), folder=DOWNLOADS) if isinstance(q, Question)]
     shown = [request(benchmark("mmmu_health"), q, "medevalkit") for q in of_mmmu if len(q.sample.images) > 1]
     assert shown
     assert all(len(made.images) == 1 for made in shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [
+        ("medqa", "\nQuestion: A 23-year-old woman at 22 weeks\tgestation has pain. Which is the best treatment?"),
+        ("medmcqa", "\nQuestion: Which vitamin is supplied from only animal source:\nOptions: \nA. Vitamin C\nB. "),
+        (
+            "pubmedqa",
+            "Context: Dyschesia can be provoked by defecation.\nConsecutive patients were studied.\n\nQuestion: ",
+        ),
+        ("medxpertqa_text", "\nQuestion: A 45-year-old man has pain.\nWhat is the cause?\nAnswer Choices: (A) Gout"),
+        ("mmlu_medical", "\nQuestion: Which belongs to anatomy?\nOptions: \nA. one"),  # not upstream's, which has none
+    ],
+)
+def test_text_sets_are_asked_in_medevalkits_words(name: str, prompt: str) -> None:
+    first = next(q for q in questions(benchmark(name), folder=DOWNLOADS) if isinstance(q, Question))
+    text = request(benchmark(name), first, "medevalkit").text
+    assert text.startswith(prompt)
+    assert ("\nA.yes\nB.no\nC.maybe\n" in text) is (name == "pubmedqa")
+    assert benchmark(name).medevalkit in (None, *medevalkit.BENCHMARKS)
+    assert (benchmark(name).medevalkit is None) is (name == "mmlu_medical")
+
+
+def test_mmmus_open_questions_are_a_choice_of_the_answer_or_others_to_vlmevalkit() -> None:
+    of, row = benchmark("mmmu_health"), answered(gold="left atrium", text="I see the Left Atrium here")
+    for mode in ("vlmevalkit", "vlmevalkit-2025-05"):
+        judged = [
+            scores(mode, of, [replace(row, text=text)], "direct")[0] for text in (row.text, "A", "B", "the aorta")
+        ]
+        assert [score.accuracy for score in judged] == [1.0, 1.0, 0.0, 0.0]
+        assert [score.parsed for score in judged] == ["A", "A", "B", None]
+    letter = answered(gold="C", text="C", row={"answer": "C"})  # an answer that is a letter is taken for the gold one
+    assert scores("vlmevalkit", of, [letter], "direct")[0].accuracy == 0.0
+    several = answered(gold="24.3", task="math", row={"answer": "['24.3', '24.30']"}, text="24.3")
+    assert scores("vlmevalkit", of, [several], "direct")[0].accuracy == 0.0
+    assert scores("vlmevalkit", benchmark("slake"), [row], "direct")[0].accuracy is None
+
+
+def test_a_verdict_names_vlmevalkits_revision_and_the_earlier_papers_can_be_chosen() -> None:
+    row = answered(task="multiple_choice", options=("cyst", "stone"), gold="B")
+    row = replace(row, text="B is what I see in this picture here")
+    may, now = (
+        scores(mode, benchmark("gmai_mmbench"), [row], "direct")[0] for mode in ("vlmevalkit-2025-05", "vlmevalkit")
+    )
+    assert (may.accuracy, may.reason) == (1.0, "option read (2025-05-24_0f27427e)")
+    assert (now.accuracy, now.reason) == (0.0, "no option read (HEAD_e8e78f05)")
+
+
+def test_multimedeval_takes_english_rows_only() -> None:
+    judged = scores("multimedeval", benchmark("slake"), rows := asked("slake"), "direct")
+    assert {row.language for row in rows} == {"en", "zh"}
+    for row, score in zip(rows, judged, strict=True):
+        assert score.accuracy == (1.0 if row.language == "en" else None)
+    assert {score.reason for score in judged if score.accuracy is None} == {
+        "unscored: MultiMedEval's rules are for English"
+    }
+
+
+def test_a_row_without_upstreams_own_does_not_change_the_rule_of_the_others() -> None:
+    first, *others = asked("mmmu_health", "B. it is so")
+    alone = scores("medevalkit", benchmark("mmmu_health"), [first, *others], "direct")[1:]
+    beside = scores("medevalkit", benchmark("mmmu_health"), [*others, replace(first, row=None)], "direct")
+    assert [score.reason for score in beside[:-1]] == [score.reason for score in alone]
+    assert beside[-1].reason == "mcq"  # as it judges such a choice elsewhere: the letter in front is read
 
 
 def test_a_failed_request_is_unscored_in_every_mode() -> None:
@@ -164,3 +235,55 @@ def test_a_judges_verdict_counts_and_its_failure_is_unscored() -> None:
     judged = judge_rows(benchmark("vqa_rad"), rows, "direct", "robust", lambda open_rows: opinions)
     assert [row.accuracy for row in judged] == [1.0, None]
     assert judged[1].reason == "unscored: judge: no JSON"
+
+
+def kept(path: Path, name: str, rows: list[Answered]) -> RunFolder:
+    folder = RunFolder(path)
+    folder.prepare({"benchmark": name, "model": "m", "prompt_style": "medevalkit", "variant": ""})
+    (path / RESPONSES).write_bytes(b"".join(map(answered_line, rows)))
+    return folder
+
+
+def judged_run(name: str, mode: str, rows: list[Answered], right: bool | None, model: str = "m") -> Run:
+    opinions = {row.id: Opinion(right, "said") for row in rows if is_open(mode, benchmark(name), row)}
+    judged = judge_rows(benchmark(name), rows, "medevalkit", mode, lambda open_rows: opinions)
+    return Run(model, name, "medevalkit", mode, judged, judge="j")
+
+
+@pytest.mark.parametrize(("right", "said"), [(True, "0"), (False, "1"), (None, None)])
+@pytest.mark.parametrize(("name", "mode"), [("vqa_rad", "robust"), ("vqa_rad", "paper"), ("slake", "paper")])
+def test_a_judges_verdicts_stand_for_upstreams_judge_in_its_metrics(
+    name: str, mode: str, right: bool | None, said: str | None, tmp_path: Path
+) -> None:
+    rows = asked(name, "a reply")
+    folder = kept(tmp_path / name, name, rows)
+    outputs = [said and f"<judge>{said}</judge>"] * len(rows)
+    upstreams = str(benchmark(name).medevalkit), [row.row for row in rows], [row.text for row in rows]
+    assert metrics_of(folder) == medevalkit.metrics(*upstreams)
+    with_judge = metrics_of(folder, [judged_run(name, mode, rows, right)])
+    assert with_judge == medevalkit.metrics(*upstreams, outputs)
+    assert (with_judge != metrics_of(folder)) is bool(right)
+    other_model = judged_run(name, mode, rows, right, model="another")
+    assert metrics_of(folder, [other_model, replace(other_model, model="m", judge="")]) == metrics_of(folder)
+
+
+def test_a_judge_that_was_not_asked_all_that_upstream_asks_gives_no_metrics(tmp_path: Path) -> None:
+    rows = asked("slake", "a reply")
+    folder = kept(tmp_path / "slake", "slake", rows)
+    found = metrics_of(folder, [judged_run("slake", "robust", rows, True)])
+    assert found == {"error": "upstream's judge is asked of more questions than this one was; add --mode paper"}
+    of_choices = asked("pmc_vqa", "B")
+    folder = kept(tmp_path / "pmc_vqa", "pmc_vqa", of_choices)
+    assert metrics_of(folder, [judged_run("pmc_vqa", "robust", of_choices, True)])["total metrics"]["total"] == 5
+
+
+@pytest.mark.parametrize("name", [*PAPER, *TEXT])
+def test_medevalkits_metrics_are_there_for_its_sets(name: str, tmp_path: Path) -> None:
+    rows = asked(name, "B")
+    if name == "omnimedvqa":  # a row of it has another name for its modality, at which upstream ends
+        rows = [row for row in rows if "modality_type" in row.row]
+    found = metrics_of(kept(tmp_path, name, rows))
+    if name == "mmlu_medical":
+        assert found == {"error": "MedEvalKit has no data set mmlu_medical"}
+    else:
+        assert found["total" if name == "mmmu_health" else "total metrics"]["total"] == len(rows)

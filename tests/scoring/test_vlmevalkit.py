@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.scoring.vlmevalkit import REVISIONS, hit, infer
+from infimed_plugins.scoring.vlmevalkit import REVISIONS, hit, infer, open_as_choice
 
 CHOICES = {"A": "Cyst", "B": "Stone in the duct", "C": "Band", "D": "No finding"}
 LONG = "The duct is wide. " * 10
@@ -63,3 +63,10 @@ def test_an_unknown_revision_is_named() -> None:
 def test_a_choice_without_a_letter_is_named() -> None:
     with pytest.raises(DataError, match="'1'"):
         infer("B", {"1": "Cyst"}, REVISIONS[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"), [("left atrium", "A"), ("24.3", "A"), ("['a', 'b']", "A"), ("C", "C"), ("c", "A")]
+)
+def test_an_open_question_of_mmmu_becomes_a_choice(answer: str, gold: str) -> None:
+    assert open_as_choice(answer) == (gold, {"A": answer, "B": "Other Answers"})

@@ -1,0 +1,143 @@
+"""MedEvalKit's row of a question that a variant changed, so that upstream asks and judges the changed question, too.
+
+    options in another order    moved in the row as they are written; letters in front of them (PMC-VQA's " A: ") and
+                                the list at the end of MedXpertQA's question are those of the new places
+    the gold                    the letter, index or text of the same option
+    another wording             in the place of the old one; MMMU's ``<image 1>`` stands again where it says "image 1"
+
+A row holds no image (medevalkit_rows.py), so worse images change nothing in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
+from infimed_plugins.errors import DataError
+from infimed_plugins.records import OPTION_LETTERS, Json, Sample
+from infimed_plugins.scoring.medevalkit.messages import mmmu_options
+
+REPEATED = "Answer Choices:"  # MedXpertQA's question repeats its options behind it
+_CELL = {name: place for place, name in enumerate(PMC_VQA_CELLS)}
+_LEAD = re.compile(r"^([\s'\"(]*)[A-Za-z](?=\s*[).:：])")
+_TAG = re.compile(r"<image[ _]?\d+>")
+_IMAGE_WORDS = re.compile(r"\bimage \d+\b", re.IGNORECASE)
+
+
+def changed_row(row: Json, before: Sample, after: Sample) -> Json:
+    """The row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
+    changed = copy.deepcopy(row)
+    try:
+        if (after.options, after.answer) != (before.options, before.answer):
+            _reorder(before.source, changed, before, after)
+        if after.question != before.question:
+            _reword(before.source, changed, before.question, after.question)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"the row is not as expected ({type(error).__name__}: {error})") from error
+    return changed
+
+
+def _reorder(source: str, row: Any, before: Sample, after: Sample) -> None:
+    old, new = before.options or (), after.options or ()
+    if source == "mmmu_health":
+        row["options"] = mmmu_options(row)
+    box, keys = _options(source, row)
+    raw = [box[key] for key in keys]
+    if len(raw) != len(old):  # one without a text is none of ours
+        raise DataError(f"the row has {len(raw)} options and the question {len(old)}")
+    moved = [_renamed(raw[was], old[was], new[now]) for now, was in enumerate(after.meta["permutation"])]
+    for key, text, letter in zip(keys, moved, OPTION_LETTERS, strict=False):
+        box[key] = _LEAD.sub(rf"\g<1>{letter}", text) if source == "pmc_vqa_2" else text
+    _move_gold(source, row, before, after, raw, moved)
+    if source == "mmmu_health":
+        row["options"] = repr(row["options"])
+    elif source.startswith("medxpertqa"):
+        row["question"] = _listed_anew(row["question"], keys, raw, moved)
+
+
+def _options(source: str, row: Any) -> tuple[Any, Sequence[Any]]:
+    """What holds the options of a row, and under which keys."""
+    if source == "pmc_vqa_2":
+        return row, range(_CELL["Choice A"], _CELL["Choice D"] + 1)
+    if source == "omnimedvqa":
+        return row, [name for name in map("option_{}".format, "ABCD") if name in row]
+    if source == "medmcqa":
+        return row, ("opa", "opb", "opc", "opd")
+    if source == "mmmu_health":
+        return row["options"], range(len(row["options"]))
+    box = row["data"]["Options"] if source == "pubmedqa" else row["options"]
+    return box, sorted(box)
+
+
+def _renamed(raw: Any, old: str, new: str) -> Any:
+    """An option that speaks of others by their letters ("Both A and B") says their new ones."""
+    if new == old:
+        return raw
+    if old not in str(raw):
+        raise DataError(f"the row writes {old!r} as {raw!r}")
+    return str(raw).replace(old, new)
+
+
+def _listed_anew(question: str, letters: Sequence[str], raw: Sequence[str], moved: Sequence[str]) -> str:
+    """MedXpertQA's question with the list of options at its end in the new order, if it has one."""
+    head, mark, listed = question.rpartition(REPEATED)
+    if not mark:
+        return question
+    old, new = (" ".join(f"({a}) {text}" for a, text in zip(letters, texts, strict=True)) for texts in (raw, moved))
+    if listed.split() != old.split():
+        raise DataError("the options in the row's question are not those of the row")
+    return f"{head}{mark} {new}"
+
+
+def _move_gold(source: str, row: Any, before: Sample, after: Sample, raw: Sequence[Any], moved: Sequence[Any]) -> None:
+    was, now = OPTION_LETTERS.index(before.answer), OPTION_LETTERS.index(after.answer)
+    if source == "omnimedvqa":  # a text, of which upstream finds the letter
+        if moved[now] != raw[was] or row["gt_answer"] == raw[was]:
+            row["gt_answer"] = moved[now]
+    elif source == "medmcqa":
+        row["cop"] = now
+    else:
+        box = row["data"] if source == "pubmedqa" else row
+        key = _GOLD[source]
+        place = str(box[key]).upper().find(before.answer)
+        if place < 0:
+            raise DataError(f"the row's answer {box[key]!r} is not the letter {before.answer}")
+        box[key] = f"{box[key][:place]}{after.answer}{box[key][place + 1 :]}"
+
+
+_GOLD: dict[str, Any] = {
+    "pmc_vqa_2": _CELL["Answer"],
+    "mmmu_health": "answer",
+    "medxpertqa_mm": "label",
+    "medxpertqa_text": "label",
+    "medqa": "answer_idx",
+    "pubmedqa": "Correct Option",
+}
+
+
+def _reword(source: str, row: Any, old: str, new: str) -> None:
+    if source == "pmc_vqa_2":
+        row[_CELL["Question"]] = new
+    elif source == "pubmedqa":
+        if old != " ".join(str(row["data"]["Question"]).split()):
+            raise DataError("the abstract and the question have one new wording, and upstream puts them apart")
+        row["data"]["Question"] = new
+    elif source.startswith("medxpertqa"):
+        head, mark, listed = str(row["question"]).rpartition(f"\n{REPEATED}")
+        row["question"] = f"{new}{mark}{listed}" if head else new
+    elif source == "mmmu_health":
+        row["question"] = _with_tags(new, old, str(row["question"]))
+    else:
+        row["question"] = new
+
+
+def _with_tags(new: str, old: str, raw: str) -> str:
+    """MMMU's new wording with the tags of pictures for the words that stood for them."""
+    tags, words = _TAG.findall(raw), [word.lower() for word in _IMAGE_WORDS.findall(old)]
+    tag_of = dict(zip(words, tags, strict=False))
+    if len(words) != len(tags) or {*map(str.lower, _IMAGE_WORDS.findall(new))} != {*tag_of}:
+        raise DataError("the new wording does not name the pictures of the old one")
+    return _IMAGE_WORDS.sub(lambda word: tag_of[word[0].lower()], new)
