@@ -49,7 +49,11 @@ def score(
     skill_judge: SkillJudge = False,
     labels: Labels = None,
     metrics: Annotated[
-        bool, typer.Option("--medevalkit-metrics", help="Print MedEvalKit's own metrics too, its bugs included.")
+        bool,
+        typer.Option(
+            "--medevalkit-metrics",
+            help="Print MedEvalKit's own metrics too, its bugs included; with a judge's verdicts.",
+        ),
     ] = False,
     downloads: Downloads = None,
     html: Html = None,
@@ -79,7 +83,7 @@ def score(
     extra["judge"] = judging.described()
     extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
     if metrics:
-        extra["medevalkit"] = _metrics(folders)
+        extra["medevalkit"] = _metrics(folders, judged)
     Outputs(html, csv, markdown, latex, as_json, dimensions).write(
         judged,
         facts={"runs": ", ".join(map(str, runs)), **judging.facts()},
@@ -122,10 +126,14 @@ def import_results(
             f"{count['missing']:,} questions without a reply",
             highlight=False,
         )
+        if count["skipped"]:
+            console.print(f"{name}: {count['skipped']:,} rows left out, which have no gold answer", highlight=False)
+        if count["problem"]:
+            console.print(f"{name}: {count['problem']}", highlight=False, soft_wrap=True)
     console.print(f"judge them with: infimed score {out}", highlight=False, soft_wrap=True)
 
 
-def _metrics(folders: list[RunFolder]) -> dict[str, object]:
+def _metrics(folders: list[RunFolder], judged: list[Run]) -> dict[str, object]:
     from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 
-    return {str(folder.path): metrics_of(folder) for folder in folders}
+    return {str(folder.path): metrics_of(folder, judged) for folder in folders}

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from infimed_plugins.engines import Engine
 
 JUDGE_STORE = "judge.sqlite"
+DIGEST = 64  # characters of the hash of an image
 
 Modes = Annotated[
     list[str] | None,
-    typer.Option("--mode", help="robust, medevalkit, paper, vlmevalkit or multimedeval; may be given several times."),
+    typer.Option(
+        "--mode",
+        help="robust, medevalkit, paper, vlmevalkit (vlmevalkit-2025-05: of the earlier paper's time) or "
+        "multimedeval; may be given several times.",
+    ),
 ]
 JudgeModel = Annotated[str | None, typer.Option("--judge", help="A model that judges open answers; rules without it.")]
 JudgeEngine = Annotated[str, typer.Option("--judge-engine", help="What runs the judge: openai, vllm, transformers.")]
@@ -300,7 +305,22 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
         if not run.judge and (count := _judged_by_rule(run, benchmark)):
             text = f"{name}: {count:,} of {asked:,} answers are a judge's to mark and were scored by rule ({run.mode})"
             notes[name, "rule", run.mode] = text
-    return list(notes.values())
+    return [*notes.values(), *_notes_on_images(runs)]
+
+
+def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each benchmark whose models were shown other images under the same ids: a comparison means nothing."""
+    if len({run.model for run in runs}) < 2:
+        return
+    known: dict[tuple[str, str, str], str] = {}
+    others: dict[str, set[str]] = {}
+    for run in runs:
+        for row in run.rows:
+            image = known.setdefault((run.benchmark, run.variant, row.id), row.image)
+            if image != row.image and len(image) == len(row.image) == DIGEST:  # an imported run kept none
+                others.setdefault(run.benchmark, set()).add(row.id)
+    for name, ids in others.items():
+        yield f"{name}: {len(ids):,} questions have another image in another run (another --seed?); do not compare them"
 
 
 def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:

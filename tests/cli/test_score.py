@@ -44,7 +44,7 @@ class Oracle:
         golds = {sample.id: prompts.answer_text(sample) for sample in PHANTOM.load("test", limit=60)}
         for number, request in enumerate(requests):
             wrong = number % self.wrong_every == 0
-            yield Reply(request.id, ("the answer: nothing" if wrong else golds[request.id],))
+            yield Reply(request.id, ("the answer: nothing" if wrong else golds.get(request.id, "no"),))
 
 
 @pytest.fixture
@@ -80,6 +80,19 @@ def test_two_models_are_compared_in_pairs_and_every_file_is_written(
         assert {row["model"] for row in csv.DictReader(file)} >= {"weak", "strong"}
     assert "| weak |" in files["markdown"].read_text()
     assert "weak" in files["latex"].read_text()
+
+
+def test_runs_of_other_seeds_are_not_compared_in_silence(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    options = ("--engine", "oracle", "--limit", 60, "--prompt", "direct", "--seed", 7)
+    invoke("eval", "--model", "other", *options, "--out", other)
+    notes = {
+        root.name: json.loads(invoke("score", two_runs[0], root, "--json").stdout)["notes"]
+        for root in (two_runs[1], other)
+    }
+    assert not any("another image" in note for note in notes["strong"])
+    (note,) = (note for note in notes["other"] if "another image" in note)
+    assert re.fullmatch(r"phantom: \d+ questions have another image in another run .*; do not compare them", note)
 
 
 def test_verdicts_of_each_mode_lie_beside_the_replies(two_runs: tuple[Path, Path]) -> None:
@@ -159,11 +172,14 @@ def test_medevalkits_results_are_taken_in_and_judged_as_it_judges(tmp_path: Path
     results = tmp_path / "eval" / "PMC_VQA" / "results.json"
     results.parent.mkdir(parents=True)
     choices = ["A:CT", " B: MRI ", "C:PET", "D:X-ray"]
-    row = {"question": "Which modality?", "answer": "B", "choices": choices, "prompt": "p"}
+    prompt = "\n".join(["", "Question: Which modality?", "Options: ", *choices, "Answer with the option's letter."])
+    row = {"prompt": prompt, "answer": "B", "choices": choices}  # upstream keeps no question of this set
     replies = ["B", "I would rather not say.", "The answer is: B", None]
     results.write_text(json.dumps([{**row, "response": reply, "correct": False} for reply in replies]))
     said = json.loads(invoke("import", results.parent, "--model", "m", "--out", tmp_path / "run", "--json").stdout)
     assert said["benchmarks"]["pmc_vqa"]["replies"] == 4
+    kept = (tmp_path / "run" / "pmc_vqa" / "medevalkit" / "responses.jsonl").read_text().splitlines()
+    assert {json.loads(line)["question"] for line in kept} == {"Which modality?"}
     scored = invoke("score", tmp_path / "run", "--mode", "medevalkit", "--mode", "robust", "--json")
     by_mode = {one["asked"]["mode"]: one for one in json.loads(scored.stdout)["results"]}
     assert by_mode["robust"]["figure"]["accuracy"]["right"] == 2
@@ -176,15 +192,26 @@ def test_medevalkits_results_are_taken_in_and_judged_as_it_judges(tmp_path: Path
 def test_imported_replies_join_the_data_set_where_it_is(tmp_path: Path) -> None:
     results = tmp_path / "VQA_RAD" / "results.json"
     results.parent.mkdir()
-    rows = [{"question": "what organ is enlarged?", "answer": "heart", "response": "x"} for _ in range(2)]
+    other = {"question": "who painted it?", "answer": "a painter", "response": "x"}
+    rows = [{"question": "what organ is enlarged?", "answer": "heart", "response": "x"}, other]
     results.write_text(json.dumps(rows))
     said = invoke("import", results, "--model", "m", "--out", tmp_path / "run", "--from", DOWNLOADS, "--json")
     counts = json.loads(said.stdout)["benchmarks"]["vqa_rad"]
-    assert counts["unmatched"] == 0
-    assert counts["missing"] == 1
+    assert (counts["replies"], counts["unmatched"], counts["missing"]) == (2, 1, 2)
     again = RUNNER.invoke(app, ["import", str(results), "--model", "m", "--out", str(tmp_path / "run")])
     assert again.exit_code == 2
     assert "is not empty" in again.stderr
+
+
+def test_an_import_tells_of_what_it_left_out_and_goes_on(tmp_path: Path) -> None:
+    for name, text in (("VQA_RAD", '[{"response": "cut'), ("PATH_VQA", None)):
+        (tmp_path / "eval" / name).mkdir(parents=True)
+        rows = [{"question": "a mass?", "answer": answer, "response": "yes"} for answer in ("yes", None)]
+        (tmp_path / "eval" / name / "results.json").write_text(text or json.dumps(rows))
+    said = invoke("import", tmp_path / "eval", "--model", "m", "--out", tmp_path / "run", "--from", DOWNLOADS).stdout
+    assert "path_vqa: 1 replies, 2 of no question here, 2 questions without a reply" in said
+    assert "path_vqa: 1 rows left out, which have no gold answer" in said
+    assert re.search(r"^VQA_RAD: .*results\.json is cut off or no JSON", said, re.MULTILINE)
 
 
 class Server(ThreadingHTTPServer):
@@ -273,6 +300,22 @@ def test_every_judge_leaves_what_it_was_and_all_that_it_said(
             right = row["accuracy"] is not None
             assert row["judge_replies"] == (['{"verdict": "right"}'] if right else ["no verdict"] * 3)
             assert row["reason"].startswith("judge: right" if right else "unscored: judge: ")
+
+
+def test_medevalkits_metrics_count_what_the_judge_said(server: Server, tmp_path: Path) -> None:
+    results = tmp_path / "VQA_RAD" / "results.json"
+    results.parent.mkdir()
+    golds = {"is it a mass?": "yes", "where is it?": "left lung", "what is it?": "a cyst"}
+    rows = [{"question": asked, "answer": gold, "response": "no idea"} for asked, gold in golds.items()]
+    results.write_text(json.dumps(rows))
+    invoke("import", results, "--model", "m", "--out", tmp_path / "run")
+    command = ("score", tmp_path / "run", "--medevalkit-metrics", "--json")
+    by_rule, by_judge = (
+        next(iter(json.loads(invoke(*command, *judge).stdout)["medevalkit"].values()))["total metrics"]
+        for judge in ((), ("--judge", "j", "--judge-url", url(server), "--judge-set", "retries=0"))
+    )
+    assert by_rule == {"total": 3, "right": 0, "acc": 0.0}
+    assert by_judge == {"total": 3, "right": 2, "acc": 2 / 3}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Result files of MedEvalKit and VLMEvalKit give their replies, each told as ours; damaged ones get one clear line."""
+"""Result files of MedEvalKit and VLMEvalKit give their replies, each joined to its question; damaged ones are named."""
 
 from __future__ import annotations
 
@@ -11,18 +11,40 @@ from typing import Any
 
 import pytest
 
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import (
     ImportedReply,
     read_medevalkit,
     read_replies,
     read_vlmevalkit,
 )
+from infimed_plugins.benchmarks.imported.run import Counts, import_run
 from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
+from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
+from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
+from infimed_plugins.benchmarks.modes import MODES, scores
+from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
+from infimed_plugins.scoring import medevalkit
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
+DATASETS = {  # MedEvalKit's name -> ours, all that it writes replies of
+    "VQA_RAD": "vqa_rad",
+    "PATH_VQA": "path_vqa",
+    "SLAKE": "slake",
+    "PMC_VQA": "pmc_vqa",
+    "OmniMedVQA": "omnimedvqa",
+    "MedXpertQA-MM": "medxpertqa_mm",
+    "MedXpertQA-Text": "medxpertqa_text",
+    "MedQA_USMLE": "medqa",
+    "MedMCQA": "medmcqa",
+    "PubMedQA": "pubmedqa",
+    "MMMU-Medical-val": "mmmu_health",
+}
+COUNTED = ("VQA_RAD", "PATH_VQA", "SLAKE", "PMC_VQA", "MedQA_USMLE", "PubMedQA")  # sets whose files hold no ids
 VQA = {"question": "is this a CT?", "answer": "Yes", "response": "yes", "correct": True}
 CHOICES = ["A. Gout", "B. Lupus"]
 ASKED = {"prompt": "\nQuestion: q\nOptions: \n", "answer": "B", "choices": CHOICES, "response": "B", "correct": True}
@@ -297,3 +319,224 @@ def test_ids_of_counted_rows_are_those_of_our_samples(sets: dict[str, Any]) -> N
             rows = list(source.load(imported.split, folder=FIXTURES))
             assert [imported.sample_id({}, place) for place in range(len(rows))] == [row.id for row in rows]
             assert any(isinstance(row, Sample) for row in rows)
+
+
+def benchmark(name: str) -> Benchmark:
+    found: Benchmark = registry().get("benchmark", name)
+    return found
+
+
+def written(dataset: str, row: Any, reply: str) -> dict[str, Any]:
+    """The row of results.json that MedEvalKit writes of a data set's row: the keys are those of its construct_messages,
+    load_data and (of MMMU) run_model."""
+    asked = medevalkit.construct(dataset, row, reasoning=False)
+    more = {"response": reply, "correct": False}
+    if dataset in ("VQA_RAD", "PATH_VQA"):
+        return {**row, **more}
+    if dataset == "SLAKE":
+        kept = {"lang": row["q_lang"], **{key: row[key] for key in ("answer_type", "answer", "question")}}
+        return {**kept, "prompt": asked.prompt, **more}
+    answered = {"choices": list(asked.choices or ()), "answer": asked.answer, **more}
+    if dataset in ("PMC_VQA", "MedQA_USMLE"):
+        return {"prompt": asked.prompt, **answered}
+    if dataset == "MMMU-Medical-val":
+        made = {"id": row["id"], "question_type": row["question_type"], "answer": row["answer"]}
+        if asked.kind == "mmmu_mc":
+            by_letter = dict(zip("ABCDEFGHIJ", asked.choices or (), strict=False))
+            made |= {"all_choices": list(by_letter), "index2ans": by_letter}
+        return {**made, "response": reply, "parsed_pred": reply, "judge": "Wrong"}
+    fields = row["data"] if dataset == "PubMedQA" else row
+    return {key: value for key, value in fields.items() if key not in ("gt_answer", "label", "options")} | answered
+
+
+def save_results(folder: Path, dataset: str, reply: str = "B", **changes: Any) -> int:
+    """A results.json of every row of the small copy that MedEvalKit can ask; of how many questions of ours."""
+    of = benchmark(DATASETS[dataset])
+    rows: list[dict[str, Any]] = []
+    usable = 0
+    for fields, read_ in registry().get("source", of.source).load_rows(of.split, folder=FIXTURES):
+        try:
+            rows.append({**written(dataset, medevalkit_row(of.source, fields), reply), **changes})
+        except InfimedError:
+            if dataset in COUNTED:  # its place must not be lost
+                rows.append({**rows[0], "question": "a question that upstream asks in another language"})
+            continue
+        usable += isinstance(read_, Sample)
+    if dataset == "MMMU-Medical-val":
+        for subject in {row["id"].partition("_")[2].rpartition("_")[0] for row in rows}:
+            of_subject = [row for row in rows if subject in row["id"]]
+            save_json(folder / dataset / subject / "output_sample.json", of_subject)
+            save_json(folder / dataset / subject / "parsed_output.json", of_subject)
+    else:
+        save_json(folder / dataset / "results.json", rows)
+        save_json(folder / dataset / "metrics.json", {"total metrics": {"acc": 0}})
+    return usable
+
+
+def imported(path: Path, name: str = "", **options: Any) -> tuple[Counts, list[Answered]]:
+    """The counts and rows of one benchmark."""
+    out = path.with_name(f"{path.name}-run")
+    counts = import_run(path, out, model="m", fresh=True, **options)
+    name = name or next(iter(counts))
+    return counts[name], RunFolder(out / name / "medevalkit").answered()
+
+
+def our_samples(dataset: str) -> dict[str, Sample]:
+    of = benchmark(DATASETS[dataset])
+    rows = registry().get("source", of.source).load(of.split, folder=FIXTURES)
+    return {row.id: row for row in rows if isinstance(row, Sample)}
+
+
+def not_at_hand(*_: Any, **__: Any) -> Any:
+    raise MissingFileError("its files are not there")
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_rows_that_medevalkit_writes_are_joined_to_their_questions(dataset: str, tmp_path: Path) -> None:
+    usable = save_results(tmp_path / "eval", dataset)
+    counts, rows = imported(tmp_path / "eval", downloads=FIXTURES)
+    samples = our_samples(dataset)
+    joined = [row for row in rows if row.id in samples]
+    assert (len(joined), counts["missing"], counts["problem"]) == (usable, 0, "")
+    assert counts["unmatched"] == counts["replies"] + counts["skipped"] - usable
+    for row in joined:
+        sample = samples[row.id]
+        assert (row.question, row.gold, row.text) == (sample.question, sample.answer, "B")
+        assert list(row.images) == [image.sha256() for image in sample.images]
+    assert all("-unmatched-" in row.id for row in rows if row not in joined)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_without_the_data_set_the_question_is_what_the_file_tells(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_results(tmp_path / "eval", dataset)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    counts, rows = imported(tmp_path / "eval")
+    assert (counts["unmatched"], counts["missing"], len(rows)) == (0, 0, counts["replies"])
+    assert "not joined to the data set" in counts["problem"]
+    told, samples = {row.id: row for row in rows}, our_samples(dataset)
+    if dataset != "SLAKE":  # whose files hold no ids
+        assert samples.keys() <= told.keys()
+    for id in samples.keys() & told.keys():
+        row, sample = told[id], samples[id]
+        assert row.task == ("text" if sample.task == "math" else sample.task)
+        if dataset == "MMMU-Medical-val":  # whose files do not tell the question
+            assert (row.question, row.meta["subject"]) == ("", sample.meta["subject"])
+            assert len(row.options or ()) == len(sample.options or ())
+        else:
+            assert row.question.split()[: len(sample.question.split())] == sample.question.split()
+            assert list(row.options or ()) == list(sample.options or ())
+            assert str(row.gold).lower() == str(sample.answer).lower()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_imported_rows_are_judged_in_every_mode(dataset: str, mode: str, tmp_path: Path) -> None:
+    save_results(tmp_path / "eval", dataset)
+    for options in ({"benchmark": DATASETS[dataset]}, {"downloads": FIXTURES}):
+        _, rows = imported(tmp_path / "eval", **options)
+        assert len(scores(mode, benchmark(DATASETS[dataset]), rows, "medevalkit")) == len(rows) > 0
+
+
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if name != "OmniMedVQA"])  # a row of it ends upstream
+def test_medevalkits_metrics_come_of_its_own_rows(dataset: str, tmp_path: Path) -> None:
+    save_results(tmp_path / "eval", dataset)
+    counts, _ = imported(tmp_path / "eval", downloads=FIXTURES)
+    metrics = metrics_of(RunFolder(tmp_path / "eval-run" / DATASETS[dataset] / "medevalkit"))
+    total = metrics["total" if dataset == "MMMU-Medical-val" else "total metrics"]
+    assert total["total"] == counts["replies"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "changes", "matched"),
+    [
+        ("VQA_RAD", {"question": "what is the colour of the sky?"}, 0),
+        ("VQA_RAD", {"answer": "another gold"}, 0),
+        ("PMC_VQA", {"prompt": "\nQuestion: Another one?\nOptions: \n"}, 0),
+        ("PMC_VQA", {"answer": "D"}, 0),
+        ("MedXpertQA-MM", {"question": "What is it?"}, 0),  # its ids are ours, its questions are not
+        ("OmniMedVQA", {"answer": "nothing of the kind"}, 0),
+        ("MMMU-Medical-val", {"answer": "nothing of the kind"}, 0),
+        ("MMMU-Medical-val", {"index2ans": {"A": "x", "B": "y"}}, 0),
+        ("PMC_VQA", {"choices": ["A: x", "B: y", "C: z", "D: w"]}, 0),
+        ("VQA_RAD", {"question": " WHAT organ\tis enlarged "}, 1),  # case, blanks and marks are no difference
+        ("SLAKE", {"prompt": ""}, 5),
+    ],
+)
+def test_a_reply_to_another_question_is_counted_and_not_joined(
+    dataset: str, changes: dict[str, Any], matched: int, tmp_path: Path
+) -> None:
+    usable = save_results(tmp_path / "eval", dataset, **changes)
+    counts, rows = imported(tmp_path / "eval", downloads=FIXTURES)
+    assert len({row.id for row in rows} & our_samples(dataset).keys()) == matched
+    assert counts["unmatched"] == counts["replies"] - matched
+    assert counts["missing"] == usable - matched
+    if not matched and "question" in changes:
+        assert {row.question for row in rows} == {changes["question"]}  # what the file tells, and not our question
+
+
+def test_a_whole_output_folder_is_taken_in_and_a_damaged_set_ends_nothing(tmp_path: Path) -> None:
+    for dataset in DATASETS:
+        save_results(tmp_path / "eval", dataset)
+    save_json(tmp_path / "eval" / "total_results.json", {})
+    (tmp_path / "eval" / "SLAKE" / "results.json").write_text('[{"response": "cut')
+    counts = import_run(tmp_path / "eval", tmp_path / "run", model="m", downloads=FIXTURES)
+    assert counts.keys() == {*DATASETS.values(), "SLAKE"} - {"slake"}
+    assert "is cut off or no JSON" in counts.pop("SLAKE")["problem"]
+    assert all(count["replies"] and not count["problem"] for count in counts.values())
+    only = tmp_path / "eval" / "SLAKE"
+    with pytest.raises(DataError, match="is cut off or no JSON"):
+        import_run(only, tmp_path / "another", model="m", downloads=FIXTURES)
+    one = import_run(tmp_path / "eval", tmp_path / "third", model="m", benchmark="pmc_vqa", downloads=FIXTURES)
+    assert one.keys() == {"pmc_vqa"}
+    with pytest.raises(ConfigError, match="none is called as gmai_mmbench is there"):
+        import_run(tmp_path / "eval", tmp_path / "fourth", model="m", benchmark="gmai_mmbench")
+
+
+def test_a_set_that_the_downloads_lack_is_taken_in_unjoined_beside_others(tmp_path: Path) -> None:
+    for dataset in ("VQA_RAD", "PATH_VQA"):
+        save_results(tmp_path / "eval", dataset)
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "vqa_rad").symlink_to(FIXTURES / "vqa_rad")
+    counts = import_run(tmp_path / "eval", tmp_path / "run", model="m", downloads=tmp_path / "downloads")
+    assert counts["vqa_rad"]["problem"] == ""
+    assert "path_vqa" in counts["path_vqa"]["problem"]
+    assert counts["path_vqa"]["replies"] == 2
+    with pytest.raises(MissingFileError, match="path_vqa"):
+        import_run(tmp_path / "eval" / "PATH_VQA", tmp_path / "b", model="m", downloads=tmp_path / "downloads")
+
+
+def test_a_row_without_a_gold_answer_is_left_out_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    save_json(tmp_path / "VQA_RAD" / "results.json", [VQA, {**VQA, "answer": None}, {**VQA, "answer": ""}])
+    counts, rows = imported(tmp_path / "VQA_RAD")
+    assert (counts["replies"], counts["skipped"], len(rows)) == (1, 2, 1)
+
+
+def test_questions_about_one_picture_share_a_cluster_by_its_bytes_or_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_results(tmp_path / "eval", "OmniMedVQA")
+    samples = our_samples("OmniMedVQA")
+    _, joined = imported(tmp_path / "eval", downloads=FIXTURES)
+    digests = {row.id: row.cluster for row in joined if row.id in samples}
+    assert digests == {id: sample.images[0].sha256() for id, sample in samples.items()}
+    assert len({*digests.values()}) < len(digests)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    _, told = imported(tmp_path / "eval")
+    of_acrima = {row.cluster for row in told if "ACRIMA_" in row.id and "gone" not in row.cluster}
+    assert of_acrima == {"Images/ACRIMA/0.png", "Images/ACRIMA/1.png"}
+
+
+def test_what_vlmevalkit_writes_is_joined_and_judged_by_medevalkits_rules_from_our_row(tmp_path: Path) -> None:
+    sample = next(iter(our_samples("MMMU-Medical-val").values()))
+    asked = {"question": f"<image 1> {sample.question.removeprefix('image 1 ')}", "answer": sample.answer}
+    row = {**MCQ_ROW, **asked, "id": "validation_Basic_Medical_Science_1", "prediction": "(B)", "hit": 1}
+    path = save_json(tmp_path / "M_MMMU_DEV_VAL.json", [row])
+    counts, (joined,) = imported(path, downloads=FIXTURES)
+    assert (joined.id, counts["unmatched"]) == (sample.id, 0)
+    assert scores("medevalkit", benchmark("mmmu_health"), [joined], "direct")[0].accuracy == 1.0
+    save_json(tmp_path / "N_MMMU_DEV_VAL.json", [row])
+    with pytest.raises(ConfigError, match="holds several results of one data set"):
+        import_run(tmp_path, tmp_path / "run", model="m")

@@ -6,6 +6,8 @@ MedEvalKit (9b12e3b) leaves, below ``--output_path``::
                                   (base_dataset.py:64); with chunks results_0.json … beside it (:74)
     MMMU-Medical-val/<subject>/parsed_output.json   the reply already cut to its answer (MMMU/eval_val.py:79)
 
+of which PMC-VQA's and MedQA's rows have the question in the prompt only, PubMedQA's as "Question", and MMMU's nowhere.
+
 VLMEvalKit (e8e78f0) leaves ``MODEL_DATASET.xlsx``, ``.tsv`` or ``.json`` (smp/file.py:208), a row for each question
 with the columns ``index``, ``question``, ``A`` …, ``answer`` and ``prediction``.
 
@@ -42,7 +44,8 @@ _MEDEVALKIT_NAME = re.compile(r"results(?:_\d+)?\.json|parsed_output\.json|outpu
 class ImportedReply:
     """One reply. ``id`` is our Sample's id where the file tells it, ``position`` the row's place, from 0.
 
-    ``row`` holds the file's fields but the reply, upstream's verdict (``correct``, ``judge``, ``hit``) among them;
+    ``told`` says that the id is one of a Sample's, by the file or by the place. ``row`` holds the file's fields but the
+    reply, upstream's verdict (``correct``, ``judge``, ``hit``) among them, ``of_medevalkit`` whether they are its own.
     ``prompt`` is "" where the file has none; ``error`` says why there is no whole reply, and then nothing is scored.
     """
 
@@ -53,6 +56,33 @@ class ImportedReply:
     prompt: str
     text: str
     error: str | None = None
+    told: bool = True
+    of_medevalkit: bool = True
+
+
+def result_parts(path: Path, *, benchmark: str | None = None) -> list[Path]:
+    """What ``path`` holds results of, a folder or file for each data set, each of which ``read_replies`` reads.
+
+    Of several only that of ``benchmark``, our source, where it is given. A path that is neither is its own part. Raises
+    ConfigError for two of one data set, and where none of several is the benchmark's.
+    """
+    if not path.is_dir():
+        return [path]
+    parts = _medevalkit_folders(path) or _vlmevalkit_files(path) or [path]
+    if benchmark is not None and len(parts) > 1:
+        parts = [part for part in parts if _source_of(part) == benchmark]
+        if not parts:
+            raise ConfigError(
+                f"{path} holds several data sets, and none is called as {benchmark} is there; name its folder"
+            )
+    if len({_source_of(part) for part in parts}) < len(parts):
+        raise ConfigError(f"{path} holds several results of one data set; name one of them")
+    return parts
+
+
+def _source_of(part: Path) -> str | None:
+    sets = MEDEVALKIT_SETS if part.is_dir() else VLMEVALKIT_SETS
+    return next((sets[name].source for name in sets if part.name == name or part.stem.endswith(f"_{name}")), None)
 
 
 def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
@@ -109,6 +139,7 @@ def _reply(
     imported: ImportedSet, position: int, fields: dict[str, Json], reply: str, *, xlsx: bool = False
 ) -> ImportedReply:
     row = {key: value for key, value in fields.items() if key not in (reply, "messages")}
+    of_medevalkit = reply == "response"
     text, error = fields[reply], None
     if text is None and not xlsx:  # an empty cell is an empty reply
         error = "the file has no reply"
@@ -118,7 +149,8 @@ def _reply(
         error = str(text)[:200]
     prompt = str(row.get("prompt") or row.get("final_input_prompt") or "")
     text = "" if text is None else str(text)
-    return ImportedReply(imported.source, imported.sample_id(row, position), position, row, prompt, text, error)
+    id, told = imported.sample_id(row, position), imported.tells(row)
+    return ImportedReply(imported.source, id, position, row, prompt, text, error, told, of_medevalkit)
 
 
 def _need(path: Path, row: dict[str, Json], *names: str) -> None:

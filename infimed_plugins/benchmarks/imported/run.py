@@ -1,38 +1,40 @@
 """Another framework's replies as a run folder, so that `infimed score` can judge them.
 
-Where the data set is at hand a reply is joined to its question, by id or by its place, which gives images, groups and
-our reading of the row. Without it the question is what the file itself says.
+Where the data set is at hand a reply is joined to its question, by id or by its place, if that is the question that the
+file tells of; this gives images, groups and our reading of the row. Else the question is what the file itself says.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import write_run_file
-from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies
+from infimed_plugins.benchmarks.imported.file_question import from_file
+from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
+from infimed_plugins.benchmarks.imported.same_question import is_of
 from infimed_plugins.benchmarks.questions import Question, questions
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample
-from infimed_plugins.sources.public import split_letter
+from infimed_plugins.records import Sample
 
 Show = Callable[[str, int, int | None], None]
 
 
 class Counts(TypedDict):
-    """Of one benchmark: replies taken in, replies to no question that we have, questions without a reply."""
+    """Of one benchmark: replies taken in, those of no question that we have, questions without a reply, and rows that
+    were left out for want of a gold answer. ``problem`` says why a set was left out or not joined, "" for nothing."""
 
     replies: int
     unmatched: int
     missing: int
+    skipped: int
+    problem: str
 
 
 def import_run(
@@ -48,25 +50,37 @@ def import_run(
 ) -> dict[str, Counts]:
     """Write the replies at ``path`` into ``out``, a folder for each benchmark, and count them by benchmark.
 
-    Raises what ``read_replies`` raises, and ConfigError when ``out`` holds something already.
+    Of several data sets a damaged one, or one that ``downloads`` lacks, ends nothing: its counts say so. Raises what
+    ``read_replies`` raises where it is the only one, and ConfigError when ``out`` holds something already.
     """
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty; name a new folder, or use --fresh")
     source = registry().get("benchmark", benchmark).source if benchmark else None
+    parts = result_parts(path, benchmark=source)
     counts: dict[str, Counts] = {}
-    for name, replies in groupby(read_replies(path, benchmark=source), key=lambda reply: reply.benchmark):
-        known = _benchmark_of(name)
-        joined = _Joined(known, downloads)
-        rows = []
-        for number, reply in enumerate(replies, start=1):
-            rows.append(joined.answered(reply))
-            show(f"importing {known.name}", number, None)
-        _write(RunFolder(out / known.name / style), known, rows, model, style, path)
-        counts[known.name] = {"replies": len(rows), "unmatched": joined.unmatched, "missing": joined.missing(rows)}
+    damaged: list[DataError] = []
+    for part in parts:
+        try:
+            replies = list(read_replies(part, benchmark=source))
+        except DataError as error:
+            damaged.append(error)
+            counts[part.name] = _counts(problem=str(error))
+            continue
+        for known in map(_benchmark_of, {reply.benchmark for reply in replies}):  # one, or none without replies
+            rows, counts[known.name] = _joined(known, replies, downloads, show, alone=len(parts) == 1)
+            _write(RunFolder(out / known.name / style), known, rows, model, style, path)
+    if damaged and len(damaged) == len(parts):
+        raise damaged[0]
     write_run_file(out, {"name": model, "imported from": str(path)})
     return counts
+
+
+def _counts(
+    rows: Sequence[Answered] = (), missing: int = 0, unmatched: int = 0, skipped: int = 0, problem: str = ""
+) -> Counts:
+    return Counts(replies=len(rows), unmatched=unmatched, missing=missing, skipped=skipped, problem=problem)
 
 
 def _benchmark_of(source: str) -> Benchmark:
@@ -78,97 +92,81 @@ def _benchmark_of(source: str) -> Benchmark:
     raise ConfigError(f"no benchmark asks the source {source!r}, so its replies cannot be judged here")
 
 
-@dataclass
-class _Joined:
-    """The questions of a benchmark by id and by place; none where its files are not at hand."""
+class _Waiting:
+    """Replies that no question was found for yet, by id or, where the file tells none, by place."""
 
-    benchmark: Benchmark
-    downloads: Path | None
-    unmatched: int = 0
-    by_id: dict[str, tuple[int, Question]] = field(default_factory=dict)
-    by_place: dict[int, tuple[int, Question]] = field(default_factory=dict)
+    def __init__(self, replies: Sequence[ImportedReply]) -> None:
+        self.left = dict(enumerate(replies))
+        self._by_id = {reply.id: key for key, reply in self.left.items() if reply.told}
+        self._by_place = {reply.position: key for key, reply in self.left.items() if not reply.told}
 
-    def __post_init__(self) -> None:
-        try:
-            given: Iterable[Question | BadRow] = questions(self.benchmark, folder=self.downloads)
-            for place, question in enumerate(given):
-                if isinstance(question, Question):
-                    bare = Question(_without_images(question.sample), question.row)
-                    self.by_id[question.sample.id] = self.by_place[place] = (place, bare)
-        except InfimedError:
-            if self.downloads is not None:
-                raise
-
-    def answered(self, reply: ImportedReply) -> Answered:
-        """The reply with its question. Raises DataError for a row that says neither question nor answer."""
-        found = self.by_id.get(reply.id) or (self.by_place.get(reply.position) if "-row" in reply.id else None)
-        if found is None:
-            self.unmatched += bool(self.by_id)
-            return _from_file(reply)
-        place, question = found
-        sample = question.sample
-        return Answered(
-            place,
-            sample.id,
-            sample.question,
-            sample.options,
-            sample.task,
-            sample.answer,
-            sample.language,
-            dict(sample.meta),
-            [],
-            reply.prompt,
-            reply.row,
-            reply.text,
-            reply.error,
-        )
-
-    def missing(self, rows: list[Answered]) -> int:
-        """Questions that no reply was for."""
-        return len(self.by_id.keys() - {row.id for row in rows})
+    def take(self, benchmark: Benchmark, place: int, question: Question) -> ImportedReply | None:
+        """The reply to a question; one that is of another question goes on waiting."""
+        key = self._by_id.get(question.sample.id, self._by_place.get(place))
+        if key not in self.left or not is_of(self.left[key], question, benchmark):
+            return None
+        return self.left.pop(key)
 
 
-def _without_images(sample: Sample) -> Sample:
-    from dataclasses import replace
+def _joined(
+    benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
+) -> tuple[list[Answered], Counts]:
+    """The replies with their questions, and behind them those of no question here as the file tells them."""
+    waiting, rows, asked, problem = _Waiting(replies), [], 0, ""
+    try:
+        for place, question in _at_hand(benchmark, downloads):
+            asked += 1
+            reply = waiting.take(benchmark, place, question)
+            if reply is not None:
+                rows.append(_answered(place, question, reply))
+                show(f"importing {benchmark.name}", len(rows), len(replies))
+    except InfimedError as error:
+        if downloads is not None and alone:
+            raise
+        problem = f"not joined to the data set (intervals then know no shared images): {error}"
+    joined = len(rows)
+    told = [from_file(reply, _id(reply, asked > 0)) for reply in waiting.left.values()]
+    rows += [row for row in told if row is not None]
+    unmatched = len(told) if asked else 0
+    return rows, _counts(rows, asked - joined, unmatched, told.count(None), problem)
 
-    return replace(sample, images=())
+
+def _at_hand(benchmark: Benchmark, downloads: Path | None) -> Iterator[tuple[int, Question]]:
+    for place, question in enumerate(questions(benchmark, folder=downloads)):
+        if isinstance(question, Question):
+            yield place, question
 
 
-def _from_file(reply: ImportedReply) -> Answered:
-    """A question as the file tells it."""
-    row = reply.row
-    question, gold = row.get("question"), row.get("answer", row.get("gt_answer"))
-    if question in (None, "") or gold in (None, ""):
-        raise DataError(f"the reply {reply.id} says neither question nor answer; give the data set with --from")
-    options = _options(row)
-    letter = str(gold).strip().upper()
-    is_choice = options is not None and letter in OPTION_LETTERS[: len(options)] and len(letter) == 1
-    language = str(row.get("q_lang") or row.get("lang") or "en")
-    meta = {key: row[key] for key in ("modality_type", "question_type", "category") if row.get(key)}
+def _id(reply: ImportedReply, joined: bool) -> str:
+    """A reply's own id, unless our question of that id is another one."""
+    return f"{reply.benchmark}-unmatched-{reply.position}" if joined else reply.id
+
+
+def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:
+    sample = question.sample
     return Answered(
-        reply.position,
-        reply.id,
-        str(question),
-        options if is_choice else None,
-        "multiple_choice" if is_choice else "text",
-        letter if is_choice else str(gold),
-        language,
-        meta,
-        [],
-        reply.prompt,
-        row,
-        reply.text,
-        reply.error,
+        index=place,
+        id=sample.id,
+        question=sample.question,
+        options=sample.options,
+        task=sample.task,
+        gold=sample.answer,
+        language=sample.language,
+        meta=dict(sample.meta),
+        images=_digests(sample),
+        prompt=reply.prompt,
+        row=reply.row if reply.of_medevalkit else question.row,
+        text=reply.text,
+        error=reply.error,
     )
 
 
-def _options(row: dict[str, Json]) -> tuple[str, ...] | None:
-    """Options as MedEvalKit writes them (a list of "A. CT") or VLMEvalKit (columns A, B …); None for none."""
-    choices = row.get("choices")
-    if isinstance(choices, list) and choices:
-        return tuple(split_letter(str(choice))[1] for choice in choices)
-    listed = [str(row[letter]) for letter in OPTION_LETTERS if row.get(letter) not in (None, "")]
-    return tuple(listed) or None
+def _digests(sample: Sample) -> list[str]:
+    """By which questions cluster; none where an image cannot be read."""
+    try:
+        return [image.sha256() for image in sample.images]
+    except DataError:
+        return []
 
 
 def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model: str, style: str, path: Path) -> None:

@@ -22,6 +22,10 @@ class ImportedSet:
     id_field: str | None = None
     digits: int = 0
 
+    def tells(self, row: Mapping[str, Json]) -> bool:
+        """Whether ``sample_id`` is an id of our Samples, and not only a place."""
+        return bool(self.digits) or (self.id_field is not None and row.get(self.id_field) not in (None, ""))
+
     def sample_id(self, row: Mapping[str, Json], position: int) -> str:
         """Our Sample's id for a row, as ``sources/<source>.py`` makes it."""
         if self.id_field and row.get(self.id_field) not in (None, ""):

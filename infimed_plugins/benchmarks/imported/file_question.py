@@ -1,0 +1,90 @@
+"""A question as the result file tells it, where the data set is not at hand or has another one in its place."""
+
+from __future__ import annotations
+
+from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.imported.result_files import ImportedReply
+from infimed_plugins.errors import DataError
+from infimed_plugins.records import OPTION_LETTERS, Json
+from infimed_plugins.sources.public import clean, letter_of_text, split_letter
+
+META = {  # the file's field -> ours
+    "question_type": "kind",
+    "answer_type": "kind",
+    "clinical vqa task": "kind",
+    "modality_type": "modality",
+    "modality": "modality",
+    "department": "department",
+    "category": "category",
+    "medical_task": "medical_task",
+    "body_system": "body_system",
+}
+
+
+def from_file(reply: ImportedReply, id: str) -> Answered | None:
+    """The question with its reply, under this id; None for a row without a gold answer, which cannot be judged."""
+    row = reply.row
+    gold = row.get("answer", row.get("gt_answer"))
+    if gold in (None, ""):
+        return None
+    options = _options(row)
+    letter = _letter(gold, options)
+    return Answered(
+        index=reply.position,
+        id=id,
+        question=_question(row, reply.prompt),
+        options=options if letter else None,
+        task="multiple_choice" if letter else "text",
+        gold=letter or str(gold),
+        language=str(row.get("q_lang") or row.get("lang") or "en"),
+        meta=_meta(row),
+        images=[str(row["image_path"])] if row.get("image_path") else [],  # which questions share it, if not its bytes
+        prompt=reply.prompt,
+        row=row if reply.of_medevalkit else None,
+        text=reply.text,
+        error=reply.error,
+    )
+
+
+def _question(row: dict[str, Json], prompt: str) -> str:
+    """The question; of PubMedQA behind its abstract, as in ours; "" where neither field nor prompt has it (MMMU)."""
+    if row.get("question"):
+        return str(row["question"])
+    if row.get("Question"):
+        return "\n".join([*map(str, row.get("Context") or ()), str(row["Question"])])
+    asked = prompt.partition("Question: ")[2].rpartition("\nOptions:")[0]
+    return (asked or prompt).strip()
+
+
+def _options(row: dict[str, Json]) -> tuple[str, ...] | None:
+    """Options as MedEvalKit writes them (a list of "A. CT", of MMMU by letter) or VLMEvalKit (columns A, B …)."""
+    choices, by_letter = row.get("choices"), row.get("index2ans")
+    if isinstance(choices, list) and choices:
+        return tuple(_bare(str(choice), letter) for choice, letter in zip(choices, OPTION_LETTERS, strict=False))
+    found = by_letter if isinstance(by_letter, dict) else row
+    return tuple(str(found[letter]) for letter in OPTION_LETTERS if found.get(letter) not in (None, "")) or None
+
+
+def _bare(choice: str, letter: str) -> str:
+    """A choice without its own letter in front: the E of "E. coli" stays."""
+    written, text = split_letter(choice)
+    return text if written == letter else clean(choice)
+
+
+def _letter(gold: Json, options: tuple[str, ...] | None) -> str:
+    """The letter of the right option; "" for an answer in words."""
+    letter = str(gold).strip().upper()
+    if options is None or (len(letter) == 1 and letter in OPTION_LETTERS[: len(options)]):
+        return letter if options else ""
+    try:
+        return letter_of_text(gold, options)
+    except DataError:
+        return ""
+
+
+def _meta(row: dict[str, Json]) -> dict[str, Json]:
+    meta = {ours: str(row[name]) for name, ours in reversed(META.items()) if row.get(name)}
+    if "answer_type" in row and "kind" in meta:
+        meta["kind"] = meta["kind"].lower()  # SLAKE's OPEN and CLOSED
+    subject = str(row.get("id", "")).removeprefix("validation_").rpartition("_")[0]
+    return meta | ({"subject": subject} if "index2ans" in row or "parsed_pred" in row else {})
