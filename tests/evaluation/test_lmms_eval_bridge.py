@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from infimed_plugins import prompts
+from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
 from infimed_plugins.benchmarks.lmms_eval import TASKS, functions, include_path
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.plugins import registry
@@ -26,6 +27,7 @@ from infimed_plugins.scoring.robust import score
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 MEDICAL = [name for name in TASKS if name != "phantom"]
+TAGS = {"infimed": PAPER, "infimed_text": TEXT}
 
 needs_lmms_eval = pytest.mark.skipif(importlib.util.find_spec("lmms_eval") is None, reason="needs lmms-eval")
 
@@ -147,18 +149,44 @@ def test_the_include_path_is_printed() -> None:
     assert Path(done.stdout.strip()) == include_path()
 
 
+def test_every_benchmark_is_a_task_and_its_tag_is_its_group() -> None:
+    benchmarks: list[Benchmark] = [thing.load() for thing in registry() if thing.kind == "benchmark"]
+    asked = {(one.source, one.split) for one in benchmarks if one.name in ("phantom", *PAPER, "gmai_mmbench", *TEXT)}
+    assert {*TASKS.values()} == asked
+    tagged = {
+        tag: {task["test_split"] for path in include_path().glob("*.yaml") if (task := plain(path)).get("tag") == tag}
+        for tag in TAGS
+    }
+    source_of = {one.name: one.source for one in benchmarks}
+    assert tagged == {tag: {source_of[name] for name in names} for tag, names in TAGS.items()}
+
+
+def plain(path: Path) -> dict[str, Any]:
+    task: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return task
+
+
+def test_questions_without_pictures_are_text_only_and_cluster_by_themselves() -> None:
+    for doc in docs("pubmedqa"):
+        assert functions.doc_to_visual(doc) == []
+        verdict = functions.process_results(doc, [doc["answer"]])["infimed_accuracy"]
+        assert (verdict["score"], verdict["image"]) == (1.0, doc["id"])
+
+
 @needs_lmms_eval
+@pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.parametrize("task_type", ["simple", "chat"])
 def test_the_task_manager_loads_the_medical_tasks_by_their_tag(
-    task_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task_type: str, tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     from lmms_eval.tasks import TaskManager
 
     manager = TaskManager("ERROR", include_path=str(include_path()), include_defaults=False)
-    tasks = manager.load_task_or_group("infimed", task_type=task_type)
-    assert set(tasks) == {f"infimed_{name}" for name in MEDICAL}
-    for name in MEDICAL:
+    tasks = manager.load_task_or_group(tag, task_type=task_type)
+    names = [name.replace("pmc_vqa", "pmc_vqa_2") for name in TAGS[tag]]  # tasks are called by their sources
+    assert set(tasks) == {f"infimed_{name}" for name in names}
+    for name in names:
         task, expected = tasks[f"infimed_{name}"], samples(name)
         task.build_all_requests(limit=None)
         assert len(task.instances) == len(expected)
