@@ -226,8 +226,9 @@ def _breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[
 
 def _values(row: Judged, key: str) -> list[str]:
     value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return list(dict.fromkeys(str(one) for one in several if one not in (None, "")))
+    if isinstance(value, (list, tuple)):
+        return list(dict.fromkeys(str(one) for one in value if one not in (None, "")))
+    return [] if value in (None, "") else [str(value)]
 
 
 def _averages(results: Sequence[Result]) -> Iterator[Average]:
@@ -247,6 +248,8 @@ def _contrasts(
 ) -> Iterator[Contrast]:
     """Every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
     models = list(dict.fromkeys(model for model, _, _ in by_key))
+    if len(models) < 2:
+        return
     scores: dict[tuple[str, str, Asked], dict[str, float]] = {}
     for key, run in by_key.items():
         named = identified(run.rows)

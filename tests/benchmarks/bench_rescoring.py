@@ -1,12 +1,14 @@
 """Rescoring whole runs: ``python tests/benchmarks/bench_rescoring.py``. Prints a table; it is not a test.
 
-Run folders of the seven sets at their published sizes (133,840 replies, drawn as in bench_scoring.py) are written once;
-then the installed ``infimed score`` reads, judges and reports them in one mode after another, in a fresh process each.
+Run folders of the seven sets at their published sizes (133,840 replies, drawn as in bench_scoring.py) are written once,
+with about as many questions an image as the sets have and with the groups that reports break down by; then the
+installed ``infimed score`` reads, judges and reports them in one mode after another, in a fresh process each.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -22,22 +24,25 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_scoring import PUBLISHED, draw, pools
 
+from infimed_plugins.benchmarks import catalogue
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line
 from infimed_plugins.records import OPTION_LETTERS
 
-NAMES = {
-    "MMMU-Medical-val": "mmmu_health",
-    "VQA_RAD": "vqa_rad",
-    "PATH_VQA": "path_vqa",
-    "SLAKE": "slake",
-    "PMC_VQA": "pmc_vqa",
-    "OmniMedVQA": "omnimedvqa",
-    "MedXpertQA-MM": "medxpertqa_mm",
+# the benchmark here, and about how many questions it has an image
+SETS = {
+    "MMMU-Medical-val": (catalogue.MMMU_HEALTH, 1.0),
+    "VQA_RAD": (catalogue.VQA_RAD, 2.2),
+    "PATH_VQA": (catalogue.PATH_VQA, 7.8),
+    "SLAKE": (catalogue.SLAKE, 21.8),
+    "PMC_VQA": (catalogue.PMC_VQA, 1.5),
+    "OmniMedVQA": (catalogue.OMNIMEDVQA, 1.1),
+    "MedXpertQA-MM": (catalogue.MEDXPERTQA_MM, 1.0),
 }
+GROUPS = 10  # values of each grouping
 
 
-def answered(number: int, sample: dict[str, Any]) -> Answered:
+def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, str]) -> Answered:
     """A line as the runner writes it."""
     reply = sample.pop("response")
     options: tuple[str, ...] | None = None
@@ -55,8 +60,8 @@ def answered(number: int, sample: dict[str, Any]) -> Answered:
         "multiple_choice" if is_choice else "text",
         gold.upper() if is_choice else gold or "none",
         "en",
-        {"kind": "open"},
-        ["9f" * 32],
+        meta,
+        [hashlib.sha256(str(image).encode()).hexdigest()],
         "<image>What is shown?",
         sample,
         reply,
@@ -65,13 +70,16 @@ def answered(number: int, sample: dict[str, Any]) -> Answered:
 
 def write(root: Path, share: float) -> int:
     rng, count, pool = random.Random(0), 0, pools()
-    for benchmark, name in NAMES.items():
-        folder = RunFolder(root / name / "direct")
-        folder.prepare({"benchmark": name, "model": "m", "prompt_style": "direct", "variant": ""})
-        samples = draw(pool[benchmark], max(1, int(PUBLISHED[benchmark] * share)), rng)
+    for upstream, (benchmark, an_image) in SETS.items():
+        folder = RunFolder(root / benchmark.name / "direct")
+        folder.prepare({"benchmark": benchmark.name, "model": "m", "prompt_style": "direct", "variant": ""})
+        samples = draw(pool[upstream], max(1, int(PUBLISHED[upstream] * share)), rng)
+        images = round(len(samples) / an_image)
         with (folder.path / "responses.jsonl").open("wb") as file:
             for number, sample in enumerate(samples):
-                file.write(answered_line(answered(number, sample)))
+                image = rng.randrange(images) if images < len(samples) else number
+                meta = {key: f"{key} {rng.randrange(GROUPS)}" for key in benchmark.group_by}
+                file.write(answered_line(answered(number, sample, image, meta)))
         count += len(samples)
     return count
 
