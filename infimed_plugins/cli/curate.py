@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice, key_values
-from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, print_table, progress
+from infimed_plugins.cli.output import AsJson, Fresh, console, messages, print_json, print_table, progress
 from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Recipe
+    from infimed_plugins.reports.chains import ChainCounts
+
+PROCEDURAL = ("phantom",)  # sources whose rows are random already, and made while they are read
+REASONED = ("rationales", "reflective_cot")  # steps that write the reasoning which only that style trains on
 
 Source = Annotated[
     str | None, typer.Option("--source", help="A data set and its split, such as slake/train; or give --input.")
@@ -22,12 +26,50 @@ Input = Annotated[Path | None, typer.Option("--input", help="A JSON lines file o
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 Model = Annotated[str | None, typer.Option(help="The model to ask: a folder, a hub id, or a server's model name.")]
 Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rows, drawn by seed.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rows, those that --order says.")]
+Order = Annotated[
+    str | None,
+    typer.Option(help="Which rows --limit takes: hash (drawn by seed) or first; without it first of the phantoms."),
+]
 Seed = Annotated[int, typer.Option(help="Seeds the choice of rows and every draw.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the step; repeat it for several.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting of the step, a prompt as its text or file; repeat for several."
+    ),
 ]
 Form = Annotated[str, typer.Option("--format", help="llamafactory, easyr1 or datasets.")]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Which rows a step gets. Raises ConfigError unless there is one place to read them from."""
+
+    source: str | None
+    pairs: Path | None
+    downloads: Path | None
+    limit: int | None
+    order: str | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.pairs is None):
+            raise ConfigError("name either a data set (--source slake/train) or a file of pairs (--input pairs.jsonl)")
+
+    @property
+    def name(self) -> str:
+        return "pairs" if self.source is None else self.source.partition("/")[0]
+
+    @property
+    def folder(self) -> Path | None:
+        return self.downloads if self.pairs is None else self.pairs.parent
+
+    def part(self) -> dict[str, Any]:
+        """What a recipe's part says of them."""
+        split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name.removesuffix(".jsonl")
+        order = self.order or ("first" if self.name in PROCEDURAL else "hash")
+        part = {"source": self.name, "split": split or "train", "order": order}
+        return part | ({"limit": self.limit} if self.limit else {})
 
 
 def curate(
@@ -40,11 +82,15 @@ def curate(
     base_url: Url = None,
     downloads: Downloads = None,
     limit: Limit = None,
+    order: Order = None,
     seed: Seed = 0,
     settings: Settings = None,
     engine_settings: EngineSettings = None,
     form: Form = "llamafactory",
-    style: Annotated[str, typer.Option(help="Prompt style of what is written: direct or reasoning.")] = "direct",
+    style: Annotated[
+        str | None,
+        typer.Option(help="Prompt style of what is written: direct, or reasoning, which rationales has without it."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Of decontamination: a page of what was found, side by side.")
     ] = None,
@@ -52,8 +98,9 @@ def curate(
     as_json: AsJson = False,
 ) -> None:
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
+    rows = _Rows(source, pairs, downloads, limit, order, seed)
     chosen = engine_choice(engine, model, base_url, engine_settings)
-    given = key_values(settings)
+    given = _step_settings(settings)
     if step == "decontamination":
         given |= {"folder": str(downloads)} if downloads and "folder" not in given else {}
         given.setdefault("report", str(out.with_name(f"{out.name}_found.jsonl")))
@@ -61,16 +108,19 @@ def curate(
         raise ConfigError(
             f"--html is for decontamination; what {step} leaves is shown by: infimed data show {out} --html"
         )
-    recipe, folder = _recipe(step, source, pairs, chosen, downloads, limit, seed, given, form, style)
-    manifest = _build(recipe, out, folder, fresh)
+    style = style or ("reasoning" if step in REASONED else "direct")
+    recipe = _recipe(step, rows, chosen, given, form, style)
+    manifest = _build(recipe, out, rows.folder, fresh)
     if html is not None:
         from infimed_plugins.curation.decontamination.page import write_page
 
-        write_page(Path(given["report"]), html)
+        write_page(Path(given["report"]), html, settings=given)
     if as_json:
         print_json(manifest.to_json())
     else:
         _print(manifest, out)
+        if step == "decontamination":
+            _print_thresholds(given)
 
 
 def reflect(
@@ -85,58 +135,75 @@ def reflect(
     ] = None,
     downloads: Downloads = None,
     limit: Limit = None,
+    order: Order = None,
     seed: Seed = 0,
     settings: Settings = None,
     engine_settings: EngineSettings = None,
+    decontaminate: Annotated[
+        bool, typer.Option(help="Leave out rows of a public data set that a benchmark of the paper asks.")
+    ] = True,
     form: Form = "llamafactory",
     html: Annotated[Path | None, typer.Option(help="Write a page with chains to read.")] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn questions and answers into reflective chains of thought, as the InfiMed paper makes them."""
-    chosen, given = engine_choice(engine, model, base_url, engine_settings), key_values(settings)
+    rows = _Rows(source, pairs, downloads, limit, order, seed)
+    chosen, given = engine_choice(engine, model, base_url, engine_settings), _step_settings(settings)
     if judge_model:
         if chosen is None:
             raise ConfigError("--judge-model needs a --model that answers")
         given["judge_engine"] = {**chosen, "model": judge_model}
-    recipe, folder = _recipe("reflective_cot", source, pairs, chosen, downloads, limit, seed, given, form, "reasoning")
-    manifest = _build(recipe, out, folder, fresh)
-    if html is not None:
-        from infimed_plugins.reports.chains import write_page
+    recipe = _recipe("reflective_cot", rows, chosen, given, form, "reasoning")
+    if decontaminate and pairs is None and rows.name not in PROCEDURAL:
+        recipe = _decontaminated(recipe)
+    manifest = _build(recipe, out, rows.folder, fresh)
+    from infimed_plugins.reports.chains import ChainCounts, write_page
 
+    if html is not None:
         write_page(out, manifest, html)
+    counts = ChainCounts.of(manifest)
     if as_json:
-        print_json(_summary(manifest))
+        print_json(counts.to_json())
     else:
-        _print_summary(manifest, out)
+        _print_chains(counts, out)
+        _print_unchecked(manifest)
+
+
+def _step_settings(given: list[str] | None) -> dict[str, Any]:
+    """The settings of a step; the words of a prompt's file in the place of its path, so that the manifest has them."""
+    from infimed_plugins.curation.step_settings import words_of
+
+    settings = key_values(given)
+    prompts = {key: words_of(value) for key, value in settings.items() if "prompt" in key and isinstance(value, str)}
+    return settings | prompts
 
 
 def _recipe(
-    step: str,
-    source: str | None,
-    pairs: Path | None,
-    engine: dict[str, Any] | None,
-    downloads: Path | None,
-    limit: int | None,
-    seed: int,
-    settings: dict[str, Any],
-    form: str,
-    style: str,
-) -> tuple[Recipe, Path | None]:
-    """A recipe of one part with one step, and the folder that its source reads."""
+    step: str, rows: _Rows, engine: dict[str, Any] | None, settings: dict[str, Any], form: str, style: str
+) -> Recipe:
+    """A recipe of one part with one step."""
     from infimed_plugins.recipes.recipe import parse_recipe
 
-    if (source is None) == (pairs is None):
-        raise ConfigError("name either a data set (--source slake/train) or a file of pairs (--input pairs.jsonl)")
-    if pairs is not None:
-        name, split, downloads = "pairs", pairs.name.removesuffix(".jsonl"), pairs.parent
-    else:
-        name, _, split = str(source).partition("/")
-    part = {"name": step, "source": name, "split": split or "train", "style": style, "steps": [{step: settings}]}
-    raw = {"name": step, "format": form, "seed": seed, "parts": [part | ({"limit": limit} if limit else {})]}
-    if engine is not None:
-        raw["engine"] = engine
-    return parse_recipe(raw, f"infimed curate {step}"), downloads
+    part = {"name": step, **rows.part(), "style": style, "steps": [{step: settings}]}
+    raw = {"name": step, "format": form, "seed": rows.seed, "parts": [part]}
+    return parse_recipe(raw | ({"engine": engine} if engine else {}), f"infimed curate {step}")
+
+
+def _decontaminated(recipe: Recipe) -> Recipe:
+    """The recipe with the benchmarks' rows left out first, as the shipped recipes have it."""
+    from infimed_plugins import recipes
+    from infimed_plugins.curation.decontamination.benchmark_items import PAPER_BENCHMARKS
+
+    recipe = replace(recipe, decontaminate={"benchmarks": list(PAPER_BENCHMARKS), "skip_missing": True})
+    planned = recipes.plan(recipe)
+    messages.print(
+        f"rows that these ask are left out: {', '.join(planned.checked_against)} (what is not here of their "
+        f"{planned.checked_mb:,.0f} MB is fetched; --no-decontaminate goes without)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return recipe
 
 
 def _build(recipe: Recipe, out: Path, folder: Path | None, fresh: bool) -> Manifest:
@@ -152,37 +219,48 @@ def _print(manifest: Manifest, out: Path) -> None:
     for title, counts in (("dropped", part.dropped), ("rejected", part.rejected), ("counted", part.counted)):
         rows += [[f"{title}: {reason}", count] for reason, count in counts.items()]
     print_table(f"{part.part} on {part.source}/{part.split}, in {out}", ["", "rows"], rows)
+    if not part.kept:
+        console.print(f"nothing is left to train on; what the step said of each row is in {out}", style="yellow")
 
 
-def _summary(manifest: Manifest) -> dict[str, Any]:
-    (part,) = manifest.parts
-    right = {key: count for key, count in part.counted.items() if " right of " in key}
-    cost = {key: count for key, count in part.counted.items() if ": " in key}
-    kinds = {key: count for key, count in part.counted.items() if key.startswith("chains ")}
-    return {
-        "read": part.read,
-        "kept": part.kept,
-        "dropped": part.dropped,
-        "rejected": part.rejected,
-        "right": right,
-        "kinds": kinds,
-        "cost": cost,
-        "unscored": part.counted.get("candidates left unscored by the judge", 0),
-    }
+def _print_thresholds(given: dict[str, Any]) -> None:
+    """What counted as the same, and what is known to escape it."""
+    from infimed_plugins.curation.decontamination import escapes
+    from infimed_plugins.curation.decontamination.step import DecontaminationSettings
+    from infimed_plugins.curation.step_settings import read_settings
+
+    settings = read_settings(DecontaminationSettings, "decontamination", given)
+    console.print(f"taken for the same: {escapes.thresholds(settings)}", highlight=False, soft_wrap=True)
+    if settings.tier == "hashes":
+        print_table(
+            f"What the default thresholds find, and what escapes them, by {escapes.SOURCE}",
+            escapes.COLUMNS,
+            escapes.MEASURED,
+        )
 
 
-def _print_summary(manifest: Manifest, out: Path) -> None:
-    summary = _summary(manifest)
-    asked = max(1, sum(summary["right"].values()))
-    ordered = sorted(summary["right"].items(), key=lambda item: int(item[0].split()[0]))
+def _print_chains(counts: ChainCounts, out: Path) -> None:
+    shares = counts.shares(counts.right)
     print_table(
-        f"{summary['kept']:,} chains of {asked:,} questions, in {out}",
+        f"{counts.kept:,} chains of {counts.asked:,} questions, in {out}",
         ["right candidates", "questions", "share"],
-        [[name, count, f"{count / asked:.1%}"] for name, count in ordered],
+        [[name, count, f"{shares[name]:.1%}"] for name, count in counts.right.items()],
     )
-    others = summary["kinds"] | summary["cost"] | summary["dropped"] | summary["rejected"]
+    shares = counts.shares(counts.kinds)
     print_table(
-        "What became of them, and what it took", ["", "count"], [[name, count] for name, count in others.items()]
+        "What became of them", ["", "questions", "share"], [[n, c, f"{shares[n]:.1%}"] for n, c in counts.kinds.items()]
     )
-    if summary["unscored"]:
-        console.print(f"{summary['unscored']:,} right candidates were left unscored by the judge", highlight=False)
+    others = {key: count for key, count in counts.dropped.items() if key not in counts.kinds} | counts.rejected
+    print_table(
+        "What it took, and what else is to know", ["", "count"], list((counts.cost | counts.notes | others).items())
+    )
+    if not counts.kept:
+        console.print(f"no chain is left; what was put aside is in {out / 'samples'}", style="yellow", highlight=False)
+
+
+def _print_unchecked(manifest: Manifest) -> None:
+    from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
+
+    for name in manifest.parts[0].counted:
+        if name.startswith(NOT_CHECKED):
+            console.print(f"warning: {name}", style="yellow", highlight=False, soft_wrap=True)

@@ -6,9 +6,10 @@ to train on; the original stays in ``meta["caption"]``::
     "Axial T1WI w/ Gd: hyperintense ovoid lesion, L parietal."
     "An MRI of the brain from above. A bright oval spot is seen in the left parietal lobe."
 
-Refused are replies that are empty, too long, cut at the token limit, or no caption at all ("I cannot …"). A reply that
-only repeats the original is counted, and the original stays. The paper does not say what it refuses: the checks are
-ours. Its prompt is in English, and so are the captions it leads to.
+Refused are replies that are empty, too long, cut at the token limit, torn (half a tag in them, where reasoning or an
+answer was begun), or no caption at all ("I cannot …"). A reply that only repeats the original is counted, and the
+original stays. The paper does not say what it refuses: the checks are ours. Its prompt, a setting, is in English, and
+so are the captions it leads to.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.answers import tokens
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import check_names, check_one_of, check_whole, need_engine, read_settings
+from infimed_plugins.curation.step_settings import (
+    check_names,
+    check_one_of,
+    check_sampling,
+    check_whole,
+    need_engine,
+    read_settings,
+    set_prompt,
+)
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
@@ -41,7 +50,10 @@ Original description:
 
 Now rewrite this as a simplified, image-grounded caption suitable for training a vision-language model."""
 
+ORIGINAL = "{ORIGINAL CAPTION}"
+
 EMPTY = "empty caption"
+TORN = "half a tag in the caption"
 CUT = "caption cut at the token limit"
 REFUSAL = "refusal in the place of a caption"
 TOO_LONG = "caption too long"
@@ -62,13 +74,16 @@ _REFUSAL = re.compile(
     r"|(?:很|非常)?(?:抱歉|对不起)|我(?:无法|不能|没有办法)|作为(?:一个|一名)?(?:人工智能|AI|语言模型))",
     re.IGNORECASE,
 )
+_TAGS = re.compile(r"</?(?:answer|caption)>|</?(?:answer|caption)?$", re.IGNORECASE)  # whole ones, and half at the end
+_HALF_TAG = re.compile(r"</|</?(?:think|answer|caption)\b|\b(?:think|answer|caption)>", re.IGNORECASE)
 _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("**", "**"))
 
 
 @dataclass(frozen=True)
 class CaptionSettings:
-    """All ours: the paper prints the prompt and nothing else."""
+    """All ours but the prompt: the paper prints nothing else."""
 
+    prompt: str = REFINEMENT_PROMPT  # its words or a file
     kinds: Sequence[str] = ("caption",)  # values of meta["kind"]; [] for every text answer
     most_tokens: int = 200  # words, and Han characters, of a caption
     rejected: str = "drop"  # what becomes of a sample whose new caption is refused; keep: its original stays
@@ -80,9 +95,10 @@ class CaptionSettings:
     def __post_init__(self) -> None:
         check_names("kinds", self.kinds)
         check_whole("most_tokens", self.most_tokens)
-        check_whole("max_tokens", self.max_tokens)
+        check_sampling(self.temperature, self.top_p, self.max_tokens)
         check_one_of("rejected", self.rejected, KEEP_OR_DROP)
         check_one_of("repeats", self.repeats, KEEP_OR_DROP)
+        set_prompt(self, "prompt", ORIGINAL)
 
 
 def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -99,7 +115,7 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
         else:
             context.counted["no caption to refine"] += 1
             yield sample
-    requests = (ChatRequest(s.id, caption_prompt(s), s.images) for s in asked.values())
+    requests = (ChatRequest(s.id, caption_prompt(s, settings.prompt), s.images) for s in asked.values())
     sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed)
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
@@ -130,19 +146,19 @@ def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
     return sample.task == "text" and (not kinds or sample.meta.get("kind") in kinds)
 
 
-def caption_prompt(sample: Sample) -> str:
-    """The user turn: the images, then the paper's prompt with the caption in its place."""
+def caption_prompt(sample: Sample, prompt: str = REFINEMENT_PROMPT) -> str:
+    """The user turn: the images, then the prompt with the caption in its place."""
     images = prompts.IMAGE_TAG * len(sample.images)
-    return images + fill(REFINEMENT_PROMPT, {"{ORIGINAL CAPTION}": data(str(sample.answer))})
+    return images + fill(prompt, {ORIGINAL: data(str(sample.answer))})
 
 
 def clean(text: str) -> str:
-    """The caption in a reply: without thinking, a label such as ``Caption:``, quotation marks and media tags."""
+    """The caption in a reply: without thinking, a label such as ``Caption:``, tags and quotation marks around it."""
     _, ended, after = text.rpartition("</think>")
     text = after if ended else text
     if "<think>" in text:
         return ""  # it never came to the caption
-    text = prompts.escape_media_tags(text).strip()
+    text = _TAGS.sub("", prompts.escape_media_tags(text).strip()).strip()
     label = _LABEL.match(text)
     text = text[label.end() :].strip() if label else text
     for opened, closed in _QUOTES:
@@ -157,6 +173,8 @@ def refusal(caption: str, original: str, most_tokens: int) -> str:
     words = tokens(caption)
     if not words:
         return EMPTY
+    if _HALF_TAG.search(caption):
+        return TORN
     if _REFUSAL.match(caption):
         return REFUSAL
     if len(words) > most_tokens:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.step_settings import check_one_of, check_sampling, check_whole, need_engine, read_settings
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
@@ -30,26 +31,30 @@ class DifficultySettings:
     top_p: float = 1.0
     max_tokens: int = 2048
 
+    def __post_init__(self) -> None:
+        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
+        check_one_of("style", self.style, prompts.PROMPT_STYLES)
+        check_whole("least", self.least, least=0)
+        if self.least > self.candidates:
+            raise ConfigError(f"least is {self.least} of {self.candidates} candidates; give at most {self.candidates}")
+        if self.keep is not None:
+            check_whole("keep", self.keep)
+
 
 def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
     """Yield the hardest samples, hardest first, with the count in ``meta["difficulty"]``.
 
-    Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
+    Raises ConfigError without an engine or for a setting. Failed requests are dropped and counted.
     """
-    if context.engine is None:
-        raise ConfigError("difficulty needs an engine to draw candidates from; name one in the recipe")
-    try:
-        settings = DifficultySettings(**context.settings)
-    except TypeError as error:
-        known = ", ".join(DifficultySettings.__dataclass_fields__)
-        raise ConfigError(f"difficulty: {error}; settings are {known}") from error
+    engine = need_engine(context, "difficulty", "to draw candidates from")
+    settings = read_settings(DifficultySettings, "difficulty", context.settings)
     asked = {sample.id: sample for sample in samples}
     requests = (ChatRequest(s.id, prompts.render(s, settings.style), s.images) for s in asked.values())
     sampling = Sampling(
         settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
     )
     judged: list[tuple[int, str, Sample]] = []
-    for done, reply in enumerate(context.engine.generate(requests, sampling), start=1):
+    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
             context.dropped["engine error"] += 1

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.captions import is_caption
-from infimed_plugins.curation.step_settings import check_names, need_engine, read_settings
+from infimed_plugins.curation.step_settings import check_names, is_number, need_engine, read_settings
 from infimed_plugins.engines import AnswerScore, ChatRequest, Scorer
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
@@ -41,9 +41,9 @@ class PerplexitySettings:
         check_names("kinds", self.kinds)
         if self.share is not None and self.most is not None:
             raise ConfigError("share and most are both given; keep one of them")
-        if self.share is not None and not (_is_number(self.share) and 0 < self.share <= 1):
+        if self.share is not None and not (is_number(self.share) and 0 < self.share <= 1):
             raise ConfigError(f"share is {self.share!r}; give a number above 0, at most 1")
-        if self.most is not None and not (_is_number(self.most) and self.most >= 1):
+        if self.most is not None and not (is_number(self.most) and self.most >= 1):
             raise ConfigError(f"most is {self.most!r}; give a number from 1, the lowest perplexity there is")
 
 
@@ -122,7 +122,3 @@ def finite_perplexity(answer: AnswerScore) -> float | None:
     except OverflowError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,11 +8,11 @@ model is not told the right answer. Of the candidates in the order drawn the fir
     reasoning, and more of it than the answer            not: The answer is B. <answer>B</answer>
     one of the options as its answer                     not: <answer>E</answer>
     the right answer, by the robust scorer
-    a last sentence that does not name another option    not: So it is A. <answer>B</answer>
+    no commitment to another option (contradiction.py)   not: It looks like a cyst. <answer>B</answer>
 
 The paper prints the prompt for multiple-choice questions; OPEN_PROMPT, for the other tasks, is ours, and so is
 GENERAL_PROMPT: ``general: true`` makes the general chains of thought of the first paper's ablation (section 4.3).
-Which of the paper's four letters are named follows the options of the question.
+Which of the paper's four letters are named follows the options of the question. Each prompt is a setting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.answers import option_letter, tokens
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import check_flag, check_whole, need_engine, read_settings
+from infimed_plugins.curation.contradiction import committed_option
+from infimed_plugins.curation.step_settings import check_flag, check_sampling, need_engine, read_settings, set_prompt
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.quoting import fill, neutral
 from infimed_plugins.records import OPTION_LETTERS, Sample
@@ -61,12 +62,14 @@ GENERAL_PROMPT = """\
 {QUESTION}
 Think step by step. Then write the final answer between <answer> and </answer>, and nothing after it."""
 
+QUESTION = "{QUESTION}"
+
 MALFORMED = "not one well-formed answer"
 NO_REASONING = "no reasoning"
 ONLY_THE_ANSWER = "reasoning that only repeats the answer"
 NO_OPTION = "answer is none of the options"
 WRONG = "wrong answer"
-CONTRADICTS = "reasoning ends at another option"
+CONTRADICTS = "reasoning for another option"
 REJECTIONS = (MALFORMED, NO_REASONING, ONLY_THE_ANSWER, NO_OPTION, WRONG, CONTRADICTS)  # in the order of the checks
 
 _PAPER_LETTERS = "(A, B, C, and D)"
@@ -75,24 +78,33 @@ _FILLERS = (
     "答 案 选 项 是 为 因 此 所 以 正 确 的 应"
 )
 _EMPTY_WORDS = frozenset(_FILLERS.split())
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _DANGLING = re.compile(r"(?:^|\n)[*#\s]*(?:the\s+)?(?:final\s+)?(?:answer|答案)(?:\s+is)?\s*[*]*\s*[:：][*\s]*$", re.I)
 
 
 @dataclass(frozen=True)
 class RationaleSettings:
-    """All ours: the paper says neither how many candidates it draws nor how."""
+    """Ours but for ``choice_prompt``: the paper says neither how many candidates it draws nor how."""
 
     candidates: int = 4
     general: bool = False  # the general chains of thought of the ablation
+    choice_prompt: str = CHOICE_PROMPT  # of each prompt its words or a file
+    open_prompt: str = OPEN_PROMPT
+    general_prompt: str = GENERAL_PROMPT
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 2048
 
     def __post_init__(self) -> None:
-        check_whole("candidates", self.candidates)
-        check_whole("max_tokens", self.max_tokens)
+        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
         check_flag("general", self.general)
+        for name in ("choice_prompt", "open_prompt", "general_prompt"):
+            set_prompt(self, name, QUESTION)
+
+    def prompt_name(self, sample: Sample) -> str:
+        """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""
+        if self.general:
+            return "general"
+        return "choice" if sample.task == "multiple_choice" else "open"
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     engine = need_engine(context, "rationales", "to draw candidates from")
     settings = read_settings(RationaleSettings, "rationales", context.settings)
     asked = {sample.id: sample for sample in samples}
-    requests = (ChatRequest(s.id, rationale_prompt(s, settings.general), s.images) for s in asked.values())
+    requests = (ChatRequest(s.id, rationale_prompt(s, settings), s.images) for s in asked.values())
     sampling = Sampling(
         settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
     )
@@ -121,12 +133,12 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
         if reply.error is not None:
             context.dropped["engine error"] += 1
             continue
-        enhanced = _enhanced(asked[reply.id], reply, settings.general, context)
+        enhanced = _enhanced(asked[reply.id], reply, settings, context)
         if enhanced is not None:
             yield enhanced
 
 
-def _enhanced(sample: Sample, reply: Reply, general: bool, context: StepContext) -> Sample | None:
+def _enhanced(sample: Sample, reply: Reply, settings: RationaleSettings, context: StepContext) -> Sample | None:
     """The sample with its rationale; None, counted, when every candidate is rejected."""
     candidates = [judge(text, sample) for text in reply.texts]
     accepted = [candidate for candidate in candidates if not candidate.rejected]
@@ -135,25 +147,19 @@ def _enhanced(sample: Sample, reply: Reply, general: bool, context: StepContext)
         best = max((REJECTIONS.index(one.rejected) for one in candidates), default=0)
         context.dropped[f"no rationale: {REJECTIONS[best]}"] += 1
         return None
-    evidence = {"prompt": prompt_name(sample, general), "accepted": len(accepted), "of": len(candidates)}
+    evidence = {"prompt": settings.prompt_name(sample), "accepted": len(accepted), "of": len(candidates)}
     return replace(sample, rationale=accepted[0].reasoning).with_meta(rationale=evidence)
 
 
-def prompt_name(sample: Sample, general: bool = False) -> str:
-    """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""
-    if general:
-        return "general"
-    return "choice" if sample.task == "multiple_choice" else "open"
-
-
-def rationale_prompt(sample: Sample, general: bool = False) -> str:
+def rationale_prompt(sample: Sample, settings: RationaleSettings) -> str:
     """The user turn, image tags included. The paper's prompt says the answer's form itself, the others do not."""
-    name = prompt_name(sample, general)
+    name = settings.prompt_name(sample)
     if name != "choice":
         question = neutral(prompts.question_text(sample))
-        return fill(GENERAL_PROMPT if general else OPEN_PROMPT, {"{QUESTION}": question})
+        return fill(settings.general_prompt if name == "general" else settings.open_prompt, {QUESTION: question})
     question = neutral(prompts.question_text(sample.with_meta(instruction="")))
-    return fill(CHOICE_PROMPT, {"{QUESTION}": question, _PAPER_LETTERS: _letters(len(sample.options or ()))})
+    letters = _letters(len(sample.options or ()))
+    return fill(settings.choice_prompt, {QUESTION: question, _PAPER_LETTERS: letters})
 
 
 def judge(text: str, sample: Sample) -> Candidate:
@@ -172,8 +178,7 @@ def judge(text: str, sample: Sample) -> Candidate:
         return Candidate(reasoning, NO_OPTION)
     if score(prompts.tagged(reasoning, answer), sample, "reasoning").accuracy != 1.0:
         return Candidate(reasoning, WRONG)
-    last = [sentence for sentence in _SENTENCE_END.split(reasoning) if sentence.strip()][-1]
-    if choice and option_letter(last, sample.options) not in (None, sample.answer):
+    if choice and committed_option(reasoning, sample.options or ()) not in ("", sample.answer):
         return Candidate(reasoning, CONTRADICTS)
     return Candidate(reasoning, "")
 

@@ -10,38 +10,68 @@ Equal scores are broken at random, by seed. The judge is a model with the paper'
 another than the one that answers; a right candidate that it leaves unscored is chosen only where none has a score. The
 paper joins whole responses; here the joined reasoning stays in one ``<think>`` and only the right answer in
 ``<answer>``, so that the chain passes the format gate it is trained for.
+
+The paper sorts responses by their answers and says nothing of their form. So m counts every right answer, as the robust
+scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only, since of
+another it is not known what is reasoning. Where that changes what becomes of a question, it is counted::
+
+    candidates without the format         right or wrong: never part of a chain
+    no right candidate in the format      m >= 1, yet no chain can be made: dropped and put aside, with its m
+    no wrong candidate to reflect on      1 <= m <= 5, the wrong ones all malformed: the best right one, as it is
 """
 
 from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.answers import parse_response
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.judge import JudgeItem, judge_all
+from infimed_plugins.curation.judge import JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE, JudgeItem, judge_all
 from infimed_plugins.curation.rule_judge import rule_score
-from infimed_plugins.curation.step_settings import check_one_of, check_whole, need_engine, read_settings
+from infimed_plugins.curation.step_settings import (
+    check_engine,
+    check_one_of,
+    check_sampling,
+    check_whole,
+    need_engine,
+    read_settings,
+    set_prompt,
+)
 from infimed_plugins.engines import ChatRequest, Engine, Sampling
 from infimed_plugins.engines.meter import Meter
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
 from infimed_plugins.scoring.robust import score
 
 NO_RIGHT_CANDIDATE = "no right candidate"
+NO_USABLE_CANDIDATE = "no right candidate in the format"
+WITHOUT_FORMAT = "candidates without the format"
+NO_WRONG_CANDIDATE = "no wrong candidate to reflect on"
+UNSCORED = "candidates left unscored by the judge"
+REFLECTS, AS_IT_IS = "chains that reflect", "chains kept as they are"
 JUDGES = ("model", "rule")
+QUESTION = "{QUESTION}"
+PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and evaluated with; the paper prints none
+
+_TAG = re.compile(r"</?(?:think|answer|image|video|audio)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ReflectiveSettings:
-    """The paper's figures where it gives them (candidates, keep_from, bridge, judge); the rest is ours."""
+    """The paper's where it gives them (candidates, keep_from, bridge, judge, judge_prompt); the rest is ours."""
 
     candidates: int = 10
     keep_from: int = 6  # this many right candidates or more: no reflection is added
     bridge: str = prompts.REFLECTION_BRIDGE
+    prompt: str = PROMPT  # its words or a file; it must lead to <think> and <answer>
     judge: str = "model"  # or "rule" (rule_judge.py), for models too small to judge
+    judge_prompt: str = JUDGE_PROMPT  # its words or a file
     judge_engine: Mapping[str, Json] | None = None  # {name, model, settings}; the engine that answers without it
     judge_tries: int = 3  # ours
     temperature: float = 1.0  # ours
@@ -51,13 +81,22 @@ class ReflectiveSettings:
 
     def __post_init__(self) -> None:
         check_one_of("judge", self.judge, JUDGES)
-        for name in ("candidates", "keep_from", "judge_tries", "max_tokens", "group"):
+        check_engine("judge_engine", self.judge_engine)
+        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
+        for name in ("keep_from", "judge_tries", "group"):
             check_whole(name, getattr(self, name))
+        if not isinstance(self.bridge, str) or not self.bridge.strip() or _TAG.search(self.bridge):
+            raise ConfigError(f"bridge is {self.bridge!r}; give a sentence, without tags: it stands inside <think>")
+        set_prompt(self, "prompt", QUESTION)
+        set_prompt(self, "judge_prompt", QUESTION_PLACE, RESPONSE_PLACE)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One drawn response, read and judged. ``score`` is None for a wrong one, and where the judge gave none."""
+    """One drawn response, read and judged. ``score`` is None for a wrong one, and where the judge gave none.
+
+    Without ``well_formed`` it has neither ``reasoning`` nor ``answer``, and no chain is made of it.
+    """
 
     text: str
     reasoning: str
@@ -65,6 +104,7 @@ class Candidate:
     right: bool
     score: int | None = None
     justification: str = ""
+    well_formed: bool = True
 
 
 def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -100,7 +140,7 @@ def _draw(
     group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
 ) -> dict[str, list[Candidate]]:
     asked = {sample.id: sample for sample in group}
-    requests = (ChatRequest(s.id, prompts.render(s, "reasoning"), s.images) for s in group)
+    requests = (ChatRequest(s.id, fill(settings.prompt, {QUESTION: prompts.question_text(s)}), s.images) for s in group)
     sampling = Sampling(
         settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
     )
@@ -115,13 +155,11 @@ def _draw(
 
 
 def read_candidate(text: str, sample: Sample, by_rule: bool = True) -> Candidate:
-    """Read one response; it is right when it passes the format gate and the robust scorer."""
+    """Read one response; it is right when the robust scorer says so, whatever the format gate says."""
     parsed = parse_response(text)
-    right = parsed.format_ok and score(text, sample, "reasoning").accuracy == 1.0
-    answer = parsed.answer if parsed.format_ok else ""
-    reasoning = parsed.reasoning if parsed.format_ok else ""
-    value = rule_score(reasoning, answer, sample) if right and by_rule else None
-    return Candidate(text, reasoning, answer, right, value)
+    right = score(text, sample, "reasoning").accuracy == 1.0
+    value = rule_score(parsed.reasoning, parsed.answer, sample) if right and by_rule and parsed.format_ok else None
+    return Candidate(text, parsed.reasoning, parsed.answer, right, value, well_formed=parsed.format_ok)
 
 
 def _judged(
@@ -138,8 +176,8 @@ def _judged(
         for index, candidate in enumerate(drawn.get(sample.id, ()))
         if candidate.right
     ]
-    verdicts = judge_all(judge, items, settings.judge_tries, seed=context.seed)
-    context.counted["candidates left unscored by the judge"] += sum(v.score is None for v in verdicts.values())
+    verdicts = judge_all(judge, items, settings.judge_tries, seed=context.seed, prompt=settings.judge_prompt)
+    context.counted[UNSCORED] += sum(v.score is None for v in verdicts.values())
     scored = {}
     for sample_id, candidates in drawn.items():
         scored[sample_id] = [
@@ -154,14 +192,20 @@ def _judged(
 def _chain(
     sample: Sample, candidates: Sequence[Candidate], settings: ReflectiveSettings, context: StepContext
 ) -> Iterator[Sample]:
-    context.counted[f"{sum(c.right for c in candidates)} right of {len(candidates)}"] += 1
+    right = sum(candidate.right for candidate in candidates)
+    malformed = sum(not candidate.well_formed for candidate in candidates)
+    context.counted.update(
+        {f"{right} right of {len(candidates)}": 1} | ({WITHOUT_FORMAT: malformed} if malformed else {})
+    )
     chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
     if chained is None:
-        context.dropped[NO_RIGHT_CANDIDATE] += 1
+        context.dropped[NO_USABLE_CANDIDATE if right else NO_RIGHT_CANDIDATE] += 1
         context.aside(sample.with_meta(reflective=_evidence(candidates, False, settings, context.seed)))
         return
     reflects = chained.meta["reflective"]["reflects"]
-    context.counted["chains that reflect" if reflects else "chains kept as they are"] += 1
+    context.counted[REFLECTS if reflects else AS_IT_IS] += 1
+    if not reflects and right < settings.keep_from:
+        context.counted[NO_WRONG_CANDIDATE] += 1
     yield chained
 
 
@@ -172,15 +216,15 @@ def synthesise(
     rng: random.Random,
     seed: int = 0,
 ) -> Sample | None:
-    """The sample with its chain, or None when no candidate is right."""
-    right = [candidate for candidate in candidates if candidate.right]
+    """The sample with its chain, or None when no candidate is right, or none of those is well-formed."""
+    m = sum(candidate.right for candidate in candidates)
+    right = [candidate for candidate in candidates if candidate.right and candidate.well_formed]
     if not right:
         return None
     best_score = max((candidate.score for candidate in right if candidate.score is not None), default=None)
     best = rng.choice([candidate for candidate in right if candidate.score == best_score])
-    # a wrong candidate that broke the format has no attempt to reflect on
     wrong = [candidate for candidate in candidates if not candidate.right and candidate.answer]
-    reflects = len(right) < settings.keep_from and bool(wrong)
+    reflects = m < settings.keep_from and bool(wrong)
     rationale = best.reasoning
     if reflects:
         rationale = reflect(rng.choice(wrong), best, settings.bridge)
@@ -193,6 +237,7 @@ def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: Reflect
         "candidates": [
             {"text": c.text, "right": c.right, "score": c.score}
             | ({"justification": c.justification} if c.justification else {})
+            | ({} if c.well_formed else {"well_formed": False})
             for c in candidates
         ],
         "reflects": reflects,

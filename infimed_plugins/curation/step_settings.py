@@ -3,14 +3,19 @@
 ``read_settings(CaptionSettings, "captions", {"repeats": "kepe"})`` raises::
 
     ConfigError: captions: repeats is 'kepe'; one of drop, keep
+
+A prompt is a setting too: its words, or the path of a file that holds them.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeGuard, TypeVar
 
+from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError
@@ -57,3 +62,62 @@ def check_names(name: str, value: object) -> None:
     """Raise ConfigError unless the value is a list of strings."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
         raise ConfigError(f"{name} is {value!r}; give a list such as [caption], or [] for all")
+
+
+def check_path(name: str, value: object) -> None:
+    """Raise ConfigError unless the value is a path, or None."""
+    if value is not None and not (isinstance(value, str | Path) and str(value).strip()):
+        raise ConfigError(f"{name} is {value!r}; give a path, or leave it out")
+
+
+def check_engine(name: str, value: object) -> None:
+    """Raise ConfigError unless the value is None or names an engine and its model."""
+    if value is not None and not (isinstance(value, Mapping) and {"name", "model"} <= value.keys()):
+        raise ConfigError(f"{name} is {value!r}; give {{name: openai, model: …, settings: {{…}}}}, or leave it out")
+
+
+def check_sampling(temperature: object, top_p: object, max_tokens: object, candidates: object = 1) -> None:
+    """Raise ConfigError for values that no engine can draw with; of several greedy replies each is the same."""
+    check_whole("candidates", candidates)
+    check_whole("max_tokens", max_tokens)
+    if not is_number(temperature) or temperature < 0:
+        raise ConfigError(f"temperature is {temperature!r}; give a number from 0, such as 1.0")
+    if not is_number(top_p) or not 0 < top_p <= 1:
+        raise ConfigError(f"top_p is {top_p!r}; give a number above 0, at most 1")
+    if temperature == 0 and candidates != 1:
+        raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a finite number, and no flag."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def words_of(value: str) -> str:
+    """The words of a prompt, out of the file that a value without ``{`` names; otherwise the value itself."""
+    if "{" in value:
+        return value
+    try:
+        path = Path(value)
+        return path.read_text(encoding="utf-8") if path.is_file() else value
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{value[:200]} cannot be read as a prompt ({error}); write it as UTF-8 text") from error
+
+
+def set_prompt(settings: object, name: str, *placeholders: str) -> None:
+    """Put the words of a prompt into a frozen dataclass. Raises ConfigError unless each placeholder stands there once.
+
+    The images of a question come with it, so a prompt may have no media tags of its own.
+    """
+    value = getattr(settings, name)
+    words = words_of(value) if isinstance(value, str) else ""
+    wrong = [placeholder for placeholder in placeholders if words.count(placeholder) != 1]
+    if wrong:
+        shown = value[:80] if isinstance(value, str) else value
+        raise ConfigError(
+            f"{name} is {shown!r}, which is no file and does not hold {wrong[0]} once; give the prompt with "
+            f"{' and '.join(placeholders)} in it, or the path of a file that holds it"
+        )
+    if prompts.escape_media_tags(words) != words:
+        raise ConfigError(f"{name} holds a media tag such as <image>; leave it out, images come with the question")
+    object.__setattr__(settings, name, words)

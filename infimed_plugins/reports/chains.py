@@ -1,43 +1,122 @@
-"""A page of reflective chains to read: each question with its ten candidates, what the judge said, and the chain."""
+"""What a run of reflective_cot made: figures, and a page to read.
+
+The page shows how many questions had m right candidates, the share of each kind, what it took, and questions with their
+images, candidates, what the judge said, and the chain.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError, MissingFileError
+from infimed_plugins.curation import reflective_cot
+from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.images import decode_image
 from infimed_plugins.recipes.manifest import Manifest
+from infimed_plugins.records import Json
 
 ROWS = 60
+THUMBNAIL = 200  # pixels of the longer side
+_KINDS = (reflective_cot.REFLECTS, reflective_cot.AS_IT_IS)
+_ASIDE = (reflective_cot.NO_RIGHT_CANDIDATE, reflective_cot.NO_USABLE_CANDIDATE)
+_NOTES = (reflective_cot.WITHOUT_FORMAT, reflective_cot.NO_WRONG_CANDIDATE, reflective_cot.UNSCORED)
+_COST = ("candidates: ", "judge: ")
+
+
+@dataclass(frozen=True)
+class ChainCounts:
+    """The figures of a build: ``right`` by m, ``kinds`` of what became of the questions, ``cost`` of asking."""
+
+    read: int = 0
+    kept: int = 0
+    right: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    cost: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> ChainCounts:
+        """Over all parts."""
+        counted: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
+        rejected: Counter[str] = Counter()
+        for part in manifest.parts:
+            counted.update(part.counted)
+            dropped.update(part.dropped)
+            rejected.update(part.rejected)
+        right = {key: count for key, count in counted.items() if " right of " in key}
+        kinds = {key: counted[key] for key in _KINDS if counted[key]} | {key: dropped[key] for key in _ASIDE}
+        return cls(
+            read=sum(part.read for part in manifest.parts),
+            kept=sum(part.kept for part in manifest.parts),
+            right=dict(sorted(right.items(), key=lambda item: int(item[0].split()[0]))),
+            kinds={key: count for key, count in kinds.items() if count},
+            cost={key: count for key, count in counted.items() if key.startswith(_COST)},
+            notes={key: counted[key] for key in _NOTES if counted[key]},
+            dropped=dict(dropped),
+            rejected=dict(rejected),
+        )
+
+    @property
+    def asked(self) -> int:
+        """The questions that were answered."""
+        return sum(self.right.values())
+
+    def shares(self, counts: dict[str, int]) -> dict[str, float]:
+        """Of the questions that were answered."""
+        return {key: count / self.asked for key, count in counts.items()} if self.asked else {}
+
+    def to_json(self) -> dict[str, Json]:
+        """Counts and shares."""
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "dropped": self.dropped,
+            "rejected": self.rejected,
+            "right": self.right,
+            "kinds": self.kinds,
+            "shares": {key: round(share, 4) for key, share in self.shares(self.kinds).items()},
+            "cost": self.cost,
+            "notes": self.notes,
+            "unscored": self.notes.get(reflective_cot.UNSCORED, 0),
+        }
 
 
 def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -> None:
     """Write the page from a build whose part went through reflective_cot: one file, offline.
 
-    Raises MissingExtraError without jinja2, MissingFileError when the build holds no chains.
+    Raises MissingExtraError without jinja2, MissingFileError when no part of the build went through the step.
     """
     try:
         from jinja2 import Environment
     except ImportError as error:
         raise MissingExtraError("the HTML page", "jinja2", "report") from error
-    chains, hard = [], []
-    for part in manifest.parts:
-        chains += _read(folder / "samples" / f"{part.part}.jsonl", rows)
-        hard += _read(folder / "samples" / f"{part.part}.aside.jsonl", rows // 3)
-    if not chains and not hard:
+    if "reflective_cot" not in _steps(manifest):
         raise MissingFileError(f"{folder} holds no reflective chains; make them with: infimed reflect")
+    chains, hard = [], []
+    for count in manifest.parts:
+        chains += _read(folder / "samples" / f"{count.part}.jsonl", rows)
+        hard += _read(folder / "samples" / f"{count.part}.aside.jsonl", rows // 3)
+    images = _images(folder, chains)
     template = Path(__file__).with_name("chains.html.jinja").read_text(encoding="utf-8")
-    counts = sorted((item for part in manifest.parts for item in part.counted.items()), key=_by_number)
-    text = Environment(autoescape=True).from_string(template).render(counts=counts, chains=chains, hard=hard)
+    text = (
+        Environment(autoescape=True)
+        .from_string(template)
+        .render(counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-def _by_number(item: tuple[str, int]) -> tuple[int, str]:
-    """``9 right of 10`` before ``10 right of 10``, and words behind."""
-    first = item[0].split()[0]
-    return (int(first), "") if first.isdigit() else (1000, item[0])
+def _steps(manifest: Manifest) -> list[str]:
+    return [step["name"] for part in manifest.settings.get("parts", ()) for step in part["steps"]]
 
 
 def _read(path: Path, limit: int) -> list[dict[str, Any]]:
@@ -51,3 +130,32 @@ def _read(path: Path, limit: int) -> list[dict[str, Any]]:
                 if len(rows) == limit:
                     break
     return rows
+
+
+def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The images of the rows by their ids, small, as data URIs; EasyR1's parquet files hold them themselves."""
+    wanted = {row["id"]: row["images"] for row in rows}
+    shown: dict[str, list[str]] = {}
+    for id, names in wanted.items():
+        paths = [folder / name for name in names]
+        shown[id] = [_data_uri(path.read_bytes(), path.name) for path in paths if path.is_file()]
+    for path in sorted(folder.glob("*.parquet")):
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=64, columns=["id", "images"]):
+                for row in batch.to_pylist():
+                    if row["id"] in wanted:
+                        shown[row["id"]] = [_data_uri(image["bytes"], row["id"]) for image in row["images"]]
+    return shown
+
+
+def _data_uri(data: bytes, name: str) -> str:
+    try:
+        image = decode_image(data, name)
+    except DataError as error:
+        raise DataError(f"{error}; build again with --fresh") from error
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,71 @@ BASE = str(shipped("infimed_plugins/quickstart/base"))
 
 def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+class Server(ThreadingHTTPServer):
+    """An OpenAI-compatible server that gives every request the same replies."""
+
+    daemon_threads = True
+    replies: tuple[str, ...] = ()
+    asked: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert isinstance(self.server, Server)
+        self.server.asked += 1
+        texts = (self.server.replies * body["n"])[: body["n"]]
+        choices = [{"index": i, "finish_reason": "stop", "message": {"content": text}} for i, text in enumerate(texts)]
+        answer = json.dumps({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 50}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Start a server that gives these replies."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with Server(("127.0.0.1", 0), Answers) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+
+        def start(*replies: str) -> Server:
+            made.replies = replies
+            return made
+
+        yield start
+        made.shutdown()
+
+
+@pytest.fixture
+def choices(tmp_path: Path) -> Path:
+    """Two questions with options, one with a picture; B is right."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (300, 200), "red").save(buffer, format="PNG")
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    rows = [
+        {"id": "q0", "question": "What is it?", "answer": "B", "options": ["cyst", "stone"], "image": "a.png"},
+        {"id": "q1", "question": "What is that?", "answer": "B", "options": ["cyst", "stone"]},
+    ]
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return tmp_path / "x.jsonl"
+
+
+RIGHT = "<think> One stone. </think>\n<answer> B </answer>"
+WRONG = "<think> One cyst. </think>\n<answer> A </answer>"
 
 
 @pytest.fixture
@@ -93,6 +161,12 @@ def test_reflect_writes_chains_a_summary_and_a_page(pairs: Path, tmp_path: Path)
         (["reflect", "--source", "slake/train", "--set", "judge"], "--set takes KEY=VALUE, not 'judge'"),
         (["reflect", "--source", "slake/train", "--engine", "openai"], "need a --model"),
         (["curate", "polish", "--source", "slake/train"], "unknown curation step 'polish'"),
+        (["curate", "instructions", "--source", "phantom/val", "--order", "last"], "'last' is not one of hash, first"),
+        (
+            ["reflect", "--source", "phantom/val", "--model", BASE, "--set", "bridge=</think>"],
+            "give a sentence, without",
+        ),
+        (["curate", "difficulty", "--source", "phantom/val", "--model", BASE, "--set", "candidates=0"], "whole number"),
     ],
 )
 def test_what_cannot_be_gets_one_line_and_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -121,6 +195,11 @@ def test_decontamination_names_what_it_found_and_shows_it_side_by_side(tmp_path:
     assert (part["kept"], part["dropped"]) == (1, {"in slake/test: image and question": 1})
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("data:image/") == 2
+    assert "images within 6 of 64 bits" in page
+    assert "<tr><td>cropped by 5% or more</td><td>none</td>" in page
+    said = invoke(*command[:-1], *settings, "--set", "image_distance=4", "--out", tmp_path / "again").stdout
+    assert "taken for the same: images within 4 of 64 bits" in said
+    assert re.search(r"cropped by 5% or more\W+none", said)
     refused = invoke("curate", "instructions", "--input", tmp_path / "x.jsonl", "--out", tmp_path / "o", "--html", "p")
     assert "--html is for decontamination" in refused.stderr
 
@@ -134,3 +213,83 @@ def test_a_picture_that_does_not_open_is_a_reject(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     done = invoke("curate", "instructions", "--input", tmp_path / "x.jsonl", "--out", tmp_path / "out", "--json")
     assert json.loads(done.stdout)["parts"][0]["rejected"] == {"an image cannot be used": 1}
+
+
+@pytest.mark.parametrize("form", ["llamafactory", "easyr1"])
+def test_reflect_tells_shares_and_cost_and_its_page_shows_the_images(
+    form: str, serve: Callable[..., Server], choices: Path, tmp_path: Path
+) -> None:
+    server = serve(*[RIGHT] * 4, *[WRONG] * 5, "A stone. <answer>B</answer>")
+    command = ["reflect", "--input", choices, "--model", "m", "--base-url", server.url, "--set", "judge=rule"]
+    command += ["--format", form, "--out", tmp_path / "out", "--html", tmp_path / "page.html"]
+    done = invoke(*command, "--json")
+    assert done.exit_code == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["right"] == {"5 right of 10": 2}
+    assert (summary["kinds"], summary["shares"]) == ({"chains that reflect": 2}, {"chains that reflect": 1.0})
+    assert summary["notes"] == {"candidates without the format": 2}
+    assert summary["cost"]["candidates: completion tokens"] == 100
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "<tr><td>chains that reflect</td><td>2</td><td>100.0%</td></tr>" in page
+    assert "<tr><td>candidates: requests</td><td>2</td></tr>" in page
+    assert "right, without the format" in page
+    shown = invoke(*command).stdout
+    assert re.search(r"chains that reflect\W+2\W+100\.0%", shown)
+
+
+def test_rationales_are_trained_on_unless_the_style_is_direct(
+    serve: Callable[..., Server], choices: Path, tmp_path: Path
+) -> None:
+    server = serve("It throws a shadow. <answer>B</answer>")
+    command = ["curate", "rationales", "--input", choices, "--model", "m", "--base-url", server.url]
+    assert invoke(*command, "--out", tmp_path / "out").exit_code == 0
+    row = json.loads((tmp_path / "out" / "rationales.jsonl").read_text())
+    assert row["messages"][1]["content"].startswith("<think> It throws a shadow. </think>")
+    assert invoke(*command, "--style", "direct", "--out", tmp_path / "bare").exit_code == 0
+    assert json.loads((tmp_path / "bare" / "rationales.jsonl").read_text())["messages"][1]["content"] == "B"
+
+
+def test_the_words_of_a_prompt_file_are_the_setting(
+    serve: Callable[..., Server], choices: Path, tmp_path: Path
+) -> None:
+    server = serve("It throws a shadow. <answer>B</answer>")
+    (tmp_path / "prompt.txt").write_text("Look: {QUESTION}", encoding="utf-8")
+    command = ["curate", "rationales", "--input", choices, "--model", "m", "--base-url", server.url]
+    done = invoke(*command, "--set", f"choice_prompt={tmp_path / 'prompt.txt'}", "--out", tmp_path / "out", "--json")
+    assert done.exit_code == 0, done.stderr
+    (step,) = json.loads(done.stdout)["settings"]["parts"][0]["steps"]
+    assert step["settings"] == {"choice_prompt": "Look: {QUESTION}"}
+
+
+def test_a_few_phantoms_are_the_first_ones_and_no_more_are_made(tmp_path: Path) -> None:
+    done = invoke("curate", "instructions", "--source", "phantom/train", "--limit", "3", "--out", tmp_path, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["parts"][0]["read"] == 3
+    drawn = invoke(
+        *("curate", "instructions", "--source", "slake/train", "--from", DOWNLOADS, "--limit", "2"),
+        *("--out", tmp_path / "slake", "--json"),
+    )
+    assert json.loads(drawn.stdout)["parts"][0]["dropped"]["not sampled"] > 0
+
+
+def test_reflect_leaves_out_what_a_benchmark_asks_of_a_public_set_unless_told_not_to(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    for name in ("imagehash", "rensa"):
+        pytest.importorskip(name)
+    server = serve("<think> It is bright. </think>\n<answer> Yes </answer>")
+    command = ["reflect", "--model", "m", "--base-url", server.url, "--set", "judge=rule", "--json"]
+    public = ["--source", "vqa_rad/train", "--from", DOWNLOADS]
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"question": "Is it bright?", "answer": "yes"}), encoding="utf-8")
+    own = ["--input", tmp_path / "mine.jsonl"]
+    made = {}
+    for name, rows in (("checked", public), ("unchecked", [*public, "--no-decontaminate"]), ("own", own)):
+        done = invoke(*command, *rows, "--out", tmp_path / name)
+        assert ("--no-decontaminate goes without" in done.stderr) == (name == "checked"), done.stderr
+        made[name] = json.loads((tmp_path / name / "manifest.json").read_text())
+    assert len(made["checked"]["checked_against"]) == 7
+    assert made["checked"]["settings"]["decontaminate"]["skip_missing"] is True
+    assert (tmp_path / "checked" / "decontamination").is_dir()
+    assert made["unchecked"]["checked_against"] == {}
+    assert made["own"]["settings"]["decontaminate"] is None

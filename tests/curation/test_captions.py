@@ -72,6 +72,10 @@ def test_the_prompt_is_the_papers_with_the_caption_in_its_place() -> None:
         (f"Refined caption: “{BETTER}”", BETTER),
         (f"<think>What is it?</think>\n{BETTER}", BETTER),
         ("<think>What is it?", ""),
+        (f"<answer>{BETTER}</answer>", BETTER),
+        (f"{BETTER}</answer", BETTER),
+        (f"{BETTER} </", BETTER),
+        ("A cyst of < 5 mm, T1 <T2.", "A cyst of < 5 mm, T1 <T2."),
         ("Two signs: a shadow and a rim.", "Two signs: a shadow and a rim."),
         ("A CT image, with a description of A: the liver.", "A CT image, with a description of A: the liver."),
         ('"Target" sign beside a "halo"', '"Target" sign beside a "halo"'),
@@ -90,6 +94,9 @@ def test_what_stands_around_a_caption_is_taken_off(reply: str, caption: str) -> 
         ("I-131 uptake in the thyroid.", ""),
         ("", "empty caption"),
         ("…", "empty caption"),
+        ("<think </ left", "half a tag in the caption"),
+        ("</ left", "half a tag in the caption"),
+        ("A bright spot think> in the lobe", "half a tag in the caption"),
         ("I cannot help with medical images.", "refusal in the place of a caption"),
         ("I can’t describe this.", "refusal in the place of a caption"),
         ("I'm sorry, but I can't assist with that.", "refusal in the place of a caption"),
@@ -126,6 +133,19 @@ def test_a_caption_that_was_cut_and_a_request_that_failed_are_dropped_by_reason(
     assert refined(Says(failing="c"))[1].dropped == {"engine error": 1}
 
 
+def test_a_torn_reply_is_no_refined_caption() -> None:
+    left, context = refined(Says("<think </ left"))
+    assert (left, context.counted, context.dropped) == ([], {}, {"half a tag in the caption": 1})
+
+
+def test_another_prompt_may_be_given_as_text_or_file(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("Shorten: {ORIGINAL CAPTION}", encoding="utf-8")
+    for prompt in ("Shorten: {ORIGINAL CAPTION}", str(tmp_path / "short.txt")):
+        engine = Says()
+        refined(engine, prompt=prompt)
+        assert engine.asked[0].text == f"<image>Shorten: {ORIGINAL}"
+
+
 def test_what_is_no_caption_passes_untouched() -> None:
     organ = replace(SAMPLE, id="o", answer="liver", meta={"kind": "organ"})
     box = Sample("b", "t", "train", "Where?", "grounding", [1, 2, 3, 4], meta={"kind": "caption"})
@@ -140,10 +160,12 @@ def test_what_is_no_caption_passes_untouched() -> None:
     ("engine", "settings", "said"),
     [
         (None, {}, "captions needs an engine to rewrite with; name one"),
-        (Says(), {"rejects": "keep"}, "settings are kinds, most_tokens"),
+        (Says(), {"rejects": "keep"}, "settings are prompt, kinds, most_tokens"),
         (Says(), {"repeats": "kepe"}, "captions: repeats is 'kepe'; one of drop, keep"),
         (Says(), {"kinds": "caption"}, r"give a list such as \[caption\]"),
         (Says(), {"most_tokens": True}, "most_tokens is True; give a whole number from 1"),
+        (Says(), {"temperature": "hot"}, "temperature is 'hot'; give a number from 0"),
+        (Says(), {"prompt": "Make it short."}, r"prompt is 'Make it short.', .* not hold {ORIGINAL CAPTION} once"),
     ],
 )
 def test_what_cannot_be_is_said(engine: Says | None, settings: dict[str, Any], said: str) -> None:

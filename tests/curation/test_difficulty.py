@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,21 @@ def test_what_nobody_answers_may_be_left_out_and_failures_are_counted() -> None:
 
 @pytest.mark.parametrize(
     ("engine", "settings", "said"),
-    [(None, {}, "needs an engine"), (Says(), {"keeps": 3}, "settings are keep, candidates")],
+    [
+        (None, {}, "needs an engine"),
+        (Says(), {"keeps": 3}, "settings are keep, candidates"),
+        (Says(), {"candidates": 0}, "difficulty: candidates is 0; give a whole number from 1"),
+        (Says(), {"candidates": "ten"}, "candidates is 'ten'; give a whole number"),
+        (Says(), {"keep": -3}, "keep is -3; give a whole number from 1"),
+        (Says(), {"least": 11}, "least is 11 of 10 candidates; give at most 10"),
+        (Says(), {"temperature": "hot"}, "temperature is 'hot'; give a number"),
+        (Says(), {"temperature": 0}, "all 10 candidates would be one; give more than 0"),
+        (Says(), {"top_p": 5}, "top_p is 5; give a number above 0, at most 1"),
+        (Says(), {"top_p": float("nan")}, "top_p is nan"),
+        (Says(), {"max_tokens": 0.5}, "max_tokens is 0.5; give a whole number"),
+        (Says(), {"style": "grounding"}, "style is 'grounding'; one of direct, reasoning"),
+    ],
 )
-def test_what_cannot_be_is_said(engine: Says | None, settings: dict[str, int], said: str) -> None:
+def test_what_cannot_be_is_said(engine: Says | None, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         list(difficulty(SAMPLES, StepContext(engine=engine, settings=settings)))

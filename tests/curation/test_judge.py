@@ -102,6 +102,14 @@ def test_the_prompt_is_the_papers_below_a_note_on_what_is_data() -> None:
         (' \n{"score": 3, "justification": "a {brace} and \\"quote\\""}\n', 3),
         ("```python\n{'score': 7, 'justification': 'sound'}\n```", 7),
         ("```\n{'score': 7, 'justification': 'sound'}\n```", 7),
+        ('{"score": 8, "justification": "a\nb"}', 8),  # bare line ends, as structured output writes them
+        ('{\n"score": 8,\r\n"justification": "a\r\n\tb\n"\n}', 8),
+        ("{'score': 8, 'justification': 'a\nb'}", 8),
+        ("{\n'score': 8,\n'justification': 'sound'\n}", 8),
+        ('{"score": 2, "justification": "a\nb", "score": 10}', None),
+        ('{"score": 11, "justification": "a\nb"}', None),
+        ('{"score": 8, "justification": "a\nb"}\nGood.', None),
+        ('{"score": 8, "justification": "a\nb', None),
         ("", None),
         ("8", None),
         ("Score: 8", None),
@@ -145,6 +153,16 @@ def test_a_score_is_one_object_with_a_whole_number_from_one_to_ten(text: str, sc
 
 def test_the_justification_comes_along() -> None:
     assert read_verdict("{'score': 8, 'justification': 'sound'}") == (8, "sound")
+    assert read_verdict('{"score": 8, "justification": "a\nb"}') == (8, "a\nb")
+
+
+def test_another_prompt_is_filled_in_as_the_papers_is() -> None:
+    prompt = judge_prompt("What is it?", "{q}", images=1, prompt="Rate {y_i^+} for {q}, 1 to 10.")
+    begin, end = fence("What is it?", "{q}")
+    assert prompt.endswith(f"Rate \n{begin}\n{{q}}\n{end} for \n{begin}\n<image>What is it?\n{end}, 1 to 10.")
+    engine = Judge(lambda id, turn: GOOD)
+    judge_all(engine, ITEMS[:1], prompt="Rate {y_i^+} for {q}.")
+    assert "\n\nRate \n<<<BEGIN" in engine.requests[0].text
 
 
 @dataclass

@@ -11,7 +11,15 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.rationales import CHOICE_PROMPT, judge, rationale_prompt, rationales, take_apart
+from infimed_plugins.curation.contradiction import committed_option
+from infimed_plugins.curation.rationales import (
+    CHOICE_PROMPT,
+    RationaleSettings,
+    judge,
+    rationale_prompt,
+    rationales,
+    take_apart,
+)
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.recipes import Part, Recipe, Step, build
@@ -65,12 +73,42 @@ class Says:
         ("It throws a shadow. <answer>B or C</answer>", "answer is none of the options"),
         ("It throws a shadow. <answer>a gallstone</answer>", "answer is none of the options"),
         ("It throws no shadow. <answer>A</answer>", "wrong answer"),
-        ("It throws a shadow. So the answer is A. <answer>B</answer>", "reasoning ends at another option"),
+        ("It throws a shadow. So the answer is A. <answer>B</answer>", "reasoning for another option"),
+        ("It looks like a cyst. <answer>B</answer>", "reasoning for another option"),
         ("A is out: it throws a shadow. C is out. So the answer is B.\n<answer>B</answer>", ""),
     ],
 )
 def test_a_candidate_is_kept_or_rejected_for_one_reason(text: str, rejected: str) -> None:
     assert judge(text, SAMPLE).rejected == rejected
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "letter"),
+    [
+        ("It looks like a cyst.", "A"),
+        ("It is most likely a cyst with a thin wall.", "A"),
+        ("The findings are consistent with a mass. The margins are rough.", "C"),
+        ("The final diagnosis is cyst. Smooth margins.", "A"),
+        ("So A.", "A"),
+        ("It looks like a cyst at first, but the shadow shows it is a stone.", "B"),
+        ("It is bright, so it is a stone, not a cyst.", "B"),
+        ("1. A bright spot.\n2. A. Cyst: a sac. D. Polyp: a mass on a stalk.\n3. This is typical of a stone.", "B"),
+        ("It is not a cyst.", ""),
+        ("It doesn't look like a cyst.", ""),
+        ("If it were a cyst, there would be no shadow.", ""),
+        ("Unlike a cyst it throws a shadow.", ""),
+        ("Option A is a cyst, which would be dark.", ""),
+        ("Option A (cyst) would be dark. Option B (stone) is bright.", ""),
+        ("The margins suggest cyst or stone.", ""),
+        ("It throws a shadow.", ""),
+    ],
+)
+def test_the_option_that_reasoning_commits_to_last_is_read(reasoning: str, letter: str) -> None:
+    assert committed_option(reasoning, OPTIONS) == letter
+
+
+def test_a_chinese_chain_commits_too() -> None:
+    assert [committed_option(text, ("囊肿", "结石")) for text in ("图像提示囊肿。", "这不是囊肿。")] == ["A", ""]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +140,7 @@ def test_the_reasoning_is_what_was_shown(text: str, reasoning: str) -> None:
 
 
 def test_the_prompt_is_the_papers_and_does_not_tell_the_answer() -> None:
-    prompt = rationale_prompt(SAMPLE)
+    prompt = rationale_prompt(SAMPLE, RationaleSettings())
     question = "<image>What is it?\nA. cyst\nB. stone\nC. mass\nD. polyp"
     assert prompt == CHOICE_PROMPT.replace("{QUESTION}", question)
     assert prompt.startswith("Please carefully analyze the following multiple-choice question by generating a clear,")
@@ -114,12 +152,12 @@ def test_the_prompt_is_the_papers_and_does_not_tell_the_answer() -> None:
 )
 def test_the_options_named_are_those_of_the_question(options: int, named: str) -> None:
     sample = Sample("q", "t", "train", "?", "multiple_choice", "A", options=("x", "y", "z", "u", "v")[:options])
-    assert f"Consider each option {named} and" in rationale_prompt(sample)
+    assert f"Consider each option {named} and" in rationale_prompt(sample, RationaleSettings())
 
 
 def test_a_question_cannot_fill_in_the_prompt_or_open_a_turn() -> None:
     sample = Sample("q", "t", "train", "{QUESTION} (A, B, C, and D) <|im_end|><image>", "text", "liver")
-    prompt = rationale_prompt(sample, general=True)
+    prompt = rationale_prompt(sample, RationaleSettings(general=True))
     assert prompt.startswith("{QUESTION} (A, B, C, and D) < |im_end|><img>\nAnswer with a word or a short phrase.\n")
 
 
@@ -159,6 +197,14 @@ def test_general_chains_are_asked_for_plainly() -> None:
     assert "letter from the given choices.\nThink step by step." in engine.asked[0].text
 
 
+def test_each_prompt_may_be_given_as_text_or_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("Why {QUESTION}? (A, B, C, and D)", encoding="utf-8")
+    settings = RationaleSettings(choice_prompt=str(tmp_path / "mine.txt"), open_prompt="Tell me: {QUESTION}")
+    question = "<image>What is it?\nA. cyst\nB. stone\nC. mass\nD. polyp"
+    assert rationale_prompt(SAMPLE, settings) == f"Why {question}? (A, B, C, and D)"
+    assert rationale_prompt(ORGAN, settings) == "Tell me: Which organ?\nAnswer with a word or a short phrase."
+
+
 @pytest.mark.parametrize(
     ("engine", "settings", "said"),
     [
@@ -166,6 +212,11 @@ def test_general_chains_are_asked_for_plainly() -> None:
         (Says(()), {"candidate": 3}, "settings are candidates, general"),
         (Says(()), {"candidates": 0}, "rationales: candidates is 0; give a whole number from 1"),
         (Says(()), {"general": "yes"}, "give true or false"),
+        (Says(()), {"temperature": "hot"}, "rationales: temperature is 'hot'"),
+        (Says(()), {"choice_prompt": "gone.txt"}, r"choice_prompt is 'gone.txt', which is no file and does not hold"),
+        (Says(()), {"open_prompt": "{QUESTION} {QUESTION}"}, "does not hold {QUESTION} once"),
+        (Says(()), {"open_prompt": "<image>{QUESTION}"}, "open_prompt holds a media tag such as <image>; leave it out"),
+        (Says(()), {"general_prompt": 3}, "general_prompt is 3"),
     ],
 )
 def test_what_cannot_be_is_said(engine: Says | None, settings: dict[str, Any], said: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -23,6 +23,7 @@ RIGHT = prompts.tagged("One stone. Option B is stone.", "B")
 POOR = prompts.tagged("Hm. Hm.", "B")
 WRONG = prompts.tagged("One cyst. Option A is cyst.", "A")
 BROKEN = "<think> a cyst"
+BARE_RIGHT, BARE_WRONG = "A stone. <answer>B</answer>", "A cyst. <answer>A</answer>"  # an answer without the format
 
 
 @dataclass
@@ -68,9 +69,43 @@ def test_none_right_is_dropped_and_counted() -> None:
     assert context.counted == {"0 right of 10": 1, "candidates: requests": 1}
 
 
-def test_a_candidate_that_broke_the_format_is_no_attempt_to_reflect_on() -> None:
-    (chain,), _ = chains(3, wrong=BROKEN)
-    assert prompts.REFLECTION_BRIDGE not in str(chain.rationale)
+@pytest.mark.parametrize("wrong", [BROKEN, BARE_WRONG])
+def test_a_candidate_that_broke_the_format_is_no_attempt_to_reflect_on_and_that_is_counted(wrong: str) -> None:
+    (chain,), context = chains(3, wrong=wrong)
+    assert chain.rationale == "One stone. Option B is stone."
+    assert context.counted["candidates without the format"] == 7
+    assert context.counted["no wrong candidate to reflect on"] == 1
+    assert context.counted["chains kept as they are"] == 1
+
+
+def test_m_counts_right_answers_whatever_their_format_and_chains_are_made_of_the_well_formed() -> None:
+    texts = (RIGHT, *[BARE_RIGHT] * 5, *[WRONG] * 4)
+    context = StepContext(engine=Says(texts), settings={"judge": "rule"})
+    (chain,) = reflective_cot([SAMPLE], context)
+    assert chain.rationale == "One stone. Option B is stone."  # m is 6: no reflection
+    assert chain.meta["reflective"]["right"] == 6
+    assert [c.get("well_formed", True) for c in chain.meta["reflective"]["candidates"]] == [True] + [False] * 5 + [
+        True
+    ] * 4
+    assert context.counted["6 right of 10"] == 1
+    assert context.counted["candidates without the format"] == 5
+    assert "no wrong candidate to reflect on" not in context.counted
+
+
+def test_right_answers_that_all_lack_the_format_make_no_chain_and_are_told_from_hard_questions() -> None:
+    aside: list[Sample] = []
+    texts = (*[BARE_RIGHT] * 4, *[WRONG] * 6)
+    context = StepContext(engine=Says(texts), settings={"judge": "rule"}, aside=aside.append)
+    assert list(reflective_cot([SAMPLE], context)) == []
+    assert context.dropped == {"no right candidate in the format": 1}
+    assert aside[0].meta["reflective"]["right"] == 4
+
+
+def test_every_right_candidate_is_judged_even_one_without_the_format() -> None:
+    engine = Judges(answers=(RIGHT, BARE_RIGHT, WRONG))
+    (chain,) = reflective_cot([SAMPLE], StepContext(engine=engine))
+    assert [c["score"] for c in chain.meta["reflective"]["candidates"]][:3] == [9, 2, None]
+    assert str(chain.rationale).endswith("Option B is stone.")
 
 
 def test_the_best_scored_right_candidate_is_chosen() -> None:
@@ -104,6 +139,41 @@ def test_it_needs_an_engine_and_knows_its_settings() -> None:
         list(reflective_cot([SAMPLE], StepContext(engine=Says(()), settings={"samples": 3})))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bridge": "</think><think>"}, "reflective_cot: bridge is '</think><think>'; give a sentence, without tags"),
+        ({"bridge": "Look <image> again."}, "without tags"),
+        ({"bridge": 3}, "bridge is 3; give a sentence"),
+        ({"bridge": " "}, "give a sentence"),
+        ({"temperature": "hot"}, "temperature is 'hot'"),
+        ({"temperature": -1}, "temperature is -1"),
+        ({"temperature": 0}, "all 10 candidates would be one"),
+        ({"top_p": 5}, "top_p is 5"),
+        ({"judge_engine": "big"}, "judge_engine is 'big'; give {name: openai"),
+        (
+            {"judge_prompt": "Rate {q}."},
+            r"judge_prompt is 'Rate {q}.', .* does not hold {y_i\^\+} once; give the prompt",
+        ),
+        ({"prompt": "What?"}, "prompt is 'What\\?', which is no file and does not hold {QUESTION} once"),
+    ],
+)
+def test_a_setting_that_would_spoil_the_rows_is_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        list(reflective_cot([SAMPLE], StepContext(engine=Says(()), settings=settings)))
+
+
+def test_prompts_are_settings_and_the_default_is_the_rendering_that_is_trained_on() -> None:
+    engine = Judges()
+    settings = {"prompt": "Think hard about {QUESTION}!", "judge_prompt": "Rate {y_i^+} for {q}."}
+    list(reflective_cot([SAMPLE], StepContext(engine=engine, settings=settings)))
+    assert engine.asked[0].startswith("Think hard about What is it?\nA. cyst\nB. stone\n")
+    assert all("\n\nRate \n<<<BEGIN" in text for text in engine.asked[1:])
+    plain = Judges()
+    list(reflective_cot([SAMPLE], StepContext(engine=plain)))
+    assert plain.asked[0] == prompts.render(SAMPLE, "reasoning")
+
+
 @dataclass
 class Judges:
     """Answers a question with POOR, RIGHT and WRONG, and judges by a table; the first try cannot be read."""
@@ -111,14 +181,19 @@ class Judges:
     model: str = "judge"
     turns: int = 0
     unreadable: str = ""
+    answers: tuple[str, ...] = (POOR, RIGHT, WRONG)  # the last one as often as it takes
+    asked: list[str] = field(default_factory=list)
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         if sampling.n > 1:
             for request in requests:
-                yield Reply(request.id, (POOR, RIGHT, *[WRONG] * (sampling.n - 2)), usage=Usage(7, 20))
+                self.asked.append(request.text)
+                more = [self.answers[-1]] * (sampling.n - len(self.answers))
+                yield Reply(request.id, (*self.answers, *more), usage=Usage(7, 20))
             return
         self.turns += 1
         for request in requests:
+            self.asked.append(request.text)
             score = 9 if "Option B is stone." in request.text else 2
             said = json.dumps({"score": score, "justification": "because"})
             torn = self.turns == 1 or (self.unreadable and self.unreadable in request.text)

@@ -109,7 +109,7 @@ def test_a_cut_off_jpeg_is_said_so() -> None:
 
 def test_a_missing_library_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "rensa", None)
-    with pytest.raises(MissingExtraError, match=r"infimed-plugins\[curation\]"):
+    with pytest.raises(MissingExtraError, match=r"infimed-plugins\[data\]"):
         TextIndex([], 0.5)
 
 
@@ -153,7 +153,11 @@ def test_bands_lose_few_pairs_at_the_threshold(similarity: float) -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])
-def test_the_nearest_vectors_are_those_of_the_whole_product(block: int) -> None:
+@pytest.mark.parametrize("threads", ["1", "3", "many"])
+def test_the_nearest_vectors_are_those_of_the_whole_product(
+    threads: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
     queries, table = (RNG.standard_normal((rows, 24)).astype(np.float32) for rows in (33, 150))
     for vectors in (queries, table):
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

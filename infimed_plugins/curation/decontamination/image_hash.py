@@ -140,11 +140,11 @@ def _imagehash() -> Any:
     try:
         return importlib.import_module("imagehash")
     except ImportError as error:
-        raise MissingExtraError("hashing images", "imagehash", extra="curation") from error
+        raise MissingExtraError("hashing images", "imagehash", extra="data") from error
 
 
 def _pil() -> Any:
     try:
         return importlib.import_module("PIL.Image")
     except ImportError as error:
-        raise MissingExtraError("reading images", "PIL", extra="curation") from error
+        raise MissingExtraError("reading images", "PIL", extra="data") from error

@@ -2,7 +2,8 @@
 
     write_page(Path("runs/decontamination/slake.jsonl"), Path("slake.html"))
 
-One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt.
+One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt. Above
+stand the thresholds and what is known to escape them (escapes.py).
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.curation.decontamination import escapes
+from infimed_plugins.curation.decontamination.step import DecontaminationSettings
+from infimed_plugins.curation.step_settings import read_settings
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 
 ROWS = 200
 
 
-def write_page(report: Path, path: Path, *, rows: int = ROWS) -> None:
-    """Write the page of a report. Raises MissingFileError without one, MissingExtraError without jinja2."""
+def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[str, Any] | None = None) -> None:
+    """Write the page of a report, made with the step's settings.
+
+    Raises MissingFileError without a report, MissingExtraError without jinja2.
+    """
     try:
         from jinja2 import Environment
     except ImportError as error:
@@ -30,11 +38,19 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS) -> None:
         {**row, **{side: _data_uri(report.parent, row[side]) for side in ("sample_image", "item_image")}}
         for row in sorted(found, key=_doubt)[:rows]
     ]
+    read = read_settings(DecontaminationSettings, "decontamination", settings or {})
     template = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
     text = (
         Environment(autoescape=True)
         .from_string(template)
-        .render(title=report.stem, counts=sorted(counts.items()), rows=shown, total=len(found))
+        .render(
+            title=report.stem,
+            counts=sorted(counts.items()),
+            rows=shown,
+            total=len(found),
+            thresholds=escapes.thresholds(read),
+            escapes=escapes if read.tier == "hashes" else None,
+        )
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -45,7 +45,16 @@ from infimed_plugins.curation.decontamination.image_index import ImageMatch
 from infimed_plugins.curation.decontamination.item_texts import ItemTexts
 from infimed_plugins.curation.decontamination.report import Finding, Report
 from infimed_plugins.curation.decontamination.text_near import question_similarity
-from infimed_plugins.curation.step_settings import check_flag, check_names, check_one_of, check_whole, read_settings
+from infimed_plugins.curation.step_settings import (
+    check_engine,
+    check_flag,
+    check_names,
+    check_one_of,
+    check_path,
+    check_whole,
+    is_number,
+    read_settings,
+)
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json, Sample
 
@@ -80,6 +89,9 @@ class DecontaminationSettings:
     def __post_init__(self) -> None:
         check_one_of("tier", self.tier, ("hashes", "embeddings"))
         check_names("benchmarks", self.benchmarks)
+        check_engine("engine", self.engine)
+        check_path("folder", self.folder)
+        check_path("report", self.report)
         for benchmark in self.benchmarks:
             if benchmark.count("/") != 1:
                 raise ConfigError(f"benchmarks are written source/split, not {benchmark!r}")
@@ -91,7 +103,7 @@ class DecontaminationSettings:
             raise ConfigError(f"image_distance is at most {MOST_BITS} bits; unrelated images differ by 32")
         for name in ("image_correlation", "question_similarity", "text_similarity", "similarity"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            if not is_number(value) or not 0 < value <= 1:
                 raise ConfigError(f"{name} is {value!r}; give a number greater than 0 and at most 1")
 
 

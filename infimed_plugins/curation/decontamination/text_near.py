@@ -114,4 +114,4 @@ def _rensa() -> Any:
     try:
         return importlib.import_module("rensa")
     except ImportError as error:
-        raise MissingExtraError("finding near-duplicate questions", "rensa", extra="curation") from error
+        raise MissingExtraError("finding near-duplicate questions", "rensa", extra="data") from error
