@@ -32,7 +32,7 @@ def engine_choice(
 
 
 def judge_choice(engine: dict[str, Any], model: str | None, urls: list[str] | None) -> dict[str, Any] | None:
-    """A judge by the engine that answers, as a recipe would name it. Raises ConfigError for a server without a model."""
+    """A judge by the engine that answers, as a recipe names it. Raises ConfigError for a server without a model."""
     if model is None:
         if urls:
             raise ConfigError("--judge-url needs a --judge-model")
