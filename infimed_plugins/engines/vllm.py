@@ -2,23 +2,27 @@
 
     engine = VllmEngine("Qwen/Qwen2.5-VL-32B-Instruct", tensor_parallel_size=4, max_pixels=262_144)
 
-Requests go to vLLM in groups, which it batches itself; several machines are servers behind the ``openai`` engine.
-``embed: true`` loads the model for pooling (gme-Qwen2-VL-2B): such an engine embeds and does not answer.
+vLLM batches the requests under way itself; several machines are servers behind the ``openai`` engine. ``embed: true``
+loads the model for pooling (gme-Qwen2-VL-2B): such an engine embeds and does not answer.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
+from infimed_plugins.engines.embedding_form import is_gme, suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
 from infimed_plugins.prompts import IMAGE_TAG
 
 _T = TypeVar("_T")
 Conversation = list[dict[str, Any]]
+Item = tuple[ChatRequest, str | None]  # with the answer to score
+EMBEDDED_AT_ONCE = 64
+LONGEST_ERROR = 300
 
 
 class VllmEngine:
@@ -27,13 +31,15 @@ class VllmEngine:
     Args:
         model: a folder or hub id. ``revision`` of the hub, where it matters.
         max_pixels: upper limit an image is resized to; set that of training, a checkpoint keeps its base model's.
-        group: requests handed to vLLM together; replies come a group at a time.
-        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded: gme-Qwen2-VL wants
-            the assistant's opening and ``<|endoftext|>``, whose state is the vector (its model card).
+        group: requests under way in vLLM at once. Their images are in memory.
+        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded (embedding_form.py);
+            gme-Qwen2-VL's is known by its name.
         options: any other argument of ``vllm.LLM``, such as ``tensor_parallel_size`` or ``max_model_len``.
     Raises:
         MissingExtraError without vLLM, EngineError when the model cannot be loaded.
     """
+
+    own_seeds = True
 
     def __init__(
         self,
@@ -42,7 +48,7 @@ class VllmEngine:
         revision: str | None = None,
         max_pixels: int | None = None,
         max_images: int = 8,
-        group: int = 512,
+        group: int = 256,
         embed: bool = False,
         embed_suffix: str | None = None,
         **options: Any,
@@ -53,71 +59,119 @@ class VllmEngine:
         except ImportError as error:
             raise MissingExtraError("the vllm engine", "vllm", "vllm") from error
         self.model, self.revision, self._group = model, revision or "", group
-        self._embeds, self._suffix = embed, embed_suffix
+        self._embeds, self._suffix = embed, suffix_of(model, embed_suffix)
+        self.shaping = {} if self._suffix is None else {"embed_suffix": self._suffix}
         arguments: dict[str, Any] = {"limit_mm_per_prompt": {"image": max_images, "video": 0}, "seed": 0, **options}
         if current_platform.is_cpu():  # a cut prompt rewinds its seeded generator, which a CPU's cannot
             arguments.setdefault("enable_chunked_prefill", False)
         if max_pixels is not None:
             arguments["mm_processor_kwargs"] = {"max_pixels": max_pixels}
         if embed:
-            arguments |= {"runner": "pooling", "convert": "embed"}
+            arguments = {"runner": "pooling", "convert": "embed", **_pooling(model), **arguments}
         try:
             self._llm: Any = LLM(model=model, revision=revision, **arguments)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
-            raise EngineError(f"vLLM cannot load {model!r}: {' '.join(str(error).split())[:300]}") from error
+            raise EngineError(f"vLLM cannot load {model!r}: {_said(error)}") from error
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        """Replies in the order of the requests, a group at a time; an image that does not open makes an error."""
+        """Replies as they finish. What vLLM cannot take, such as a prompt that is too long, fails alone."""
         if self._embeds:
             raise ConfigError("this vllm engine was loaded with embed: true; it embeds and does not answer")
-        parameters = self._parameters(sampling)
-        for group in _groups(requests, self._group):
-            talks, failed = _conversations((request.id, request, None) for request in group)
-            outputs = iter(self._llm.chat([talk for _, talk in talks], parameters, use_tqdm=False) if talks else ())
-            answered = {id: _reply(id, next(outputs)) for id, _ in talks}
-            for request in group:
-                yield answered.get(request.id) or Reply(request.id, (), failed[request.id])
+        parameters = {0: self._parameters(sampling, 0)}
+
+        def asked(request: ChatRequest) -> Any:
+            return parameters.get(request.known) or self._parameters(sampling, request.known)
+
+        for (request, _), output, error in self._finished(((one, None) for one in requests), asked):
+            yield _reply(request.id, output) if error is None else Reply(request.id, (), error)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """Scores in the order of the pairs: the log-probabilities of an answer's own tokens."""
+        """Scores as they are known: the log-probabilities of an answer's own tokens."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
-        parameters = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        parameters = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            prompt_logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
         tokenizer = self._llm.get_tokenizer()
-        for group in _groups(requests, self._group):
-            talks, failed = _conversations((str(n), request, answer) for n, (request, answer) in enumerate(group))
-            said = self._llm.chat(
-                [talk for _, talk in talks],
-                parameters,
-                use_tqdm=False,
-                add_generation_prompt=False,
-                continue_final_message=True,
-            )
-            outputs = dict(zip((id for id, _ in talks), said, strict=True))
-            for number, (request, answer) in enumerate(group):
-                output = outputs.get(str(number))
-                if output is None:
-                    yield AnswerScore(request.id, error=failed[str(number)])
-                    continue
-                tokens = len(tokenizer(answer, add_special_tokens=False)["input_ids"])
-                yield _score(request.id, output, tokens)
+        answered = {"add_generation_prompt": False, "continue_final_message": True}
+        for (request, answer), output, error in self._finished(requests, lambda _: parameters, **answered):
+            if error is not None:
+                yield AnswerScore(request.id, error=error)
+            else:
+                yield _score(request.id, output, len(tokenizer(answer, add_special_tokens=False)["input_ids"]))
 
     def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
         """Unit vectors in the order of the requests."""
-        import numpy as np
-
         if not self._embeds:
             raise ConfigError("this vllm engine answers; to embed, load it with the setting embed: true")
-        for group in _groups(requests, self._group):
-            talks, failed = _conversations((request.id, request, None) for request in group)
-            said = self._llm.embed([self._to_embed(talk) for _, talk in talks], use_tqdm=False) if talks else []
-            vectors = {id: output.outputs.embedding for (id, _), output in zip(talks, said, strict=True)}
+        for group in _groups(requests, EMBEDDED_AT_ONCE):
+            prompts: dict[str, dict[str, Any]] = {}
+            failed: dict[str, str] = {}
             for request in group:
-                if request.id not in vectors:
-                    yield Embedding(request.id, error=failed[request.id])
-                    continue
-                vector = np.asarray(vectors[request.id], dtype=np.float32)
-                yield Embedding(request.id, vector / max(float(np.linalg.norm(vector)), 1e-12))
+                try:
+                    prompts[request.id] = self._to_embed(conversation(request))
+                except DataError as error:
+                    failed[request.id] = str(error)
+            vectors = dict(zip(prompts, self._embedded(list(prompts.values())), strict=True))
+            for request in group:
+                vector = vectors.get(request.id, failed.get(request.id, ""))
+                yield Embedding(request.id, error=vector) if isinstance(vector, str) else _unit(request.id, vector)
+
+    def _finished(
+        self,
+        items: Iterable[Item] | Iterable[tuple[ChatRequest, str]],
+        asked: Callable[[ChatRequest], Any],
+        **chat: Any,
+    ) -> Iterator[tuple[Item, Any, str | None]]:
+        """Each item with vLLM's output, or with why there is none; the next is drawn when there is room."""
+        drawn, under_way = iter(items), dict[str, Item]()
+        try:
+            while True:
+                while len(under_way) < self._group and (item := next(drawn, None)) is not None:
+                    try:
+                        under_way[self._begin(conversation(*item), asked(item[0]), chat)] = item
+                    except (DataError, ValueError) as error:
+                        yield item, None, _said(error)
+                if not under_way:
+                    return
+                for output in self._step():
+                    if output.finished:
+                        yield under_way.pop(output.request_id), output, None
+        finally:
+            if under_way:
+                self._llm.llm_engine.abort_request(list(under_way))
+
+    def _step(self) -> list[Any]:
+        try:
+            return list(self._llm.llm_engine.step())
+        except Exception as error:  # whatever it is, the engine does not live on
+            raise EngineError(f"vLLM failed: {_said(error)}") from error
+
+    def _begin(self, talk: Conversation, parameters: Any, chat: dict[str, Any]) -> str:
+        """Hand a conversation to vLLM; the id that its output will have."""
+        if hasattr(self._llm, "enqueue_chat"):
+            (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
+            return str(id).partition("-")[0]  # what follows is random, and not in the output's
+        (prompt,) = self._llm.preprocess_chat([talk], **chat)
+        id = str(next(self._llm.request_counter))
+        self._llm.llm_engine.add_request(id, prompt, parameters)
+        return id
+
+    def _embedded(self, prompts: list[dict[str, Any]]) -> list[Any]:
+        """A vector for each prompt, or why there is none: one that vLLM refuses makes it refuse all of them."""
+        try:
+            return [output.outputs.embedding for output in self._llm.embed(prompts, use_tqdm=False)] if prompts else []
+        except ValueError as error:
+            while self._llm.llm_engine.has_unfinished_requests():  # those before it, where vLLM leaves them
+                self._llm.llm_engine.step()
+            if len(prompts) == 1:
+                return [_said(error)]
+            return [self._embedded([prompt])[0] for prompt in prompts]
 
     def _to_embed(self, talk: Conversation) -> dict[str, Any]:
         """A prompt by the model's chat template: vLLM's own chat is for models that answer."""
@@ -134,37 +188,29 @@ class VllmEngine:
         prompt: dict[str, Any] = {"prompt": text + (self._suffix or "")}
         return prompt | ({"multi_modal_data": {"image": pictures}} if pictures else {})
 
-    def _parameters(self, sampling: Sampling) -> Any:
+    def _parameters(self, sampling: Sampling, known: int) -> Any:
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
+        if sampling.n > 1 and sampling.temperature == 0:
+            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
         held: dict[str, Any] = {}
         if sampling.json_schema is not None:
             from vllm.sampling_params import StructuredOutputsParams
 
             held["structured_outputs"] = StructuredOutputsParams(json=dict(sampling.json_schema))
-        if sampling.n > 1 and sampling.temperature == 0:
-            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
-        return SamplingParams(
-            n=sampling.n,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=sampling.seed,
-            **held,
-        )
-
-
-def _conversations(
-    items: Iterable[tuple[str, ChatRequest, str | None]],
-) -> tuple[list[tuple[str, Conversation]], dict[str, str]]:
-    """What can be asked, by id, and why the rest cannot."""
-    talks, failed = [], {}
-    for id, request, answer in items:
         try:
-            talks.append((id, conversation(request, answer)))
-        except DataError as error:
-            failed[id] = str(error)
-    return talks, failed
+            return SamplingParams(
+                n=sampling.n - known,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_tokens,
+                seed=sampling.seed + known,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+                **held,
+            )
+        except ValueError as error:
+            raise ConfigError(f"vLLM refuses the sampling: {_said(error)}") from error
 
 
 def conversation(request: ChatRequest, answer: str | None = None) -> Conversation:
@@ -185,6 +231,26 @@ def conversation(request: ChatRequest, answer: str | None = None) -> Conversatio
 
 def _is_picture(part: Any) -> bool:
     return isinstance(part, dict) and part["type"] == "image_pil"
+
+
+def _pooling(model: str) -> dict[str, Any]:
+    """The state of the last token for gme-Qwen2-VL; else what vLLM finds out."""
+    if not is_gme(model):
+        return {}
+    from vllm.config import PoolerConfig
+
+    return {"pooler_config": PoolerConfig(pooling_type="LAST")}
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_ERROR] or type(error).__name__
+
+
+def _unit(id: str, vector: Any) -> Embedding:
+    import numpy as np
+
+    vector = np.asarray(vector, dtype=np.float32)
+    return Embedding(id, vector / max(float(np.linalg.norm(vector)), 1e-12))
 
 
 def _reply(id: str, output: Any) -> Reply:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +36,60 @@ def engine() -> VllmEngine:
     return VllmEngine(BASE, dtype="float32", max_model_len=1024, enforce_eager=True, max_images=1, max_pixels=12_544)
 
 
-def test_ten_seeded_samples_of_every_question_in_order(engine: VllmEngine) -> None:
-    sampling = Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)
-    replies = list(engine.generate(REQUESTS, sampling))
-    assert [reply.id for reply in replies] == [request.id for request in REQUESTS]
-    assert all(len(reply.texts) == 10 and reply.error is None for reply in replies)
-    assert any(len(set(reply.texts)) > 1 for reply in replies)
-    assert all(reply.usage.prompt > 16 and reply.usage.completion > 10 for reply in replies)
-    assert sum("<answer>" in text for reply in replies for text in reply.texts) > 60
-    assert [reply.texts for reply in engine.generate(REQUESTS[:3], sampling)] == [reply.texts for reply in replies[:3]]
+TEN = Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)
 
 
-def test_a_picture_that_does_not_open_fails_alone(engine: VllmEngine) -> None:
+def by_id(results: Iterable[Any]) -> dict[str, Any]:
+    return {result.id: result for result in results}
+
+
+def test_ten_seeded_samples_of_every_question(engine: VllmEngine) -> None:
+    replies = by_id(engine.generate(REQUESTS, TEN))
+    assert set(replies) == {request.id for request in REQUESTS}
+    assert all(len(reply.texts) == 10 and reply.error is None for reply in replies.values())
+    assert any(len(set(reply.texts)) > 1 for reply in replies.values())
+    assert all(reply.usage.prompt > 16 and reply.usage.completion > 10 for reply in replies.values())
+    assert sum("<answer>" in text for reply in replies.values() for text in reply.texts) > 60
+    for reply in engine.generate(REQUESTS[:3], TEN):
+        assert reply.texts == replies[reply.id].texts
+
+
+def test_of_more_samples_only_those_that_are_missing_are_drawn(engine: VllmEngine, tmp_path: Path) -> None:
+    from infimed_plugins.engines.store import RequestStore
+    from infimed_plugins.engines.stored import Stored
+
+    whole = by_id(engine.generate(REQUESTS, TEN))
+    with RequestStore(tmp_path / "replies.sqlite") as store:
+        stored = Stored(engine, store)
+        list(stored.generate(REQUESTS, replace(TEN, n=4)))
+        for reply in stored.generate(REQUESTS, TEN):
+            assert (reply.texts, reply.cut) == (whole[reply.id].texts, whole[reply.id].cut)
+            assert reply.usage.completion == whole[reply.id].usage.completion
+
+
+def test_what_cannot_be_asked_fails_alone(engine: VllmEngine) -> None:
     bad = ChatRequest("bad", REQUESTS[0].text, (ImageRef(data=b"no image"),))
-    replies = list(engine.generate([REQUESTS[0], bad, REQUESTS[1]], Sampling(max_tokens=8)))
-    assert [reply.error is None for reply in replies] == [True, False, True]
-    assert "does not open" in str(replies[1].error)
+    long = ChatRequest("long", "word " * 3000)
+    replies = by_id(engine.generate([REQUESTS[0], bad, long, REQUESTS[1]], Sampling(max_tokens=8)))
+    assert {id: reply.error is None for id, reply in replies.items()} == {
+        REQUESTS[0].id: True,
+        "bad": False,
+        "long": False,
+        REQUESTS[1].id: True,
+    }
+    assert "does not open" in str(replies["bad"].error)
+    assert "1024" in str(replies["long"].error)
+    scores = by_id(engine.score_answers([(REQUESTS[0], "a stone"), (long, "a stone")]))
+    assert scores[REQUESTS[0].id].error is None
+    assert "1024" in str(scores["long"].error)
+
+
+def test_a_run_that_is_given_up_leaves_nothing_behind(engine: VllmEngine) -> None:
+    replies = engine.generate(REQUESTS, TEN)
+    next(replies)
+    replies.close()  # type: ignore[attr-defined]
+    assert not engine._llm.llm_engine.has_unfinished_requests()
+    assert len(by_id(engine.generate(REQUESTS[:2], TEN))) == 2
 
 
 def test_a_schema_is_held_to(engine: VllmEngine) -> None:
@@ -63,11 +102,11 @@ def test_the_true_caption_is_likelier_than_another_pictures(engine: VllmEngine) 
 
     captions = [phantom_sample("test", index, kind="caption") for index in range(6)]
     asked = [ChatRequest(s.id, prompts.render(s, "direct"), s.images) for s in captions]
-    own = list(engine.score_answers((request, s.answer) for request, s in zip(asked, captions, strict=True)))
+    own = by_id(engine.score_answers((request, s.answer) for request, s in zip(asked, captions, strict=True)))
     others = [*captions[1:], captions[0]]
-    strange = list(engine.score_answers((request, s.answer) for request, s in zip(asked, others, strict=True)))
-    assert all(score.tokens > 3 and score.error is None for score in own)
-    assert sum(a.perplexity < b.perplexity for a, b in zip(own, strange, strict=True)) >= 5
+    strange = by_id(engine.score_answers((request, s.answer) for request, s in zip(asked, others, strict=True)))
+    assert all(score.tokens > 3 and score.error is None for score in own.values())
+    assert sum(score.perplexity < strange[id].perplexity for id, score in own.items()) >= 5
 
 
 def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
@@ -171,7 +210,18 @@ def test_pictures_and_questions_are_embedded_and_a_server_gives_the_same_vectors
     assert vectors["again"] @ vectors[REQUESTS[0].id] > 0.9999
     other = ChatRequest("other picture", REQUESTS[0].text, SAMPLES[5].images)
     assert next(iter(embedder.embed([other]))).vector @ vectors["again"] < 0.9999
-    there = {one.id: one for one in OpenAIEngine("base", base_url=embedding_server).embed(REQUESTS[:4])}
+    there = by_id(OpenAIEngine("base", base_url=embedding_server).embed(REQUESTS[:4]))
     for request in REQUESTS[:4]:
         assert there[request.id].error is None
         assert there[request.id].vector @ vectors[request.id] > 0.999
+    long = ChatRequest("long", "word " * 3000)
+    mixed = by_id(embedder.embed([REQUESTS[0], long, REQUESTS[1]]))
+    assert "1024" in str(mixed["long"].error)
+    assert mixed[REQUESTS[0].id].vector @ vectors[REQUESTS[0].id] > 0.9999
+    embedder._suffix = "<|endoftext|>"  # another engine would take another start
+    ended = by_id(embedder.embed(REQUESTS[:4]))
+    server = OpenAIEngine("base", base_url=embedding_server, embed_suffix="<|endoftext|>")
+    for one in server.embed(REQUESTS[:4]):
+        assert one.error is None
+        assert one.vector @ ended[one.id].vector > 0.999
+        assert one.vector @ vectors[one.id] < 0.999
