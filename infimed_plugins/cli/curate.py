@@ -119,6 +119,7 @@ def curate(
         print_json(manifest.to_json())
     else:
         _print(manifest, out)
+        _warn(manifest)
         if step == "decontamination":
             _print_thresholds(given)
 
@@ -167,7 +168,7 @@ def reflect(
         print_json(counts.to_json())
     else:
         _print_chains(counts, out)
-        _print_unchecked(manifest)
+        _warn(manifest)
 
 
 def _step_settings(given: list[str] | None) -> dict[str, Any]:
@@ -220,7 +221,7 @@ def _print(manifest: Manifest, out: Path) -> None:
         rows += [[f"{title}: {reason}", count] for reason, count in counts.items()]
     print_table(f"{part.part} on {part.source}/{part.split}, in {out}", ["", "rows"], rows)
     if not part.kept:
-        console.print(f"nothing is left to train on; what the step said of each row is in {out}", style="yellow")
+        console.print("no row is left to train on", style="yellow")
 
 
 def _print_thresholds(given: dict[str, Any]) -> None:
@@ -255,12 +256,15 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
         "What it took, and what else is to know", ["", "count"], list((counts.cost | counts.notes | others).items())
     )
     if not counts.kept:
-        console.print(f"no chain is left; what was put aside is in {out / 'samples'}", style="yellow", highlight=False)
+        aside = f"; what was put aside is in {out / 'samples'}" if counts.kinds else ""
+        console.print(f"no chain is left to train on{aside}", style="yellow", highlight=False, soft_wrap=True)
 
 
-def _print_unchecked(manifest: Manifest) -> None:
+def _warn(manifest: Manifest) -> None:
+    """Say what a rerun would mend, and what was not looked at."""
     from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
 
-    for name in manifest.parts[0].counted:
-        if name.startswith(NOT_CHECKED):
-            console.print(f"warning: {name}", style="yellow", highlight=False, soft_wrap=True)
+    (part,) = manifest.parts
+    lines = [f"{part.failed:,} rows lack a reply; the same command asks for them again"] if part.failed else []
+    for line in (*lines, *(name for name in part.counted if name.startswith(NOT_CHECKED))):
+        console.print(f"warning: {line}", style="yellow", highlight=False, soft_wrap=True)

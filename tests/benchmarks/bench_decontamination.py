@@ -4,6 +4,7 @@ Rates: hashing against decoding the same images, hash search, MinHash, and the b
 bare matrix product. What is found: changed copies by the distance of their hashes, with and without the second look,
 and pairs of different images that pass for the same. The pictures are phantoms (alike, as X-rays are) and blurred noise
 (unlike); of real radiographs it says nothing. Questions: our own short list of rewordings and of other questions.
+What it measures at the default thresholds stands in curation/decontamination/escapes.py, for users to read.
 """
 
 from __future__ import annotations
@@ -296,7 +297,8 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=60, help="large pictures that are timed")
     parser.add_argument("--vectors", type=int, default=100_000)
     arguments = parser.parse_args()
-    load = f"load {os.getloadavg()[0]:.1f}"
+    threads = os.environ.get("OMP_NUM_THREADS") or os.cpu_count()
+    load = f"{threads} thread(s) for products, load {os.getloadavg()[0]:.1f}"
     print(f"Python {platform.python_version()}, numpy {np.__version__}, {os.cpu_count()} cores, {load}")
     hash_rates(arguments.timed)
     search_rates(arguments.vectors)

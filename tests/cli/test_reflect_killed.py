@@ -17,7 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from infimed_plugins.engines.store import RequestStore
+
 QUESTIONS, KILLS = 60, 10
+STORE = "replies.sqlite"
 
 
 class Server(ThreadingHTTPServer):
@@ -70,7 +73,14 @@ def command(pairs: Path, server: Server, out: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file but the request store, which keeps the replies in the order they came."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != STORE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def stored(folder: Path) -> int:
+    with RequestStore(folder / STORE) as store:
+        return store.count()
 
 
 @pytest.mark.slow
@@ -101,6 +111,7 @@ def test_ten_kills_cost_no_finished_request_and_change_no_byte(server: Server, t
     killed = [*command(pairs, server, tmp_path / "killed"), *settings]
     subprocess.run(killed, env=environment, check=True, capture_output=True, timeout=300)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert stored(tmp_path / "killed") == stored(tmp_path / "whole") == QUESTIONS
     again = sum(count - 1 for count in server.asked.values())
     assert set(server.asked) == set(range(QUESTIONS))
     assert again <= KILLS * 8, "only what was under way at a kill may be asked again"
