@@ -15,7 +15,7 @@ from infimed_plugins.records import ImageRef, Json
 
 NOT_SHAPING = frozenset(
     # of the openai and ray engines
-    {"base_url", "api_key_env", "concurrency", "timeout", "retries", "actors", "checkpoint"}
+    {"base_url", "api_key_env", "concurrency", "timeout", "retries", "actors", "block", "checkpoint"}
     # of the transformers and vllm engines
     | {"batch_size", "group", "max_images"}
     # of vLLM itself
