@@ -135,7 +135,7 @@ class VllmEngine:
                 while len(under_way) < self._group and (item := next(drawn, None)) is not None:
                     try:
                         under_way[self._begin(conversation(*item), asked(item[0]), chat)] = item
-                    except (DataError, ValueError) as error:
+                    except _refusals() as error:  # or a DataError, which is a ValueError
                         yield item, None, _said(error)
                 if not under_way:
                     return
@@ -166,7 +166,7 @@ class VllmEngine:
         """A vector for each prompt, or why there is none: one that vLLM refuses makes it refuse all of them."""
         try:
             return [output.outputs.embedding for output in self._llm.embed(prompts, use_tqdm=False)] if prompts else []
-        except ValueError as error:
+        except _refusals() as error:
             while self._llm.llm_engine.has_unfinished_requests():  # those before it, where vLLM leaves them
                 self._llm.llm_engine.step()
             if len(prompts) == 1:
@@ -209,7 +209,7 @@ class VllmEngine:
                 output_kind=RequestOutputKind.FINAL_ONLY,
                 **held,
             )
-        except ValueError as error:
+        except _refusals() as error:
             raise ConfigError(f"vLLM refuses the sampling: {_said(error)}") from error
 
 
@@ -227,6 +227,15 @@ def conversation(request: ChatRequest, answer: str | None = None) -> Conversatio
     turns: Conversation = [{"role": "system", "content": request.system}] if request.system else []
     turns.append({"role": "user", "content": content})
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises for a request it does not take: a ValueError or, in newer versions, an error of its own."""
+    try:
+        from vllm.exceptions import VLLMClientError
+    except ImportError:
+        return (ValueError,)
+    return ValueError, VLLMClientError
 
 
 def _is_picture(part: Any) -> bool:
