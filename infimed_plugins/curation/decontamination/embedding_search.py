@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 8_192  # vectors of the table at a time: fewer keep the product waiting, more push it out of the cache
+BLOCK = 4_096  # vectors of the table at a time: fewer keep the product waiting, more push it out of the cache
 MOST_THREADS = 8  # for the maxima, which memory bounds
 
 Vectors = NDArray[np.float32]
@@ -30,12 +30,14 @@ def nearest(
     cosines: Vectors = np.full(len(queries), above, dtype=np.float32)
     highest: Vectors = np.empty(len(queries), dtype=np.float32)
     room: Vectors = np.empty(len(queries) * min(block, max(1, len(table))), dtype=np.float32)
-    shares = np.linspace(0, len(queries), _threads() + 1).astype(int).tolist()
-    with ThreadPoolExecutor(len(shares) - 1) as pool:
+    *bounds, last = np.linspace(0, len(queries), _threads() + 1).astype(int).tolist()
+    with ThreadPoolExecutor(len(bounds)) as pool:
         for start in range(0, len(table), block):
             part = table[start : start + block]
             product = np.matmul(queries, part.T, out=room[: len(queries) * len(part)].reshape(len(queries), len(part)))
-            list(pool.map(partial(_maxima, product, highest), shares, shares[1:]))
+            others = pool.map(partial(_maxima, product, highest), bounds, bounds[1:])
+            _maxima(product, highest, bounds[-1], last)  # this thread takes a share, too
+            list(others)
             better = np.flatnonzero(highest > cosines)
             if len(better):
                 numbers[better] = start + product[better].argmax(axis=1)
