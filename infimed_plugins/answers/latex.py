@@ -54,6 +54,22 @@ def read_boxes(text: str) -> Boxes:
     return Boxes("several")
 
 
+def last_box(text: str) -> tuple[str, str]:
+    r"""What the last ``\boxed{}`` holds, and the text between it and the one before; both "" where one never closes."""
+    masked = _mask_escapes(text)
+    start = content_start = before = 0
+    end = -1
+    for _ in range(_MAX_DIFFERENT):
+        start = text.find(BOX, end + 1)
+        if start < 0:
+            return text[content_start:end].strip(), text[before : content_start - len(BOX)] if before else ""
+        before, content_start = end + 1, start + len(BOX)
+        end = _closing_brace(masked, content_start)
+        if end < 0:
+            break
+    return "", ""
+
+
 def balanced(text: str) -> bool:
     r"""Whether every brace closes and none closes too early, escaped ones (``\{``) aside."""
     masked = _mask_escapes(text) + "}"

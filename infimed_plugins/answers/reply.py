@@ -5,24 +5,44 @@ r"""A reply that need follow no form, taken apart for a scorer: more forms than 
     boxed{B}   \fbox{B}   \boxed B   \boxed{B                            near misses of a box
     B<|im_end|>                                                          end tokens that were not stripped
 
-What every form shares with the gate: reasoning that never ends, and tags or boxes that hold different answers, are no
-answer. Linear in the length of the reply.
+    {"answer": "B"}                                                      an object with one answer
+    \boxed{A} On second thought, it is dense. \boxed{B}                  the last one, after whole sentences
+
+What every form shares with the gate: reasoning that never ends, and tags or boxes that hold different answers side by
+side, are no answer. Linear in the length of the reply.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
-from infimed_plugins.answers.latex import BOX, read_boxes
-from infimed_plugins.answers.response import INFIMED_FORM, ResponseForm, extract_answer, parse_response
+from infimed_plugins.answers.latex import BOX, last_box, read_boxes
+from infimed_plugins.answers.response import INFIMED_FORM, ParsedResponse, ResponseForm, extract_answer, parse_response
 
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
 _THINK_TAG = re.compile(r"<(/?)(?:think(?:ing)?|reasoning|reflection)>", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<(/?)(?:final[_ -]?)?answer>", re.IGNORECASE)
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
+_SENTENCE = re.compile(r"(?:[^\W_]+[^\w\n]+){2}[^\W_]+|[\u4e00-\u9fff]{4}")
+_LINKED = re.compile(
+    r"(?<![a-z])(?:or|and|either|could|might|may|possibl[ey]|possibility|perhaps|maybe|"
+    r"alternative(?:ly)?|also|second|other|not|if)(?![a-z])|或|不|可能",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = re.compile(r"[.!?:。！？\n]")
+_NOT_LETTERS = re.compile(r"[^a-z]")
+_KEYS = (
+    "answer finalanswer correctanswer youranswer myanswer predictedanswer answerletter answerchoice choice option "
+    "selectedoption correctoption correctchoice prediction"
+)
+_ANSWER_KEYS = frozenset(_KEYS.split())
+_MAX_JSON = 20_000  # characters
 _MAX_TAGS = 64
+_JSON_DIFFERS = "an object whose answers differ"
 _BOXES_DIFFER = "boxes that say different things"
 
 
@@ -42,28 +62,43 @@ def read_reply(reply: object, form: ResponseForm = INFIMED_FORM) -> Reply:
     """Take a reply apart by the table above; anything that is not a string holds no answer."""
     if not isinstance(reply, str):
         return Reply("", reason="the reply is not text")
-    text = reply
-    if "<" in text or not text.isascii() or "\0" in text:
-        gate = parse_response(text, form) if form.tags[0] in text or form.think_prefilled else None
-        if gate is not None and gate.format_ok:
-            answer = gate.answer if "box" not in gate.answer else extract_answer(_near_boxes(gate.answer))
-            return Reply(answer, True, gate.reason or _BOXES_DIFFER, True)
-        if "<|" in text or "</s>" in text or "<e" in text:
-            text = _END_TOKEN.sub("", text)
-        text = text if text.isascii() and "\0" not in text else _INVISIBLE.sub("", text)
-        if form.answer_tag != INFIMED_FORM.answer_tag and form.tags[2] in text:
-            return Reply(extract_answer(text, form), True, "the answer's tags are broken")
-        after = _after_reasoning(text)
-        if after is None:
-            return Reply("", reason="the reasoning never ends, or comes twice")
-        found = _tagged(after)
-        if found is not None:
-            return found
-        text = _ANSWER_TAG.sub(" ", after)
+    if "<" in reply or not reply.isascii() or "\0" in reply:
+        gate = parse_response(reply, form) if form.tags[0] in reply or form.think_prefilled else None
+        found = _marked_up(reply, gate, form)
+        return found if gate is None or not gate.format_ok else found._replace(well_formed=True)
+    if "box" in reply:
+        return _boxed(reply)
+    text = reply.strip()
+    if text and text[0] in "{`":
+        return _read(_from_json(text), _JSON_DIFFERS)
+    return Reply(text, reason="" if text else "the reply is empty")
+
+
+def _marked_up(text: str, gate: ParsedResponse | None, form: ResponseForm) -> Reply:
+    if gate is not None and gate.format_ok:
+        answer = gate.answer if "box" not in gate.answer else extract_answer(_near_boxes(gate.answer))
+        if answer:
+            return _read(_from_json(answer), _JSON_DIFFERS, True)
+    if "<|" in text or "</s>" in text or "<e" in text:
+        text = _END_TOKEN.sub("", text)
+    text = text if text.isascii() and "\0" not in text else _INVISIBLE.sub("", text)
+    if form.answer_tag != INFIMED_FORM.answer_tag and form.tags[2] in text:
+        return _read(extract_answer(text, form), "the answer's tags are broken", True)
+    after = _after_reasoning(text)
+    if after is None:
+        return Reply("", reason="the reasoning never ends, or comes twice")
+    found = _tagged(after)
+    if found is not None:
+        return found
+    text = _ANSWER_TAG.sub(" ", after)
     if "box" in text:
         return _boxed(text)
-    text = text.strip()
-    return Reply(text, reason="" if text else "the reply is empty")
+    bare = text.strip()
+    return _read(_from_json(bare), _JSON_DIFFERS if bare else "the reply is empty")
+
+
+def _read(text: str, reason: str, marked: bool = False) -> Reply:
+    return Reply(text, marked, "" if text else reason)
 
 
 def _after_reasoning(text: str) -> str | None:
@@ -79,7 +114,7 @@ def _after_reasoning(text: str) -> str | None:
 
 def _tagged(text: str) -> Reply | None:
     """What the answer tags hold; None without any, or when all are empty."""
-    contents: list[str] = []
+    found: list[tuple[str, int, int]] = []
     start = -1
     for count, tag in enumerate(_ANSWER_TAG.finditer(text)):
         if count > _MAX_TAGS:
@@ -91,17 +126,20 @@ def _tagged(text: str) -> Reply | None:
         elif start < 0:
             return Reply("", True, "an answer tag closes that never opened")
         else:
-            contents.append(text[start : tag.start()].strip())
+            found.append((text[start : tag.start()].strip(), start, tag.start()))
             start = -1
     if start >= 0:
-        contents.append(text[start:].strip())
-    given = {content for content in contents if content}
-    if len(given) > 1:
-        return Reply("", True, "tags that hold different answers")
+        found.append((text[start:].strip(), start, len(text)))
+    given = [one for one in found if one[0]]
     if not given:
         return None
-    content = given.pop()
-    return Reply(content if "box" not in content else extract_answer(_near_boxes(content)), True, _BOXES_DIFFER)
+    for (said, _, end), (then, begin, _) in pairwise(given):
+        if said != then and not _goes_on(_ANSWER_TAG.sub(" ", text[end:begin])):
+            return Reply("", True, "tags that hold different answers")
+    content = given[-1][0]
+    if "box" in content:
+        return _boxed(content)._replace(marked=True)
+    return _read(_from_json(content), _JSON_DIFFERS, True)
 
 
 def _boxed(text: str) -> Reply:
@@ -117,7 +155,33 @@ def _boxed(text: str) -> Reply:
         if boxes.kind != "one" or "\n\n" in boxes.content:
             return Reply("", True, "a box never closes")
         text = closed
-    return Reply(extract_answer(boxes.content if boxes.kind == "one" else text), True, _BOXES_DIFFER)
+    if boxes.kind == "several":
+        content, between = last_box(text)
+        return _read(content if _goes_on(between) else "", _BOXES_DIFFER, True)
+    return _read(extract_answer(boxes.content), _BOXES_DIFFER, True)
+
+
+def _goes_on(between: str) -> bool:
+    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
+    *whole, begun = _SENTENCE_ENDS.split(between.strip(" $*"))
+    return any(map(_SENTENCE.search, (*whole, begun))) and not _LINKED.search(begun)
+
+
+def _from_json(text: str) -> str:
+    """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
+    bare = text.removeprefix("```json").strip("` \n")
+    if not bare.startswith("{") or len(bare) > _MAX_JSON:
+        return text
+    try:
+        held = json.loads(bare)
+    except (ValueError, RecursionError):
+        return text
+    values = {
+        str(value).strip()
+        for key, value in held.items()
+        if _NOT_LETTERS.sub("", key.lower()) in _ANSWER_KEYS and isinstance(value, (str, int, float)) and value != ""
+    }
+    return values.pop() if len(values) == 1 else "" if values else text
 
 
 def _near_boxes(text: str) -> str:

@@ -20,9 +20,11 @@ from infimed_plugins.answers.words import tokens
 
 _PICTURE = r"(?:the|this)\s+(?:image|picture|scan|figure|photograph|x-ray|slide|radiograph)"
 _PRESENTS = re.compile(
-    r"\s*(?:(?:(?:so|thus|therefore|hence|overall|in summary|in conclusion)\W+)?"
+    r"\s*(?:(?:(?:so|thus|therefore|hence|overall|in summary|in conclusion|based on [^,.]{1,40})\W+)?"
+    r"(?:(?:i|we)(?:\s+would|['’]d)?\s+(?:think|believe|say|conclude|suspect)(?:\s+that)?\s+)?"
     rf"(?:it|this|that|they|these|{_PICTURE}|the\s+(?:lesion|finding|abnormality|organ|modality))\s+"
-    r"(?:is|are|was|were|shows?|depicts?|demonstrates?|reveals?|displays?|appears?\s+to\s+be)\s+(?:of\s+)?"
+    r"(?:is|are|was|were|shows?|depicts?|demonstrates?|reveals?|displays?|suggests?|indicates?|looks?\s+like|"
+    r"(?:appears?|seems?)\s+to\s+be)\s+(?:of\s+)?"
     r"|(?:most\s+)?(?:likely|probably|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
     r"|(?:located|situated|seen|found|visible)\s+(?=in|on|at|within))+"
     r"|\s*(?:这|该图像?|图中|图像)?(?:显示的?是?|是|为|位于)\s*",
@@ -47,6 +49,31 @@ _MODALITIES = {
     "ct": re.compile(r"(?<!\w)(?:computed\s+tomography|ct)(?:\s+(?:scan|imaging))?(?!\w)", re.IGNORECASE),
     "xray": re.compile(r"(?<!\w)(?:x[- ]?rays?|(?:radiograph|roentgenogram)s?)(?!\w)", re.IGNORECASE),
 }
+_SAME = {
+    "rul": "right upper lobe",
+    "rml": "right middle lobe",
+    "rll": "right lower lobe",
+    "lul": "left upper lobe",
+    "lll": "left lower lobe",
+    "inferior lobe": "lower lobe",
+    "superior lobe": "upper lobe",
+    "lobe of the right lung": "lobe right",
+    "lobe of the left lung": "lobe left",
+    "lobe of right lung": "lobe right",
+    "lobe of left lung": "lobe left",
+    "pe": "pulmonary embolism",
+    "pulmonary thromboembolism": "pulmonary embolism",
+    "dvt": "deep vein thrombosis",
+    "deep venous thrombosis": "deep vein thrombosis",
+    "ggo": "ground glass opacity",
+    "cxr": "chest xray",
+    "enlarged heart": "cardiomegaly",
+    "enlarged cardiac silhouette": "cardiomegaly",
+    "enlargement of the heart": "cardiomegaly",
+    "cardiac enlargement": "cardiomegaly",
+}  # two names of one thing, wherever they stand
+_OTHER_NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_SAME, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+_PARTS = frozenset(["plain", "chest", "head", "brain", "abdominal", "abdomen", "thoracic", "pelvic", "cranial", "knee"])
 _ASIDE = re.compile(r"no\s+(?:other|further|additional)\s", re.IGNORECASE)
 _MOST_AROUND = 200  # characters around a gold
 _MAX_RIVAL = 3  # words of a sentence that would be another answer
@@ -97,7 +124,12 @@ def _at_either_end(text: str, gold: str, wanted: frozenset[str]) -> str | None:
 
 def _gives(text: str, wanted: frozenset[str], gold: str) -> bool:
     """Whether these are the words of the gold; a text much longer than it cannot give it."""
-    return len(text) <= 2 * len(gold) + _MOST_AROUND and _words(text) == wanted
+    if len(text) > 2 * len(gold) + _MOST_AROUND:
+        return False
+    words = _words(text)
+    return words == wanted or (
+        len(wanted) == 1 and wanted <= words and wanted <= _MODALITIES.keys() and words - wanted <= _PARTS
+    )
 
 
 def _leading(text: str, gold: str) -> str:
@@ -117,6 +149,7 @@ def _words(text: str) -> frozenset[str]:
     bare = _TRAILS.sub("", text[presented.end() :] if presented else text)
     for name, names in _MODALITIES.items():
         bare = names.sub(name, bare)
+    bare = _OTHER_NAMES.sub(lambda named: _SAME[named[0].lower()], bare)
     words = tokens(_NUMBER.sub(lambda number: number[0].translate(_NUMBER_MARKS), bare)) or tokens(text)
     start = next((place for place, word in enumerate(words) if word not in _OPENING), 0)
     strong = frozenset(_singular(word) for word in words[start:] if word not in _WEAK)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from infimed_plugins.answers.phrases import ANNOUNCED
 from infimed_plugins.answers.words import nfkc
 
 MAX_LENGTH = 100_000  # characters of a reply without tag or box; in a longer one no answer is looked for
@@ -21,75 +22,40 @@ _MAX_SENTENCES = 128
 _LONG = 2_000  # characters
 _REACH = 400  # characters a statement may go on
 
-_COPULA = r"(?:is|was|would be|should be|must be|will be|(?P<{}>(?:might|could|may) be))(?![A-Za-z])"
-_MARK = r"[\s*_#]*"
-_ANNOUNCED = re.compile(
-    rf"answers?(?![A-Za-z])(?:\s+to\s+(?:the|this|that|your)\s+question)?"
-    rf"(?:{_MARK}{_COPULA.format('maybe')}{_MARK}:?|{_MARK}[:=]|[ *_#:]*\n)"
-    rf"|(?:option|choice|diagnosis|conclusion)(?![A-Za-z]){_MARK}(?:{_COPULA.format('perhaps')}{_MARK}:?|:)"
-    r"|(?:it\s+is|it['’]s|would\s+say|['’]d\s+say|therefore|thus|hence)[\s,:]+(?=(?:option\s+)?[\"'(*]*(?-i:[A-Z])(?!\w)[\"').*]*\s*$)"
-    r"|(?:choose|select|pick|opt for|go with)\s+(?=(?:option|choice|answer)?\s*[\"'(*]*(?-i:[A-Z])(?![A-Za-z]))"
-    r"|(?<![A-Za-z])option\s+(?=\W{0,3}(?-i:[A-Z])\W{0,3}\s+(?:is|seems|must be)\s)"
-    r"|答案\s*(?:[是为应选]+|[:：])\s*[:：]?|(?:选择|应选|故选|选)(?=\W{0,2}[A-Z](?![A-Za-z]))",
-    re.IGNORECASE | re.MULTILINE,
-)
 _KEYS = ("answer", "option", "choice", "diagnosis", "conclusion")
-_OTHER_KEYS = (*_KEYS, "答案", "选")
-_LETTER_KEY = re.compile(
-    r"(?:choose|select|pick|opt for|go with|it\s+is|it['’]s|would\s+say|['’]d\s+say|therefore|thus|hence)"
-    r"[\s,:]+(?:(?:option|choice|answer)\s+)?[\"'(*]*$"
-)
-_BEFORE_LETTER = frozenset(
-    ["choose", "select", "pick", "for", "with", "is", "it's", "it’s", "say", "therefore", "thus"]
-)
-_BEFORE_LETTER |= {"hence", "option", "choice", "answer"}
-_ALONE = re.compile(r"[A-Z](?![A-Za-z0-9'’])(?<![A-Za-z0-9][A-Z])")
+_OTHER_KEYS = (*_KEYS, "答案")
 _NEGATED = re.compile(
-    r"(?<![A-Za-z])(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|unlikely|unsure|doubt|if|whether|exclud(?:e|es|ed|ing)|"
-    r"eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing)\s+out)(?![A-Za-z])|n['’]t(?![A-Za-z])|不|非|排除|错",
-    re.IGNORECASE,
+    r"(?<![a-z])(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|unlikely|unsure|doubt|if|whether|"
+    r"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out|least likely|second|next|other|"
+    r"possible|possibly|perhaps|maybe|chance|initial|original|preliminary|previous|"
+    r"(?:some|one|others|you|they|people)(?: people)? (?:might|may|could|would|will)(?: \w{2,12}){1,2})(?![a-z])"
+    r"|n['’]t(?![a-z])|不|非|排除|错"
 )
-_CLAUSE_END = re.compile(
-    r"[.,;:!?\n，。；]|(?<![A-Za-z])(?:but|so|thus|therefore|hence|then)(?![A-Za-z])", re.IGNORECASE
+_NO_DENIALS = (
+    "the my so thus therefore hence final correct best right most likely is , . and our ### ## # * - > therefore, "
+    "thus, hence, so, probable it appropriate i would choose say think that"
 )
+_HARMLESS = frozenset(_NO_DENIALS.split())
+_CLAUSE_END = re.compile(r"[.,;:!?\n，。；]|(?<![a-z])(?:but|so|thus|therefore|hence|then)(?![a-z])")
 _TAKEN_BACK = re.compile(
     r"(?<![A-Za-z])(?:wait|actually|reconsider|reconsidering|on (?:second|further|closer)|(?:up)?on reflection|however|"
     r"at first|initially|instead|correction|hmm|i was wrong|that (?:is|was) (?:wrong|not right|incorrect)|my mistake|"
     r"re-?(?:think|check|examin|evaluat|assess|visit)[a-z]*|scratch that)(?![A-Za-z])|等等|不对|重新|更正",
-    re.IGNORECASE,
 )
-_CUES: tuple[str, ...] = (
-    "wait",
-    "actually",
-    "reconsider",
-    "on ",
-    "however",
-    "first",
-    "initially",
-    "instead",
-    "hmm",
-    "wrong",
-    "not ",
-)
-_CUES += (
-    "that ",
-    "mistake",
-    "think",
-    "check",
-    "exam",
-    "eval",
-    "assess",
-    "visit",
-    "scratch",
-    "等等",
-    "不对",
-    "重新",
-    "更正",
-)
+_CUES = ("wait", "actually", "reconsider", "on ", "however", "first", "initially", "instead", "hmm", "wrong", "not ",
+         "that ", "mistake", "think", "check", "exam", "eval", "assess", "visit", "scratch", "等等", "不对", "重新",
+         "更正", "correction")  # fmt: skip
+_TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n[ \n]*\n")
+_JOINED = ("/", "|", " or", "&")
+_IFS = ("if ", "unless ", "had ", "were ", "assuming ")
+_CLOSERS = " *\"'”’).。"
+_AFTER_STOP = " *\"'”’)"
+_STOPS, _ALL_STOPS = ".!?", ".!?。！？"
 _SENTENCE_END = re.compile(
-    r"[.!?。！？\n](?:(?<=[。！？\n])|(?=[\s\"'”’*)]|$)(?:(?<=[^\s.][^\s.(\[].)|(?<=[\u4e00-\u9fff].)))"
+    r"[.!?。！？\n](?:(?<=[。！？\n])|(?=[\s\"'”’*)]|$)(?:(?<=[^\s.][^\s.(\[].)|(?<=[\u4e00-\u9fff].)"
+    r"|(?<=[a-z]\s\d\.)(?=\s[A-Z])))"
 )
 
 
@@ -109,57 +75,94 @@ def tidy(text: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "  " in text or "\t" in text or len(text) > _LONG:  # runs of other spaces are short in a short text
         text = _SPACES.sub(" ", text)
+    if "</" in text:
+        text = _TAGS.sub("", text)
     return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text or "\n \n" in text else text).strip()
+
+
+def lowered(text: str) -> str:
+    """The text in lower case, each character in its place."""
+    low = text.lower()
+    return low if len(low) == len(text) else "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
 
 
 def announcements(text: str) -> list[Statement]:
     """What is announced, in order: from after the announcement to the end of its line."""
-    lowered = text.lower() if len(text) <= MAX_LENGTH else ""
-    places: list[int] = []
-    for key in _KEYS if text.isascii() else _OTHER_KEYS:
-        place = lowered.find(key)
-        if place >= 0:
-            places += _places(lowered, key, place)
-    for letter in _ALONE.finditer(text, 0, len(lowered)):
-        at = letter.start()
-        word = lowered[lowered.rfind(" ", 0, max(0, at - 2)) + 1 : at].strip(" ,:\"'(*")
-        if word in _BEFORE_LETTER and (key_at := _LETTER_KEY.search(lowered, max(0, at - 32), at)):
-            places.append(key_at.start())
-        if len(places) > _MAX_PLACES:
-            break
+    if len(text) > MAX_LENGTH:
+        return []
+    low = lowered(text)
     found: list[Statement] = []
     reached = 0
-    for place in sorted(places)[:_MAX_PLACES]:
-        match = _ANNOUNCED.match(text, place) if place >= reached else None
-        if match is None or _is_negated(text, place):
+    for place in key_places(low):
+        match = ANNOUNCED.match(low, place) if place >= reached else None
+        if match is None or is_negated(low, place):
             continue
         reached = match.end()
         end = text.find("\n", reached, reached + _REACH)
         end = end if end >= 0 else min(len(text), reached + _REACH)
-        joined = text[max(0, place - 5) : place].rstrip().endswith(("/", "|", " or", "&"))
-        unsure = joined or match["maybe"] is not None or match["perhaps"] is not None
-        found.append(Statement(place, end, text[reached:end], unsure))
+        found.append(Statement(place, end, text[reached:end], is_unsure(low, place, match)))
     return found
 
 
-def first_sentence(text: str) -> str:
-    """Up to the first full stop that is not an abbreviation's or a letter's, without it."""
-    end = _SENTENCE_END.search(text)
-    return text[: end.start()] if end else text
+def key_places(low: str) -> list[int]:
+    """Where the words stand that an announcement starts with ("answer", …), in order."""
+    places: list[int] = []
+    for key in _KEYS if low.isascii() else _OTHER_KEYS:
+        place = low.find(key)
+        while place >= 0:
+            places.append(place)
+            place = low.find(key, place + 4)
+    return sorted(places)[:_MAX_PLACES] if len(places) > 1 else places
 
 
-def last_sentence(text: str, longest: int) -> tuple[int, str]:
-    """Where the last sentence of the last line starts, and the sentence; "" for one longer than ``longest``."""
-    start = text.rfind("\n") + 1
+def is_unsure(low: str, place: int, match: re.Match[str]) -> bool:
+    """Whether an announcement says what the answer might be, or stands beside another."""
+    joined = place > 2 and low[max(0, place - 5) : place].rstrip().endswith(_JOINED)
+    if " that " in match[0] or " which " in match[0]:
+        joined = joined or _NEGATED.search(match[0]) is not None
+    return joined or match["may"] is not None or ("would" in match[0] and low.startswith(_IFS, _start(low, place)))
+
+
+def _start(low: str, place: int) -> int:
+    """Where the sentence that holds a place starts, if not far before it."""
+    since = max(0, place - 120)
+    return max(
+        since, *(low.rfind(mark, since, place) + len(mark) for mark in (". ", "\n") if mark in low[since:place]), 0
+    )
+
+
+def sentence_end(text: str, start: int) -> int:
+    """Where the sentence that starts there ends: at a full stop that is not an abbreviation's or a letter's."""
+    line = text.find("\n", start)
+    limit = line if line >= 0 else len(text)
+    for mark in _STOPS if text.isascii() else _ALL_STOPS:
+        at = text.find(mark, start, limit)
+        while at >= 0:
+            if _SENTENCE_END.match(text, at):
+                limit = at
+                break
+            at = text.find(mark, at + 1, limit)
+    return limit
+
+
+def last_sentence_start(text: str, longest: int) -> int:
+    """Where the last sentence of the last line starts; the end of the text for one longer than ``longest``."""
+    line = text.rfind("\n") + 1
     beyond = len(text) - longest - 2
-    if start < beyond:
-        start = beyond
-    line = text[start:].rstrip()
-    cut = 0
-    for found in _SENTENCE_END.finditer(line):
-        if line[found.end() :].strip(" *\"'”’).。"):
-            cut = found.end()
-    return (len(text), "") if start == beyond and not cut else (start + cut, line[cut:].strip())
+    cut = line if line > beyond else beyond
+    stop = len(text.rstrip(_CLOSERS))
+    for mark in _STOPS if text.isascii() else _ALL_STOPS:
+        at = text.rfind(mark, cut, stop)
+        while at >= 0:
+            if at < stop - 1 and _SENTENCE_END.match(text, at):
+                cut = at + 1
+                break
+            at = text.rfind(mark, cut, at)
+    if cut == beyond > line:
+        return len(text)
+    while text[cut : cut + 1] in _AFTER_STOP and cut < stop:
+        cut += 1
+    return cut
 
 
 def settled(commitments: Sequence[tuple[int, int, str]], text: str) -> str | None:
@@ -169,30 +172,28 @@ def settled(commitments: Sequence[tuple[int, int, str]], text: str) -> str | Non
     """
     if len(commitments) == 1:
         return commitments[0][2]
+    low = lowered(text)
     value, since, begun = "", 0, 0
     for start, end, said in commitments:
-        if value and said != value:
-            between = text[min(max(0, begun - 40), since) : start].lower()
-            if not any(cue in between for cue in _CUES) or not _TAKEN_BACK.search(between):
-                return None
+        if value and said != value and not taken_back(low, begun, since, start):
+            return None
         value, since, begun = said, end, start
     return value
 
 
-def _places(lowered: str, key: str, place: int) -> list[int]:
-    places: list[int] = []
-    while place >= 0 and len(places) < _MAX_PLACES:
-        places.append(place)
-        place = lowered.find(key, place + len(key))
-    return places
+def taken_back(low: str, begun: int, ended: int, later: int) -> bool:
+    """Whether a statement from ``begun`` to ``ended`` is taken back as it is made, or before a later one."""
+    between = low[min(max(0, begun - 40), ended) : later]
+    return any(cue in between for cue in _CUES) and _TAKEN_BACK.search(between) is not None
 
 
-def _is_negated(text: str, place: int) -> bool:
+def is_negated(low: str, place: int) -> bool:
+    """Whether the clause before a place denies what stands there, or only supposes it; in lower case."""
     since = max(0, place - 120)
-    nearest = max(since, text.rfind(".", since, place), text.rfind("\n", since, place), text.rfind(",", since, place))
-    if place - nearest < 3 and text.isascii():
+    nearest = max(since, low.rfind(".", since, place), low.rfind("\n", since, place), low.rfind(",", since, place))
+    clause = low[nearest:place]
+    if _HARMLESS.issuperset(clause.split()):
         return False
-    clause = text[nearest:place]
     return _NEGATED.search(clause) is not None and _NEGATED.search(_CLAUSE_END.split(clause)[-1]) is not None
 
 

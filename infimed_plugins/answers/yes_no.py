@@ -1,22 +1,24 @@
 """Whether a reply says yes or no, in a word or in a sentence.
 
-    Yes, there is no pneumothorax.    It is abnormal, so yes.    Answer: yes, not no    是的    yes
-    No fracture is seen.              The image does not show it.    Absent             没有    no
-    I do not know.    yes or no    Yes. … Answer: no    The diagnosis is pneumonia.             neither
+    Yes, there is no pneumothorax.    It is abnormal, so yes.    Answer: yes, not no    Definitely.    是的    yes
+    No fracture is seen.    I'd say no.    Definitely not.    I don't think so.    Absent    没有              no
+    I do not know.    yes or no    Yes. … Answer: no    The diagnosis is pneumonia.                           neither
 
 An explicit word, wherever a sentence starts or ends with it, goes before what sentences assert; two that differ are no
-answer. Only the first sentence can answer without such a word, by asserting or denying that something is there.
+answer. Without such a word the first sentence can answer by asserting or denying a finding (findings.py), as can a
+sentence that concludes, or one that says the words of the question; again, two that differ are no answer.
 """
 
 from __future__ import annotations
 
 import re
 
+from infimed_plugins.answers.findings import NO, YES, finding, finding_zh
 from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.statements import MAX_LENGTH, announcements, sentences, settled, tidy
+from infimed_plugins.answers.phrases import SURELY
+from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
 from infimed_plugins.answers.words import tokens
 
-YES, NO = "yes", "no"
 _BOTH = "?"
 
 _GOLDS = {
@@ -30,6 +32,16 @@ _CHINESE = {
 }
 _ALWAYS = {YES: r"yes|yeah|yep|yup|oui", NO: "no|nope|nah"}
 _AT_FIRST = {YES: "true|correct|present|positive|affirmative", NO: "none|false|incorrect|absent|negative|not present"}
+_ADVERBS = "definitely|certainly|absolutely|of course|clearly|surely|indeed|obviously|undoubtedly"
+_SO = {
+    YES: rf"(?:{_ADVERBS}|sure|exactly)(?: (?:so|is|does|it (?:is|does)))?|i (?:think|believe|would say) so|"
+    r"(?:it|that) (?:appears|seems|looks) so|it (?:most )?(?:likely|probably) (?:is|does)|"
+    r"that(?: is|['’]s) (?:right|correct)",
+    NO: rf"(?:{_ADVERBS}|probably|most likely|i think|i (?:would|['’]d) say|it (?:appears|seems)) not|"
+    r"not (?:at all|really)|i (?:do not|don['’]t) (?:think|believe) so|it (?:does not|doesn['’]t) (?:appear|seem) so|"
+    r"it (?:most )?(?:likely|probably) (?:is|does) not|it (?:is not|isn['’]t|does not|doesn['’]t)|"
+    r"that(?: is|['’]s) (?:wrong|false|incorrect)",
+}
 _ENDS = r"(?![\w-])(?:[\s\"'”’)\]*`]*(?:$|\.(?!\d)|[,;:!。，；！：\n-]|\s(?=[A-Z]))|[\"'”’)\]*`]+\s)"
 
 
@@ -41,8 +53,16 @@ def _either(*kinds: dict[str, str]) -> dict[str, str]:
     return {side: "|".join(kind[side] for kind in kinds) for side in (YES, NO)}
 
 
-_FRONT = r"[\W_]*(?i:(?:it|that)\s+is\s+|the\s+image\s+shows\s+)?(?i:the\s+)?"
+_FRONT = (
+    r"[\W_]*(?i:(?:it|that)\s+is\s+|the\s+image\s+shows\s+"
+    r"|(?:so|thus|therefore|hence|overall|in summary|in conclusion)\W+"
+    r"|(?:i|we)(?: would| will|['’]d)? (?:say|think|believe|answer|conclude|go with|guess)(?: that)?(?: it is)?[ ,:]+)?"
+    rf"(?i:{SURELY}{{1,2}}|(?:absolutely|of course)[ ,]+)?(?i:the\s+|a\s+)?[\"'“]?"
+)
 _STARTS = _pattern({side: f"(?i:{words})" for side, words in _ALWAYS.items()}, _FRONT, _ENDS)
+_WHOLE = _pattern(
+    {side: f"(?i:{words})" for side, words in _SO.items()}, r"[\W_]*(?i:so[, ]+)?", r"[\s\"'”’)*!.]*(?:$|,)"
+)
 _STARTS_CHINESE = _pattern(_CHINESE, _FRONT, r"(?=[\s\"'”’)*`]*(?:$|[.,;:!?。，；！、]|\s))")
 _STARTS_FIRST = _pattern({side: f"(?i:{words})" for side, words in _either(_ALWAYS, _AT_FIRST).items()}, _FRONT, _ENDS)
 _ENDS_WITH = _pattern(
@@ -61,27 +81,15 @@ _UNSURE = re.compile(
     r"|无法|不确定|不清楚|不知道|可能|也许",
     re.IGNORECASE,
 )
-_SEEN = r"(?:present|seen|visible|noted|identified|evident|observed|detected|found|there|demonstrated|shown)"
-_PICTURE = r"(?:the|this)\s+(?:image|picture|scan|figure|film|radiograph|x-ray|slide|study|ct|mri)"
-_SHOWS = r"(?:show|demonstrate|reveal|depict|contain|display|indicate|suggest)"
-_DENIES = re.compile(
-    rf"there\s+(?:is|are|was|were)\s*(?:no(?!\w){_NOT_NO}|(?:not|n['’]t)(?!\w))|(?:no(?!\w){_NOT_NO}|neither)\s+\w|not\s+{_SEEN}|without\s"
-    rf"|{_PICTURE}\s+(?:does\s+not|doesn['’]t|did\s+not|shows\s+no|demonstrates\s+no|reveals\s+no|contains\s+no)(?!\w)"
-    rf"|.{{0,160}}\s(?:is|are|was|were)\s*(?:not|n['’]t)\s+{_SEEN}|.{{0,160}}\s(?:is|are|was|were)\s+absent"
-    r"|it\s+(?:is|does|has)\s*(?:not|n['’]t)\W*$",
-    re.IGNORECASE,
-)
-_ASSERTS = re.compile(
-    rf"there\s+(?:is|are|was|were)\s|not\s+only\s+{_SEEN}|{_PICTURE}\s+{_SHOWS}s\s"
-    rf"|.{{0,160}}\s(?:is|are|was|were)\s+(?:clearly\s+)?{_SEEN}|it\s+(?:is|does|has)\W*$",
-    re.IGNORECASE,
-)
-_NEGATION = re.compile(
-    r"(?<!\w)(?:no|not(?!\s+only)|absent|absence|without|never|neither|nor)(?!\w)|n['’]t(?!\w)", re.I
-)
 _SAYS_YES = re.compile(r"(?<!\w)yes(?!\w)", re.IGNORECASE)
-_CHINESE_DENIES = re.compile(r"(?:没有|未见|未发现|不存在|不包含|不是|无)")
-_CHINESE_ASSERTS = re.compile(r"(?:图|片|影像|肺|肝|脑|心|肾|胸|腹).{0,12}(?:有|存在|包含|可见)")
+_CONCLUDES = re.compile(r"\W*(?:so|thus|therefore|hence|in conclusion|in summary|overall|conclusion)\W", re.IGNORECASE)
+_NOT_SEEN = re.compile(
+    r"(?:can ?not|can['’]?t|could not|couldn['’]t) "
+    r"(?=(?:clearly )?(?:see|identify|detect|find|observe|appreciate|visuali[sz]e)"
+    r" (?!(?:the|this|your|an|any) (?:image|picture|scan|attachment|photo))"
+    r"|be (?:seen|identified|detected|found|observed))",
+    re.IGNORECASE,
+)
 _IS_ABNORMAL = re.compile(
     r"(?:it|this|that|the\s\w+(?:\s\w+)?)\s+(?:is|are|looks?|appears?)\s+(abnormal|normal|healthy)\W*$", re.I
 )
@@ -89,15 +97,20 @@ _ASKS_NORMAL = re.compile(r"(?<!\w)(?:normal|healthy)(?!\w)|正常|健康", re.I
 _ASKS_YES_NO = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s", re.IGNORECASE)
 
 
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_MAX_SENTENCES = 20
+
+
 def polarity_of_gold(gold: str) -> str | None:
     """``yes`` or ``no`` where a gold answer is that and no more, in English or Chinese; else None."""
     return _GOLD.get(gold.strip().rstrip(".。").lower()) if len(gold) < 16 else None
 
 
-def polarity(reply: str, question: str = "") -> str | None:
+def polarity(reply: str, question: str = "", by_word: bool = False) -> str | None:
     """``yes`` or ``no``, or None where the reply is neither or both.
 
-    ``question`` tells what "It is normal." says: that nothing is wrong, or that all is well.
+    ``question`` tells what "It is normal." says: that nothing is wrong, or that all is well. ``by_word``: what several
+    sentences only assert is left out.
     """
     if len(reply) > MAX_LENGTH:
         return None
@@ -113,7 +126,9 @@ def polarity(reply: str, question: str = "") -> str | None:
     stands = settled(sorted(one for one in commitments if one[2]), text)
     if stands is None or stands == _BOTH:
         return None
-    return stands or _asserted(said[0][1], text, question)
+    if stands or (by_word and len(said) > 1):
+        return stands or None
+    return _asserted([part for _, part in said], text, question)
 
 
 def _leading_word(text: str) -> str:
@@ -127,26 +142,37 @@ def _explicit(sentence: str, first: bool) -> str:
     if _HEDGED.search(_IS_NOT.sub(" ", sentence)):
         return _BOTH
     starts = (_STARTS_FIRST if first else _STARTS).match(sentence) or _STARTS_CHINESE.match(sentence)
-    return _side(starts or (_LEADING_WORD.match(sentence) if first else None) or _ENDS_WITH.search(sentence))
+    found = starts or (_LEADING_WORD.match(sentence) if first else None) or _ENDS_WITH.search(sentence)
+    return _side(found or _WHOLE.match(sentence))
 
 
 def _side(found: re.Match[str] | None) -> str:
     return "" if found is None else YES if found["yes"] else NO
 
 
-def _asserted(sentence: str, text: str, question: str) -> str | None:
-    """What the first sentence asserts or denies, unless the reply is unsure of it."""
-    if _UNSURE.search(text):
+def _asserted(said: list[str], text: str, question: str) -> str | None:
+    """What the sentences assert or deny, unless the reply is unsure of it: the first, and those that conclude."""
+    if _UNSURE.search(_NOT_SEEN.sub("do not ", text)):
         return None
-    state = _IS_ABNORMAL.match(sentence)
+    state = _IS_ABNORMAL.match(said[0])
     if state:
         return _of_state(state[1].lower() == "abnormal", question)
-    denials = len(_NEGATION.findall(sentence))
-    if denials > 1 or "no doubt" in sentence.lower() or _SAYS_YES.search(sentence):
+    if _SAYS_YES.search(said[0]):
         return None
-    if _DENIES.match(sentence) or _CHINESE_DENIES.search(sentence):
-        return NO
-    return YES if not denials and (_ASSERTS.match(sentence) or _CHINESE_ASSERTS.search(sentence)) else None
+    found = {_finding(said[0], text, question)}
+    for part in said[1:_MAX_SENTENCES]:
+        if _CONCLUDES.match(part):
+            found.add(_finding(part, text, question))
+    found.discard(None)
+    return found.pop() if len(found) == 1 else None
+
+
+def _finding(sentence: str, text: str, question: str) -> str | None:
+    end = text.find(sentence) + len(sentence)
+    if text[end : end + 1] == "?":
+        return None
+    low = lowered(sentence)
+    return finding(low, question) if low.isascii() or not _HAN.search(low) else finding_zh(low)
 
 
 def _of_state(abnormal: bool, question: str) -> str | None:

@@ -9,18 +9,19 @@
     detection        matched IoU over max(n_pred, n_gt) of at least 0.5 (ours)
 
 A reply that cannot be read is ``invalid`` and counts as wrong, with the reason; an engine that failed is unscored
-(``accuracy`` None). Asked directly, the answer may stand in tags, in a box, or in what the reply states; asked to
-reason, the reply must pass the format gate or hold one unambiguous tagged or boxed answer.
+(``accuracy`` None). Whatever the prompt asked for, the answer may stand in tags, in a box, or in what the reply states
+after its reasoning, so that prompts are compared by answers and not by forms; ``format`` is what the format gate says.
+Reasoning that never ends holds no answer.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.answers import parse_response
 from infimed_plugins.answers.reply import read_reply
 from infimed_plugins.answers.short_text import says
 from infimed_plugins.answers.stated_option import stated_option
+from infimed_plugins.answers.statements import announcements, settled
 from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
@@ -34,12 +35,11 @@ def score(text: str, sample: Sample, prompt_style: str) -> Score:
     form = float(reply.well_formed)
     if not reply.text:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    if prompt_style == "reasoning" and not reply.marked:
-        return Score(0.0, form, 0.0, None, parse_response(text).reason, invalid=True)
     if sample.task == "multiple_choice":
         choice = stated_option(reply.text, sample.options)
         return _score_of_choice(form, choice.letters, choice.letters == sample.answer, choice.reason)
-    verdict = _judge(reply.text, sample.question, sample.ground_truth)
+    said = reply.text if reply.marked or sample.task != "math" else _announced(reply.text)
+    verdict = _judge(said, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
@@ -50,6 +50,13 @@ def _score_of_choice(form: float, letters: str, right: bool, reason: str) -> Sco
     """The verdict on an option; a benchmark has few different ones, so they are made once."""
     accuracy = float(right and letters != "")
     return Score(accuracy, form, accuracy, letters or None, reason, invalid=not letters)
+
+
+def _announced(text: str) -> str:
+    """What a reply that shows its steps announces as its answer, to the end of the line; else the reply."""
+    said = announcements(text)
+    agree = settled([(one.start, one.end, one.text.strip(" .*")) for one in said], text) if said else None
+    return agree if agree and not any(one.unsure for one in said) else text
 
 
 def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:

@@ -2,8 +2,9 @@
 
     python tests/benchmarks/robust_accuracy.py [FOLDER]
 
-FOLDER holds ``*.jsonl.gz`` of parity cases: by default INFIMED_PARITY_DIR, else tests/data/parity. Only cases that say
-``intended_correct`` count. An upstream crash counts as an error of upstream; an abstention of ours counts as wrong.
+FOLDER holds ``*.jsonl.gz`` of parity cases, whatever their names: each record's ``rule`` says what it is. By default
+INFIMED_PARITY_DIR, else tests/data/parity. Only cases of the eight rules that say ``intended_correct`` count. An
+upstream crash counts as an error of upstream; an abstention of ours counts as wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from infimed_plugins.records import OPTION_LETTERS, Sample
 from infimed_plugins.scoring.robust import score
 
 CHOICE_RULES = ("mcq", "mcq_bench", "mmmu_mc", "vlmeval_infer")
+PACKED = Path(__file__).parents[1] / "data" / "parity"
 TEXT_RULES = ("yesno", "closed", "open", "vqa_bench")
 
 
@@ -54,19 +56,18 @@ class Tally:
 
 def parity_folder() -> Path:
     """Where the parity cases lie."""
-    packed = Path(__file__).parent.parent / "data" / "parity"
-    return Path(os.environ.get("INFIMED_PARITY_DIR") or packed)
+    return Path(os.environ.get("INFIMED_PARITY_DIR") or PACKED)
 
 
 def intended_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """The cases of the eight rules that say what was meant."""
-    for rule in CHOICE_RULES + TEXT_RULES:
-        for path in sorted(folder.glob(f"{rule}.jsonl.gz")):
-            with gzip.open(path, "rt", encoding="utf-8") as lines:
-                for line in lines:
-                    record = json.loads(line)
-                    if record.get("intended_correct") is not None:
-                        yield record
+    """The cases of the eight rules that say what was meant, from every file of the folder."""
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                known = isinstance(record, dict) and record.get("rule") in CHOICE_RULES + TEXT_RULES
+                if known and record.get("intended_correct") is not None:
+                    yield record
 
 
 def sample_of(record: dict[str, Any]) -> Sample | None:

@@ -30,7 +30,7 @@ CASES = [
     (CHOICE, "direct", "", 0, True),
     (CHOICE, "direct", TAGGED.format("B"), 1, False),
     (CHOICE, "reasoning", TAGGED.format("B"), 1, False),
-    (CHOICE, "reasoning", "B", 0, True),
+    (CHOICE, "reasoning", "B", 1, False),  # the form is Score.format's to tell
     (CHOICE, "reasoning", "<think> it is B", 0, True),
     (CHOICE, "reasoning", "So \\boxed{B}", 1, False),
     (CHOICE, "direct", "It is bright.\n\nAnswer: B", 1, False),
@@ -39,7 +39,10 @@ CASES = [
     (CHOICE, "direct", "<answer>A or B</answer>", 0, True),
     (CHOICE, "direct", "<answer>A</answer><answer>B</answer>", 0, True),
     (CHOICE, "direct", "答案：B", 1, False),
-    (CHOICE, "reasoning", "It is bright. The answer is B.", 0, True),
+    (CHOICE, "reasoning", "It is bright. The answer is B.", 1, False),
+    (CHOICE, "reasoning", "It is bright. The answer is A or B.", 0, True),
+    (CHOICE, "reasoning", "<think> It is bright. The answer is B.", 0, True),
+    (CHOICE, "reasoning", "<think> Bright. </think> The answer is B.", 1, False),
     (CHOICE, "reasoning", "<thinking>One stone.</thinking><answer>B</answer>", 1, False),
     (YES, "direct", "Yes, there is no other finding.", 1, False),
     (YES, "direct", "There is no fracture.", 0, False),
@@ -56,6 +59,10 @@ CASES = [
     (TEXT, "direct", "upper", 0, False),
     (MATH, "direct", "12.0", 1, False),
     (MATH, "direct", "13", 0, False),
+    (MATH, "reasoning", "3 and 9 are seen. The answer is 12.", 1, False),
+    (MATH, "reasoning", "3 and 12 are seen. The answer is 15.", 0, False),
+    (MATH, "reasoning", "The answer may be 12.", 0, False),
+    (TEXT, "reasoning", "It is bright. The answer is upper left.", 1, False),
     (BOX, "direct", "[10, 10, 30, 30]", 1, False),
     (BOX, "direct", "[12, 10, 30, 30]", 1, False),
     (BOX, "direct", "[25, 10, 45, 30]", 0, False),
@@ -75,6 +82,15 @@ def sample(truth: dict[str, Any]) -> Sample:
 def test_replies_are_judged(truth: dict[str, Any], style: str, reply: str, accuracy: int, invalid: bool) -> None:
     judged = score(reply, sample(truth), style)
     assert (judged.accuracy, judged.invalid) == (accuracy, invalid), judged.reason
+
+
+@pytest.mark.parametrize("style", ["direct", "reasoning"])
+@pytest.mark.parametrize(
+    ("reply", "form"), [("The answer is B.", 0.0), ("<answer>B</answer>", 0.0), (TAGGED.format("B"), 1.0)]
+)
+def test_the_form_is_reported_apart_from_the_answer(style: str, reply: str, form: float) -> None:
+    judged = score(reply, sample(CHOICE), style)
+    assert (judged.accuracy, judged.format) == (1.0, form)
 
 
 @pytest.mark.parametrize("truth", [CHOICE, TEXT, YES, MATH, BOX, BOXES])

@@ -1,0 +1,154 @@
+"""Whether a sentence says that something is there: yes, no, or neither.
+
+    There is a fracture.   I can see a mass.   Fracture present.   The image shows a nodule.   可见骨折          yes
+    There's no fracture.   I do not see a mass.   Fracture absent.   No evidence of a nodule.   未见骨折         no
+    Is the aorta enlarged?   The aorta is (not) enlarged.   The heart is normal, with no enlarged aorta.        by words
+    There may be a fracture.   It is a benign process.   There is no mass without contrast.                     neither
+
+In lower case, one sentence at a time. Two negations are not resolved.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from infimed_plugins.answers.words import tokens
+
+YES, NO = "yes", "no"
+
+_PICTURE = (
+    r"(?:(?:the|this|that) (?:\w+ )?(?:image|picture|scan|figure|film|radiograph|x-ray|slide|study|ct|mri|ultrasound|"
+    r"photograph|specimen|examination|patient))"
+)
+_SEEN = (
+    r"(?:present|seen|visible|noted|identified|evident|observed|detected|found|there|demonstrated|shown|apparent|"
+    r"appreciated|visuali[sz]ed)"
+)
+_SEE = r"(?:see|identify|detect|find|observe|appreciate|visuali[sz]e|note|recogni[sz]e|notice|spot)"
+_SHOW = r"(?:show|demonstrate|reveal|depict|contain|display|indicate|suggest|have|include|exhibit|appear|seem)"
+_SHOWS = r"(?:shows|demonstrates|reveals|depicts|contains|displays|indicates|suggests|has|includes|exhibits)"
+_CLEARLY = r"(?:(?:clearly|definitely|certainly|indeed|also|still|likely|most likely|probably|obviously|evidently) )?"
+_NOT = r"(?:not(?! only)|n['’]t)"
+_NOT_NO = r"(?! (?:idea|answer|comment|clue|way|information|image|opinion|doubt|question)(?![a-z]))(?!\.\d)"
+_BE = r"(?:is|are|was|were|['’]s)"
+_LEAD = re.compile(
+    r"[\W_]*(?:(?:(?:indeed|clearly|overall|however|in fact|actually|so|thus|therefore|hence|in summary|in conclusion|"
+    r"to conclude|yes|(?:in|on|from|within|based on|according to|looking at) (?:the|this|these|my) [^,.]{1,40})"
+    r"[,: ]{1,2}|(?:i|we) (?:think|believe|would say|conclude|can say)(?: that)? |"
+    r"it (?:appears|seems|looks)(?: like| that) (?!so(?![a-z])|not(?![a-z]))){1,3})?"
+)
+_DENIES = re.compile(
+    rf"there ?(?:{_BE}|(?:appears?|seems?) to be|exists?) ?{_CLEARLY}(?:no(?![\w]){_NOT_NO}|{_NOT}(?!\w)|neither )"
+    rf"|there (?:do|does|did) ?{_NOT} (?:appear|seem) to be"
+    rf"|(?:no(?!\w){_NOT_NO}|neither|absence of|negative for|free of|lack of) ?\w|not {_SEEN}|without "
+    rf"|(?:{_PICTURE}|it|this|that|they) (?:(?:do|does|did) ?{_NOT} {_SHOW}|(?:fails?|failed) to {_SHOW}|"
+    rf"{_SHOWS} no(?!\w)|lacks?(?!\w)|{_BE} (?:negative for|free of|without))"
+    rf"|(?:i|we|one) (?:(?:do|does|did|can|ca|could) ?{_NOT}|cannot) {_CLEARLY}{_SEE} |(?:i|we|one) (?:can )?{_SEE} no "
+    rf"|.{{1,160}} (?:{_BE} ?{_NOT} {_CLEARLY}{_SEEN}|{_BE} {_CLEARLY}(?:absent|ruled out|excluded)|"
+    rf"(?:can ?not|cannot|could not) be {_SEEN})(?!\w)"
+    rf"|[a-z -]{{2,60}} (?:absent|not {_SEEN}|ruled out|excluded)\W*$|it (?:is|does|has) ?{_NOT}\W*$"
+)
+_ASSERTS = re.compile(
+    rf"there ?(?:{_BE}|(?:appears?|seems?) to be|exists?) |not only {_SEEN}"
+    rf"|(?:{_PICTURE} {_CLEARLY}{_SHOWS}|(?:it|this) {_CLEARLY}(?:shows|demonstrates|reveals|contains)) "
+    r"(?!the |this |that )"
+    rf"|(?:i|we|one) (?:can |do |could )?{_CLEARLY}{_SEE} |(?:positive for|evidence of|presence of|signs? of) \w"
+    rf"|.{{1,160}} {_BE} {_CLEARLY}{_SEEN}(?!\w)|[a-z -]{{2,60}} {_SEEN}\W*$|it (?:is|does|has)\W*$"
+)
+_NEGATION = re.compile(
+    r"(?<!\w)(?:no|not(?! only)|absent|absence|without|never|neither|nor|cannot|lacks?|fails?|failed|negative for|"
+    r"free of|ruled out|excluded)(?!\w)|n['’]t(?!\w)"
+)
+_MAYBE = re.compile(
+    r"(?<!\w)(?:may|might|could(?! not| ?n)|possible|suspected|suspicious|questionable|equivocal|whether|if)(?!\w)"
+    r"|(?:cannot|can ?not|could not|not) (?:be )?(?:completely |entirely )?(?:excluded?|rule[d]? out)"
+)
+_NO_DOUBT = re.compile(r"no (?:doubt|question)(?!\w)")
+_OTHERWISE = re.compile(r"(?<!\w)(?:but|however|although|except)(?!\w)")
+_AUX = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s")
+_STOP_WORDS = (
+    "is are was were does do did has have can could there a an any the in on at of this that these image picture scan "
+    "figure film evidence sign signs seen present visible shown noted it they be been patient or and to from with you "
+    "see find show shows ct mri xray x ray photo slide by for what which some"
+)
+_STOP = frozenset(_STOP_WORDS.split())
+_DENYING = frozenset(
+    ["no", "not", "without", "absent", "absence", "never", "neither", "nor", "cannot", "lacks", "lack"]
+)
+_ASIDE = frozenset(["without", "no"])
+_MAX_WORDS = 60
+
+
+def finding(sentence: str, question: str = "") -> str | None:
+    """``yes`` or ``no`` where a sentence, in lower case, asserts or denies a finding, or the words of the question."""
+    if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
+        return None
+    asked = _by_words(sentence, question) if question else None
+    if asked:
+        return asked
+    lead = _LEAD.match(sentence)
+    bare = sentence[lead.end() :] if lead else sentence
+    negations = len(_NEGATION.findall(bare))
+    if negations > 1 or (negations and _OTHERWISE.search(bare)):
+        return None
+    if negations:
+        return NO if _DENIES.match(bare) else None
+    return YES if _ASSERTS.match(bare) else None
+
+
+def _by_words(sentence: str, question: str) -> str | None:
+    """What a sentence says of the very words of a yes-no question; None where it does not say them all."""
+    wanted = _asked(question)
+    if not wanted or len(sentence) > 400:
+        return None
+    words = [_stem(word) for word in tokens(sentence.replace("n't", " not").replace("n’t", " not"))][:_MAX_WORDS]
+    denials = [place for place, word in enumerate(words) if word in _DENYING]
+    if len(denials) > 1:
+        return None
+    if wanted <= set(words):
+        last = max(place for place, word in enumerate(words) if word in wanted)
+        if not denials or (denials[0] > last and words[denials[0]] in _ASIDE):
+            return YES
+        return NO
+    if len(denials) == 1 and words[denials[0]] in _ASIDE and wanted & set(words[denials[0] + 1 : denials[0] + 4]):
+        return NO if not _OTHERWISE.search(sentence) and len(wanted) == 1 else None
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _asked(question: str) -> frozenset[str]:
+    low = question.lower()
+    if not _AUX.match(low) or re.search(r"(?<!\w)or(?!\w)", low):
+        return frozenset()
+    return frozenset(_stem(word) for word in tokens(low) if word not in _STOP)
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+_CLAUSES = re.compile(r"[,;。.!]")
+_MAYBE_ZH = re.compile(r"可能|也许|疑似|不排除|无法|不确定|不清楚|不知道|是否|有无|有没有|是不是|难以|或许|吗|\?")
+_DENIES_ZH = re.compile(
+    r"没有|未(?:见|发现|显示|提示|出现|包含|探及)|不(?:存在|包含|含|是|属于|可见|显示|能|会|正常)|无(?!法|需)|并非|没(?=见|发现)|看不到|缺如|否"
+)
+_ASSERTS_ZH = re.compile(
+    r"(?<![没未具所只仅])有(?![关助限效时利的些])|存在|包含|含有|可见|可以看到|能看到|能看见|发现|显示(?!的)|出现|属于|^(?:这|该|图).{0,8}是"
+)
+
+
+def finding_zh(sentence: str) -> str | None:
+    """The same for a sentence in Chinese: what its clauses assert or deny, where they agree."""
+    if _MAYBE_ZH.search(sentence):
+        return None
+    said = set()
+    for clause in _CLAUSES.split(sentence):
+        denials = len(_DENIES_ZH.findall(clause))
+        if denials > 1:
+            return None
+        if denials:
+            said.add(NO)
+        elif _ASSERTS_ZH.search(clause):
+            said.add(YES)
+    return said.pop() if len(said) == 1 else None
