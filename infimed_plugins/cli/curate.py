@@ -210,8 +210,9 @@ def _decontaminated(recipe: Recipe) -> Recipe:
 def _build(recipe: Recipe, out: Path, folder: Path | None, fresh: bool) -> Manifest:
     from infimed_plugins import recipes
 
+    recipe = replace(recipe, max_rejects=1.0)
     with progress() as show:
-        return recipes.build(replace(recipe, max_rejects=1.0), out, progress=show, fresh=fresh, folder=folder)
+        return recipes.build(recipe, out, progress=show, fresh=fresh, folder=folder, allow_empty=True)
 
 
 def _print(manifest: Manifest, out: Path) -> None:

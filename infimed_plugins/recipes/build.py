@@ -27,7 +27,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
-from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
+from infimed_plugins.recipes.manifest import ENGINE_ERROR, Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
@@ -50,6 +50,7 @@ def build(
     folder: str | Path | None = None,
     workers: int = 1,
     on: str = "local",
+    allow_empty: bool = False,
 ) -> Manifest:
     """Build a recipe into ``out_dir`` and give its manifest; a finished build with the same settings is reused.
 
@@ -62,6 +63,7 @@ def build(
         folder: where downloaded data sets lie, each in a folder of its source's name; the hub without it.
         workers: processes that prepare images; they do not change the bytes.
         on: "local", or "ray" for image preparation through Ray Data, on a cluster where there is one.
+        allow_empty: a part of which its steps leave no row is no error; one of which no row could be used still is.
     Raises:
         ConfigError: the folder holds another build or other files, or a setting cannot be used.
         DataError: a part has too many bad rows or keeps none, or the folder cannot be written.
@@ -71,7 +73,7 @@ def build(
     planned = plan(recipe).parts  # every name is checked before any work
     shown = progress or (lambda title, done, total: None)
     downloads = None if folder is None else Path(folder)
-    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on)
+    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on, allow_empty)
     try:
         standing = work.folder.prepare(work.settings(), fresh=fresh)
         for part in standing.parts if standing else ():
@@ -100,6 +102,7 @@ class _Build:
     downloads: Path | None = None
     workers: int = 1
     on: str = "local"
+    allow_empty: bool = False
     _tokens: TokenCounter | None = None
     _store: RequestStore | None = None
     _asked: Engine | None = None
@@ -289,7 +292,8 @@ class _Build:
                     f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
                     f"all are named in {self.folder.out / REJECTS_FILE}"
                 )
-        if tally.kept == 0:
+        decided = tally.chosen - later - tally.dropped[ENGINE_ERROR]
+        if tally.kept == 0 and not (self.allow_empty and decided > 0):
             raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {_top(tally.dropped)}")
 
     def _write_rejects(self) -> bool:
