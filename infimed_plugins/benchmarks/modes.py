@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
@@ -128,10 +129,15 @@ def _as_scores(name: str, upstream: Sequence[Json], rows: Sequence[Answered]) ->
 def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
     if verdict.correct is None:
         return _unscored(f"MedEvalKit's run would end here: {verdict.error}")
-    accuracy = float(verdict.correct)
     guessed = verdict.random or verdict.guessed
     why = "drawn at random" if verdict.random else "taken by likeness" if verdict.guessed else verdict.kind
-    return Score(accuracy, 0.0, accuracy, verdict.parsed, why, invalid=guessed)
+    return _by_rule(float(verdict.correct), verdict.parsed, why, guessed)
+
+
+@lru_cache(maxsize=1024)
+def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Score:
+    """A verdict; there are few different ones, so they are made once."""
+    return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
 
 
 def _vlmevalkit(revision: str) -> Mode:

@@ -24,6 +24,7 @@ from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import BadRow, Json
 
 LABELS = ("name",)  # settings that name a run and shape no reply
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
 
 
@@ -102,7 +103,7 @@ class RunFolder:
         """Write a JSON lines file, whole or not at all; none for no rows."""
         partial, path = self.path / f"{name}.partial", self.path / name
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(f"{_encode(row)}\n" for row in rows)
         if partial.stat().st_size:
             partial.replace(path)
         else:
@@ -151,7 +152,7 @@ def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
 
 def answered_line(row: Answered) -> bytes:
     """A line of the log. Lone surrogates, which no file can hold, become their escapes."""
-    return (json.dumps(asdict(row), ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    return f"{_encode(asdict(row))}\n".encode("utf-8", "backslashreplace")
 
 
 def run_folders(root: Path) -> list[RunFolder]:

@@ -184,7 +184,7 @@ def _recipe(
     step: str, rows: _Rows, engine: dict[str, Any] | None, settings: dict[str, Any], form: str, style: str
 ) -> Recipe:
     """A recipe of one part with one step."""
-    from infimed_plugins.recipes.recipe import parse_recipe
+    from infimed_plugins.recipes.recipe_file import parse_recipe
 
     part = {"name": step, **rows.part(), "style": style, "steps": [{step: settings}]}
     raw = {"name": step, "format": form, "seed": rows.seed, "parts": [part]}

@@ -10,31 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice
-from infimed_plugins.cli.late_engine import Later, shaping
-from infimed_plugins.cli.output import AsJson, progress
-from infimed_plugins.cli.scored import (
-    Csv,
-    Dimensions,
-    Downloads,
-    Html,
+from infimed_plugins.cli.judge_options import (
     JudgeEngine,
     JudgeModel,
     JudgeOptions,
     JudgeSet,
     JudgeTemplate,
     JudgeUrl,
-    Labels,
-    Latex,
-    Markdown,
-    Modes,
-    Outputs,
     SkillJudge,
-    agreement,
-    judge_folders,
-    notes_on,
-    notes_on_labels,
-    read_people,
 )
+from infimed_plugins.cli.late_engine import Later
+from infimed_plugins.cli.output import AsJson, progress
+from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
+from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
+from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -189,11 +178,12 @@ def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: An
     from infimed_plugins.benchmarks.facts import write_run_file
     from infimed_plugins.benchmarks.questions import questions
     from infimed_plugins.benchmarks.runner import ask
+    from infimed_plugins.engines import shaping_settings
     from infimed_plugins.recipes.step_engine import model_identity
 
     engine = Later(chosen, "--model", partial(show, "loading the model", 0, None))
     facts = {"name": label, "model_hash": model_identity(chosen["model"]), "engine": chosen["name"]}
-    facts["engine_settings"] = shaping(chosen["settings"])
+    facts["engine_settings"] = shaping_settings(chosen["settings"])
     for benchmark, asking, folder in plan:
         try:
             next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from infimed_plugins.engines.store import RequestStore
 
 
-def shaping(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an engine that shape what it says."""
-    from infimed_plugins.engines import NOT_SHAPING
-
-    return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
-
-
 @dataclass
 class Later:
     """An engine by what the options say; ``option`` names the one that chose it, ``before`` is called at its start."""
@@ -37,7 +30,7 @@ class Later:
 
     def start(self) -> Engine:
         """The engine, started once."""
-        from infimed_plugins.recipes.recipe import parse_engine
+        from infimed_plugins.recipes.recipe_file import parse_engine
         from infimed_plugins.recipes.step_engine import start_engine
 
         if self._engine is None:
@@ -54,9 +47,10 @@ class Later:
 
     def over(self, store: RequestStore) -> Engine:
         """The engine over a request store, which knows it by all that shapes its replies."""
+        from infimed_plugins.engines import shaping_settings
         from infimed_plugins.engines.stored import Stored
 
-        return Stored(self, store, settings=shaping(self.choice["settings"]))
+        return Stored(self, store, settings=shaping_settings(self.choice["settings"]))
 
 
 @dataclass

@@ -7,30 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
-from infimed_plugins.cli.scored import (
-    Csv,
-    Dimensions,
-    Downloads,
-    Html,
+from infimed_plugins.cli.judge_options import (
     JudgeEngine,
     JudgeModel,
     JudgeOptions,
     JudgeSet,
     JudgeTemplate,
     JudgeUrl,
-    Labels,
-    Latex,
-    Markdown,
-    Modes,
-    Outputs,
     SkillJudge,
-    agreement,
-    judge_folders,
-    notes_on,
-    notes_on_labels,
-    read_people,
 )
+from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
+from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
+from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
+from infimed_plugins.cli.scored import Labels, Modes, agreement, collector_paused, judge_folders, read_people
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -74,7 +63,7 @@ def score(
         check_mode(one)
     judged: list[Run] = []
     folders: list[RunFolder] = []
-    with progress() as show:
+    with collector_paused(), progress() as show:
         for root in runs:
             found = run_folders(root)
             judged += judge_folders(root, found, modes, judging, show)

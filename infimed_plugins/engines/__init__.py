@@ -27,6 +27,11 @@ NOT_SHAPING = frozenset(
 """Settings of an engine that change how and where it is asked, not what it says: no part of a reply's key."""
 
 
+def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
+    """The settings of an engine that change what it says, and not only how it is asked."""
+    return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How replies are drawn. ``temperature`` 0 is greedy; ``n`` replies a request; lengths in tokens.

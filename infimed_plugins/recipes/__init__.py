@@ -6,7 +6,8 @@
 from infimed_plugins.recipes.build import build
 from infimed_plugins.recipes.manifest import Manifest, PartCount, read_manifest
 from infimed_plugins.recipes.plan import Plan, PlanRow, plan
-from infimed_plugins.recipes.recipe import Part, Recipe, Step, load_recipe, shipped_recipes
+from infimed_plugins.recipes.recipe import Part, Recipe, Step
+from infimed_plugins.recipes.recipe_file import load_recipe, shipped_recipes
 
 __all__ = [
     "Manifest",

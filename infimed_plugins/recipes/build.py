@@ -10,30 +10,30 @@ import json
 import multiprocessing
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
-from infimed_plugins.engines import NOT_SHAPING, Engine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.build_engines import BuildEngines, shaping
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
 from infimed_plugins.recipes.manifest import ENGINE_ERROR, Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
-from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, load_recipe, parse_engine
+from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
+from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
-from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
+from infimed_plugins.recipes.step_engine import model_identity, model_path
 from infimed_plugins.records import Json
 
 REASONS_SHOWN = 3
@@ -104,13 +104,14 @@ class _Build:
     on: str = "local"
     allow_empty: bool = False
     _tokens: TokenCounter | None = None
-    _store: RequestStore | None = None
-    _asked: Engine | None = None
-    _others: dict[str, Engine] = field(default_factory=dict)
+    _engines: BuildEngines = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._engines = BuildEngines(self.recipe, self.folder.replies, self.engine)
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes the bytes that are built."""
-        settings = {**_shaping(self.recipe.settings()), "version": __version__}
+        settings = {**shaping(self.recipe.settings()), "version": __version__}
         model = self.engine.model if self.engine else self.recipe.engine.model if self.recipe.engine else None
         if model and any(self.recipe.steps_of(part) for part in self.recipe.parts):
             settings["model"] = model_identity(model)
@@ -122,7 +123,7 @@ class _Build:
         try:
             return self._run()
         except BaseException as error:
-            self._close_store()
+            self._engines.close()
             if isinstance(error, Exception):
                 self.folder.abandon()
             raise
@@ -160,7 +161,7 @@ class _Build:
             images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
             checked_against=self._checked_against(),
         )
-        self._close_store()
+        self._engines.close()
         self.folder.finish(manifest)
         return manifest
 
@@ -209,13 +210,13 @@ class _Build:
             self.recipe.seed,
             store,
             self.folder.work,
-            self._engine,
+            self._engines.drawn_from,
             self.progress,
             self.downloads,
             self._counter,
             limit.tokens if limit else 0,
             ray_executor.AHEAD if self.on == "ray" else IMAGES_AHEAD,
-            self._start,
+            self._engines.other,
         )
         file.write(rows.lines(tally))
         file.write_rejects(tally.rejects)
@@ -236,38 +237,6 @@ class _Build:
         )
         file.finish(count)
         return count
-
-    def _start(self, choice: Mapping[str, Json]) -> Engine:
-        """Another engine for a step, such as a judge; the parts of a recipe share it. One handed in serves for all."""
-        if self.engine is not None:
-            return self._stored(self.engine, {})
-        chosen = parse_engine(choice, f"{self.recipe.name}: a step's engine")
-        name = json.dumps(asdict(chosen), sort_keys=True, default=str)
-        if name not in self._others:
-            self._others[name] = self._stored(start_engine(chosen), chosen.settings)
-        return self._others[name]
-
-    def _engine(self) -> Engine | None:
-        if self._asked is None:
-            choice = self.recipe.engine
-            engine = self.engine or (start_engine(choice) if choice else None)
-            self._asked = self._stored(engine, choice.settings if choice else {}) if engine else None
-        return self._asked
-
-    def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
-        """The engine over the build's request store: what was answered before an interruption is not asked again."""
-        if self._store is None:
-            self._store = RequestStore(self.folder.replies)
-        return Stored(engine, self._store, settings=shaping_settings(settings))
-
-    def _close_store(self) -> None:
-        if self._store is not None:
-            empty = self._store.count() == 0
-            self._store.close()
-            self._store = self._asked = None
-            self._others.clear()
-            if empty:
-                self.folder.replies.unlink()
 
     def _checked_against(self) -> dict[str, str | None]:
         """The benchmarks that rows were checked against, with the revision that was read of each."""
@@ -303,22 +272,6 @@ class _Build:
             with whole_file(self.folder.out / REJECTS_FILE) as partial:
                 partial.write_text("".join(lines), encoding="utf-8")
         return bool(lines)
-
-
-def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
-    """The settings of an engine that change what it says, and not only how it is asked."""
-    return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
-
-
-def _shaping(value: Json) -> Json:
-    """Settings of a recipe, those of the engines in it, at any depth, without what shapes nothing."""
-    if isinstance(value, list | tuple):
-        return [_shaping(one) for one in value]
-    if not isinstance(value, Mapping):
-        return value
-    is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
-    kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
-    return {key: _shaping(one) for key, one in kept.items()}
 
 
 @contextmanager

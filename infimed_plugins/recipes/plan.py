@@ -7,7 +7,8 @@ from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.plugins import registry
-from infimed_plugins.recipes.recipe import Part, Recipe, load_recipe
+from infimed_plugins.recipes.recipe import Part, Recipe
+from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.records import Json
 from infimed_plugins.sources.entry import source_entries
 

@@ -203,13 +203,14 @@ def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
 
 
 def _figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
-    images = [row.image for row in scored]
+    images, right = [row.image for row in scored], [float(row.accuracy == 1.0) for row in scored]
+    invalid = [row for row in scored if row.invalid]
     return Figure(
-        wilson(sum(row.accuracy == 1.0 for row in scored), len(scored)),
-        clustered([float(row.accuracy == 1.0) for row in scored], images, seed=seed),
+        wilson(int(sum(right)), len(scored)),
+        clustered(right, images, seed=seed),
         len(set(images)),
-        wilson(sum(row.invalid for row in scored), len(scored)),
-        wilson(sum(row.invalid and bool(row.text.strip()) for row in scored), len(scored)),
+        wilson(len(invalid), len(scored)),
+        wilson(sum(not row.text.isspace() and row.text != "" for row in invalid), len(scored)),
     )
 
 

@@ -1,0 +1,112 @@
+"""Where the figures of ``infimed eval`` and ``infimed score`` go: the terminal, JSON, and the files asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infimed_plugins.cli.dimensions import dimension_tables, dimensions, grade_table
+from infimed_plugins.cli.output import console, messages, print_json, print_table
+
+if TYPE_CHECKING:
+    from infimed_plugins.benchmarks.judged import Run
+
+Dimensions = Annotated[
+    bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
+]
+Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, every case.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]
+Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")]
+Latex = Annotated[Path | None, typer.Option("--latex", help="Write rows of the paper's table as LaTeX.")]
+Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the figures go besides the terminal."""
+
+    html: Path | None = None
+    csv: Path | None = None
+    markdown: Path | None = None
+    latex: Path | None = None
+    as_json: bool = False
+    dimensions: bool = False
+
+    def write(
+        self,
+        runs: Sequence[Run],
+        *,
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+        downloads: Path | None,
+        extra: Mapping[str, Any],
+    ) -> None:
+        """Print the tables or JSON, and write the files asked for."""
+        from infimed_plugins.reports import evaluation_tables as tables
+        from infimed_plugins.reports.summary import summarise
+
+        groupings = _groupings(runs)
+        summary = summarise(runs, groupings=groupings)
+        texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
+        for path, made in texts:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(made(summary), encoding="utf-8", errors="replace")
+                messages.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        if self.html is not None:
+            self._write_page(runs, groupings, facts, notes, downloads)
+        if self.as_json:
+            print_json(
+                {
+                    "notes": list(notes),
+                    **extra,
+                    "dimensions": dimensions(runs) if self.dimensions else [],
+                    **asdict(summary),
+                }
+            )
+            return
+        for table in tables.terminal_tables(summary):
+            console.print(table)
+        for title, columns, rows in dimension_tables(runs) if self.dimensions else ():
+            print_table(title, columns, rows)
+        print_agreement(extra.get("agreement", ()))
+        if extra.get("skill_grades"):
+            print_table(*grade_table(extra["skill_grades"]))
+        for note in notes:
+            console.print(note, highlight=False, soft_wrap=True)
+
+    def _write_page(
+        self,
+        runs: Sequence[Run],
+        groupings: Mapping[str, Sequence[str]],
+        facts: Mapping[str, str],
+        notes: Sequence[str],
+        downloads: Path | None,
+    ) -> None:
+        from infimed_plugins.benchmarks.source_images import SourceImages
+        from infimed_plugins.reports.evaluation_page import write_evaluation_page
+
+        assert self.html is not None
+        images = SourceImages(downloads)
+        write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
+        messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
+
+
+def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
+    from infimed_plugins.plugins import registry
+
+    names = dict.fromkeys(run.benchmark for run in runs)
+    return {name: registry().get("benchmark", name).group_by for name in names}
+
+
+def print_agreement(found: Sequence[dict[str, Any]]) -> None:
+    """A table of agreements, for the terminal."""
+    if found:
+        names = ("benchmark", "model", "prompt_style", "mode", "judge", "with", "n", "observed", "kappa", "low", "high")
+        shown = [one | {"judge": one["judge"] or "rules"} for one in found]
+        rows = [[f"{one[k]:.3f}" if isinstance(one[k], float) else one[k] for k in names] for one in shown]
+        print_table("agreement of verdicts (Cohen's kappa, 95%)", list(names), rows)

@@ -1,0 +1,66 @@
+"""What a reader must know beside the figures of runs, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infimed_plugins.benchmarks import Benchmark
+    from infimed_plugins.benchmarks.judged import Run
+    from infimed_plugins.benchmarks.run_folder import RunFolder
+
+DIGEST = 64  # characters of the hash of an image
+
+
+def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
+    """A line for each benchmark and thing."""
+    from infimed_plugins.benchmarks.run_folder import BAD_ROWS
+    from infimed_plugins.plugins import registry
+
+    notes: dict[tuple[str, ...], str] = {}
+    bad: dict[str, int] = {}
+    for folder in folders:
+        if count := folder.bad_rows():
+            name = str(folder.settings().get("benchmark"))
+            bad[name] = max(count, bad.get(name, 0))
+            notes[name, "bad"] = f"{name}: {count:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"
+    for run in (run for run in runs if not run.variant):
+        benchmark, name, asked = registry().get("benchmark", run.benchmark), run.benchmark, len(run.rows)
+        if benchmark.questions and asked + bad.get(name, 0) < benchmark.questions:
+            notes[name, "few"] = f"{name}: {asked:,} of its {benchmark.questions:,} questions were asked"
+        if not run.judge and (count := _judged_by_rule(run, benchmark)):
+            text = f"{name}: {count:,} of {asked:,} answers are a judge's to mark and were scored by rule ({run.mode})"
+            notes[name, "rule", run.mode] = text
+    return [*notes.values(), *_notes_on_images(runs)]
+
+
+def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each benchmark whose models were shown other images under the same ids: a comparison means nothing."""
+    if len({run.model for run in runs}) < 2:
+        return
+    known: dict[tuple[str, str, str], str] = {}
+    others: dict[str, set[str]] = {}
+    for run in runs:
+        for row in run.rows:
+            image = known.setdefault((run.benchmark, run.variant, row.id), row.image)
+            if image != row.image and len(image) == len(row.image) == DIGEST:  # an imported run kept none
+                others.setdefault(run.benchmark, set()).add(row.id)
+    for name, ids in others.items():
+        yield f"{name}: {len(ids):,} questions have another image in another run (another --seed?); do not compare them"
+
+
+def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
+    """How many answers were scored by rule that a judge would have decided."""
+    from infimed_plugins.benchmarks.modes import is_open
+
+    return sum(row.accuracy is not None and is_open(run.mode, benchmark, row) for row in run.rows)
+
+
+def notes_on_labels(runs: Sequence[Run], people: Mapping[str, bool]) -> list[str]:
+    """A line where people's labels are of no question here, naming an id of each."""
+    known = [row.id for run in runs for row in run.rows if row.accuracy is not None]
+    if not people or not people.keys().isdisjoint(known):
+        return []
+    here = f"one that was scored is {known[0]!r}" if known else "nothing was scored"
+    return [f"none of the {len(people):,} labels is of a question here: one is of {next(iter(people))!r}, {here}"]

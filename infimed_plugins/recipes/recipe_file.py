@@ -1,0 +1,201 @@
+"""A recipe file, ``data_registry/recipes/NAME.yaml``, read and checked.
+
+name: quickstart_sft
+description: what it is for
+format: llamafactory            # or easyr1, or datasets (Hugging Face, on disk)
+seed: 0
+image_max_pixels: 262144        # larger images are resized by Qwen's rule; none without it
+token_limit: {model: FOLDER_OR_HUB_ID, tokens: 4096}  # longer rows are dropped; none without it
+max_rejects: 0.02               # share of bad rows above which a part stops the build
+engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
+decontaminate: {benchmarks: [slake/test]}  # the first step of every part; none without it
+parts:
+  - name: direct
+    source: phantom
+    split: train
+    limit: 1600                 # all of the split without it
+    skip: 0                     # rows left to another part, so that two parts share none
+    order: hash                 # which rows: the lowest hashes, or the first ones (procedural sources)
+    tasks: [text, math]         # only these; all without it
+    kinds: [organ, count]       # only these values of meta["kind"]
+    languages: [en]             # only these
+    style: direct               # prompt style: direct or reasoning
+    into: train                 # train or val
+    steps: [{reflective_cot: {candidates: 10}}]
+    keep: 300                   # at most this many of what the steps leave
+
+A recipe may start from another one:
+
+name: infimed_sft_without_general
+extends: infimed_sft            # a shipped recipe, or a .yaml file beside this one
+without: [general_*]            # parts left out, by name
+limits: {reasonmed: 10000}      # other limits for parts that stay
+parts: []                       # parts added
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.paths import shipped
+from infimed_plugins.prompts import PROMPT_STYLES
+from infimed_plugins.recipes.recipe import (
+    FORMATS,
+    MAX_REJECTS,
+    ORDERS,
+    SETS,
+    EngineChoice,
+    Part,
+    Recipe,
+    Step,
+    TokenLimit,
+)
+from infimed_plugins.recipes.recipe_values import (
+    fields_of,
+    mapping,
+    names_in,
+    near,
+    one_of,
+    share_of_one,
+    whole_number,
+)
+from infimed_plugins.records import TASKS
+
+RECIPE_FOLDER = "data_registry/recipes"
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.stem for path in shipped(RECIPE_FOLDER).rglob("*.yaml"))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Read a shipped recipe by name, or any recipe by the path of its YAML file.
+
+    Raises:
+        MissingFileError: there is no such recipe; the message lists those shipped.
+        ConfigError: the YAML cannot be read, or a key or value in it cannot be used; the message names file and key.
+    """
+    path = _find(name_or_path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if isinstance(raw, dict) and "extends" in raw:
+        return _extended(raw, path)
+    return parse_recipe(raw, str(path))
+
+
+def _extended(raw: dict[str, Any], path: Path) -> Recipe:
+    """A recipe that starts from another one. Raises ConfigError for a part that is not there."""
+    own: dict[str, Any] = {"without": [], "limits": {}, "parts": []}
+    own |= {key: raw[key] for key in own if raw.get(key)}
+    start = str(raw["extends"])
+    beside = path.parent / start
+    base = load_recipe(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else start)
+    limits, without = mapping(own["limits"], f"{path}: limits"), names_in(own["without"], f"{path}: without")
+    for pattern in (*without, *limits):
+        if not any(fnmatch(part.name, pattern) for part in base.parts):
+            names = [part.name for part in base.parts]
+            raise ConfigError(f"{path}: {start} has no part {pattern!r}{near(pattern, names)}")
+    for name, limit in limits.items():
+        whole_number(limit, f"{path}: limits: {name}", least=1)
+    kept = [
+        replace(part, limit=limits.get(part.name, part.limit))
+        for part in base.parts
+        if not any(fnmatch(part.name, pattern) for pattern in without)
+    ]
+    head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
+    shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
+    shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
+    shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
+    placeholder = [{"name": "none", "source": "none", "split": "none"}]
+    made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
+    added = made.parts if own["parts"] else ()
+    if twice := {part.name for part in kept} & {part.name for part in added}:
+        raise ConfigError(f"{path}: {start} has a part {min(twice)!r} already; name it differently")
+    if not kept and not added:
+        raise ConfigError(f"{path}: no part is left")
+    return replace(made, parts=(*kept, *added))
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise MissingFileError(f"there is no recipe file {path}")
+    known = shipped_recipes()
+    if str(name_or_path) in known:
+        return next(shipped(RECIPE_FOLDER).rglob(f"{name_or_path}.yaml"))
+    raise MissingFileError(
+        f"there is no recipe {str(name_or_path)!r}{near(str(name_or_path), known)}; "
+        f"shipped: {', '.join(known)}; or give the path of a .yaml file"
+    )
+
+
+def parse_recipe(raw: Any, where: str) -> Recipe:
+    """The recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
+    fields = fields_of(Recipe, raw, where)
+    one_of(fields["format"], FORMATS, f"{where}: format")
+    whole_number(fields.get("seed", 0), f"{where}: seed", least=None)
+    share_of_one(fields.get("max_rejects", MAX_REJECTS), f"{where}: max_rejects")
+    if fields.get("image_max_pixels") is not None:
+        whole_number(fields["image_max_pixels"], f"{where}: image_max_pixels", least=56 * 56)
+    if fields.get("token_limit") is not None:
+        at = f"{where}: token_limit"
+        fields["token_limit"] = TokenLimit(**fields_of(TokenLimit, fields["token_limit"], at))
+        whole_number(fields["token_limit"].tokens, f"{at}: tokens", least=1)
+    if fields.get("engine") is not None:
+        fields["engine"] = parse_engine(fields["engine"], f"{where}: engine")
+    if fields.get("decontaminate") is not None:
+        fields["decontaminate"] = mapping(fields["decontaminate"], f"{where}: decontaminate")
+    if not isinstance(fields["parts"], list) or not fields["parts"]:
+        raise ConfigError(f"{where}: parts must be a list of at least one part")
+    parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
+    names = [part.name for part in parts]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
+    return Recipe(**{**fields, "parts": tuple(parts)})
+
+
+def parse_engine(raw: Any, where: str) -> EngineChoice:
+    """An engine by name and model. Raises ConfigError naming ``where`` and the key."""
+    chosen = fields_of(EngineChoice, raw, where)
+    return EngineChoice(chosen["name"], chosen["model"], mapping(chosen.get("settings"), where))
+
+
+def _part(raw: Any, where: str) -> Part:
+    fields = fields_of(Part, raw, where)
+    where = f"{where} ({fields['name']})"
+    for key in ("limit", "keep"):
+        if fields.get(key) is not None:
+            whole_number(fields[key], f"{where}: {key}", least=1)
+    whole_number(fields.get("skip", 0), f"{where}: skip", least=0)
+    for key, allowed in (("order", ORDERS), ("style", PROMPT_STYLES), ("into", SETS)):
+        if key in fields:
+            one_of(fields[key], allowed, f"{where}: {key}")
+    for key in ("tasks", "kinds", "languages"):
+        fields[key] = names_in(fields.get(key), f"{where}: {key}")
+    for task in fields["tasks"]:
+        one_of(task, TASKS, f"{where}: tasks")
+    steps = fields.get("steps") or []
+    if not isinstance(steps, list):
+        raise ConfigError(f"{where}: steps must be a list of names, not {steps!r}")
+    fields["steps"] = tuple(_step(step, where) for step in steps)
+    return Part(**fields)
+
+
+def _step(raw: Any, where: str) -> Step:
+    if isinstance(raw, str):
+        return Step(raw)
+    if isinstance(raw, dict) and len(raw) == 1:
+        name, settings = next(iter(raw.items()))
+        return Step(str(name), mapping(settings, f"{where}: step {name}"))
+    raise ConfigError(f"{where}: a step is a name or one 'name: {{settings}}', not {raw!r}")
