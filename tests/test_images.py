@@ -18,8 +18,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from infimed_plugins.errors import DataError, MissingExtraError
-from infimed_plugins.image_metadata import without_words
 from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image, image_size, prepare_image, smart_resize
+from infimed_plugins.images.metadata import without_words
 
 LIMIT = 262_144
 

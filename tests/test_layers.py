@@ -15,12 +15,11 @@ PACKAGE = Path(__file__).parent.parent / "infimed_plugins"
 # from the bottom; rooms on one line may not import each other
 LAYERS = (
     ("errors",),
-    ("dicom", "image_metadata"),
     ("images",),
     ("records",),
     ("paths", "hookspecs"),
     ("__init__",),
-    ("prompts", "plugins", "answers", "image_spill"),
+    ("prompts", "plugins", "answers"),
     ("rewards", "quoting"),
     ("sources", "engines", "scoring", "trainers"),
     ("curation", "export", "benchmarks"),

@@ -7,7 +7,7 @@
     ASIDE     …, not …    … rather than …    … instead of …
     JOINT     … or …    …/…    … 或 …
 
-Nothing here says what stands at the dots; answers/claims.py does. Every repetition is bounded. The two quick looks,
+Nothing here says what stands at the dots; options/claims.py does. Every repetition is bounded. The two quick looks,
 ``head_at`` and ``may_turn``, first look at the first words, so that prose costs little.
 """
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from infimed_plugins.answers.stated_option import stated_option
+from infimed_plugins.answers.options.stated import stated_option
 
 _SUBJECT = r"\b(?:it|this|that|(?:the|this)(?:\s+[\w-]+){1,3})"
 _SURELY = r"(?:\s+(?:most|very|likely|probably|clearly|therefore|thus|indeed|best|seen\s+as|described\s+as))*"

@@ -14,9 +14,9 @@ from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
-from infimed_plugins.image_spill import ImageSpill
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.image_spill import ImageSpill
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
 from infimed_plugins.recipes.sampling import Tally, choose

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from infimed_plugins.answers.options.stated import stated_option
 from infimed_plugins.answers.reply import read_reply
 from infimed_plugins.answers.short_text import says
-from infimed_plugins.answers.stated_option import stated_option
 from infimed_plugins.answers.statements import announcements, settled
 from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict

@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from infimed_plugins.answers import stated_option
+from infimed_plugins.answers.options import stated
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring import medevalkit, robust
 from infimed_plugins.scoring.medevalkit import choice, mmmu
@@ -144,7 +144,7 @@ def robust_seconds(samples: list[Given]) -> float:
 
     def score() -> None:
         for start in range(0, len(asked), PASS):
-            stated_option.forget()
+            stated.forget()
             for reply, sample in asked[start : start + PASS]:
                 robust.score(reply, sample, "direct")
 

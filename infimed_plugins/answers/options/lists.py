@@ -13,9 +13,9 @@ import re
 from typing import NamedTuple
 
 from infimed_plugins.answers import phrases
-from infimed_plugins.answers.choices import is_species
-from infimed_plugins.answers.mentions import LIKELY, Reading
-from infimed_plugins.answers.option_texts import OptionTexts
+from infimed_plugins.answers.options.choices import is_species
+from infimed_plugins.answers.options.mentions import LIKELY, Reading
+from infimed_plugins.answers.options.texts import OptionTexts
 
 _ITEM = re.compile(r"^[ \t>*#(\[✓✔✅☑✗✘❌-]{0,8}([A-Z])[).:\]*][^\n]*", re.MULTILINE)
 _MARKED = re.compile(r"[✓✔✅☑]|(?:<|←|=)-{0,2} ?(?:this|the)? ?(?:correct|answer|right)|\((?:correct|right|answer)\)")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from infimed_plugins.answers.choices import is_species
-from infimed_plugins.answers.option_texts import OptionTexts
+from infimed_plugins.answers.options.choices import is_species
+from infimed_plugins.answers.options.texts import OptionTexts
 from infimed_plugins.answers.phrases import RIGHT, WRONG
 from infimed_plugins.answers.statements import lowered
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
-from infimed_plugins.image_metadata import without_words
+from infimed_plugins.images.metadata import without_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -243,7 +243,7 @@ def _is_dicom(data: bytes, name: str) -> bool:
 
 
 def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
-    from infimed_plugins.dicom import dicom_pixels
+    from infimed_plugins.images.dicom import dicom_pixels
 
     image: PILImage = _pil().fromarray(dicom_pixels(data, name, notes, MAX_DECODED_PIXELS))
     return image

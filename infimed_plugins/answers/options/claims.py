@@ -18,8 +18,8 @@ import re
 from functools import lru_cache
 
 from infimed_plugins.answers import phrases
-from infimed_plugins.answers.choices import has_rival
-from infimed_plugins.answers.mentions import RIVALS, Reading, Said, at_once, is_word, may_stand, said_at
+from infimed_plugins.answers.options.choices import has_rival
+from infimed_plugins.answers.options.mentions import RIVALS, Reading, Said, at_once, is_word, may_stand, said_at
 
 HEDGED = "~"  # an option that only may be the answer, or one of several
 REJECTED = "!"  # an option that is said not to be the answer

@@ -5,7 +5,7 @@
     Answer: A ⏎ Wait, let me reconsider. ⏎ Answer: B
     A. Cyst: incorrect ⏎ B. Stone: correct ⏎ C. Band: incorrect
 
-Each sentence is read by answers/claims.py, which says what commits to an option. A list of the options with a remark on
+Each sentence is read by claims.py, which says what commits to an option. A list of the options with a remark on
 each states nothing by itself, unless it marks one as right.
 """
 
@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from infimed_plugins.answers.choices import Choice
-from infimed_plugins.answers.claims import (
+from infimed_plugins.answers.latex import plain
+from infimed_plugins.answers.options.choices import Choice
+from infimed_plugins.answers.options.claims import (
     HEDGED,
     REJECTED,
     claim,
@@ -27,10 +28,9 @@ from infimed_plugins.answers.claims import (
     presented,
     presented_letters,
 )
-from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.mentions import RIVALS, Reading, at_once, may_stand, reading_of
-from infimed_plugins.answers.option_lists import Item, answer_first, list_items, marked_item
-from infimed_plugins.answers.option_texts import option_texts
+from infimed_plugins.answers.options.lists import Item, answer_first, list_items, marked_item
+from infimed_plugins.answers.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
+from infimed_plugins.answers.options.texts import option_texts
 from infimed_plugins.answers.phrases import ANNOUNCED
 from infimed_plugins.answers.statements import MAX_LENGTH as MAX_REPLY
 from infimed_plugins.answers.statements import (

@@ -1,0 +1,27 @@
+"""Images made fit for the trainers: prepare.py does it, dicom.py reads DICOM, metadata.py drops the words in files."""
+
+from infimed_plugins.images.prepare import (
+    FACTOR,
+    JPEG_QUALITY,
+    MAX_DECODED_PIXELS,
+    MIN_PIXELS,
+    TURNED,
+    PreparedImage,
+    decode_image,
+    image_size,
+    prepare_image,
+    smart_resize,
+)
+
+__all__ = [
+    "FACTOR",
+    "JPEG_QUALITY",
+    "MAX_DECODED_PIXELS",
+    "MIN_PIXELS",
+    "TURNED",
+    "PreparedImage",
+    "decode_image",
+    "image_size",
+    "prepare_image",
+    "smart_resize",
+]
