@@ -15,6 +15,7 @@ from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.engines import ChatRequest
 from infimed_plugins.errors import ConfigError, DataError
@@ -57,6 +58,25 @@ def questions(
         except DataError:  # files of another layout, such as OSF's of VQA-RAD
             row = None
         yield Question(read, row)
+
+
+def unanswered(index: int, question: Question, prompt: str) -> Answered:
+    """The line of a question in a run's log, but for its reply and its images' hashes."""
+    sample = question.sample
+    return Answered(
+        index=index,
+        id=sample.id,
+        question=sample.question,
+        options=sample.options,
+        task=sample.task,
+        gold=sample.answer,
+        language=sample.language,
+        meta=dict(sample.meta),
+        images=[],
+        prompt=prompt,
+        row=question.row,
+        of=str(sample.meta.get("of", "")),
+    )
 
 
 def check_style(style: str) -> None:

@@ -15,7 +15,7 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.judging import judge_rows
 from infimed_plugins.benchmarks.modes import DEFAULT
-from infimed_plugins.benchmarks.questions import Question, check_style, questions, request
+from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
@@ -160,7 +160,7 @@ class _Log:
                 self.bad_rows.append(BadRow(question.sample.id, "it cannot be asked in this style", str(error)))
                 continue
             self.asked += 1
-            row = _unanswered(index, question, made)
+            row = unanswered(index, question, made.text)
             try:
                 made = replace(made, images=tuple(ImageRef(data=image.read()) for image in made.images))  # read once
             except DataError as error:
@@ -179,24 +179,6 @@ class _Log:
         else:
             self.failed.append(row)
         return row
-
-
-def _unanswered(index: int, question: Question, made: ChatRequest) -> Answered:
-    sample = question.sample
-    return Answered(
-        index=index,
-        id=sample.id,
-        question=sample.question,
-        options=sample.options,
-        task=sample.task,
-        gold=sample.answer,
-        language=sample.language,
-        meta=dict(sample.meta),
-        images=[],
-        prompt=made.text,
-        row=question.row,
-        of=str(sample.meta.get("of", "")),
-    )
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
 from infimed_plugins.sources.files import Files
@@ -39,24 +39,29 @@ class MedXpertQaMm(PublicSource):
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice with all of its pictures."""
-        fields = row.fields
-        options = _options(fields["options"])
-        label = fields["label"]
-        images = fields["images"]()
+        asked, images = question_of(row.fields), row.fields["images"]()
         if not images:
             raise UnusableRow("its image is missing")
-        meta = {"kind": fields["question_type"]}
-        meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
-        return self.make(
-            row,
-            split,
-            as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
-            "multiple_choice",
-            letter_among(label[0] if isinstance(label, list) and label else label, options),
-            options=options,
-            images=images,
-            meta=meta,
-        )
+        more: dict[str, Any] = {"options": asked.options, "images": images, "meta": asked.meta}
+        return self.make(row, split, asked.text, "multiple_choice", asked.letter, **more)
+
+
+class Asked(NamedTuple):
+    """What both parts of MedXpertQA have in a row."""
+
+    text: str
+    letter: str
+    options: tuple[str, ...]
+    meta: dict[str, Any]
+
+
+def question_of(fields: Mapping[str, Any]) -> Asked:
+    """The question without its options, the right letter, the options. Raises UnusableRow when one is missing."""
+    options, label = _options(fields["options"]), fields["label"]
+    text = as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"]
+    meta = {"kind": fields["question_type"]}
+    meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
+    return Asked(text, letter_among(label[0] if isinstance(label, list) and label else label, options), options, meta)
 
 
 def _pictures(opener: Callable[[str, str], ImageRef], row: Mapping[str, Any]) -> tuple[ImageRef, ...]:

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.medxpertqa_mm import REPEATED
-from infimed_plugins.sources.medxpertqa_mm import _options as options_of
-from infimed_plugins.sources.public import PublicSource, Row, as_text, letter_among, row_id
+from infimed_plugins.sources.medxpertqa_mm import question_of
+from infimed_plugins.sources.public import PublicSource, Row, row_id
 from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system", "question_type")
@@ -36,18 +35,9 @@ class MedXpertQaText(PublicSource):
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the type of question."""
-        fields, label = row.fields, row.fields["label"]
-        options = options_of(fields["options"])
-        meta = {"kind": fields["question_type"]}
-        meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
+        asked = question_of(row.fields)
         return self.make(
-            row,
-            split,
-            as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"],
-            "multiple_choice",
-            letter_among(label[0] if isinstance(label, list) and label else label, options),
-            options=options,
-            meta=meta,
+            row, split, asked.text, "multiple_choice", asked.letter, options=asked.options, meta=asked.meta
         )
 
 

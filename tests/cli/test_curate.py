@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from chat_server import Body, ChatServer, serving
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -27,51 +26,28 @@ def invoke(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-class Server(ThreadingHTTPServer):
-    """An OpenAI-compatible server that gives every request the same replies."""
+class Server(ChatServer):
+    """It gives every request the same replies."""
 
-    daemon_threads = True
     replies: tuple[str, ...] = ()
     asked: int = 0
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-
-class Answers(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert isinstance(self.server, Server)
-        self.server.asked += 1
-        texts = (self.server.replies * body["n"])[: body["n"]]
-        choices = [{"index": i, "finish_reason": "stop", "message": {"content": text}} for i, text in enumerate(texts)]
-        answer = json.dumps({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 50}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def answer(self, body: Body, text: str) -> tuple[str, ...]:
+        self.asked += 1
+        return (self.replies * body["n"])[: body["n"]]
 
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
     """Start a server that gives these replies."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    with Server(("127.0.0.1", 0), Answers) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+    with serving(Server()) as made:
 
         def start(*replies: str) -> Server:
             made.replies = replies
             return made
 
         yield start
-        made.shutdown()
 
 
 @pytest.fixture

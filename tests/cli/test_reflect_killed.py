@@ -8,14 +8,13 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from chat_server import Body, ChatServer, serving
 
 from infimed_plugins.engines.store import RequestStore
 
@@ -23,53 +22,32 @@ QUESTIONS, KILLS = 60, 10
 STORE = "replies.sqlite"
 
 
-class Server(ThreadingHTTPServer):
+class Server(ChatServer):
     """Every question's m is its number modulo 11: of ten replies the first m are right. A tenth of a second each."""
 
-    daemon_threads = True
-    asked: Counter[int]
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[int] = Counter()
 
-
-class Answers(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = body["messages"][-1]["content"]
-        text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    def answer(self, body: Body, text: str) -> list[str]:
         number = int(text.split("question ")[1].split(".")[0])
         time.sleep(0.1)
-        texts = [
+        self.asked[number] += 1
+        return [
             f"<think> thought {index} of {number} </think>\n<answer> {'B' if index < number % 11 else 'A'} </answer>"
             for index in range(body["n"])
         ]
-        choices = [{"index": i, "finish_reason": "stop", "message": {"content": text}} for i, text in enumerate(texts)]
-        answer = json.dumps({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 50}}).encode()
-        assert isinstance(self.server, Server)
-        self.server.asked[number] += 1
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Answers) as made:
-        made.asked = Counter()
-        threading.Thread(target=made.serve_forever, daemon=True).start()
+    with serving(Server()) as made:
         yield made
-        made.shutdown()
 
 
 def command(pairs: Path, server: Server, out: Path) -> list[str]:
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     made = [str(Path(sys.executable).with_name("infimed")), "reflect", "--input", str(pairs), "--model", "m"]
-    return [*made, "--base-url", url, "--set", "judge=rule", "--out", str(out), "--json"]
+    return [*made, "--base-url", server.url, "--set", "judge=rule", "--out", str(out), "--json"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

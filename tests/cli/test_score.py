@@ -11,16 +11,15 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import Body, ChatServer, serving
 from typer.testing import CliRunner
 
 from infimed_plugins import prompts
@@ -214,55 +213,31 @@ def test_an_import_tells_of_what_it_left_out_and_goes_on(tmp_path: Path) -> None
     assert re.search(r"^VQA_RAD: .*results\.json is cut off or no JSON", said, re.MULTILINE)
 
 
-class Server(ThreadingHTTPServer):
+class Server(ChatServer):
     """Answers right to every question; as a judge it says right, but cannot be read for one question in four."""
 
-    daemon_threads = True
-    asked: Counter[str]
-    judged: int = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+        self.judged = 0
 
-
-class Answers(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = body["messages"][-1]["content"]
-        text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-        assert isinstance(self.server, Server)
+    def answer(self, body: Body, text: str) -> list[str]:
         if "Standard answer" in text:
-            self.server.judged += 1
-            said = "no verdict" if "lesion" in text else '{"verdict": "right"}'
-        else:
-            time.sleep(0.03)
-            self.server.asked[json.dumps(content)] += 1
-            said = "heart"
-        answer = json.dumps({"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": said}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
+            self.judged += 1
+            return ["no verdict" if "lesion" in text else '{"verdict": "right"}']
+        time.sleep(0.03)
+        self.asked[json.dumps(body["messages"][-1]["content"])] += 1
+        return ["heart"]
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Answers) as made:
-        made.asked = Counter()
-        threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+    with serving(Server()) as made:
         yield made
-        made.shutdown()
-
-
-def url(server: Server) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}/v1"
 
 
 def test_a_judge_is_asked_once_and_its_failures_are_unscored(two_runs: tuple[Path, Path], server: Server) -> None:
-    command = ("score", two_runs[0], "--judge", "j", "--judge-url", url(server), "--judge-set", "retries=0", "--json")
+    command = ("score", two_runs[0], "--judge", "j", "--judge-url", server.url, "--judge-set", "retries=0", "--json")
     said = json.loads(invoke(*command).stdout)
     (first,) = said["results"]
     assert first["asked"]["judge"] == f"j (template {said['judge']['template_sha256'][:8]})"
@@ -279,7 +254,7 @@ def test_every_judge_leaves_what_it_was_and_all_that_it_said(
 ) -> None:
     template, page = tmp_path / "mine.txt", tmp_path / "page.html"
     template.write_text("Standard answer {answer}, of {question}: {reply}. Say the verdict.")
-    command = ("score", two_runs[0], "--judge-url", url(server), "--html", page, "--judge")
+    command = ("score", two_runs[0], "--judge-url", server.url, "--html", page, "--judge")
     for more in (("j",), ("other/j2",), ("j", "--judge-template", template), ("j", "--judge-set", "retries=1")):
         invoke(*command, *more)
     assert f"sha256 {hashlib.sha256(JudgeSettings().text.encode()).hexdigest()}" in page.read_text()
@@ -312,7 +287,7 @@ def test_medevalkits_metrics_count_what_the_judge_said(server: Server, tmp_path:
     command = ("score", tmp_path / "run", "--medevalkit-metrics", "--json")
     by_rule, by_judge = (
         next(iter(json.loads(invoke(*command, *judge).stdout)["medevalkit"].values()))["total metrics"]
-        for judge in ((), ("--judge", "j", "--judge-url", url(server), "--judge-set", "retries=0"))
+        for judge in ((), ("--judge", "j", "--judge-url", server.url, "--judge-set", "retries=0"))
     )
     assert by_rule == {"total": 3, "right": 0, "acc": 0.0}
     assert by_judge == {"total": 3, "right": 2, "acc": 2 / 3}
@@ -331,7 +306,7 @@ def local_ray() -> Iterator[None]:
 def test_ray_gets_the_same_replies(server: Server, tmp_path: Path) -> None:
     replies = []
     for engine in ("openai", "ray"):
-        options = ("--engine", engine, "--base-url", url(server), "--limit", 20, "--prompt", "direct")
+        options = ("--engine", engine, "--base-url", server.url, "--limit", 20, "--prompt", "direct")
         invoke("eval", "--model", "m", *options, "--out", tmp_path / engine, "--json")
         lines = (tmp_path / engine / "phantom/direct/responses.jsonl").read_text().splitlines()
         replies.append({row["id"]: row["text"] for row in map(json.loads, lines)})
@@ -342,7 +317,7 @@ def test_ray_gets_the_same_replies(server: Server, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_evaluation_killed_at_random_moments_ends_as_an_undisturbed_one(server: Server, tmp_path: Path) -> None:
     def command(out: Path) -> list[str]:
-        arguments = ["--model", "m", "--base-url", url(server), "--engine-set", "concurrency=2", "--limit", "80"]
+        arguments = ["--model", "m", "--base-url", server.url, "--engine-set", "concurrency=2", "--limit", "80"]
         return [
             str(Path(sys.executable).with_name("infimed")),
             "eval",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,7 +18,7 @@ from infimed_plugins.benchmarks.facts import write_run_file
 from infimed_plugins.benchmarks.imported.file_question import from_file
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
 from infimed_plugins.benchmarks.imported.same_question import is_of
-from infimed_plugins.benchmarks.questions import Question, questions
+from infimed_plugins.benchmarks.questions import Question, questions, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
@@ -143,22 +144,9 @@ def _id(reply: ImportedReply, joined: bool) -> str:
 
 
 def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:
-    sample = question.sample
-    return Answered(
-        index=place,
-        id=sample.id,
-        question=sample.question,
-        options=sample.options,
-        task=sample.task,
-        gold=sample.answer,
-        language=sample.language,
-        meta=dict(sample.meta),
-        images=_digests(sample),
-        prompt=reply.prompt,
-        row=reply.row if reply.of_medevalkit else question.row,
-        text=reply.text,
-        error=reply.error,
-    )
+    row = reply.row if reply.of_medevalkit else question.row
+    made = unanswered(place, question, reply.prompt)
+    return replace(made, images=_digests(question.sample), row=row, text=reply.text, error=reply.error)
 
 
 def _digests(sample: Sample) -> list[str]:
