@@ -225,8 +225,10 @@ def _breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[
     return {value: _figure(groups[value], seed) for value in sorted(groups, key=lambda v: (v == NOT_GIVEN, v))}
 
 
-def _values(row: Judged, key: str) -> list[str]:
+def _values(row: Judged, key: str) -> Sequence[str]:
     value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
+    if type(value) is str and value:
+        return (value,)
     if isinstance(value, (list, tuple)):
         return list(dict.fromkeys(str(one) for one in value if one not in (None, "")))
     return [] if value in (None, "") else [str(value)]

@@ -2,7 +2,9 @@
 
 Run folders of the seven sets at their published sizes (133,840 replies, drawn as in bench_scoring.py) are written once,
 with about as many questions an image as the sets have and with the groups that reports break down by; then the
-installed ``infimed score`` reads, judges and reports them in one mode after another, in a fresh process each.
+installed ``infimed score`` reads, judges and reports them in one mode after another, in a fresh process each. The few
+cases come again and again with the same options: what is remembered of short replies makes ``robust`` faster here than
+on a real run. With a MedEvalKit checkout its scoring alone, without reading or reports, is timed first.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_scoring import PUBLISHED, draw, pools
+from upstream_medevalkit import score_sets
 
 from infimed_plugins.benchmarks import catalogue
 from infimed_plugins.benchmarks.answered import Answered
@@ -68,12 +71,18 @@ def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, st
     )
 
 
-def write(root: Path, share: float) -> int:
-    rng, count, pool = random.Random(0), 0, pools()
+def drawn(share: float) -> dict[str, list[dict[str, Any]]]:
+    """So many samples with replies of each set, by upstream's name."""
+    rng, pool = random.Random(0), pools()
+    return {name: draw(pool[name], max(1, int(PUBLISHED[name] * share)), rng) for name in SETS}
+
+
+def write(root: Path, sets: dict[str, list[dict[str, Any]]]) -> int:
+    rng, count = random.Random(1), 0
     for upstream, (benchmark, an_image) in SETS.items():
         folder = RunFolder(root / benchmark.name / "direct")
         folder.prepare({"benchmark": benchmark.name, "model": "m", "prompt_style": "direct", "variant": ""})
-        samples = draw(pool[upstream], max(1, int(PUBLISHED[upstream] * share)), rng)
+        samples = sets[upstream]
         images = round(len(samples) / an_image)
         with (folder.path / "responses.jsonl").open("wb") as file:
             for number, sample in enumerate(samples):
@@ -87,14 +96,23 @@ def write(root: Path, share: float) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", type=float, default=1.0, help="of the published sizes")
+    parser.add_argument("--upstream", type=Path, help="a MedEvalKit checkout")
+    parser.add_argument("--upstream-python", help="a python that has what upstream's scoring imports")
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        count = write(root, arguments.share)
+        sets = drawn(arguments.share)
+        theirs = {}
+        if arguments.upstream:
+            given = {name: {"benchmark": name, "samples": samples} for name, samples in sets.items()}
+            theirs = score_sets(given, arguments.upstream, arguments.upstream_python, 1)
+        count = write(root, sets)
         size = sum(path.stat().st_size for path in root.rglob("*.jsonl")) / 2**20
         print(f"{count:,} replies, {size:.0f} MiB; Python {platform.python_version()}, load {load:.1f}")
         print(f"{'mode':14}{'wall s':>8}{'CPU s':>8}{'peak MiB':>10}")
+        if theirs:
+            print(f"{'upstream':14}{'':8}{sum(one['seconds'] for one in theirs.values()):8.1f}")
         for mode in ("medevalkit", "robust", "paper"):
             before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
             command = [str(Path(sys.executable).with_name("infimed")), "score", name, "--mode", mode, "--json"]

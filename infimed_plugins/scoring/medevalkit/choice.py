@@ -32,9 +32,11 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
 
     Raises AttributeError for a response that is None, IndexError without choices, as upstream does.
     """
-    text = _first_or_last_block(response.lower(), len(choices))
-    text = parse_lowered(text).strip().lower().replace("\n", "")
-    key = text.split(".", 1)[0].rsplit(":", 1)[-1]
+    text = key = response.lower()
+    if len(text) != 1 or not text.isalnum():  # the commonest reply says nothing but its letter
+        text = _first_or_last_block(text, len(choices))
+        text = parse_lowered(text).strip().lower().replace("\n", "")
+        key = text.split(".", 1)[0].rsplit(":", 1)[-1]
     answer = answer.strip().lower()
     letter = _letter(key, len(choices))
     if key == answer:
