@@ -65,14 +65,17 @@ def run(
     seed: int = 0,
     max_tokens: int | None = None,
     folder: Path | None = None,
+    name: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> list[Judged]:
     """Evaluate, greedily, and return every judged reply (mode ``robust``) in the order of the samples.
 
-    Raises ConfigError for a folder of other settings and DataError when more than 5% of the requests failed.
+    ``name`` is what tables call the model; the engine's own without it. Raises ConfigError for a folder of other
+    settings and DataError when more than 5% of the requests failed.
     """
     asking = Asking(prompt_style, limit, seed, max_tokens, folder)
-    ask(benchmark, engine, RunFolder(run_dir), asking, progress=progress)
+    facts: dict[str, Json] = {"name": name} if name else {}
+    ask(benchmark, engine, RunFolder(run_dir), asking, facts=facts, progress=progress)
     return read_run(run_dir)
 
 

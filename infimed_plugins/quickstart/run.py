@@ -156,6 +156,7 @@ def _evaluate(lab: Lab, name: str, tick: Tick) -> Json:
             prompt_style=style,
             limit=lab.questions,
             max_tokens=MAX_TOKENS,
+            name=name,
             progress=partial(_asked, tick, style),
         )
         accuracies[style] = table.line(name, style, judged).overall.value
