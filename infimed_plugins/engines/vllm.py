@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -53,6 +54,7 @@ class VllmEngine:
         embed_suffix: str | None = None,
         **options: Any,
     ) -> None:
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # its log would stand amid a command's --json
         try:
             from vllm import LLM
             from vllm.platforms import current_platform

@@ -133,6 +133,16 @@ def test_an_evaluation_runs_on_it_and_is_taken_up_again(engine: VllmEngine, tmp_
     assert (tmp_path / "responses.jsonl").read_bytes() == log
 
 
+def test_a_command_prints_nothing_but_json(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("infimed")), "eval", "--model", BASE, "--engine", "vllm", "--json"]
+    for setting in ("dtype=float32", "max_model_len=1024", "enforce_eager=true", "max_pixels=12544"):
+        command += ["--engine-set", setting]
+    command += ["--limit", "4", "--prompt", "direct", "--max-tokens", "16", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["results"][0]["figure"]["accuracy"]["total"] == 4
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A real vLLM server on loopback."""
