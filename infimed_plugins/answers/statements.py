@@ -46,7 +46,8 @@ _CUES = ("wait", "actually", "reconsider", "on ", "however", "first", "initially
          "that ", "mistake", "think", "check", "exam", "eval", "assess", "visit", "scratch", "等等", "不对", "重新",
          "更正", "correction")  # fmt: skip
 _TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
-_SPACES = re.compile(r"[^\S\n]+")
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")  # all but a single blank
+_ODD_SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _BLANK_LINES = re.compile(r"\n[ \n]*\n")
 _JOINED = ("/", "|", " or", "&")
 _IFS = ("if ", "unless ", "had ", "were ", "assuming ")
@@ -73,11 +74,16 @@ def tidy(text: str) -> str:
     text = text if text.isascii() else nfkc(text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "  " in text or "\t" in text or len(text) > _LONG:  # runs of other spaces are short in a short text
+    if "  " in text or "\t" in text or (len(text) > _LONG and _has_odd_spaces(text)):  # short in a short text
         text = _SPACES.sub(" ", text)
     if "</" in text:
         text = _TAGS.sub("", text)
     return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text or "\n \n" in text else text).strip()
+
+
+def _has_odd_spaces(text: str) -> bool:
+    """Whether a long text may hold runs of other spaces than blanks."""
+    return not text.isascii() or any(space in text for space in _ODD_SPACES)
 
 
 def lowered(text: str) -> str:

@@ -44,7 +44,7 @@ from infimed_plugins.answers.statements import (
 )
 from infimed_plugins.answers.yes_no import polarity
 
-_MARKUP = str.maketrans(dict.fromkeys("{}$`", None))
+_MARKUP = ("{", "}", "$", "`", "**", "__")
 _SIMPLE = re.compile(
     r"[*#]{0,3} ?(?:(?:[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence),? )?(?:(?:[Tt]he|[Mm]y) )?"
     r"(?:(?:[Cc]orrect|[Ff]inal|[Bb]est) )?(?:[Aa]nswer|ANSWER|[Oo]ption|[Cc]hoice|[Dd]iagnosis)"
@@ -96,8 +96,11 @@ def _read(reply: str, options: tuple[str, ...]) -> Choice:
             return _committed(letter, "a letter, or its text")
     if "\\" in text:
         text = tidy(plain(text).strip("\\ "))
-    elif "**" in text or "$" in text or "{" in text or "}" in text or "`" in text or "__" in text:
-        text = text.translate(_MARKUP).replace("**", "").replace("__", "").strip()
+    else:
+        for mark in _MARKUP:
+            if mark in text:
+                text = text.replace(mark, "")
+        text = text.strip()
     if not text:
         return Choice("", "no option is stated")
     reading = reading_of(text, texts)
