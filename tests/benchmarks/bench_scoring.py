@@ -5,8 +5,9 @@ cases (INFIMED_PARITY_DIR, else the packed sample), whose replies are an adversa
 a MedEvalKit checkout its own functions score the same samples (it needs nltk, rouge and mathruler: its own python, if
 this one lacks them), and the verdicts must be the same. Replies on which upstream ends are left out: no rate there.
 
-``medevalkit`` is verdicts and metrics.json; ``robust``, on the choice sets, the package's default rules. "all seven
-sets" is as many replies as the published sets have questions.
+``medevalkit`` is verdicts and metrics.json; ``robust``, on the choice sets, the package's default rules, every reply
+being new to it; ``as_drawn`` the same where what it remembers of short replies is kept over the 10,000, in which the
+cases come several times. "all seven sets" is as many replies as the published sets have questions.
 """
 
 from __future__ import annotations
@@ -131,8 +132,11 @@ def ours(benchmark: str, samples: list[Given], rounds: int = ROUNDS) -> tuple[li
     return [verdict.correct for verdict in verdicts], seconds
 
 
-def robust_seconds(samples: list[Given]) -> float:
-    """CPU seconds of the default rules on the same replies; the options without upstream's letters."""
+def robust_seconds(samples: list[Given], step: int) -> float:
+    """CPU seconds of the default rules on the same replies; the options without upstream's letters.
+
+    After so many replies what was remembered is forgotten.
+    """
     asked = []
     for sample in samples:
         options = tuple(choice.strip()[2:].strip() for choice in sample["choices"])
@@ -143,9 +147,9 @@ def robust_seconds(samples: list[Given]) -> float:
         )
 
     def score() -> None:
-        for start in range(0, len(asked), PASS):
+        for start in range(0, len(asked), step):
             stated.forget()
-            for reply, sample in asked[start : start + PASS]:
+            for reply, sample in asked[start : start + step]:
                 robust.score(reply, sample, "direct")
 
     return timed(score, 2)[1]
@@ -190,7 +194,8 @@ def row(label: str, given_set: Given, theirs: Given | None) -> dict[str, Any]:
     correct, seconds = ours(benchmark, samples)
     rates: dict[str, Any] = {"set": label, "replies": len(samples), "medevalkit": len(samples) / seconds}
     if benchmark in CHOICE_SETS:
-        rates["robust"] = len(samples) / robust_seconds(samples)
+        rates["robust"] = len(samples) / robust_seconds(samples, PASS)
+        rates["as_drawn"] = len(samples) / robust_seconds(samples, len(samples))
     if theirs is not None:
         other = [place for place, verdict in enumerate(correct) if verdict != theirs["correct"][place]]
         if other:
@@ -199,6 +204,7 @@ def row(label: str, given_set: Given, theirs: Given | None) -> dict[str, Any]:
         rates["ratio"] = rates["medevalkit"] / rates["upstream"]
         if "robust" in rates:
             rates["robust_ratio"] = rates["robust"] / rates["upstream"]
+            rates["drawn_ratio"] = rates["as_drawn"] / rates["upstream"]
     return rates
 
 
@@ -208,7 +214,7 @@ def main() -> None:
     if given.json:
         print(json.dumps(result))
         return
-    names = ("replies", "upstream", "medevalkit", "ratio", "robust", "robust_ratio")
+    names = ("replies", "upstream", "medevalkit", "ratio", "robust", "robust_ratio", "as_drawn", "drawn_ratio")
     table = Table("set", *names, title=f"samples per CPU-second, Python {platform.python_version()}")
     for rates in result["sets"]:
         cells = [rates.get(name) for name in names]
