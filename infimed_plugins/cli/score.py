@@ -19,7 +19,7 @@ from infimed_plugins.cli.judge_options import (
 from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
-from infimed_plugins.cli.scored import Labels, Modes, agreement, collector_paused, judge_folders, read_people
+from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -63,7 +63,7 @@ def score(
         check_mode(one)
     judged: list[Run] = []
     folders: list[RunFolder] = []
-    with collector_paused(), progress() as show:
+    with progress() as show:
         for root in runs:
             found = run_folders(root)
             judged += judge_folders(root, found, modes, judging, show)
