@@ -15,8 +15,7 @@ from typing import NamedTuple
 from infimed_plugins.scoring.medevalkit.similar import most_similar
 from infimed_plugins.scoring.medevalkit.text import parse_lowered
 
-_SHORT = 100  # characters of a text whose option is remembered: data sets ask the same of many images
-_most_similar_to_short = lru_cache(maxsize=8192)(most_similar)
+_SHORT = 1_000  # characters of a reply that is remembered: data sets ask the same of many images
 
 
 class Choice(NamedTuple):
@@ -32,6 +31,15 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
 
     Raises AttributeError for a response that is None, IndexError without choices, as upstream does.
     """
+    return (_judge if len(response or "") > _SHORT else _remembered)(tuple(choices), answer, response)
+
+
+def forget() -> None:
+    """Empty what is remembered between replies, for a fair measure of speed."""
+    _remembered.cache_clear()
+
+
+def _judge(choices: tuple[str, ...], answer: str, response: str) -> Choice:
     text = key = response.lower()
     if len(text) != 1 or not text.isalnum():  # the commonest reply says nothing but its letter
         text = _first_or_last_block(text, len(choices))
@@ -41,7 +49,7 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
     letter = _letter(key, len(choices))
     if key == answer:
         return Choice(True, key if letter is None else key.upper())
-    choices = [choice.lower() for choice in choices]
+    choices = tuple([choice.lower() for choice in choices])
     if letter is not None:
         return Choice(choices[letter] == answer, key.upper())
     if key in choices:
@@ -49,8 +57,11 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
         return Choice(gold is not None and key == choices[gold], _name(choices.index(key)))
     if not choices:
         raise IndexError("list index out of range")
-    index = (_most_similar_to_short if len(text) <= _SHORT else most_similar)(tuple(choices), text)
+    index = most_similar(choices, text)
     return Choice(chr(97 + index) == answer or choices[index] == answer, _name(index), guessed=True)
+
+
+_remembered = lru_cache(maxsize=8192)(_judge)
 
 
 def _first_or_last_block(text: str, count: int) -> str:
@@ -70,11 +81,6 @@ def _letter(text: str, count: int) -> int | None:
         if 0 <= index < count:
             return index
     return None
-
-
-def forget() -> None:
-    """Empty what is remembered between replies, for a fair measure of speed."""
-    _most_similar_to_short.cache_clear()
 
 
 def _name(index: int) -> str:
