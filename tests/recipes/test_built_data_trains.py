@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,8 @@ def test_easyr1_finds_no_fault(model: Path, plug_in: Callable[..., None], tmp_pa
     from infimed_plugins.trainers.easyr1 import check_rl
 
     plug_in(sources={"sums": Sums()})
-    build(Recipe("mix", "easyr1", PARTS), tmp_path)
+    parts = tuple(replace(part, style="reasoning") for part in PARTS)  # EasyR1 has one prompt for all rows
+    build(Recipe("mix", "easyr1", parts), tmp_path)
     root = shipped("easyr1_configs").parent
     checked = check_rl(
         root / "easyr1_configs" / "grpo.yaml",
