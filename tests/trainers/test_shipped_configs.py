@@ -46,6 +46,20 @@ def test_the_supervised_stage_has_the_papers_figures() -> None:
     assert training.bf16
 
 
+def test_gemma3_is_trained_as_qwen_is() -> None:
+    template = pytest.importorskip("llamafactory.data.template")
+    parser = pytest.importorskip("llamafactory.hparams.parser")
+    qwen, gemma = read_settings(SFT), read_settings(SFT.with_name("gemma3_sft.yaml"))
+    assert {key for key in qwen | gemma if qwen.get(key) != gemma.get(key)} == {
+        "model_name_or_path",
+        "template",
+        "output_dir",
+    }
+    model, data, *_ = parser.get_train_args({**gemma, "use_cpu": True, "deepspeed": None})
+    assert model.model_name_or_path == "google/gemma-3-4b-it"
+    assert template.TEMPLATES[data.template].mm_plugin.image_token == "<image_soft_token>"
+
+
 def test_the_laptop_keeps_the_method_of_the_supervised_stage() -> None:
     full, laptop = read_settings(SFT), read_settings(QUICKSTART_SFT)
     for key in (
