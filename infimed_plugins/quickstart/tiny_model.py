@@ -141,8 +141,27 @@ def build_model(
 
     token_id = tokenizer.convert_tokens_to_ids
     end, pad = token_id("<|im_end|>"), token_id("<|endoftext|>")
-    text = {
-        "vocab_size": -(-len(tokenizer) // 8) * 8,
+    config = Qwen2_5_VLConfig(
+        text_config=_text_config(len(tokenizer), hidden_size, end, pad),
+        vision_config=_vision_config(hidden_size),
+        image_token_id=token_id("<|image_pad|>"),
+        video_token_id=token_id("<|video_pad|>"),
+        vision_start_token_id=token_id("<|vision_start|>"),
+        vision_end_token_id=token_id("<|vision_end|>"),
+        vision_token_id=token_id("<|vision_pad|>"),
+        tie_word_embeddings=False,
+        initializer_range=INITIALIZER_RANGE,
+        architectures=["Qwen2_5_VLForConditionalGeneration"],
+    )
+    torch.manual_seed(seed)
+    model = Qwen2_5_VLForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(eos_token_id=[end, pad], pad_token_id=pad, do_sample=False)
+    return model
+
+
+def _text_config(vocabulary: int, hidden_size: int, end: int, pad: int) -> dict[str, Any]:
+    return {
+        "vocab_size": -(-vocabulary // 8) * 8,
         "hidden_size": hidden_size,
         "intermediate_size": 3 * hidden_size,
         "num_hidden_layers": 4,
@@ -157,7 +176,10 @@ def build_model(
         "eos_token_id": end,
         "pad_token_id": pad,
     }
-    vision = {
+
+
+def _vision_config(hidden_size: int) -> dict[str, Any]:
+    return {
         "depth": 4,
         "hidden_size": 96,
         "intermediate_size": 192,
@@ -170,22 +192,6 @@ def build_model(
         "out_hidden_size": hidden_size,
         "initializer_range": INITIALIZER_RANGE,
     }
-    config = Qwen2_5_VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=token_id("<|image_pad|>"),
-        video_token_id=token_id("<|video_pad|>"),
-        vision_start_token_id=token_id("<|vision_start|>"),
-        vision_end_token_id=token_id("<|vision_end|>"),
-        vision_token_id=token_id("<|vision_pad|>"),
-        tie_word_embeddings=False,
-        initializer_range=INITIALIZER_RANGE,
-        architectures=["Qwen2_5_VLForConditionalGeneration"],
-    )
-    torch.manual_seed(seed)
-    model = Qwen2_5_VLForConditionalGeneration(config)
-    model.generation_config = GenerationConfig(eos_token_id=[end, pad], pad_token_id=pad, do_sample=False)
-    return model
 
 
 def save(folder: Path, model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor) -> None:

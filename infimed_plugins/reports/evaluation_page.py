@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.errors import MissingExtraError
@@ -20,6 +21,9 @@ from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_
 from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Asked, Figure, Result, Summary, summarise
 from infimed_plugins.reports.variants import Curve, curves
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MOST_CASES = 300
 
@@ -54,20 +58,13 @@ def write_evaluation_page(
     ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2, Pillow or statsmodels, and DataError for
     two runs of one model, benchmark and setting.
     """
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the evaluation page", "jinja2", "report") from error
+    environment = _environment()
     summary = summarise(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
     drawn = draw_cases(cases, most_cases, seed)
     beside = any(column.benchmark in summary.benchmarks for column in published_table().columns)
     folder = Path(__file__).parent
     script = (folder / "evaluation.js").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True)
-    environment.filters |= {"header": header, "kind": tables.interval_kind}
-    environment.filters |= {"average": tables.average_text, "difference": tables.difference}
-    environment.filters |= {"accuracy": tables.accuracy_text, "rate": tables.rate_text}
     html = environment.from_string((folder / "evaluation.html.jinja").read_text(encoding="utf-8")).render(
         title=title,
         summary=summary,
@@ -90,6 +87,19 @@ def write_evaluation_page(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     _write(path, html)
+
+
+def _environment() -> Environment:
+    """The templates' environment, with the forms of figures as filters."""
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise MissingExtraError("the evaluation page", "jinja2", "report") from error
+    environment = Environment(autoescape=True)
+    environment.filters |= {"header": header, "kind": tables.interval_kind}
+    environment.filters |= {"average": tables.average_text, "difference": tables.difference}
+    environment.filters |= {"accuracy": tables.accuracy_text, "rate": tables.rate_text}
+    return environment
 
 
 def breakdowns(summary: Summary) -> list[Breakdown]:
