@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from infimed_plugins.records import Json, Sample
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answered:
-    """A question and what a model said to it.
+    """A question and what a model said to it. Not frozen, as that takes four times as long to make; none is changed.
 
     ``index`` is its place in the benchmark, ``images`` the sha256 of each image's bytes, ``row`` upstream's own row
     (scoring as another framework does starts from it), ``error`` why there is no reply: then it is unscored.

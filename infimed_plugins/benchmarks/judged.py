@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from infimed_plugins.records import Json
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Judged:
-    """One question as it was asked, what the model said, and the verdict.
+    """One question as it was asked, what the model said, and the verdict. Not frozen, for speed, as Answered.
 
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read; it counts wrong.

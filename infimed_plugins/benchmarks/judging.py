@@ -98,11 +98,9 @@ def engine_judge(
 
 
 def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
-    meta = {"language": row.language, **row.meta}
-    group = next((str(meta[key]) for key in benchmark.group_by if meta.get(key)), row.task)
     return Judged(
         id=row.id,
-        group=group,
+        group=_group(benchmark, row),
         image=row.cluster,
         prompt=row.prompt,
         text=row.text,
@@ -120,8 +118,24 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
     )
 
 
+def _group(benchmark: Benchmark, row: Answered) -> str:
+    """The value of the first grouping that a question has one of, else its task."""
+    for key in benchmark.group_by:
+        value = row.meta.get(key, row.language if key == "language" else None)
+        if value:
+            return str(value)
+    return row.task
+
+
 def _verdict_line(row: Judged) -> dict[str, Json]:
-    line = {name: getattr(row, name) for name in ("id", "parsed", "accuracy", "format", "invalid", "reason")}
+    line: dict[str, Json] = {
+        "id": row.id,
+        "parsed": row.parsed,
+        "accuracy": row.accuracy,
+        "format": row.format,
+        "invalid": row.invalid,
+        "reason": row.reason,
+    }
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}
     return line

@@ -32,7 +32,6 @@ from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
-REASONING = "reasoning"
 MMMU = "mmmu_health"  # the source
 _JUDGE = "judge: "
 Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
@@ -81,10 +80,15 @@ def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
 
 
 def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    # a framework's own prompt asks for a boxed or a bare answer, not for tags
-    read_as = REASONING if style == REASONING else "direct"
     texts = (_REGION.sub(" ", row.text) if style == "grounding" else row.text for row in rows)
-    return [robust.score(text, row.sample, read_as) for text, row in zip(texts, rows, strict=True)]
+    return [_by_robust(row, text) for row, text in zip(rows, texts, strict=True)]
+
+
+def _by_robust(row: Answered, text: str) -> Score:
+    options, gold = row.options, row.gold
+    if row.task == "multiple_choice" and options and type(gold) is str and gold in OPTION_LETTERS[: len(options)]:
+        return robust.score_choice(text, tuple(options), gold)  # to make a Sample takes as long as to judge it
+    return robust.score(text, row.sample)
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:

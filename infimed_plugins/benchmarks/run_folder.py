@@ -102,8 +102,9 @@ class RunFolder:
     def write_lines(self, name: str, rows: Iterable[Json]) -> None:
         """Write a JSON lines file, whole or not at all; none for no rows."""
         partial, path = self.path / f"{name}.partial", self.path / name
-        with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(f"{_encode(row)}\n" for row in rows)
+        dumps = _fast_dumps()
+        with partial.open("wb") as file:
+            file.writelines(dumps(row) for row in rows)
         if partial.stat().st_size:
             partial.replace(path)
         else:
@@ -150,9 +151,30 @@ def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
     return loads
 
 
+def _fast_dumps() -> Callable[[Json], bytes]:
+    """A line by orjson where it is installed, five times as fast; what it refuses goes to json."""
+    try:
+        import orjson
+    except ImportError:
+        return _line
+
+    def dumps(row: Json) -> bytes:
+        try:
+            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+        except orjson.JSONEncodeError:
+            return _line(row)
+
+    return dumps
+
+
 def answered_line(row: Answered) -> bytes:
-    """A line of the log. Lone surrogates, which no file can hold, become their escapes."""
-    return f"{_encode(asdict(row))}\n".encode("utf-8", "backslashreplace")
+    """A line of the log."""
+    return _line(asdict(row))
+
+
+def _line(row: Json) -> bytes:
+    """A line by json. Lone surrogates, which no file can hold, become their escapes."""
+    return f"{_encode(row)}\n".encode("utf-8", "backslashreplace")
 
 
 def run_folders(root: Path) -> list[RunFolder]:

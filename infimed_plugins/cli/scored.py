@@ -79,8 +79,10 @@ def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str,
 
     found = []
     for run in runs:
-        verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
         rules = {row.id: row.by_rule == 1.0 for row in run.rows if row.by_rule is not None}
+        if not rules and not people:
+            continue
+        verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
         head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style, "mode": run.mode}
         for name, other in (("rules", rules), ("people", people)):
             if verdicts.keys() & other.keys():

@@ -60,7 +60,7 @@ def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
             context.dropped["engine error"] += 1
             continue
         sample = asked[reply.id]
-        right = sum(score(text, sample, settings.style).accuracy == 1.0 for text in reply.texts)
+        right = sum(score(text, sample).accuracy == 1.0 for text in reply.texts)
         context.counted[f"{right} right of {len(reply.texts)}"] += 1
         if right < settings.least:
             context.dropped["too few right candidates"] += 1

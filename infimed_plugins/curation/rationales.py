@@ -176,7 +176,7 @@ def judge(text: str, sample: Sample) -> Candidate:
     choice = sample.task == "multiple_choice"
     if choice and option_letter(answer, sample.options) is None:
         return Candidate(reasoning, NO_OPTION)
-    if score(prompts.tagged(reasoning, answer), sample, "reasoning").accuracy != 1.0:
+    if score(prompts.tagged(reasoning, answer), sample).accuracy != 1.0:
         return Candidate(reasoning, WRONG)
     if choice and committed_option(reasoning, sample.options or ()) not in ("", sample.answer):
         return Candidate(reasoning, CONTRADICTS)

@@ -157,7 +157,7 @@ def _draw(
 def read_candidate(text: str, sample: Sample, by_rule: bool = True) -> Candidate:
     """Read one response; it is right when the robust scorer says so, whatever the format gate says."""
     parsed = parse_response(text)
-    right = score(text, sample, "reasoning").accuracy == 1.0
+    right = score(text, sample).accuracy == 1.0
     value = rule_score(parsed.reasoning, parsed.answer, sample) if right and by_rule and parsed.format_ok else None
     return Candidate(text, parsed.reasoning, parsed.answer, right, value, well_formed=parsed.format_ok)
 

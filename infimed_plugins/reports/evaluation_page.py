@@ -18,8 +18,9 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
 from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_plot
+from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import Asked, Figure, Result, Summary, summarise
+from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
 from infimed_plugins.reports.variants import Curve, curves
 
 if TYPE_CHECKING:

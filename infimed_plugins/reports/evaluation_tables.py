@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.statistics import Estimate, Rate
-from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Figure, Result, Summary
+from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Result, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table

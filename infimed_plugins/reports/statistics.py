@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    _Values = Sequence[float] | NDArray[np.float64]
+    _Clusters = Sequence[Hashable] | NDArray[np.intp]
+
 LEVEL = 0.95
 RESAMPLES = 2000
 _CELLS = 4_000_000  # of one block of draws: 32 MB
@@ -67,19 +70,22 @@ def wilson(right: int, total: int) -> Rate:
     return Rate(right, total, right / total, float(interval.low), float(interval.high))
 
 
-def clustered(values: Sequence[float], clusters: Sequence[Hashable], *, seed: int | Sequence[int] = 0) -> Estimate:
+def clustered(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> Estimate:
     """The mean of ``values`` (verdicts, 0 or 1), whose ``clusters`` (images) are drawn whole.
 
     Where all clusters have the same share right a bootstrap has nothing to vary: then Wilson's bound on the number of
     clusters says how many of another kind there may be. Nothing to count, or one cluster of mixed verdicts, says
     nothing: (0, 1). With fewer than some 20 clusters the interval is too narrow.
     """
-    if not values:
+    import numpy as np
+
+    if not len(values):
         return Estimate(0.0, 0.0, 1.0)
-    mean, images = sum(values) / len(values), len(set(clusters))
-    if images == 1 and min(values) < max(values):
+    right, image = np.asarray(values, dtype=np.float64), _numbered(clusters)
+    mean, images = float(right.mean()), int(image.max()) + 1
+    if images == 1 and right.min() < right.max():
         return Estimate(mean, 0.0, 1.0)
-    low, high = middle(bootstrap_means(values, clusters, seed=seed))
+    low, high = middle(bootstrap_means(right, image, seed=seed))
     if high - low <= _NO_SPREAD:
         low, high = _with_unseen(mean, wilson(0, images).high, least=0.0)
     return Estimate(mean, low, high)
@@ -106,9 +112,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str,
     return Paired(len(ids), only_a, only_b, difference, low, high, p_value)
 
 
-def bootstrap_means(
-    values: Sequence[float], clusters: Sequence[Hashable], *, seed: int | Sequence[int] = 0
-) -> NDArray[np.float64]:
+def bootstrap_means(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> NDArray[np.float64]:
     """``RESAMPLES`` means of ``values``, each over as many clusters as there are, drawn whole with replacement.
 
     Clusters with the same sum and size are alike, so a draw is a multinomial count of the few kinds there are: the same
@@ -116,10 +120,10 @@ def bootstrap_means(
     """
     import numpy as np
 
-    if not values:
+    if not len(values):
         raise ValueError("a bootstrap needs at least one value")
-    codes: dict[Hashable, int] = {}
-    index = np.array([codes.setdefault(name, len(codes)) for name in clusters], dtype=np.intp)
+    index = _numbered(clusters)
+    images = int(index.max()) + 1
     pairs = np.bincount(index, weights=values) + 1j * np.bincount(index)  # complex numbers sort faster than rows
     found, times = np.unique(pairs, return_counts=True)
     kinds = np.stack([found.real, found.imag], axis=1)  # sum and size
@@ -127,9 +131,19 @@ def bootstrap_means(
     means = []
     for start in range(0, RESAMPLES, block):
         size = min(block, RESAMPLES - start)
-        drawn = rng.multinomial(len(codes), times / len(codes), size=size) @ kinds
+        drawn = rng.multinomial(images, times / images, size=size) @ kinds
         means.append(drawn[:, 0] / drawn[:, 1])
     return np.concatenate(means)
+
+
+def _numbered(clusters: _Clusters) -> NDArray[np.intp]:
+    """The clusters as numbers from 0 on, none left out."""
+    import numpy as np
+
+    if isinstance(clusters, np.ndarray):
+        return np.unique(clusters, return_inverse=True)[1]
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.intp)
 
 
 def macro_average(figures: Sequence[Estimate]) -> Estimate:

@@ -14,23 +14,18 @@ from itertools import combinations
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import Json
+from infimed_plugins.reports.figures import Figure, breakdown, columns_of, figure
 from infimed_plugins.reports.published import in_paper_order, published_table
 from infimed_plugins.reports.significance import holm, power_note
 from infimed_plugins.reports.statistics import (
     Estimate,
     Paired,
-    Rate,
-    clustered,
     macro_average,
     paired,
-    wilson,
 )
 
 GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
 REASONS = 5
-NOT_GIVEN = "(not given)"
-_FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
 
 
 @dataclass(frozen=True)
@@ -51,29 +46,6 @@ class Asked:
     def judged_by(self) -> str:
         """The judge's name, or ``rules only``."""
         return self.judge or "rules only"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one clustered by
-    ``images``. ``invalid`` replies could not be read (they count wrong); of these ``abstained`` said something."""
-
-    accuracy: Rate
-    interval: Estimate
-    images: int
-    invalid: Rate
-    abstained: Rate
-
-    @property
-    def shared(self) -> bool:
-        """Whether questions share images: then Wilson's interval is too narrow."""
-        return self.images < self.accuracy.total
-
-    @property
-    def estimate(self) -> Estimate:
-        """The interval to show: the clustered one where questions share images, else Wilson's."""
-        rate = self.accuracy
-        return self.interval if self.shared else Estimate(rate.value, rate.low, rate.high)
 
 
 @dataclass(frozen=True)
@@ -181,13 +153,14 @@ def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result
     """Count one run, with a breakdown for each of ``keys`` that its questions have."""
     scored = [row for row in run.rows if row.accuracy is not None]
     reasons = Counter(row.reason or "no reason given" for row in scored if row.invalid)
+    columns, stream = columns_of(scored), _seed(seed, run.benchmark)
     return Result(
         run.model,
         run.benchmark,
         asked_in(run),
-        _figure(scored, _seed(seed, run.benchmark)),
+        figure(columns, stream),
         len(run.rows) - len(scored),
-        {key: groups for key in keys if (groups := _breakdown(scored, key, _seed(seed, run.benchmark)))},
+        {key: groups for key in keys if (groups := breakdown(scored, columns, key, stream))},
         tuple(reasons.most_common(REASONS)),
     )
 
@@ -200,38 +173,6 @@ def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
         seen[row.id] += 1
         named[row.id if seen[row.id] == 1 else f"{row.id} #{seen[row.id]}"] = row
     return named
-
-
-def _figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
-    images, right = [row.image for row in scored], [float(row.accuracy == 1.0) for row in scored]
-    invalid = [row for row in scored if row.invalid]
-    return Figure(
-        wilson(int(sum(right)), len(scored)),
-        clustered(right, images, seed=seed),
-        len(set(images)),
-        wilson(len(invalid), len(scored)),
-        wilson(sum(not row.text.isspace() and row.text != "" for row in invalid), len(scored)),
-    )
-
-
-def _breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[str, Figure]:
-    """A figure for each value of one grouping; a question with a list of values counts under each of them."""
-    groups: dict[str, list[Judged]] = defaultdict(list)
-    for row in scored:
-        for value in _values(row, key) or (NOT_GIVEN,):
-            groups[value].append(row)
-    if set(groups) <= {NOT_GIVEN}:
-        return {}
-    return {value: _figure(groups[value], seed) for value in sorted(groups, key=lambda v: (v == NOT_GIVEN, v))}
-
-
-def _values(row: Judged, key: str) -> Sequence[str]:
-    value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
-    if type(value) is str and value:
-        return (value,)
-    if isinstance(value, (list, tuple)):
-        return list(dict.fromkeys(str(one) for one in value if one not in (None, "")))
-    return [] if value in (None, "") else [str(value)]
 
 
 def _averages(results: Sequence[Result]) -> Iterator[Average]:

@@ -26,23 +26,52 @@ from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
+_MAX_REMEMBERED = 1_000  # characters: 8 MB of replies at most
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
 
 
-def score(text: str, sample: Sample, prompt_style: str) -> Score:
+def score(text: str, sample: Sample) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
+    if sample.task == "multiple_choice":
+        return score_choice(text, sample.options or (), str(sample.answer))
     reply = read_reply(text)
     form = float(reply.well_formed)
     if not reply.text:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    if sample.task == "multiple_choice":
-        choice = stated_option(reply.text, sample.options)
-        return _score_of_choice(form, choice.letters, choice.letters == sample.answer, choice.reason)
     said = reply.text if reply.marked or sample.task != "math" else _announced(reply.text)
     verdict = _judge(said, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
+
+
+def score_choice(text: str, options: tuple[str, ...], gold: str) -> Score:
+    """Judge a reply to a question whose ``options`` are A, B, …; ``gold`` is the right letter.
+
+    Short replies to the same options are remembered: benchmarks ask many questions with the same options, and models
+    asked directly answer most of them in few ways.
+    """
+    short = isinstance(text, str) and len(text) <= _MAX_REMEMBERED
+    form, letters, reason = (_remembered if short else _chosen)(text, options)
+    return _score_of_choice(form, letters, letters == gold, reason)
+
+
+def _chosen(text: str, options: tuple[str, ...]) -> tuple[float, str, str]:
+    """The format, the letter ("" for none) and the reason."""
+    reply = read_reply(text)
+    form = float(reply.well_formed)
+    if not reply.text:
+        return form, "", reply.reason or "no answer"
+    choice = stated_option(reply.text, options)
+    return form, choice.letters, choice.reason
+
+
+_remembered = lru_cache(maxsize=8192)(_chosen)
+
+
+def forget() -> None:
+    """Empty what is remembered between replies, for a fair measure of speed."""
+    _remembered.cache_clear()
 
 
 @lru_cache(maxsize=1024)
@@ -78,4 +107,4 @@ def score_response(response: Response, sample: Sample) -> Score:
     """Judge what a model said; a failed engine is unscored, never wrong."""
     if response.error is not None:
         return Score(0.0, 0.0, None, None, f"unscored: {response.error}")
-    return score(response.text, sample, response.prompt_style)
+    return score(response.text, sample)

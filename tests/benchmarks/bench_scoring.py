@@ -27,10 +27,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from infimed_plugins.answers.options import stated
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring import medevalkit, robust
-from infimed_plugins.scoring.medevalkit import choice, mmmu
+from infimed_plugins.scoring.medevalkit import choice
 
 sys.path.insert(0, str(Path(__file__).parent))
 from upstream_medevalkit import score_sets
@@ -118,7 +117,6 @@ def ours(benchmark: str, samples: list[Given], rounds: int = ROUNDS) -> tuple[li
     step = PASS if benchmark in CHOICE_SETS else len(samples)
 
     def score() -> list[medevalkit.MedEvalKitVerdict]:
-        mmmu.forget()
         verdicts: list[medevalkit.MedEvalKitVerdict] = []
         for start in range(0, len(samples), step):
             choice.forget()
@@ -148,9 +146,9 @@ def robust_seconds(samples: list[Given], step: int) -> float:
 
     def score() -> None:
         for start in range(0, len(asked), step):
-            stated.forget()
+            robust.forget()
             for reply, sample in asked[start : start + step]:
-                robust.score(reply, sample, "direct")
+                robust.score(reply, sample)
 
     return timed(score, 2)[1]
 

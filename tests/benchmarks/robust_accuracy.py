@@ -124,7 +124,7 @@ def tallies(folder: Path) -> dict[str, Tally]:
         sample = sample_of(record)
         if sample is None:
             continue
-        ours = score(reply_of(record), sample, "direct").accuracy == 1.0
+        ours = score(reply_of(record), sample).accuracy == 1.0
         for tally in (found.setdefault(record["rule"], Tally()), total):
             tally.add(record["intended_correct"], ours, upstream_verdict(record))
     return found | {"total": total}

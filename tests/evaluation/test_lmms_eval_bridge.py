@@ -97,7 +97,7 @@ def test_verdicts_are_those_of_the_robust_rules(
     for sample in samples("pmc_vqa_2"):
         text = reply.format(gold=sample.answer) if reply is not None else None
         given = functions.process_results(functions.make_doc("pmc_vqa_2", sample), [text])
-        ours = score(text or "", sample, style)
+        ours = score(text or "", sample)
         assert given["infimed_accuracy"]["score"] == ours.accuracy == accuracy
         assert given["infimed_invalid"]["score"] == float(ours.invalid) == invalid
 
@@ -196,7 +196,7 @@ def test_the_task_manager_loads_the_medical_tasks_by_their_tag(
                 "<image>" * len(sample.images)
             )
             right = task.process_results(doc, [prompts.answer_text(sample)])
-            assert right["infimed_accuracy"]["score"] == score(prompts.answer_text(sample), sample, "direct").accuracy
+            assert right["infimed_accuracy"]["score"] == score(prompts.answer_text(sample), sample).accuracy
         messages = getattr(task, "doc_to_messages", None)
         if task_type == "chat":
             assert messages is not None
@@ -222,7 +222,7 @@ def test_its_command_line_evaluates_the_phantoms(tmp_path: Path) -> None:
     (path,) = (tmp_path / "out").rglob("*_results.json")
     results = json.loads(path.read_text(encoding="utf-8"))["results"]["infimed_phantom"]
     asked = samples("phantom", limit=24)
-    verdicts = [score("B", sample, "direct") for sample in asked]
+    verdicts = [score("B", sample) for sample in asked]
     assert results["infimed_accuracy,none"] == pytest.approx(sum(v.accuracy or 0 for v in verdicts) / len(asked))
     assert results["infimed_invalid,none"] == pytest.approx(sum(v.invalid for v in verdicts) / len(asked))
     assert isinstance(results["infimed_accuracy_stderr_clustered,none"], float)

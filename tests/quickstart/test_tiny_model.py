@@ -38,7 +38,7 @@ def test_its_ten_samples_are_sometimes_right_and_sometimes_wrong(engine: Transfo
     requests = [ChatRequest(s.id, prompts.render(s, "reasoning"), s.images) for s in samples]
     replies = list(engine.generate(requests, Sampling(n=10, temperature=1.0, max_tokens=96)))
     right = [
-        sum(score(text, sample, "reasoning").accuracy == 1.0 for text in reply.texts)
+        sum(score(text, sample).accuracy == 1.0 for text in reply.texts)
         for sample, reply in zip(samples, replies, strict=True)
     ]
     assert sum(0 < m < 10 for m in right) >= 5, right

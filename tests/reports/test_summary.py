@@ -10,7 +10,8 @@ import pytest
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import Json
-from infimed_plugins.reports.summary import NOT_GIVEN, count, identified, summarise
+from infimed_plugins.reports.figures import NOT_GIVEN
+from infimed_plugins.reports.summary import count, identified, summarise
 from infimed_plugins.reports.variants import curves, split_variant
 
 

@@ -21,56 +21,54 @@ NONE: dict[str, Any] = {"task": "detection", "answer": []}
 TAGGED = "<think> One stone. </think>\n<answer> {} </answer>"
 
 CASES = [
-    # truth, style, reply, accuracy, invalid
-    (CHOICE, "direct", "B", 1, False),
-    (CHOICE, "direct", "B. stone", 1, False),
-    (CHOICE, "direct", "stone", 1, False),
-    (CHOICE, "direct", "A", 0, False),
-    (CHOICE, "direct", "A or B", 0, True),
-    (CHOICE, "direct", "", 0, True),
-    (CHOICE, "direct", TAGGED.format("B"), 1, False),
-    (CHOICE, "reasoning", TAGGED.format("B"), 1, False),
-    (CHOICE, "reasoning", "B", 1, False),  # the form is Score.format's to tell
-    (CHOICE, "reasoning", "<think> it is B", 0, True),
-    (CHOICE, "reasoning", "So \\boxed{B}", 1, False),
-    (CHOICE, "direct", "It is bright.\n\nAnswer: B", 1, False),
-    (CHOICE, "direct", "A and B", 0, True),
-    (CHOICE, "direct", "<answer>B", 1, False),
-    (CHOICE, "direct", "<answer>A or B</answer>", 0, True),
-    (CHOICE, "direct", "<answer>A</answer><answer>B</answer>", 0, True),
-    (CHOICE, "direct", "答案：B", 1, False),
-    (CHOICE, "reasoning", "It is bright. The answer is B.", 1, False),
-    (CHOICE, "reasoning", "It is bright. The answer is A or B.", 0, True),
-    (CHOICE, "reasoning", "<think> It is bright. The answer is B.", 0, True),
-    (CHOICE, "reasoning", "<think> Bright. </think> The answer is B.", 1, False),
-    (CHOICE, "reasoning", "<thinking>One stone.</thinking><answer>B</answer>", 1, False),
-    (YES, "direct", "Yes, there is no other finding.", 1, False),
-    (YES, "direct", "There is no fracture.", 0, False),
-    (YES, "direct", "I do not know.", 0, True),
-    (YES, "direct", "是的", 1, False),
-    (ZH_NO, "direct", "No.", 1, False),
-    (ZH_NO, "direct", "有", 0, False),
-    (TEXT, "direct", "It is located in the upper left.", 1, False),
-    (TEXT, "direct", "upper left or lower left", 0, False),
-    (TEXT, "direct", "not the upper left", 0, False),
-    (SYNONYM, "direct", "ren", 1, False),
-    (TEXT, "direct", "Upper  left.", 1, False),
-    (TEXT, "direct", "left upper", 1, False),
-    (TEXT, "direct", "upper", 0, False),
-    (MATH, "direct", "12.0", 1, False),
-    (MATH, "direct", "13", 0, False),
-    (MATH, "reasoning", "3 and 9 are seen. The answer is 12.", 1, False),
-    (MATH, "reasoning", "3 and 12 are seen. The answer is 15.", 0, False),
-    (MATH, "reasoning", "The answer may be 12.", 0, False),
-    (TEXT, "reasoning", "It is bright. The answer is upper left.", 1, False),
-    (BOX, "direct", "[10, 10, 30, 30]", 1, False),
-    (BOX, "direct", "[12, 10, 30, 30]", 1, False),
-    (BOX, "direct", "[25, 10, 45, 30]", 0, False),
-    (BOX, "direct", "the left", 0, True),
-    (BOXES, "direct", "[[10, 10, 30, 30], [50, 50, 70, 70]]", 1, False),
-    (BOXES, "direct", "[[80, 80, 90, 90]]", 0, False),
-    (NONE, "direct", "No Objects", 1, False),
-    (NONE, "direct", "[[80, 80, 90, 90]]", 0, False),
+    # truth, reply, accuracy, invalid
+    (CHOICE, "B", 1, False),
+    (CHOICE, "B. stone", 1, False),
+    (CHOICE, "stone", 1, False),
+    (CHOICE, "A", 0, False),
+    (CHOICE, "A or B", 0, True),
+    (CHOICE, "", 0, True),
+    (CHOICE, TAGGED.format("B"), 1, False),
+    (CHOICE, "<think> it is B", 0, True),
+    (CHOICE, "So \\boxed{B}", 1, False),
+    (CHOICE, "It is bright.\n\nAnswer: B", 1, False),
+    (CHOICE, "A and B", 0, True),
+    (CHOICE, "<answer>B", 1, False),
+    (CHOICE, "<answer>A or B</answer>", 0, True),
+    (CHOICE, "<answer>A</answer><answer>B</answer>", 0, True),
+    (CHOICE, "答案：B", 1, False),
+    (CHOICE, "It is bright. The answer is B.", 1, False),
+    (CHOICE, "It is bright. The answer is A or B.", 0, True),
+    (CHOICE, "<think> It is bright. The answer is B.", 0, True),
+    (CHOICE, "<think> Bright. </think> The answer is B.", 1, False),
+    (CHOICE, "<thinking>One stone.</thinking><answer>B</answer>", 1, False),
+    (YES, "Yes, there is no other finding.", 1, False),
+    (YES, "There is no fracture.", 0, False),
+    (YES, "I do not know.", 0, True),
+    (YES, "是的", 1, False),
+    (ZH_NO, "No.", 1, False),
+    (ZH_NO, "有", 0, False),
+    (TEXT, "It is located in the upper left.", 1, False),
+    (TEXT, "upper left or lower left", 0, False),
+    (TEXT, "not the upper left", 0, False),
+    (SYNONYM, "ren", 1, False),
+    (TEXT, "Upper  left.", 1, False),
+    (TEXT, "left upper", 1, False),
+    (TEXT, "upper", 0, False),
+    (MATH, "12.0", 1, False),
+    (MATH, "13", 0, False),
+    (MATH, "3 and 9 are seen. The answer is 12.", 1, False),
+    (MATH, "3 and 12 are seen. The answer is 15.", 0, False),
+    (MATH, "The answer may be 12.", 0, False),
+    (TEXT, "It is bright. The answer is upper left.", 1, False),
+    (BOX, "[10, 10, 30, 30]", 1, False),
+    (BOX, "[12, 10, 30, 30]", 1, False),
+    (BOX, "[25, 10, 45, 30]", 0, False),
+    (BOX, "the left", 0, True),
+    (BOXES, "[[10, 10, 30, 30], [50, 50, 70, 70]]", 1, False),
+    (BOXES, "[[80, 80, 90, 90]]", 0, False),
+    (NONE, "No Objects", 1, False),
+    (NONE, "[[80, 80, 90, 90]]", 0, False),
 ]
 
 
@@ -78,26 +76,24 @@ def sample(truth: dict[str, Any]) -> Sample:
     return Sample(id="s", source="t", split="test", question="?", **truth)
 
 
-@pytest.mark.parametrize(("truth", "style", "reply", "accuracy", "invalid"), CASES)
-def test_replies_are_judged(truth: dict[str, Any], style: str, reply: str, accuracy: int, invalid: bool) -> None:
-    judged = score(reply, sample(truth), style)
+@pytest.mark.parametrize(("truth", "reply", "accuracy", "invalid"), CASES)
+def test_replies_are_judged(truth: dict[str, Any], reply: str, accuracy: int, invalid: bool) -> None:
+    judged = score(reply, sample(truth))
     assert (judged.accuracy, judged.invalid) == (accuracy, invalid), judged.reason
 
 
-@pytest.mark.parametrize("style", ["direct", "reasoning"])
 @pytest.mark.parametrize(
     ("reply", "form"), [("The answer is B.", 0.0), ("<answer>B</answer>", 0.0), (TAGGED.format("B"), 1.0)]
 )
-def test_the_form_is_reported_apart_from_the_answer(style: str, reply: str, form: float) -> None:
-    judged = score(reply, sample(CHOICE), style)
+def test_the_form_is_reported_apart_from_the_answer(reply: str, form: float) -> None:
+    judged = score(reply, sample(CHOICE))
     assert (judged.accuracy, judged.format) == (1.0, form)
 
 
 @pytest.mark.parametrize("truth", [CHOICE, TEXT, YES, MATH, BOX, BOXES])
-@pytest.mark.parametrize("style", ["direct", "reasoning"])
 @pytest.mark.parametrize("reply", [None, "", " ", "\ud800", 7, b"B", "\0", "<|im_end|>"])
-def test_a_reply_without_text_is_invalid_not_a_crash(truth: dict[str, Any], style: str, reply: Any) -> None:
-    judged = score(reply, sample(truth), style)
+def test_a_reply_without_text_is_invalid_not_a_crash(truth: dict[str, Any], reply: Any) -> None:
+    judged = score(reply, sample(truth))
     assert judged.accuracy == 0.0
     assert judged.invalid or reply == "\ud800"
 
@@ -124,12 +120,12 @@ LONG = [
 def test_a_megabyte_has_a_verdict(piece: str) -> None:
     for truth in (CHOICE, TEXT, YES, MATH, BOX, BOXES):
         for length in (4_000, 1_000_000):
-            assert score((piece * length)[:length], sample(truth), "direct").accuracy in (0.0, 1.0)
+            assert score((piece * length)[:length], sample(truth)).accuracy in (0.0, 1.0)
 
 
 def test_a_megabyte_of_reasoning_before_a_tag_does_not_hide_the_answer() -> None:
     reply = "<think>" + "It is bright. " * 70_000 + "</think><answer>B</answer>"
-    assert score(reply, sample(CHOICE), "reasoning").accuracy == 1.0
+    assert score(reply, sample(CHOICE)).accuracy == 1.0
 
 
 def test_a_failed_engine_is_unscored_not_wrong() -> None:

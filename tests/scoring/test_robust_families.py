@@ -266,7 +266,7 @@ def filled(template: str, options: tuple[str, ...]) -> Iterator[tuple[str, Sampl
 
 def read(template: str, options: tuple[str, ...]) -> list[str]:
     """The replies whose option is not read."""
-    return [reply for reply, sample in filled(template, options) if score(reply, sample, "direct").accuracy != 1.0]
+    return [reply for reply, sample in filled(template, options) if score(reply, sample).accuracy != 1.0]
 
 
 @pytest.mark.parametrize("template", [template for family in READ.values() for template in family])
@@ -283,14 +283,14 @@ def test_what_states_an_option_in_chinese_is_read(template: str) -> None:
 def test_a_hedge_or_a_rejection_is_not_read_as_its_option(template: str) -> None:
     for options in [*OPTIONS, *CHINESE]:
         for reply, sample in filled(template, options):
-            judged = score(reply, sample, "direct")
+            judged = score(reply, sample)
             assert judged.accuracy == 0.0, (reply, judged)
 
 
 def said(reply: str, gold: str) -> bool:
     """Whether a reply is right for a question about a mass."""
     sample = Sample("s", "t", "test", "Is there a mass in the liver?", "text", gold)
-    return score(reply, sample, "direct").accuracy == 1.0
+    return score(reply, sample).accuracy == 1.0
 
 
 @pytest.mark.parametrize("reply", YES)
@@ -322,7 +322,7 @@ def test_what_is_neither_is_right_for_neither(reply: str) -> None:
 )
 def test_the_words_of_the_question_settle_it(question: str, reply: str, gold: str) -> None:
     sample = Sample("s", "t", "test", question, "text", gold)
-    assert score(reply, sample, "direct").accuracy == 1.0
+    assert score(reply, sample).accuracy == 1.0
 
 
 @pytest.mark.parametrize(
@@ -338,4 +338,4 @@ def test_the_words_of_the_question_settle_it(question: str, reply: str, gold: st
 )
 def test_yes_and_no_as_options_are_read_as_what_is_said(reply: str, letter: str) -> None:
     sample = Sample("s", "t", "test", "?", "multiple_choice", letter, options=("Yes", "No"))
-    assert score(reply, sample, "direct").accuracy == 1.0
+    assert score(reply, sample).accuracy == 1.0

@@ -52,7 +52,6 @@ _SIMPLE = re.compile(
 )
 _LIST = re.compile(r"\n[ \t>*#(\[✓✔✅☑-]{0,8}[A-Z][).:\]*]")
 _MAX_AT_ONCE = 256  # characters
-_MAX_REMEMBERED = 1_000  # characters: 4 MB of them at most
 _MAX_LETTERS = 64  # characters of a reply that only lists letters
 _MAX_SKIPPED = 8  # sentences that reject an option, before the first that states one
 _FAR = 60  # characters of a last sentence beyond the longest option
@@ -69,24 +68,10 @@ class _Claim(NamedTuple):
 
 
 def stated_option(reply: str, options: Sequence[str] | None = None) -> Choice:
-    """The letters a whole reply commits to; ``options`` are the texts of A, B, … when they are known.
-
-    Short replies to the same options are remembered: benchmarks ask many questions with the same options, and models
-    answer most of them in few ways.
-    """
+    """The letters a whole reply commits to; ``options`` are the texts of A, B, … when they are known."""
     if len(reply) > MAX_REPLY:
         return Choice("", f"longer than {MAX_REPLY} characters")
-    given = options if isinstance(options, tuple) else tuple(options or ())
-    return (_remembered if len(reply) <= _MAX_REMEMBERED else _read)(reply, given)
-
-
-def forget() -> None:
-    """Empty what is remembered between replies, for a fair measure of speed."""
-    _remembered.cache_clear()
-
-
-def _read(reply: str, options: tuple[str, ...]) -> Choice:
-    texts = option_texts(options)
+    texts = option_texts(options if isinstance(options, tuple) else tuple(options or ()))
     text = tidy(reply)
     if len(text) < _MAX_AT_ONCE:
         letter = at_once(text, texts)
@@ -118,7 +103,6 @@ def _read(reply: str, options: tuple[str, ...]) -> Choice:
     return _otherwise(reading)
 
 
-_remembered = lru_cache(maxsize=4096)(_read)
 _committed = lru_cache(maxsize=256)(Choice)  # a benchmark has few different ones
 
 

@@ -21,7 +21,6 @@ from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
 SEED = 42  # eval.py:41, set anew for each data set
 
 _MARKS = ",.!?;:'"
-_SHORT = 24  # characters of a reply whose reading is remembered
 _LEAST = 12  # of six words between blanks
 
 
@@ -66,16 +65,19 @@ def extracted(reply: str) -> str:
 def read_choice(
     response: str | None, letters: Sequence[str], options: Mapping[str, str], draws: Draws
 ) -> tuple[str, bool]:
-    """The letter, and whether it was drawn. Of several, the last one in the form that was found first."""
-    text = response or ""
-    if len(text) <= _SHORT:
-        text, letter = _short(text, tuple(letters))
-    else:
-        text = _trimmed(text)
-        letter = _letter(text, tuple(letters))
-    if letter is None and len(text) > _LEAST and len(text.split(None, 5)) > 5:
-        letter = _by_option(text.lower(), options)
+    """The letter, and whether it was drawn: ``found_choice``, else one of the letters."""
+    letter = found_choice(response or "", letters, options)
     return (draws.choice(letters), True) if letter is None else (letter, False)
+
+
+def found_choice(text: str, letters: Sequence[str], options: Mapping[str, str]) -> str | None:
+    """The letter that is said, or None. Of several, the last one in the form that was found first."""
+    text = _trimmed(text)
+    bracketed, spaced = _finders(tuple(letters))
+    found = (bracketed(text) if "(" in text else None) or spaced(text)
+    if found:
+        return found[-1]
+    return _by_option(text.lower(), options) if len(text) > _LEAST and len(text.split(None, 5)) > 5 else None
 
 
 def _trimmed(text: str) -> str:
@@ -91,24 +93,6 @@ def _trimmed(text: str) -> str:
         for mark in _MARKS:
             bare = bare.strip(mark)
     return f" {bare} "
-
-
-def _letter(trimmed: str, letters: tuple[str, ...]) -> str | None:
-    """The last letter in brackets, else the last one between blanks."""
-    bracketed, spaced = _finders(letters)
-    found = (bracketed(trimmed) if "(" in trimmed else None) or spaced(trimmed)
-    return found[-1] if found else None
-
-
-@lru_cache(maxsize=4096)  # asked directly, most replies are a few short ones
-def _short(text: str, letters: tuple[str, ...]) -> tuple[str, str | None]:
-    trimmed = _trimmed(text)
-    return trimmed, _letter(trimmed, letters)
-
-
-def forget() -> None:
-    """Empty what is remembered between replies, for a fair measure of speed."""
-    _short.cache_clear()
 
 
 def _by_option(text: str, options: Mapping[str, str]) -> str | None:

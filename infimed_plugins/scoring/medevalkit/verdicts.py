@@ -10,7 +10,7 @@ from typing import Any
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.scoring.medevalkit.choice import mcq
 from infimed_plugins.scoring.medevalkit.messages import construct, lettered, mmmu_options
-from infimed_plugins.scoring.medevalkit.mmmu import Draws, extracted, raw_open_correct, read_choice
+from infimed_plugins.scoring.medevalkit.mmmu import Draws, extracted, found_choice, raw_open_correct
 from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 from infimed_plugins.scoring.medevalkit.vqa import OpenMetrics, bare, parsed_metrics
 
@@ -138,28 +138,29 @@ def _judged_open(answer: str, text: str) -> MedEvalKitVerdict:
 
 def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
     draws = Draws()
-    known: dict[tuple[bool, str, bool], MedEvalKitVerdict] = {}
+    read: dict[tuple[str, ...], str | None] = {}  # asked directly, models say the same few things again and again
     for row, reply in zip(rows, replies, strict=True):
-        is_choice = row["question_type"] == "multiple-choice"
+        is_choice, answer = row["question_type"] == "multiple-choice", row["answer"]
         if reply is None:
             yield _shared(None, "mcq" if is_choice else "open", None, _NO_IN)
             continue
-        text, answer = extracted(reply) if "<" in reply or "\\" in reply else reply, row["answer"]
         if not is_choice:
+            text = extracted(reply)
             yield MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
             continue
         options = row["index2ans"] if "index2ans" in row else lettered(mmmu_options(row))
         letters = row["all_choices"] if "all_choices" in row else tuple(options)
-        try:
-            letter, drawn = read_choice(text, letters, options, draws)
-        except IndexError as error:
-            yield _failed("mcq", error)
-            continue
-        key = (letter == answer or (type(answer) is list and letter in answer), letter, drawn)
-        verdict = known.get(key)
-        if verdict is None:
-            verdict = known[key] = MedEvalKitVerdict(key[0], "mcq", letter, random=drawn)
-        yield verdict
+        said = (reply, *letters, *options.values())
+        letter = read[said] if said in read else read.setdefault(said, found_choice(extracted(reply), letters, options))
+        drawn = letter is None
+        if letter is None:
+            try:
+                letter = draws.choice(letters)
+            except IndexError as error:
+                yield _failed("mcq", error)
+                continue
+        correct = letter == answer or (type(answer) is list and letter in answer)
+        yield _shared(correct, "mcq", letter, None, None, drawn)
 
 
 def _choice_rule(benchmark: str, rule: Callable[..., Iterator[MedEvalKitVerdict]]) -> _Rule:
