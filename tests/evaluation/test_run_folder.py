@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line, run_
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 
 ROW = Answered(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
+ODD = ["", "\x00", "\ud800 odd", "line\nline\u2028end", "左肺", '"}\\', "x" * 1_000_000]  # replies
 SETTINGS = {"benchmark": "phantom", "prompt_style": "direct"}
 
 
@@ -23,12 +25,24 @@ def folder(path: Path, *lines: bytes) -> RunFolder:
     return made
 
 
-@pytest.mark.parametrize("text", ["", "\x00", "\ud800 odd", "line\nline\u2028end", "左肺", '"}\\', "x" * 1_000_000])
+@pytest.mark.parametrize("text", ODD)
 def test_every_reply_comes_back_as_it_was(text: str, tmp_path: Path) -> None:
     row = replace(ROW, text=text)
     (read,) = folder(tmp_path, answered_line(row)).answered()
     assert read.text == text
     assert (read.id, tuple(read.options or ()), read.row, read.sample.answer) == ("q1", ("a", "b"), {"k": 1}, "A")
+
+
+@pytest.mark.parametrize("with_orjson", [True, False])
+@pytest.mark.parametrize("text", ODD)
+def test_every_line_comes_back_as_it_was(
+    text: str, with_orjson: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_orjson:
+        monkeypatch.setitem(sys.modules, "orjson", None)
+    rows = [{"id": text, "accuracy": None, "replies": [text]}, {"id": "large", "gold": 2**70}]
+    RunFolder(tmp_path).write_lines("verdicts.jsonl", rows)
+    assert list(map(json.loads, (tmp_path / "verdicts.jsonl").read_bytes().splitlines())) == rows
 
 
 def test_rows_come_in_the_benchmarks_order_and_a_torn_line_is_dropped(tmp_path: Path) -> None:

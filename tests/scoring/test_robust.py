@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.records import Response, Sample
-from infimed_plugins.scoring.robust import score, score_response
+from infimed_plugins.scoring.robust import score, score_choice, score_response
 
 CHOICE: dict[str, Any] = {"task": "multiple_choice", "answer": "B", "options": ("cyst", "stone", "band")}
 TEXT: dict[str, Any] = {"task": "text", "answer": "upper left"}
@@ -96,6 +96,15 @@ def test_a_reply_without_text_is_invalid_not_a_crash(truth: dict[str, Any], repl
     judged = score(reply, sample(truth))
     assert judged.accuracy == 0.0
     assert judged.invalid or reply == "\ud800"
+
+
+def test_a_reply_that_is_remembered_is_read_anew_for_other_options() -> None:
+    forms = ["stone", TAGGED.format("stone"), "It is a stone. " * 100 + "The answer is: stone"]  # the last is too long
+    for reply in [*forms, *forms]:
+        assert score_choice(reply, ("cyst", "stone"), "B").accuracy == 1.0
+        assert score_choice(reply, ("stone", "cyst"), "B").parsed == "A"
+        assert score_choice(reply, ("cyst", "stone"), "A").accuracy == 0.0
+        assert score_choice(reply, ("cyst", "band"), "A").invalid
 
 
 LONG = [
