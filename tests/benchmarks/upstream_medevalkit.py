@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gc
 import importlib
 import importlib.util
 import json
@@ -79,7 +80,9 @@ def _best(benchmark: str, samples: list[dict[str, Any]], rounds: int) -> dict[st
 def _score(benchmark: str, samples: list[dict[str, Any]]) -> dict[str, Any]:
     run = _mmmu if benchmark == "MMMU-Medical-val" else _dataset
     random.seed(42)
-    return run(benchmark, copy.deepcopy(samples))
+    samples = copy.deepcopy(samples)
+    gc.freeze()  # as in bench_scoring.timed
+    return run(benchmark, samples)
 
 
 def _dataset(benchmark: str, samples: list[dict[str, Any]]) -> dict[str, Any]:
