@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import BadRow, Json
 
 LABELS = ("name",)  # settings that name a run and shape no reply
+_ANSWERED = tuple(one.name for one in fields(Answered))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
 
@@ -168,8 +169,8 @@ def _fast_dumps() -> Callable[[Json], bytes]:
 
 
 def answered_line(row: Answered) -> bytes:
-    """A line of the log."""
-    return _line(asdict(row))
+    """A line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
+    return _line({name: getattr(row, name) for name in _ANSWERED})
 
 
 def _line(row: Json) -> bytes:

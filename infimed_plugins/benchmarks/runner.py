@@ -165,12 +165,12 @@ class _Log:
             self.asked += 1
             row = unanswered(index, question, made.text)
             try:
-                made = replace(made, images=tuple(ImageRef(data=image.read()) for image in made.images))  # read once
+                images = tuple(ImageRef(data=image.read()) for image in made.images)  # read once
             except DataError as error:
                 self.failed.append(replace(row, error=str(error)))
                 continue
-            self._waiting[row.id] = replace(row, images=[image.sha256() for image in made.images])
-            yield made
+            self._waiting[row.id] = replace(row, images=[image.sha256() for image in images])
+            yield replace(made, images=images)
 
     def take(self, reply: Reply) -> Answered:
         """The question of a reply, answered."""
