@@ -124,10 +124,9 @@ class Sample:
             raise DataError(f"sample {self.id}: unknown task {self.task!r}; one of {', '.join(TASKS)}")
         if self.answer is None or self.answer == "":
             raise DataError(f"sample {self.id} has no answer; drop the row or mend the source")
-        if self.task == "multiple_choice":
-            letters = OPTION_LETTERS[: len(self.options or ())]
-            if not self.options or not isinstance(self.answer, str) or self.answer not in letters:
-                raise DataError(f"sample {self.id}: answer {self.answer!r} is not a letter of its options")
+        letters = list(OPTION_LETTERS[: len(self.options or ())])  # "AB" is in "ABCD", but no letter
+        if self.task == "multiple_choice" and self.answer not in letters:
+            raise DataError(f"sample {self.id}: answer {self.answer!r} is not a letter of its options")
 
     @property
     def ground_truth(self) -> GroundTruth:

@@ -86,7 +86,7 @@ def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[
 
 def _by_robust(row: Answered, text: str) -> Score:
     options, gold = row.options, row.gold
-    if row.task == "multiple_choice" and options and type(gold) is str and gold in OPTION_LETTERS[: len(options)]:
+    if row.task == "multiple_choice" and options and gold in list(OPTION_LETTERS[: len(options)]):
         return robust.score_choice(text, tuple(options), gold)  # to make a Sample takes as long as to judge it
     return robust.score(text, row.sample)
 

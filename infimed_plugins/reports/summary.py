@@ -17,12 +17,7 @@ from infimed_plugins.errors import DataError
 from infimed_plugins.reports.figures import Figure, breakdown, columns_of, figure
 from infimed_plugins.reports.published import in_paper_order, published_table
 from infimed_plugins.reports.significance import holm, power_note
-from infimed_plugins.reports.statistics import (
-    Estimate,
-    Paired,
-    macro_average,
-    paired,
-)
+from infimed_plugins.reports.statistics import Estimate, Paired, macro_average, paired
 
 GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
 REASONS = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 from infimed_plugins.benchmarks.modes import MODES, is_open, scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.scoring import medevalkit
 
@@ -151,6 +152,13 @@ def test_a_verdict_names_vlmevalkits_revision_and_the_earlier_papers_can_be_chos
     )
     assert (may.accuracy, may.reason) == (1.0, "option read (2025-05-24_0f27427e)")
     assert (now.accuracy, now.reason) == (0.0, "no option read (HEAD_e8e78f05)")
+
+
+@pytest.mark.parametrize("gold", ["D", "", "AB", None, 1])
+def test_a_choice_whose_gold_is_none_of_its_letters_is_refused(gold: Any) -> None:
+    row = answered(task="multiple_choice", options=("CT", "MRI", "X-ray"), gold=gold, text="A")
+    with pytest.raises(DataError, match=rf"answer {gold!r} is not a letter|has no answer"):
+        scores("robust", benchmark("phantom"), [row], "direct")
 
 
 def test_multimedeval_takes_english_rows_only() -> None:

@@ -138,7 +138,9 @@ def _judged_open(answer: str, text: str) -> MedEvalKitVerdict:
 
 def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
     draws = Draws()
-    read: dict[tuple[str, ...], str | None] = {}  # asked directly, models say the same few things again and again
+    read: dict[
+        tuple[str | None, ...], str | None
+    ] = {}  # asked directly, models say the same few things again and again
     for row, reply in zip(rows, replies, strict=True):
         is_choice, answer = row["question_type"] == "multiple-choice", row["answer"]
         if reply is None:
@@ -150,7 +152,7 @@ def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> I
             continue
         options = row["index2ans"] if "index2ans" in row else lettered(mmmu_options(row))
         letters = row["all_choices"] if "all_choices" in row else tuple(options)
-        said = (reply, *letters, *options.values())
+        said = (reply, *letters, None, *options, *options.values())
         letter = read[said] if said in read else read.setdefault(said, found_choice(extracted(reply), letters, options))
         drawn = letter is None
         if letter is None:
