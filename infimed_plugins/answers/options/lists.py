@@ -10,6 +10,7 @@ A list that marks none or several states nothing.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import NamedTuple
 
 from infimed_plugins.answers import phrases
@@ -17,7 +18,8 @@ from infimed_plugins.answers.options.choices import is_species
 from infimed_plugins.answers.options.mentions import LIKELY, Reading
 from infimed_plugins.answers.options.texts import OptionTexts
 
-_ITEM = re.compile(r"^[ \t>*#(\[✓✔✅☑✗✘❌-]{0,8}([A-Z])[).:\]*][^\n]*", re.MULTILINE)
+_LINE = r"([ \t>*#(\[✓✔✅☑✗✘❌-]{0,8}([A-Z])[).:\]*][^\n]*)"
+_FIRST_ITEM, _LATER_ITEM = re.compile(_LINE), re.compile(rf"\n{_LINE}")  # "^" would be tried at every character
 _MARKED = re.compile(r"[✓✔✅☑]|(?:<|←|=)-{0,2} ?(?:this|the)? ?(?:correct|answer|right)|\((?:correct|right|answer)\)")
 _RIGHT = re.compile(
     r"(?:^|[-–—:.,;*(\[] ?| is | is the | are )(?:this is |the |most likely )?(?:correct|right|true|yes|best)"
@@ -37,10 +39,11 @@ class Item(NamedTuple):
 def list_items(reading: Reading) -> list[Item]:
     """The lines that start with an option's letter and a mark, in order."""
     text, texts = reading.text, reading.texts
+    first = _FIRST_ITEM.match(text)
     return [
-        Item(found.start(), found.end(), found[1])
-        for found in _ITEM.finditer(text)
-        if found[1] in (texts.letters or LIKELY) and not is_species(text, found.start(1), texts.options)
+        Item(found.start(1), found.end(), found[2])
+        for found in chain([first] if first else [], _LATER_ITEM.finditer(text))
+        if found[2] in (texts.letters or LIKELY) and not is_species(text, found.start(2), texts.options)
     ]
 
 
