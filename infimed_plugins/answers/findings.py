@@ -30,7 +30,10 @@ _SHOW = r"(?:show|demonstrate|reveal|depict|contain|display|indicate|suggest|hav
 _SHOWS = r"(?:shows|demonstrates|reveals|depicts|contains|displays|indicates|suggests|has|includes|exhibits)"
 _CLEARLY = r"(?:(?:clearly|definitely|certainly|indeed|also|still|likely|most likely|probably|obviously|evidently) )?"
 _NOT = r"(?:not(?! only)|n['’]t)"
-_NOT_NO = r"(?! (?:idea|answer|comment|clue|way|information|image|opinion|doubt|question)(?![a-z]))(?!\.\d)"
+_NOT_NO = (
+    r"(?! (?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|information|image|"
+    r"opinion|doubt|question|history)(?![a-z]))(?!\.\d)"
+)
 _BE = r"(?:is|are|was|were|['’]s)"
 _LEAD = re.compile(
     r"[\W_]*(?:(?:(?:indeed|clearly|overall|however|in fact|actually|so|thus|therefore|hence|in summary|in conclusion|"
@@ -47,6 +50,7 @@ _DENIES = re.compile(
     rf"|(?:i|we|one) (?:(?:do|does|did|can|ca|could) ?{_NOT}|cannot) {_CLEARLY}{_SEE} |(?:i|we|one) (?:can )?{_SEE} no "
     rf"|.{{1,160}} (?:{_BE} ?{_NOT} {_CLEARLY}{_SEEN}|{_BE} {_CLEARLY}(?:absent|ruled out|excluded)|"
     rf"(?:can ?not|cannot|could not) be {_SEEN})(?!\w)"
+    rf"|none(?: (?:is|are|was|were))?(?: {_SEEN})?\W*$"
     rf"|[a-z -]{{2,60}} (?:absent|not {_SEEN}|ruled out|excluded)\W*$|it (?:is|does|has) ?{_NOT}\W*$"
 )
 _ASSERTS = re.compile(
@@ -58,7 +62,7 @@ _ASSERTS = re.compile(
 )
 _NEGATION = re.compile(
     r"(?<!\w)(?:no|not(?! only)|absent|absence|without|never|neither|nor|cannot|lacks?|fails?|failed|negative for|"
-    r"free of|ruled out|excluded)(?!\w)|n['’]t(?!\w)"
+    r"free of|ruled out|excluded|none)(?!\w)|n['’]t(?!\w)"
 )
 _MAYBE = re.compile(
     r"(?<!\w)(?:may|might|could(?! not| ?n)|possible|suspected|suspicious|questionable|equivocal|whether|if)(?!\w)"
@@ -66,6 +70,10 @@ _MAYBE = re.compile(
 )
 _NO_DOUBT = re.compile(r"no (?:doubt|question)(?!\w)")
 _OTHERWISE = re.compile(r"(?<!\w)(?:but|however|although|except)(?!\w)")
+_GENERAL = re.compile(  # said of such findings, not of this one
+    r"(?<!\w)(?:would|usually|typically|often|commonly|are common|is common|rule out|exclude|history of|risk of|"
+    r"to determine|check for|check whether|look for|evaluate|evaluation|last year|previous(?:ly)?)(?!\w)"
+)
 _AUX = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s")
 _STOP_WORDS = (
     "is are was were does do did has have can could there a an any the in on at of this that these image picture scan "
@@ -73,9 +81,11 @@ _STOP_WORDS = (
     "see find show shows ct mri xray x ray photo slide by for what which some"
 )
 _STOP = frozenset(_STOP_WORDS.split())
-_DENYING = frozenset(
-    ["no", "not", "without", "absent", "absence", "never", "neither", "nor", "cannot", "lacks", "lack"]
+_DENIALS = (
+    "no not without absent absence never neither nor cannot lacks lack negative free fail failed none zero 0 unlikely "
+    "excluded ruled"
 )
+_DENYING = frozenset(_DENIALS.split())
 _ASIDE = frozenset(["without", "no"])
 _MAX_WORDS = 60
 
@@ -84,7 +94,7 @@ def finding(sentence: str, question: str = "") -> str | None:
     """``yes`` or ``no`` where a sentence, in lower case, asserts or denies a finding, or the words of the question."""
     if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
         return None
-    asked = _by_words(sentence, question) if question else None
+    asked = by_words(sentence, question) if question else None
     if asked:
         return asked
     lead = _LEAD.match(sentence)
@@ -97,19 +107,23 @@ def finding(sentence: str, question: str = "") -> str | None:
     return YES if _ASSERTS.match(bare) else None
 
 
-def _by_words(sentence: str, question: str) -> str | None:
+def by_words(sentence: str, question: str) -> str | None:
     """What a sentence says of the very words of a yes-no question; None where it does not say them all."""
     wanted = _asked(question)
+    if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
+        return None
     if not wanted or len(sentence) > 400:
         return None
-    words = [_stem(word) for word in tokens(sentence.replace("n't", " not").replace("n’t", " not"))][:_MAX_WORDS]
+    words = [
+        _stem(word) for word in tokens(sentence.replace("not only", "").replace("n't", " not").replace("n’t", " not"))
+    ][:_MAX_WORDS]
     denials = [place for place, word in enumerate(words) if word in _DENYING]
-    if len(denials) > 1:
+    if len(denials) > 1 or (denials and _OTHERWISE.search(sentence)):
         return None
     if wanted <= set(words):
         last = max(place for place, word in enumerate(words) if word in wanted)
         if not denials or (denials[0] > last and words[denials[0]] in _ASIDE):
-            return YES
+            return None if _GENERAL.search(sentence) else YES
         return NO
     if len(denials) == 1 and words[denials[0]] in _ASIDE and wanted & set(words[denials[0] + 1 : denials[0] + 4]):
         return NO if not _OTHERWISE.search(sentence) and len(wanted) == 1 else None
@@ -129,7 +143,9 @@ def _stem(word: str) -> str:
 
 
 _CLAUSES = re.compile(r"[,;。.!]")
-_MAYBE_ZH = re.compile(r"可能|也许|疑似|不排除|无法|不确定|不清楚|不知道|是否|有无|有没有|是不是|难以|或许|吗|\?")
+_MAYBE_ZH = re.compile(
+    r"没有(?:提供|上传|看到)?(?:图像|图片|影像)(?!显示|提示|学)|可能|也许|疑似|不排除|无法|不确定|不清楚|不知道|是否|有无|有没有|是不是|难以|或许|吗|\?"
+)
 _DENIES_ZH = re.compile(
     r"没有|未(?:见|发现|显示|提示|出现|包含|探及)|不(?:存在|包含|含|是|属于|可见|显示|能|会|正常)|无(?!法|需)|并非|没(?=见|发现)|看不到|缺如|否"
 )

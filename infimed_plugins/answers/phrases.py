@@ -41,12 +41,13 @@ _KINDS = (
 )
 _LEADS = (
     "so thus therefore hence then and but yet consequently accordingly overall finally ultimately conclusion result "
-    "verdict summary clearly actually instead rather ok okay sure well now ans ergo only personally "
+    "verdict summary clearly actually instead rather ok okay alright sure well now naturally ans ergo only personally "
     "assistant output prediction label solution response impression"
 )
 _VERBS = (
     "think believe say conclude feel suspect guess reckon opt answer choose chose pick picked select selected favor "
-    "favour recommend diagnose vote settle go went lean choosing picking selecting going stick submit"
+    "favour recommend diagnose vote settle go went lean choosing picking selecting going stick submit chosen take "
+    "prefer propose"
 )
 _SHOWERS = (
     "everything evidence features feature findings finding lesion appearance appearances pattern presentation changes "
@@ -78,7 +79,9 @@ _LIKE = (
     r"(?:an? |the )?(?:classic|classical|typical|textbook) )"
 )
 _LEAD = (
-    rf"(?:(?:{_any(_LEADS)}|it (?:seems|appears)(?: that)?|all in all|on balance|after all|no doubt|no question|"
+    rf"(?:(?:{_any(_LEADS)}|it (?:seems|appears)(?! to be)(?: that)?|all in all|"
+    r"all things considered|on balance|after all|no doubt|no question|of course|as such|hmm+|"
+    r"for (?:this|that|these) reasons?|because of (?:this|that)|"
     r"(?:in|as a|to) (?:summary|conclusion|short|this case|result|brief|conclude|sum up|summari[sz]e)|"
     r"(?:based on|given|considering|from|according to|looking at|with|after|in view of|among|of the) "
     r"[^,.;:\n]{1,80}(?=[,:]))"
@@ -123,7 +126,7 @@ ANNOUNCED = re.compile(
     rf"|(?:option|choice|diagnosis|conclusion)(?![a-z])){_OF}{{0,2}}"
     rf"(?:(?:{_MARKS}{SURELY}?{IS}|['’]s|{_MARKS}(?P<may>{MAY_BE})){_MARKS}:?"
     rf"|{_MARKS}[\"'”’]?{_MARKS}(?:[:=|→]|->)| [-–—]{{1,2}} |[ *_#:]{{0,6}}(?P<below>\n{{1,2}}))"
-    rf"[ :*_]{{0,4}}{SURELY}{{0,2}}{_LIKE}?"
+    rf"[ :*_.…—]{{0,4}}{SURELY}{{0,2}}{_LIKE}?"
     r"|答案[】」』]:?|答案 ?(?:应该|应当|应|就|最可能|最有可能){0,2}(?:[是为选]{1,2}|:) ?:?"
 )
 _LEAD_ZH = (
@@ -145,7 +148,8 @@ RIGHT = re.compile(
     r"[ )\]\"'”’*,]{0,6}(?:(?:is|was|are|['’]s|would be|must be|should be|has to be|remains|"
     rf"(?:seems?|appears?|looks?)(?: to be)?) {SURELY}{{0,2}}(?:(?:the|a|my|our) )?"
     rf"(?:(?:correct|right|best|true|accurate|only|answer|{_NOUN}|"
-    r"(?:single |only )?(?:most|best) [a-z]{4,12}|more (?:likely|probable|consistent)|one)(?![a-z])"
+    r"(?:single |only )?(?:most|best) [a-z]{4,12}|more (?:likely|probable|consistent)|"
+    r"one(?! (?:of|possib|option|candidate)))(?![a-z])"
     rf"(?: {_KIND}){{0,2}}(?: {_NOUN}| one| match| fit| explanation)?)"
     r"|(?:best )?(?:fits?|match(?:es)?|suits?|explains?)(?: (?:the|these|this|all|it)(?: [a-z]{2,14}){0,2})? "
     r"(?:best|better|perfectly|well|exactly|most closely)(?![a-z])|best (?:fits|matches|explains|describes)(?![a-z])"
@@ -154,6 +158,11 @@ RIGHT = re.compile(
     r"|(?:as )?the (?:best|correct|right|most likely|only) (?:remaining |possible )?(?:answer|option|choice|diagnosis))"
     r"|[ )\]]{0,2}(?:选项|项)?(?:才?[是为])?最?(?:正确|对|准确|合适|符合|佳|可能)(?:无误)?的?"
     r"(?:答案|选项|诊断)?(?!吗|性)"
+)
+FITS = re.compile(
+    r"[ )\]]{1,2}(?:(?:best )?(?:fits?|match(?:es)?|applies|holds|stands out|describes?)"
+    r"(?: here| (?:the|these|this|all)(?: [a-z]{2,14}){1,3})?|(?:is|was|are|should be) (?:chosen|selected|your answer|"
+    r"(?:supported by|consistent with) (?:the|these|this|all)(?: [a-z]{2,14}){1,3}))[ .!*]{0,3}"
 )
 SEEN = re.compile(
     rf" (?:is|are|was|were) (?:clearly |well )?(?:seen|shown|present|visible|depicted|demonstrated|evident|noted|"
@@ -166,26 +175,29 @@ _WRONG = (
     "incompatible cannot"
 )
 WRONG = re.compile(
-    r"[ )\]>\"'”’.,:;*_–—-]{0,8}(?:(?:however|though|by contrast|in turn),? )?"
+    r"[ ()\]>\"'”’.,:;*_–—-]{0,8}(?:(?:however|though|by contrast|in turn),? )?"
     rf"(?:(?:which |that |it )?{_any(_BE)} ?)?(?:to be )?(?:{_any(_OFTEN)} ){{0,3}}"
     r"(?:not(?! only)(?![a-z])|n['’]t(?![a-z])|(?:is|was|does|do|did|would|could|ca|wo)n['’]t(?![a-z])|"
     rf"{_any(_WRONG)}(?![a-z])|false(?![ -](?:lumen|cord|rib))|ruled out|(?:very |highly |less |"
     r"the least |least )?unlikely|less (?:likely|consistent|typical|plausible|probable)|(?:the )?least |"
-    r"never(?![a-z])|fails? to|lacks? |[✗❌×])"
+    r"never(?![a-z])|no[ .!)]*$|a mistake|fails? to|lacks? |[✗❌×])"
     r"|[ )\]>\"'”’:,-]{0,4}(?:选项|项)?(?:并|是|为|可以?|应|也|被|都|均){0,2}(?:不|错|非|排除|有误)"
 )
 ASIDE = re.compile(
     r"[ ,;()\]*-]{0,6}(?:and |but )?(?:not|rather than|instead of|as opposed to|unlike|over|而不是|而非|不是) ?"
     r"(?:with |for |on )?(?:option |choice |the |an? )?"
 )
-ASIDE_FIRST = re.compile(r"(?:not|instead of|rather than|unlike|不是) ?(?:option |the )?")
+ASIDE_FIRST = re.compile(
+    r"(?:not|instead of|rather than|unlike|in contrast to|(?:as )?opposed to|不是) ?(?:option |the )?"
+)
 BUT = re.compile(r"[ ,;:.()*]{1,4}(?:but (?:rather |instead )?|rather |so |而是)?|而是")
 JOINT = re.compile(
     r"[ )\]>\"'”’.,:;*]{0,6}(?:[/&+>]|\|(?! ?(?:\n|$))|(?:and/or|or|vs|versus|nor|as well as)(?![a-z])|"
     r"或者?|和|与|、|还是|及)"
 )
 UNSURE = re.compile(
-    r"[ ,;()-]{1,4}(?:or |but |and )?(?:maybe|perhaps|possibly|if|unless|only if|provided)(?![a-z])|可能(?!的)"
+    r"[ ,;()-]{1,4}(?:or |but |and )?(?:maybe|perhaps|possibly|if|unless|only if|provided|otherwise|"
+    r"(?:i['’]?m |i am )?(?:not (?:sure|certain)|unsure)|i (?:do not|don['’]t) know)(?![a-z])|可能(?!的)"
 )
 MEANT = re.compile(
     r"[ ,]{1,2}(?:i (?:think|believe|guess|suppose|would say|am (?:fairly |quite |very )?(?:sure|confident))|"
@@ -207,7 +219,7 @@ _SUBJECTS = frozenset(f"{_OWNERS} {_NOUNS} {_SHOWN} {_KINDS} it that which".spli
 _HEAD_WORDS = _SUBJECTS | frozenset(
     f"{_SURELY} {_VERY} {_LEADS} {_VERBS} {_SHOWERS} call leaving making let must has should would fairly pretty all "
     "among looks look seems seem appears appear sounds no on after in as to based given considering from according "
-    "looking with i we am either maybe perhaps possibly could "
+    "looking with i we am for because hmm either maybe perhaps possibly could "
     "might may consistent compatible suggestive indicative typical characteristic diagnostic a an of without".split()
 )
 _IS_WORDS = (
@@ -230,9 +242,11 @@ _SECOND_WORDS = dict.fromkeys(_OWNERS.split(), _OWNED) | {
     "a": frozenset(["example", "case", "picture", "image", "view", "scan"]),
     "an": frozenset(["example", "image"]),
     "on": frozenset(["balance"]),
-    "all": frozenset(["in", *_SHOWERS.split()]),
+    "all": frozenset(["in", "things", *_SHOWERS.split()]),
     "no": frozenset(["doubt", "question"]),
-    "as": frozenset(["a"]),
+    "as": frozenset(["a", "such"]),
+    "for": frozenset(["this", "that", "these"]),
+    "because": frozenset(["of"]),
     "in": frozenset(["summary", "conclusion", "short", "brief", "this", "my", "keeping", "fact"]),
     "to": frozenset(["conclude", "sum", "summarise", "summarize"]),
 }
@@ -240,7 +254,8 @@ _TURN_WORDS = frozenset(
     f"{_SURELY} {_BE} {_OFTEN} {_WRONG} i i'd i’d for in which that it to not false ruled very highly less the least "
     "most unlikely never fails fail lacks lack and/or or vs versus nor as maybe perhaps possibly if unless only "
     "provided but and rather instead unlike over however though best fits fit match matches suits explains makes wins "
-    "remains the it 's ’s because since given".split()
+    "remains the it 's ’s because since given no i'm i’m unsure otherwise a applies holds stands describes "
+    "describe".split()
 )
 _FIRST_WORDS = re.compile(
     rf"[{_ICONS}]*(?P<first>[a-z]+(?:-ray)?)"

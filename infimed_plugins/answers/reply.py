@@ -24,8 +24,8 @@ from infimed_plugins.answers.response import INFIMED_FORM, ParsedResponse, Respo
 
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
-_THINK_TAG = re.compile(r"<(/?)(?:think(?:ing)?|reasoning|reflection)>", re.IGNORECASE)
-_ANSWER_TAG = re.compile(r"<(/?)(?:final[_ -]?)?answer>", re.IGNORECASE)
+_THINK_TAG = re.compile(r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection)[>▷]", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<(/?)(?:(?:final[_ -]?)?answer|conclusion|solution|final|response)>", re.IGNORECASE)
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
 _SENTENCE = re.compile(r"(?:[^\W_]+[^\w\n]+){2}[^\W_]+|[\u4e00-\u9fff]{4}")
 _LINKED = re.compile(

@@ -5,7 +5,8 @@
     but not             left lung or liver    not the left lung    Left lung. Liver.    the left lung is clear
 
 The words of the answer must be those of the gold, no more and no fewer: as sets, in the singular, without articles and
-prepositions, and without a phrase that only presents the answer. Numbers are one word each, so 1.5 is not 5.1.
+prepositions, and without a phrase that only presents the answer. Numbers are one word each, so 1.5 is not 5.1,
+and their signs count: 1.5 is neither <1.5 nor -1.5.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _TRAILS = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
+_SIGN = re.compile(r"(?<![\w.)])(?:([<>≤≥])\s?|([-−]))(?=\d)")
+_SIGNS = {"<": " below ", "≤": " below ", ">": " above ", "≥": " above "}
 _NUMBER_MARKS = str.maketrans({".": "d", ",": None})
 _WEAK = frozenset(["the", "in", "on", "at", "of", "within", "and"])
 _OPENING = _WEAK | {"a", "an"}
@@ -150,6 +153,7 @@ def _words(text: str) -> frozenset[str]:
     for name, names in _MODALITIES.items():
         bare = names.sub(name, bare)
     bare = _OTHER_NAMES.sub(lambda named: _SAME[named[0].lower()], bare)
+    bare = _SIGN.sub(lambda sign: _SIGNS.get(sign[1], " minus "), bare)
     words = tokens(_NUMBER.sub(lambda number: number[0].translate(_NUMBER_MARKS), bare)) or tokens(text)
     start = next((place for place, word in enumerate(words) if word not in _OPENING), 0)
     strong = frozenset(_singular(word) for word in words[start:] if word not in _WEAK)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from infimed_plugins.answers.phrases import ANNOUNCED
+from infimed_plugins.answers.second_thoughts import taken_back
 from infimed_plugins.answers.words import nfkc
 
 MAX_LENGTH = 100_000  # characters of a reply without tag or box; in a longer one no answer is looked for
@@ -26,7 +27,8 @@ _KEYS = ("answer", "option", "choice", "diagnosis", "conclusion")
 _OTHER_KEYS = (*_KEYS, "答案")
 _NEGATED = re.compile(
     r"(?<![a-z])(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|unlikely|unsure|doubt|if|whether|"
-    r"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out|least likely|second|next|other|"
+    r"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out|least [a-z]+|worst|candidate|"
+    r"assum(?:e|ing)|suppos(?:e|ing)|argued|might seem|improbable|thought|second|next|other|"
     r"possible|possibly|perhaps|maybe|chance|initial|original|preliminary|previous|"
     r"(?:some|one|others|you|they|people)(?: people)? (?:might|may|could|would|will)(?: \w{2,12}){1,2})(?![a-z])"
     r"|n['’]t(?![a-z])|不|非|排除|错"
@@ -37,25 +39,21 @@ _NO_DENIALS = (
 )
 _HARMLESS = frozenset(_NO_DENIALS.split())
 _CLAUSE_END = re.compile(r"[.,;:!?\n，。；]|(?<![a-z])(?:but|so|thus|therefore|hence|then)(?![a-z])")
-_TAKEN_BACK = re.compile(
-    r"(?<![A-Za-z])(?:wait|actually|reconsider|reconsidering|on (?:second|further|closer)|(?:up)?on reflection|however|"
-    r"at first|initially|instead|correction|hmm|i was wrong|that (?:is|was) (?:wrong|not right|incorrect)|my mistake|"
-    r"re-?(?:think|check|examin|evaluat|assess|visit)[a-z]*|scratch that)(?![A-Za-z])|等等|不对|重新|更正",
-)
-_CUES = ("wait", "actually", "reconsider", "on ", "however", "first", "initially", "instead", "hmm", "wrong", "not ",
-         "that ", "mistake", "think", "check", "exam", "eval", "assess", "visit", "scratch", "等等", "不对", "重新",
-         "更正", "correction")  # fmt: skip
 _TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
 _SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")  # all but a single blank
 _ODD_SPACES = "\x0b\x0c\x1c\x1d\x1e\x1f"
 _BLANK_LINES = re.compile(r"\n[ \n]*\n")
 _JOINED = ("/", "|", " or", "&")
 _IFS = ("if ", "unless ", "had ", "were ", "assuming ")
+_CONDITION = re.compile(
+    r"[ \n]*(?:if|assuming|suppos(?:e|ing)|provided|in case|when|unless) (?!i |we |you |one |forced|it is not|not |so)"
+    r"(?!(?:this|that) (?:is|was) (?:the|so|true|correct))[^.;\n]{1,80}, "
+)
 _CLOSERS = " *\"'”’).。"
 _AFTER_STOP = " *\"'”’)"
 _STOPS, _ALL_STOPS = ".!?", ".!?。！？"
 _SENTENCE_END = re.compile(
-    r"[.!?。！？\n](?:(?<=[。！？\n])|(?=[\s\"'”’*)]|$)(?:(?<=[^\s.][^\s.(\[].)|(?<=[\u4e00-\u9fff].)"
+    r"[.!?。！？\n](?:(?<=[。！？\n])|(?=[\s\"'”’*)]|$)(?:(?<=[^\s.(\[=\"“‘<][^\s.(\[].)|(?<=[\u4e00-\u9fff].)"
     r"|(?<=[a-z]\s\d\.)(?=\s[A-Z])))"
 )
 
@@ -126,14 +124,23 @@ def is_unsure(low: str, place: int, match: re.Match[str]) -> bool:
     joined = place > 2 and low[max(0, place - 5) : place].rstrip().endswith(_JOINED)
     if " that " in match[0] or " which " in match[0]:
         joined = joined or _NEGATED.search(match[0]) is not None
-    return joined or match["may"] is not None or ("would" in match[0] and low.startswith(_IFS, _start(low, place)))
+    if joined or match["may"] is not None or is_conditional(low, place):
+        return True
+    return "would" in match[0] and low.startswith(_IFS, _start(low, place))
+
+
+def is_conditional(low: str, place: int) -> bool:
+    """Whether the sentence that holds a place begins with a condition: "If it enhances, the answer is …"."""
+    return _CONDITION.match(low, _start(low, place), place) is not None
 
 
 def _start(low: str, place: int) -> int:
     """Where the sentence that holds a place starts, if not far before it."""
     since = max(0, place - 120)
     return max(
-        since, *(low.rfind(mark, since, place) + len(mark) for mark in (". ", "\n") if mark in low[since:place]), 0
+        since,
+        *(low.rfind(mark, since, place) + len(mark) for mark in (". ", "; ", "\n") if mark in low[since:place]),
+        0,
     )
 
 
@@ -187,17 +194,11 @@ def settled(commitments: Sequence[tuple[int, int, str]], text: str) -> str | Non
     return value
 
 
-def taken_back(low: str, begun: int, ended: int, later: int) -> bool:
-    """Whether a statement from ``begun`` to ``ended`` is taken back as it is made, or before a later one."""
-    between = low[min(max(0, begun - 40), ended) : later]
-    return any(cue in between for cue in _CUES) and _TAKEN_BACK.search(between) is not None
-
-
 def is_negated(low: str, place: int) -> bool:
     """Whether the clause before a place denies what stands there, or only supposes it; in lower case."""
     since = max(0, place - 120)
     nearest = max(since, low.rfind(".", since, place), low.rfind("\n", since, place), low.rfind(",", since, place))
-    clause = low[nearest:place]
+    clause = low[nearest:place].replace("no doubt", "")
     if _HARMLESS.issuperset(clause.split()):
         return False
     return _NEGATED.search(clause) is not None and _NEGATED.search(_CLAUSE_END.split(clause)[-1]) is not None

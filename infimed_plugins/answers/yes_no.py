@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers.findings import NO, YES, finding, finding_zh
+from infimed_plugins.answers.findings import NO, YES, by_words, finding, finding_zh
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.phrases import SURELY
 from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
@@ -69,8 +69,14 @@ _ENDS_WITH = _pattern(
     _ALWAYS, r"(?i)(?:[,:;，：；]|(?<![a-z])(?:so|thus|therefore|hence|is))[\s*\"'“(]+", r"(?![\w-])[^\w]*$"
 )
 _HEDGED = re.compile(r"(?<!\w)(?:yes|no)\W{1,3}(?:(?:or|and)\W{1,3})?(?:yes|no)(?!\w)|是\s*或\s*否|是否", re.IGNORECASE)
+_CONDITIONAL = re.compile(
+    r"(?:yes|no),? (?:if|unless|provided)(?!\w)|^\W*(?:if|unless) [^,]{1,60}, (?:yes|no)(?!\w)", re.IGNORECASE
+)
 _IS_NOT = re.compile(r",?\s*(?:and\s+)?not\s+[\"'“]?(?:yes|no)(?!\w)", re.IGNORECASE)
-_NOT_NO = r"(?!\.\d|\s+(?:idea|answer|comment|clue|way|information|image|opinion|doubt|question)(?!\w))"
+_NOT_NO = (
+    r"(?!\.\d|\s+(?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|"
+    r"information|image|opinion|doubt|question|history)(?!\w))"
+)
 _LEADING_WORD = re.compile(
     rf"[\W_]*(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope){_NOT_NO}(?!.*(?<!\w)yes(?!\w)))(?![\w-])", re.IGNORECASE
 )
@@ -78,6 +84,7 @@ _LEADING_WORD = re.compile(
 _UNSURE = re.compile(
     r"(?<!\w)(?:maybe|perhaps|possibly|unknown|unclear|uncertain|unsure|not sure|undetermined|indeterminate|"
     r"insufficient|not enough|cannot|can['’]?t|unable|(?:do not|don['’]?t) know|n/a|sorry|difficult to|hard to)(?!\w)"
+    r"|(?<!\w)(?:see|provided|attached) (?:no|an|any|the) (?:image|picture|photo)(?= attached|\W*$)"
     r"|无法|不确定|不清楚|不知道|可能|也许",
     re.IGNORECASE,
 )
@@ -94,6 +101,9 @@ _IS_ABNORMAL = re.compile(
     r"(?:it|this|that|the\s\w+(?:\s\w+)?)\s+(?:is|are|looks?|appears?)\s+(abnormal|normal|healthy)\W*$", re.I
 )
 _ASKS_NORMAL = re.compile(r"(?<!\w)(?:normal|healthy)(?!\w)|正常|健康", re.IGNORECASE)
+_NO_ABNORMALITY = re.compile(
+    r"\W*(?:there (?:is|are) )?no (?:\w{1,20} )?(?:abnormalit|disease|pathology|lesion)", re.IGNORECASE
+)
 _ASKS_YES_NO = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s", re.IGNORECASE)
 
 
@@ -118,6 +128,8 @@ def polarity(reply: str, question: str = "", by_word: bool = False) -> str | Non
     said = sentences(text)
     if not said or text.lower() == "none":  # a null that was written out, as likely as a no
         return None
+    if _ASKS_NORMAL.search(question) and _NO_ABNORMALITY.match(said[0][1]):
+        return YES
     commitments = [(at.start, at.end, _leading_word(at.text)) for at in announcements(text) if not at.unsure]
     for place, (start, part) in enumerate(said):
         end = start + len(part)
@@ -139,7 +151,7 @@ def _leading_word(text: str) -> str:
 
 
 def _explicit(sentence: str, first: bool) -> str:
-    if _HEDGED.search(_IS_NOT.sub(" ", sentence)):
+    if _HEDGED.search(_IS_NOT.sub(" ", sentence)) or _CONDITIONAL.search(sentence):
         return _BOTH
     starts = (_STARTS_FIRST if first else _STARTS).match(sentence) or _STARTS_CHINESE.match(sentence)
     found = starts or (_LEADING_WORD.match(sentence) if first else None) or _ENDS_WITH.search(sentence)
@@ -159,6 +171,9 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
         return _of_state(state[1].lower() == "abnormal", question)
     if _SAYS_YES.search(said[0]):
         return None
+    asked = {_by_words(part, text, question) for part in said[:_MAX_SENTENCES]} - {None} if question else set()
+    if asked:
+        return asked.pop() if len(asked) == 1 else None
     found = {_finding(said[0], text, question)}
     for part in said[1:_MAX_SENTENCES]:
         if _CONCLUDES.match(part):
@@ -167,9 +182,17 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _finding(sentence: str, text: str, question: str) -> str | None:
+def _by_words(sentence: str, text: str, question: str) -> str | None:
+    return None if _is_question(sentence, text) else by_words(lowered(sentence), question)
+
+
+def _is_question(sentence: str, text: str) -> bool:
     end = text.find(sentence) + len(sentence)
-    if text[end : end + 1] == "?":
+    return text[end : end + 1] == "?"
+
+
+def _finding(sentence: str, text: str, question: str) -> str | None:
+    if _is_question(sentence, text):
         return None
     low = lowered(sentence)
     return finding(low, question) if low.isascii() or not _HAN.search(low) else finding_zh(low)

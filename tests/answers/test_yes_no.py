@@ -57,10 +57,45 @@ def test_what_says_neither_is_abstained_from(reply: str) -> None:
         ("Is there a fracture?", "It is normal.", "no"),
         ("What is seen?", "It is normal.", None),
         ("这个肺健康吗?", "It is healthy.", "yes"),
+        ("Is the lung healthy?", "No abnormality is seen.", "yes"),
+        ("Is the lung healthy?", "No, it is abnormal.", "no"),
     ],
 )
 def test_the_question_tells_what_normal_means(question: str, reply: str, side: str | None) -> None:
     assert polarity(reply, question) == side
+
+
+@pytest.mark.parametrize(
+    ("reply", "side"),
+    [
+        ("A fracture of the distal radius.", "yes"),
+        ("There is swelling, and a fracture is seen.", "yes"),
+        ("A fracture is unlikely.", "no"),
+        ("Negative for fracture.", "no"),
+        ("A fracture has been ruled out.", "no"),
+        ("Free of fractures.", "no"),
+        ("Zero fractures.", "no"),
+        ("Fracture: none", "no"),
+        ("None seen.", "no"),
+        ("The X-ray fails to demonstrate a fracture.", "no"),
+        ("There is swelling. There is no fracture.", "no"),
+        ("There is an effusion. No fracture is seen.", "no"),
+        ("Rule out fracture.", None),
+        ("History of fracture.", None),
+        ("A fracture would appear as a lucent line.", None),
+        ("Fractures are common in this age group.", None),
+        ("There is no dislocation, but there is a fracture.", None),
+        ("Yes, if the cortex is interrupted; otherwise no.", None),
+        ("If there is a step-off, yes.", None),
+        ("No clear answer.", None),
+        ("No conclusion can be drawn.", None),
+        ("I don't see any image attached.", None),
+        ("Is it a fracture?", None),
+        ("没有图像", None),
+    ],
+)
+def test_what_is_said_of_the_words_of_the_question(reply: str, side: str | None) -> None:
+    assert polarity(reply, "Is there a fracture?") == side
 
 
 @pytest.mark.parametrize(

@@ -20,22 +20,20 @@ from functools import lru_cache
 from infimed_plugins.answers import phrases
 from infimed_plugins.answers.options.choices import has_rival
 from infimed_plugins.answers.options.mentions import RIVALS, Reading, Said, at_once, is_word, may_stand, said_at
+from infimed_plugins.answers.second_thoughts import but_not, gives_up, past_second_thoughts
 
 HEDGED = "~"  # an option that only may be the answer, or one of several
 REJECTED = "!"  # an option that is said not to be the answer
 
 _LITTLE = 16  # characters of a sentence beyond an option's text
 _SEES = ("show", "shows", "depict", "depicts", "demonstrates", "reveals", "displays", "illustrates", "see", "has")
-_ASIDES = ("not ", "instead ", "rather ", "unlike ", "不是")
+_ASIDES = ("not ", "instead of ", "rather than ", "unlike ", "in contrast to ", "as opposed to ", "opposed to ",
+           "不是")  # fmt: skip
 _MAX_ASIDES = 8
+_LONGEST_INSTEAD = 200  # characters: "B, no, C, no, D, no …" goes as deep as it is long
 _HAN = "\u2e80"
-_NEAR = 6  # characters
-_REACH = 200  # characters back to the start of a clause
-_SENTENCE_MARKS = (". ", "\n", "? ", "! ", "; ", "。")
-_CLAUSE_MARKS = (", ", ": ", ",")
-_CONNECTORS = (" but ", " so ", " and ")
-_BLANK = " .,!?)]*_\"'”’`$}。！\n"
-_GOES_ON = re.compile(r"[ )\]\"'”’*_]{0,4}(?:[,;:.(–—]|-{1,2} |(?:because|since|as|given|due)(?![a-z])|\Z)")
+BLANK = " .,!?)]*_\"'”’`$}。！\n"
+_GOES_ON = re.compile(r"[ )\]\"'”’*_]{0,4}(?:[,;:.(–—]|-{1,2} |(?:because|since|as|given|due|based on)(?![a-z])|\Z)")
 _NEW_SENTENCE = re.compile(r"[)*_\"'”’]{0,3}\. +(?=[A-Z][a-z])")
 _AGAINST = re.compile(
     r"(?:not|nor|neither|than|unlike|instead of|opposed to|over|against|exclud\w{1,3}|reject\w{0,3}|rul\w{1,3} out|"
@@ -44,15 +42,6 @@ _AGAINST = re.compile(
 )
 _RETRACTING = ("not", "wrong", "incorrect", "mistake")
 _DISOWNING = (("not ", ""), ("", " is wrong"), ("", " is incorrect"), ("", " is not"), ("", "不对"), ("不是", ""))
-_DOUBTFUL = re.compile(
-    r"n['’]t|[?/|]|(?<![a-z])(?:or|and|not|no|nor|neither|either|vs|if|but|than|may|maybe|might|could|possib[a-z]+|perhaps|"
-    r"hardly|barely|incorrect|wrong|false|unlikely|impossible|never|less|least|rul[a-z]+|exclu[a-z]+|elimin[a-z]+|reject[a-z]*|"
-    r"avoid|except|cannot|doubt[a-z]*|unsure|surprised|mistak[a-z]+|often|common[a-z]*|many|some|people|students|almost|"
-    r"first|initial[a-z]*|second|tempt[a-z]+|had|were|have|would have|was|compar[a-z]+|differ[a-z]+|label[a-z]*|called|"
-    r"suppos[a-z]+|assum[a-z]+|imagin[a-z]+|hypothe[a-z]+|what|which|why|how|when|who|until|before|instead|rather|"
-    r"consider[a-z]*|candidates?|need[a-z]*|please|between|unless|only if|you|they|one)(?![a-z])"
-    r"|不|非|或|排除|可能|错|和|还是"
-)
 _DESCRIBED = re.compile(
     r"[ )*]{1,3}(?:would(?! be (?:the |a )?(?:correct|right|best|answer))|typically|usually|tends?|has|have|shows?|"
     r"causes?|produces?|presents?|involves?|requires?|"
@@ -63,17 +52,6 @@ _LOWER_CUES = (")", " or ", "option ", "answer ")
 _AND_OTHERS = re.compile(
     r"(?:[ )\]*]{0,3}(?:, (?:and|or)|,|and|or|nor|&|、|和)[ (\[*]{0,3}(?:option )?[A-Z](?![A-Za-z])){0,8}"
 )
-_BEFORE_LETTER = (
-    "is was be for with choose chose pick picked select selected say answer option choice letter to likely probably "
-    "clearly definitely certainly leaves only on that conclude therefore thus hence it's it’s that's choosing going so "
-    "best towards toward as answered makes making leaving support supports suggests suggest indicates "
-    "favors favours matches = => -> final ergo decision verdict dx opt"
-)
-_PRESENTS = frozenset(_BEFORE_LETTER.split())
-_PRESENTS_ZH = "选是为:项应答择"
-_NOUNS = ("", "option", "choice", "letter", "answer", "选项")
-_MAY_BE_RIGHT = (" is ", ") is ", " seems ", " appears ", " fits ", ") fits ", " best ", " must be ", " matches ",
-                 " makes the ", " the best", " the correct", "选项", "项")  # fmt: skip
 
 
 def claim(reading: Reading, start: int, end: int, framed: bool = False) -> str:
@@ -89,6 +67,8 @@ def claim(reading: Reading, start: int, end: int, framed: bool = False) -> str:
         letter = at_once(text[start:end], texts)
         if letter:
             return letter
+    if not framed and low.startswith(_ASIDES, start):
+        return _set_aside_first(reading, start, end)
     if not framed:
         head = head_at(low, start, end)
         if head is not None:
@@ -124,10 +104,13 @@ def judged(reading: Reading, said: Said, end: int, framed: bool) -> str:
     if letter == RIVALS:
         return RIVALS
     asked = text[end : end + 1] == "?" or text[end - 1] == "?" or "?" in low[at : at + 3]
-    rest = low[at:end].strip(_BLANK)
+    rest = low[at:end].strip(BLANK)
     stands = framed or said.closed
     if not rest:
         return "" if not (stands or said.by_text) else HEDGED if asked else letter
+    instead = _instead(reading, said, end)
+    if instead:
+        return instead
     if phrases.may_turn(rest) and not (said.with_text and _NEW_SENTENCE.match(text, at, end)):
         value, at, turned = _turned(reading, said, end, asked, framed)
         if value:
@@ -144,9 +127,22 @@ def judged(reading: Reading, said: Said, end: int, framed: bool) -> str:
     return RIVALS if has_rivals(reading, at, end, letter, said.by_text) else letter
 
 
+def _instead(reading: Reading, said: Said, end: int) -> str:
+    """What stands in an option's place: ``B. Wait, it is C`` claims C, ``B, C and D are wrong`` rejects; else ""."""
+    text, low, at = reading.text, reading.low, said.end
+    listed = _AND_OTHERS.match(text, at, end)
+    if listed and listed.end() > at and phrases.WRONG.match(low, listed.end(), end):
+        return REJECTED
+    after = at if said.by_text and low[at] in ", " else past_second_thoughts(low, at, end)
+    then = claim(reading, after, end) if at < after < end <= after + _LONGEST_INSTEAD else ""
+    return then.upper() if then.isalpha() else ""
+
+
 def is_disowned(reading: Reading, letter: str, start: int) -> bool:
-    """Whether a letter that was claimed is rejected later on: "it is not C", "C is wrong"."""
+    """Whether a letter that was claimed is rejected later on: "it is not C", "C is wrong", "Wait, that is wrong"."""
     text, low = reading.text, reading.low
+    if gives_up(low, start):
+        return True
     if low.isascii() and all(low.find(word, start) < 0 for word in _RETRACTING):
         return False
     for form, offset in _disowning(letter):
@@ -178,12 +174,14 @@ def _turned(reading: Reading, said: Said, end: int, asked: bool, framed: bool) -
     if asked:
         return "", at, False
     at, aside = _past_asides(reading, at, end, said.letter)
-    if not aside and phrases.WRONG.match(low, at, end):
+    if (not aside and phrases.WRONG.match(low, at, end)) or but_not(low, at, end):
         return REJECTED, at, False
     right = phrases.RIGHT.match(low, at, end)
     if right:
         at, _ = _past_asides(reading, right.end(), end, said.letter)
-    elif said.by_text and not framed and phrases.SEEN.fullmatch(low, at, end):
+    elif not framed and (
+        phrases.FITS.fullmatch(low, at, end) or (said.by_text and phrases.SEEN.fullmatch(low, at, end))
+    ):
         return said.letter.lower(), at, True
     if phrases.UNSURE.match(low, at, end) or phrases.JOINT.match(low, at, end):
         return HEDGED, at, False
@@ -236,10 +234,14 @@ def has_rivals(reading: Reading, start: int, end: int, letter: str, by_text: boo
     stop = reason.start() if reason else end
     return any(
         at < stop
-        and (after > at + 1 or has_rival(text[max(start, at - 24) : min(end, at + 12)], letter, texts.options))
+        and (after > at + 1 or text[at].isdigit() or _is_rival(reading, start, end, at, letter))
         and not _is_out(reading, at, after, start, end)
         for at, after in found
     )
+
+
+def _is_rival(reading: Reading, start: int, end: int, at: int, letter: str) -> bool:
+    return has_rival(reading.text[max(start, at - 24) : min(end, at + 12)], letter, reading.texts.options)
 
 
 def _is_out(reading: Reading, at: int, after: int, start: int, end: int) -> bool:
@@ -251,64 +253,7 @@ def _is_out(reading: Reading, at: int, after: int, start: int, end: int) -> bool
     return _AGAINST.search(reading.low, max(start - 12, at - 40, 0), at) is not None
 
 
-def presented_letters(reading: Reading, but: list[int]) -> list[int]:
-    """Where a letter stands that a word before it may present, or that may be said to be right.
-
-    A letter right after one of the places ``but``, where an announcement ends, is left to it.
-    """
-    low = reading.low
-    found = []
-    for at in reading.letters:
-        before = low[max(0, at - 16) : at].rstrip(" (\"'*[:")
-        if (
-            before[before.rfind(" ") + 1 :] in _PRESENTS
-            or low.startswith(_MAY_BE_RIGHT, at + 1)
-            or (before and before[-1] in _PRESENTS_ZH)
-        ) and not (but and any(at - _NEAR <= place <= at for place in but)):
-            found.append(at)
-    return found
-
-
-def presented(reading: Reading, at: int, end: int) -> str:
-    """What is claimed of a letter amid a text: only with a frame before it or praise behind it, in its own clause."""
-    low = reading.low
-    said = said_at(reading, at, end)
-    if not said.letter:
-        return ""
-    praised = phrases.RIGHT.match(low, said.end, end) is not None
-    for start in _clause_starts(low, at):
-        head = head_at(low, start, at) if start < at else None
-        if low[head.end() if head else start : at].strip(" (\"'*[:") not in _NOUNS:
-            continue
-        framed = head is not None and head.lastgroup is not None
-        concluded = head is not None and said.closed and not low[said.end : end].strip(_BLANK)
-        if framed or praised or concluded:
-            value = judged(reading, said, end, framed)
-            maybe = head is not None and (head["maybe"] or head["may"])
-            return HEDGED if maybe and value not in ("", REJECTED) else value
-    start = _after_last(low, _SENTENCE_MARKS, max(0, at - _REACH), at)
-    ends = said.closed and not low[said.end : end].strip(_BLANK) and "?" not in low[said.end : end + 1]
-    if (
-        not ends
-        or _DOUBTFUL.search(low, start, end)
-        or any(start <= other < end and other != at for other in reading.letters)
-    ):
-        return ""
-    return said.letter
-
-
 def is_outright(low: str, start: int, end: int) -> bool:
     """Whether a claim is more than a letter or text by itself."""
     head = head_at(low, start, end)
     return phrases.ANNOUNCED.match(low, start) is not None or (head is not None and head.lastgroup is not None)
-
-
-def _clause_starts(low: str, at: int) -> list[int]:
-    sentence = _after_last(low, _SENTENCE_MARKS, max(0, at - _REACH), at)
-    clause = _after_last(low, _CLAUSE_MARKS, sentence, at)
-    clause = max([clause, *(place + 1 for mark in _CONNECTORS if (place := low.rfind(mark, clause, at)) >= 0)])
-    return [clause, sentence] if clause > sentence else [sentence]
-
-
-def _after_last(low: str, marks: tuple[str, ...], since: int, at: int) -> int:
-    return max((place + len(mark) for mark in marks if (place := low.rfind(mark, since, at)) >= 0), default=since)

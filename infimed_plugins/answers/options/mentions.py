@@ -23,7 +23,7 @@ _BEYOND = 8  # characters of a sentence that only says a misspelt text
 _LITTLE = 24  # characters of a sentence beyond an option's text
 
 MENTION = re.compile(r"[A-Z](?![A-Za-z0-9]|['’][a-z]|-[A-Za-z0-9])(?<![A-Za-z0-9'’.][A-Z])(?<!\w-[A-Z])")
-_OPENING = " *_([\"'“‘«<`$#>=✅✔☑✓👉➡→⇒-"
+_OPENING = " •*_([\"'“‘«【「『<`$#>=✅✔☑✓👉➡→⇒-"
 _OPENERS = re.compile(rf"[{re.escape(_OPENING)}]{{0,8}}")
 _NOUNS = ("option", "choice", "letter", "answer", "选项", "the option", "the choice", "the answer")
 _LETTER = re.compile(
@@ -33,6 +33,11 @@ _LETTER = re.compile(
 _ARTICLE = re.compile(r"(?:the (?:option |choice |answer )?|an? |probably |likely )")
 _DELIMITER = re.compile(r"[.:;,=?\n。、]| ?[-–—]{1,2} | ?\(| (?:because|since|as (?:it|the|this))(?![a-z])")
 _BETWEEN = re.compile(r"[ .:;,)\]*_(\"'“”=`/|–—-]{0,8}")
+_NAMELY = re.compile(
+    r"[ )\]*_\"'”’]{0,4}[.,:;(]?[ (]{0,2}(?:(?:because|since|as) )?(?:i\.? ?e\.?,? |namely |that is,? )?"
+    r"(?:(?:which|it|this|that|(?:the|this) (?:image|picture|scan|figure|diagnosis|answer|lesion)) "
+    r"(?:is|shows|depicts) )?(?:most likely |likely |probably )?(?:the |an? )?"
+)
 _TEXT_ENDS = re.compile(r"[ )\]\"'”’*_`$]{0,4}(?:[.,;:。!]|\n|$)")
 _OWN_LETTER = re.compile(r" ?[(\[](?:option |choice )?([a-z])[)\]]|, (?:option|choice|letter) ([a-z])(?![a-z0-9])")
 _PROSE_A = re.compile(
@@ -41,11 +46,11 @@ _PROSE_A = re.compile(
     r"the)(?![a-z]))[a-z]"
 )
 _BARE = re.compile(
-    r"[\s*_:(\[\"'$]*(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[\s:*_]+[(\[\"'$]*|\\(?:text|math)[a-z]{0,6}\{\s*)?"
-    r"([A-Za-z])[)\]*_\"'$.,:!}]*\s*"
+    r"[\s*_:(\[\"'$【「『]*(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)[\s:*_~]+[(\[\"'$]*|\\(?:text|math)[a-z]{0,6}\{\s*)?"
+    r"([A-Za-z]) ?[)\]*_\"'$.,:!}】」』]*\s*"
 )
-_BARE_TEXT = re.compile(r"[\s*_:(\[]*([A-Za-z])(?:[).:\]*]+\s*|\s+[-–—]+\s+|\s+)(?=\S)")
-_MARKS = " .,:;*_\n\"'$"
+_BARE_TEXT = re.compile(r"[\s*_:(\[]*([A-Za-z])(?:[).:\]*、]+\s*|\s*(?:[-–—=]{1,3}>?|→|⇒)\s*|\s+)(?=\S)")
+_MARKS = " •.,:;*_\n\"'$"
 
 
 class Reading(NamedTuple):
@@ -127,7 +132,7 @@ def said_at(reading: Reading, at: int, end: int) -> Said:
     low, texts = reading.low, reading.texts
     opened = _OPENERS.match(low, at, end)
     place = opened.end() if opened else at
-    if place >= end:
+    if place >= end or (low[place].isdigit() and ("<" in low[at:place] or ">" in low[at:place])):
         return _NOTHING
     if texts.starts and low.startswith(texts.starts, place, end):
         said = _by_text(reading, place, end)
@@ -171,6 +176,9 @@ def _by_letter(reading: Reading, at: int, end: int) -> Said:
     between = _BETWEEN.match(low, place + 1, end)
     behind = between.end() if between else after
     own = texts.own_at(letter, low, behind, end) if behind > place + 1 else 0
+    longer, longer_end = texts.at(low, behind, end) if own else ("", 0)
+    if longer_end > own and longer not in ("", letter):
+        return Said(RIVALS, longer_end)
     if own and (low[place + 1 : behind].strip() or _TEXT_ENDS.match(low, own, end)):
         return Said(letter, own, True, False, True)
     if written.islower() and not (found["noun"] or closed or after >= end or text[after] in ".:,;)\n"):
@@ -179,7 +187,11 @@ def _by_letter(reading: Reading, at: int, end: int) -> Said:
         return _NOTHING
     if is_species(text, place, texts.options):
         return _NOTHING
+    led = _NAMELY.match(low, place + 1, end)
+    behind = max(behind, led.end()) if led else behind
     other, other_end = texts.at(low, behind, end) if behind > place + 1 else ("", 0)
+    if other == letter:
+        other = ""
     if other and _TEXT_ENDS.match(low, other_end, end) and not WRONG.match(low, other_end, end):
         return Said(RIVALS, other_end)
     return Said(letter, after, after >= end or closed or _DELIMITER.match(text, after, end) is not None)

@@ -25,13 +25,13 @@ from infimed_plugins.answers.options.claims import (
     has_rivals,
     is_disowned,
     is_outright,
-    presented,
-    presented_letters,
 )
 from infimed_plugins.answers.options.lists import Item, answer_first, list_items, marked_item
 from infimed_plugins.answers.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
+from infimed_plugins.answers.options.presented import presented, presented_letters
 from infimed_plugins.answers.options.texts import option_texts
 from infimed_plugins.answers.phrases import ANNOUNCED
+from infimed_plugins.answers.second_thoughts import taken_back
 from infimed_plugins.answers.statements import MAX_LENGTH as MAX_REPLY
 from infimed_plugins.answers.statements import (
     is_negated,
@@ -39,7 +39,6 @@ from infimed_plugins.answers.statements import (
     key_places,
     last_sentence_start,
     sentence_end,
-    taken_back,
     tidy,
 )
 from infimed_plugins.answers.yes_no import polarity

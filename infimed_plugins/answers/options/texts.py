@@ -103,7 +103,7 @@ class OptionTexts:
         """Where the first mention of each other option's text stands."""
         found = []
         for text, letter in self._longest_first:
-            place = low.find(text, start, end) if letter != but and len(text) >= _MIN_RIVAL else -1
+            place = low.find(text, start, end) if letter != but and (len(text) >= _MIN_RIVAL or text.isdigit()) else -1
             if place >= 0 and not low[place - 1 : place].isalnum() and is_whole(low, place + len(text), end, text):
                 found.append((place, place + len(text)))
         return found
