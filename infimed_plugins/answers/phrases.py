@@ -114,8 +114,8 @@ _HEDGE = r"(?:either|maybe|perhaps|possibly|(?:it |this )?(?:could|might|may) be
 _ICONS = " *_>#•✅✔☑✓👉➡→|-"
 _THEN = rf"[ :,*_]{{0,4}}(?P<surely>{SURELY}{{1,2}})?(?P<like>{_LIKE})?"
 _IT_IS = (
-    rf"(?P<is>{_SUBJECT}(?: {SURELY}?{IS}|['’]s|{_MARKS}[:=]| (?P<may>{MAY_BE})))"
-    rf"|(?P<shows>{_SHOWS})|(?P<leaves>{_LEAVES})"
+    rf"(?P<is>{_SUBJECT}(?: {SURELY}?{IS}|['’]s|(?<!explanation)(?<!description){_MARKS}[:=]| "
+    rf"(?P<may>{MAY_BE})))|(?P<shows>{_SHOWS})|(?P<leaves>{_LEAVES})"
 )
 _FULL_HEAD = re.compile(
     rf"[{_ICONS}]{{0,6}}{_LEAD}(?:(?P<maybe>{_HEDGE})|(?P<frame>{_OPINION})? ?(?:{_IT_IS})?){_THEN}"

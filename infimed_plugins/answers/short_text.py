@@ -28,7 +28,7 @@ _PRESENTS = re.compile(
     r"(?:appears?|seems?)\s+to\s+be)\s+(?:of\s+)?"
     r"|(?:most\s+)?(?:likely|probably|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
     r"|(?:located|situated|seen|found|visible)\s+(?=in|on|at|within))+"
-    r"|\s*(?:这|该图像?|图中|图像)?(?:显示的?是?|是|为|位于)\s*",
+    r"|\s*(?:这|该图像?|图中|图像|(?:该|此)?病[变灶](?:主要)?)?(?:显示的?是?|是|为|位于|在)\s*",
     re.IGNORECASE,
 )
 _TRAILS = re.compile(

@@ -44,7 +44,7 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"</?[A-Za-z][A-Za-z_-]*>|\\boxed")
-_BOX_TAG = re.compile(r"<box>(.*?)</box>", re.DOTALL)
+_BOX_TAG = re.compile(r"<box>([^<]*)</box>")
 
 
 @dataclass(frozen=True)

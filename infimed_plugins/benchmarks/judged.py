@@ -13,7 +13,8 @@ class Judged:
     """One question as it was asked, what the model said, and the verdict. Not frozen, for speed, as Answered.
 
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
-    1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read; it counts wrong.
+    1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read, and counts
+    wrong; by MedEvalKit's rules that it was guessed, by chance right or wrong.
     ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
     the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict.
     """

@@ -35,7 +35,7 @@ YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
 _JUDGE = "judge: "
 Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
-_REGION = re.compile(r"<box>.*?</box>", re.DOTALL)  # the evidence of a grounding prompt, not the answer
+_REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
 
 def check_mode(mode: str) -> None:
@@ -55,7 +55,7 @@ def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str
 
 def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
     """Whether a judge, where there is one, decides this question: answers in words but for yes and no."""
-    if row.task != "text" or row.options:
+    if row.task != "text" or row.options or mode.startswith("vlmevalkit"):  # which has its rules without a judge here
         return False
     if mode == "paper" and benchmark.medevalkit == "SLAKE":
         return True
@@ -152,7 +152,8 @@ def _vlmevalkit(revision: str) -> Mode:
 
 
 def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
-    gold, choices = row.gold, dict(zip(OPTION_LETTERS, row.options or (), strict=False))
+    gold = row.gold
+    choices = {letter: text for letter, text in zip(OPTION_LETTERS, row.options or (), strict=False) if text}
     if not choices and benchmark.source == MMMU and row.task in ("text", "math"):
         gold, choices = vlmevalkit.open_as_choice(_written_gold(row))
     if not choices:

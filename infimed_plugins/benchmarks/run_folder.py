@@ -23,6 +23,8 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import BadRow, Json
 
+_UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
+_SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int}  # and their types
 LABELS = ("name",)  # settings that name a run and shape no reply
 _ANSWERED = tuple(one.name for one in fields(Answered))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
@@ -40,7 +42,9 @@ class RunFolder:
         return (self.path / SETTINGS).exists()
 
     def check(self, settings: dict[str, Json]) -> None:
-        """Raise ConfigError when the folder was made with settings that shape other replies."""
+        """Raise ConfigError when the folder was made with settings that shape other replies, or with unknown ones."""
+        if not self.begun() and self.replies_without_settings():
+            raise ConfigError(f"{self.path} {_UNKNOWN}, or choose another --out")
         old = self.settings() if self.begun() else settings
         same = set(LABELS)
         if old.get("model_hash") == settings.get("model_hash") is not None:
@@ -50,6 +54,11 @@ class RunFolder:
             raise ConfigError(
                 f"{self.path} holds a run with another {', '.join(changed)}; choose another --out or remove it"
             )
+
+    def replies_without_settings(self) -> bool:
+        """Whether replies are here of which it is not known who gave them."""
+        log = self.path / RESPONSES
+        return not self.begun() and log.is_file() and log.stat().st_size > 0
 
     def prepare(self, settings: dict[str, Json]) -> None:
         """Make the folder ready for these settings. Raises as ``check`` does."""
@@ -71,6 +80,9 @@ class RunFolder:
             raise DataError(f"{path} is damaged ({error}); remove the folder and run again") from error
         if not isinstance(read, dict):
             raise DataError(f"{path} holds no settings; remove the folder and run again")
+        for key, kind in _SETTINGS.items():
+            if not isinstance(read.get(key, kind()), kind):
+                raise DataError(f"{path}: {key} is {read[key]!r}; mend it, or remove the folder and run again")
         return read
 
     def answered(self) -> list[Answered]:
@@ -94,7 +106,7 @@ class RunFolder:
     def bad_rows(self) -> int:
         """How many rows could not be asked."""
         path = self.path / BAD_ROWS
-        return sum(1 for _ in path.open(encoding="utf-8")) if path.exists() else 0
+        return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def write_json(self, name: str, value: Json) -> None:
         """Write a JSON file, whole or not at all."""
@@ -122,9 +134,22 @@ class RunFolder:
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    yield Answered(**loads(line))
+                    row = Answered(**loads(line))
+                    _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
+                yield row
+
+
+def _check(row: Answered) -> None:
+    """Raise TypeError for fields that scoring could not read."""
+    good = type(row.text) is str and type(row.id) is str and type(row.index) is int and type(row.meta) is dict
+    good = good and type(row.question) is str and type(row.prompt) is str and type(row.images) is list
+    options, synonyms = row.options, row.meta.get("synonyms", ()) if good else ()
+    if not good or not isinstance(synonyms, (list, tuple)):
+        raise TypeError("a field is not of its type")
+    if options is not None and not (type(options) is list and all(type(option) is str for option in options)):
+        raise TypeError("the options are not texts")
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -179,8 +204,14 @@ def _line(row: Json) -> bytes:
 
 
 def run_folders(root: Path) -> list[RunFolder]:
-    """The folders of runs at or below a root, by path. Raises MissingFileError when there is none."""
+    """The folders of runs at or below a root, by path.
+
+    Raises MissingFileError when there is none, and for replies without settings.
+    """
     found = [RunFolder(path.parent) for path in sorted(root.rglob(SETTINGS)) if (path.parent / RESPONSES).exists()]
+    for path in sorted(root.rglob(RESPONSES)):
+        if RunFolder(path.parent).replies_without_settings():
+            raise MissingFileError(f"{path.parent} {_UNKNOWN}")
     if not found:
         raise MissingFileError(f"{root} holds no run; name what `infimed eval --out` or `infimed import` wrote")
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from infimed_plugins.benchmarks import Benchmark
@@ -102,7 +103,7 @@ def ask(
     first = next(requests, None)
     if first is not None:
         with (folder.path / RESPONSES).open("ab") as file:
-            for reply in engine.generate(_chain(first, requests), sampling):
+            for reply in engine.generate(chain([first], requests), sampling):
                 row = log.take(reply)
                 if row.error is None:
                     file.write(answered_line(row))
@@ -189,11 +190,6 @@ def _total(benchmark: Benchmark, asking: Asking) -> int | None:
     entry = source_entries().get(benchmark.source)
     counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
     return min(counts, default=None) if not asking.variant else None
-
-
-def _chain(first: ChatRequest, others: Iterator[ChatRequest]) -> Iterator[ChatRequest]:
-    yield first
-    yield from others
 
 
 def _refuse_failures(failed: list[Answered], asked: int) -> None:

@@ -20,14 +20,18 @@ EngineSettings = Annotated[
 
 
 def engine_choice(
-    name: str, model: str | None, base_url: list[str] | None, given: list[str] | None
+    name: str,
+    model: str | None,
+    base_url: list[str] | None,
+    given: list[str] | None,
+    option: str = "--engine-set",
 ) -> dict[str, Any] | None:
     """What the options say, as a recipe would; None without a model. Raises ConfigError for options without one."""
     if model is None:
         if base_url or given or name != "transformers":
             raise ConfigError("--engine and --base-url need a --model")
         return None
-    settings = key_values(given, "--engine-set") | ({"base_url": base_url} if base_url else {})
+    settings = key_values(given, option) | ({"base_url": base_url} if base_url else {})
     return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
 
 
@@ -47,5 +51,8 @@ def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]
         key, equals, value = one.partition("=")
         if not equals:
             raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
-        settings[key] = yaml.safe_load(value)
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{option} {one}: the value is no YAML ({error})") from error
     return settings

@@ -73,7 +73,7 @@ def evaluate(
     downloads: Downloads = None,
     seed: Annotated[int, typer.Option(help="Seeds the engine and what a benchmark draws.")] = 0,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="The longest reply, in tokens; the benchmark's without it (8192).")
+        int | None, typer.Option(min=1, help="The longest reply, in tokens; the benchmark's own without it.")
     ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Resize larger images to this; the model's own limit without it.")
@@ -93,7 +93,9 @@ def evaluate(
     from infimed_plugins.benchmarks.runner import Asking
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
-    judging.check()
+    judging.check(skill_judge)
+    outputs = Outputs(html, csv, markdown, latex, as_json, dimensions)
+    outputs.check()
     people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
@@ -109,7 +111,7 @@ def evaluate(
         failed = _ask(plan, chosen, label, root, show)
         folders = [folder for _, _, folder in plan]
         runs = judge_folders(root, folders, modes, judging, show)
-    Outputs(html, csv, markdown, latex, as_json, dimensions).write(
+    outputs.write(
         runs,
         facts=_facts(root, label, chosen) | judging.facts(),
         notes=[*failed, *notes_on(runs, folders), *notes_on_labels(runs, people)],
@@ -166,7 +168,7 @@ def _plan(
 
 
 def _folder_name(style: str, variant: str) -> str:
-    return f"{style}+{variant.replace(':', '-').replace('/', '_')}" if variant else style
+    return f"{style}+{variant.replace(':', '-')}" if variant else style
 
 
 def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[str]:

@@ -48,16 +48,19 @@ class JudgeOptions:
     settings: list[str] | None
     template: Path | None
 
-    def check(self) -> None:
-        """Raise an InfimedError for options that cannot work, before anything is asked."""
+    def check(self, skills: bool = False) -> None:
+        """Raise an InfimedError for options that cannot work, before anything is asked; ``skills`` are to be graded."""
         self.choice()
         self._settings()
+        if skills and self.model is None:
+            raise ConfigError("--skill-judge needs a --judge")
 
     def choice(self) -> dict[str, Any] | None:
         """The engine, as a recipe would name it."""
         if self.model is None and (self.urls or self.settings or self.template):
             raise ConfigError("--judge-url, --judge-set and --judge-template need a --judge")
-        return engine_choice(self.engine if self.model else "transformers", self.model, self.urls, self.settings)
+        engine = self.engine if self.model else "transformers"
+        return engine_choice(engine, self.model, self.urls, self.settings, "--judge-set")
 
     def _settings(self) -> Any:
         from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings, settings_from_template
@@ -98,8 +101,7 @@ class JudgeOptions:
     def grade_skills(self, root: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
         """The judge's grades of the five clinical skills, counted for each run as it was asked. Without images."""
         engine = self.later(root)
-        if engine is None:
-            raise ConfigError("--skill-judge needs a --judge")
+        assert engine is not None  # check() has seen to it
         from infimed_plugins.benchmarks.judges.skill_judge import SkillItem, count_grades, judge_skills
 
         found = []

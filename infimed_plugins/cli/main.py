@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -14,16 +15,22 @@ from infimed_plugins.errors import InfimedError
 
 
 class _OneLineErrors(typer.core.TyperGroup):
-    """Print an InfimedError on one line of stderr and exit with 2; anything else is a bug and keeps its traceback."""
+    """Print an InfimedError on one line of stderr and exit with 2, and a file that cannot be written or read likewise.
+
+    Anything else is a bug and keeps its traceback.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except InfimedError as error:
-            messages.print(
-                f"error: {' '.join(str(error).split())}", style="red", markup=False, highlight=False, soft_wrap=True
-            )
-            raise typer.Exit(2) from None
+            said = str(error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            said = f"{os.fsdecode(error.filename)}: {error.strerror}; name another place, or mend that one"
+        messages.print(f"error: {' '.join(said.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2)
 
 
 app = typer.Typer(

@@ -24,8 +24,9 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run
 
 
 def print_json(value: Json) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on stdout; a lone surrogate, which no output takes, as its escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

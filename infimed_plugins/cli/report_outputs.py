@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from infimed_plugins.cli.dimensions import dimension_tables, dimensions, grade_table
 from infimed_plugins.cli.output import console, messages, print_json, print_table
+from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 Dimensions = Annotated[
     bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
 ]
-Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, every case.")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, cases.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")]
 Latex = Annotated[Path | None, typer.Option("--latex", help="Write rows of the paper's table as LaTeX.")]
@@ -35,6 +37,14 @@ class Outputs:
     latex: Path | None = None
     as_json: bool = False
     dimensions: bool = False
+
+    def check(self) -> None:
+        """Raise ConfigError for a file that cannot be written, before anything is asked."""
+        for path in (self.html, self.csv, self.markdown, self.latex):
+            if path is not None:
+                parent = next(one for one in path.absolute().parents if one.exists())
+                if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+                    raise ConfigError(f"{path} cannot be written: {_why_not(path, parent)}; name another file")
 
     def write(
         self,
@@ -94,6 +104,12 @@ class Outputs:
         images = SourceImages(downloads)
         write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
         messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
+
+
+def _why_not(path: Path, parent: Path) -> str:
+    if path.is_dir():
+        return "it is a folder"
+    return f"{parent} is no folder" if not parent.is_dir() else f"{parent} lets nothing be written"
 
 
 def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:

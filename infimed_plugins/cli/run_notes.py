@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,29 +11,45 @@ if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
     from infimed_plugins.benchmarks.run_folder import RunFolder
 
+MOST_REASON = 160  # characters
 DIGEST = 64  # characters of the hash of an image
 
 
 def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
-    """A line for each benchmark and thing."""
+    """A line for each model, benchmark and thing; one for all models of which the same is true."""
     from infimed_plugins.benchmarks.run_folder import BAD_ROWS
     from infimed_plugins.plugins import registry
 
-    notes: dict[tuple[str, ...], str] = {}
+    notes: dict[str, dict[str, None]] = {}  # and the models they are of
     bad: dict[str, int] = {}
     for folder in folders:
         if count := folder.bad_rows():
             name = str(folder.settings().get("benchmark"))
             bad[name] = max(count, bad.get(name, 0))
-            notes[name, "bad"] = f"{name}: {count:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"
+            notes[f"{name}: {count:,} rows of the data set could not be asked ({folder.path / BAD_ROWS})"] = {}
     for run in (run for run in runs if not run.variant):
         benchmark, name, asked = registry().get("benchmark", run.benchmark), run.benchmark, len(run.rows)
         if benchmark.questions and asked + bad.get(name, 0) < benchmark.questions:
-            notes[name, "few"] = f"{name}: {asked:,} of its {benchmark.questions:,} questions were asked"
+            text = f"{name}: {asked:,} of its {benchmark.questions:,} questions were asked"
+            notes.setdefault(text, {})[run.model] = None
         if not run.judge and (count := _judged_by_rule(run, benchmark)):
             text = f"{name}: {count:,} of {asked:,} answers are a judge's to mark and were scored by rule ({run.mode})"
-            notes[name, "rule", run.mode] = text
-    return [*notes.values(), *_notes_on_images(runs)]
+            notes.setdefault(text, {})[run.model] = None
+        for text in _unscored(run):
+            notes.setdefault(text, {})[run.model] = None
+    everyone = len({run.model for run in runs})
+    said = [f"{text} [{', '.join(of)}]" if 0 < len(of) < everyone else text for text, of in notes.items()]
+    return [*said, *_notes_on_images(runs)]
+
+
+def _unscored(run: Run) -> Iterator[str]:
+    """How many questions are in no figure, and the commonest reason."""
+    reasons = Counter(row.reason.removeprefix("unscored: ") for row in run.rows if row.accuracy is None)
+    if reasons:
+        (reason, _), count = reasons.most_common(1)[0], reasons.total()
+        shown = f"{reason[:MOST_REASON]}…" if len(reason) > MOST_REASON else reason
+        commonest = "" if len(reasons) == 1 else ", the commonest reason"
+        yield f"{run.benchmark}: {count:,} of {len(run.rows):,} unscored ({run.mode}): {shown}{commonest}"
 
 
 def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progr
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
 from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people
+from infimed_plugins.errors import MissingFileError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -56,7 +57,11 @@ def score(
     from infimed_plugins.benchmarks.run_folder import run_folders
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
-    judging.check()
+    judging.check(skill_judge)
+    outputs = Outputs(html, csv, markdown, latex, as_json, dimensions)
+    outputs.check()
+    if downloads is not None and not downloads.is_dir():
+        raise MissingFileError(f"there is no folder {downloads}; name the one with your downloads")
     people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
@@ -73,7 +78,7 @@ def score(
     extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
     if metrics:
         extra["medevalkit"] = _metrics(folders, judged)
-    Outputs(html, csv, markdown, latex, as_json, dimensions).write(
+    outputs.write(
         judged,
         facts={"runs": ", ".join(map(str, runs)), **judging.facts()},
         notes=[*notes_on(judged, folders), *notes_on_labels(judged, people)],

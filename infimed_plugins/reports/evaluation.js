@@ -45,7 +45,7 @@ function link(now) {
 
 function verdict(reply) {
   if (reply.accuracy === null) return ["unscored", "– unscored"];
-  if (reply.invalid) return ["invalid", "✗ invalid"];
+  if (reply.invalid) return ["invalid", reply.accuracy === 1 ? "✓ invalid, guessed" : "✗ invalid"];
   return reply.accuracy === 1 ? ["right", "✓ right"] : ["wrong", "✗ wrong"];
 }
 

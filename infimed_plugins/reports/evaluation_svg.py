@@ -12,7 +12,7 @@ WIDTH = 340
 COLOURS = 6  # classes m0 … m5 of the stylesheet; further models take them again with another dash
 _DASHES = ("", "6 3", "2 3")
 _LEFT, _RIGHT, _TOP, _BOTTOM, _HEIGHT = 34, 10, 10, 34, 210
-_ROW, _LINE = 38, 16
+_ROW = 38
 
 Marked = Sequence[tuple[str, float]]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
+from infimed_plugins.reports.significance import SHARED_IMAGES
 from infimed_plugins.reports.statistics import Estimate, Rate
 from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Result, Summary
 
@@ -29,7 +30,7 @@ _CONTRAST = (
 )
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
 _CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
-_CHANGE_TITLE = "variants against the same questions as they are, other prompts against the direct one"
+_CHANGE_TITLE = "Variants against the same questions as they are, other prompts against the direct one"
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
     *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
@@ -111,7 +112,7 @@ def terminal_tables(summary: Summary) -> list[Table]:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         tables.append(_rich("paired differences", _CONTRAST, cells))
     if summary.changes:
-        tables.append(_rich(_CHANGE_TITLE, _CHANGE, _change_cells(summary)))
+        tables.append(_rich(_change_title(summary), _CHANGE, _change_cells(summary)))
     return tables
 
 
@@ -143,27 +144,22 @@ def markdown(summary: Summary) -> str:
         cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
         parts += ["Paired differences", _markdown(_CONTRAST, cells)]
     if summary.changes:
-        parts += [_CHANGE_TITLE.capitalize(), _markdown(_CHANGE, _change_cells(summary))]
+        parts += [_change_title(summary), _markdown(_CHANGE, _change_cells(summary))]
     return "\n\n".join(parts) + "\n"
 
 
-def latex_rows(summary: Summary, *, bold_best: bool = False, intervals: bool = False) -> str:
+def latex_rows(summary: Summary) -> str:
     r"""Rows for a booktabs table: model, prompt style, the seven columns of Table 1, other benchmarks, the average.
 
     A ``%`` comment above each row holds mode, judge, variant, and for each figure n, invalid rate and interval.
-    ``bold_best`` sets the best value of a column in ``\textbf``, among rows of one mode and judge; ``intervals`` prints
-    them in the cells. A partial average is left out: it could not stand beside the paper's.
+    A partial average is left out: it could not stand beside the paper's.
     """
-    columns, rows = wide_columns(summary), wide_rows(summary)
-    cells = [[_known(row.figures.get(name)) for name in columns] for row in rows]
-    for row, values in zip(rows, cells, strict=True):
-        values.append(row.average.estimate if row.average and not row.average.missing else None)
-    tops = {(mode, judge): _best(rows, cells, mode, judge) for mode, judge in {_judging(row) for row in rows}}
+    columns = wide_columns(summary)
     heads = [latex_escape(text) for text in ("Model", "Prompt", *map(header, columns), published_table().average)]
     lines = [r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
-    for row, values in zip(rows, cells, strict=True):
-        best = tops[_judging(row)] if bold_best else [None] * len(values)
-        shown = [_latex_cell(cell, top, intervals) for cell, top in zip(values, best, strict=True)]
+    for row in wide_rows(summary):
+        average = row.average.estimate if row.average and not row.average.missing else None
+        shown = map(_latex_cell, (*(_known(row.figures.get(name)) for name in columns), average))
         lines.append("% " + _one_line(_conditions(row)))
         lines.append(" & ".join([latex_escape(row.model), latex_escape(row.asked.prompt_style), *shown]) + r" \\")
     return "\n".join([*lines, r"\bottomrule"]) + "\n"
@@ -207,6 +203,12 @@ def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
         yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{result.p_value:.2g}")
 
 
+def _change_title(summary: Summary) -> str:
+    """What the table of changes is, and whether its p-values are too small."""
+    shared = any(change.paired.shared for change in summary.changes)
+    return f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
+
+
 def _against(change: Change) -> str:
     """What a change is measured against."""
     return "as is" if change.asked.variant else change.plain.asked.prompt_style
@@ -216,12 +218,16 @@ def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title)
-    for name in headers:
+    table, at = Table(title=title), headers.index("prompt")
+
+    def joined(cells: Sequence[str]) -> Iterator[str]:  # four columns as one, so that figures stay readable at 80
+        return iter((*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
+
+    for name in joined(headers):
         right = name in _COUNTS or name.endswith("[95%]") or name.startswith("p (") or name == "p"
-        table.add_column(Text(name), justify="right" if right else "left")
+        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: "[bold]" in a model's name is no markup
+        table.add_row(*map(Text, joined(row)))  # Text: "[bold]" in a model's name is no markup
     return table
 
 
@@ -235,25 +241,8 @@ def _known(figure: Figure | None) -> Estimate | None:
     return figure.estimate if figure is not None and figure.accuracy.total else None
 
 
-def _latex_cell(cell: Estimate | None, best: float | None, intervals: bool) -> str:
-    if cell is None:
-        return "--"
-    value = round(100 * cell.value, 1)
-    text = rf"\textbf{{{value:.1f}}}" if value == best else f"{value:.1f}"
-    return rf"{text} {{\scriptsize [{100 * cell.low:.1f}, {100 * cell.high:.1f}]}}" if intervals else text
-
-
-def _judging(row: WideRow) -> tuple[str, str]:
-    return row.asked.mode, row.asked.judge
-
-
-def _best(
-    rows: Sequence[WideRow], cells: Sequence[Sequence[Estimate | None]], mode: str, judge: str
-) -> list[float | None]:
-    """The best printed value of each column among the rows judged one way."""
-    alike = [values for row, values in zip(rows, cells, strict=True) if _judging(row) == (mode, judge)]
-    columns = zip(*alike, strict=True)
-    return [max((round(100 * cell.value, 1) for cell in column if cell), default=None) for column in columns]
+def _latex_cell(cell: Estimate | None) -> str:
+    return "--" if cell is None else f"{100 * cell.value:.1f}"
 
 
 def _conditions(row: WideRow) -> str:
@@ -282,7 +271,7 @@ def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
         yield base | _csv_paired(contrast) | {"p_holm": contrast.corrected, "note": contrast.note}
     for change in summary.changes:
         base = {"figure": "change", "benchmark": change.benchmark, "model": change.model, "against": _against(change)}
-        yield base | _csv_paired(change)
+        yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
 
 
 def _csv_asked(asked: Asked) -> dict[str, str]:
@@ -291,7 +280,8 @@ def _csv_asked(asked: Asked) -> dict[str, str]:
 
 def _csv_paired(compared: Contrast | Change) -> dict[str, object]:
     paired = compared.paired
-    cells: dict[str, object] = {**_csv_asked(compared.asked), "n": paired.total, "p": paired.p_value}
+    cells: dict[str, object] = {**_csv_asked(compared.asked), "n": paired.total, "images": paired.images}
+    cells["p"] = paired.p_value
     if paired.total:
         cells |= _csv_estimate(Estimate(paired.difference, paired.low, paired.high)) | {"interval": _OVER_IMAGES}
     return cells

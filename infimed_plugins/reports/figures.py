@@ -26,7 +26,8 @@ _FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, 
 @dataclass(frozen=True)
 class Figure:
     """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one clustered by
-    ``images``. ``invalid`` replies could not be read (they count wrong); of these ``abstained`` said something."""
+    ``images``. ``invalid`` replies could not be read: they count as wrong, but in modes (medevalkit, paper) whose
+    rules then guess an answer, which may be right. Of these ``abstained`` said something."""
 
     accuracy: Rate
     interval: Estimate

@@ -12,6 +12,7 @@ from infimed_plugins.reports.statistics import Paired
 
 ALPHA = 0.05
 POWER = 0.80
+SHARED_IMAGES = "Questions share images: p takes them as independent, the interval does not."
 
 K = TypeVar("K")
 
@@ -69,12 +70,16 @@ def questions_needed(difference: float, discordant_share: float) -> int:
 
 
 def power_note(result: Paired) -> str:
-    """A plain sentence on what so many questions can show, and whether they are too few for the difference seen."""
+    """What so many questions can show, whether they are too few for the difference seen, and whether p is too small."""
     discordant = result.only_a + result.only_b
     if result.total == 0:
         return "No question was answered by both."
     if discordant == 0:
         return f"Both are right on the same ones of the {result.total:,} questions: nothing to test."
+    return f"{_power(result, discordant)} {SHARED_IMAGES}" if result.shared else _power(result, discordant)
+
+
+def _power(result: Paired, discordant: int) -> str:
     least, seen = detectable_difference(result.total, discordant), abs(result.difference)
     shown = f"{result.total:,} questions, {discordant:,} of them ({100 * discordant / result.total:.1f}%) discordant"
     can = "can show no difference at all" if least is None else f"can show {100 * least:.1f} points or more"

@@ -48,15 +48,22 @@ class Estimate:
 @dataclass(frozen=True)
 class Paired:
     """``b`` against ``a`` on the same questions: the difference of accuracies (b - a) with its 95% interval, whole
-    images being drawn, and the exact McNemar p-value from the questions on which they differ."""
+    images being drawn, and the exact McNemar p-value from the questions on which they differ. That test takes questions
+    as independent: where they share images p is too small, and the interval is what to trust."""
 
     total: int
+    images: int
     only_a: int
     only_b: int
     difference: float
     low: float
     high: float
     p_value: float
+
+    @property
+    def shared(self) -> bool:
+        """Whether compared questions share images."""
+        return self.images < self.total
 
 
 def wilson(right: int, total: int) -> Rate:
@@ -109,7 +116,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str,
     if high - low <= _NO_SPREAD:
         unseen = float(binomtest(0, count).proportion_ci(LEVEL, method="exact").high)
         low, high = _with_unseen(difference, unseen, least=-1.0)
-    return Paired(len(ids), only_a, only_b, difference, low, high, p_value)
+    return Paired(len(ids), count, only_a, only_b, difference, low, high, p_value)
 
 
 def bootstrap_means(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> NDArray[np.float64]:

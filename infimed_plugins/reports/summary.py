@@ -71,7 +71,7 @@ class Average:
 @dataclass(frozen=True)
 class Contrast:
     """``b`` against ``a`` on one benchmark, asked the same way. ``corrected`` is the p-value after Holm's correction
-    over the benchmarks that the two were compared on; ``note`` says what so many questions can show."""
+    over the benchmarks on which both have scored questions; ``note`` says what so many questions can show."""
 
     a: str
     b: str
@@ -85,8 +85,7 @@ class Contrast:
 @dataclass(frozen=True)
 class Change:
     """A variant against the same questions as they are, or another prompt against the direct one: ``plain`` is the
-    accuracy without the change, ``paired`` the difference to it. Questions that a variant leaves out, such as those
-    without options, are in neither."""
+    accuracy without the change, ``paired`` the difference to it, both over the questions scored in both runs."""
 
     model: str
     benchmark: str
@@ -200,9 +199,9 @@ def _contrasts(
             for name in both:
                 cluster = {question: row.image for question, row in identified(by_key[a, name, asked].rows).items()}
                 found[name] = paired(scores[a, name, asked], scores[b, name, asked], cluster, seed=seed)
-            corrected = holm({name: result.p_value for name, result in found.items()})
+            corrected = holm({name: result.p_value for name, result in found.items() if result.total})
             for name, result in found.items():
-                yield Contrast(a, b, name, asked, result, corrected[name], power_note(result))
+                yield Contrast(a, b, name, asked, result, corrected.get(name, result.p_value), power_note(result))
 
 
 def _changes(
@@ -215,10 +214,10 @@ def _changes(
         if plain is None or as_it_is == asked:
             continue
         varied = identified(by_key[model, benchmark, asked].rows)
-        shared = [row for row in plain.rows if row.id in varied and row.accuracy is not None]
+        after = {name: float(row.accuracy == 1.0) for name, row in varied.items() if row.accuracy is not None}
+        shared = [row for row in plain.rows if row.id in after and row.accuracy is not None]
         if shared:
             before = {row.id: float(row.accuracy == 1.0) for row in shared}
-            after = {name: float(row.accuracy == 1.0) for name, row in varied.items() if row.accuracy is not None}
             clusters = {row.id: row.image for row in shared}
             alike = count(replace(plain, rows=shared), (), seed=seed)
             yield Change(model, benchmark, asked, alike, paired(before, after, clusters, seed=seed))

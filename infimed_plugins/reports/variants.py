@@ -51,7 +51,7 @@ def curves(summary: Summary) -> list[Curve]:
             found[family, result.benchmark, asked][result.model].append((severity, result))
     for (_, benchmark, _), by_model in found.items():
         for model, points in by_model.items():
-            bases = [plain.get((model, benchmark, result.asked)) for _, result in points]
-            points += [(0.0, base) for base in bases[:1] if base is not None]
+            bases = [plain[key] for _, result in points if (key := (model, benchmark, result.asked)) in plain]
+            points += [(0.0, base) for base in bases[:1]]
             points.sort(key=lambda point: point[0])
     return [Curve(*key, by_model) for key, by_model in found.items()]

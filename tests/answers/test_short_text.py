@@ -10,6 +10,8 @@ PROSE = "The patient presented with a three-week history of pain."
 LONG = "The cardiac silhouette is within normal limits."
 
 GIVEN = [
+    ("左肺", "病变位于左肺"),
+    ("左肺", "在左肺"),
     ("left lung", "Left lung."),
     ("left lung", "lung, left"),
     ("left lung", "the  left\tlung"),

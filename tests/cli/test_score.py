@@ -157,11 +157,20 @@ def test_what_a_judge_should_mark_is_said_for_each_mode(mode: str, said: str | N
         (["eval", "--model", "m", "--benchmarks", " , "], "--benchmarks names none"),
         (["eval", "--model", "m", "--variant", "blur:9"], "blur"),
         (["eval", "--model", "m", "--benchmarks", "slake", "--from", "OUT"], "there is no folder"),
+        (["score", "RUN", "--from", "OUT"], "there is no folder"),
+        (["score", "RUN", "--csv", "HERE"], "cannot be written: it is a folder"),
+        (["score", "RUN", "--html", "FILE/page.html"], "is no folder; name another file"),
+        (["eval", "--model", "m", "--csv", "HERE"], "cannot be written: it is a folder"),
+        (["eval", "--model", "m", "--skill-judge"], "--skill-judge needs a --judge"),
+        (["eval", "--model", "m", "--engine-set", "max_pixels=["], "--engine-set max_pixels=[: the value is no YAML"),
+        (["score", "RUN", "--judge", "m", "--judge-set", "x"], "--judge-set takes KEY=VALUE, not 'x'"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, two_runs: tuple[Path, Path], tmp_path: Path) -> None:
-    given = [{"RUN": str(two_runs[0]), "OUT": str(tmp_path / "out")}.get(one, one) for one in arguments]
-    done = RUNNER.invoke(app, given)
+    (tmp_path / "file").touch()
+    named = {"RUN": two_runs[0], "OUT": tmp_path / "out", "HERE": tmp_path, "FILE": tmp_path / "file"}
+    named["FILE/page.html"] = tmp_path / "file" / "page.html"
+    done = RUNNER.invoke(app, [str(named.get(one, one)) for one in arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

@@ -276,7 +276,7 @@ def test_a_damaged_file_of_medevalkit_is_named_with_its_mend(content: bytes, mes
         ("M_GMAI-MMBench_VAL.tsv", "index\tprediction\n1\tå".encode("latin-1"), DataError, "is not UTF-8"),
         ("M_GMAI-MMBench_VAL.json", b'[{"index": 1', DataError, "is cut off or no JSON"),
         ("M_GMAI-MMBench_VAL.pkl", pickle.dumps([1]), DataError, "is a pickle"),
-        ("M_GMAI-MMBench_VAL.txt", b"", ConfigError, "ends in .xlsx, .tsv, .json"),
+        ("M_GMAI-MMBench_VAL.txt", b"", ConfigError, "ends in .xlsx, .tsv, .json or .csv"),
         ("M_MMBench.tsv", b"", ConfigError, "is none of GMAI-MMBench_VAL"),
     ],
 )
@@ -537,6 +537,242 @@ def test_what_vlmevalkit_writes_is_joined_and_judged_by_medevalkits_rules_from_o
     counts, (joined,) = imported(path, downloads=FIXTURES)
     assert (joined.id, counts["unmatched"]) == (sample.id, 0)
     assert scores("medevalkit", benchmark("mmmu_health"), [joined], "direct")[0].accuracy == 1.0
-    save_json(tmp_path / "N_MMMU_DEV_VAL.json", [row])
+    several = tmp_path / "several"
+    for model in "MN":
+        save_json(several / f"{model}_MMMU_DEV_VAL.json", [row])
     with pytest.raises(ConfigError, match="holds several results of one data set"):
-        import_run(tmp_path, tmp_path / "run", model="m")
+        import_run(several, tmp_path / "run", model="m")
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No data set at hand."""
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+
+
+def files_below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("out", ["eval", ".", "eval/run", "eval/VQA_RAD", "eval/../eval", "link"])
+def test_results_are_never_written_over(out: str, fresh: bool, tmp_path: Path) -> None:
+    save_json(tmp_path / "eval" / "VQA_RAD" / "results.json", [VQA])
+    save_json(tmp_path / "eval" / "run.json", [{"a": "run"}])
+    (tmp_path / "link").symlink_to(tmp_path / "eval")
+    before = files_below(tmp_path)
+    with pytest.raises(ConfigError, match="is, holds or lies in the results"):
+        import_run(tmp_path / "eval", tmp_path / out, model="m", fresh=fresh)
+    assert files_below(tmp_path) == before
+
+
+@pytest.mark.usefixtures("alone")
+def test_fresh_removes_an_earlier_run_only_and_only_when_all_is_read(tmp_path: Path) -> None:
+    results, out = save_json(tmp_path / "VQA_RAD" / "results.json", [VQA]), tmp_path / "run"
+    import_run(results, out, model="first")
+    before = files_below(out)
+    for path, kind in ((tmp_path / "mistyped", MissingFileError), (tmp_path / "cut" / "results.json", DataError)):
+        (tmp_path / "cut").mkdir(exist_ok=True)
+        (tmp_path / "cut" / "results.json").write_text("[{")
+        with pytest.raises(kind):
+            import_run(path, out, model="m", benchmark="vqa_rad", fresh=True)
+    with pytest.raises(ConfigError, match="is not empty"):
+        import_run(results, out, model="m")
+    assert files_below(out) == before
+    (out / "run.json").unlink()  # a kill came before it
+    (out / "left").write_text("")
+    import_run(results, out, model="second", fresh=True)
+    assert RunFolder(out / "vqa_rad" / "medevalkit").settings()["model"] == "second"
+    assert not (out / "left").exists()
+    for name in ("notes.txt", "settings.json"):
+        other = tmp_path / f"of-{name}"
+        save_json(other / name, {"editor": "another tool's"})
+        with pytest.raises(ConfigError, match="holds no earlier run"):
+            import_run(results, other, model="m", fresh=True)
+        assert (other / name).exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/run", "file/a/b"])
+def test_a_file_is_no_folder_for_a_run(out: str, tmp_path: Path) -> None:
+    results = save_json(tmp_path / "VQA_RAD" / "results.json", [VQA])
+    (tmp_path / "file").write_text("mine")
+    for fresh in (False, True):
+        with pytest.raises(ConfigError, match="file is no folder, so no run can be written to"):
+            import_run(results, tmp_path / out, model="m", fresh=fresh)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_folder_of_the_data_sets_is_never_a_run(tmp_path: Path) -> None:
+    results = save_json(tmp_path / "VQA_RAD" / "results.json", [VQA])
+    with pytest.raises(ConfigError, match="is or holds the data sets"):
+        import_run(results, tmp_path / "D", model="m", downloads=tmp_path / "D" / "hub", fresh=True)
+
+
+@pytest.mark.parametrize("style", ["medevalkitt", "../../x", ""])
+def test_an_unknown_prompt_style_is_refused(style: str, tmp_path: Path) -> None:
+    results = save_json(tmp_path / "VQA_RAD" / "results.json", [VQA])
+    with pytest.raises(ConfigError, match="unknown prompt style"):
+        import_run(results, tmp_path / "run", model="m", style=style)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_rows_of_one_id_are_kept_apart_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = our_samples("OmniMedVQA")
+    save_results(tmp_path / "eval", "OmniMedVQA")
+    path = tmp_path / "eval" / "OmniMedVQA" / "results.json"
+    rows = json.loads(path.read_text())
+    usable = next(row for row in rows if f"omnimedvqa-test-{row['question_id']}" in samples)
+    save_json(path, [*rows, {**usable, "response": "C"}, {**usable, "response": "D"}])
+    for at_hand in (True, False):
+        if not at_hand:
+            monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+        counts, kept = imported(tmp_path / "eval", **({"downloads": FIXTURES} if at_hand else {}))
+        assert len({row.id for row in kept}) == len(kept) == counts["replies"] == len(rows) + 2 - counts["skipped"]
+        assert "2 rows have the id of an earlier row; each counts by itself" in counts["problem"]
+        first = next(row for row in kept if row.id == f"omnimedvqa-test-{usable['question_id']}")
+        assert first.text == "B"
+
+
+TABLE = "index\tquestion\tA\tB\tanswer\tprediction\n1\tq\tx\ty\tA\tB\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("2\tq\tx\ty\tA", r"line 3: a row of 5 columns, where the header has 6"),
+        ("2\tq\tx", r"line 3: a row of 3 columns, where the header has 6"),
+        ("2\tq\tx\ty\tA\tB\tC\n", r"line 3: a row of 7 columns, where the header has 6"),
+        ('2\t"q\tx\ty\tA\tB\n3\tq\tx\ty\tA\tB\n', "cut off"),
+        ('2\t"q\tx\ty\tA\tB\n"3"\t"q"\t"x"\t"y"\t"A"\t"B"\n', "no table of fields"),
+        ('2\tq\tx\ty\tA\t"B', "cut off"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_a_torn_table_is_an_error_and_no_wrong_answer(suffix: str, more: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / f"M_GMAI-MMBench_VAL{suffix}"
+    path.write_text((TABLE + more).replace("\t", "\t" if suffix == ".tsv" else ","))
+    with pytest.raises(DataError, match=said) as caught:
+        import_run(path, tmp_path / "run", model="m")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_quote_in_the_header_does_not_take_in_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "M_GMAI-MMBench_VAL.tsv"
+    path.write_text('"' + TABLE)
+    with pytest.raises(DataError, match="cut off"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("VQA_RAD/results.json", "[]"),
+        ("M_GMAI-MMBench_VAL.json", "[]"),
+        ("M_GMAI-MMBench_VAL.tsv", ""),
+        ("M_GMAI-MMBench_VAL.csv", "index,prediction\n"),
+        ("M_GMAI-MMBench_VAL.tsv", "index\tprediction\n\n"),
+        ("M_MMMU_DEV_VAL.json", json.dumps([{**MCQ_ROW, "l2-category": "Art & Design"}])),
+        ("VQA_RAD/results.json", json.dumps([{**VQA, "answer": None}])),
+    ],
+)
+@pytest.mark.usefixtures("alone")
+def test_nothing_to_judge_is_an_error(name: str, content: str, tmp_path: Path) -> None:
+    path = tmp_path / "eval" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    said = "holds no replies|none of its 1 rows is of MMMU's validation rows of health|no row has a gold answer"
+    with pytest.raises(DataError, match=said):
+        import_run(path, tmp_path / "run", model="m")
+    with pytest.raises(DataError, match=said):
+        import_run(tmp_path / "eval", tmp_path / "run", model="m")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("alone")
+def test_an_empty_set_beside_others_is_said(tmp_path: Path) -> None:
+    save_json(tmp_path / "eval" / "VQA_RAD" / "results.json", [VQA])
+    save_json(tmp_path / "eval" / "PATH_VQA" / "results.json", [])
+    counts = import_run(tmp_path / "eval", tmp_path / "run", model="m")
+    assert (counts["vqa_rad"]["replies"], counts["PATH_VQA"]["replies"]) == (1, 0)
+    assert "holds no replies" in counts["PATH_VQA"]["problem"]
+
+
+def test_a_folder_in_the_place_of_a_file_and_a_huge_number_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a" / "VQA_RAD" / "results.json").mkdir(parents=True)
+    (tmp_path / "b" / "M_GMAI-MMBench_VAL.tsv").mkdir(parents=True)
+    (tmp_path / "c" / "VQA_RAD").mkdir(parents=True)
+    (tmp_path / "c" / "VQA_RAD" / "results.json").write_text(f'[{{"response": "yes", "answer": {"9" * 5_000}}}]')
+    for name, said in (("a", "cannot be read"), ("b", "holds neither"), ("c", "is cut off or no JSON")):
+        with pytest.raises(DataError, match=said) as caught:
+            import_run(tmp_path / name, tmp_path / "run", model="m", fresh=True)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("index2ans", ["x", "y"]), ("choices", 5), ("choices", "A. x"), ("all_choices", "AB")]
+)
+def test_options_of_another_kind_are_one_line(field: str, value: Any, tmp_path: Path) -> None:
+    row = {"id": "validation_Pharmacy_1", "question_type": "multiple-choice", "answer": "B", "response": "B"}
+    save_json(tmp_path / "MMMU-Medical-val" / "Pharmacy" / "parsed_output.json", [{**row, field: value}])
+    with pytest.raises(DataError, match=f"a row's '{field}' is not"):
+        import_run(tmp_path / "MMMU-Medical-val", tmp_path / "run", model="m", downloads=FIXTURES)
+    path = save_json(tmp_path / "M_GMAI-MMBench_VAL.json", [{**MCQ_ROW, field: value}])  # no field of VLMEvalKit's
+    counts, _ = imported(path, downloads=FIXTURES)
+    assert counts["replies"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "gold", "options", "letter"),
+    [
+        (("Liver", "", "Spleen", "Kidney"), "C", ("Liver", "", "Spleen", "Kidney"), "C"),
+        (("Liver", None, "Spleen", " "), "Spleen", ("Liver", "", "Spleen"), "C"),
+        (("", "Liver", "Spleen", ""), "B", ("", "Liver", "Spleen"), "B"),
+        (("Liver", "Spleen", "", ""), "C", ("Liver", "Spleen", ""), "C"),  # pandas reads the option "None" as empty
+        (("", "", "", ""), "A", None, ""),
+    ],
+)
+@pytest.mark.usefixtures("alone")
+def test_letters_keep_their_places_beside_an_empty_cell(
+    cells: tuple[str | None, ...], gold: str, options: tuple[str, ...] | None, letter: str, tmp_path: Path
+) -> None:
+    row = {**MCQ_ROW, **dict(zip("ABCD", cells, strict=True)), "answer": gold}
+    replies = [letter or "A", "D" if letter != "D" else "A"]
+    rows = [{**row, "index": str(place), "prediction": said} for place, said in enumerate(replies)]
+    _, kept = imported(save_json(tmp_path / "M_GMAI-MMBench_VAL.json", rows))
+    assert [row.options for row in kept] == [options and [*options]] * 2
+    assert {row.gold for row in kept} == {letter or gold}
+    if letter:
+        for mode in ("robust", "medevalkit"):
+            right = [score.accuracy for score in scores(mode, benchmark("gmai_mmbench"), kept, "medevalkit")]
+            assert right == [1.0, 0.0], mode
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_reply_in_words_is_of_the_option_at_its_place(tmp_path: Path) -> None:
+    row = {**MCQ_ROW, "A": "Liver", "B": "", "C": "Spleen", "D": "Kidney", "answer": "C"}
+    replies = ["The answer is the spleen.", "Kidney", "B", "Liver"]
+    rows = [{**row, "index": str(place), "prediction": said} for place, said in enumerate(replies)]
+    _, kept = imported(save_json(tmp_path / "M_GMAI-MMBench_VAL.json", rows))
+    for mode in ("robust", "medevalkit"):
+        assert [one.accuracy for one in scores(mode, benchmark("gmai_mmbench"), kept, "medevalkit")] == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("sets", [MEDEVALKIT_SETS, VLMEVALKIT_SETS], ids=["MedEvalKit", "VLMEvalKit"])
+def test_the_benchmarks_that_are_named_are_those_that_are_taken(sets: dict[str, Any], tmp_path: Path) -> None:
+    path = save_json(tmp_path / ("results.json" if sets is MEDEVALKIT_SETS else "M.json"), [])
+    with pytest.raises(ConfigError, match="no replies of 'phantom'") as caught:
+        import_run(path, tmp_path / "run", model="m", benchmark="phantom")
+    for name in str(caught.value).rpartition("one of ")[2].split(", "):
+        with pytest.raises(DataError, match="holds no replies"):
+            import_run(path, tmp_path / "run", model="m", benchmark=name)
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_csv_file_is_found_in_a_folder_and_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\.xlsx, \.tsv, \.json or \.csv of"):
+        read(tmp_path)
+    (tmp_path / "M_GMAI-MMBench_VAL.csv").write_text(TABLE.replace("\t", ","))
+    for path in (tmp_path, tmp_path / "M_GMAI-MMBench_VAL.csv"):
+        assert [(reply.id, reply.text) for reply in read(path)] == [("gmai_mmbench-val-1", "B")]

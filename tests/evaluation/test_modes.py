@@ -154,6 +154,29 @@ def test_a_verdict_names_vlmevalkits_revision_and_the_earlier_papers_can_be_chos
     assert (now.accuracy, now.reason) == (0.0, "no option read (HEAD_e8e78f05)")
 
 
+def test_boxes_that_never_close_cost_no_more_than_others() -> None:
+    row = answered(
+        text="<box>" * 200_000 + "<answer>B</answer>", task="multiple_choice", options=("CT", "MRI"), gold="B"
+    )
+    assert scores("robust", benchmark("phantom"), [row], "grounding")[0].accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("vqa_rad", {"row": {"question": "?", "answer": 5}}),
+        ("slake", {"row": {"question": "?", "answer": "lung"}}),
+        ("mmmu_health", {"row": {"answer": "A"}}),
+        ("pmc_vqa", {"row": {"choices": None, "answer": "A"}}),
+        ("pmc_vqa", {"row": {"choices": ["CT"], "answer": ["A"]}}),
+    ],
+)
+def test_a_row_on_which_upstream_would_end_is_unscored(name: str, changed: dict[str, Any]) -> None:
+    (judged,) = scores("medevalkit", benchmark(name), [answered(text="A", **changed)], "direct")
+    assert judged.accuracy is None
+    assert "MedEvalKit's run would end here" in judged.reason
+
+
 @pytest.mark.parametrize("gold", ["D", "", "AB", None, 1])
 def test_a_choice_whose_gold_is_none_of_its_letters_is_refused(gold: Any) -> None:
     row = answered(task="multiple_choice", options=("CT", "MRI", "X-ray"), gold=gold, text="A")

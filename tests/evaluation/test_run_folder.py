@@ -67,6 +67,45 @@ def test_a_damaged_line_is_named(line: bytes, tmp_path: Path) -> None:
         folder(tmp_path, answered_line(ROW), line).answered()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"text": None},
+        {"text": 7},
+        {"index": None},
+        {"index": "1"},
+        {"meta": None},
+        {"meta": {"synonyms": 5}},
+        {"options": [1, 2]},
+        {"question": None},
+        {"prompt": None},
+        {"images": None},
+    ],
+)
+def test_a_field_of_another_type_is_damage(changed: dict[str, object], tmp_path: Path) -> None:
+    line = json.dumps({**json.loads(answered_line(ROW)), **changed}).encode() + b"\n"
+    with pytest.raises(DataError, match=r"responses\.jsonl, line 1 is damaged"):
+        folder(tmp_path, line).answered()
+
+
+def test_replies_whose_settings_are_gone_are_neither_gone_on_with_nor_left_out(tmp_path: Path) -> None:
+    made = folder(tmp_path / "run" / "direct", answered_line(ROW))
+    folder(tmp_path / "run" / "reasoning", answered_line(ROW))
+    (made.path / "settings.json").unlink()
+    with pytest.raises(ConfigError, match="whose they are is not known"):
+        made.prepare(SETTINGS)
+    with pytest.raises(MissingFileError, match="direct holds replies without settings"):
+        run_folders(tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"seed": "abc"}, {"benchmark": [1]}, {"variant": None}])
+def test_settings_of_other_types_are_said(changed: dict[str, object], tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    (tmp_path / "settings.json").write_text(json.dumps({**SETTINGS, **changed}))
+    with pytest.raises(DataError, match=rf"{next(iter(changed))} is .*; mend it"):
+        made.settings()
+
+
 def test_other_settings_are_refused_and_damaged_ones_named(tmp_path: Path) -> None:
     made = folder(tmp_path)
     with pytest.raises(ConfigError, match="another prompt_style"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,9 @@ from rich.console import Console
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.reports.evaluation_tables import (
+    accuracy_text,
     csv_text,
+    difference,
     latex_escape,
     latex_rows,
     markdown,
@@ -19,6 +22,7 @@ from infimed_plugins.reports.evaluation_tables import (
     terminal_tables,
     wide_rows,
 )
+from infimed_plugins.reports.significance import SHARED_IMAGES
 from infimed_plugins.reports.summary import Summary, summarise
 
 PAPER = ["MMMU-H&M", "VQA-RAD", "SLAKE", "PathVQA", "PMC-VQA", "OMVQA", "MedXQA"]
@@ -39,15 +43,15 @@ def summary() -> Summary:
     return summarise([*runs, Run("base_3B", "slake", "direct", "robust", right_of_100(99), variant="shuffle:1")])
 
 
-def test_latex_rows_have_the_papers_columns_and_bold_the_best(summary: Summary) -> None:
-    lines = latex_rows(summary, bold_best=True).splitlines()
+def test_latex_rows_have_the_papers_columns(summary: Summary) -> None:
+    lines = latex_rows(summary).splitlines()
     assert lines[0] == r"\toprule"
     assert lines[1] == r"Model & Prompt & " + " & ".join(PAPER).replace("H&M", r"H\&M") + r" & phantom & Avg. \\"
     rows = [line for line in lines if line.endswith(r"\\")][1:]
     assert [row.split(" & ")[0] for row in rows] == ["base_3B".replace("_", r"\_"), r"R\&D [bold]"]
-    assert rows[0].split(" & ")[2:5] == ["47.0", "46.0", r"\textbf{45.0}"]
-    assert rows[1].split(" & ")[2:5] == [r"\textbf{57.0}", r"\textbf{56.0}", "35.0"]
-    assert rows[1].split(" & ")[-1] == r"\textbf{51.1} \\"
+    assert rows[0].split(" & ")[2:5] == ["47.0", "46.0", "45.0"]
+    assert rows[1].split(" & ")[2:5] == ["57.0", "56.0", "35.0"]
+    assert rows[1].split(" & ")[-1] == r"51.1 \\"
     assert "99.0" not in "".join(rows)  # a variant is no row of the paper's table
 
 
@@ -55,7 +59,6 @@ def test_latex_rows_carry_mode_judge_n_and_invalid_rate_in_a_comment(summary: Su
     comment = next(line for line in latex_rows(summary).splitlines() if line.startswith("% base_3B"))
     assert "direct, as is, robust, rules only" in comment
     assert "SLAKE n=100 invalid=0.0% 45.0 [35.6, 54.8]" in comment
-    assert r"45.0 {\scriptsize [35.6, 54.8]}" in latex_rows(summary, intervals=True)
 
 
 def test_a_partial_average_does_not_stand_in_the_papers_column() -> None:
@@ -143,6 +146,51 @@ def test_the_terminal_shows_names_as_they_are_and_benchmarks_in_order(summary: S
     places = [text.index(f"│ {name}") for name in PAPER]
     assert places == sorted(places)
     assert "what the set can show" in text
+
+
+def _printed(summary: Summary, width: int) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    for table in terminal_tables(summary):
+        console.print(table)
+    return console.export_text()
+
+
+def _long_names(runs: list[Run]) -> Summary:
+    return summarise([replace(one, model=f"InfiMed/InfiMed-Foundation-RL-3B-{one.model}") for one in runs])
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_cell_is_cut_in_a_narrow_terminal_and_no_number_is_split(synthetic_runs: list[Run], width: int) -> None:
+    summary = _long_names(synthetic_runs)
+    text = _printed(summary, width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for line in text.splitlines():
+        assert not line.startswith(("│", "┃")) or line.endswith(("│", "┃"))
+    for result in summary.results:
+        for part in accuracy_text(result.figure).split():
+            assert part in text
+    letters = re.sub(r"[^A-Za-z0-9-]", "", "".join(line.split("│")[2] for line in text.splitlines() if "│" in line))
+    assert "InfiMedInfiMed-Foundation-RL-3B-base" in letters
+
+
+def test_figures_stay_whole_in_a_pipe(synthetic_runs: list[Run]) -> None:
+    summary = _long_names(synthetic_runs)
+    text = _printed(summary, 200)
+    assert all(accuracy_text(result.figure) in text for result in summary.results)
+    assert all(difference(change) in text for change in (*summary.contrasts, *summary.changes))
+
+
+def test_tables_say_where_p_takes_questions_of_one_image_as_independent(
+    summary: Summary, synthetic_runs: list[Run]
+) -> None:
+    shared = summarise(synthetic_runs)  # two questions an image
+    for made, told in ((shared, True), (summary, False)):
+        rows = [row for row in csv.DictReader(io.StringIO(csv_text(made))) if row["figure"] in ("difference", "change")]
+        assert {row["note"].endswith(SHARED_IMAGES) for row in rows} == {told}
+        assert {int(row["images"]) < int(row["n"]) for row in rows} == {told}
+        differences, _, changes = markdown(made).partition("Variants against the same questions")
+        assert (SHARED_IMAGES in differences) is (SHARED_IMAGES in changes) is told
 
 
 def test_wide_rows_leave_out_what_was_not_run(summary: Summary) -> None:

@@ -9,13 +9,20 @@ import pytest
 from scipy.stats import binomtest
 
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.reports.significance import detectable_difference, holm, power_note, questions_needed
+from infimed_plugins.reports.significance import (
+    SHARED_IMAGES,
+    detectable_difference,
+    holm,
+    power_note,
+    questions_needed,
+)
 from infimed_plugins.reports.statistics import Paired
 
 
-def result(total: int, only_a: int, only_b: int) -> Paired:
+def result(total: int, only_a: int, only_b: int, images: int | None = None) -> Paired:
     p_value = float(binomtest(only_b, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    return Paired(total, only_a, only_b, (only_b - only_a) / max(1, total), -1.0, 1.0, p_value)
+    difference = (only_b - only_a) / max(1, total)
+    return Paired(total, total if images is None else images, only_a, only_b, difference, -1.0, 1.0, p_value)
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
@@ -72,3 +79,18 @@ def test_so_many_questions_as_needed_make_the_difference_detectable() -> None:
 def test_the_note_says_what_the_set_can_show(paired: Paired, said: str) -> None:
     assert said in power_note(paired)
     assert ("too few" in power_note(paired)) == (paired.total == 150 and paired.only_b in (21, 3))
+
+
+@pytest.mark.parametrize(
+    ("paired", "told"),
+    [
+        pytest.param(result(150, 2, 19, images=149), True, id="two-of-one-image"),
+        pytest.param(result(150, 20, 20, images=10), True, id="no-difference-seen"),
+        pytest.param(result(150, 2, 19), False, id="an-image-each"),
+        pytest.param(result(150, 0, 0, images=10), False, id="no-test-was-made"),
+        pytest.param(result(0, 0, 0), False, id="no-question"),
+    ],
+)
+def test_the_note_says_where_p_takes_questions_of_one_image_as_independent(paired: Paired, told: bool) -> None:
+    assert power_note(paired).endswith(f" {SHARED_IMAGES}") is told
+    assert (SHARED_IMAGES in power_note(paired)) is told

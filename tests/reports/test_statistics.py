@@ -38,3 +38,10 @@ def test_questions_of_one_image_widen_the_interval() -> None:
     alone = paired(a, b, {key: key for key in a})
     together = paired(a, b, {key: str(int(key) // 10) for key in a})
     assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert (alone.images, alone.shared, together.images, together.shared) == (100, False, 10, True)
+
+
+def test_only_images_of_compared_questions_count() -> None:
+    a, b = {"1": 1.0, "2": 0.0, "3": 1.0}, {"1": 1.0, "2": 1.0, "4": 0.0}
+    result = paired(a, b, {"1": "x", "2": "y", "3": "x", "4": "x"})
+    assert (result.total, result.images, result.shared) == (2, 2, False)

@@ -106,6 +106,16 @@ def test_a_pair_is_compared_on_shared_scored_questions_and_corrected_over_benchm
     assert first.corrected == pytest.approx(2 * first.paired.p_value)
 
 
+def test_a_benchmark_without_a_shared_question_is_not_in_holms_family() -> None:
+    weak, strong = ([judged(n, float(n < right)) for n in range(100)] for right in (50, 60))
+    unscored = [judged(n, None) for n in range(100)]
+    runs = [run(m, rows, b) for b in ("slake", "vqa_rad") for m, rows in (("base", weak), ("sft", strong))]
+    runs += [run("base", weak, "phantom"), run("sft", unscored, "phantom")]
+    found = {contrast.benchmark: contrast for contrast in summarise(runs).contrasts}
+    assert found["slake"].corrected == pytest.approx(2 * found["slake"].paired.p_value)
+    assert (found["phantom"].paired.total, found["phantom"].corrected) == (0, 1.0)
+
+
 def test_rows_of_one_id_are_paired_in_their_order() -> None:
     rows = [judged(0, 1.0), judged(0, 0.0), judged(1, 1.0)]
     assert list(identified(rows)) == ["0", "0 #2", "1"]
@@ -163,6 +173,19 @@ def test_a_variant_is_compared_on_the_questions_that_it_has() -> None:
     assert change.paired.difference == pytest.approx(1 - right / len(expected))
     (curve,) = curves(made)
     assert curve.points["base"][0] == (0.0, change.plain)
+
+
+def test_both_figures_of_a_change_are_over_questions_scored_in_both() -> None:
+    plain = [judged(number, float(number < 2)) for number in range(4)]
+    varied = [judged(0, 1.0), judged(1, None), judged(2, 1.0), judged(3, None)]
+    unscored = [judged(number, None) for number in range(4)]
+    runs = [run("m", plain), run("m", unscored, variant="blur:1"), run("m", varied, variant="blur:2")]
+    made = summarise(runs)
+    (change,) = made.changes  # none for the variant that left all of them unscored
+    assert (change.plain.figure.accuracy.right, change.plain.figure.accuracy.total, change.plain.unscored) == (1, 2, 0)
+    assert (change.paired.total, change.paired.difference) == (2, 0.5)
+    (curve,) = curves(made)
+    assert curve.points["m"][0] == (0.0, change.plain)
 
 
 def test_another_prompt_is_compared_with_the_direct_one() -> None:

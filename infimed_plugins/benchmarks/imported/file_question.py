@@ -27,7 +27,7 @@ def from_file(reply: ImportedReply, id: str) -> Answered | None:
     gold = row.get("answer", row.get("gt_answer"))
     if gold in (None, ""):
         return None
-    options = _options(row)
+    options = _options(row, gold)
     letter = _letter(gold, options)
     return Answered(
         index=reply.position,
@@ -51,18 +51,29 @@ def _question(row: dict[str, Json], prompt: str) -> str:
     if row.get("question"):
         return str(row["question"])
     if row.get("Question"):
-        return "\n".join([*map(str, row.get("Context") or ()), str(row["Question"])])
+        context = row.get("Context")
+        parts = context if isinstance(context, list) else [context] if context else []
+        return "\n".join([*map(str, parts), str(row["Question"])])
     asked = prompt.partition("Question: ")[2].rpartition("\nOptions:")[0]
     return (asked or prompt).strip()
 
 
-def _options(row: dict[str, Json]) -> tuple[str, ...] | None:
-    """Options as MedEvalKit writes them (a list of "A. CT", of MMMU by letter) or VLMEvalKit (columns A, B …)."""
+def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
+    """Options as MedEvalKit writes them (a list of "A. CT", of MMMU by letter) or VLMEvalKit (columns A, B …).
+
+    Letters keep their places: an empty cell before a filled one, or before the gold letter, is an empty option.
+    """
     choices, by_letter = row.get("choices"), row.get("index2ans")
     if isinstance(choices, list) and choices:
         return tuple(_bare(str(choice), letter) for choice, letter in zip(choices, OPTION_LETTERS, strict=False))
     found = by_letter if isinstance(by_letter, dict) else row
-    return tuple(str(found[letter]) for letter in OPTION_LETTERS if found.get(letter) not in (None, "")) or None
+    texts = ["" if (cell := found.get(letter)) is None else str(cell).strip() for letter in OPTION_LETTERS]
+    if not any(texts):
+        return None
+    right = str(gold).strip().upper()
+    kept = {letter for letter, text in zip(OPTION_LETTERS, texts, strict=True) if text}
+    last = max(kept | ({right} & found.keys() & set(OPTION_LETTERS)))
+    return tuple(texts[: OPTION_LETTERS.index(last) + 1])
 
 
 def _bare(choice: str, letter: str) -> str:

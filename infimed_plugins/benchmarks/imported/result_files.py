@@ -8,35 +8,37 @@ MedEvalKit (9b12e3b) leaves, below ``--output_path``::
 
 of which PMC-VQA's and MedQA's rows have the question in the prompt only, PubMedQA's as "Question", and MMMU's nowhere.
 
-VLMEvalKit (e8e78f0) leaves ``MODEL_DATASET.xlsx``, ``.tsv`` or ``.json`` (smp/file.py:208), a row for each question
-with the columns ``index``, ``question``, ``A`` …, ``answer`` and ``prediction``.
+VLMEvalKit (e8e78f0) leaves ``MODEL_DATASET.xlsx``, ``.tsv``, ``.json`` or ``.csv`` (smp/file.py:208), a row for each
+question with the columns ``index``, ``question``, ``A`` …, ``answer`` and ``prediction``.
 
 Few of these files hold ids: without one a row is told by its place among upstream's rows, the same as among ours.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS, ImportedSet, set_of, set_of_file
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
+from infimed_plugins.benchmarks.imported.sets import (
+    MEDEVALKIT_SETS,
+    VLMEVALKIT_SETS,
+    ImportedSet,
+    asked_as,
+    set_of,
+    set_of_file,
+)
+from infimed_plugins.benchmarks.imported.tables import delimited_rows, json_rows, xlsx_rows
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import Json
 
 MMMU_FILES = ("*/parsed_output.json", "*/output_sample.json")
-VLMEVALKIT_SUFFIXES = (".xlsx", ".tsv", ".json")
+VLMEVALKIT_SUFFIXES = (".xlsx", ".tsv", ".json", ".csv")
+_SUFFIXES = f"{', '.join(VLMEVALKIT_SUFFIXES[:-1])} or {VLMEVALKIT_SUFFIXES[-1]}"
+_SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # of MedEvalKit's fields, where they are told
 VLMEVALKIT_FAILED = "Failed to obtain answer"  # vlmeval/inference.py: what a failed request leaves for a reply
 XLSX_CELL = 32_767  # characters of a cell: the writer cuts what is longer
-_MAX_FIELD = 1 << 26
 _MEDEVALKIT_NAME = re.compile(r"results(?:_\d+)?\.json|parsed_output\.json|output_sample\.json")
 
 
@@ -73,7 +75,7 @@ def result_parts(path: Path, *, benchmark: str | None = None) -> list[Path]:
         parts = [part for part in parts if _source_of(part) == benchmark]
         if not parts:
             raise ConfigError(
-                f"{path} holds several data sets, and none is called as {benchmark} is there; name its folder"
+                f"{path} holds several data sets, and none is called as {asked_as(benchmark)} is there; name its folder"
             )
     if len({_source_of(part) for part in parts}) < len(parts):
         raise ConfigError(f"{path} holds several results of one data set; name one of them")
@@ -99,7 +101,7 @@ def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[Import
         return read_medevalkit(path, benchmark=benchmark)
     if path.is_dir() and not _vlmevalkit_files(path):
         raise DataError(
-            f"{path} holds neither MedEvalKit's results.json nor VLMEvalKit's MODEL_DATASET.xlsx, .tsv or .json of "
+            f"{path} holds neither MedEvalKit's results.json nor VLMEvalKit's MODEL_DATASET{_SUFFIXES} of "
             f"{', '.join(VLMEVALKIT_SETS)}; name the folder or file that the run wrote"
         )
     return read_vlmevalkit(path, benchmark=benchmark)
@@ -115,24 +117,33 @@ def read_medevalkit(path: Path, *, benchmark: str | None = None) -> Iterator[Imp
         imported = set_of(name, MEDEVALKIT_SETS, benchmark, folder)
         for position, row in _medevalkit_rows(folder):
             _need(folder, row, "response", "answer")
+            _check_shapes(folder, row)
             yield _reply(imported, position, row, "response")
 
 
 def read_vlmevalkit(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
     """The replies of a VLMEvalKit prediction file, or of all those of a folder that are of our data sets.
 
-    Of MMMU only health and medicine is taken. Raises MissingExtraError for xlsx without openpyxl.
+    Of MMMU only health and medicine is taken. Raises MissingExtraError for xlsx without openpyxl, DataError for a file
+    of MMMU without any of that.
     """
     paths = _vlmevalkit_files(path) if path.is_dir() else [path]
     if not paths:
         names = ", ".join(VLMEVALKIT_SETS)
-        raise DataError(f"{path} holds no MODEL_DATASET.xlsx, .tsv or .json of {names}; name the file of predictions")
+        raise DataError(f"{path} holds no MODEL_DATASET{_SUFFIXES} of {names}; name the file of predictions")
     for file in paths:
         imported = set_of_file(file, benchmark)
+        position, taken = -1, 0
         for position, row in enumerate(_vlmevalkit_rows(file)):
             _need(file, row, "index", "prediction")
             if imported.source != "mmmu_health" or _of_health(row):
+                taken += 1
                 yield _reply(imported, position, row, "prediction", xlsx=file.suffix == ".xlsx")
+        if position >= 0 and not taken:
+            raise DataError(
+                f"{file}: none of its {position + 1:,} rows is of MMMU's validation rows of health and medicine, the "
+                "only ones that are taken; name a file of all of MMMU_DEV_VAL"
+            )
 
 
 def _reply(
@@ -162,6 +173,14 @@ def _need(path: Path, row: dict[str, Json], *names: str) -> None:
         )
 
 
+def _check_shapes(path: Path, row: dict[str, Json]) -> None:
+    """Raise DataError for options of another kind than MedEvalKit writes, which its rules could not judge."""
+    for name, kind in _SHAPES.items():
+        if row.get(name) is not None and not isinstance(row[name], kind):
+            wanted = "a list" if kind is list else "an object of letters"
+            raise DataError(f"{path}: a row's {name!r} is not {wanted}; name the file that the run itself wrote")
+
+
 def _medevalkit_folders(path: Path) -> list[Path]:
     """The data sets' folders at or below a folder, by name; those that we have no source for are left out."""
     if not path.is_dir():
@@ -188,11 +207,11 @@ def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
             raise DataError(
                 f"{path} is one chunk of a run, whose rows lie apart in the set; name its folder {path.parent}"
             )
-        yield from _in_order(path) if path.name == "results.json" else enumerate(_json_rows(path))
+        yield from _in_order(path) if path.name == "results.json" else enumerate(json_rows(path))
         return
     subjects = [files for pattern in MMMU_FILES if (files := sorted(path.glob(pattern)))]
     if subjects:
-        yield from enumerate(row for file in subjects[0] for row in _json_rows(file))
+        yield from enumerate(row for file in subjects[0] for row in json_rows(file))
     elif (path / "results.json").exists():
         yield from _in_order(path / "results.json")
     else:
@@ -205,7 +224,7 @@ def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
 
 def _in_order(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     """The rows of ``results.json``: chunks stand in it one behind the other, in the order of a folder listing."""
-    rows, chunks = _json_rows(path), _chunks(path.parent)
+    rows, chunks = json_rows(path), _chunks(path.parent)
     if not chunks or sum(len(part) for _, part in chunks) != len(rows):  # none, or left by an earlier run
         yield from enumerate(rows)
         return
@@ -229,7 +248,7 @@ def _holds(rows: list[dict[str, Json]], part: list[dict[str, Json]]) -> bool:
 def _chunks(folder: Path) -> list[tuple[int, list[dict[str, Json]]]]:
     """The chunks of a run by their numbers."""
     numbered = {file.stem.removeprefix("results_"): file for file in folder.glob("results_*.json")}
-    return sorted((int(number), _json_rows(file)) for number, file in numbered.items() if number.isdecimal())
+    return sorted((int(number), json_rows(file)) for number, file in numbered.items() if number.isdecimal())
 
 
 def _vlmevalkit_files(folder: Path) -> list[Path]:
@@ -239,76 +258,16 @@ def _vlmevalkit_files(folder: Path) -> list[Path]:
 
 def _vlmevalkit_rows(path: Path) -> Iterator[dict[str, Json]]:
     if path.suffix == ".xlsx":
-        yield from _xlsx_rows(path)
+        yield from xlsx_rows(path)
     elif path.suffix in (".tsv", ".csv"):
-        yield from _delimited_rows(path, "\t" if path.suffix == ".tsv" else ",")
+        yield from delimited_rows(path, "\t" if path.suffix == ".tsv" else ",")
     elif path.suffix == ".json":
-        yield from _json_rows(path)
+        yield from json_rows(path)
     else:
-        raise ConfigError(f"{path}: a file of predictions ends in {', '.join(VLMEVALKIT_SUFFIXES)}")
-
-
-def _delimited_rows(path: Path, delimiter: str) -> Iterator[dict[str, Json]]:
-    csv.field_size_limit(_MAX_FIELD)
-    try:
-        yield from csv.DictReader(io.StringIO(_text(path), newline=""), delimiter=delimiter, restval="")
-    except csv.Error as error:
-        raise DataError(f"{path} is no table of fields ({error}); copy it again, or set PRED_FORMAT=json") from error
-
-
-def _xlsx_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """The rows of the first sheet, as text but for numbers and empty cells."""
-    try:
-        from openpyxl import load_workbook  # type: ignore[import-untyped]
-        from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("reading .xlsx", "openpyxl", "eval") from error
-    try:
-        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
-            rows = book.worksheets[0].iter_rows(values_only=True)
-            names = [str(name) for name in next(rows, ())]
-            for row in rows:
-                yield {
-                    name: unescape(cell) if isinstance(cell, str) else _plain(cell)
-                    for name, cell in zip(names, row, strict=False)
-                }
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        LookupError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        RuntimeError,
-    ) as error:
-        said = str(error).partition("\n")[0]
-        raise DataError(f"{path} is no whole xlsx file ({type(error).__name__}: {said}); copy it again") from error
-
-
-def _plain(cell: Any) -> Json:
-    return cell if cell is None or isinstance(cell, (str, int, float, bool)) else str(cell)
+        raise ConfigError(f"{path}: a file of predictions ends in {_SUFFIXES}")
 
 
 def _of_health(row: dict[str, Json]) -> bool:
     """Whether a row is of MMMU's validation rows of health and medicine; files without these columns hold no other."""
     domain, split = str(row.get("l2-category") or "health"), str(row.get("split") or "validation")
     return domain.lower().startswith("health") and split == "validation"
-
-
-def _json_rows(path: Path) -> list[dict[str, Json]]:
-    """A JSON list of objects, NaN read as None."""
-    try:
-        rows = json.loads(_text(path), parse_constant=lambda _: None)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"{path} is cut off or no JSON ({error}); copy it again, whole") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{path} holds no list of rows; name the file of replies, not that of metrics")
-    return rows
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start:,}); save it as UTF-8") from error

@@ -6,8 +6,7 @@ file tells of; this gives images, groups and our reading of the row. Else the qu
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
@@ -16,9 +15,11 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import write_run_file
 from infimed_plugins.benchmarks.imported.file_question import from_file
+from infimed_plugins.benchmarks.imported.out_folder import check_out, empty
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
 from infimed_plugins.benchmarks.imported.same_question import is_of
-from infimed_plugins.benchmarks.questions import Question, questions, unanswered
+from infimed_plugins.benchmarks.imported.sets import benchmark_of
+from infimed_plugins.benchmarks.questions import Question, check_style, questions, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
@@ -29,7 +30,8 @@ Show = Callable[[str, int, int | None], None]
 
 class Counts(TypedDict):
     """Of one benchmark: replies taken in, those of no question that we have, questions without a reply, and rows that
-    were left out for want of a gold answer. ``problem`` says why a set was left out or not joined, "" for nothing."""
+    were left out for want of a gold answer. ``problem`` says why a set was left out or not joined, and how many rows
+    have the id of another one; "" for nothing."""
 
     replies: int
     unmatched: int
@@ -51,31 +53,56 @@ def import_run(
 ) -> dict[str, Counts]:
     """Write the replies at ``path`` into ``out``, a folder for each benchmark, and count them by benchmark.
 
-    Of several data sets a damaged one, or one that ``downloads`` lacks, ends nothing: its counts say so. Raises what
-    ``read_replies`` raises where it is the only one, and ConfigError when ``out`` holds something already.
+    Nothing is written or, for ``fresh``, removed before all is read. Of several data sets a damaged one, or one that
+    ``downloads`` lacks, ends nothing: its counts say so. Raises what ``read_replies`` raises where it is the only one,
+    DataError when there is nothing to judge in any, and ConfigError for an unknown style and what ``check_out`` tells.
     """
-    if fresh:
-        shutil.rmtree(out, ignore_errors=True)
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty; name a new folder, or use --fresh")
+    check_style(style)
+    check_out(out, path, downloads, fresh=fresh)
     source = registry().get("benchmark", benchmark).source if benchmark else None
+    taken, counts = _taken(path, source, downloads, show)
+    if fresh:
+        empty(out)
+    for known, rows in taken:
+        _write(RunFolder(out / known.name / style), known, rows, model, style, path)
+    write_run_file(out, {"name": model, "imported from": str(path)})
+    return counts
+
+
+def _taken(
+    path: Path, source: str | None, downloads: Path | None, show: Show
+) -> tuple[list[tuple[Benchmark, list[Answered]]], dict[str, Counts]]:
+    """The benchmarks with their rows, those without any left out, and the counts of all, damaged ones among them."""
     parts = result_parts(path, benchmark=source)
+    taken: list[tuple[Benchmark, list[Answered]]] = []
     counts: dict[str, Counts] = {}
     damaged: list[DataError] = []
     for part in parts:
         try:
-            replies = list(read_replies(part, benchmark=source))
+            known, replies = _replies(part, source)
         except DataError as error:
             damaged.append(error)
             counts[part.name] = _counts(problem=str(error))
             continue
-        for known in map(_benchmark_of, {reply.benchmark for reply in replies}):  # one, or none without replies
-            rows, counts[known.name] = _joined(known, replies, downloads, show, alone=len(parts) == 1)
-            _write(RunFolder(out / known.name / style), known, rows, model, style, path)
-    if damaged and len(damaged) == len(parts):
+        rows, counts[known.name] = _joined(known, replies, downloads, show, alone=len(parts) == 1)
+        if rows:
+            taken.append((known, rows))
+    if not taken and damaged:
         raise damaged[0]
-    write_run_file(out, {"name": model, "imported from": str(path)})
-    return counts
+    if not taken:
+        raise DataError(f"{path}: no row has a gold answer, so there is nothing to judge; name the run's own results")
+    return taken, counts
+
+
+def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedReply]]:
+    """The replies of one data set. Raises as ``read_replies`` does, and DataError when there is none."""
+    replies = list(read_replies(part, benchmark=source))
+    if not replies:
+        raise DataError(f"{part} holds no replies; name the file or folder that the run itself wrote")
+    known = benchmark_of(replies[0].benchmark)
+    if known is None:
+        raise ConfigError(f"no benchmark asks the source {replies[0].benchmark!r}, so its replies cannot be judged")
+    return known, replies
 
 
 def _counts(
@@ -84,29 +111,23 @@ def _counts(
     return Counts(replies=len(rows), unmatched=unmatched, missing=missing, skipped=skipped, problem=problem)
 
 
-def _benchmark_of(source: str) -> Benchmark:
-    for thing in registry():
-        if thing.kind == "benchmark":
-            benchmark: Benchmark = thing.load()
-            if benchmark.source == source:
-                return benchmark
-    raise ConfigError(f"no benchmark asks the source {source!r}, so its replies cannot be judged here")
-
-
 class _Waiting:
     """Replies that no question was found for yet, by id or, where the file tells none, by place."""
 
     def __init__(self, replies: Sequence[ImportedReply]) -> None:
         self.left = dict(enumerate(replies))
-        self._by_id = {reply.id: key for key, reply in self.left.items() if reply.told}
+        self._by_id: dict[str, list[int]] = {}  # several where a file holds an id twice
+        for key, reply in self.left.items():
+            if reply.told:
+                self._by_id.setdefault(reply.id, []).append(key)
         self._by_place = {reply.position: key for key, reply in self.left.items() if not reply.told}
 
     def take(self, benchmark: Benchmark, place: int, question: Question) -> ImportedReply | None:
         """The reply to a question; one that is of another question goes on waiting."""
-        key = self._by_id.get(question.sample.id, self._by_place.get(place))
-        if key not in self.left or not is_of(self.left[key], question, benchmark):
-            return None
-        return self.left.pop(key)
+        for key in self._by_id.get(question.sample.id, [self._by_place.get(place, -1)]):
+            if key in self.left and is_of(self.left[key], question, benchmark):
+                return self.left.pop(key)
+        return None
 
 
 def _joined(
@@ -126,10 +147,17 @@ def _joined(
             raise
         problem = f"not joined to the data set (intervals then know no shared images): {error}"
     joined = len(rows)
-    told = [from_file(reply, _id(reply, asked > 0)) for reply in waiting.left.values()]
+    told = [from_file(reply, id) for reply, id in _with_ids(waiting.left.values(), asked > 0)]
     rows += [row for row in told if row is not None]
     unmatched = len(told) if asked else 0
+    problem = "; ".join(filter(None, (problem, _repeated(replies))))
     return rows, _counts(rows, asked - joined, unmatched, told.count(None), problem)
+
+
+def _repeated(replies: Sequence[ImportedReply]) -> str:
+    """How many rows have the id of an earlier one; "" for none."""
+    more = len(replies) - len({reply.id for reply in replies})
+    return f"{more:,} rows have the id of an earlier row; each counts by itself" if more else ""
 
 
 def _at_hand(benchmark: Benchmark, downloads: Path | None) -> Iterator[tuple[int, Question]]:
@@ -138,9 +166,13 @@ def _at_hand(benchmark: Benchmark, downloads: Path | None) -> Iterator[tuple[int
             yield place, question
 
 
-def _id(reply: ImportedReply, joined: bool) -> str:
-    """A reply's own id, unless our question of that id is another one."""
-    return f"{reply.benchmark}-unmatched-{reply.position}" if joined else reply.id
+def _with_ids(replies: Iterable[ImportedReply], joined: bool) -> Iterator[tuple[ImportedReply, str]]:
+    """Each reply with its own id, unless our question or an earlier row of that id is another one."""
+    seen: set[str] = set()
+    for reply in replies:
+        id = f"{reply.benchmark}-unmatched-{reply.position}" if joined else reply.id
+        yield reply, f"{id}-again-{reply.position}" if id in seen else id
+        seen.add(id)
 
 
 def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:

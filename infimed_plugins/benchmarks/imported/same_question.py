@@ -31,11 +31,19 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
     prompt = f" {_bare(reply.prompt)} "
     if reply.prompt and not any(f" {words} " in prompt for words in asked):
         return False
-    options = row.get("choices") or (row.get("index2ans") or {}).values()
+    options = _told_options(row)
     if options and upstream is not None and [*_words(options)] != [*_words(upstream.choices or ())]:
         return False
     gold = _first(row, "answer", "gt_answer")
     return gold is None or _bare(gold) in _words(_golds(question, upstream))
+
+
+def _told_options(row: dict[str, Json]) -> list[Json]:
+    """The options as MedEvalKit writes them; none where these fields hold anything else."""
+    choices, by_letter = row.get("choices"), row.get("index2ans")
+    if isinstance(choices, list) and choices:
+        return choices
+    return [*by_letter.values()] if isinstance(by_letter, dict) else []
 
 
 def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.Asked | None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 
 
@@ -62,11 +64,27 @@ def set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, pa
         for imported in sets.values():
             if imported.source == benchmark:
                 return imported
-        known = ", ".join(imported.source for imported in sets.values())
-        raise ConfigError(f"no replies of {benchmark!r} can be taken from there; one of {known}")
+        known = ", ".join(asked_as(imported.source) for imported in sets.values())
+        raise ConfigError(f"no replies of {asked_as(benchmark)!r} can be taken from there; one of {known}")
     if name not in sets:
         raise ConfigError(f"{path}: {name!r} is none of {', '.join(sets)}; rename it or name the benchmark")
     return sets[name]
+
+
+def benchmark_of(source: str) -> Benchmark | None:
+    """The benchmark that asks a source; None where none does."""
+    for thing in registry():
+        if thing.kind == "benchmark":
+            benchmark: Benchmark = thing.load()
+            if benchmark.source == source:
+                return benchmark
+    return None
+
+
+def asked_as(source: str) -> str:
+    """What ``--benchmark`` calls a source: pmc_vqa, where that is pmc_vqa_2."""
+    benchmark = benchmark_of(source)
+    return benchmark.name if benchmark else source
 
 
 def set_of_file(path: Path, benchmark: str | None) -> ImportedSet:

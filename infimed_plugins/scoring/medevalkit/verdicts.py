@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError
@@ -14,6 +14,7 @@ from infimed_plugins.scoring.medevalkit.mmmu import Draws, extracted, found_choi
 from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 from infimed_plugins.scoring.medevalkit.vqa import OpenMetrics, bare, parsed_metrics
 
+_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what ends upstream's run
 _YES_NO = ("yes", "no")
 _NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
 _NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
@@ -62,27 +63,31 @@ def _failed(kind: str, error: Exception) -> MedEvalKitVerdict:
     return _shared(None, kind, None, f"{type(error).__name__}: {error}")
 
 
-def _raw_choices(
-    benchmark: str, rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]
-) -> Iterator[MedEvalKitVerdict]:
-    for row, reply in zip(rows, replies, strict=True):
-        if reply is None:
-            yield _shared(None, "mcq", None, _NO_LOWER)
-            continue
-        choices, answer = _choices(benchmark, row)
-        try:
-            correct, parsed, guessed = mcq(choices, answer, reply)
-        except (AttributeError, IndexError) as error:
-            yield _failed("mcq", error)
-            continue
-        yield _shared(correct, "mcq", parsed, None, None, False, guessed)
+def _told(kind: str, judge: Callable[[Mapping[str, Any], str | None], MedEvalKitVerdict]) -> _Rule:
+    """The rule that judges row by row, and tells the exception where upstream would end."""
+
+    def rule(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+        for row, reply in zip(rows, replies, strict=True):
+            try:
+                verdict = judge(row, reply)
+            except _ENDS as error:
+                verdict = _failed(kind, error)
+            yield verdict
+
+    return rule
 
 
-def _tagged_choices(
-    benchmark: str, rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]
-) -> Iterator[MedEvalKitVerdict]:
-    texts = [tag(reply, "answer") if not reply or "<answer>" in reply else reply for reply in replies]
-    return _raw_choices(benchmark, rows, texts)
+def _raw_choice(benchmark: str, row: Mapping[str, Any], reply: str | None) -> MedEvalKitVerdict:
+    if reply is None:
+        return _shared(None, "mcq", None, _NO_LOWER)
+    choices, answer = _choices(benchmark, row)
+    correct, parsed, guessed = mcq(choices, answer, reply)
+    return _shared(correct, "mcq", parsed, None, None, False, guessed)
+
+
+def _tagged_choice(benchmark: str, row: Mapping[str, Any], reply: str | None) -> MedEvalKitVerdict:
+    text = tag(reply, "answer") if not reply or "<answer>" in reply else reply
+    return _raw_choice(benchmark, row, text)
 
 
 def _choices(benchmark: str, row: Mapping[str, Any]) -> tuple[Sequence[str], Any]:
@@ -92,33 +97,28 @@ def _choices(benchmark: str, row: Mapping[str, Any]) -> tuple[Sequence[str], Any
     return asked.choices or (), asked.answer
 
 
-def _vqa(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+def _vqa(row: Mapping[str, Any], reply: str | None) -> MedEvalKitVerdict:
     """VQA-RAD and PathVQA: the gold answer says whether a question is closed."""
-    for row, reply in zip(rows, replies, strict=True):
-        answer = row["answer"].lower().strip()
-        kind = "close" if answer in _YES_NO else "open"
-        if reply is None:
-            yield _shared(None, kind, None, _NO_RFIND)
-            continue
-        text = unboxed(reply).lower().strip()
-        yield _judged_yesno(answer, text) if kind == "close" else _judged_open(answer, text)
+    answer = row["answer"].lower().strip()
+    kind = "close" if answer in _YES_NO else "open"
+    if reply is None:
+        return _shared(None, kind, None, _NO_RFIND)
+    text = unboxed(reply).lower().strip()
+    return _judged_yesno(answer, text) if kind == "close" else _judged_open(answer, text)
 
 
-def _slake(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+def _slake(row: Mapping[str, Any], reply: str | None) -> MedEvalKitVerdict:
     """SLAKE says itself which question is closed; "Yes" is no yes-no answer."""
-    for row, reply in zip(rows, replies, strict=True):
-        answer, is_open = row["answer"], row["answer_type"] == "OPEN"
-        if reply is None:
-            yield _shared(None, "open" if is_open else "close", None, _NO_RFIND)
-            continue
-        text = unboxed(reply)
-        if is_open:
-            yield _judged_open(answer, text)
-        elif answer in _YES_NO:
-            yield _judged_yesno(answer, text)
-        else:
-            text = bare(text)
-            yield MedEvalKitVerdict(text == answer.lower(), "close", text)
+    answer, is_open = row["answer"], row["answer_type"] == "OPEN"
+    if reply is None:
+        return _shared(None, "open" if is_open else "close", None, _NO_RFIND)
+    text = unboxed(reply)
+    if is_open:
+        return _judged_open(answer, text)
+    if answer in _YES_NO:
+        return _judged_yesno(answer, text)
+    text = bare(text)
+    return MedEvalKitVerdict(text == answer.lower(), "close", text)
 
 
 def _judged_yesno(answer: str, text: str) -> MedEvalKitVerdict:
@@ -129,54 +129,46 @@ def _judged_yesno(answer: str, text: str) -> MedEvalKitVerdict:
 
 def _judged_open(answer: str, text: str) -> MedEvalKitVerdict:
     text = parse(text)
-    try:
-        metrics = parsed_metrics(answer, text)
-    except (ValueError, TypeError) as error:
-        return _failed("open", error)
+    metrics = parsed_metrics(answer, text)
     return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
 
 
 def _mmmu(rows: Sequence[Mapping[str, Any]], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    """A letter that is not found is drawn, in the order of the rows."""
     draws = Draws()
     read: dict[
         tuple[str | None, ...], str | None
     ] = {}  # asked directly, models say the same few things again and again
-    for row, reply in zip(rows, replies, strict=True):
+
+    def judge(row: Mapping[str, Any], reply: str | None) -> MedEvalKitVerdict:
         is_choice, answer = row["question_type"] == "multiple-choice", row["answer"]
         if reply is None:
-            yield _shared(None, "mcq" if is_choice else "open", None, _NO_IN)
-            continue
+            return _shared(None, "mcq" if is_choice else "open", None, _NO_IN)
         if not is_choice:
             text = extracted(reply)
-            yield MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
-            continue
+            return MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
         options = row["index2ans"] if "index2ans" in row else lettered(mmmu_options(row))
         letters = row["all_choices"] if "all_choices" in row else tuple(options)
         said = (reply, *letters, None, *options, *options.values())
         letter = read[said] if said in read else read.setdefault(said, found_choice(extracted(reply), letters, options))
         drawn = letter is None
         if letter is None:
-            try:
-                letter = draws.choice(letters)
-            except IndexError as error:
-                yield _failed("mcq", error)
-                continue
-        correct = letter == answer or (type(answer) is list and letter in answer)
-        yield _shared(correct, "mcq", letter, None, None, drawn)
+            letter = draws.choice(letters)
+        return _shared(
+            letter == answer or (type(answer) is list and letter in answer), "mcq", letter, None, None, drawn
+        )
 
-
-def _choice_rule(benchmark: str, rule: Callable[..., Iterator[MedEvalKitVerdict]]) -> _Rule:
-    return lambda rows, replies: rule(benchmark, rows, replies)
+    return iter(_told("mcq", judge)(rows, replies))
 
 
 _RULES: Mapping[str, _Rule] = {
     "MMMU-Medical-val": _mmmu,
-    "VQA_RAD": _vqa,
-    "PATH_VQA": _vqa,
-    "SLAKE": _slake,
-    **{name: _choice_rule(name, _raw_choices) for name in ("PMC_VQA", "MedFrameQA")},
+    "VQA_RAD": _told("open", _vqa),
+    "PATH_VQA": _told("open", _vqa),
+    "SLAKE": _told("open", _slake),
+    **{name: _told("mcq", partial(_raw_choice, name)) for name in ("PMC_VQA", "MedFrameQA")},
     **{
-        name: _choice_rule(name, _tagged_choices)
+        name: _told("mcq", partial(_tagged_choice, name))
         for name in (
             *("OmniMedVQA", "MedXpertQA-MM", "MedXpertQA-Text", "MedXpertQA"),
             *("MedQA_USMLE", "MedMCQA", "PubMedQA"),

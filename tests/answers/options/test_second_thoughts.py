@@ -24,6 +24,8 @@ STATES = [
     ("It appears to be a meningioma.", "A"), ("Option A fits.", "A"), ("Option A matches the findings.", "A"),
     ("A is consistent with the findings.", "A"), ("I'll take A.", "A"), ("I prefer A.", "A"),
     ("All things considered, A.", "A"), ("For this reason, A.", "A"), ("I have no doubt that the answer is A.", "A"),
+    ("A\n\nExplanation: Multiple myeloma would be lytic.", "A"),
+    ("Answer: A\n\nDescription: Multiple myeloma would be lytic.", "A"), ("The best explanation is A.", "A"),
     ("Option A matches the findings, but the answer is B.", "B"), ("Instead of B, I choose A.", "A"),
 ]  # fmt: skip
 STATES_NOTHING = [
