@@ -112,8 +112,8 @@ def grounding_box(text: str) -> Box | None:
 
 
 def count_forms(rows: Sequence[Judged], prompt_style: str) -> InstructionCounts:
-    """The forms of a run's replies. A reply that only the judge failed on is counted; one that never came is not."""
-    came = [row for row in rows if row.text.strip() or row.accuracy is not None]
+    """The forms of a run's replies. A reply that was not scored is counted; one that never came is not."""
+    came = [row for row in rows if not row.failed]
     verdicts = [follows(row.text, row.task, prompt_style) for row in came]
     known = [verdict for verdict in verdicts if verdict is not None]
     forms = Counter(form_of(row.text, row.task) for row in came)

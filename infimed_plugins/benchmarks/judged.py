@@ -16,7 +16,8 @@ class Judged:
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read, and counts
     wrong; by MedEvalKit's rules that it was guessed, by chance right or wrong.
     ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
-    the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict.
+    the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict. ``failed``
+    says that the model gave no reply.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Judged:
     meta: Mapping[str, Json] = field(default_factory=dict)
     by_rule: float | None = None
     judge_replies: Sequence[str] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True)

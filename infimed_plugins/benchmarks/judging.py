@@ -115,6 +115,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
         task=row.task,
         language=row.language,
         meta=row.meta,
+        failed=row.error is not None,
     )
 
 

@@ -74,7 +74,7 @@ def read_people(labels: Path | None) -> dict[str, bool]:
 
 
 def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str, Any]]:
-    """How far the verdicts of each run agree with people's labels, and a judge's with the rules'."""
+    """How far a judge's verdicts agree with the rules' and with people's labels, and the rules' with people's."""
     from infimed_plugins.benchmarks.judges.agreement import agreement as compare
 
     found = []
@@ -82,9 +82,16 @@ def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str,
         rules = {row.id: row.by_rule == 1.0 for row in run.rows if row.by_rule is not None}
         if not rules and not people:
             continue
-        verdicts = {row.id: row.accuracy == 1.0 for row in run.rows if row.accuracy is not None}
         head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style, "mode": run.mode}
-        for name, other in (("rules", rules), ("people", people)):
+        scored = [row for row in run.rows if row.accuracy is not None]
+        judged = {row.id: row.accuracy == 1.0 for row in scored if row.by_rule is not None}
+        by_rule = {row.id: row.accuracy == 1.0 for row in scored if row.by_rule is None}
+        pairs = (
+            (run.judge, judged, "rules", rules),
+            (run.judge, judged, "people", people),
+            ("", by_rule, "people", people),
+        )
+        for judge, verdicts, name, other in pairs:
             if verdicts.keys() & other.keys():
-                found.append({**head, "judge": run.judge, "with": name, **asdict(compare(verdicts, other))})
+                found.append({**head, "judge": judge, "with": name, **asdict(compare(verdicts, other))})
     return found

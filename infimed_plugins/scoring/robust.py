@@ -27,6 +27,7 @@ from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdic
 from infimed_plugins.rewards import judge_answer
 
 _MAX_REMEMBERED = 1_000  # characters: 8 MB of replies at most
+_NO_VALUE = ("not one value", "several ", "too many brackets", "braces that do not pair")  # of the math verifier
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
 
 
@@ -42,7 +43,8 @@ def score(text: str, sample: Sample) -> Score:
     verdict = _judge(said, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
-    return Score(accuracy, form, accuracy, verdict.parsed, reason, invalid=verdict.parsed is None)
+    invalid = verdict.parsed is None or (sample.task == "math" and verdict.reason.startswith(_NO_VALUE))
+    return Score(accuracy, form, accuracy, None if invalid else verdict.parsed, reason, invalid=invalid)
 
 
 def score_choice(text: str, options: tuple[str, ...], gold: str) -> Score:

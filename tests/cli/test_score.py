@@ -23,8 +23,10 @@ from chat_server import Body, ChatServer, serving
 from typer.testing import CliRunner
 
 from infimed_plugins import prompts
+from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
+from infimed_plugins.cli.scored import agreement
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.sources.phantom import PHANTOM
 
@@ -356,3 +358,12 @@ def test_an_evaluation_killed_at_random_moments_ends_as_an_undisturbed_one(serve
     assert len(whole) == 80
     twice = sum(count - 2 for count in server.asked.values())
     assert 0 <= twice <= 6 * 4  # asked again: what was on its way at a kill, and no more
+
+
+def test_people_are_compared_with_the_judge_and_with_the_rules_apart() -> None:
+    plain = Judged("1", "", "1", "?", "x", "yes", "yes", 1.0, 0.0, False, "")
+    rows = [plain, replace(plain, id="2", accuracy=0.0, by_rule=1.0), replace(plain, id="3", by_rule=0.0)]
+    run = Run("m", "vqa_rad", "direct", "paper", rows, judge="big")
+    people = {"1": True, "2": False, "3": False}
+    found = [(one["judge"], one["with"], one["n"], one["observed"]) for one in agreement([run], people)]
+    assert found == [("big", "rules", 2, 0.0), ("big", "people", 2, 0.5), ("", "people", 1, 1.0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,7 +191,8 @@ def test_a_grounded_reply_has_an_answer_and_one_box(text: str, box: Any, followe
 
 def test_forms_are_counted_over_the_replies_that_came() -> None:
     rows = [row("B"), row("B."), row("Answer: B"), row("I cannot say.", 0.0, invalid=True), row("", 0.0, invalid=True)]
-    unscored = [row("", None), row("left lung", None, task="text")]  # the engine failed; the judge did
+    failed = replace(row("", None), failed=True)
+    unscored = [failed, row("left lung", None, task="text")]  # the engine failed; the judge did
     counts = count_forms([*rows, *unscored], "direct")
     assert counts.forms == {"letter": 2, "short": 1, "prefixed": 1, "other": 1, "empty": 1}
     assert (counts.total, counts.followed, counts.invalid, counts.unscored) == (6, 3, 2, 1)
