@@ -80,6 +80,8 @@ class RunFolder:
             raise DataError(f"{path} is damaged ({error}); remove the folder and run again") from error
         if not isinstance(read, dict):
             raise DataError(f"{path} holds no settings; remove the folder and run again")
+        if "benchmark" not in read:
+            raise DataError(f"{path} names no benchmark; put it back, or remove the folder and run again")
         for key, kind in _SETTINGS.items():
             if not isinstance(read.get(key, kind()), kind):
                 raise DataError(f"{path}: {key} is {read[key]!r}; mend it, or remove the folder and run again")

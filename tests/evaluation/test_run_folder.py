@@ -98,6 +98,13 @@ def test_replies_whose_settings_are_gone_are_neither_gone_on_with_nor_left_out(t
         run_folders(tmp_path)
 
 
+def test_settings_without_a_benchmark_are_said(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    (tmp_path / "settings.json").write_text('{"prompt_style": "direct"}')
+    with pytest.raises(DataError, match=r"settings\.json names no benchmark"):
+        made.settings()
+
+
 @pytest.mark.parametrize("changed", [{"seed": "abc"}, {"benchmark": [1]}, {"variant": None}])
 def test_settings_of_other_types_are_said(changed: dict[str, object], tmp_path: Path) -> None:
     made = folder(tmp_path)
