@@ -123,8 +123,8 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         key = (run.model, run.benchmark, asked_in(run))
         if key in by_key:
             raise DataError(
-                f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out, or give one model "
-                "another name in its settings.json"
+                f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out, or give one "
+                "model another name in its settings.json"
             )
         by_key[key] = run
     benchmarks = in_paper_order(run.benchmark for run in runs)
