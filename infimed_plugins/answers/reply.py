@@ -2,6 +2,7 @@ r"""A reply that need follow no form, taken apart for a scorer: more forms than 
 
     <thinking>…</thinking> B    reasoning under another name; without its opening tag too, where the prompt opened it
     <Answer>B</Answer>   <final_answer>B</final_answer>   <answer>B      cut off at a stop string
+    <CONCLUSION>B</CONCLUSION>   <solution>B</solution>                  tags of other names, where none is of these
     boxed{B}   \fbox{B}   \boxed B   \boxed{B                            near misses of a box
     B<|im_end|>                                                          end tokens that were not stripped
 
@@ -25,7 +26,8 @@ from infimed_plugins.answers.response import INFIMED_FORM, ParsedResponse, Respo
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
 _THINK_TAG = re.compile(r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection)[>▷]", re.IGNORECASE)
-_ANSWER_TAG = re.compile(r"<(/?)(?:(?:final[_ -]?)?answer|conclusion|solution|final|response)>", re.IGNORECASE)
+_ANSWER_TAG = re.compile(r"<(/?)(?:final[_ -]?)?answer>", re.IGNORECASE)
+_OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
 _SENTENCE = re.compile(r"(?:[^\W_]+[^\w\n]+){2}[^\W_]+|[\u4e00-\u9fff]{4}")
 _LINKED = re.compile(
@@ -87,7 +89,7 @@ def _marked_up(text: str, gate: ParsedResponse | None, form: ResponseForm) -> Re
     after = _after_reasoning(text)
     if after is None:
         return Reply("", reason="the reasoning never ends, or comes twice")
-    found = _tagged(after)
+    found = _tagged(after, _ANSWER_TAG) or _tagged(after, _OTHER_TAG)
     if found is not None:
         return found
     text = _ANSWER_TAG.sub(" ", after)
@@ -112,11 +114,11 @@ def _after_reasoning(text: str) -> str | None:
     return text[closing[0].end() :]
 
 
-def _tagged(text: str) -> Reply | None:
-    """What the answer tags hold; None without any, or when all are empty."""
+def _tagged(text: str, tags: re.Pattern[str]) -> Reply | None:
+    """What such tags hold; None without any, or when all are empty."""
     found: list[tuple[str, int, int]] = []
     start = -1
-    for count, tag in enumerate(_ANSWER_TAG.finditer(text)):
+    for count, tag in enumerate(tags.finditer(text)):
         if count > _MAX_TAGS:
             return Reply("", True, "too many answer tags")
         if not tag[1]:
@@ -134,7 +136,7 @@ def _tagged(text: str) -> Reply | None:
     if not given:
         return None
     for (said, _, end), (then, begin, _) in pairwise(given):
-        if said != then and not _goes_on(_ANSWER_TAG.sub(" ", text[end:begin])):
+        if said != then and not _goes_on(tags.sub(" ", text[end:begin])):
             return Reply("", True, "tags that hold different answers")
     content = given[-1][0]
     if "box" in content:

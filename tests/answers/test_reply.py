@@ -18,17 +18,21 @@ MARKED_B = [
     "\\boxed{\\boxed{B}}", "<think>a</think>\\boxed{B}", "<answer>B</answer><|im_end|>",
     "\\boxed{A} No, on reflection it is dense. \\boxed{B}", "\\boxed{A}\n\nLet me check that again.\n\n\\boxed{B}",
     "<answer>A</answer> The apex, however, is dense. <answer>B</answer>", '<answer>{"answer": "B"}</answer>',
+    "<SUMMARY>a</SUMMARY><CONCLUSION> B </CONCLUSION>", "<solution>B</solution>", "<final>B</final>",
+    "<conclusion>It is dense, not A.</conclusion><answer>B</answer>", "◁think▷a◁/think▷<answer>B</answer>",
     "<think>a</think>\\boxed{A} But wait, it is dense. \\boxed{B}", "\\boxed{A}. It is dense: \\boxed{B}",
 ]  # fmt: skip
 BARE_B = [
     "B", " B\n", "B<|im_end|>", "B</s>", "\u200bB", "<think>A</think>B", "<thinking>A</thinking>\n\nB",
-    "A</think>B", "<answer></answer>\nB", '{"answer": "B"}', '{"why": "A or C", "final_answer": "B"}',
+    "◁think▷A◁/think▷B", "A</think>B", "<answer></answer>\nB",
+    '{"answer": "B"}', '{"why": "A or C", "final_answer": "B"}',
     '```json\n{"Answer": "B"}\n```',
 ]  # fmt: skip
 NOTHING = [
     None, 3, b"B", "", " ", "<|im_end|>", "<answer></answer>", "\\boxed{}", "<think>never ends, B",
     "<think>a<think>b</think>B", "<think>a</think><think>b</think>B", "<answer>A</answer><answer>B</answer>",
     "<answer><answer>B</answer>", "B</answer>", "\\boxed{A} or \\boxed{B}",
+    "<solution>A</solution><solution>B</solution>", "◁think▷never ends, B",
     "<answer>\\boxed{A} or \\boxed{B}</answer>", "\\boxed{A\n\nSo it is B", '{"answer": "A", "choice": "B"}',
     "\\boxed{A}, \\boxed{B}", "\\boxed{A}. Alternatively \\boxed{B}", "\\boxed{A}\n\nIt could also be \\boxed{B}",
     "<answer>A</answer> My second choice would be <answer>B</answer>", "\\boxed{A} It is dense. Not \\boxed{B}",
