@@ -30,9 +30,9 @@ _SHOW = r"(?:show|demonstrate|reveal|depict|contain|display|indicate|suggest|hav
 _SHOWS = r"(?:shows|demonstrates|reveals|depicts|contains|displays|indicates|suggests|has|includes|exhibits)"
 _CLEARLY = r"(?:(?:clearly|definitely|certainly|indeed|also|still|likely|most likely|probably|obviously|evidently) )?"
 _NOT = r"(?:not(?! only)|n['’]t)"
-_NOT_NO = (
-    r"(?! (?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|information|image|"
-    r"opinion|doubt|question|history)(?![a-z]))(?!\.\d)"
+NOT_NO = (  # behind a "no" that denies nothing: "no idea", "No. 5"
+    r"(?!\.\d|\s+(?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|"
+    r"information|image|opinion|doubt|question|history)(?!\w))"
 )
 _BE = r"(?:is|are|was|were|['’]s)"
 _LEAD = re.compile(
@@ -42,9 +42,9 @@ _LEAD = re.compile(
     r"it (?:appears|seems|looks)(?: like| that) (?!so(?![a-z])|not(?![a-z]))){1,3})?"
 )
 _DENIES = re.compile(
-    rf"there ?(?:{_BE}|(?:appears?|seems?) to be|exists?) ?{_CLEARLY}(?:no(?![\w]){_NOT_NO}|{_NOT}(?!\w)|neither )"
+    rf"there ?(?:{_BE}|(?:appears?|seems?) to be|exists?) ?{_CLEARLY}(?:no(?![\w]){NOT_NO}|{_NOT}(?!\w)|neither )"
     rf"|there (?:do|does|did) ?{_NOT} (?:appear|seem) to be"
-    rf"|(?:no(?!\w){_NOT_NO}|neither|absence of|negative for|free of|lack of) ?\w|not {_SEEN}|without "
+    rf"|(?:no(?!\w){NOT_NO}|neither|absence of|negative for|free of|lack of) ?\w|not {_SEEN}|without "
     rf"|(?:{_PICTURE}|it|this|that|they) (?:(?:do|does|did) ?{_NOT} {_SHOW}|(?:fails?|failed) to {_SHOW}|"
     rf"{_SHOWS} no(?!\w)|lacks?(?!\w)|{_BE} (?:negative for|free of|without))"
     rf"|(?:i|we|one) (?:(?:do|does|did|can|ca|could) ?{_NOT}|cannot) {_CLEARLY}{_SEE} |(?:i|we|one) (?:can )?{_SEE} no "
@@ -90,13 +90,10 @@ _ASIDE = frozenset(["without", "no"])
 _MAX_WORDS = 60
 
 
-def finding(sentence: str, question: str = "") -> str | None:
-    """``yes`` or ``no`` where a sentence, in lower case, asserts or denies a finding, or the words of the question."""
+def finding(sentence: str) -> str | None:
+    """``yes`` or ``no`` where a sentence, in lower case, asserts or denies a finding."""
     if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
         return None
-    asked = by_words(sentence, question) if question else None
-    if asked:
-        return asked
     lead = _LEAD.match(sentence)
     bare = sentence[lead.end() :] if lead else sentence
     negations = len(_NEGATION.findall(bare))

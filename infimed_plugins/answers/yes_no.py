@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers.findings import NO, YES, by_words, finding, finding_zh
+from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.phrases import SURELY
 from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
@@ -73,12 +73,8 @@ _CONDITIONAL = re.compile(
     r"(?:yes|no),? (?:if|unless|provided)(?!\w)|^\W*(?:if|unless) [^,]{1,60}, (?:yes|no)(?!\w)", re.IGNORECASE
 )
 _IS_NOT = re.compile(r",?\s*(?:and\s+)?not\s+[\"'“]?(?:yes|no)(?!\w)", re.IGNORECASE)
-_NOT_NO = (
-    r"(?!\.\d|\s+(?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|"
-    r"information|image|opinion|doubt|question|history)(?!\w))"
-)
 _LEADING_WORD = re.compile(
-    rf"[\W_]*(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope){_NOT_NO}(?!.*(?<!\w)yes(?!\w)))(?![\w-])", re.IGNORECASE
+    rf"[\W_]*(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope){NOT_NO}(?!.*(?<!\w)yes(?!\w)))(?![\w-])", re.IGNORECASE
 )
 
 _UNSURE = re.compile(
@@ -174,10 +170,10 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
     asked = {_by_words(part, text, question) for part in said[:_MAX_SENTENCES]} - {None} if question else set()
     if asked:
         return asked.pop() if len(asked) == 1 else None
-    found = {_finding(said[0], text, question)}
+    found = {_finding(said[0], text)}
     for part in said[1:_MAX_SENTENCES]:
         if _CONCLUDES.match(part):
-            found.add(_finding(part, text, question))
+            found.add(_finding(part, text))
     found.discard(None)
     return found.pop() if len(found) == 1 else None
 
@@ -191,11 +187,11 @@ def _is_question(sentence: str, text: str) -> bool:
     return text[end : end + 1] == "?"
 
 
-def _finding(sentence: str, text: str, question: str) -> str | None:
+def _finding(sentence: str, text: str) -> str | None:
     if _is_question(sentence, text):
         return None
     low = lowered(sentence)
-    return finding(low, question) if low.isascii() or not _HAN.search(low) else finding_zh(low)
+    return finding(low) if low.isascii() or not _HAN.search(low) else finding_zh(low)
 
 
 def _of_state(abnormal: bool, question: str) -> str | None:
