@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,12 @@ class TransformersEngine:
             import torch
             from transformers import AutoModelForImageTextToText, AutoProcessor
         except ImportError as error:
+            if error.name is None and find_spec("transformers"):  # it is there, and fails below
+                cause = error.__cause__ or error
+                raise ConfigError(
+                    f"transformers is installed but does not load ({cause}); torch and torchvision may not fit each "
+                    "other: beside a CPU torch, run python -m infimed_plugins.quickstart.torchvision_cpu"
+                ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size

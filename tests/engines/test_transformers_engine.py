@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +111,14 @@ def test_tokens_are_drawn_as_often_as_their_probability_says() -> None:
     assert (seen - probabilities).abs().max() < 0.015
     assert ((scores == 0).sum(dim=-1) == 1).all()
     assert (torch.isneginf(scores).sum(dim=-1) == 5).all()
+
+
+def test_a_torchvision_that_does_not_load_is_not_called_a_missing_transformers(tmp_path: Path) -> None:
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator does not exist')")
+    code = "from infimed_plugins.engines.transformers import TransformersEngine as E; E('nowhere')"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    said = done.stderr.splitlines()[-1]
+    assert "transformers is installed but does not load (operator does not exist)" in said
+    assert "python -m infimed_plugins.quickstart.torchvision_cpu" in said
