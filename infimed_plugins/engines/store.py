@@ -6,7 +6,7 @@ Example::
         store.put(key, {"texts": ["B"]})  # key: the hash of everything that shapes the reply (stored.py)
         store.get(key)
 
-Puts are committed in groups, a fifth of a second after the first at the latest. A kill loses no more than that; what
+Puts are committed in groups, a fiftieth of a second after the first at the latest. A kill loses no more than that; what
 it tore is mended when the file is opened next.
 """
 
@@ -28,7 +28,7 @@ from infimed_plugins.errors import DataError
 from infimed_plugins.records import Json
 
 GROUP_ROWS = 200
-GROUP_SECONDS = 0.2
+GROUP_SECONDS = 0.02
 MOST_WAITING = 4 * GROUP_ROWS  # put waits when the disk falls so far behind: memory stays flat
 
 

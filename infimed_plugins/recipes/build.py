@@ -235,6 +235,7 @@ class _Build:
             counted=dict(sorted(tally.counted.items())),
             inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads),
         )
+        self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
         file.finish(count)
         return count
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.engines.store import RequestStore
 from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.images import PreparedImage, prepare_image
@@ -272,6 +273,23 @@ def test_requests_that_failed_are_asked_again_by_the_same_build_and_no_others(
     assert not (tmp_path / ".build").exists()
     build(replace(made, image_max_pixels=56 * 56), tmp_path, engine=mended, fresh=True)
     assert set(mended.asked) == set(ids[2:4])  # a fresh build keeps what was said
+
+
+def test_a_kill_behind_a_finished_part_loses_none_of_its_replies(plug_in: Callable[..., None], tmp_path: Path) -> None:
+    plug_in(curation_steps={"ask": ask})
+    part = Part("p", "phantom", "train", limit=9, order="first", steps=(Step("ask"),))
+    made = Recipe("demo", "llamafactory", (part, recipe().parts[0]))
+    out, killed = tmp_path / "out", tmp_path / "killed"
+
+    def kill(title: str, *_: object) -> None:
+        """Keep what a SIGKILL in the second part would leave."""
+        if title == "direct" and not killed.exists():
+            shutil.copytree(out, killed)
+
+    build(made, out, engine=Fails(), progress=kill)
+    (left,) = killed.rglob("*.sqlite")
+    with RequestStore(left) as store:
+        assert store.count() == 9
 
 
 def test_how_a_model_is_asked_may_change_behind_a_kill(plug_in: Callable[..., None], tmp_path: Path) -> None:
