@@ -40,9 +40,9 @@ _KINDS = (
     "depicted visible preferred"
 )
 _LEADS = (
-    "so thus therefore hence then and but yet consequently accordingly overall finally ultimately conclusion result "
-    "verdict summary clearly actually instead rather ok okay alright sure well now naturally ans ergo only personally "
-    "assistant output prediction label solution response impression"
+    "so thus therefore hence then and but yet however consequently accordingly overall finally ultimately conclusion "
+    "result verdict summary clearly actually instead rather ok okay alright sure well now naturally ans ergo only "
+    "personally assistant output prediction label solution response impression"
 )
 _VERBS = (
     "think believe say conclude feel suspect guess reckon opt answer choose chose pick picked select selected favor "
@@ -149,6 +149,7 @@ RIGHT = re.compile(
     rf"(?:seems?|appears?|looks?)(?: to be)?) {SURELY}{{0,2}}(?:(?:the|a|my|our) )?"
     rf"(?:(?:correct|right|best|true|accurate|only|answer|{_NOUN}|"
     r"(?:single |only )?(?:most|best) [a-z]{4,12}|more (?:likely|probable|consistent)|"
+    r"better(?= than )|better (?:choice|option|answer|fit|match|explanation)|"
     r"one(?! (?:of|possib|option|candidate)))(?![a-z])"
     rf"(?: {_KIND}){{0,2}}(?: {_NOUN}| one| match| fit| explanation)?)"
     r"|(?:best )?(?:fits?|match(?:es)?|suits?|explains?)(?: (?:the|these|this|all|it)(?: [a-z]{2,14}){0,2})? "
@@ -180,7 +181,7 @@ WRONG = re.compile(
     r"(?:not(?! only)(?![a-z])|n['’]t(?![a-z])|(?:is|was|does|do|did|would|could|ca|wo)n['’]t(?![a-z])|"
     rf"{_any(_WRONG)}(?![a-z])|false(?![ -](?:lumen|cord|rib))|ruled out|(?:very |highly |less |"
     r"the least |least )?unlikely|less (?:likely|consistent|typical|plausible|probable)|(?:the )?least |"
-    r"never(?![a-z])|no[ .!)]*$|a mistake|fails? to|lacks? |[✗❌×])"
+    r"never(?![a-z])|no[ .!)]*$|a mistake|fails? to|lacks? |[✗✘❌×])"
     r"|[ )\]>\"'”’:,-]{0,4}(?:选项|项)?(?:并|是|为|可以?|应|也|被|都|均){0,2}(?:不|错|非|排除|有误)"
 )
 ASIDE = re.compile(

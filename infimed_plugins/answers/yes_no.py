@@ -68,6 +68,10 @@ _STARTS_FIRST = _pattern({side: f"(?i:{words})" for side, words in _either(_ALWA
 _ENDS_WITH = _pattern(
     _ALWAYS, r"(?i)(?:[,:;，：；]|(?<![a-z])(?:so|thus|therefore|hence|is))[\s*\"'“(]+", r"(?![\w-])[^\w]*$"
 )
+_MAY_SAY = re.compile(  # a quick look at a sentence in lower case: whether one of the patterns above or below may match
+    rf"(?:y(?:es|eah|ep|up)|oui|no(?:pe|t)?|nah|so|sure|exactly|likely|probably|{_ADVERBS}|"
+    r"s (?:right|correct|wrong|false|incorrect))(?![a-z])|n['’]t|[\u4e00-\u9fff]"
+)
 _HEDGED = re.compile(r"(?<!\w)(?:yes|no)\W{1,3}(?:(?:or|and)\W{1,3})?(?:yes|no)(?!\w)|是\s*或\s*否|是否", re.IGNORECASE)
 _CONDITIONAL = re.compile(
     r"(?:yes|no),? (?:if|unless|provided)(?!\w)|^\W*(?:if|unless) [^,]{1,60}, (?:yes|no)(?!\w)", re.IGNORECASE
@@ -147,6 +151,8 @@ def _leading_word(text: str) -> str:
 
 
 def _explicit(sentence: str, first: bool) -> str:
+    if not first and not _MAY_SAY.search(sentence.lower()):
+        return ""
     if _HEDGED.search(_IS_NOT.sub(" ", sentence)) or _CONDITIONAL.search(sentence):
         return _BOTH
     starts = (_STARTS_FIRST if first else _STARTS).match(sentence) or _STARTS_CHINESE.match(sentence)

@@ -18,15 +18,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.answers.options.stated import stated_option
+from infimed_plugins.answers.options.stated import BY_ITSELF, stated_option
 from infimed_plugins.answers.reply import read_reply
 from infimed_plugins.answers.short_text import says
 from infimed_plugins.answers.statements import announcements, settled
 from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
-from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
+from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
-_MAX_REMEMBERED = 1_000  # characters: 8 MB of replies at most
+_MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
+_BARE = 4  # characters of a letter by itself: ``(B).``
 _NO_VALUE = ("not one value", "several ", "too many brackets", "braces that do not pair")  # of the math verifier
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
 
@@ -60,6 +61,10 @@ def score_choice(text: str, options: tuple[str, ...], gold: str) -> Score:
 
 def _chosen(text: str, options: tuple[str, ...]) -> tuple[float, str, str]:
     """The format, the letter ("" for none) and the reason."""
+    if isinstance(text, str) and len(text) <= _BARE:  # as models asked directly answer most often
+        letter = text.lstrip(" \n(").rstrip(" \n).").upper()
+        if len(letter) == 1 and letter in OPTION_LETTERS[: len(options)]:
+            return 0.0, letter, BY_ITSELF
     reply = read_reply(text)
     form = float(reply.well_formed)
     if not reply.text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -144,3 +145,11 @@ def test_a_failed_engine_is_unscored_not_wrong() -> None:
     assert judged.accuracy is None
     assert not judged.invalid
     assert "connection refused" in judged.reason
+
+
+@pytest.mark.parametrize("options", [("Cyst", "Stone", "Band"), ("a", "b"), ("1", "2"), ()])
+def test_a_letter_by_itself_is_what_the_reader_says(options: tuple[str, ...]) -> None:
+    for characters in itertools.product(" \n.()AbDı*?", repeat=3):
+        reply = "".join(characters)
+        padded = score_choice(reply + " " * 5, options, "A")  # too long for the quick look
+        assert score_choice(reply, options, "A").parsed == padded.parsed, reply

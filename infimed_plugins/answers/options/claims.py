@@ -29,6 +29,13 @@ _LITTLE = 16  # characters of a sentence beyond an option's text
 _SEES = ("show", "shows", "depict", "depicts", "demonstrates", "reveals", "displays", "illustrates", "see", "has")
 _ASIDES = ("not ", "instead of ", "rather than ", "unlike ", "in contrast to ", "as opposed to ", "opposed to ",
            "不是")  # fmt: skip
+_CONCEDES = ("although ", "though ", "even though ", "while ", "even if ", "despite ")
+_CONCEDED = re.compile(
+    r"(?:(?:al|even )?though|while|even if|despite) [^,.;:?!\n]{3,120}, (?:(?:still|nevertheless|nonetheless),? )?"
+)
+_BUT_CONCEDED = re.compile(
+    r"(?<=[, ])(?:(?:al|even )?though|despite)(?! (?:it|this|that|the answer) (?:could|may|might))(?![a-z])"
+)
 _MAX_ASIDES = 8
 _LONGEST_INSTEAD = 200  # characters: "B, no, C, no, D, no …" goes as deep as it is long
 _HAN = "\u2e80"
@@ -67,12 +74,16 @@ def claim(reading: Reading, start: int, end: int, framed: bool = False) -> str:
         letter = at_once(text[start:end], texts)
         if letter:
             return letter
-    if not framed and low.startswith(_ASIDES, start):
+    if low.startswith(_ASIDES, start):
         return _set_aside_first(reading, start, end)
+    if not framed and start < (conceded := _past_concession(low, start, end)) < end <= conceded + _LONGEST_INSTEAD:
+        return claim(reading, conceded, end)
     if not framed:
         head = head_at(low, start, end)
         if head is not None:
             at, framed = head.end(), head.lastgroup is not None
+            if low.startswith(_ASIDES, at) and end - at <= _LONGEST_INSTEAD:
+                return _set_aside_first(reading, at, end)
             maybe = head["maybe"] is not None or head["may"] is not None
             weak = head["shows"] is not None
         elif not stands:
@@ -88,6 +99,12 @@ def claim(reading: Reading, start: int, end: int, framed: bool = False) -> str:
     if maybe and value != REJECTED:
         return HEDGED if value else ""
     return value.lower() if weak else value
+
+
+def _past_concession(low: str, start: int, end: int) -> int:
+    """Where a sentence goes on after "Although B is plausible,"; ``start`` where it concedes nothing."""
+    found = _CONCEDED.match(low, start, end) if low.startswith(_CONCEDES, start) else None
+    return found.end() if found else start
 
 
 def head_at(low: str, start: int, end: int) -> re.Match[str] | None:
@@ -230,8 +247,8 @@ def has_rivals(reading: Reading, start: int, end: int, letter: str, by_text: boo
         return has_rival(text[start:end], letter, texts.options)
     if not found:
         return False
-    reason = phrases.REASON.search(low, start, end)
-    stop = reason.start() if reason else end
+    aside = [part.search(low, start, end) for part in (phrases.REASON, _BUT_CONCEDED)]
+    stop = min((one.start() for one in aside if one), default=end)
     return any(
         at < stop
         and (after > at + 1 or text[at].isdigit() or _is_rival(reading, start, end, at, letter))
@@ -255,5 +272,8 @@ def _is_out(reading: Reading, at: int, after: int, start: int, end: int) -> bool
 
 def is_outright(low: str, start: int, end: int) -> bool:
     """Whether a claim is more than a letter or text by itself."""
+    start = _past_concession(low, start, end)
+    if start >= end:
+        return False
     head = head_at(low, start, end)
     return phrases.ANNOUNCED.match(low, start) is not None or (head is not None and head.lastgroup is not None)

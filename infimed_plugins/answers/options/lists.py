@@ -20,6 +20,7 @@ from infimed_plugins.answers.options.texts import OptionTexts
 
 _LINE = r"([ \t>*#(\[✓✔✅☑✗✘❌-]{0,8}([A-Z])[).:\]*][^\n]*)"
 _FIRST_ITEM, _LATER_ITEM = re.compile(_LINE), re.compile(rf"\n{_LINE}")  # "^" would be tried at every character
+_NUMBER = re.compile(r"[ *#(]{0,4}(?:[2-9]|[1-9][0-9])[.):]\*{0,2} ")
 _MARKED = re.compile(r"[✓✔✅☑]|(?:<|←|=)-{0,2} ?(?:this|the)? ?(?:correct|answer|right)|\((?:correct|right|answer)\)")
 _RIGHT = re.compile(
     r"(?:^|[-–—:.,;*(\[] ?| is | is the | are )(?:this is |the |most likely )?(?:correct|right|true|yes|best)"
@@ -72,6 +73,12 @@ def answer_first(items: list[Item], text: str) -> bool:
     letters = [item.letter for item in items]
     rest = letters[1:]
     return items[0].start == 0 and rest == sorted(set(rest)) and letters[0] > rest[0] and "\n\n" in text
+
+
+def is_numbered(text: str, place: int) -> bool:
+    """Whether a place is in a later line of a numbered list: ``2. Glioblastoma``."""
+    line = text.rfind("\n", 0, place) + 1
+    return line > 0 and _NUMBER.match(text, line) is not None
 
 
 def _remark(low: str, item: Item, texts: OptionTexts) -> str:

@@ -26,7 +26,7 @@ from infimed_plugins.answers.options.claims import (
     is_disowned,
     is_outright,
 )
-from infimed_plugins.answers.options.lists import Item, answer_first, list_items, marked_item
+from infimed_plugins.answers.options.lists import Item, answer_first, is_numbered, list_items, marked_item
 from infimed_plugins.answers.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
 from infimed_plugins.answers.options.presented import presented, presented_letters
 from infimed_plugins.answers.options.texts import option_texts
@@ -50,6 +50,7 @@ _SIMPLE = re.compile(
     r"(?: is|:| is:|\*\*:|:\*\*)[ \n]+(?=\S)|答案[:是]"
 )
 _LIST = re.compile(r"\n[ \t>*#(\[✓✔✅☑-]{0,8}[A-Z][).:\]*]")
+BY_ITSELF = "a letter, or its text"
 _MAX_AT_ONCE = 256  # characters
 _MAX_LETTERS = 64  # characters of a reply that only lists letters
 _MAX_SKIPPED = 8  # sentences that reject an option, before the first that states one
@@ -77,7 +78,7 @@ def stated_option(reply: str, options: Sequence[str] | None = None) -> Choice:
         if not letter and (simple := _SIMPLE.match(text)):
             letter = at_once(text[simple.end() :], texts)
         if letter:
-            return _committed(letter, "a letter, or its text")
+            return _committed(letter, BY_ITSELF)
     if "\\" in text:
         text = tidy(plain(text).strip("\\ "))
     else:
@@ -180,6 +181,8 @@ def _last(reading: Reading, start: int, items: list[Item]) -> Iterator[_Claim]:
     if len(set(letters)) > 1 and start <= items[-1].end and items[-1].letter not in letters[:-1]:
         return
     for found in _claimed(reading, start, end):
+        if is_numbered(reading.text, start) and not is_outright(reading.low, start, end):
+            return  # of a differential, which says least of its last
         rival = start <= _SHORT and found.value.isalpha() and has_rivals(reading, 0, start, found.value.upper())
         yield found._replace(value=RIVALS) if rival else found
 

@@ -18,6 +18,7 @@ _ARTICLES = ("the ", "a ", "an ")
 _MIN_TYPO = 6  # letters of a text in which one wrong letter is overlooked
 _MIN_CUT = 5  # characters of a text that lacks its last one
 _SAME = 3  # characters at the start of a text in which no letter may be wrong
+_CROSSES = "✗✘❌×"
 _MIN_RIVAL = 3  # characters of a text that is looked for amid prose
 
 
@@ -55,7 +56,7 @@ class OptionTexts:
 
     def said(self, text: str) -> str:
         """The letter of the option with the same words, "the" before it aside, or with one letter wrong; else ""."""
-        if not self.texts or len(text) > self.longest + 40:
+        if not self.texts or len(text) > self.longest + 40 or any(mark in text for mark in _CROSSES):
             return ""
         words = tuple(tokens(text))
         letter = self._with_words(words) or (self._with_words(words[1:]) if words[:1] == ("the",) else "")

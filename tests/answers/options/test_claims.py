@@ -159,7 +159,7 @@ def test_a_reply_that_settles_on_none_is_not(reply: str) -> None:
     ("reply", "letters"),
     [
         ("Answer: C. Wait, no, it is not C.", ""),
-        ("It is C. On closer look it is not C but B.", ""),
+        ("It is C. On closer look it is not C but B.", "B"),
         ("The answer is C. It is not only C that enhances.", "C"),
         ("The answer is C, and not B. B is wrong.", "C"),
         ("A or B?\n\nThe answer is C.", "C"),

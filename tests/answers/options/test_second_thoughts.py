@@ -80,6 +80,17 @@ def test_texts_that_hold_others_and_numbers(options: tuple[str, ...], reply: str
     assert letters == letter if letter else len(letters) != 1
 
 
-@pytest.mark.parametrize("piece", ["B, no, C, no, ", "B. Wait, ", "If x, the answer is B; ", "not B, but C, no, "])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "B, no, C, no, ",
+        "B. Wait, ",
+        "If x, the answer is B; ",
+        "not B, but C, no, ",
+        "Although B is it, ",
+        "Not B, but it is not C, ",
+        "Though it is not B, but C, ",
+    ],
+)
 def test_no_chain_of_second_thoughts_goes_too_deep(piece: str) -> None:
     assert len(stated_option((piece * 20_000)[:99_000], OPTIONS).letters) <= 1

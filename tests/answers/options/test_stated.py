@@ -31,6 +31,12 @@ STATES_C = [
     "A. Normal: unlikely\nB. Pneumonia: incorrect\nC. Tuberculosis: fits\n\nC. Tuberculosis",
     "A. Normal: unlikely\nB. Pneumonia: incorrect\nC. Tuberculosis: fits\n\nThe answer is C.",
     "C\n\nA is wrong because it is abnormal.\nB is wrong because of age.",
+    "Although B seems plausible, C is the better answer.", "While option B is also reasonable, option C is best.",
+    "Though pneumonia is possible, tuberculosis is more likely.", "Although the image is blurry, C.",
+    "Even though B may look right, the answer is C.", "C, though B is possible.", "C is better than B.",
+    "The answer is not B but C.", "It is not B but C.", "It is not a pneumonia but a tuberculosis.",
+    "B is tempting, however C is correct.", "Option C is a better fit than option B.", "B ✗, C is correct",
+    "The answer is C.\n\nDifferential diagnoses:\n1. Pneumonia\n2. Lung abscess",
 ]  # fmt: skip
 IN_CONTEXT = [
     "C", "**C**", "C. Tuberculosis", "**C. Tuberculosis**", "Tuberculosis", "Answer: C", "**Answer:** C",
@@ -49,7 +55,10 @@ STATES_NOTHING = [
     "C is incorrect", "C is wrong", "Option C is ruled out", "It is not A, B, or C.", "Both A and",
     "A. Normal\nB. Pneumonia\nC. Tuberculosis\nD. Lung abscess", "A normal lung is seen.", "A lesion",
     "C. difficile is common in this age group.", FINDING, MORE,
-    "As an AI language model, I am unable to answer.",
+    "As an AI language model, I am unable to answer.", "Though C is plausible.", "C, although it could also be B.",
+    "Although C is possible, B cannot be excluded.", "While C is common in adults, B is common in children.",
+    "Tuberculosis ✗", "C ✘", "1. Pneumonia\n2. Tuberculosis", "Differential:\n1) Pneumonia\n2) Tuberculosis",
+    "The mass enhances, see Fig. C.", "As shown in Fig. C", "Dr. C. Smith", "Reported by Dr. C. Smith.",
 ]  # fmt: skip
 
 
