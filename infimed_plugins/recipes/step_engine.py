@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 from infimed_plugins.engines import Engine
@@ -11,17 +13,29 @@ from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import EngineChoice
 
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
 _EDGE = 1 << 20  # bytes read at each end of a file
 
 
 def start_engine(choice: EngineChoice) -> Engine:
     """The engine a recipe names. Raises EngineError when its model cannot be loaded, ConfigError for a bad setting."""
     factory = registry().get("engine", choice.name)
+    _check_types(choice, factory)
     try:
         engine: Engine = factory(model_path(choice.model), **choice.settings)
     except TypeError as error:
         raise ConfigError(f"engine {choice.name!r} does not take these settings: {error}") from error
     return engine
+
+
+def _check_types(choice: EngineChoice, factory: Callable[..., Engine]) -> None:
+    """Raise ConfigError for a setting that should be a number and is none: models take them as they come."""
+    parameters = inspect.signature(factory).parameters
+    for key, value in choice.settings.items():
+        wanted = str(parameters[key].annotation) if key in parameters else ""
+        kinds = _KINDS.get(wanted.removesuffix(" | None"), ())
+        if kinds and type(value) not in kinds and not (value is None and wanted.endswith("None")):
+            raise ConfigError(f"engine {choice.name!r}: {key} is {value!r}; it takes {wanted}")
 
 
 def model_path(model: str) -> str:

@@ -244,6 +244,7 @@ def test_what_cannot_be_perturbed_is_left_out() -> None:
         ("shuffle", "shuffle:1"),
         ("blur", "blur:3"),
         ("blur:0", "levels 1 to 5"),
+        ("shuffle:01", "unknown perturbation 'shuffle:01'"),
         ("noise:6", "levels 1 to 5"),
         ("rephrase", "an engine .* or a file"),
     ],

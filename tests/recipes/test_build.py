@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.images import PreparedImage, prepare_image
 from infimed_plugins.recipes import Part, Recipe, Step, build, read_manifest
 from infimed_plugins.recipes.recipe import EngineChoice
+from infimed_plugins.recipes.step_engine import start_engine
 from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources.phantom import PHANTOM
 
@@ -412,6 +414,22 @@ def test_a_bad_engine_setting_is_named(tmp_path: Path) -> None:
     made = Recipe("demo", "llamafactory", (part,), engine=EngineChoice("transformers", "x", {"bach_size": 1}))
     with pytest.raises(ConfigError, match=r"engine 'transformers' does not take these settings: .*bach_size"):
         build(made, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("engine", "setting", "wanted"),
+    [
+        ("transformers", {"max_pixels": "abc"}, "max_pixels is 'abc'; it takes int | None"),
+        ("transformers", {"batch_size": 2.5}, "batch_size is 2.5; it takes int"),
+        ("openai", {"timeout": True}, "timeout is True; it takes float"),
+        ("vllm", {"group": "many"}, "group is 'many'; it takes int"),
+    ],
+)
+def test_an_engine_setting_of_another_type_is_named_before_any_model_is_loaded(
+    engine: str, setting: dict[str, Any], wanted: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(wanted)):
+        start_engine(EngineChoice(engine, "no/such/model", setting))
 
 
 def test_other_weights_in_the_same_folder_are_other_settings(plug_in: Callable[..., None], tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
 
 AVAILABLE = ("shuffle:SEED", "circular", *(f"{kind}:1..5" for kind in SEVERITIES), "rephrase")
-_SPEC = re.compile(r"(?P<name>[a-z]+)(?::(?P<number>\d{1,18}))?", re.ASCII)
+_SPEC = re.compile(r"(?P<name>[a-z]+)(?::(?P<number>0|[1-9]\d{0,17}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
