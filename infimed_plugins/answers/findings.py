@@ -68,7 +68,10 @@ _MAYBE = re.compile(
     r"(?<!\w)(?:may|might|could(?! not| ?n)|possible|suspected|suspicious|questionable|equivocal|whether|if)(?!\w)"
     r"|(?:cannot|can ?not|could not|not) (?:be )?(?:completely |entirely )?(?:excluded?|rule[d]? out)"
 )
-_NO_DOUBT = re.compile(r"no (?:doubt|question)(?!\w)")
+_NO_DOUBT = re.compile(
+    r"(?<!\w)(?:(?:there is )?no|without(?: a| any)?|beyond(?: a| any)?) (?:doubt|question)(?: that)?(?!\w)[ ,]*"
+)
+_BUT = re.compile(r";|,? (?:but|however)(?!\w)")
 _OTHERWISE = re.compile(r"(?<!\w)(?:but|however|although|except)(?!\w)")
 _GENERAL = re.compile(  # said of such findings, not of this one
     r"(?<!\w)(?:would|usually|typically|often|commonly|are common|is common|rule out|exclude|history of|risk of|"
@@ -87,12 +90,15 @@ _DENIALS = (
 )
 _DENYING = frozenset(_DENIALS.split())
 _ASIDE = frozenset(["without", "no"])
+_MODALITIES = frozenset(["ct", "mri", "xray", "ray", "ultrasound"])
+_IT_IS = re.compile(r"\W*(?:it|this|that|they) (?:is|are|was|were)(?!\w)|\W*(?:it|that)['’]s(?!\w)")
 _MAX_WORDS = 60
 
 
 def finding(sentence: str) -> str | None:
     """``yes`` or ``no`` where a sentence, in lower case, asserts or denies a finding."""
-    if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
+    sentence = _NO_DOUBT.sub("", sentence)
+    if _MAYBE.search(sentence):
         return None
     lead = _LEAD.match(sentence)
     bare = sentence[lead.end() :] if lead else sentence
@@ -105,16 +111,28 @@ def finding(sentence: str) -> str | None:
 
 
 def by_words(sentence: str, question: str) -> str | None:
-    """What a sentence says of the very words of a yes-no question; None where it does not say them all."""
+    """What a sentence says of the very words of a yes-no question; None where it does not say them all.
+
+    "No mass is seen, but there is a fracture" says what its parts say, where they agree.
+    """
     wanted = _asked(question)
-    if _MAYBE.search(sentence) or _NO_DOUBT.search(sentence):
-        return None
     if not wanted or len(sentence) > 400:
         return None
+    if len(wanted) > 1 and _IT_IS.match(sentence):
+        wanted = wanted[1:]  # the subject
+    sentence = _NO_DOUBT.sub("", sentence)
+    if _MAYBE.search(sentence):
+        return None
+    said = {_by_words(part, frozenset(wanted)) for part in _BUT.split(sentence)} - {None}
+    return said.pop() if len(said) == 1 else None
+
+
+def _by_words(sentence: str, wanted: frozenset[str]) -> str | None:
     words = [
         _stem(word) for word in tokens(sentence.replace("not only", "").replace("n't", " not").replace("n’t", " not"))
     ][:_MAX_WORDS]
-    denials = [place for place, word in enumerate(words) if word in _DENYING]
+    neither = "neither" in words
+    denials = [place for place, word in enumerate(words) if word in _DENYING and not (neither and word == "nor")]
     if len(denials) > 1 or (denials and _OTHERWISE.search(sentence)):
         return None
     if wanted <= set(words):
@@ -128,11 +146,19 @@ def by_words(sentence: str, question: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _asked(question: str) -> frozenset[str]:
+def is_denial(question: str) -> bool:
+    """Whether a question is of what is not there: then a sentence that denies it may mean yes."""
+    return not _DENYING.isdisjoint(tokens(question))
+
+
+@lru_cache(maxsize=4096)
+def _asked(question: str) -> tuple[str, ...]:
+    """The words of a yes-no question that a sentence must say, each once, in order."""
     low = question.lower()
     if not _AUX.match(low) or re.search(r"(?<!\w)or(?!\w)", low):
-        return frozenset()
-    return frozenset(_stem(word) for word in tokens(low) if word not in _STOP)
+        return ()
+    words = dict.fromkeys(_stem(word) for word in tokens(low) if word not in _STOP)
+    return tuple(words) or tuple(dict.fromkeys(word for word in tokens(low) if word in _MODALITIES))
 
 
 def _stem(word: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh
+from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, is_denial
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.phrases import SURELY
 from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
@@ -30,7 +30,7 @@ _CHINESE = {
     YES: "是的|是|有的|有|包含|存在|对的|对|正确|能|会|可以",
     NO: "不是的|不是|否|没有|没|不包含|不存在|不对|不正确|错误|无|不能|不会|不可以|不",
 }
-_ALWAYS = {YES: r"yes|yeah|yep|yup|oui", NO: "no|nope|nah"}
+_ALWAYS = {YES: r"yes|yeah|yea|yep|yup|oui", NO: "no|nope|nah"}
 _AT_FIRST = {YES: "true|correct|present|positive|affirmative", NO: "none|false|incorrect|absent|negative|not present"}
 _ADVERBS = "definitely|certainly|absolutely|of course|clearly|surely|indeed|obviously|undoubtedly"
 _SO = {
@@ -54,10 +54,11 @@ def _either(*kinds: dict[str, str]) -> dict[str, str]:
 
 
 _FRONT = (
-    r"[\W_]*(?i:(?:it|that)\s+is\s+|the\s+image\s+shows\s+"
+    r"[\W_]*(?i:(?:it|this|that)(?:\s+is|['’]s)\s+|the\s+image\s+shows\s+"
     r"|(?:so|thus|therefore|hence|overall|in summary|in conclusion)\W+"
-    r"|(?:i|we)(?: would| will|['’]d)? (?:say|think|believe|answer|conclude|go with|guess)(?: that)?(?: it is)?[ ,:]+)?"
-    rf"(?i:{SURELY}{{1,2}}|(?:absolutely|of course)[ ,]+)?(?i:the\s+|a\s+)?[\"'“]?"
+    r"|(?:i|we)(?: would| will|['’]d|['’]ll)? (?:say|think|believe|answer|conclude|go with|guess|choose|pick)"
+    r"(?: that)?(?: it is)?[ ,:]+)?"
+    rf"(?i:{SURELY}{{1,2}}|(?:absolutely|of course)[ ,]+)?(?i:the\s+|a\s+(?:(?:definite|clear|firm)\s+)?)?[\"'“]?"
 )
 _STARTS = _pattern({side: f"(?i:{words})" for side, words in _ALWAYS.items()}, _FRONT, _ENDS)
 _WHOLE = _pattern(
@@ -66,16 +67,27 @@ _WHOLE = _pattern(
 _STARTS_CHINESE = _pattern(_CHINESE, _FRONT, r"(?=[\s\"'”’)*`]*(?:$|[.,;:!?。，；！、]|\s))")
 _STARTS_FIRST = _pattern({side: f"(?i:{words})" for side, words in _either(_ALWAYS, _AT_FIRST).items()}, _FRONT, _ENDS)
 _ENDS_WITH = _pattern(
-    _ALWAYS, r"(?i)(?:[,:;，：；]|(?<![a-z])(?:so|thus|therefore|hence|is))[\s*\"'“(]+", r"(?![\w-])[^\w]*$"
+    _ALWAYS,
+    r"(?i)(?:[,:;，：；]|(?<![a-z])(?:so|thus|therefore|hence|is|but|(?:would|['’]d) say))[\s*\"'“(]+",
+    r"(?![\w-])[^\w]*$",
 )
 _MAY_SAY = re.compile(  # a quick look at a sentence in lower case: whether one of the patterns above or below may match
-    rf"(?:y(?:es|eah|ep|up)|oui|no(?:pe|t)?|nah|so|sure|exactly|likely|probably|{_ADVERBS}|"
+    rf"(?:y(?:es|eah?|ep|up)|oui|no(?:pe|t)?|nah|so|sure|exactly|likely|probably|{_ADVERBS}|"
     r"s (?:right|correct|wrong|false|incorrect))(?![a-z])|n['’]t|[\u4e00-\u9fff]"
 )
-_HEDGED = re.compile(r"(?<!\w)(?:yes|no)\W{1,3}(?:(?:or|and)\W{1,3})?(?:yes|no)(?!\w)|是\s*或\s*否|是否", re.IGNORECASE)
+_HEDGED = re.compile(
+    rf"(?<!\w)(?:yes\W{{1,3}}(?:(?:or|and)\W{{1,3}})?no(?!\w){NOT_NO}|no\W{{1,3}}(?:(?:or|and)\W{{1,3}})?yes(?!\w))|是\s*或\s*否|是否",
+    re.IGNORECASE,
+)
 _CONDITIONAL = re.compile(
     r"(?:yes|no),? (?:if|unless|provided)(?!\w)|^\W*(?:if|unless) [^,]{1,60}, (?:yes|no)(?!\w)", re.IGNORECASE
 )
+_INSTEAD = _pattern(
+    _ALWAYS,
+    r"(?i)(?<![a-z])(?:wait|actually|sorry|correction|i mean[ts]?)\W{1,4}(?:(?:actually|no|it is|it['’]s)\W{1,3})?",
+    r"\W*$",
+)
+_NO_OTHER = re.compile(r"\W*no [a-z].*(?<![a-z])(?:but|however)(?![a-z])", re.IGNORECASE)
 _IS_NOT = re.compile(r",?\s*(?:and\s+)?not\s+[\"'“]?(?:yes|no)(?!\w)", re.IGNORECASE)
 _LEADING_WORD = re.compile(
     rf"[\W_]*(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope){NOT_NO}(?!.*(?<!\w)yes(?!\w)))(?![\w-])", re.IGNORECASE
@@ -97,9 +109,13 @@ _NOT_SEEN = re.compile(
     r"|be (?:seen|identified|detected|found|observed))",
     re.IGNORECASE,
 )
-_IS_ABNORMAL = re.compile(
-    r"(?:it|this|that|the\s\w+(?:\s\w+)?)\s+(?:is|are|looks?|appears?)\s+(abnormal|normal|healthy)\W*$", re.I
+_STATE = re.compile(
+    r"(?P<of>(?:it|this|that|the\s\w+(?:\s\w+)?)\s?(?:['’]s|(?:is|are|looks?|appears?|seems?)(?:\s+to\s+be)?"
+    r"|(?P<no>(?:is|are)\s?n['’]t|(?:does|do)(?:\s+not|n['’]t)\s+(?:look|appear|seem)(?:\s+to\s+be)?)))?"
+    r"\s*(?P<not>(?<!\w)not\s+)?(?<!\w)(?:(?P<abnormal>abnormal|unhealthy|diseased)|normal|healthy)\W*$",
+    re.IGNORECASE,
 )
+_STATE_ZH = re.compile(r".{0,8}?(?P<not>不|非)?(?:正常|健康)的?\W*$")
 _ASKS_NORMAL = re.compile(r"(?<!\w)(?:normal|healthy)(?!\w)|正常|健康", re.IGNORECASE)
 _NO_ABNORMALITY = re.compile(
     r"\W*(?:there (?:is|are) )?no (?:\w{1,20} )?(?:abnormalit|disease|pathology|lesion)", re.IGNORECASE
@@ -155,6 +171,8 @@ def _explicit(sentence: str, first: bool) -> str:
         return ""
     if _HEDGED.search(_IS_NOT.sub(" ", sentence)) or _CONDITIONAL.search(sentence):
         return _BOTH
+    if (instead := _INSTEAD.search(sentence)) or (first and _NO_OTHER.match(sentence)):
+        return _side(instead)
     starts = (_STARTS_FIRST if first else _STARTS).match(sentence) or _STARTS_CHINESE.match(sentence)
     found = starts or (_LEADING_WORD.match(sentence) if first else None) or _ENDS_WITH.search(sentence)
     return _side(found or _WHOLE.match(sentence))
@@ -168,10 +186,14 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
     """What the sentences assert or deny, unless the reply is unsure of it: the first, and those that conclude."""
     if _UNSURE.search(_NOT_SEEN.sub("do not ", text)):
         return None
-    state = _IS_ABNORMAL.match(said[0])
-    if state:
-        return _of_state(state[1].lower() == "abnormal", question)
+    state = _STATE.match(said[0])
+    if state and (state["of"] or _ASKS_NORMAL.search(question)):
+        return _of_state(bool(state["abnormal"]) != bool(state["no"] or state["not"]), question)
+    if _ASKS_NORMAL.search(question) and (state := _STATE_ZH.match(said[0])):
+        return NO if state["not"] else YES
     if _SAYS_YES.search(said[0]):
+        return None
+    if is_denial(question):
         return None
     asked = {_by_words(part, text, question) for part in said[:_MAX_SENTENCES]} - {None} if question else set()
     if asked:
@@ -181,6 +203,8 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
         if _CONCLUDES.match(part):
             found.add(_finding(part, text))
     found.discard(None)
+    if _ASKS_NORMAL.search(question):
+        return NO if found == {YES} else None  # something is there, and that one thing is not says little
     return found.pop() if len(found) == 1 else None
 
 
