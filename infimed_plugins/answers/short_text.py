@@ -12,7 +12,7 @@ and their signs count: 1.5 is neither <1.5 nor -1.5.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from infimed_plugins.answers.latex import plain
@@ -20,11 +20,15 @@ from infimed_plugins.answers.statements import MAX_LENGTH, announcements, senten
 from infimed_plugins.answers.words import tokens
 
 _PICTURE = r"(?:the|this)\s+(?:image|picture|scan|figure|photograph|x-ray|slide|radiograph)"
+_ASKED_FOR = (
+    "lesion|finding|abnormality|organ|modality|plane|view|size|diagnosis|mass|tumou?r|opacity|structure|location|"
+    "technique|sequence|number|color|colour|shape|stain|region"
+)
 _PRESENTS = re.compile(
     r"\s*(?:(?:(?:so|thus|therefore|hence|overall|in summary|in conclusion|based on [^,.]{1,40})\W+)?"
     r"(?:(?:i|we)(?:\s+would|['’]d)?\s+(?:think|believe|say|conclude|suspect)(?:\s+that)?\s+)?"
-    rf"(?:it|this|that|they|these|{_PICTURE}|the\s+(?:lesion|finding|abnormality|organ|modality))\s+"
-    r"(?:is|are|was|were|shows?|depicts?|demonstrates?|reveals?|displays?|suggests?|indicates?|looks?\s+like|"
+    rf"(?:(?:it|this|that|they|these|there|{_PICTURE}|the\s+(?:[a-z]+\s+)?(?:{_ASKED_FOR})(?:\s+(?:used|shown|seen|here))?)\s+"
+    r"|(?:it|that)(?=['’]s\s))(?:['’]s|is|are|was|were|shows?|measures|depicts?|demonstrates?|reveals?|displays?|suggests?|indicates?|looks?\s+like|"
     r"(?:appears?|seems?)\s+to\s+be)\s+(?:of\s+)?"
     r"|(?:most\s+)?(?:likely|probably|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
     r"|(?:located|situated|seen|found|visible)\s+(?=in|on|at|within))+"
@@ -40,6 +44,13 @@ _TRAILS = re.compile(
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
 _SIGN = re.compile(r"(?<![\w.)])(?:([<>≤≥])\s?|([-−]))(?=\d)")
 _SIGNS = {"<": " below ", "≤": " below ", ">": " above ", "≥": " above "}
+_COUNTS = {
+    name: str(place)
+    for place, name in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    )
+}
+_KINDS = frozenset(["plane", "view", "image", "side", "study"])  # "axial plane" says no more than "axial"
 _NUMBER_MARKS = str.maketrans({".": "d", ",": None})
 _WEAK = frozenset(["the", "in", "on", "at", "of", "within", "and"])
 _OPENING = _WEAK | {"a", "an"}
@@ -131,7 +142,7 @@ def _gives(text: str, wanted: frozenset[str], gold: str) -> bool:
         return False
     words = _words(text)
     return words == wanted or (
-        len(wanted) == 1 and wanted <= words and wanted <= _MODALITIES.keys() and words - wanted <= _PARTS
+        len(wanted) == 1 and wanted <= words and words - wanted <= (_PARTS if wanted <= _MODALITIES.keys() else _KINDS)
     )
 
 
@@ -142,6 +153,8 @@ def _leading(text: str, gold: str) -> str:
 
 def _is_rival(sentence: str, wanted: frozenset[str]) -> bool:
     words = _words(sentence[:_MOST_AROUND])
+    if any(word.isdigit() for word in words) and not any(word.isdigit() for word in wanted):
+        return False  # a size, where none was asked for
     return 0 < len(words) <= _MAX_RIVAL and words != wanted and not _ASIDE.match(sentence)
 
 
@@ -154,10 +167,25 @@ def _words(text: str) -> frozenset[str]:
         bare = names.sub(name, bare)
     bare = _OTHER_NAMES.sub(lambda named: _SAME[named[0].lower()], bare)
     bare = _SIGN.sub(lambda sign: _SIGNS.get(sign[1], " minus "), bare)
+    bare = bare.replace("%", " percent ")
     words = tokens(_NUMBER.sub(lambda number: number[0].translate(_NUMBER_MARKS), bare)) or tokens(text)
+    words = [_COUNTS.get(word, word) for word in _joined(words)]
     start = next((place for place, word in enumerate(words) if word not in _OPENING), 0)
     strong = frozenset(_singular(word) for word in words[start:] if word not in _WEAK)
     return strong or frozenset(words)
+
+
+def _joined(words: Sequence[str]) -> Iterator[str]:
+    """The words, one that is denied as one with the denial: "without atypia" is not "atypia, without …"."""
+    denied = ""
+    for word in words:
+        if word == "without":
+            denied = "without "
+        else:
+            yield denied + word
+            denied = ""
+    if denied:
+        yield "without"
 
 
 def _singular(word: str) -> str:

@@ -51,6 +51,18 @@ GIVEN = [
     ("肝脏", "这是肝脏。"),
     ("左肺", "答案：左肺"),
     ("肺", f"This is most consistent with 肺. {PROSE}"),
+    ("left lung", "It's in the left lung."),
+    ("left lung", "Left lung.\n\nThe lesion measures 2 cm."),
+    ("cardiomegaly", "There is cardiomegaly."),
+    ("mri", "The imaging modality used is MRI."),
+    ("axial", "The plane is axial."),
+    ("axial", "axial plane"),
+    ("left", "It is on the left side."),
+    ("1.5 cm", "It measures 1.5 cm."),
+    ("2", "Two."),
+    ("2", "There are 2."),
+    ("5%", "5 percent"),
+    ("hyperplasia without atypia", "This is hyperplasia, without atypia."),
     ("+", "+"),
 ]
 NOT_GIVEN = [
@@ -90,6 +102,14 @@ NOT_GIVEN = [
     ("左肺", "右肺"),
     ("肺", "肺炎"),
     ("left lung", "left lung " * 20_000),
+    ("cardiomegaly", "There is no cardiomegaly."),
+    ("axial", "The plane is not axial."),
+    ("axial", "sagittal plane"),
+    ("left lung", "left side"),
+    ("2", "Two or three."),
+    ("5%", "5"),
+    ("5", "5%"),
+    ("hyperplasia without atypia", "atypia without hyperplasia"),
     ("+", "-"),
 ]
 
