@@ -91,7 +91,8 @@ _DENIALS = (
 _DENYING = frozenset(_DENIALS.split())
 _ASIDE = frozenset(["without", "no"])
 _MODALITIES = frozenset(["ct", "mri", "xray", "ray", "ultrasound"])
-_IT_IS = re.compile(r"\W*(?:it|this|that|they) (?:is|are|was|were)(?!\w)|\W*(?:it|that)['’]s(?!\w)")
+_IT_IS = re.compile(r"\W*(?:(?:it|they) (?:is|are|was|were)|it['’]s)(?!\w)(?! an? )")
+_OF_THE = re.compile(r"\s*(?:is|are|was|were)\s+(?:the|this|these)\s", re.IGNORECASE)
 _MAX_WORDS = 60
 
 
@@ -118,7 +119,7 @@ def by_words(sentence: str, question: str) -> str | None:
     wanted = _asked(question)
     if not wanted or len(sentence) > 400:
         return None
-    if len(wanted) > 1 and _IT_IS.match(sentence):
+    if len(wanted) > 1 and _IT_IS.match(sentence) and _OF_THE.match(question):
         wanted = wanted[1:]  # the subject
     sentence = _NO_DOUBT.sub("", sentence)
     if _MAYBE.search(sentence):
