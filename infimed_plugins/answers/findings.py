@@ -32,7 +32,7 @@ _CLEARLY = r"(?:(?:clearly|definitely|certainly|indeed|also|still|likely|most li
 _NOT = r"(?:not(?! only)|n['’]t)"
 NOT_NO = (  # behind a "no" that denies nothing: "no idea", "No. 5"
     r"(?!\.\d|\s+(?:(?:clear|definite|definitive|certain|good) )?(?:idea|answer|conclusion|comment|clue|way|"
-    r"information|image|opinion|doubt|question|history)(?!\w))"
+    r"information|image|opinion|doubt|question|history|comparison|prior|further|one)(?!\w))"
 )
 _BE = r"(?:is|are|was|were|['’]s)"
 _LEAD = re.compile(
@@ -71,27 +71,51 @@ _MAYBE = re.compile(
 _NO_DOUBT = re.compile(
     r"(?<!\w)(?:(?:there is )?no|without(?: a| any)?|beyond(?: a| any)?) (?:doubt|question)(?: that)?(?!\w)[ ,]*"
 )
-_BUT = re.compile(r";|,? (?:but|however)(?!\w)")
+_A_CLAUSE = (
+    r"(?=(?:it|this|that|there|they|(?:the|an?|no) [a-z]+(?: [a-z]+)?) "
+    r"(?:is|are|was|were|shows?|has|have|appears?|looks?)(?!\w))"
+)
+_PARTS = re.compile(rf";|,? (?:but(?! not)|however|while|whereas)(?!\w)|, {_A_CLAUSE}| and (?!it|they|this){_A_CLAUSE}")
+_BECAUSE = re.compile(r",? (?:because|since|given that)(?!\w)")
+_RATHER = re.compile(
+    r",? (?:rather than|instead of|as opposed to|than)(?!\w)|,(?: and| but)? not(?! only)(?!\w)| (?:and|but) not(?!\w)"
+    r"|(?<=favor) .{1,40} over |(?<=favors) .{1,40} over "
+)
+_HALF_DENIED = re.compile(r"(?:(?<!\w)not|n['’]t)\W*$")
+_OR = re.compile(r"(?<!\w)(?:or|versus|vs|either)(?!\w)")
+_NON = re.compile(r"(?<!\w)non[- ](?=[a-z])")
 _OTHERWISE = re.compile(r"(?<!\w)(?:but|however|although|except)(?!\w)")
-_GENERAL = re.compile(  # said of such findings, not of this one
+_GENERAL = re.compile(  # said of such findings, or of what is to be done, not of this one
     r"(?<!\w)(?:would|usually|typically|often|commonly|are common|is common|rule out|exclude|history of|risk of|"
-    r"to determine|check for|check whether|look for|evaluate|evaluation|last year|previous(?:ly)?)(?!\w)"
+    r"to (?:determine|see|detect|confirm|diagnose)|check for|check whether|look for|evaluated?|evaluation|last year|"
+    r"previous(?:ly)?|differential|considere?d?|concern|suspicion|treated|characteri[sz]ed|defined|determined|"
+    r"(?:appears?|visible|seen) as|assess|lost|resolved|healed?|adjacent|compared|outside|exceeds?|above|disrupted|"
+    r"up to|possibility|correlat\w+|needed|recommended|depends|presented with|placed for|after|hardly|little|"
+    r"patients with|uses?|filled with|signs of .{1,40} includes?|"
+    r"(?:is|are) (?:an? )?(?:breaks?|collection|condition|infection))(?!\w)"
 )
 _AUX = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s")
 _STOP_WORDS = (
     "is are was were does do did has have can could there a an any the in on at of this that these image picture scan "
     "figure film evidence sign signs seen present visible shown noted it they be been patient or and to from with you "
-    "see find show shows ct mri xray x ray photo slide by for what which some"
+    "see find show shows ct mri xray x ray photo slide by for what which some "
+    "plane view contain contains include includes"
 )
 _STOP = frozenset(_STOP_WORDS.split())
 _DENIALS = (
     "no not without absent absence never neither nor cannot lacks lack negative free fail failed none zero 0 unlikely "
-    "excluded ruled"
+    "excluded ruled nothing against implausible ruling"
 )
 _DENYING = frozenset(_DENIALS.split())
 _ASIDE = frozenset(["without", "no"])
+_BY_ITSELF = frozenset(["absent", "excluded", "ruled", "negative", "none", "zero", "0", "unlikely", "implausible"])
+_SEEN_BEHIND = "present seen visible noted identified evident observed detected found there demonstrated shown apparent"
+_SEEN_WORDS = frozenset(_SEEN_BEHIND.split())
+_SIDES = frozenset(["left", "right", "upper", "lower"])
 _MODALITIES = frozenset(["ct", "mri", "xray", "ray", "ultrasound"])
-_IT_IS = re.compile(r"\W*(?:(?:it|they) (?:is|are|was|were)|it['’]s)(?!\w)(?! an? )")
+_IT_IS = re.compile(
+    r"\W*(?:(?:it|they) (?:is|are|was|were)(?:n['’]t)?|it['’]s)(?!\w)(?! (?:an?|the|clear|likely|unlikely) )"
+)
 _OF_THE = re.compile(r"\s*(?:is|are|was|were)\s+(?:the|this|these)\s", re.IGNORECASE)
 _MAX_WORDS = 60
 
@@ -108,7 +132,7 @@ def finding(sentence: str) -> str | None:
         return None
     if negations:
         return NO if _DENIES.match(bare) else None
-    return YES if _ASSERTS.match(bare) else None
+    return YES if _ASSERTS.match(bare) and not _GENERAL.search(bare) else None
 
 
 def by_words(sentence: str, question: str) -> str | None:
@@ -121,29 +145,57 @@ def by_words(sentence: str, question: str) -> str | None:
         return None
     if len(wanted) > 1 and _IT_IS.match(sentence) and _OF_THE.match(question):
         wanted = wanted[1:]  # the subject
-    sentence = _NO_DOUBT.sub("", sentence)
+    sentence = _BECAUSE.split(_NO_DOUBT.sub("", sentence))[0]
     if _MAYBE.search(sentence):
         return None
-    said = {_by_words(part, frozenset(wanted)) for part in _BUT.split(sentence)} - {None}
+    parts = _PARTS.split(sentence)
+    if any(_HALF_DENIED.search(part) and not _SIDES.isdisjoint(_said(part)) for part in parts[1:]):
+        return None
+    said = {_of_part(part, frozenset(wanted)) for part in parts} - {None}
     return said.pop() if len(said) == 1 else None
 
 
-def _by_words(sentence: str, wanted: frozenset[str]) -> str | None:
-    words = [
-        _stem(word) for word in tokens(sentence.replace("not only", "").replace("n't", " not").replace("n’t", " not"))
-    ][:_MAX_WORDS]
+def has_parts(sentence: str) -> bool:
+    """Whether a sentence says several things: "There is a mass in the kidney, but the liver is normal"."""
+    return _PARTS.search(sentence) is not None and "not only" not in sentence
+
+
+def _of_part(part: str, wanted: frozenset[str]) -> str | None:
+    """What one clause says: ``wanted`` before "rather than …" is asserted, behind it denied."""
+    rather = _RATHER.search(part)
+    head = _said(part[: rather.start()] if rather else part)
+    if rather and _DENYING.isdisjoint(head):
+        tail = _said(part[rather.end() :])
+        if wanted <= set(head):
+            one_side = wanted.isdisjoint(_SIDES) and not (_SIDES.isdisjoint(head) or _SIDES.isdisjoint(tail))
+            return None if one_side or _GENERAL.search(part) else YES
+        return NO if wanted <= {*head, *tail} else None
+    words = _said(part)
     neither = "neither" in words
     denials = [place for place, word in enumerate(words) if word in _DENYING and not (neither and word == "nor")]
-    if len(denials) > 1 or (denials and _OTHERWISE.search(sentence)):
+    if len(denials) > 1 or (denials and _OTHERWISE.search(part)):
         return None
     if wanted <= set(words):
         last = max(place for place, word in enumerate(words) if word in wanted)
-        if not denials or (denials[0] > last and words[denials[0]] in _ASIDE):
-            return None if _GENERAL.search(sentence) else YES
-        return NO
+        if not denials:
+            return None if _GENERAL.search(part) or _OR.search(part) else YES
+        return NO if denials[0] < last else _denied_behind(words[denials[0] :])
     if len(denials) == 1 and words[denials[0]] in _ASIDE and wanted & set(words[denials[0] + 1 : denials[0] + 4]):
-        return NO if not _OTHERWISE.search(sentence) and len(wanted) == 1 else None
+        return NO if not _OTHERWISE.search(part) and len(wanted) == 1 else None
     return None
+
+
+def _said(part: str) -> list[str]:
+    """The words, in the singular; "n't" is one, "non-displaced" no "displaced"."""
+    part = _NON.sub("non", part.replace("not only", "")).replace("n't", " not").replace("n’t", " not")
+    return [_stem(word) for word in tokens(part)][:_MAX_WORDS]
+
+
+def _denied_behind(words: list[str]) -> str | None:
+    """What a denial behind the words of the question makes of them: "… is not seen", but "… is not displaced"."""
+    if len(words) == 1 or words[0] in _BY_ITSELF or words[1] in _SEEN_WORDS:
+        return NO
+    return YES if words[0] in _ASIDE else None
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, is_denial
+from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, has_parts, is_denial
 from infimed_plugins.answers.latex import plain
 from infimed_plugins.answers.phrases import SURELY
 from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
@@ -93,6 +93,16 @@ _LEADING_WORD = re.compile(
     rf"[\W_]*(?:(?P<yes>yes|yeah|yep)|(?P<no>no|nope){NOT_NO}(?!.*(?<!\w)yes(?!\w)))(?![\w-])", re.IGNORECASE
 )
 
+_GREETING = re.compile(
+    r"\W*(?:(?:sure|certainly|absolutely|of course)[!.,]|yes(?=, i can help)) +"
+    r"(?=i can|i['’]d|i will|let me|let['’]s|please|the image is|here|,)",
+    re.IGNORECASE,
+)
+_KNOWS_NOT = re.compile(
+    r"(?:can ?not|can['’]?t|could not|couldn['’]t|unable to) (?:be )?(?:determine|tell|say|assess|answer)|"
+    r"(?<!\w)(?:not sure|unsure|maybe|possibly|perhaps|(?:do not|don['’]t) know|i can help)(?!\w)",
+    re.IGNORECASE,
+)
 _UNSURE = re.compile(
     r"(?<!\w)(?:maybe|perhaps|possibly|unknown|unclear|uncertain|unsure|not sure|undetermined|indeterminate|"
     r"insufficient|not enough|cannot|can['’]?t|unable|(?:do not|don['’]?t) know|n/a|sorry|difficult to|hard to)(?!\w)"
@@ -110,15 +120,23 @@ _NOT_SEEN = re.compile(
     re.IGNORECASE,
 )
 _STATE = re.compile(
-    r"(?P<of>(?:it|this|that|the\s\w+(?:\s\w+)?)\s?(?:['’]s|(?:is|are|looks?|appears?|seems?)(?:\s+to\s+be)?"
+    r"(?P<of>(?:it|this|that|(?:the|this|both)\s\w+(?:\s\w+)?)\s?(?:['’]s|(?:is|are|looks?|appears?|seems?)(?:\s+to\s+be)?"
     r"|(?P<no>(?:is|are)\s?n['’]t|(?:does|do)(?:\s+not|n['’]t)\s+(?:look|appear|seem)(?:\s+to\s+be)?)))?"
-    r"\s*(?P<not>(?<!\w)not\s+)?(?<!\w)(?:(?P<abnormal>abnormal|unhealthy|diseased)|normal|healthy)\W*$",
+    r"\s*(?P<not>(?<!\w)not\s+)?(?<!\w)(?:(?P<abnormal>abnormal|unhealthy|diseased)|normal|healthy|unremarkable)\W*$",
     re.IGNORECASE,
 )
-_STATE_ZH = re.compile(r".{0,8}?(?P<not>不|非)?(?:正常|健康)的?\W*$")
-_ASKS_NORMAL = re.compile(r"(?<!\w)(?:normal|healthy)(?!\w)|正常|健康", re.IGNORECASE)
+_STATE_ZH = re.compile(r".{0,8}?(?:(?P<not>不|非).{0,2})?(?:正常|健康)的?\W*$")
+_ASKS_NORMAL = re.compile(
+    r"(?<!\w)(?:normal|healthy|clear|midline|sharp|symmetric(?:al)?|benign|intact|patent|unremarkable)(?!\w)|正常|健康",
+    re.IGNORECASE,
+)
+_NO_FINDING = re.compile(r"\W*no (?!it |there |this |that |the |they |i |not )[a-z]", re.IGNORECASE)
 _NO_ABNORMALITY = re.compile(
-    r"\W*(?:there (?:is|are) )?no (?:\w{1,20} )?(?:abnormalit|disease|pathology|lesion)", re.IGNORECASE
+    r"\W*(?:there (?:is|are) |i see |the image shows )?no (?:(?:evidence|signs?) of )?(?:\w{1,20} ){0,2}"
+    r"(?:abnormalit(?:y|ies)|findings?|process|disease|pathology|lesions?)"
+    r"(?: (?:(?:is|are|was|were|can be) )?(?:seen|detected|noted|identified|found|present|visible|observed))?"
+    r"(?: (?:in|of) (?:the|this) (?P<where>\w{1,20}))?\W*$",
+    re.IGNORECASE,
 )
 _ASKS_YES_NO = re.compile(r"\s*(?:is|are|was|were|does|do|did|has|have|can|could)\s", re.IGNORECASE)
 
@@ -140,17 +158,21 @@ def polarity(reply: str, question: str = "", by_word: bool = False) -> str | Non
     """
     if len(reply) > MAX_LENGTH:
         return None
-    text = tidy(plain(reply))
+    text = _GREETING.sub("", tidy(plain(reply)))
     said = sentences(text)
     if not said or text.lower() == "none":  # a null that was written out, as likely as a no
         return None
-    if _ASKS_NORMAL.search(question) and _NO_ABNORMALITY.match(said[0][1]):
-        return YES
+    asks_normal = _ASKS_NORMAL.search(question) is not None
+    if asks_normal and (none := _NO_ABNORMALITY.match(said[0][1])):
+        where = (none["where"] or "image").lower()
+        return YES if where == "image" or where.rstrip("s") in question.lower() else None
     commitments = [(at.start, at.end, _leading_word(at.text)) for at in announcements(text) if not at.unsure]
     for place, (start, part) in enumerate(said):
         end = start + len(part)
         asked = text[end : end + 2].strip().startswith("?")
-        commitments.append((start, end, "" if asked else _explicit(part, place == 0)))
+        if _INSTEAD.search(part):
+            start = end  # behind the "wait" that takes back what was said
+        commitments.append((start, end, "" if asked else _explicit(part, place == 0, asks_normal)))
     stands = settled(sorted(one for one in commitments if one[2]), text)
     if stands is None or stands == _BOTH:
         return None
@@ -166,7 +188,7 @@ def _leading_word(text: str) -> str:
     return _side(found)
 
 
-def _explicit(sentence: str, first: bool) -> str:
+def _explicit(sentence: str, first: bool, asks_normal: bool) -> str:
     if not first and not _MAY_SAY.search(sentence.lower()):
         return ""
     if _HEDGED.search(_IS_NOT.sub(" ", sentence)) or _CONDITIONAL.search(sentence):
@@ -174,8 +196,11 @@ def _explicit(sentence: str, first: bool) -> str:
     if (instead := _INSTEAD.search(sentence)) or (first and _NO_OTHER.match(sentence)):
         return _side(instead)
     starts = (_STARTS_FIRST if first else _STARTS).match(sentence) or _STARTS_CHINESE.match(sentence)
-    found = starts or (_LEADING_WORD.match(sentence) if first else None) or _ENDS_WITH.search(sentence)
-    return _side(found or _WHOLE.match(sentence))
+    if not starts and first and not (asks_normal and _NO_FINDING.match(sentence)):
+        starts = _LEADING_WORD.match(sentence)
+    if starts and _KNOWS_NOT.search(sentence):
+        return _BOTH
+    return _side(starts or _ENDS_WITH.search(sentence) or _WHOLE.match(sentence))
 
 
 def _side(found: re.Match[str] | None) -> str:
@@ -198,6 +223,8 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
     asked = {_by_words(part, text, question) for part in said[:_MAX_SENTENCES]} - {None} if question else set()
     if asked:
         return asked.pop() if len(asked) == 1 else None
+    if question and has_parts(lowered(said[0])):
+        return None
     found = {_finding(said[0], text)}
     for part in said[1:_MAX_SENTENCES]:
         if _CONCLUDES.match(part):
