@@ -76,6 +76,7 @@ _A_CLAUSE = (
     r"(?:is|are|was|were|shows?|has|have|appears?|looks?)(?!\w))"
 )
 _PARTS = re.compile(rf";|,? (?:but(?! not)|however|while|whereas)(?!\w)|, {_A_CLAUSE}| and (?!it|they|this){_A_CLAUSE}")
+_CONTRAST = re.compile(r";|,? (?:but(?! not)|however|while|whereas)(?!\w)")
 _BECAUSE = re.compile(r",? (?:because|since|given that)(?!\w)")
 _RATHER = re.compile(
     r",? (?:rather than|instead of|as opposed to|than)(?!\w)|,(?: and| but)? not(?! only)(?!\w)| (?:and|but) not(?!\w)"
@@ -157,7 +158,7 @@ def by_words(sentence: str, question: str) -> str | None:
 
 def has_parts(sentence: str) -> bool:
     """Whether a sentence says several things: "There is a mass in the kidney, but the liver is normal"."""
-    return _PARTS.search(sentence) is not None and "not only" not in sentence
+    return _CONTRAST.search(sentence) is not None and "not only" not in sentence
 
 
 def _of_part(part: str, wanted: frozenset[str]) -> str | None:

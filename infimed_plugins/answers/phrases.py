@@ -181,7 +181,7 @@ WRONG = re.compile(
     r"(?:not(?! only)(?![a-z])|n['’]t(?![a-z])|(?:is|was|does|do|did|would|could|ca|wo)n['’]t(?![a-z])|"
     rf"{_any(_WRONG)}(?![a-z])|false(?![ -](?:lumen|cord|rib))|ruled out|(?:very |highly |less |"
     r"the least |least )?unlikely|less (?:likely|consistent|typical|plausible|probable)|(?:the )?least |"
-    r"never(?![a-z])|no[ .!)]*$|a mistake|fails? to|lacks? |[✗✘❌×])"
+    r"never(?![a-z])|no[ .!)]*$|a mistake|fails? to|lacks? |[✗✘✖✕❌×🚫])"
     r"|[ )\]>\"'”’:,-]{0,4}(?:选项|项)?(?:并|是|为|可以?|应|也|被|都|均){0,2}(?:不|错|非|排除|有误)"
 )
 ASIDE = re.compile(

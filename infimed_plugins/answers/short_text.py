@@ -27,10 +27,12 @@ _ASKED_FOR = (
 _PRESENTS = re.compile(
     r"\s*(?:(?:(?:so|thus|therefore|hence|overall|in summary|in conclusion|based on [^,.]{1,40})\W+)?"
     r"(?:(?:i|we)(?:\s+would|['’]d)?\s+(?:think|believe|say|conclude|suspect)(?:\s+that)?\s+)?"
-    rf"(?:(?:it|this|that|they|these|there|{_PICTURE}|the\s+(?:[a-z]+\s+)?(?:{_ASKED_FOR})(?:\s+(?:used|shown|seen|here))?)\s+"
-    r"|(?:it|that)(?=['’]s\s))(?:['’]s|is|are|was|were|shows?|measures|depicts?|demonstrates?|reveals?|displays?|suggests?|indicates?|looks?\s+like|"
-    r"(?:appears?|seems?)\s+to\s+be)\s+(?:of\s+)?"
-    r"|(?:most\s+)?(?:likely|probably|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
+    rf"(?:(?:it|this|that|they|these|there|{_PICTURE}(?:\s+shown)?|(?:the\s+)?findings"
+    rf"|the\s+(?:(?!differential|alternative|secondary)[a-z]+\s+)?(?:{_ASKED_FOR})(?:\s+(?:used|shown|seen|here))?)\s+|it(?=['’]s\s))"
+    r"(?:['’]s|is|are|was|were|shows?|measures|depicts?|demonstrates?|reveals?|displays?|suggests?|indicates?|"
+    r"looks?(?:\s+like)?|(?:appears?|seems?)(?:\s+to\s+be)?)\s+(?:of\s+)?(?:(?:taken|acquired|obtained)\s+)?"
+    r"(?:(?:using|with)\s+)?"
+    r"|(?:most\s+)?(?:likely|probably|approximately|about|consistent\s+with|compatible\s+with|suggestive\s+of)\s+"
     r"|(?:located|situated|seen|found|visible)\s+(?=in|on|at|within))+"
     r"|\s*(?:这|该图像?|图中|图像|(?:该|此)?病[变灶](?:主要)?)?(?:显示的?是?|是|为|位于|在)\s*",
     re.IGNORECASE,
@@ -38,10 +40,12 @@ _PRESENTS = re.compile(
 _TRAILS = re.compile(
     r"(?:\s*,?\s*as)?\s+(?:(?:is|are|was|were)\s+)?(?:clearly\s+)?"
     r"(?:present|seen|shown|visible|noted|identified|depicted|demonstrated|involved)"
-    rf"(?:\s+(?:in|on)\s+{_PICTURE})?\W*$|\s*,?\s+(?:in|on)\s+{_PICTURE}\W*$",
+    rf"(?:\s+(?:in|on)\s+{_PICTURE})?\W*$|\s*,?\s+(?:in|on)\s+{_PICTURE}\W*$"
+    r"|\s*,?\s+(?:because|since|given|due\s+to)\s.*$",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)+")
+_UNIT = re.compile(r"(\d)(cm|mm)(?!\w)", re.IGNORECASE)
 _SIGN = re.compile(r"(?<![\w.)])(?:([<>≤≥])\s?|([-−]))(?=\d)")
 _SIGNS = {"<": " below ", "≤": " below ", ">": " above ", "≥": " above "}
 _COUNTS = {
@@ -55,7 +59,20 @@ _NUMBER_MARKS = str.maketrans({".": "d", ",": None})
 _WEAK = frozenset(["the", "in", "on", "at", "of", "within", "and"])
 _OPENING = _WEAK | {"a", "an"}
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
-_REMARK = re.compile(r"\s+\((?!(?:or|not|possibly|versus|vs|and)\b)[^()?]{1,60}\)\W*$", re.IGNORECASE)
+_REMARK = re.compile(
+    r"\s+\((?![^()]*\b(?:or|not|possibly|versus|vs|unlikely|less|more|ruled|absent|suspected|cannot|excluded|maybe)\b)"
+    r"(?!and\b)[^()?]{1,60}\)\W*$",
+    re.IGNORECASE,
+)
+_CONTESTED = re.compile(
+    r"\W*(?:wait|actually|hmm+|no,|(?:i|we) (?:cannot|can['’]?t)|unable|"
+    r"(?:however|but)\b.{0,200}\b(?:more likely|not the case|instead|rather))\b",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"\W*(?:there (?:is|are) )?(\d+|[a-z]+) ([a-z]+)\W*", re.IGNORECASE)
+_UNITS = frozenset(
+    ["cm", "mm", "m", "ml", "mg", "kg", "g", "percent", "year", "month", "week", "day", "hour", "minute", "degree"]
+)
 _MODALITIES = {
     "mri": re.compile(
         r"(?<!\w)(?:magnetic\s+resonance(?:\s+imaging)?|mri?(?:\s+(?:scan|imaging))?)(?!\w)", re.IGNORECASE
@@ -131,8 +148,8 @@ def _at_either_end(text: str, gold: str, wanted: frozenset[str]) -> str | None:
     count = len(sentences(gold.strip()))
     for part, others in ((said[:count], said[count:]), (said[-count:], said[:-count])):
         given = " ".join(part)
-        if _gives(given, wanted, gold) and not any(_is_rival(other, wanted) for other in others):
-            return given
+        if _gives(given, wanted, gold) and not any(_is_rival(one, wanted) for one in others):
+            return None if part == said[:count] and any(map(_CONTESTED.match, others)) else given
     return None
 
 
@@ -141,6 +158,9 @@ def _gives(text: str, wanted: frozenset[str], gold: str) -> bool:
     if len(text) > 2 * len(gold) + _MOST_AROUND:
         return False
     words = _words(text)
+    counted = _COUNTED.fullmatch(text) if gold.strip().isdigit() else None
+    if counted:  # "There are 3 lesions."
+        return {_COUNTS.get(counted[1].lower(), counted[1])} == wanted and _singular(counted[2].lower()) not in _UNITS
     return words == wanted or (
         len(wanted) == 1 and wanted <= words and words - wanted <= (_PARTS if wanted <= _MODALITIES.keys() else _KINDS)
     )
@@ -167,7 +187,7 @@ def _words(text: str) -> frozenset[str]:
         bare = names.sub(name, bare)
     bare = _OTHER_NAMES.sub(lambda named: _SAME[named[0].lower()], bare)
     bare = _SIGN.sub(lambda sign: _SIGNS.get(sign[1], " minus "), bare)
-    bare = bare.replace("%", " percent ")
+    bare = _UNIT.sub(r"\1 \2", bare.replace("%", " percent "))
     words = tokens(_NUMBER.sub(lambda number: number[0].translate(_NUMBER_MARKS), bare)) or tokens(text)
     words = [_COUNTS.get(word, word) for word in _joined(words)]
     start = next((place for place, word in enumerate(words) if word not in _OPENING), 0)

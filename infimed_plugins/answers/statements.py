@@ -29,7 +29,8 @@ _NEGATED = re.compile(
     r"(?<![a-z])(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|unlikely|unsure|doubt|if|whether|"
     r"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rul(?:e|es|ed|ing) out|least [a-z]+|worst|candidate|"
     r"assum(?:e|ing)|suppos(?:e|ing)|argued|might seem|improbable|thought|second|next|other|"
-    r"possible|possibly|perhaps|maybe|chance|initial|original|preliminary|previous|"
+    r"possible|possibly|perhaps|maybe|chance|initial|original|preliminary|previous|differential|alternative|secondary|"
+    r"example|"
     r"(?:some|one|others|you|they|people)(?: people)? (?:might|may|could|would|will)(?: \w{2,12}){1,2})(?![a-z])"
     r"|n['’]t(?![a-z])|不|非|排除|错"
 )
@@ -145,10 +146,11 @@ def _start(low: str, place: int) -> int:
     )
 
 
-def sentence_end(text: str, start: int) -> int:
+def sentence_end(text: str, start: int, longest: int = MAX_LENGTH) -> int:
     """Where the sentence that starts there ends: at a full stop that is not an abbreviation's or a letter's."""
-    line = text.find("\n", start)
-    limit = line if line >= 0 else len(text)
+    beyond = min(len(text), start + longest)
+    line = text.find("\n", start, beyond)
+    limit = line if line >= 0 else beyond
     for mark in _STOPS if text.isascii() else _ALL_STOPS:
         at = text.find(mark, start, limit)
         while at >= 0:

@@ -30,11 +30,14 @@ _SEES = ("show", "shows", "depict", "depicts", "demonstrates", "reveals", "displ
 _ASIDES = ("not ", "instead of ", "rather than ", "unlike ", "in contrast to ", "as opposed to ", "opposed to ",
            "不是")  # fmt: skip
 _CONCEDES = ("although ", "though ", "even though ", "while ", "even if ", "despite ")
-_CONCEDED = re.compile(
-    r"(?:(?:al|even )?though|while|even if|despite) [^,.;:?!\n]{3,120}, (?:(?:still|nevertheless|nonetheless),? )?"
+_CONCEDED = re.compile(  # no more than a plausible look
+    r"(?:(?:al|even )?though|while|even if|despite) "
+    r"(?![^,]{0,60} (?:is|are|seems) (?:also |indeed )?(?:(?:the )?(?:correct|right|best|true)|the answer)(?![a-z]))"
+    r"[^,.;:?!\n]{3,120}, (?:(?:still|nevertheless|nonetheless),? )?"
 )
 _BUT_CONCEDED = re.compile(
-    r"(?<=[, ])(?:(?:al|even )?though|despite)(?! (?:it|this|that|the answer) (?:could|may|might))(?![a-z])"
+    r"(?<=[, ])(?:(?:al|even )?though|despite)(?![a-z])(?![^.;\n]{0,80}"
+    r"(?<![a-z])(?:could|may|might|maybe|think|correct|right|true|answer|best|better|fits?|fitting)(?![a-z]))"
 )
 _MAX_ASIDES = 8
 _LONGEST_INSTEAD = 200  # characters: "B, no, C, no, D, no …" goes as deep as it is long

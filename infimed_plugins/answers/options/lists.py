@@ -18,15 +18,16 @@ from infimed_plugins.answers.options.choices import is_species
 from infimed_plugins.answers.options.mentions import LIKELY, Reading
 from infimed_plugins.answers.options.texts import OptionTexts
 
-_LINE = r"([ \t>*#(\[✓✔✅☑✗✘❌-]{0,8}([A-Z])[).:\]*][^\n]*)"
+_LINE = r"([ \t>*#(\[✓✔✅☑✗✘✖✕❌-]{0,8}([A-Z])[).:\]*][^\n]*)"
 _FIRST_ITEM, _LATER_ITEM = re.compile(_LINE), re.compile(rf"\n{_LINE}")  # "^" would be tried at every character
-_NUMBER = re.compile(r"[ *#(]{0,4}(?:[2-9]|[1-9][0-9])[.):]\*{0,2} ")
+_NUMBER = re.compile(r"[ *#(]{0,4}(?:(?:[1-9][0-9]?|[ivx]{1,4})[.):]\*{0,2}|[-•–*]) ")
+_DIFFERENTIAL = re.compile(r"differential[^\n:.]{0,40}:[ \n]")
 _MARKED = re.compile(r"[✓✔✅☑]|(?:<|←|=)-{0,2} ?(?:this|the)? ?(?:correct|answer|right)|\((?:correct|right|answer)\)")
 _RIGHT = re.compile(
     r"(?:^|[-–—:.,;*(\[] ?| is | is the | are )(?:this is |the |most likely )?(?:correct|right|true|yes|best)"
     r"(?: answer| option| choice)?[ .!)\]*]{0,4}(?:$|because|since|[-–—,;(])"
 )
-_WRONG = re.compile(r"[✗✘❌]|(?<![a-z])(?:incorrect|wrong|unlikely|not|ruled out|excluded)(?![a-z])")
+_WRONG = re.compile(r"[✗✘✖✕❌🚫]|(?<![a-z])(?:incorrect|wrong|unlikely|not|ruled out|excluded)(?![a-z])")
 
 
 class Item(NamedTuple):
@@ -75,10 +76,18 @@ def answer_first(items: list[Item], text: str) -> bool:
     return items[0].start == 0 and rest == sorted(set(rest)) and letters[0] > rest[0] and "\n\n" in text
 
 
-def is_numbered(text: str, place: int) -> bool:
-    """Whether a place is in a later line of a numbered list: ``2. Glioblastoma``."""
+def is_of_list(reading: Reading, place: int) -> bool:
+    """Whether a place is in a line of a list: ``2. Glioblastoma``, ``- Glioblastoma`` by another ``-``, or one below
+    "Differential:"."""
+    text, low = reading.text, reading.low
+    if "\n" not in text:
+        return False
     line = text.rfind("\n", 0, place) + 1
-    return line > 0 and _NUMBER.match(text, line) is not None
+    if _NUMBER.match(text, line):
+        before = text.rfind("\n", 0, max(0, line - 1)) + 1
+        after = text.find("\n", line) + 1
+        return text[line].isalnum() or text[line] in (text[before] if line else "", text[after] if after else "")
+    return line > 0 and "differential" in low and _DIFFERENTIAL.search(low, 0, line) is not None
 
 
 def _remark(low: str, item: Item, texts: OptionTexts) -> str:

@@ -22,7 +22,9 @@ _MAX_LETTERS = 512  # in one text
 _BEYOND = 8  # characters of a sentence that only says a misspelt text
 _LITTLE = 24  # characters of a sentence beyond an option's text
 
-MENTION = re.compile(r"[A-Z](?![A-Za-z0-9]|['’][a-z]|-[A-Za-z0-9])(?<![A-Za-z0-9'’.][A-Z])(?<!\w-[A-Z])")
+MENTION = re.compile(
+    r"[A-Z](?![A-Za-z0-9]|['’][a-z]|-[A-Za-z0-9])(?<![A-Za-z0-9'’.][A-Z])(?<!\w-[A-Z])(?<![Ff]ig\. [A-Z])"
+)
 _OPENING = " •*_([\"'“‘«【「『<`$#>=✅✔☑✓👉➡→⇒-"
 _OPENERS = re.compile(rf"[{re.escape(_OPENING)}]{{0,8}}")
 _NOUNS = ("option", "choice", "letter", "answer", "选项", "the option", "the choice", "the answer")

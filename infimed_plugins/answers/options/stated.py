@@ -26,7 +26,7 @@ from infimed_plugins.answers.options.claims import (
     is_disowned,
     is_outright,
 )
-from infimed_plugins.answers.options.lists import Item, answer_first, is_numbered, list_items, marked_item
+from infimed_plugins.answers.options.lists import Item, answer_first, is_of_list, list_items, marked_item
 from infimed_plugins.answers.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
 from infimed_plugins.answers.options.presented import presented, presented_letters
 from infimed_plugins.answers.options.texts import option_texts
@@ -54,6 +54,7 @@ BY_ITSELF = "a letter, or its text"
 _MAX_AT_ONCE = 256  # characters
 _MAX_LETTERS = 64  # characters of a reply that only lists letters
 _MAX_SKIPPED = 8  # sentences that reject an option, before the first that states one
+_LONGEST = 600  # characters of a sentence: there may be 512 announcements in one that never ends
 _FAR = 60  # characters of a last sentence beyond the longest option
 _SHORT = 40  # characters before a last sentence in which another letter is a rival
 _SIDES = (("yes", "no"), ("true", "false"))
@@ -140,11 +141,11 @@ def _announced(reading: Reading, start: int, match: re.Match[str] | None) -> _Cl
     """What stands after an announcement, or of a letter that is presented."""
     text, low = reading.text, reading.low
     if match is None:
-        end = sentence_end(text, start + 1)
+        end = sentence_end(text, start + 1, _LONGEST)
         return _Claim(start, end, presented(reading, start, end))
     if not may_stand(reading, match.end()):
         return _Claim(start, start, "")
-    end = sentence_end(text, match.end())
+    end = sentence_end(text, match.end(), _LONGEST)
     value = claim(reading, match.end(), end, framed=True) if match.end() < end else ""
     if value in ("", REJECTED) or is_negated(low, start):
         return _Claim(start, end, "")
@@ -181,7 +182,9 @@ def _last(reading: Reading, start: int, items: list[Item]) -> Iterator[_Claim]:
     if len(set(letters)) > 1 and start <= items[-1].end and items[-1].letter not in letters[:-1]:
         return
     for found in _claimed(reading, start, end):
-        if is_numbered(reading.text, start) and not is_outright(reading.low, start, end):
+        if is_of_list(reading, start) and not is_outright(reading.low, start, end):
+            if is_of_list(reading, 0):
+                yield found._replace(value=RIVALS)
             return  # of a differential, which says least of its last
         rival = start <= _SHORT and found.value.isalpha() and has_rivals(reading, 0, start, found.value.upper())
         yield found._replace(value=RIVALS) if rival else found

@@ -18,7 +18,7 @@ _ARTICLES = ("the ", "a ", "an ")
 _MIN_TYPO = 6  # letters of a text in which one wrong letter is overlooked
 _MIN_CUT = 5  # characters of a text that lacks its last one
 _SAME = 3  # characters at the start of a text in which no letter may be wrong
-_CROSSES = "✗✘❌×"
+_CROSSES = "✗✘✖✕❌×🚫"
 _MIN_RIVAL = 3  # characters of a text that is looked for amid prose
 
 

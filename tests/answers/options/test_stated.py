@@ -37,6 +37,7 @@ STATES_C = [
     "The answer is not B but C.", "It is not B but C.", "It is not a pneumonia but a tuberculosis.",
     "B is tempting, however C is correct.", "Option C is a better fit than option B.", "B ✗, C is correct",
     "The answer is C.\n\nDifferential diagnoses:\n1. Pneumonia\n2. Lung abscess",
+    "The differential includes pneumonia.\n\nC", "Answer: C. See Fig. B.",
 ]  # fmt: skip
 IN_CONTEXT = [
     "C", "**C**", "C. Tuberculosis", "**C. Tuberculosis**", "Tuberculosis", "Answer: C", "**Answer:** C",
@@ -57,7 +58,10 @@ STATES_NOTHING = [
     "C. difficile is common in this age group.", FINDING, MORE,
     "As an AI language model, I am unable to answer.", "Though C is plausible.", "C, although it could also be B.",
     "Although C is possible, B cannot be excluded.", "While C is common in adults, B is common in children.",
-    "Tuberculosis ✗", "C ✘", "1. Pneumonia\n2. Tuberculosis", "Differential:\n1) Pneumonia\n2) Tuberculosis",
+    "Tuberculosis ✗", "C ✘", "C. Tuberculosis ✖", "Differential diagnosis:\n- Pneumonia\n- Tuberculosis",
+    "- Pneumonia\n- Tuberculosis", "Differential:\nPneumonia\nTuberculosis", "Alternative diagnosis: tuberculosis",
+    "C, although B is the correct answer.", "C, though B could also be correct.", "Although B is the answer, C.",
+    "1. Pneumonia\n2. Tuberculosis", "Differential:\n1) Pneumonia\n2) Tuberculosis",
     "The mass enhances, see Fig. C.", "As shown in Fig. C", "Dr. C. Smith", "Reported by Dr. C. Smith.",
 ]  # fmt: skip
 
