@@ -37,6 +37,12 @@ _PRESENTS = re.compile(
     r"|\s*(?:这|该图像?|图中|图像|(?:该|此)?病[变灶](?:主要)?)?(?:显示的?是?|是|为|位于|在)\s*",
     re.IGNORECASE,
 )
+_SUBJECT = re.compile(
+    r"\W*(?:the|this|these|an?)\s+([a-z' -]{1,80}?)\s+"
+    r"(?:is|are|was|were|belongs?\s+to|points?\s+to|indicates?)\s+(?!not\s|no\s)(?:pointing\s+to\s+)?",
+    re.IGNORECASE,
+)
+_SHOWN = frozenset(["shown", "seen", "used", "indicated", "depicted", "here", "this", "image"])
 _TRAILS = re.compile(
     r"(?:\s*,?\s*as)?\s+(?:(?:is|are|was|were)\s+)?(?:clearly\s+)?"
     r"(?:present|seen|shown|visible|noted|identified|depicted|demonstrated|involved)"
@@ -110,17 +116,27 @@ _MOST_AROUND = 200  # characters around a gold
 _MAX_RIVAL = 3  # words of a sentence that would be another answer
 
 
-def says(reply: str, golds: Sequence[str]) -> str | None:
+def says(reply: str, golds: Sequence[str], question: str = "") -> str | None:
     """The stretch of the reply that gives one of the golds as its answer, or None.
 
-    ``reply`` is what a tag or box holds, or a whole reply; no more than 100,000 characters of it are an answer.
+    What the reply repeats of the question is passed over: "The color of the lesion is white." ``reply`` is what a tag
+    or box holds, or a whole reply; no more than 100,000 characters of it are an answer.
     """
     if len(reply) > MAX_LENGTH:
         return None
     text = tidy(plain(reply))
     if text.endswith("?"):
         return None
+    text = _past_question(text, question)
     return next((found for gold in golds if (found := _says(text, gold)) is not None), None)
+
+
+def _past_question(text: str, question: str) -> str:
+    """What follows a subject of the question's own words, and its verb."""
+    repeated = _SUBJECT.match(text) if question else None
+    if repeated is None or not _words(repeated[1]) - _SHOWN <= _words(question):
+        return text
+    return text[repeated.end() :]
 
 
 def _says(text: str, gold: str) -> str | None:

@@ -103,7 +103,7 @@ def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
     if side:
         said = polarity(text, question)
         return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
-    found = says(text, (gold, *truth.synonyms))
+    found = says(text, (gold, *truth.synonyms), question)
     if found is not None:
         return Verdict(1.0, found, "the gold is what it says")
     graded = judge_answer(text, truth)

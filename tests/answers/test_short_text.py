@@ -141,3 +141,19 @@ def test_anything_more_or_less_is_not_the_gold(gold: str, reply: str) -> None:
 
 def test_a_synonym_is_as_good() -> None:
     assert says("It is the ren.", ("kidney", "ren")) == "It is the ren."
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "gold", "given"),
+    [
+        ("What is the color of the lesion?", "The color of the lesion is white.", "white", True),
+        ("Which part of the body does this image belong to?", "This image belongs to the head.", "head", True),
+        ("What are the arrows pointing to?", "The arrows are pointing to lymph nodes.", "lymph nodes", True),
+        ("What is the condition of the patient?", "The condition is pneumonia.", "pneumonia", True),
+        ("What is the condition of the patient?", "The past condition is pneumonia.", "pneumonia", False),
+        ("What is the color of the lesion?", "The color of the lesion is not white.", "white", False),
+        ("Which lung is affected?", "The left lung is clear.", "left lung", False),
+    ],
+)
+def test_what_repeats_the_question_is_passed_over(question: str, reply: str, gold: str, given: bool) -> None:
+    assert (says(reply, (gold,), question) is not None) == given
