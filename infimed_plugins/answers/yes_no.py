@@ -158,7 +158,9 @@ def polarity(reply: str, question: str = "", by_word: bool = False) -> str | Non
     """
     if len(reply) > MAX_LENGTH:
         return None
-    text = _GREETING.sub("", tidy(plain(reply)))
+    text = tidy(plain(reply))
+    greeting = _GREETING.match(text)
+    text = text[greeting.end() :] if greeting else text
     said = sentences(text)
     if not said or text.lower() == "none":  # a null that was written out, as likely as a no
         return None
@@ -170,9 +172,10 @@ def polarity(reply: str, question: str = "", by_word: bool = False) -> str | Non
     for place, (start, part) in enumerate(said):
         end = start + len(part)
         asked = text[end : end + 2].strip().startswith("?")
-        if _INSTEAD.search(part):
+        side = "" if asked else _explicit(part, place == 0, asks_normal)
+        if side and _INSTEAD.search(part):
             start = end  # behind the "wait" that takes back what was said
-        commitments.append((start, end, "" if asked else _explicit(part, place == 0, asks_normal)))
+        commitments.append((start, end, side))
     stands = settled(sorted(one for one in commitments if one[2]), text)
     if stands is None or stands == _BOTH:
         return None
