@@ -75,8 +75,8 @@ _A_CLAUSE = (
     r"(?=(?:it|this|that|there|they|(?:the|an?|no) [a-z]+(?: [a-z]+)?) "
     r"(?:is|are|was|were|shows?|has|have|appears?|looks?)(?!\w))"
 )
-_PARTS = re.compile(rf";|,? (?:but(?! not)|however|while|whereas)(?!\w)|, {_A_CLAUSE}| and (?!it|they|this){_A_CLAUSE}")
 _CONTRAST = re.compile(r";|,? (?:but(?! not)|however|while|whereas)(?!\w)")
+_PARTS = re.compile(rf"{_CONTRAST.pattern}|, {_A_CLAUSE}| and (?!it|they|this){_A_CLAUSE}")
 _BECAUSE = re.compile(r",? (?:because|since|given that)(?!\w)")
 _RATHER = re.compile(
     r",? (?:rather than|instead of|as opposed to|than)(?!\w)|,(?: and| but)? not(?! only)(?!\w)| (?:and|but) not(?!\w)"
@@ -164,8 +164,7 @@ def has_parts(sentence: str) -> bool:
 def _of_part(part: str, wanted: frozenset[str]) -> str | None:
     """What one clause says: ``wanted`` before "rather than …" is asserted, behind it denied."""
     rather = _RATHER.search(part)
-    head = _said(part[: rather.start()] if rather else part)
-    if rather and _DENYING.isdisjoint(head):
+    if rather and _DENYING.isdisjoint(head := _said(part[: rather.start()])):
         tail = _said(part[rather.end() :])
         if wanted <= set(head):
             one_side = wanted.isdisjoint(_SIDES) and not (_SIDES.isdisjoint(head) or _SIDES.isdisjoint(tail))

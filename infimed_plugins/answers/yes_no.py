@@ -181,7 +181,7 @@ def polarity(reply: str, question: str = "", by_word: bool = False) -> str | Non
         return None
     if stands or (by_word and len(said) > 1):
         return stands or None
-    return _asserted([part for _, part in said], text, question)
+    return _asserted([part for _, part in said], text, question, asks_normal)
 
 
 def _leading_word(text: str) -> str:
@@ -210,14 +210,14 @@ def _side(found: re.Match[str] | None) -> str:
     return "" if found is None else YES if found["yes"] else NO
 
 
-def _asserted(said: list[str], text: str, question: str) -> str | None:
+def _asserted(said: list[str], text: str, question: str, asks_normal: bool) -> str | None:
     """What the sentences assert or deny, unless the reply is unsure of it: the first, and those that conclude."""
     if _UNSURE.search(_NOT_SEEN.sub("do not ", text)):
         return None
     state = _STATE.match(said[0])
-    if state and (state["of"] or _ASKS_NORMAL.search(question)):
+    if state and (state["of"] or asks_normal):
         return _of_state(bool(state["abnormal"]) != bool(state["no"] or state["not"]), question)
-    if _ASKS_NORMAL.search(question) and (state := _STATE_ZH.match(said[0])):
+    if asks_normal and (state := _STATE_ZH.match(said[0])):
         return NO if state["not"] else YES
     if _SAYS_YES.search(said[0]):
         return None
@@ -233,7 +233,7 @@ def _asserted(said: list[str], text: str, question: str) -> str | None:
         if _CONCLUDES.match(part):
             found.add(_finding(part, text))
     found.discard(None)
-    if _ASKS_NORMAL.search(question):
+    if asks_normal:
         return NO if found == {YES} else None  # something is there, and that one thing is not says little
     return found.pop() if len(found) == 1 else None
 
