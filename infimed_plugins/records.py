@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -147,17 +148,37 @@ class BadRow:
     detail: str = ""
 
 
+class Code(StrEnum):
+    """What a verdict comes to, for programs to decide by; its ``reason`` says the same to people."""
+
+    JUDGED = "judged"  # an answer was read and compared
+    NO_ANSWER = "no_answer"  # nothing of the kind that is asked for is stated
+    SEVERAL = "several"  # more than one answer, or two that differ
+    REJECTED = "rejected"  # the only answer that is named is said not to be it
+    UNSURE = "unsure"  # an answer is named as possible only
+    UNREADABLE = "unreadable"  # something stands where the answer should, and is not understood
+    MALFORMED = "malformed"  # the format gate does not pass, or reasoning never ends
+    TOO_LONG = "too_long"
+    TIMED_OUT = "timed_out"  # a limit of time or memory ended the comparison
+    BAD_TRUTH = "bad_truth"  # the gold answer cannot be used
+    BAD_ROW = "bad_row"  # the row cannot be scored at all
+    UNSCORED = "unscored"  # the engine failed: neither right nor wrong
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why.
 
-    ``confidence``, in [0, 1], is a metric of detection: how right the stated confidences are (rewards/box_iou.py).
+    ``trace`` names the rules that led to the reading, in order. ``confidence``, in [0, 1], is a metric of detection:
+    how right the stated confidences are (rewards/box_iou.py).
     """
 
     value: float
     parsed: str | None = None
     reason: str = ""
     confidence: float = 0.0
+    code: Code = Code.JUDGED
+    trace: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,3 +205,5 @@ class Score:
     reason: str = ""
     invalid: bool = False
     confidence: float = 0.0
+    code: Code = Code.JUDGED
+    trace: tuple[str, ...] = ()

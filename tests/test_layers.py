@@ -19,7 +19,7 @@ LAYERS = (
     ("records",),
     ("paths", "hookspecs"),
     ("__init__",),
-    ("prompts", "plugins", "answers"),
+    ("prompts", "plugins", "parsing"),
     ("rewards", "quoting"),
     ("sources", "engines", "scoring", "trainers"),
     ("curation", "export", "benchmarks"),

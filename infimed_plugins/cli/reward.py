@@ -33,7 +33,7 @@ def reward(
     as_json: AsJson = False,
 ) -> None:
     """Score saved generations offline: a table by task, and the reasons for zeros."""
-    from infimed_plugins.answers import ResponseForm
+    from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
     from infimed_plugins.rewards.batch import check_settings
     from infimed_plugins.rewards.frames import check_frame

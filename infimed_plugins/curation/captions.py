@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.answers import tokens
+from infimed_plugins.parsing import tokens
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
     check_names,

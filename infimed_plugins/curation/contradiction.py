@@ -4,7 +4,7 @@
     It looks like a cyst, but the shadow shows a stone.    to stone: the last commitment counts
     A cyst would throw none. It is not a cyst.     to nothing
 
-Both of answers/'s readings are used: what the whole text states, as a scorer would read it, and, behind words such as
+Both of parsing/'s readings are used: what the whole text states, as a scorer would read it, and, behind words such as
 "it is", "looks like" or "consistent with", what stands there as if it were an answer. Naming an option is not
 committing to it: a chain is asked to go through all of them.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from infimed_plugins.answers.options.stated import stated_option
+from infimed_plugins.parsing.options.stated import stated_option
 
 _SUBJECT = r"\b(?:it|this|that|(?:the|this)(?:\s+[\w-]+){1,3})"
 _SURELY = r"(?:\s+(?:most|very|likely|probably|clearly|therefore|thus|indeed|best|seen\s+as|described\s+as))*"

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.answers import option_letter, tokens
+from infimed_plugins.parsing import option_letter, tokens
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.contradiction import committed_option
 from infimed_plugins.curation.step_settings import check_flag, check_sampling, need_engine, read_settings, set_prompt

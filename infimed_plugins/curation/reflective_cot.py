@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.answers import parse_response
+from infimed_plugins.parsing import parse_response
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.judge import JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE, JudgeItem, judge_all
 from infimed_plugins.curation.rule_judge import rule_score

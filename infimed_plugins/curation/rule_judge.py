@@ -7,7 +7,7 @@ is repeated. Whatever uses it says that the scores came from a rule.
 
 from __future__ import annotations
 
-from infimed_plugins.answers import tokens
+from infimed_plugins.parsing import tokens
 from infimed_plugins.records import OPTION_LETTERS, Sample
 
 JUDGE_NAME = "rule"

@@ -1,11 +1,11 @@
 """The format gate: 1 for one block of reasoning and one explicit final answer, else 0 (first paper, 3.2.2).
 
-The conditions are those of answers/response.py. Accuracy is paid only behind the gate.
+The conditions are those of parsing/response.py. Accuracy is paid only behind the gate.
 """
 
 from __future__ import annotations
 
-from infimed_plugins.answers.response import parse_response
+from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.records import Verdict
 
 

@@ -3,7 +3,7 @@
     truth "pleural effusion"    left pleural effusion    2 / 3
     truth "左肺"                 右肺                      1 / 3
 
-Tokens are those of answers/words.py; repeating a word changes nothing. A truth may name synonyms: the best match
+Tokens are those of parsing/normalize.py; repeating a word changes nothing. A truth may name synonyms: the best match
 counts.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.records import GroundTruth, Verdict
 
 MAX_LENGTH = 50_000  # characters; a longer answer is no short answer and earns nothing

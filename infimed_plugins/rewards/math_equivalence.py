@@ -16,8 +16,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from infimed_plugins.answers.latex import balanced
-from infimed_plugins.answers.quantities import Quantity, clean_math, is_unit, parse_quantity, trailing_words
+from infimed_plugins.parsing.latex import balanced
+from infimed_plugins.parsing.quantities import Quantity, clean_math, is_unit, parse_quantity, trailing_words
 from infimed_plugins.records import GroundTruth, Verdict
 from infimed_plugins.rewards.math_pool import MATH
 from infimed_plugins.rewards.math_process import RIGHT, WRONG

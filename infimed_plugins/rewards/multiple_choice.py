@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.answers.options.choices import option_letters
+from infimed_plugins.parsing.options.choices import option_letters
 from infimed_plugins.records import GroundTruth, Verdict
 
 
 def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
-    """1.0 for the right letter (or all of several), else 0.0; the reading is answers/options/choices.py's."""
+    """1.0 for the right letter (or all of several), else 0.0; the reading is parsing/options/choices.py's."""
     gold = (
         truth.answer if isinstance(truth.answer, str) else ", ".join(str(letter) for letter in _several(truth.answer))
     )

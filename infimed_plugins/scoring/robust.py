@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.answers.options.stated import BY_ITSELF, stated_option
-from infimed_plugins.answers.reply import read_reply
-from infimed_plugins.answers.short_text import says
-from infimed_plugins.answers.statements import announcements, settled
-from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
+from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
+from infimed_plugins.parsing.reply import read_reply
+from infimed_plugins.parsing.short_text import says
+from infimed_plugins.parsing.statements import announcements, settled
+from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 

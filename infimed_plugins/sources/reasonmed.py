@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infimed_plugins.answers.response import extract_answer
+from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, as_text

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from infimed_plugins.answers.response import extract_answer
+from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.curation.decontamination.embedding_search import nearest
 from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_image
 from infimed_plugins.curation.decontamination.image_index import ImageIndex, near

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers import Box
+from infimed_plugins.parsing import Box
 from infimed_plugins.records import GroundTruth, Json
 from infimed_plugins.rewards import compute_score, judge_answer
 from infimed_plugins.rewards.box_iou import iou, matching

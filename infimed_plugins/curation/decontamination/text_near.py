@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.errors import MissingExtraError
 
 # what carries no content in a question about an image; "where", "when", "how" and "why" do

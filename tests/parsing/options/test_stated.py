@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers.options.stated import stated_option
+from infimed_plugins.parsing.options.stated import stated_option
 
 OPTIONS = ("Normal", "Pneumonia", "Tuberculosis", "Lung abscess")
 FINDING = "The cardiac silhouette is within normal limits. Hepatitis B serology was negative."

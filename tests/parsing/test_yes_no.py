@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.answers.yes_no import polarity, polarity_of_gold
+from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
 
 FINDING = "Hepatitis B serology was negative, and no pleural effusion is noted."
 YES = [

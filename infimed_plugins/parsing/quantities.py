@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from infimed_plugins.answers.words import nfkc
+from infimed_plugins.parsing.normalize import nfkc
 
 MAX_LENGTH = 64  # characters of one number with its unit
 

@@ -13,10 +13,10 @@ import re
 from itertools import chain
 from typing import NamedTuple
 
-from infimed_plugins.answers import phrases
-from infimed_plugins.answers.options.choices import is_species
-from infimed_plugins.answers.options.mentions import LIKELY, Reading
-from infimed_plugins.answers.options.texts import OptionTexts
+from infimed_plugins.parsing import phrases
+from infimed_plugins.parsing.options.choices import is_species
+from infimed_plugins.parsing.options.mentions import LIKELY, Reading
+from infimed_plugins.parsing.options.texts import OptionTexts
 
 _LINE = r"([ \t>*#(\[✓✔✅☑✗✘✖✕❌-]{0,8}([A-Z])[).:\]*][^\n]*)"
 _FIRST_ITEM, _LATER_ITEM = re.compile(_LINE), re.compile(rf"\n{_LINE}")  # "^" would be tried at every character

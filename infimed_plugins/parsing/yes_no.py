@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, has_parts, is_denial
-from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.phrases import SURELY
-from infimed_plugins.answers.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, has_parts, is_denial
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.phrases import SURELY
+from infimed_plugins.parsing.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
+from infimed_plugins.parsing.normalize import tokens
 
 _BOTH = "?"
 

@@ -24,7 +24,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from infimed_plugins.answers.latex import Boxes, read_boxes
+from infimed_plugins.parsing.latex import Boxes, read_boxes
 from infimed_plugins.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

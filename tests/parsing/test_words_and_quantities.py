@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers import parse_quantity, tokens
-from infimed_plugins.answers.quantities import clean_math
+from infimed_plugins.parsing import parse_quantity, tokens
+from infimed_plugins.parsing.quantities import clean_math
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers import parse_boxes
+from infimed_plugins.parsing import parse_boxes
 from infimed_plugins.records import Json
 
 BOX, OTHER = (10.0, 20.0, 110.0, 220.0), (200.0, 200.0, 300.0, 300.0)

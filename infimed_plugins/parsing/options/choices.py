@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.words import nfkc, tokens
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.normalize import nfkc, tokens
 from infimed_plugins.records import OPTION_LETTERS
 
 MAX_LENGTH = 4096  # characters; a longer answer commits to nothing

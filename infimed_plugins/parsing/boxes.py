@@ -20,7 +20,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from infimed_plugins.answers.words import nfkc, tokens
+from infimed_plugins.parsing.normalize import nfkc, tokens
 from infimed_plugins.records import Json
 
 Box = tuple[float, float, float, float]

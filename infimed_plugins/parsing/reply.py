@@ -20,8 +20,8 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from infimed_plugins.answers.latex import BOX, last_box, read_boxes
-from infimed_plugins.answers.response import INFIMED_FORM, ParsedResponse, ResponseForm, extract_answer, parse_response
+from infimed_plugins.parsing.latex import BOX, last_box, read_boxes
+from infimed_plugins.parsing.response import INFIMED_FORM, ParsedResponse, ResponseForm, extract_answer, parse_response
 
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")

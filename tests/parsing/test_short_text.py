@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.answers.short_text import says
+from infimed_plugins.parsing.short_text import says
 
 PROSE = "The patient presented with a three-week history of pain."
 LONG = "The cardiac silhouette is within normal limits."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.answers.options.stated import stated_option
+from infimed_plugins.parsing.options.stated import stated_option
 
 OPTIONS = ("Meningioma", "Multiple myeloma", "Osteosarcoma", "Ewing sarcoma")
 NESTED = ("Left", "Left upper lobe", "Right", "Bilateral")

@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from infimed_plugins.answers import phrases
-from infimed_plugins.answers.options.choices import has_rival
-from infimed_plugins.answers.options.mentions import RIVALS, Reading, Said, at_once, is_word, may_stand, said_at
-from infimed_plugins.answers.second_thoughts import but_not, gives_up, past_second_thoughts
+from infimed_plugins.parsing import phrases
+from infimed_plugins.parsing.options.choices import has_rival
+from infimed_plugins.parsing.options.mentions import RIVALS, Reading, Said, at_once, is_word, may_stand, said_at
+from infimed_plugins.parsing.second_thoughts import but_not, gives_up, past_second_thoughts
 
 HEDGED = "~"  # an option that only may be the answer, or one of several
 REJECTED = "!"  # an option that is said not to be the answer

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from infimed_plugins.answers.latex import plain
-from infimed_plugins.answers.options.choices import Choice
-from infimed_plugins.answers.options.claims import (
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.options.choices import Choice
+from infimed_plugins.parsing.options.claims import (
     HEDGED,
     REJECTED,
     claim,
@@ -26,14 +26,14 @@ from infimed_plugins.answers.options.claims import (
     is_disowned,
     is_outright,
 )
-from infimed_plugins.answers.options.lists import Item, answer_first, is_of_list, list_items, marked_item
-from infimed_plugins.answers.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
-from infimed_plugins.answers.options.presented import presented, presented_letters
-from infimed_plugins.answers.options.texts import option_texts
-from infimed_plugins.answers.phrases import ANNOUNCED
-from infimed_plugins.answers.second_thoughts import taken_back
-from infimed_plugins.answers.statements import MAX_LENGTH as MAX_REPLY
-from infimed_plugins.answers.statements import (
+from infimed_plugins.parsing.options.lists import Item, answer_first, is_of_list, list_items, marked_item
+from infimed_plugins.parsing.options.mentions import RIVALS, Reading, at_once, may_stand, reading_of
+from infimed_plugins.parsing.options.presented import presented, presented_letters
+from infimed_plugins.parsing.options.texts import option_texts
+from infimed_plugins.parsing.phrases import ANNOUNCED
+from infimed_plugins.parsing.second_thoughts import taken_back
+from infimed_plugins.parsing.statements import MAX_LENGTH as MAX_REPLY
+from infimed_plugins.parsing.statements import (
     is_negated,
     is_unsure,
     key_places,
@@ -41,7 +41,7 @@ from infimed_plugins.answers.statements import (
     sentence_end,
     tidy,
 )
-from infimed_plugins.answers.yes_no import polarity
+from infimed_plugins.parsing.yes_no import polarity
 
 _MARKUP = ("{", "}", "$", "`", "**", "__")
 _SIMPLE = re.compile(

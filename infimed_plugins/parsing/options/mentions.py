@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from infimed_plugins.answers.options.choices import is_species
-from infimed_plugins.answers.options.texts import OptionTexts
-from infimed_plugins.answers.phrases import RIGHT, WRONG
-from infimed_plugins.answers.statements import lowered
+from infimed_plugins.parsing.options.choices import is_species
+from infimed_plugins.parsing.options.texts import OptionTexts
+from infimed_plugins.parsing.phrases import RIGHT, WRONG
+from infimed_plugins.parsing.statements import lowered
 
 RIVALS = "?"  # more than one option
 _HAN = "\u2e80"

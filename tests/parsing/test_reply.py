@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers.reply import read_reply
-from infimed_plugins.answers.response import ResponseForm
+from infimed_plugins.parsing.reply import read_reply
+from infimed_plugins.parsing.response import ResponseForm
 
 MARKED_B = [
     "<think>a</think><answer>B</answer>", "<answer>B</answer>", "<answer> B </answer> Done.",

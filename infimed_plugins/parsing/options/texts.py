@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 
-from infimed_plugins.answers.statements import tidy
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.statements import tidy
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.records import OPTION_LETTERS
 
 _MARKS = " .,:;*_\n\"'$"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers import option_letter, option_letters
+from infimed_plugins.parsing import option_letter, option_letters
 
 COMMITTED_TO_B = r"""
 B|(B)|B.|B)|b|B:|B;|B!|[B]|<B>|{B}|"B"|`B`|- B|* B|B。|（B）|【B】|Ｂ|$B$|**B**|\text{B}|\textbf{B}

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from infimed_plugins.answers import phrases
-from infimed_plugins.answers.options.claims import BLANK, HEDGED, REJECTED, head_at, judged
-from infimed_plugins.answers.options.mentions import Reading, said_at
-from infimed_plugins.answers.statements import is_conditional
+from infimed_plugins.parsing import phrases
+from infimed_plugins.parsing.options.claims import BLANK, HEDGED, REJECTED, head_at, judged
+from infimed_plugins.parsing.options.mentions import Reading, said_at
+from infimed_plugins.parsing.statements import is_conditional
 
 _DOUBTFUL = re.compile(
     r"n['’]t|[?/|]|(?<![a-z])(?:or|and|not|no|nor|neither|either|vs|if|but|than|may|maybe|might|could|possib[a-z]+|perhaps|"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.answers.options.stated import stated_option
+from infimed_plugins.parsing.options.stated import stated_option
 
 OPTIONS = ("Adenoma", "Lipoma", "Hemangioma", "Metastasis")
 CHINESE = ("腺瘤", "脂肪瘤", "血管瘤", "转移瘤")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.answers import extract_answer, parse_response
+from infimed_plugins.parsing import extract_answer, parse_response
 
 THINK = "<think>The lesion is bright.</think>"
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "}", "{", "\\", "B", " ", "\n", "\u200b", "ab c"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from infimed_plugins.answers.words import tokens
+from infimed_plugins.parsing.normalize import tokens
 
 YES, NO = "yes", "no"
 
