@@ -3,46 +3,100 @@ r"""Text as the readers see it: tokens, and one character for each that says wha
     "So the answer is B."     words  so the answer is b .      codes  {so}{filler}{answer}{be}_.
 
 A rule is then a short regular expression over codes, in which ``{answer}`` stands for every word that announces an
-answer, in every language. Codes beside those of the lexicon: ``_`` any other word, ``#`` a number, and the marks
-``. ? , : ( ) -`` and a line's end; the marks of other scripts become these. Markdown's marks have no code.
+answer, in every language. Codes beside those of the lexicon: ``_`` any other word, ``#`` a number, ``^`` a word of the
+question, and the marks ``. ? , : ( ) -`` and a line's end; the marks of other scripts become these. Markdown's marks
+have no code.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, cached_property
 from importlib.resources import files
 from string import ascii_letters
 from typing import NamedTuple
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-OTHER, NUMBER = "_", "#"
+OTHER, NUMBER, ASKED = "_", "#", "^"
 _MARKS = {"。": ".", "！": ".", "!": ".", ";": ".", "；": ".", "？": "?", "，": ",", "、": ",", "：": ":", "（": "(",
           "）": ")", "[": "(", "]": ")", "【": "(", "】": ")", "–": "-", "—": "-", "…": "."}  # fmt: skip
 _MARKS |= {mark: mark for mark in ".?,:()-\n"}
 _TOKEN = re.compile(
-    rf"[{HAN}]|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?=\W)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
-    rf"|(?<![\w.)])[-+−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*|[A-Za-z]\+(?!\w)|[A-Za-z]{{2,}}[+-](?![\w-])"
-    rf"|[^\W\d_{HAN}][^\W_{HAN}]*(?:['’][a-z]{{1,2}}(?![a-z]))?|[<>≤≥]=?(?=\s?\d)|->|=>|[^\s*_`$\"“”‘'’#\\]|\n"
+    rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
+    r"|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?=\W)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
+    r"|[<>≤≥]=?\s?\d+(?:[.,]\d+)*"
+    r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # what begins like a letter and goes on: B-cell, C's, x^2
+    r"|(?<![\w.)])[-−]\\|(?<![\w.)])[-+−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*(?:[A-Za-z]\b)?"
+    r"|[A-Za-z]\+(?!\w)|[A-Za-z]{2,}[+-](?![\w-])"
+    rf"|[^\W\d_{HAN}][^\W_{HAN}]*(?:['’][a-z]{{1,2}}(?![a-z])|-[A-Za-z]\b)?"
+    r"|->|=>|(?<= )\*(?= )|[^\s*_`$\"“”‘'’#\\]|\n"
 )
 _MAX_KNOWN = 100_000  # words remembered
+_Phrases = list[tuple[tuple[str, ...], str]]  # the words of each, and its code; the longest first
 
 
-class Text(NamedTuple):
-    """A text in lower case as tokens: their words, where each starts and ends in the text, and their codes."""
+class Text:
+    """A text in NFKC and without wrappers, as tokens: as they are written, in lower case, and their codes."""
 
-    text: str
-    words: list[str]
-    spans: list[tuple[int, int]]
-    codes: str
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.written: list[str] = _TOKEN.findall(text)
+        known = [_known.get(word) or _look_up(word) for word in self.written]
+        words, codes, phrases = zip(*known, strict=True) if known else ((), (), ())
+        self.words: Sequence[str] = words
+        self.codes = "".join(codes)
+        starts = [at for at, one in enumerate(phrases) if one]
+        if starts:
+            self._join_phrases(starts, phrases)
+
+    def _join_phrases(self, starts: list[int], phrases: Sequence[_Phrases]) -> None:
+        words, found, beyond = self.words, [], 0
+        for at in starts:
+            for parts, code in phrases[at] if at >= beyond else ():
+                if words[at + 1 : at + 2] == parts[1:2] and words[at : at + len(parts)] == parts:
+                    beyond = at + len(parts)
+                    found.append((at, beyond, code))
+                    break
+        if not found:
+            return
+        joined: list[str] = []
+        written: list[str] = []
+        codes: list[str] = []
+        last = 0
+        for at, beyond, code in found:
+            joined += [*words[last:at], " ".join(words[at:beyond])]
+            written += [*self.written[last:at], " ".join(self.written[at:beyond])]
+            codes += [self.codes[last:at], code]
+            last = beyond
+        self.words, self.written = [*joined, *words[last:]], written + self.written[last:]
+        self.codes = "".join(codes) + self.codes[last:]
+
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each token starts and ends in the text."""
+        places = [found.span() for found in _TOKEN.finditer(self.text)]
+        spans, at = [], 0
+        for word in self.written:
+            parts = len(_TOKEN.findall(word)) if " " in word else 1
+            spans.append((places[at][0], places[at + parts - 1][1]))
+            at += parts
+        return spans
+
+
+def read_text(text: str) -> Text:
+    """The tokens and codes of a text, in time linear in its length."""
+    if len(_known) > _MAX_KNOWN:
+        _known.clear()
+    return Text(text)
 
 
 class _Lexicon(NamedTuple):
     code_of: dict[str, str]  # class: its character
     words: dict[str, str]
-    endings: dict[str, list[tuple[str, str]]]  # the first four letters of a word with any ending: it and its code
-    phrases: dict[str, list[tuple[tuple[str, ...], str]]]  # by their first word, the longest first
+    endings: dict[str, list[tuple[str, str]]]  # by its first four letters: a word that may have any ending, and its code
+    phrases: dict[str, _Phrases]  # by their first word
 
 
 @cache
@@ -52,7 +106,7 @@ def lexicon() -> _Lexicon:
     code_of = dict(zip(table, ascii_letters, strict=False))
     words: dict[str, str] = {}
     endings: dict[str, list[tuple[str, str]]] = {}
-    phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    phrases: dict[str, _Phrases] = {}
     for name, entry in table.items():
         code = code_of[name]
         for word in entry["words"].split():
@@ -71,37 +125,12 @@ def lexicon() -> _Lexicon:
     return _Lexicon(code_of, words, endings, phrases)
 
 
-def read_text(text: str) -> Text:
-    """The tokens and codes of a text in NFKC and without wrappers, in time linear in its length."""
-    phrases = lexicon().phrases
-    if len(_known) > _MAX_KNOWN:
-        _known.clear()
-    found = list(_TOKEN.finditer(text))
-    known = [_known.get(one[0]) or _look_up(one[0]) for one in found]
-    words, spans, codes = [], [], []
-    at, count = 0, len(known)
-    while at < count:
-        word, code = known[at]
-        start, end = found[at].span()
-        at += 1
-        if word in phrases:
-            for parts, of_phrase in phrases[word]:
-                beyond = at - 1 + len(parts)
-                if beyond <= count and all(known[at - 1 + i][0] == part for i, part in enumerate(parts)):
-                    word, code, end, at = " ".join(parts), of_phrase, found[beyond - 1].end(), beyond
-                    break
-        words.append(word)
-        spans.append((start, end))
-        codes.append(code)
-    return Text(text, words, spans, "".join(codes))
+_known: dict[str, tuple[str, str, _Phrases]] = {}  # a word as written: in lower case, its code, the phrases it starts
 
 
-_known: dict[str, tuple[str, str]] = {}  # a word as written: in lower case, and its code
-
-
-def _look_up(written: str) -> tuple[str, str]:
-    word = written.lower()
-    _known[written] = entry = (word, _code(word))
+def _look_up(written: str) -> tuple[str, str, _Phrases]:
+    word = written.lower().replace(" ", "")
+    _known[written] = entry = (word, _code(word), lexicon().phrases.get(word, []))
     return entry
 
 
@@ -111,7 +140,7 @@ def _code(word: str) -> str:
         return _MARKS[word]
     if word in known.words:
         return known.words[word]
-    if word.lstrip("-+−")[:1].isdigit():
+    if word.lstrip("-+−<>≤≥= ")[:1].isdigit():
         return NUMBER
     if word.endswith(("n't", "n’t")):
         return known.code_of["negated"]
@@ -125,11 +154,17 @@ def rule(pattern: str) -> re.Pattern[str]:
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
-        inside = "".join(code_of.get(name) or _GROUPS[name] for name in found[1].split("|"))
-        return f"[{inside}]"
+        inside = "".join(code_of.get(name) or _GROUPS[name] for name in found[2].split("|"))
+        return f"{found[1]}{inside}" if found[1] else f"[{inside}]"
 
-    return re.compile(re.sub(r"\{([a-z|]+)\}", codes, pattern.replace("~", "{filler|likely}*")))
+    pattern = pattern.replace("~", "{filler|likely}*")
+    while (more := _NAMES.sub(codes, pattern)) != pattern:
+        pattern = more
+    return re.compile(pattern)
 
 
-OPTION_CODES = "\ue000-\ue3ff"  # given to the options of a question by options.py
-_GROUPS = {"opt": OPTION_CODES, "word": OTHER, "number": NUMBER}
+_NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z|-]+)\}")  # within brackets or not
+_GROUPS = {"word": OTHER, "number": NUMBER, "asked": "\\^", "any": "^.?\\n",
+           # options, by letter, text or both (option_marks.py)
+           "opt": "\ue000-\ue3ff", "lettered": "\ue000-\ue0ff\ue200-\ue2ff", "texted": "\ue100-\ue2ff",
+           "letter": "\ue000-\ue0ff", "both": "\ue200-\ue2ff", "-": "\\-"}  # fmt: skip

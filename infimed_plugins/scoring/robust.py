@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
+from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.reply import read_reply
 from infimed_plugins.parsing.short_text import says
 from infimed_plugins.parsing.statements import announcements, settled
@@ -61,16 +61,12 @@ def score_choice(text: str, options: tuple[str, ...], gold: str) -> Score:
 
 def _chosen(text: str, options: tuple[str, ...]) -> tuple[float, str, str]:
     """The format, the letter ("" for none) and the reason."""
-    if isinstance(text, str) and len(text) <= _BARE:  # as models asked directly answer most often
-        letter = text.lstrip(" \n(").rstrip(" \n).").upper()
-        if len(letter) == 1 and letter in OPTION_LETTERS[: len(options)]:
-            return 0.0, letter, BY_ITSELF
     reply = read_reply(text)
     form = float(reply.well_formed)
     if not reply.text:
         return form, "", reply.reason or "no answer"
-    choice = stated_option(reply.text, options)
-    return form, choice.letters, choice.reason
+    choice = read_option(reply.text, options)
+    return form, choice.letters, ", ".join(choice.trace)
 
 
 _remembered = lru_cache(maxsize=8192)(_chosen)

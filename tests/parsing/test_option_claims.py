@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.parsing.options.stated import stated_option
+from infimed_plugins.parsing.options import read_option
 
 OPTIONS = ("Adenoma", "Lipoma", "Hemangioma", "Metastasis")
 CHINESE = ("腺瘤", "脂肪瘤", "血管瘤", "转移瘤")
@@ -143,16 +143,16 @@ NOTHING = [
 
 @pytest.mark.parametrize("reply", [*IN_PARAGRAPHS, *IN_A_SENTENCE])
 def test_a_reply_that_settles_on_an_option_is_read(reply: str) -> None:
-    choice = stated_option(reply, OPTIONS)
-    assert choice.letters == "C", choice.reason
+    choice = read_option(reply, OPTIONS)
+    assert choice.letters == "C", choice.code
 
 
 @pytest.mark.parametrize("reply", NOTHING)
 def test_a_reply_that_settles_on_none_is_not(reply: str) -> None:
     for options in (OPTIONS, CHINESE):
-        choice = stated_option(reply, options)
+        choice = read_option(reply, options)
         assert choice.letters == "", choice
-        assert choice.reason
+        assert choice.code
 
 
 @pytest.mark.parametrize(
@@ -173,12 +173,12 @@ def test_a_reply_that_settles_on_none_is_not(reply: str) -> None:
     ],
 )
 def test_an_answer_stands_until_it_is_taken_back(reply: str, letters: str) -> None:
-    assert stated_option(reply, OPTIONS).letters == letters
+    assert read_option(reply, OPTIONS).letters == letters
 
 
 @pytest.mark.parametrize(
     "piece", ["A ", "not C ", "the answer is ", "I think ", "most likely ", "A. x\n", "(", "'", "- ", "选"]
 )
 def test_a_long_run_of_anything_has_a_verdict(piece: str) -> None:
-    choice = stated_option((piece * 50_000)[:99_000], OPTIONS)
-    assert choice.letters or choice.reason
+    choice = read_option((piece * 50_000)[:99_000], OPTIONS)
+    assert choice.letters or choice.code

@@ -1,4 +1,4 @@
-"""Which option letter an answer commits to."""
+"""The whole forms of an answer that earn a reward: read_option(strict=True)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.parsing import option_letter, option_letters
+from infimed_plugins.records import Code
+from infimed_plugins.parsing.options import Reading, read_option
+
+# Given up with the strict reader, whose forms are whole: a list that is discussed before the answer ("Comparing A, B, C
+# and D, the answer is B"; "Not A, so the answer is B"), letters in angle brackets, "B. False" without the options.
 
 COMMITTED_TO_B = r"""
-B|(B)|B.|B)|b|B:|B;|B!|[B]|<B>|{B}|"B"|`B`|- B|* B|B。|（B）|【B】|Ｂ|$B$|**B**|\text{B}|\textbf{B}
+B|(B)|B.|B)|b|B:|B;|B!|[B]|{B}|"B"|`B`|- B|* B|B。|（B）|【B】|Ｂ|$B$|**B**|\text{B}|\textbf{B}
 \mathrm{B}|\boxed{\text{B}}|B\.
 B B B|(B). |B. Pneumonia|B: Pneumonia|B.Pneumonia|(B) Pneumonia|(B). Pneumonia|B) pneumonia|b) pneumonia|B, pneumonia
-B - Pneumonia|B – Pneumonia|B (Pneumonia)|B、肺炎|B. No|B. No pneumothorax|B. False|B. None of the above
+B - Pneumonia|B – Pneumonia|B (Pneumonia)|B、肺炎|B. No|B. No pneumothorax|B. None of the above
 \textbf{B. Mass}
 B. Vitamin C deficiency|B. Hepatitis C|B. Type A dissection|B. Stage I disease|B. A mass in the left lung
 B. C-reactive protein|B. T-cell lymphoma|The answer is B|The correct answer is (B).|The answer is **B**.
@@ -22,13 +26,14 @@ The best answer is B|The final answer is $\boxed{\text{B}}$|The answer is B: pne
 Answer: B|ANSWER: B|Answer B|Answer: B. Pneumonia|Ans: B|Final answer: B|Option B|Choice B|Option (B): Pneumonia
 I choose B
 Option B is correct|B is correct|B is the correct answer.|(B) is right|答案是B|答案：B|选B
-Comparing A, B, C and D, the answer is B|It is not A, the answer is B|Not A, so the answer is B
 """
 
 COMMITTED_TO_NOTHING = """
 ?|B?|I do not know|None of these|All of the above|Cannot be determined|Pneumonia|В|!B|~B|Not B|not B|A-D|A through D
 A or B|A/B|B / C|either A or C|Either B|Maybe A or B|neither A nor B|B vs C|B (or C)|B, or maybe C|B, not C
-Abnormal|Bad|BB|Because the lesion is benign|a lesion in the left lung|A lesion is seen|B lesion|B-cell lymphoma
+Abnormal|Bad|BB|Because the lesion is benign|a lesion in the left lung|A lesion is seen|B lesion|B-cell lymphoma|B–cell lymphoma|Comparing A, B, C and D, the answer is B|Not A, so the answer is B
+Option B ist falsch|B: неверно|选项B错误|B is right atrium|B is best seen on T2|B is true lumen|B and|The least likely answer is B
+Worst choice: B|B, I'm not sure|If it enhances, B|B ✗|~~B~~|Many pick B
 Vitamin B|B12
 B is incorrect|B is not correct|B isn't right|B: incorrect|B. is wrong|B) is not the answer|B is false|Option B is false
 Option B is incorrect|Option B is wrong|Option B can be ruled out|The answer is B? No|anything but B|Everything except B
@@ -57,6 +62,10 @@ SEVERAL = {
 }
 
 
+def option_letters(answer: str, options: tuple[str, ...] = ()) -> Reading:
+    return read_option(answer, options, strict=True, several=True)
+
+
 def rows(table: str) -> list[str]:
     return [cell for line in table.strip("\n").splitlines() for cell in line.split("|")]
 
@@ -72,13 +81,13 @@ def test_one_committed_letter_is_read(answer: str) -> None:
 def test_what_commits_to_no_letter_gives_none(answer: str) -> None:
     choice = option_letters(answer)
     assert choice.letters == ""
-    assert choice.reason
+    assert choice.code
 
 
 @pytest.mark.parametrize(("answer", "letters"), SEVERAL.items())
 def test_several_letters_are_all_reported_and_are_never_one(answer: str, letters: str) -> None:
     assert option_letters(answer).letters == letters
-    assert option_letter(answer) is None
+    assert read_option(answer, strict=True).letters == ""
 
 
 @pytest.mark.parametrize(
@@ -98,10 +107,37 @@ def test_several_letters_are_all_reported_and_are_never_one(answer: str, letters
         ("E", ""),  # there are four options
         ("Pneumonia or normal", ""),
         ("Bacterial", ""),
+        ("Pneumonia?", ""),
+        ("Pneumonia ❌", ""),
+        ("~~Pneumonia~~", ""),
+        ("Pneumonia (wrong)", ""),
+        ("B, as this is E. coli", ""),
     ],
 )
 def test_known_options_settle_what_letters_leave_open(answer: str, letters: str) -> None:
     assert option_letters(answer, ("Normal", "Pneumonia", "Vitamin B", "E. coli")).letters == letters
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "letters"),
+    [
+        ("(D)", ("A", "D", "C", "K"), "D"),
+        ("D.", ("A", "D", "C", "K"), "D"),
+        ("K", ("A", "D", "C", "K"), "D"),
+        ("ER-", ("ER+", "ER-"), "B"),
+        ("A. ER-", ("ER+", "ER-"), ""),
+        ("<5 mm", ("<5 mm", ">5 mm"), "A"),
+        ("> 5 mm", ("<5 mm", ">5 mm"), "B"),
+        ("<5", ("5", "6"), ""),
+        ("-5", ("5", "-5"), "B"),
+        ("-5", ("5", "6"), ""),
+        ("5.1", ("1.5", "5.1"), "B"),
+        ("p < 0.05", ("p > 0.05", "p = 0.05"), ""),
+        ("CA", ("x", "y", "z"), "AC"),
+    ],
+)
+def test_signs_and_single_letters_are_part_of_a_text(answer: str, options: tuple[str, ...], letters: str) -> None:
+    assert option_letters(answer, options).letters == letters
 
 
 def test_an_option_text_that_stands_twice_names_neither() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.parsing.options.stated import stated_option
+from infimed_plugins.parsing.options import read_option
 
 OPTIONS = ("Normal", "Pneumonia", "Tuberculosis", "Lung abscess")
 FINDING = "The cardiac silhouette is within normal limits. Hepatitis B serology was negative."
@@ -68,26 +68,26 @@ STATES_NOTHING = [
 
 @pytest.mark.parametrize("reply", STATES_C)
 def test_a_reply_states_one_option(reply: str) -> None:
-    choice = stated_option(reply, OPTIONS)
-    assert choice.letters == "C", choice.reason
+    choice = read_option(reply, OPTIONS)
+    assert choice.letters == "C", choice.code
 
 
 @pytest.mark.parametrize("statement", IN_CONTEXT)
 @pytest.mark.parametrize("joint", ["\n\n", "\n"])
 def test_prose_before_a_statement_changes_nothing(statement: str, joint: str) -> None:
-    assert stated_option(f"{MORE}{joint}{FINDING}{joint}{statement}", OPTIONS).letters == "C"
+    assert read_option(f"{MORE}{joint}{FINDING}{joint}{statement}", OPTIONS).letters == "C"
 
 
 @pytest.mark.parametrize("statement", [one for one in IN_CONTEXT if one != "The correct option is C"])
 def test_prose_after_a_statement_changes_nothing(statement: str) -> None:
-    assert stated_option(f"{statement}\n\n{FINDING}\n{MORE}", OPTIONS).letters == "C"
+    assert read_option(f"{statement}\n\n{FINDING}\n{MORE}", OPTIONS).letters == "C"
 
 
 @pytest.mark.parametrize("reply", STATES_NOTHING)
 def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
-    choice = stated_option(reply, OPTIONS)
+    choice = read_option(reply, OPTIONS)
     assert len(choice.letters) != 1, choice
-    assert choice.letters or choice.reason
+    assert choice.letters or choice.code
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
     ],
 )
 def test_the_options_settle_what_is_meant(reply: str, options: tuple[str, ...], letters: str) -> None:
-    assert stated_option(reply, options).letters == letters
+    assert read_option(reply, options).letters == letters
 
 
 LETTERS = st.sampled_from("ABCD")
@@ -124,10 +124,10 @@ def test_two_different_letters_are_never_one_answer(
     first: str, second: str, joint: str, lead: str, tail: str, known: bool
 ) -> None:
     if first != second:
-        assert len(stated_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else None).letters) != 1
+        assert len(read_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else ()).letters) != 1
 
 
 @given(st.text(alphabet="ABab.,:()?! \n-/'orntisw*\\{}选", max_size=40))
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    choice = stated_option(text, OPTIONS)
+    choice = read_option(text, OPTIONS)
     assert choice.letters == "".join(sorted(set(choice.letters)))

@@ -1,0 +1,205 @@
+"""Where a text names the options of a question: by letter, by text, by both, or by two that disagree.
+
+    "It is B. Pneumonia (not C)"  with pneumonia as B   …{be}⟨B and its text⟩({negated}⟨letter C⟩)
+
+An option becomes one character of the codes (lexicon.py): its number in one of four blocks, for letter, text, both and
+disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-reactive", "E. coli", "I think".
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.records import OPTION_LETTERS
+
+LETTER, TEXT, BOTH, DISAGREE = 0xE000, 0xE100, 0xE200, 0xE300
+_UNKNOWN = 10  # options of a question whose options are not known: A to J
+_LETTERS = frozenset("abcdefghij")
+_SKIPPED = frozenset(',:()-"')
+_FORMULA = frozenset("*/+^=(×<>")
+_MARKS = frozenset(".?,:()-")
+_ARTICLES = frozenset(["the", "a", "an"])
+_HAN_TAIL = "证症法型"
+_WORD = re.compile(r"\w+")
+_DOUBLED = re.compile(r"(.)\1")
+
+Words = tuple[str, ...]
+
+
+class OptionSet(NamedTuple):
+    """The options of a question: how many there are, and their texts by their first word, the longest first."""
+
+    count: int
+    texts: dict[str, list[tuple[Words, int]]]
+    longest: int
+
+
+@lru_cache(maxsize=4096)
+def option_set(options: tuple[str, ...]) -> OptionSet:
+    """The options made ready to be found. A text that stands twice names none; a bare letter is a letter."""
+    seen: dict[Words, int] = {}
+    texts_words = _words_of(options)
+    for index, words in enumerate(texts_words):
+        if words and not (len(words) == 1 and words[0].upper() in OPTION_LETTERS[: len(options)]):
+            for name in _names(words, texts_words):
+                seen[name] = DISAGREE if seen.get(name, TEXT + index) != TEXT + index else TEXT + index
+    texts: dict[str, list[tuple[Words, int]]] = {}
+    for words, code in seen.items():
+        for first in (words[0], f"{words[0]}s"):
+            texts.setdefault(first, []).append((words, code))
+    for same_start in texts.values():
+        same_start.sort(key=lambda one: -len(one[0]))
+    return OptionSet(len(options) or _UNKNOWN, texts, max(map(len, options), default=0))
+
+
+def _words_of(options: tuple[str, ...]) -> list[Words]:
+    """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
+    lines = [re.sub(rf"\s*\(?{OPTION_LETTERS[i]}\s*[).:]\s*(?=\S)", "", o, count=1) if o[:4].lstrip("( ")[:1] == OPTION_LETTERS[i]
+             else o for i, o in enumerate(options)]  # fmt: skip
+    read = read_text("\n".join(nfkc(plain(line)).replace("\n", " ") for line in lines))
+    found: list[list[str]] = [[]]
+    for word, code in zip(read.words, read.codes, strict=True):
+        if code == "\n":
+            found.append([])
+        elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
+            found[-1].append(_singular(word))
+    return [tuple(words) for words in found]
+
+
+def _names(words: Words, others: list[Words]) -> list[Words]:
+    """The words that name an option: all; its number without the unit; "血虚" of "血虚证"."""
+    names = [words]
+    if len(words) in (2, 3) and words[0][-1].isdigit() and not any(word[-1].isdigit() for word in words[1:]):
+        names += [words[:1]] * (sum(other[:1] == words[:1] for other in others) == 1)
+    if len(words) > 3 and words[-1] in _HAN_TAIL:
+        names.append(words[:-1])
+    return names
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" else word
+
+
+def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) -> str:
+    """The codes of a text with its options, and the words of ``asked`` as such."""
+    words, texts = text.words, options.texts
+    if asked:
+        codes = [ASKED if c == OTHER and w in asked else c for w, c in zip(words, text.codes, strict=True)]
+    else:
+        codes = list(text.codes)
+    beyond = 0
+    for at in [at for at, word in enumerate(words) if word in _LETTERS or word in texts]:
+        if at < beyond:
+            continue
+        word = words[at]
+        if word in texts and not (codes[at] == NUMBER and _in_formula(words, at)):
+            code, after = _text_at(words, text.codes, at, texts[word])
+            if code and not (word in _LETTERS and after == at + 1):
+                codes[at:after] = [chr(code), *[""] * (after - at - 1)]
+                beyond = after
+                continue
+        if word in _LETTERS and _is_letter(text, at):
+            place = ord(word) - ord("a")
+            codes[at] = chr(LETTER + place if place < options.count else DISAGREE)
+    return _joined("".join(codes))
+
+
+def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int]]) -> tuple[int, int]:
+    """The code of the text that stands there and where it ends; (0, at) for none."""
+    count = len(words)
+    for own, code in texts:
+        place = at + 1
+        if len(own) == 1 and own[0] > "\u3400" and OTHER in (codes[at - 1 : at] or ".", codes[place : place + 1]):
+            continue  # one Chinese character, within a word
+        for part in own[1:]:
+            while place < count and (codes[place] in _SKIPPED or (codes[place] == "." and len(words[place - 1]) < 3)):
+                place += 1
+            if place >= count or (words[place] != part and _singular(words[place]) != part):
+                break
+            place += 1
+        else:
+            return code, place
+    return 0, at
+
+
+def _in_formula(words: list[str], at: int) -> bool:
+    """Whether a number is part of a formula: 2 * r, 12 - 7."""
+    after, before = words[at + 1 : at + 2], words[at - 1 : at] if at else []
+    return bool(_FORMULA.intersection(after)) or bool((_FORMULA - {"=", "("}).intersection(before))
+
+
+def _is_letter(text: Text, at: int) -> bool:
+    """Whether a single letter names an option there."""
+    codes, written, known = text.codes, text.written, lexicon().code_of
+    before = codes[at - 1] if at else "\n"
+    after = codes[at + 1] if at + 1 < len(codes) else "\n"
+    if before == known["named"]:
+        return False
+    announced = before in (known["option"], known["answer"], known["pick"])
+    if written[at].islower():
+        closed = after == ")" and before in "(\n."
+        return closed or (after in "\n.,:" and (announced or before in "\n:" or before == known["be"]))
+    if written[at] == "A":
+        return after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1
+    if written[at] == "I" and after not in ".,:)\n":
+        return after == known["be"] and text.words[at + 1] == "is"
+    species = after == "." and codes[at + 2 : at + 3] == OTHER and len(written[at + 2]) > 2 and written[at + 2].islower()
+    return announced or not species
+
+
+@cache
+def _after_a() -> frozenset[str]:
+    """What follows a capital A that is no article."""
+    names = "be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
+    return frozenset(lexicon().code_of[name] for name in names.split())
+
+
+def _joined(codes: str) -> str:
+    """Letter and text of one option as one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, as neither."""
+    codes = rule(_LETTER_TEXT).sub(_letter_first, codes)
+    return rule(_TEXT_LETTER).sub(_text_first, codes)
+
+
+_LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because}]{0,4})([\ue100-\ue3ff])(?=([).,\n?]|$)?)"
+_TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option}]{1,3})([\ue000-\ue0ff])(\)?)"
+
+
+def _letter_first(found: re.Match[str]) -> str:
+    letter, text = ord(found[1]) - LETTER, ord(found[3]) - TEXT
+    if letter == text or found[3] == chr(DISAGREE):
+        return chr(BOTH + letter)
+    return chr(DISAGREE) if found[2] and found[4] is not None and "." not in found[2][1:] else found[0]
+
+
+def _text_first(found: re.Match[str]) -> str:
+    text, letter = ord(found[1]) - TEXT, ord(found[3]) - LETTER
+    if letter == text:
+        return chr(BOTH + letter)
+    return chr(DISAGREE) if "(" in found[2] and found[4] else found[0]
+
+
+def named(code: str) -> str:
+    """The letter of an option's code; "" where letter and text disagree."""
+    return "" if ord(code) >= DISAGREE else OPTION_LETTERS[ord(code) & 0xFF]
+
+
+def misspelt(text: str, options: tuple[str, ...]) -> str:
+    """The letter of the one option that a text misses by one word with a swapped, doubled or lost last letter; or ""."""
+    said = _WORD.findall(text.lower())
+    meant = [_WORD.findall(option.lower()) for option in options]
+    near = [index for index, words in enumerate(meant) if _is_slip(said, words)] if said not in meant else []
+    return OPTION_LETTERS[near[0]] if len(near) == 1 else ""
+
+
+def _is_slip(said: list[str], meant: list[str]) -> bool:
+    apart = [(a, b) for a, b in zip(said, meant, strict=False) if a != b]
+    if len(said) != len(meant) or len(apart) != 1 or len(apart[0][1]) < 5:
+        return False
+    a, b = apart[0]
+    swapped = any(a == b[:at] + b[at + 1] + b[at] + b[at + 2 :] for at in range(len(b) - 1))
+    return swapped or a == b[:-1] or _DOUBLED.sub(r"\1", a) == _DOUBLED.sub(r"\1", b)
