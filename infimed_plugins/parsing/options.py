@@ -242,7 +242,7 @@ def _settled(claims: list[_Claim], several: bool) -> Reading:
             elif not stands or claim.again or force > strength or claim.letters == stands:
                 strength = max(force, strength) if claim.letters == stands else force
                 stands = claim.letters
-            elif force == strength or claim.rule == "alone":
+            elif force == strength:
                 stands, code = "?", Code.SEVERAL
         elif claim.effect == "reject" and stands and (not claim.letters or stands in claim.letters):
             stands, strength, code = "", 0, Code.REJECTED
