@@ -31,6 +31,12 @@ Json = Any  # a JSON value: what json.loads returns
 OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+def is_choice(answer: Json, count: int) -> bool:
+    """Whether this is a letter of ``count`` options, or several of them in order: ``"B"``, ``"AC"``."""
+    letters = OPTION_LETTERS[:count]
+    return isinstance(answer, str) and len(answer) > 0 and answer == "".join(one for one in letters if one in answer)
+
+
 @dataclass(frozen=True)
 class ImageRef:
     """One image: encoded bytes (PNG, JPEG …) in memory, or a file; decoded only where it is used.
@@ -70,8 +76,8 @@ class ImageRef:
 class GroundTruth:
     """What a reward or scorer compares an answer with.
 
-    ``answer`` by task: an option letter such as ``"B"`` (multiple_choice), a string (text), a LaTeX or plain
-    number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
+    ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a LaTeX
+    or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
     ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
     ``frame`` declares the coordinates that answers are in (rewards/frames.py); ``size`` and ``resized`` are (width,
     height) in pixels of the original picture and of what the model sees.
@@ -125,8 +131,7 @@ class Sample:
             raise DataError(f"sample {self.id}: unknown task {self.task!r}; one of {', '.join(TASKS)}")
         if self.answer is None or self.answer == "":
             raise DataError(f"sample {self.id} has no answer; drop the row or mend the source")
-        letters = list(OPTION_LETTERS[: len(self.options or ())])  # "AB" is in "ABCD", but no letter
-        if self.task == "multiple_choice" and self.answer not in letters:
+        if self.task == "multiple_choice" and not is_choice(self.answer, len(self.options or ())):
             raise DataError(f"sample {self.id}: answer {self.answer!r} is not a letter of its options")
 
     @property

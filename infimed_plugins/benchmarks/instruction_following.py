@@ -25,9 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.parsing import Box, parse_boxes, parse_response, tokens
 from infimed_plugins.parsing.reply import read_reply
-from infimed_plugins.benchmarks.judged import Judged
 
 Form = Literal["letter", "short", "prefixed", "lettered", "tagged", "reasoned", "other", "empty"]
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infimed_plugins.parsing import extract_answer
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
@@ -15,6 +14,7 @@ from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSetting
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
+from infimed_plugins.parsing import extract_answer
 from infimed_plugins.records import Json, Score
 
 

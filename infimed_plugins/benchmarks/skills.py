@@ -20,9 +20,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.parsing import parse_response, tokens
 from infimed_plugins.parsing.statements import sentences
-from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.records import OPTION_LETTERS, Json
 
 SKILLS = (

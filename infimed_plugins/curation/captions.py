@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.parsing import tokens
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
     check_names,
@@ -31,6 +30,7 @@ from infimed_plugins.curation.step_settings import (
     set_prompt,
 )
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
 

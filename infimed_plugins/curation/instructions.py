@@ -17,10 +17,10 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from infimed_plugins.parsing import parse_quantity, tokens
-from infimed_plugins.parsing.quantities import clean_math
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import check_flag, check_one_of, read_settings
+from infimed_plugins.parsing import parse_quantity, tokens
+from infimed_plugins.parsing.quantities import clean_math
 from infimed_plugins.prompts import TASK_INSTRUCTIONS
 from infimed_plugins.records import Sample
 

@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.parsing import option_letter, tokens
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.contradiction import committed_option
 from infimed_plugins.curation.step_settings import check_flag, check_sampling, need_engine, read_settings, set_prompt
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.parsing import tokens
+from infimed_plugins.parsing.options import last_option, read_option
 from infimed_plugins.quoting import fill, neutral
 from infimed_plugins.records import OPTION_LETTERS, Sample
 from infimed_plugins.scoring.robust import score
@@ -174,11 +174,11 @@ def judge(text: str, sample: Sample) -> Candidate:
     if words <= _EMPTY_WORDS | set(tokens(answer)) | set(tokens(_gold_words(sample))):
         return Candidate(reasoning, ONLY_THE_ANSWER)
     choice = sample.task == "multiple_choice"
-    if choice and option_letter(answer, sample.options) is None:
+    if choice and not read_option(answer, sample.options or (), strict=True).letters:
         return Candidate(reasoning, NO_OPTION)
     if score(prompts.tagged(reasoning, answer), sample).accuracy != 1.0:
         return Candidate(reasoning, WRONG)
-    if choice and committed_option(reasoning, sample.options or ()) not in ("", sample.answer):
+    if choice and last_option(reasoning, sample.options or ()) not in ("", sample.answer):
         return Candidate(reasoning, CONTRADICTS)
     return Candidate(reasoning, "")
 

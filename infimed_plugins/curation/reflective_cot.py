@@ -29,7 +29,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.parsing import parse_response
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.judge import JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE, JudgeItem, judge_all
 from infimed_plugins.curation.rule_judge import rule_score
@@ -45,6 +44,7 @@ from infimed_plugins.curation.step_settings import (
 from infimed_plugins.engines import ChatRequest, Engine, Sampling
 from infimed_plugins.engines.meter import Meter
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing import parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
 from infimed_plugins.scoring.robust import score

@@ -7,9 +7,10 @@ rather than guesses.
 from __future__ import annotations
 
 from infimed_plugins.parsing.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.parsing.normalize import tokens
+from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity
 from infimed_plugins.parsing.response import ParsedResponse, ResponseForm, extract_answer, parse_response
-from infimed_plugins.parsing.normalize import tokens
 
 __all__ = [
     "Box",
@@ -21,5 +22,6 @@ __all__ = [
     "parse_boxes",
     "parse_quantity",
     "parse_response",
+    "read_option",
     "tokens",
 ]

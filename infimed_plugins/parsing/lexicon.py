@@ -34,7 +34,7 @@ _TOKEN = re.compile(
     r"|->|=>|(?<= )\*(?= )|[^\s*_`$\"“”‘'’#\\]|\n"
 )
 _MAX_KNOWN = 100_000  # words remembered
-_Phrases = list[tuple[tuple[str, ...], str]]  # the words of each, and its code; the longest first
+_Phrases = dict[str, list[tuple[tuple[str, ...], str]]]  # by their second word: all words and the code, longest first
 
 
 class Text:
@@ -53,9 +53,12 @@ class Text:
 
     def _join_phrases(self, starts: list[int], phrases: Sequence[_Phrases]) -> None:
         words, found, beyond = self.words, [], 0
+        last = len(words) - 1
         for at in starts:
-            for parts, code in phrases[at] if at >= beyond else ():
-                if words[at + 1 : at + 2] == parts[1:2] and words[at : at + len(parts)] == parts:
+            if at < beyond or at == last:
+                continue
+            for parts, code in phrases[at].get(words[at + 1], ()):
+                if len(parts) == 2 or words[at : at + len(parts)] == parts:
                     beyond = at + len(parts)
                     found.append((at, beyond, code))
                     break
@@ -95,7 +98,7 @@ def read_text(text: str) -> Text:
 class _Lexicon(NamedTuple):
     code_of: dict[str, str]  # class: its character
     words: dict[str, str]
-    endings: dict[str, list[tuple[str, str]]]  # by its first four letters: a word that may have any ending, and its code
+    endings: dict[str, list[tuple[str, str]]]  # by four letters: how a word begins, and its code
     phrases: dict[str, _Phrases]  # by their first word
 
 
@@ -119,9 +122,10 @@ def lexicon() -> _Lexicon:
             if len(parts) == 1:
                 words[parts[0]] = code
             else:
-                phrases.setdefault(parts[0], []).append((parts, code))
-    for same_start in phrases.values():
-        same_start.sort(key=lambda one: -len(one[0]))
+                phrases.setdefault(parts[0], {}).setdefault(parts[1], []).append((parts, code))
+    for by_second in phrases.values():
+        for same_start in by_second.values():
+            same_start.sort(key=lambda one: -len(one[0]))
     return _Lexicon(code_of, words, endings, phrases)
 
 
@@ -130,7 +134,7 @@ _known: dict[str, tuple[str, str, _Phrases]] = {}  # a word as written: in lower
 
 def _look_up(written: str) -> tuple[str, str, _Phrases]:
     word = written.lower().replace(" ", "")
-    _known[written] = entry = (word, _code(word), lexicon().phrases.get(word, []))
+    _known[written] = entry = (word, _code(word), lexicon().phrases.get(word, {}))
     return entry
 
 

@@ -18,7 +18,7 @@ from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import OPTION_LETTERS
 
 LETTER, TEXT, BOTH, DISAGREE = 0xE000, 0xE100, 0xE200, 0xE300
-_UNKNOWN = 10  # options of a question whose options are not known: A to J
+UNKNOWN = 10  # options of a question whose options are not known: A to J
 _LETTERS = frozenset("abcdefghij")
 _SKIPPED = frozenset(',:()-"')
 _FORMULA = frozenset("*/+^=(×<>")
@@ -54,14 +54,13 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
             texts.setdefault(first, []).append((words, code))
     for same_start in texts.values():
         same_start.sort(key=lambda one: -len(one[0]))
-    return OptionSet(len(options) or _UNKNOWN, texts, max(map(len, options), default=0))
+    return OptionSet(len(options) or UNKNOWN, texts, max(map(len, options), default=0))
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
     """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
-    lines = [re.sub(rf"\s*\(?{OPTION_LETTERS[i]}\s*[).:]\s*(?=\S)", "", o, count=1) if o[:4].lstrip("( ")[:1] == OPTION_LETTERS[i]
-             else o for i, o in enumerate(options)]  # fmt: skip
-    read = read_text("\n".join(nfkc(plain(line)).replace("\n", " ") for line in lines))
+    bare = (_without_letter(option, letter) for option, letter in zip(options, OPTION_LETTERS, strict=False))
+    read = read_text(nfkc(plain("\n".join(text.replace("\n", " ") for text in bare))))
     found: list[list[str]] = [[]]
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
@@ -69,6 +68,12 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
         elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
             found[-1].append(_singular(word))
     return [tuple(words) for words in found]
+
+
+def _without_letter(option: str, letter: str) -> str:
+    if option[:4].lstrip("( ")[:1] != letter:
+        return option
+    return re.sub(rf"\s*\(?{letter}\s*[).:]\s*(?=\S)", "", option, count=1)
 
 
 def _names(words: Words, others: list[Words]) -> list[Words]:
@@ -114,7 +119,7 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
     count = len(words)
     for own, code in texts:
         place = at + 1
-        if len(own) == 1 and own[0] > "\u3400" and OTHER in (codes[at - 1 : at] or ".", codes[place : place + 1]):
+        if len(own) == 1 and own[0] > "\u3400" and codes[at - 1 : at] == OTHER == codes[place : place + 1]:
             continue  # one Chinese character, within a word
         for part in own[1:]:
             while place < count and (codes[place] in _SKIPPED or (codes[place] == "." and len(words[place - 1]) < 3)):
@@ -148,7 +153,9 @@ def _is_letter(text: Text, at: int) -> bool:
         return after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1
     if written[at] == "I" and after not in ".,:)\n":
         return after == known["be"] and text.words[at + 1] == "is"
-    species = after == "." and codes[at + 2 : at + 3] == OTHER and len(written[at + 2]) > 2 and written[at + 2].islower()
+    species = (
+        after == "." and codes[at + 2 : at + 3] == OTHER and len(written[at + 2]) > 2 and written[at + 2].islower()
+    )
     return announced or not species
 
 
@@ -189,7 +196,7 @@ def named(code: str) -> str:
 
 
 def misspelt(text: str, options: tuple[str, ...]) -> str:
-    """The letter of the one option that a text misses by one word with a swapped, doubled or lost last letter; or ""."""
+    """The letter of the one option that a text misses by one word with a swapped, doubled or lost letter; or ""."""
     said = _WORD.findall(text.lower())
     meant = [_WORD.findall(option.lower()) for option in options]
     near = [index for index, words in enumerate(meant) if _is_slip(said, words)] if said not in meant else []

@@ -53,19 +53,27 @@ class Form(NamedTuple):
 
 _MORE = r"(?:[,{or|and|negated}]*~{option}?~\(?{opt}\)?)*"
 REWRITES = (
-    Rewrite("second thoughts", "retracts|negated", r"^(?:{retracts}[,.:-]*(?:{subject}{be})?|{negated},)+(?={any}*{opt})", "",
+    Rewrite("second thoughts", "retracts|negated", r"^(?:{retracts}[,.:-]*(?:{subject}{be})?|{negated},)+(?={any}*"
+         r"{opt})", "",
             (("The answer is B. Actually, no, it is C.", "C"), ("B... no, C.", "C"))),
-    Rewrite("C, but it is not", "contrast", r"^{any}*{opt}{any}*,?{contrast}~{subject}?{be|filler}*(?:{negated}|{rejected}){correct|filler}*$", "",
+    Rewrite("C, but it is not", "contrast", r"^{any}*{opt}{any}*,?{contrast}~{subject}?{be|filler}*(?:{negated}"
+         r"|{rejected}){correct|filler}*$", "",
             (("C seems right, but it is not.", ""),)),
-    Rewrite("an aside", "contrast|so|because|be", r",(?:{contrast|so}|{because}[^,{opt}]*|{filler|subject|asked|word|be|pick|likely}{1,6}),(?={be})", "",
+    Rewrite("an aside", "contrast|so|because|be", r",(?:{contrast|so}|{because}[^,{opt}]*"
+         r"|{filler|subject|asked|word|be|pick|likely}{1,6}),(?={be})", "",
             (("The answer, based on the image, is C.", "C"), ("C, however, is wrong.", ""))),
-    Rewrite("not B but C", "negated", r"{negated}~{be}?~{option}?~{opt}\)?[,.]?{contrast}(?!{negated}),?(?={any}*{opt})", "",
+    Rewrite("not B but C", "negated", r"{negated}~{be}?~{option}?~{opt}\)?[,.]?{contrast}(?!{negated}),?(?={any}*"
+         r"{opt})", "",
             (("It is not B but C.", "C"), ("不是A而是C。", "C"))),
-    Rewrite("C, not B", "than|negated", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}|{and}{negated})~{option}?~\(?{opt}\)?" + _MORE, r"\1",
-            (("C rather than B.", "C"), ("The answer is C, not A.", "C"), ("The findings favor hemangioma over metastasis.", "C"))),
-    Rewrite("although …, C", "concedes", r"(?:^|(?<=[,({so|contrast|and}])){concedes}(?![^,{possible}]*{be}~{answer|correct})[^,]*,(?={any}*{opt})", "",
+    Rewrite("C, not B", "than|negated", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}|{and}"
+         r"{negated})~{option}?~\(?{opt}\)?" + _MORE, r"\1",
+            (("C rather than B.", "C"), ("The answer is C, not A.", "C"),
+             ("The findings favor hemangioma over metastasis.", "C"))),
+    Rewrite("although …, C", "concedes", r"(?:^|(?<=[,({so|contrast|and}])){concedes}(?![^,{possible}]*{be}~"
+         r"{answer|correct})[^,]*,(?={any}*{opt})", "",
             (("Although B seems plausible, the answer is C.", "C"),)),
-    Rewrite("C, although …", "concedes", r"({opt}{any}*?),?{concedes}(?!{any}*(?:{possible}{filler|and}*{be|correct}|{be}~{answer|correct})){any}*", r"\1",
+    Rewrite("C, although …", "concedes", r"({opt}{any}*?),?{concedes}(?!{any}*(?:{possible}{filler|and}*"
+         r"{be|correct}|{be}~{answer|correct})){any}*", r"\1",
             (("The answer is C, although B is possible.", "C"),)),
     Rewrite("C because …", "because", r"({opt}{any}*?)[,(]?(?:{because}){any}*", r"\1",
             (("The answer is C because B shows no enhancement.", "C"),)),
@@ -75,18 +83,25 @@ _LEAD = r"(?:{subject|filler|asked|word|likely|correct|and|named|number|because|
 _IS = r"(?:~(?:{be}|:)){1,3}~(?:{subject|filler|likely|correct|option|so|retracts}|[,\n:]){0,4}"
 RULES = (
     Rule("or is it", "", r"^.{0,6}{opt}.{0,3}\?$", "maybe", (("The answer is A. Or C?", ""),)),
-    Rule("asks", "", r"\?$", "none", (("Is the answer perhaps in truth not A but C?", ""), ("Would one say that the answer here is C?", ""))),
-    Rule("rejected", "negated|rejected", r"{opt}\)?,?~{option}?~(?:{be|correct|likely|subject|and|all|shows|filler}|[,)(:-]){0,4}(?:{negated}|{rejected})", "reject",
+    Rule("asks", "", r"\?$", "none",
+         (("Is the answer perhaps in truth not A but C?", ""), ("Would one say that the answer here is C?", ""))),
+    Rule("rejected", "negated|rejected", r"{opt}\)?,?~{option}?~(?:{be|correct|likely|subject|and|all|shows|filler}"
+         r"|[,)(:-]){0,4}(?:{negated}|{rejected})", "reject",
          (("The answer is C. No, C is wrong.", ""), ("C can be ruled out.", ""))),
-    Rule("is not", "negated|rejected", r"(?:{negated}|{rejected})(?:{be|filler|option|answer|likely|correct}|:)*\(?{opt}", "reject",
+    Rule("is not", "negated|rejected", r"(?:{negated}|{rejected})(?:{be|filler|option|answer|likely|correct}|:)*"
+         r"\(?{opt}", "reject",
          (("The answer is C. On closer look it is not C.", ""),)),
     Rule("denied", "negated|rejected", r"(?:{negated}|{rejected})(?:[^,.{contrast}]){0,9}?{opt}", "none",
          (("I do not think the answer is C.", ""), ("It would be wrong to choose C.", ""))),
     Rule("conceded", "concedes", r"{concedes}", "none", (("C, although B is the correct answer.", ""),)),
-    Rule("possible", "possible", r"(?:{subject|answer|option|correct}~){1,2}(?:{be|possible}~)*{possible}(?:{be|filler|option|possible}|[(:])*{opt}|{opt}\)?,?~{be}*{possible}|{possible}~(?:{answer|option|be}|:)*\(?{opt}", "maybe",
+    Rule("possible", "possible", r"(?:{subject|answer|option|correct}~){1,2}(?:{be|possible}~)*{possible}"
+         r"(?:{be|filler|option|possible}|[(:])*{opt}|{opt}\)?,?~{be}*{possible}|{possible}~(?:{answer|option|be}"
+         r"|:)*"
+         r"\(?{opt}", "maybe",
          (("The answer is A. It might be C.", ""), ("The answer is A, but C could be right.", ""))),
     Rule("considered", "possible", r"{possible}", "none", (("Possibly, the answer is C.", ""),)),
-    Rule("more than one", "", r"(?:{answer|option}~{be}|:)~{option}?\(?{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}", "several",
+    Rule("more than one", "", r"(?:{answer|option}~{be}|:)~{option}?\(?{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}",
+         "several",
          (("The answer is A. The answer is A and C.", ""),)),
     Rule("in general", "others", r"{others}", "none",
          (("Many students pick C.", ""), ("C is common in this age group.", ""))),
@@ -94,14 +109,16 @@ RULES = (
          (("The answer is B or C.", ""), ("The answer is A. B or C fits too.", ""))),
     Rule("several", "", r"{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}", "none",
          (("The image shows adenoma and lipoma.", ""), ("A. Adenoma B. Lipoma C. Hemangioma", ""))),
-    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}{be})|{correct|likely}~{option|word|asked|answer})" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
+    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}{be})"
+         r"|{correct|likely}~{option|word|asked|answer})" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
          (("The answer is C.", "C"), ("The most likely diagnosis in this case is hemangioma.", "C"), ("正确答案是C。", "C"))),
     Rule("announced at once", "answer", r"{answer}[:)(-]+~{option}?[:(]*<{opt}>|{answer}~\(?<{opt}>", "announce",
          (("Answer C", "C"), ("故选C", "C"))),
     Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}~\(?<{opt}>|{pick}{option}?:<{opt}>", "hold",
          (("I would choose C.", "C"), ("I'd go with option C.", "C"))),
-    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:-]?~{word|asked}{0,3}(?:~{be}){0,3}~(?:{answer|option}~)*{correct|answer|likely}"
-         r"(?=~(?:[.,(:)\n-]|$|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
+    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:-]?~{word|asked}{0,3}(?:~{be}){0,3}"
+         r"~(?:{answer|option}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
+         r"|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
          (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"))),
     Rule("what I would choose", "pick", r"<{opt}>\)?,?(?:~{be|subject|word}){1,6}~{pick}", "hold",
          (("C is what I would choose.", "C"),)),
@@ -109,20 +126,26 @@ RULES = (
          (("It enhances. So C.", "C"),)),
     Rule("letter and text", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{both}>[-).:,]*$", "announce",
          (("C. Hemangioma\n\nThe answer is A.", ""),), True),
-    Rule("alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}|,?{subject}~{pick}|{be|filler}*)$", "hold",
+    Rule("alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}|,?{subject}~"
+         r"{pick}|{be|filler}*)$", "hold",
          (("C", "C"), ("Hemangioma.", "C")), True),
-    Rule("it is C", "be|correct", r"^(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*$", "say",
+    Rule("it is C", "be|correct", r"^(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}"
+         r"(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*$", "say",
          (("This is C.", "C"), ("That's C.", "C"), ("It has to be C.", "C")), True),
     Rule("in brackets", "", r"\({option}?:?<{lettered}>\)[.,]*$", "say",
          (("It is a vascular tumour (C).", "C"),)),
     Rule("led", "", r"^[-(:#]*<{lettered}>(?:[-:,(]|\))", "say",
          (("C. Hemangioma: it fills in late.", "C"),)),
-    Rule("it is", "be|shows|present|correct|likely", r"{be|shows|present|correct|likely}(?:{correct|shows|be|likely|option|asked|subject|word|filler}|[,(]){0,7}<{texted}>", "see",
-         (("The lesion is most likely a hemangioma.", "C"), ("The image shows a hemangioma.", "C"), ("这是血管瘤的表现。", "C"))),
+    Rule("it is", "be|shows|present|correct|likely", r"{be|shows|present|correct|likely}"
+         r"(?:{correct|shows|be|likely|option|asked|subject|word|filler}|[,(]){0,7}<{texted}>", "see",
+         (("The lesion is most likely a hemangioma.", "C"), ("The image shows a hemangioma.", "C"),
+          ("这是血管瘤的表现。", "C"))),
     Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see", (("A hemangioma is seen.", "C"),)),
-    Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|,)*){3,}~{option}?<{texted}>", "see",
+    Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|"
+         r",)*){3,}~{option}?<{texted}>", "see",
          (("A tumor that fills in from the rim on delayed phases, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
-    Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
+    Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}"
+         r"{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
          (("Hemangioma fills in from the rim on delayed phases.", "C"),)),
 )  # fmt: skip
 
@@ -130,22 +153,30 @@ _ANNOUNCED = (
     r"(?:{so},?)?{filler|correct|likely}*{answer|option}{filler|subject|correct|likely|option}*(?:{be}|[:\n])*"
     r"{filler|likely|option}*[(:]*"
 )
-_REASON = r"[,.)]*(?:,?{because}{word|asked|filler|be|shows|subject|present|normal|abnormal|number|and|likely|named}+)?\.?"
+_REASON = (
+    r"[,.)]*(?:,?{because}{word|asked|filler|be|shows|subject|present|normal|abnormal|number|and|likely|named}+)?\.?"
+)
 FORMS = (
-    Form("letters or texts", r"(?:[-(:,\n]|{filler|and|option|correct})*{opt}"
-         r"(?:[-().,:\n]|{filler|option}|{and}(?=~{option}?[(]*~{opt})|{opt})*",
+    Form("letters or texts", r"(?:[-(:,\n]|{filler|and|option|correct})*{opt}(?:[-().,:\n]|{filler|option}|{and}"
+         r"(?=~{option}?[(]*~{opt})|{opt})*",
          (("**C**\n\nC. Hemangioma", "C"),)),
-    Form("announced", _ANNOUNCED + "<{opt}>" + _REASON,
-         (("The answer is C.", "C"), ("Final answer: C", "C"), ("答案是C", "C"), ("故选C", "C"))),
+
+        Form("announced", r"(?:{word}{opt}(?:[,{and|filler}]*{opt})*,|{subject}?{be}?{negated}{be|filler}*{opt},)?" + _ANNOUNCED + "<{opt}>" + _REASON,
+         
+         
+         (("The answer is C.", "C"), ("Final answer: C", "C"), ("答案是C", "C"), ("故选C", "C"),
+          ("Not A, so the answer is C", "C"))),
     Form("picked", r"(?:{so},?)?{subject}?{be|filler}*{pick}{be|option|filler}*\(?<{opt}>" + _REASON,
          (("I would choose C.", "C"),)),
     Form("it is", r"(?:{so},?)?(?:{subject}~){0,3}(?:{be|shows}~){1,2}{option}?\(?<{opt}>" + _REASON,
          (("It is C.", "C"), ("So it is a hemangioma.", "C"))),
-    Form("is right", r"(?:{so},?)?{filler|option}*[(]?<{opt}>\)?{filler|option}*{be}{0,2}{filler|likely}*{correct|answer}"
-         r"{filler}*{answer|option|correct}?" + _REASON, (("C is correct.", "C"), ("C is the answer.", "C"), ("C选项正确", "C"))),
+    Form("is right", r"(?:{so},?)?{filler|option}*[(]?<{opt}"
+         r">\)?{filler|option}*{be}{0,2}{filler|likely}*{correct|answer}{filler}*{answer|option|correct}?" + _REASON,
+         (("C is correct.", "C"), ("C is the answer.", "C"), ("C选项正确", "C"))),
     Form("with a reason", r"~[(]?<{opt}>" + _REASON, (("C because it is bright.", "C"),)),
 )  # fmt: skip
 # where the options are not known, the text behind a letter can be any that says nothing of the letter
-UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED + r")?[(]?<{letter}>[-().:,\n]{1,3}{negated}?"
-                    r"{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
+UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED +
+r")?[(]?<{letter}>[-().:,\n]{1,3}"
+r"{negated}?{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
                     (("C. Xanthoma", "C"), ("The answer is C: no xanthoma", "C")))  # fmt: skip

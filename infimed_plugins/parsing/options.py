@@ -19,29 +19,35 @@ from typing import NamedTuple
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
-from infimed_plugins.parsing.option_marks import OptionSet, mark, misspelt, named, option_set
-from infimed_plugins.parsing.option_rules import FORMS, REWRITES, RULES, STRENGTH, UNKNOWN_TEXT, Form, Rewrite, Rule
+from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
+from infimed_plugins.parsing.option_rules import FORMS, REWRITES, RULES, STRENGTH, UNKNOWN_TEXT, Form, Rule
 from infimed_plugins.records import OPTION_LETTERS, Code
 
-MAX_LENGTH = 100_000  # characters; a longer reply states nothing
-MAX_STRICT = 4_096
+MAX_STRICT = 4_096  # characters of a whole form
+_HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _LONGEST = 400  # codes of a sentence that are looked at
 _MAX_CLAIMS = 400
 _LITTLE = 8  # characters beyond a misspelt text
 
+_BARE = re.compile(r"[\s*_(\[\"'$]*([A-Za-z])[\s)\]*_\"'$.:]*")
+_GLUED = re.compile(
+    r"\b(?=[A-J]{2,10}\b)A?B?C?D?E?F?G?H?I?J?\b|(?<=[\u4e00-\u9fff])(?=[A-J]{2,10}(?![A-Za-z]))A?B?C?D?E?F?G?H?I?J?"
+)
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import |def \w+\(|print\(|\w+ = [\[{(])", re.MULTILINE)
 _INVENTED = re.compile(  # further questions, which the model asks itself
     r"\n\W{0,6}(?:#+ [^\n]*question|(?:question|hint|choices|options|human|user|instructions?|q|problem)"
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
-_SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如", re.IGNORECASE)
+_IF_CUES = ("if ", "were ", "suppose", "如果", "假如")
+_SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
+_FALSE_CUES = ("not", "except", "incorrect", "false", "least", "never", "错误", "不", "除外")
 _ASKS_FALSE = re.compile(
     r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
-    r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)",
-    re.IGNORECASE,
+    r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)"
 )
+
 
 class Reading(NamedTuple):
     """The letters a reply states (``"B"``; ``"AC"`` where several are right), or "" and a code that says why not;
@@ -63,23 +69,37 @@ def read_option(
     text: str, options: tuple[str, ...] = (), question: str = "", strict: bool = False, several: bool = False
 ) -> Reading:
     """The option that a text states; ``several`` where the question has more than one right option."""
-    if len(text) > (MAX_STRICT if strict else MAX_LENGTH):
+    if strict and len(text) > MAX_STRICT:
         return Reading("", Code.TOO_LONG)
+    text = f"{text[:_HEAD]}\n{text[-_TAIL:]}" if len(text) > _HEAD + _TAIL else text
+    bare = _BARE.fullmatch(text)
+    if bare and not several and bare[1].upper() in OPTION_LETTERS[: len(options) or UNKNOWN]:
+        return Reading(bare[1].upper(), Code.JUDGED, ("a letter",))
     known = option_set(options)
     if strict:
         return _whole_form(nfkc(plain(text)).strip(), known, several, bool(options))
+    if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).letters:
+        return whole
     program = _PROGRAM.search(text)
     tidy = nfkc(plain(text[: program.start()] if program else text)).strip()
+    if several:
+        tidy = _GLUED.sub(lambda found: ", ".join(found[0]), tidy)
     invented = _INVENTED.search(tidy, 1)
     if invented:
-        reading = _stated(read_text(tidy[: invented.start()]), known, question, several)
+        reading = _read(read_text(tidy[: invented.start()]), known, question, several)
         if reading.letters:
             return reading
-    reading = _stated(read_text(tidy), known, question, several)
+    reading = _read(read_text(tidy), known, question, several)
     if not reading.letters and len(tidy) < known.longest + _LITTLE:
         slip = misspelt(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
+
+
+def last_option(text: str, options: tuple[str, ...]) -> str:
+    """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
+    codes = _turned(mark(read_text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
+    return next((claim.letters for claim in reversed(_claims(codes)) if claim.effect in STRENGTH), "")
 
 
 def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool) -> Reading:
@@ -88,22 +108,31 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
     codes = mark(read_text(tidy), known)
     for form in FORMS if options_known else (*FORMS, UNKNOWN_TEXT):
-        if not _compiled(form).fullmatch(codes):
+        found = _compiled(form).fullmatch(codes)
+        if not found:
             continue
-        letters = "".join(sorted({named(code) for code in rule("{opt}").findall(codes)}))
+        letters = "".join(sorted({named(code) for code in found.groups() or rule("{opt}").findall(codes)}))
         if len(letters) == 1 or (several and letters and form is FORMS[0]):
             return Reading(letters, Code.JUDGED, (form.id,))
         return Reading("", Code.SEVERAL, (form.id,))
     return Reading("", Code.UNREADABLE if rule("{opt}").search(codes) else Code.NO_ANSWER)
 
 
-def _stated(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
-    """What a reply states; where that is nothing, what it states in the words of the question."""
-    false, supposes = _ASKS_FALSE.search(question) is not None, _SUPPOSES.search(question) is not None
-    reading = _settled(_claims(_turned(mark(text, known), false, supposes)), several)
+def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
+    """What a text states; where that is nothing, what it states in the words of the question."""
+    turn = _asks(question) if question else (False, False)
+    reading = _settled(_claims(_turned(mark(text, known), *turn)), several)
     if reading.letters or not question:
         return reading
-    return _settled(_claims(_turned(mark(text, known, _matter(question)), false, supposes)), several)
+    return _settled(_claims(_turned(mark(text, known, _matter(question)), *turn)), several)
+
+
+@lru_cache(maxsize=4096)
+def _asks(question: str) -> tuple[bool, bool]:
+    """Whether a question asks what is not so, and whether it supposes something."""
+    low = question.lower()
+    false = any(cue in low for cue in _FALSE_CUES) and _ASKS_FALSE.search(low) is not None
+    return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -130,11 +159,28 @@ _SENTENCE = re.compile(r"[^.?\n]+[.?\n]*")
 _CONTINUED = (  # an announcement and the line behind it, where that is no list
     r"((?:{answer}|{be}|:)[:.]?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
 )
-_ITEM = r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*{lettered}[-).:,(]|^[-(#.]+[:(]?{texted}(?:[:,(-]|$)|^[-(#.]*{lettered}$|^[-(#.]*{opt}[-).:,]*\n*$"
+_ITEM = (
+    r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*{lettered}[-).:,(]|^[-(#.]+[:(]?{texted}(?:[:,(-]|$)|"
+    r"^[-(#.]*{lettered}$|^[-(#.]*{opt}[-).:,]*\n*$"
+)
 _REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}"
 _CLAUSES = r",(?={so|subject|contrast|and})(?!{subject}~{pick}$)|(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),"
-_TAKEN_BACK = r"^~(?:{retracts},?)+(?:{subject|contrast|word|be|filler}~){0,4}(?:{negated}|{rejected})|{negated}~{correct}$"
-_NOT_IN_LISTS = frozenset(["alone", "letter and text", "led", "in brackets", "it is", "is seen", "is what is asked", "it is C", "announced at once"])  # fmt: skip
+_TAKEN_BACK = (
+    r"^~(?:{retracts},?)+(?:{subject|contrast|word|be|filler}~){0,4}(?:{negated}|{rejected})|{negated}~{correct}$"
+)
+_NOT_IN_LISTS = frozenset(
+    [
+        "alone",
+        "letter and text",
+        "led",
+        "in brackets",
+        "it is",
+        "is seen",
+        "is what is asked",
+        "it is C",
+        "announced at once",
+    ]
+)
 
 
 def _claims(codes: str) -> list[_Claim]:
@@ -194,12 +240,12 @@ def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
     head, contrast, tail = sentence.partition(code_of["contrast"])
     if contrast and code_of["possible"] in head:
         sentence = tail
-    for rewrite in _that_may_match(REWRITES, _NEEDED().intersection(sentence)):
+    for rewrite in _that_may_match(REWRITES, _needed().intersection(sentence)):
         sentence = _compiled(rewrite).sub(rewrite.kept, sentence)
     found = []
     for clause in rule(_CLAUSES).split(sentence):
         options = rule("{opt}").findall(clause)
-        for row in _that_may_match(RULES, _NEEDED().intersection(clause)) if options else ():
+        for row in _that_may_match(RULES, _needed().intersection(clause)) if options else ():
             if row.whole and clause != sentence:
                 continue
             match = _compiled(row).search(clause)
@@ -211,7 +257,7 @@ def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
 
 
 @cache
-def _NEEDED() -> frozenset[str]:
+def _needed() -> frozenset[str]:
     return frozenset().union(*(_needs(row.needs) for row in (*REWRITES, *RULES)))
 
 
@@ -230,8 +276,18 @@ def _compiled(row: Rule | Form) -> re.Pattern[str]:
     return rule(re.sub(r"<(\{[a-z]+\})>", r"(\1)", row.pattern))
 
 
+def _settled_several(claims: list[_Claim]) -> Reading:
+    """The letters that the last announcement names; without one, all that are said to be right."""
+    named_last = [claim for claim in claims if claim.effect == "announce" or claim.rule in ("more than one", "several")]
+    counted = named_last[-1:] or [claim for claim in claims if claim.effect == "hold"]
+    letters = "".join(sorted({letter for claim in counted for letter in claim.letters}))
+    return Reading(letters, Code.JUDGED if letters else Code.NO_ANSWER, tuple(claim.rule for claim in counted))
+
+
 def _settled(claims: list[_Claim], several: bool) -> Reading:
     """What stands at the end: the strongest statement, or of equal ones the one that all make."""
+    if several:
+        return _settled_several(claims)
     stands, strength, code = "", 0, Code.NO_ANSWER
     trace: list[str] = []
     for claim in claims:

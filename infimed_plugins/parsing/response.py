@@ -24,8 +24,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from infimed_plugins.parsing.latex import Boxes, read_boxes
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing.latex import Boxes, read_boxes
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\x00"

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.statements import MAX_LENGTH, announcements, sentences, settled, tidy
 from infimed_plugins.parsing.normalize import tokens
+from infimed_plugins.parsing.statements import MAX_LENGTH, announcements, sentences, settled, tidy
 
 _PICTURE = r"(?:the|this)\s+(?:image|picture|scan|figure|photograph|x-ray|slide|radiograph)"
 _ASKED_FOR = (

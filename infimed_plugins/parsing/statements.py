@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.parsing.phrases import ANNOUNCED
 from infimed_plugins.parsing.second_thoughts import taken_back
-from infimed_plugins.parsing.normalize import nfkc
 
 MAX_LENGTH = 100_000  # characters of a reply without tag or box; in a longer one no answer is looked for
 _MAX_PLACES = 512  # where an announcement may begin

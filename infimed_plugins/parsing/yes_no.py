@@ -15,9 +15,9 @@ import re
 
 from infimed_plugins.parsing.findings import NO, NOT_NO, YES, by_words, finding, finding_zh, has_parts, is_denial
 from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.parsing.phrases import SURELY
 from infimed_plugins.parsing.statements import MAX_LENGTH, announcements, lowered, sentences, settled, tidy
-from infimed_plugins.parsing.normalize import tokens
 
 _BOTH = "?"
 

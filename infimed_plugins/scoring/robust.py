@@ -23,7 +23,7 @@ from infimed_plugins.parsing.reply import read_reply
 from infimed_plugins.parsing.short_text import says
 from infimed_plugins.parsing.statements import announcements, settled
 from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
-from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
+from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most

@@ -11,7 +11,7 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.contradiction import committed_option
+from infimed_plugins.parsing.options import last_option
 from infimed_plugins.curation.rationales import (
     CHOICE_PROMPT,
     RationaleSettings,
@@ -104,11 +104,11 @@ def test_a_candidate_is_kept_or_rejected_for_one_reason(text: str, rejected: str
     ],
 )
 def test_the_option_that_reasoning_commits_to_last_is_read(reasoning: str, letter: str) -> None:
-    assert committed_option(reasoning, OPTIONS) == letter
+    assert last_option(reasoning, OPTIONS) == letter
 
 
 def test_a_chinese_chain_commits_too() -> None:
-    assert [committed_option(text, ("囊肿", "结石")) for text in ("图像提示囊肿。", "这不是囊肿。")] == ["A", ""]
+    assert [last_option(text, ("囊肿", "结石")) for text in ("图像提示囊肿。", "这不是囊肿。")] == ["A", ""]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.records import Code
 from infimed_plugins.parsing.options import Reading, read_option
 
-# Given up with the strict reader, whose forms are whole: a list that is discussed before the answer ("Comparing A, B, C
-# and D, the answer is B"; "Not A, so the answer is B"), letters in angle brackets, "B. False" without the options.
+# Given up with the strict reader, whose forms are whole: letters in angle brackets, "B. False" without the options.
 
 COMMITTED_TO_B = r"""
 B|(B)|B.|B)|b|B:|B;|B!|[B]|{B}|"B"|`B`|- B|* B|B。|（B）|【B】|Ｂ|$B$|**B**|\text{B}|\textbf{B}
@@ -26,14 +24,15 @@ The best answer is B|The final answer is $\boxed{\text{B}}$|The answer is B: pne
 Answer: B|ANSWER: B|Answer B|Answer: B. Pneumonia|Ans: B|Final answer: B|Option B|Choice B|Option (B): Pneumonia
 I choose B
 Option B is correct|B is correct|B is the correct answer.|(B) is right|答案是B|答案：B|选B
+Comparing A, B, C and D, the answer is B|It is not A, the answer is B|Not A, so the answer is B
 """
 
 COMMITTED_TO_NOTHING = """
 ?|B?|I do not know|None of these|All of the above|Cannot be determined|Pneumonia|В|!B|~B|Not B|not B|A-D|A through D
 A or B|A/B|B / C|either A or C|Either B|Maybe A or B|neither A nor B|B vs C|B (or C)|B, or maybe C|B, not C
-Abnormal|Bad|BB|Because the lesion is benign|a lesion in the left lung|A lesion is seen|B lesion|B-cell lymphoma|B–cell lymphoma|Comparing A, B, C and D, the answer is B|Not A, so the answer is B
-Option B ist falsch|B: неверно|选项B错误|B is right atrium|B is best seen on T2|B is true lumen|B and|The least likely answer is B
-Worst choice: B|B, I'm not sure|If it enhances, B|B ✗|~~B~~|Many pick B
+Abnormal|Bad|BB|Because the lesion is benign|a lesion in the left lung|A lesion is seen|B lesion|B-cell lymphoma
+Option B ist falsch|B: неверно|选项B错误|B is right atrium|B is best seen on T2|B is true lumen|B and
+The least likely answer is B|B–cell lymphoma|Worst choice: B|B, I'm not sure|If it enhances, B|B ✗|~~B~~|Many pick B
 Vitamin B|B12
 B is incorrect|B is not correct|B isn't right|B: incorrect|B. is wrong|B) is not the answer|B is false|Option B is false
 Option B is incorrect|Option B is wrong|Option B can be ruled out|The answer is B? No|anything but B|Everything except B

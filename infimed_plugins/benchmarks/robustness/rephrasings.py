@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from infimed_plugins.parsing import tokens
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.parsing import tokens
 from infimed_plugins.prompts import escape_media_tags
 from infimed_plugins.quoting import data, fence, fill
 from infimed_plugins.records import Json, Sample

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.curation.decontamination.benchmark_items import Item
 from infimed_plugins.curation.decontamination.text_near import Text, TextIndex, normalised
+from infimed_plugins.parsing.normalize import tokens
 
 _Pairs = Iterable[tuple[Text, Item]]
 

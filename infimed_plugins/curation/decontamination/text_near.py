@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.parsing.normalize import tokens
 
 # what carries no content in a question about an image; "where", "when", "how" and "why" do
 STOCK_WORDS = frozenset(
