@@ -76,8 +76,8 @@ class ImageRef:
 class GroundTruth:
     """What a reward or scorer compares an answer with.
 
-    ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a LaTeX
-    or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
+    ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a
+    LaTeX or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
     ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
     ``frame`` declares the coordinates that answers are in (rewards/frames.py); ``size`` and ``resized`` are (width,
     height) in pixels of the original picture and of what the model sees.

@@ -111,7 +111,7 @@ RULES = (
          (("The image shows adenoma and lipoma.", ""), ("A. Adenoma B. Lipoma C. Hemangioma", ""))),
     Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}{be})"
          r"|{correct|likely}~{option|word|asked|answer})" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
-         (("The answer is C.", "C"), ("The most likely diagnosis in this case is hemangioma.", "C"), ("正确答案是C。", "C"))),
+         (("The answer is C.", "C"), ("The most likely diagnosis here is hemangioma.", "C"), ("正确答案是C。", "C"))),
     Rule("announced at once", "answer", r"{answer}[:)(-]+~{option}?[:(]*<{opt}>|{answer}~\(?<{opt}>", "announce",
          (("Answer C", "C"), ("故选C", "C"))),
     Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}~\(?<{opt}>|{pick}{option}?:<{opt}>", "hold",
@@ -124,7 +124,7 @@ RULES = (
          (("C is what I would choose.", "C"),)),
     Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "say",
          (("It enhances. So C.", "C"),)),
-    Rule("letter and text", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{both}>[-).:,]*$", "announce",
+    Rule("a letter alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}~{pick})?$", "announce",
          (("C. Hemangioma\n\nThe answer is A.", ""),), True),
     Rule("alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}|,?{subject}~"
          r"{pick}|{be|filler}*)$", "hold",
@@ -143,7 +143,7 @@ RULES = (
     Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see", (("A hemangioma is seen.", "C"),)),
     Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|"
          r",)*){3,}~{option}?<{texted}>", "see",
-         (("A tumor that fills in from the rim on delayed phases, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
+         (("A tumor that fills in from the rim, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
     Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}"
          r"{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
          (("Hemangioma fills in from the rim on delayed phases.", "C"),)),
@@ -161,7 +161,8 @@ FORMS = (
          r"(?=~{option}?[(]*~{opt})|{opt})*",
          (("**C**\n\nC. Hemangioma", "C"),)),
 
-        Form("announced", r"(?:{word}{opt}(?:[,{and|filler}]*{opt})*,|{subject}?{be}?{negated}{be|filler}*{opt},)?" + _ANNOUNCED + "<{opt}>" + _REASON,
+        Form("announced", r"(?:{word}{opt}(?:[,{and|filler}]*{opt})*,|{subject}?{be}?{negated}{be|filler}*{opt},)?"
+         + _ANNOUNCED + "<{opt}>" + _REASON,
          
          
          (("The answer is C.", "C"), ("Final answer: C", "C"), ("答案是C", "C"), ("故选C", "C"),

@@ -171,7 +171,7 @@ _TAKEN_BACK = (
 _NOT_IN_LISTS = frozenset(
     [
         "alone",
-        "letter and text",
+        "a letter alone",
         "led",
         "in brackets",
         "it is",
