@@ -7,10 +7,10 @@ rather than guesses.
 from __future__ import annotations
 
 from infimed_plugins.parsing.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.parsing.options.choices import Choice, option_letter, option_letters
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity
 from infimed_plugins.parsing.response import ParsedResponse, ResponseForm, extract_answer, parse_response
-from infimed_plugins.parsing.normalize import tokens
 
 __all__ = [
     "Box",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
+from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.recipes.manifest import Manifest
 
 THUMBNAIL = 360  # pixels of the longer side

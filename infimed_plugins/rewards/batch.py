@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.records import Frame, GroundTruth, Score
 from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth

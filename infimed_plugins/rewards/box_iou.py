@@ -19,8 +19,8 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from infimed_plugins.parsing.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.parsing.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.records import GroundTruth, Json, Verdict
 from infimed_plugins.rewards.frames import to_truth
 

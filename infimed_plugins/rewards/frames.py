@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import get_args
 
-from infimed_plugins.parsing.boxes import Box, ParsedBoxes, parse_boxes
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.parsing.boxes import Box, ParsedBoxes, parse_boxes
 from infimed_plugins.records import Frame, GroundTruth, Json, Size
 
 FRAMES: tuple[Frame, ...] = get_args(Frame)

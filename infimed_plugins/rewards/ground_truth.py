@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast, get_args
 
+from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.quantities import clean_math, parse_quantity
 from infimed_plugins.parsing.response import extract_answer
-from infimed_plugins.errors import DataError
 from infimed_plugins.records import Frame, GroundTruth, Json, Size, Task
 
 _LETTER = re.compile(r"\(?[A-Z]\)?\.?")

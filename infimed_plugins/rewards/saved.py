@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.records import Frame, Json, Score
 from infimed_plugins.rewards.batch import score_row
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import cache
 
 from infimed_plugins import plugins
-from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
 from infimed_plugins.records import GroundTruth, Score, Verdict
 
 Reward = Callable[[str, GroundTruth], Verdict]

@@ -19,7 +19,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
-from infimed_plugins.parsing.reply import read_reply
+from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_text import says
 from infimed_plugins.parsing.statements import announcements, settled
 from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
@@ -36,11 +36,11 @@ def score(text: str, sample: Sample) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
     if sample.task == "multiple_choice":
         return score_choice(text, sample.options or (), str(sample.answer))
-    reply = read_reply(text)
-    form = float(reply.well_formed)
-    if not reply.text:
+    reply = parse_response(text, strict=False)
+    form = float(reply.format_ok)
+    if not reply.answer:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    said = reply.text if reply.marked or sample.task != "math" else _announced(reply.text)
+    said = reply.answer if reply.marked or sample.task != "math" else _announced(reply.answer)
     verdict = _judge(said, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
@@ -65,11 +65,11 @@ def _chosen(text: str, options: tuple[str, ...]) -> tuple[float, str, str]:
         letter = text.lstrip(" \n(").rstrip(" \n).").upper()
         if len(letter) == 1 and letter in OPTION_LETTERS[: len(options)]:
             return 0.0, letter, BY_ITSELF
-    reply = read_reply(text)
-    form = float(reply.well_formed)
-    if not reply.text:
+    reply = parse_response(text, strict=False)
+    form = float(reply.format_ok)
+    if not reply.answer:
         return form, "", reply.reason or "no answer"
-    choice = stated_option(reply.text, options)
+    choice = stated_option(reply.answer, options)
     return form, choice.letters, choice.reason
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.parsing import extract_answer, parse_response
+from infimed_plugins.parsing import ResponseForm, extract_answer, parse_response
 
 THINK = "<think>The lesion is bright.</think>"
 PIECES = ["<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "}", "{", "\\", "B", " ", "\n", "\u200b", "ab c"]
@@ -122,12 +122,12 @@ def test_a_rival_beside_the_box_of_an_answer_stays_in_the_answer() -> None:
         ("<think>a</think> B", "B"),
         ("<think>a</think><answer>B</answer>", "B"),
         ("<think>never ends, B", ""),
-        ("a</think>B", ""),
+        ("a</think>B", "B"),
         ("<think>a</think><think>b</think>B", ""),
         ("<answer>A</answer><answer>B</answer>", ""),
-        ("<answer>B", ""),
+        ("<answer>B", "B"),
         ("\\boxed{A} or \\boxed{B}", ""),
-        ("\\boxed{A", ""),
+        ("\\boxed{A", "A"),
         ("\\boxed{}", ""),
         ("", ""),
     ],
@@ -171,3 +171,99 @@ def test_braces_are_balanced_as_latex_counts_them(inside: str) -> None:
         assert parsed.answer == inside.strip()
     elif not closes_early:
         assert not parsed.format_ok
+
+
+MARKED_B = [
+    "<think>a</think><answer>B</answer>", "<answer>B</answer>", "<think>a\n<answer>B</answer>",
+    "<think>a<think>b</think><answer>B</answer>", "<answer>B</answer><answer> B </answer>",
+    "<answer> B </answer> Done.",
+    "<Answer>B</Answer>", "<final_answer>B</final_answer>", "<answer>B", "so <answer>\nB",
+    "a</think>\n<answer>B</answer>", "<thinking>A</thinking><answer>B</answer>", "<answer>\\boxed{B}</answer>",
+    "<answer>B</answer> <answer>B</answer>", "<answer></answer><answer>B</answer>", "\\boxed{B}",
+    "It is \\boxed{B}.", "\\\\boxed{B}", "boxed{B}", "\\fbox{B}", "\\boxed B", "\\boxed{B",
+    "\\boxed{\\boxed{B}}", "<think>a</think>\\boxed{B}", "<answer>B</answer><|im_end|>",
+    "\\boxed{A} No, on reflection it is dense. \\boxed{B}", "\\boxed{A}\n\nLet me check that again.\n\n\\boxed{B}",
+    "<answer>A</answer> The apex, however, is dense. <answer>B</answer>", '<answer>{"answer": "B"}</answer>',
+    "<SUMMARY>a</SUMMARY><CONCLUSION> B </CONCLUSION>", "<solution>B</solution>", "<final>B</final>",
+    "<conclusion>It is dense, not A.</conclusion><answer>B</answer>", "◁think▷a◁/think▷<answer>B</answer>",
+    "<think>a</think>\\boxed{A} But wait, it is dense. \\boxed{B}", "\\boxed{A}. It is dense: \\boxed{B}",
+]  # fmt: skip
+BARE_B = [
+    "B", " B\n", "B\n</answer>", "<think>a</think>B</answer>", "<think>a<think>b</think>B",
+    "B<eoa>\nC", "A<eoe>B<eoa>", "B<eoe>",
+    "B<|im_end|>", "B</s>", "\u200bB", "<think>A</think>B", "<thinking>A</thinking>\n\nB",
+    "◁think▷A◁/think▷B", "A</think>B", "<answer></answer>\nB",
+    '{"answer": "B"}', '{"why": "A or C", "final_answer": "B"}',
+    '```json\n{"Answer": "B"}\n```',
+]  # fmt: skip
+NOTHING = [
+    None, 3, b"B", "", " ", "<|im_end|>", "<answer></answer>", "\\boxed{}", "<think>never ends, B", "<a>\n</a>",
+    "<think>a</think><think>b</think>B", "<answer>A</answer><answer>B</answer>",
+    "<answer><answer>B</answer>", "B</answer> or C</answer>", "\\boxed{A} or \\boxed{B}",
+    "<solution>A</solution><solution>B</solution>", "◁think▷never ends, B",
+    "<answer>\\boxed{A} or \\boxed{B}</answer>", "\\boxed{A\n\nSo it is B", '{"answer": "A", "choice": "B"}',
+    "\\boxed{A}, \\boxed{B}", "\\boxed{A}. Alternatively \\boxed{B}", "\\boxed{A}\n\nIt could also be \\boxed{B}",
+    "<answer>A</answer> My second choice would be <answer>B</answer>", "\\boxed{A} It is dense. Not \\boxed{B}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MARKED_B)
+def test_a_tag_or_box_holds_the_answer(text: str) -> None:
+    reply = parse_response(text, strict=False)
+    assert (reply.answer, reply.marked) == ("B", True)
+
+
+@pytest.mark.parametrize("text", BARE_B)
+def test_without_tag_or_box_the_reply_stays_but_for_its_reasoning(text: str) -> None:
+    reply = parse_response(text, strict=False)
+    assert (reply.answer, reply.marked) == ("B", False)
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_is_broken_holds_no_answer_and_says_why(text: object) -> None:
+    reply = parse_response(text, strict=False)
+    assert reply.answer == ""
+    assert reply.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("<think>a</think><answer>B</answer>", True),
+        ("<answer>B</answer>", False),
+        ("a</think><answer>B</answer>", False),
+    ],
+)
+def test_the_format_gate_stays_strict(text: str, passes: bool) -> None:
+    assert parse_response(text, strict=False).format_ok == passes
+
+
+def test_the_boxed_area_of_a_picture_is_no_box() -> None:
+    assert parse_response("The boxed area shows it. B", strict=False).answer == "The boxed area shows it. B"
+
+
+def test_other_tags_are_read_where_the_form_names_them() -> None:
+    form = ResponseForm(answer_tag="verdict")
+    assert parse_response("<verdict>B</verdict>", form, strict=False).answer == "B"
+
+
+LOOSE_PIECES = [
+    "<think>",
+    "</think>",
+    "<answer>",
+    "</Answer>",
+    "\\boxed{",
+    "boxed{",
+    "}",
+    "\\",
+    "B",
+    "<|im_end|>",
+    " ",
+    "\u200b",
+]
+
+
+@given(st.lists(st.sampled_from(LOOSE_PIECES), max_size=14).map("".join))
+def test_any_text_is_taken_apart_without_an_error(text: str) -> None:
+    reply = parse_response(text, strict=False)
+    assert reply.answer or reply.reason

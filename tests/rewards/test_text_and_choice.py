@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.parsing import tokens
 from infimed_plugins.errors import DataError
+from infimed_plugins.parsing import tokens
 from infimed_plugins.records import GroundTruth, Json
 from infimed_plugins.rewards import judge_answer, parse_truth
 
