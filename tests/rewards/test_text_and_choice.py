@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.parsing import tokens
+from infimed_plugins.parsing.normalize import signed_tokens
 from infimed_plugins.records import GroundTruth, Json
 from infimed_plugins.rewards import judge_answer, parse_truth
 
@@ -57,7 +57,7 @@ def test_synonyms_that_are_no_list_are_named() -> None:
         parse_truth({"task": "text", "answer": "kidney", "synonyms": "ren"})
 
 
-WORDS = st.lists(st.sampled_from(["left", "lung", "mass", "no", "肺", "t2"]), min_size=1, max_size=6)
+WORDS = st.lists(st.sampled_from(["left", "lung", "mass", "not", "肺", "t2", "er+", "-5"]), min_size=1, max_size=6)
 
 
 @given(WORDS, WORDS)
@@ -70,7 +70,7 @@ def test_text_similarity_is_symmetric_and_one_only_for_the_same_words(a: list[st
 
 @given(WORDS, st.text(max_size=20))
 def test_stuffing_more_words_never_pays_more(gold: list[str], more: str) -> None:
-    added = set(tokens(more)) - set(gold)
+    added = set(signed_tokens(f"{' '.join(gold)} {more}")) - set(gold)
     assert text(f"{' '.join(gold)} {more}", " ".join(gold)) == pytest.approx(
         len(set(gold)) / (len(set(gold)) + len(added))
     )
