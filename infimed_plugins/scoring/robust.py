@@ -25,10 +25,12 @@ from infimed_plugins.parsing.statements import announcements, settled
 from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
+from infimed_plugins.rewards.box_iou import detection, grounding
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
 _BARE = 4  # characters of a letter by itself: ``(B).``
 _NO_VALUE = ("not one value", "several ", "too many brackets", "braces that do not pair")  # of the math verifier
+_BOXES = {"grounding": grounding, "detection": detection}
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
 
 
@@ -96,6 +98,8 @@ def _announced(text: str) -> str:
 
 
 def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
+    if truth.task in _BOXES:
+        return _BOXES[truth.task](text, truth, strict=False)
     if truth.task != "text":
         return judge_answer(text, truth)
     gold = str(truth.answer)
