@@ -71,7 +71,7 @@ _NO_LABEL = re.compile(
 )
 _DENIED = re.compile(
     r"(?:(?<![a-z])(?:not|never|neither|nor|no|except|excluding|outside|instead of|rather than|"
-    r"anything but|nowhere near|wrong|doubt it is)(?![a-z])|n['’]t(?![a-z])|[~≠¬❌✗✘✖不非])"
+    r"anything but|nowhere near|wrong|doubt it is)(?![a-z])|n['’]t(?![a-z])|[~≠¬❌✗✘✖非]|不[是在]?)"
     r"[\s*\"'“(:{\[]*(?:(?:be|in|at|within|located|found|the|an?|box|bounding|lesion|bbox(?:_2d)?)[\s*\"'“(:{\[]*)*$",
     re.IGNORECASE,
 )
