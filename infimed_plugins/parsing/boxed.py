@@ -31,7 +31,7 @@ _WINDOW = 400  # characters on each side of a box
 _GAP = r"(?:[\s.,;:*_#\"'“”‘’()\[\]=—→]|[-=]>)*"
 _SOON = (
     r"(?:(?:and|so|thus|therefore|hence|then|overall|finally|again|namely|consequently|"
-    r"in conclusion|in summary)[\s,:]+)*"
+    r"in conclusion|in summary)(?:[\s,:]+|$))*"
 )
 _ANSWER = (
     r"(?:(?:the|my|our)\s+)?(?:(?:final|correct|right|best|most likely|likely|numerical)\s+)*"
@@ -48,13 +48,14 @@ _FRAME = re.compile(
     rf"|(?:choose|select|pick|letter|again)|{_NAME}|{_ZH})?{_GAP}"
 )
 _LEADS = re.compile(
-    r"(?:.*(?<![a-z\\])(?:is|are|was|were|be|equals?|equal to|gives?|get|gets|has|have|yields?|obtain|find|as|in|of|at|"
-    r"shows?|called)(?:\s+(?:the|an?|option|choice|letter))*"
+    r"(?:.*(?<![a-z\\])(?:is|are|was|were|be|equals?|equal to|gives?|get|gets|has|have|yields?|obtain|find|as|in|at|"
+    r"shows?|called|(?:total|sum|area|volume|number|value|result|mean|average|score) of)"
+    r"(?:\s+(?:the|an?|option|choice|letter))*"
     rf"|(?:.*[a-z]{{2,}}\s)?(?:{_NAME}|[-0-9.+*/() ]*(?:\\(?:times|cdot|div)[-0-9.+*/() ]*)*=)|.*[是为得有在选])\s*",
     re.DOTALL,
 )
 _WRONG = re.compile(
-    r"(?<![a-z])(?:wrong|incorrect|false|untrue|unlikely|impossible|opposite|doubt\w*|unsure|exclud\w+|eliminat\w+|"
+    r"(?<![a-z])(?:wrong|incorrect|false|untrue|unlikely|impossible|opposite|doubt\w*|unsure|exclud\w+|eliminat\w+|distractors?|"
     r"rul(?:e|ed|ing) out|ruled|reject\w*|(?:not|never|don['’]t)\s+(?:\w+\s+){0,2}(?:true|case|think|believe|say|"
     r"correct|right|sure|agree))(?![a-z])|[错误]|[≠¬❌✗✘✖?？]|\\(?:neq?|not|neg|cancel|sout|lnot)(?![a-z])"
 )
@@ -75,9 +76,10 @@ _AT_BOX = re.compile(
 )
 _DENIED_AFTER = re.compile(
     r"[\s$*_.,;:)\]\\\"'”’]*(?:(?:option|choice)\W+)?(?:(?:is|was|are|were|seems?|can|could|would|should|must|does|do|did|"
-    r"has)(?:\s+be(?:en)?)?\s+)?(?:(?:clearly|definitely|probably|also)\s+)?(?:(?:not|never|wrong|incorrect|false|unlikely|"
+    r"has)(?:\s+be(?:en)?)?\s+)?(?:(?:clearly|definitely|probably|also)\s+)?(?:(?:never|wrong|incorrect|false|unlikely|"
     r"impossible|untrue|excluded|eliminated|ruled out|cannot|wait)(?![a-z])|no(?:[,.!]|$)|"
-    r"(?:is|was|does|do|wo|ca)?n['’]t|不|错|[?？~❌✗✘✖✕])"
+    r"(?<=[a-z] )not(?![a-z])|not(?=\W*$|\s(?:it|the|right|correct|true|an?|my|sure)(?![a-z]))"
+    r"|(?:is|was|does|do|wo|ca)?n['’]t|不|错|~~|[?？❌✗✘✖✕])"
 )
 _TAKEN_BACK = re.compile(
     r"[\s$*_.\"'”’)\]]*(?:no[,.!]|wait(?![a-z])|actually|scratch that|correction|sorry|on second thought|oops|"
@@ -95,6 +97,16 @@ _FINISHED = re.compile(r"[.!?。！？]\W*$")
 END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _COMMAND_ENDS = re.compile(r"\\[A-Za-z]+\s*$")
 _MARKUP = " \t\r\n*_#$.,;:\"'“”‘’()[]{}【】「」。，：！`—•✅✔☑✓👉➡→\ufe0f"
+
+
+_NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
+_SENTENCE = re.compile(r"(?:[^\W_]+[^\w\n]+){2}[^\W_]+|[\u4e00-\u9fff]{4}")
+_LINKED = re.compile(
+    r"(?<![a-z])(?:or|and|either|could|might|may|possibl[ey]|possibility|perhaps|maybe|"
+    r"alternative(?:ly)?|also|second|other|not|if)(?![a-z])|或|不|可能",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = re.compile(r"[.!?:。！？\n]")
 
 
 class Around(Enum):
@@ -138,8 +150,25 @@ def read_boxes(text: str) -> Boxes:
     return Boxes("several")
 
 
-def last_box(text: str) -> tuple[Boxes, str]:
-    r"""The last of several ``\boxed{}``, and the text between it and the one before; "open" where one never closes."""
+def read_loose_boxes(text: str) -> Boxes:
+    """The box of a text by looser rules: near misses one cut off; the last after whole sentences counts."""
+    if text.count("box") != text.count(BOX):
+        text = _NEAR_BOX.sub(lambda found: f"\\boxed{{{found[1]}}}" if found[1] else "\\boxed{", text)
+    boxes = read_boxes(text)
+    if boxes.kind == "open":
+        boxes = read_boxes(text.rstrip() + "}")
+        return boxes if boxes.kind == "one" and "\n\n" not in boxes.content else Boxes("open")
+    return _last_box(text) if boxes.kind == "several" else boxes
+
+
+def goes_on(between: str) -> bool:
+    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
+    *whole, begun = _SENTENCE_ENDS.split(between.strip(" $*"))
+    return any(map(_SENTENCE.search, (*whole, begun))) and not _LINKED.search(begun)
+
+
+def _last_box(text: str) -> Boxes:
+    """The last of several boxes, if whole sentences stand before it."""
     masked = mask_escapes(text)
     start = content_start = before = 0
     end = -1
@@ -147,29 +176,35 @@ def last_box(text: str) -> tuple[Boxes, str]:
         start = text.find(BOX, end + 1)
         if start < 0:
             between = text[before : content_start - len(BOX)] if before else ""
-            return Boxes("one", text[content_start:end].strip(), f"{between}{_HERE}{text[end + 1 :]}"), between
+            content = text[content_start:end].strip() if goes_on(between) else ""
+            return Boxes("one", content, f"{between}{_HERE}{text[end + 1 :]}") if content else Boxes("several")
         before, content_start = end + 1, start + len(BOX)
         end = closing_brace(masked, content_start)
         if end < 0:
             break
-    return Boxes("open"), ""
+    return Boxes("several")
 
 
 def unboxed(boxes: Boxes, around: Around) -> str:
-    """The answer of a text with one box: its content, with what stands around it where that is no known frame."""
+    """The answer of a text with one box: its content, with what stands around it where that is no known frame.
+
+    "" where it is denied or taken back right behind the box.
+    """
     before, _, after = boxes.rest.rpartition(_HERE)
-    taken_back = False
     lead = led = before
     if around is not Around.ANSWER:
         lead, led = _sentence_before(before[-_WINDOW:])
         after = END_TOKEN.sub(" ", after[:_WINDOW])
         ended = _ENDS.search(after)
-        taken_back = ended is not None and _TAKEN_BACK.match(after[ended.end() :].lower()) is not None
-        after = after if ended is None or taken_back else after[: ended.end()]
+        if ended is not None and _TAKEN_BACK.match(after[ended.end() :].lower()):
+            return ""
+        after = after if ended is None else after[: ended.end()]
     if not _is_frame(lead, led, boxes.content, around):
         return _joined(led.replace(_HERE, boxes.content), boxes.content, after).strip()
-    if not taken_back and _drops(after, boxes.content, around):
+    if _drops(after, boxes.content, around):
         return boxes.content
+    if around is not Around.ANY and _DENIED_AFTER.match(after.replace("—", ",").lower()):
+        return ""
     return _joined("", boxes.content, _CLOSES.sub(" ", after)).strip()
 
 

@@ -65,7 +65,7 @@ _NO_LABEL = re.compile(
     r"(?<![a-z])(?:not|no|non|never|neither|nor|none|nothing|nowhere|without|except|excluding|outside|beyond|unlike|but|"
     r"wrong|incorrect|false|untrue|or|either|maybe|perhaps|possibly|possible|probably|may|might|could|would|should|if|unless|"
     r"instead|rather|than|another|other|exclud\w+|rul\w+|reject\w*|unsure|uncertain|doubt\w*|cannot|hardly|far|opposite|"
-    r"mis\w+|ignore|avoid|deny|denied|absent|negative|near|around|about|approximately|roughly)(?![a-z])|n['’]t(?![a-z])|"
+    r"mis\w+|ignore|avoid|deny|denied|absent|negative|used|was|were|previously|formerly|once|near|around|about|approximately|roughly)(?![a-z])|n['’]t(?![a-z])|"
     r"[不非没无未错否或若]|可能|以外|之外",
     re.IGNORECASE,
 )

@@ -18,15 +18,18 @@ from functools import cache
 _HAN_AND_KANA = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_HAN_AND_KANA}]|[^\W_{_HAN_AND_KANA}]+")
 _CHUNK = 128
-_JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f"))
-_SIGNS = re.compile(r"[0-9<>~?+\\]|-(?![a-z])")  # in ASCII text in lower case
+_SIGNS = re.compile(r"[0-9<>~?+\\≤≥≠≈±¬❌🚫⛔👎↑↓♀♂]|-(?![a-z])")  # what makes a text in lower case more than words
 _LATEX_SIGNS = {
     r"\leq": "≤", r"\le": "≤", r"\leqslant": "≤", r"\geq": "≥", r"\ge": "≥", r"\geqslant": "≥", r"\lt": "<",
     r"\gt": ">", r"\neq": "≠", r"\ne": "≠", r"\pm": "±", r"\approx": "≈", r"\sim": "~", r"\uparrow": "↑",
     r"\downarrow": "↓", r"\neg": "¬", r"\lnot": "¬",
 }  # fmt: skip
 _LATEX_SIGN = re.compile(r"\\[a-z]+")
-_SPELT_SIGNS = str.maketrans({"−": "-", "﹣": "-", "✗": "❌", "✘": "❌", "✖": "❌", "✕": "❌", "➕": "+", "➖": "-"})
+_JOINERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f"  # which nobody sees
+_SPELT_SIGNS = str.maketrans(
+    dict.fromkeys(_JOINERS, "")
+    | {"−": "-", "﹣": "-", "✗": "❌", "✘": "❌", "✖": "❌", "✕": "❌", "➕": "+", "➖": "-"}
+)
 _OR_EQUAL = {"<=": "≤", ">=": "≥", "~": "≈"}
 
 
@@ -89,11 +92,10 @@ def tokens(text: str) -> list[str]:
 def signed_tokens(text: str) -> list[str]:
     """The tokens of a text with the signs at its words and numbers, and marks that deny as tokens of their own."""
     text = nfkc(text).lower()
-    if text.isascii():
-        if not _SIGNS.search(text):
-            return _TOKEN.findall(text)
-    else:
-        text = text.translate(_JOINERS).translate(_SPELT_SIGNS)
+    if not text.isascii():
+        text = text.translate(_SPELT_SIGNS)
+    if not _SIGNS.search(text):
+        return (_TOKEN if text.isascii() else _token_with_marks()).findall(text)
     if "\\" in text:
         text = _LATEX_SIGN.sub(lambda found: _LATEX_SIGNS.get(found[0], found[0]), text)
     return [_spelt(found) for found in _signed_token().finditer(text)]

@@ -15,13 +15,9 @@ Source: first paper, 3.2.2 ("Thinking Progress" and "Final Answer Format"); the 
 
 An evaluation (not ``strict``) is not about the form, and takes many more:
 
-    <thinking>…</thinking> B   …</think> B     reasoning under another name; opened by the prompt
-    <think>…<think>…</think> B                 opened twice; <think>… <answer>B</answer> at the end: never closed
-    <Answer>B</Answer>   <final_answer>B</final_answer>   <answer>B   B</answer>   cut off; opened by the prompt
-    <CONCLUSION>B</CONCLUSION>                 tags of other names, where none is of these
-    boxed{B}   \fbox{B}   \boxed B   \boxed{B  near misses of a box
-    B<|im_end|>   B <eoa> Next question        end tokens, and what follows
-    {"answer": "B"}                            an object with one answer
+    <thinking>…</thinking> B   …</think> B   <think>…<think>…</think> B   <think>… <answer>B</answer>
+    <Answer>B</Answer>   <final_answer>B</final_answer>   <answer>B   B</answer>   <CONCLUSION>B</CONCLUSION>
+    boxed{B}   \fbox{B}   \boxed B   \boxed{B   B<|im_end|>   B <eoa> Next question   {"answer": "B"}
     \boxed{A} On second thought, it is dense. \boxed{B}    the last one, after whole sentences
 
 Boxes or tags that say different things side by side, and reasoning that never ends, are no answer. Linear in the length
@@ -38,7 +34,7 @@ from itertools import islice, pairwise
 from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing.boxed import BOX, END_TOKEN, Around, Boxes, last_box, read_boxes, unboxed
+from infimed_plugins.parsing.boxed import BOX, END_TOKEN, Around, Boxes, goes_on, read_boxes, read_loose_boxes, unboxed
 from infimed_plugins.records import Code
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -47,22 +43,13 @@ _MAX_UNBOXED = 50_000  # characters; no reward reads a longer answer
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
 _OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
+_MORE_MARKUP = re.compile(r"[<{\0]|box|^$")
 _EMPTY_TAGS = re.compile(r"<([A-Za-z]{1,16})>\s*</\1>")
-_EXPLANATION_ENDS, _ANSWER_ENDS = "<eoe>", "<eoa>"  # as GAOKAO-Bench asks for
-_NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
-_SENTENCE = re.compile(r"(?:[^\W_]+[^\w\n]+){2}[^\W_]+|[\u4e00-\u9fff]{4}")
-_LINKED = re.compile(
-    r"(?<![a-z])(?:or|and|either|could|might|may|possibl[ey]|possibility|perhaps|maybe|"
-    r"alternative(?:ly)?|also|second|other|not|if)(?![a-z])|或|不|可能",
-    re.IGNORECASE,
-)
-_SENTENCE_ENDS = re.compile(r"[.!?:。！？\n]")
 _NOT_LETTERS = re.compile(r"[^a-z]")
-_KEYS = (
-    "answer finalanswer correctanswer youranswer myanswer predictedanswer answerletter answerchoice choice option "
-    "selectedoption correctoption correctchoice prediction"
+_ANSWER_KEY = re.compile(
+    r"(?:(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?option|(?:correct)?choice|"
+    r"prediction)"
 )
-_ANSWER_KEYS = frozenset(_KEYS.split())
 _MAX_JSON = 20_000  # characters
 _MAX_TAGS = 64
 
@@ -93,10 +80,8 @@ class ResponseForm:
     @cached_property
     def lenient_tags(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
         """What an evaluation takes for a tag of the reasoning, and of the answer."""
-        return (
-            re.compile(_THINK_TAG.format(self.think_tag), re.IGNORECASE),
-            re.compile(_ANSWER_TAG.format(self.answer_tag), re.IGNORECASE),
-        )
+        think, answer = _THINK_TAG.format(self.think_tag), _ANSWER_TAG.format(self.answer_tag)
+        return re.compile(think, re.IGNORECASE), re.compile(answer, re.IGNORECASE)
 
 
 INFIMED_FORM = ResponseForm()
@@ -115,9 +100,6 @@ class ParsedResponse(NamedTuple):
     reason: str = ""
     marked: bool = False
     code: Code = Code.JUDGED
-
-
-_DIFFERENT = ParsedResponse(True, "", "", "boxes that say different things", True, Code.SEVERAL)
 
 
 def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> ParsedResponse:
@@ -152,35 +134,42 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
     start, end = tail.index(answer) + len(answer), tail.index(answer_end)
     if end < start:
         return _malformed(f"{answer_end} comes before {answer}")
-    content = tail[start:end].strip()
-    return _out_of_boxes(content, Around.ANSWER, reasoning) if _visible(content) else _malformed("the answer is empty")
+    if not _visible(content := tail[start:end].strip()):
+        return _malformed("the answer is empty")
+    boxes = read_boxes(content) if BOX in content and len(content) <= _MAX_UNBOXED else None
+    if boxes is None or boxes.kind == "open":
+        return ParsedResponse(True, reasoning, content, "", True)
+    return _out_of_boxes(boxes, Around.ANSWER, reasoning)
 
 
 def _boxed_in_tail(reasoning: str, tail: str, form: ResponseForm) -> ParsedResponse:
     boxes = read_boxes(tail)
-    if boxes.kind == "several":
-        return _DIFFERENT._replace(reasoning=reasoning)
-    if boxes.kind == "one" and _visible(boxes.content):
-        return _out_of_boxes(unboxed(boxes, Around.PROSE), Around.ANSWER, reasoning)
+    if boxes.kind == "several" or (boxes.kind == "one" and _visible(boxes.content)):
+        return _out_of_boxes(boxes, Around.PROSE, reasoning)
     _, think_end, answer, _ = form.tags
     reasons = {"none": f"no {answer} and no \\boxed{{}} after {think_end}", "open": "a \\boxed{ never closes"}
     return _malformed(reasons.get(boxes.kind, "the answer is empty"))
 
 
-def _out_of_boxes(content: str, around: Around, reasoning: str = "") -> ParsedResponse:
+def _out_of_boxes(boxes: Boxes, around: Around, reasoning: str = "") -> ParsedResponse:
     """The answer with its boxes taken away, and what is no frame of them kept."""
+    inside = Around.ANY if around is Around.ANY else Around.ANSWER
     for _ in range(8):  # boxes in boxes
-        boxes = read_boxes(content) if BOX in content and len(content) <= _MAX_UNBOXED else Boxes("none")
         if boxes.kind == "several":
-            return _DIFFERENT._replace(reasoning=reasoning)
-        if boxes.kind not in ("one", "blank"):
+            return ParsedResponse(True, reasoning, "", "boxes that say different things", True, Code.SEVERAL)
+        content = boxes.rest.strip() if boxes.kind != "one" else unboxed(boxes, around)
+        if boxes.kind == "one" and not content:
+            return ParsedResponse(True, reasoning, "", "the answer is denied or taken back", True, Code.REJECTED)
+        if boxes.kind == "none" or BOX not in content or len(content) > _MAX_UNBOXED:
             break
-        content = unboxed(boxes, around) if boxes.kind == "one" else boxes.rest.strip()
+        if (boxes := read_boxes(content)).kind == "open":
+            break
+        around = inside
     return _read(content, "the box is empty")._replace(format_ok=True, reasoning=reasoning)
 
 
 def _visible(text: str) -> bool:
-    return bool(_INVISIBLE.sub("", text).strip())
+    return bool(text.strip("\0 \n") if text.isascii() else _INVISIBLE.sub("", text).strip())
 
 
 def _malformed(reason: str) -> ParsedResponse:
@@ -198,6 +187,8 @@ def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
         return _read(text.strip(), marked=False)
     passed = form.tags[1] in text and (form.tags[0] in text or form.think_prefilled)
     gate = _gate(text, form) if passed else _malformed("")
+    if gate.format_ok and form.tags[2] in text and gate.answer.isascii() and not _MORE_MARKUP.search(gate.answer):
+        return gate
     found = _without_markup(text, form)
     return found._replace(format_ok=True, reasoning=gate.reasoning) if gate.format_ok else found
 
@@ -205,8 +196,10 @@ def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
 def _without_markup(text: str, form: ResponseForm) -> ParsedResponse:
     text = text if text.isascii() and "\0" not in text else _INVISIBLE.sub("", text)
     think_tag, answer_tag = form.lenient_tags
-    if "<" in text or "◁" in text:
-        text = _EMPTY_TAGS.sub(lambda found: found[0] if answer_tag.match(found[0]) else " ", _before_end(text))
+    if (">" in text and "<" in text) or "▷" in text:
+        text = _before_end(text)
+        if "</" in text:
+            text = _EMPTY_TAGS.sub(lambda found: found[0] if answer_tag.match(found[0]) else " ", text)
         after = _after_reasoning(text, think_tag, answer_tag)
         if after is None:
             return _read("", "the reasoning never ends, or comes twice", False, Code.MALFORMED)
@@ -218,12 +211,11 @@ def _without_markup(text: str, form: ResponseForm) -> ParsedResponse:
 
 
 def _before_end(text: str) -> str:
-    """The text without end tokens and what follows the end of the answer."""
-    if _ANSWER_ENDS in text or _EXPLANATION_ENDS in text:
-        text = text.partition(_ANSWER_ENDS)[0]
-        explanation, _, answer = text.rpartition(_EXPLANATION_ENDS)
+    """The text without end tokens, the ``<eoe>`` and ``<eoa>`` of GAOKAO-Bench among them, and what follows."""
+    if "<eo" in text:
+        explanation, _, answer = text.partition("<eoa>")[0].rpartition("<eoe>")
         text = answer if answer.strip() else explanation
-    return END_TOKEN.sub("", text) if "<|" in text or "</s>" in text or "<e" in text else text
+    return END_TOKEN.sub("", text) if "|>" in text or "</s>" in text or "<e" in text else text
 
 
 def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Pattern[str]) -> str | None:
@@ -231,12 +223,12 @@ def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Patte
     tags = list(islice(think_tag.finditer(text), _MAX_TAGS))
     if not tags:
         return text
-    closing = [tag for tag in tags if tag[1]]
-    if not closing:  # an answer that ends the reply has ended the reasoning as well
+    if not any(tag[1] for tag in tags):  # an answer that ends the reply has ended the reasoning as well
         answers = list(islice(answer_tag.finditer(text), 3))
-        at_end = len(answers) == 2 and not answers[0][1] and answers[1][1] and not text[answers[1].end() :].strip()
+        at_end = [one[1] for one in answers] == ["", "/"] and not text[answers[1].end() :].strip()
         return text[answers[0].start() :] if at_end else None
-    return text[tags[-1].end() :] if tags[-1] is closing[0] and len(tags) < _MAX_TAGS else None
+    once = tags[-1][1] and not any(tag[1] for tag in tags[:-1]) and len(tags) < _MAX_TAGS
+    return text[tags[-1].end() :] if once else None
 
 
 def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
@@ -259,7 +251,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
         found.append((text[start:].strip(), start, len(text)))
     given = [one for one in found if one[0]]
     for (said, _, end), (then, begin, _) in pairwise(given):
-        if said != then and not _goes_on(tags.sub(" ", text[end:begin])):
+        if said != then and not goes_on(tags.sub(" ", text[end:begin])):
             return _read("", "tags that hold different answers", code=Code.SEVERAL)
     return _plain_or_boxed(given[-1][0]) if given else None
 
@@ -270,27 +262,13 @@ def _plain_or_boxed(content: str, marked: bool = True) -> ParsedResponse:
 
 
 def _in_boxes(text: str) -> ParsedResponse:
-    """The answer in the box of a text, the last one after whole sentences; the text where it has none."""
-    text = _near_boxes(text)
-    boxes = read_boxes(text)
+    """The answer in the box of a text; the text where it has none."""
+    boxes = read_loose_boxes(text)
     if boxes.kind in ("none", "blank"):
         return _read(boxes.rest.strip(), "the box is empty", False)
     if boxes.kind == "open":
-        text = text.rstrip() + "}"
-        boxes = read_boxes(text)
-        if boxes.kind != "one" or "\n\n" in boxes.content:
-            return _read("", "a box never closes", code=Code.MALFORMED)
-    if boxes.kind == "several":
-        boxes, between = last_box(text)
-        if boxes.kind == "open" or not boxes.content or not _goes_on(between):
-            return _DIFFERENT._replace(format_ok=False)
-    return _out_of_boxes(unboxed(boxes, Around.ANY), Around.ANY)._replace(format_ok=False)
-
-
-def _goes_on(between: str) -> bool:
-    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
-    *whole, begun = _SENTENCE_ENDS.split(between.strip(" $*"))
-    return any(map(_SENTENCE.search, (*whole, begun))) and not _LINKED.search(begun)
+        return _read("", "a box never closes", code=Code.MALFORMED)
+    return _out_of_boxes(boxes, Around.ANY)._replace(format_ok=False)
 
 
 def _from_json(text: str, marked: bool) -> ParsedResponse:
@@ -301,19 +279,14 @@ def _from_json(text: str, marked: bool) -> ParsedResponse:
     try:
         held = json.loads(bare)
     except (ValueError, RecursionError):
-        return _read(text, marked=marked)
+        held = {}
     values = {
         str(value).strip()
         for key, value in held.items()
-        if _NOT_LETTERS.sub("", key.lower()) in _ANSWER_KEYS and isinstance(value, (str, int, float)) and value != ""
+        if _ANSWER_KEY.fullmatch(_NOT_LETTERS.sub("", key.lower()))
+        and isinstance(value, (str, int, float))
+        and value != ""
     }
     if not values:
         return _read(text, marked=marked)
     return _read(values.pop() if len(values) == 1 else "", "an object whose answers differ", marked, Code.SEVERAL)
-
-
-def _near_boxes(text: str) -> str:
-    r"""``boxed{``, ``\fbox{`` and ``\boxed B`` written as ``\boxed{`` and ``\boxed{B}``."""
-    if text.count("box") == text.count(BOX):
-        return text
-    return _NEAR_BOX.sub(lambda found: f"\\boxed{{{found[1]}}}" if found[1] else "\\boxed{", text)
