@@ -1,6 +1,8 @@
-"""The structure of a response: what passes, what does not, and what the answer then is."""
+"""The form of a response: what the gate of the rewards passes, what an evaluation reads, what the answer then is."""
 
 from __future__ import annotations
+
+import time
 
 import pytest
 from hypothesis import given
@@ -110,6 +112,128 @@ def test_the_reasoning_comes_without_tags() -> None:
 
 def test_a_rival_beside_the_box_of_an_answer_stays_in_the_answer() -> None:
     assert parse_response(f"{THINK}<answer>A \\boxed{{B}}</answer>").answer.split() == ["A", "B"]
+
+
+IN_THE_ANSWER = {  # what an answer with a box in it says
+    "**\\boxed{B}**": "B",
+    "Therefore, the final answer is: $\\boxed{B}$": "B",
+    "答案是 \\boxed{B}。": "B",
+    "(\\boxed{B})": "B",
+    "x_1 = \\boxed{5}": "5",
+    "\\boxed{B} is the correct answer": "B",
+    "not \\boxed{B}": "not B",
+    "Anything but \\boxed{B}": "Anything but B",
+    "~~\\boxed{B}~~": "~~B~~",
+    "\\cancel{\\boxed{B}}": "\\cancel{B}",
+    "答案不是 \\boxed{B}": "答案不是 B",
+    "-\\boxed{5}": "-5",
+    "> \\boxed{5}": "> 5",
+    "x \\neq \\boxed{12}": "x \\neq 12",
+    "\\sqrt{\\boxed{4}}": "\\sqrt{4}",
+    "\\frac{\\boxed{1}}{2}": "\\frac{1}{2}",
+    "2\\cdot\\boxed{3+4}": "2\\cdot(3+4)",
+    "1\\boxed{5}": "1 5",
+    ".\\boxed{5}": ".5",
+    "\\boxed{5}!": "5!",
+    "$\\boxed{5}$ kg": "5 kg",
+    "B. \\boxed{Pneumonia}": "B. Pneumonia",
+    "\\boxed{B} is wrong": "",
+    "\\boxed{B} ❌": "",
+    "\\boxed{B}?": "",
+}
+BEHIND_THE_REASONING = {
+    "So the total is $\\boxed{42}$.": "42",
+    "Adding up, we get 12 + 30 = \\boxed{42}.": "42",
+    "The chance that it is not red is \\boxed{0.3}.": "0.3",
+    "**Final Answer**\n\n\\[\n\\boxed{B}\n\\]": "B",
+    "It is bright. The lesion is in the \\boxed{left lung}.": "left lung",
+    "Since it is not dense, the answer is \\boxed{B}.\n\nI hope this helps!": "B",
+    "\\boxed{B}<|im_end|>": "B",
+    "The answer is \\boxed{5} kg.": "5 kg.",
+    "-x = \\boxed{12}": "-x = 12",
+    "The answer is not \\boxed{B}.": "The answer is not B.",
+    "The correct answer is not\n\\boxed{B}": "The correct answer is not B",
+    "It is false that the answer is \\boxed{B}.": "It is false that the answer is B.",
+    "The wrong one is \\boxed{B}.": "The wrong one is B.",
+    "We can rule out \\boxed{B}.": "We can rule out B.",
+    "\\boxed{B} is wrong.": "",
+    "\\boxed{B}. Wait, that is wrong.": "",
+}
+IN_AN_EVALUATION = {
+    "So, adding up, \\boxed{B}": "B",
+    "The area, not the length, gives \\boxed{42}": "42",
+    "\\boxed{B} because it is dense": "B",
+    "x \\Rightarrow \\boxed{12}": "12",
+    "No, it is \\boxed{B}": "B",
+    "not \\boxed{B}": "not B",
+    "\\boxed{B} is wrong.": "B is wrong.",
+    "The answer can't be \\boxed{B}.": "The answer can't be B.",
+    "I don't think it is \\boxed{B}": "I don't think it is B",
+    "\\boxed{B}, wait, no": "B, wait, no",
+    "-\\boxed{5}": "-5",
+    "$\\sqrt{\\boxed{4}}$": "$\\sqrt{4}$",
+    "The mass is \\boxed{5} kg.": "5 kg.",
+    "\\boxed{B}. That is incorrect.": "",
+}
+
+
+@pytest.mark.parametrize(("text", "answer"), IN_THE_ANSWER.items())
+def test_what_stands_around_the_box_of_an_answer_is_dropped_only_where_it_is_a_known_frame(
+    text: str, answer: str
+) -> None:
+    parsed = parse_response(f"{THINK}<answer>{text}</answer>")
+    assert (parsed.format_ok, parsed.answer, bool(parsed.reason)) == (True, answer, not answer)
+
+
+@pytest.mark.parametrize(("text", "answer"), BEHIND_THE_REASONING.items())
+def test_a_sentence_may_lead_to_a_box_behind_the_reasoning_unless_it_denies_it(text: str, answer: str) -> None:
+    parsed = parse_response(THINK + text)
+    assert (parsed.format_ok, parsed.answer) == (True, answer)
+
+
+@pytest.mark.parametrize(("text", "answer"), IN_AN_EVALUATION.items())
+def test_an_evaluation_passes_over_prose_but_not_over_what_stands_at_the_box(text: str, answer: str) -> None:
+    assert parse_response(text, strict=False).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"{THINK}<answer>B</answer>", "judged"),
+        ("<answer>B</answer>", "malformed"),
+        (f"{THINK}\\boxed{{A}} or \\boxed{{B}}", "several"),
+        (f"{THINK}\\boxed{{B}} is wrong", "rejected"),
+        (f"{THINK}<answer>\\boxed{{}}</answer>", "no_answer"),
+    ],
+)
+def test_a_code_says_for_programs_what_the_reason_says(text: str, code: str) -> None:
+    assert parse_response(text).code == code
+
+
+UNITS = [
+    "a ",
+    "\\boxed{",
+    "\\boxed{B} ",
+    "\\boxed{}",
+    "<answer>",
+    "<think>",
+    "</answer>",
+    "not ",
+    "x = ",
+    "\\sqrt{",
+    "。",
+]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_megabyte_of_anything_is_read_at_once(unit: str) -> None:
+    long = unit * (1_000_000 // len(unit))
+    started = time.process_time()
+    for text in (long, f"{THINK}{long}\\boxed{{B}}{long}", f"{THINK}<answer>{long}</answer>"):
+        for strict in (True, False):
+            parsed = parse_response(text, strict=strict)
+            assert parsed.answer or parsed.reason
+    assert time.process_time() - started < 5  # a hang guard; 0.3 s are usual
 
 
 @pytest.mark.parametrize(
