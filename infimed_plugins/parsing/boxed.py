@@ -47,11 +47,18 @@ _FRAME = re.compile(
     rf"{_SOON}(?:{_ANSWER}|(?:it|this|that|which) is|(?:i|we) (?:get|have|obtain|find|choose|select|pick|answer)"
     rf"|(?:choose|select|pick|letter|again)|{_NAME}|{_ZH})?{_GAP}"
 )
+_TERM = (
+    r"(?:\\(?!sqrt|log|ln|neg?|not|lnot|cancel|sout|frac)[a-z]+(?![a-z])\s?)?(?:[a-z]{1,3}|[0-9.]+)"
+    r"(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
+)
 _LEADS = re.compile(
     r"(?:.*(?<![a-z\\])(?:is|are|was|were|be|equals?|equal to|gives?|get|gets|has|have|yields?|obtain|find|as|in|at|"
-    r"shows?|called|(?:total|sum|area|volume|number|value|result|mean|average|score) of)"
-    r"(?:\s+(?:the|an?|option|choice|letter))*"
-    rf"|(?:.*[a-z]{{2,}}\s)?(?:{_NAME}|[-0-9.+*/() ]*(?:\\(?:times|cdot|div)[-0-9.+*/() ]*)*=)|.*[是为得有在选])\s*",
+    r"(?:go|consistent|compatible) with|shows?|depicts?|reveals?|indicates?|demonstrates?|suggests?|see|choose|select|"
+    r"pick|called|"
+    r"(?:total|sum|area|volume|number|value|result|mean|average|score) of)"
+    r"(?:\s+(?:the|an?|option|choice|letter|thus|therefore|then))*"
+    rf"|(?:.*[a-z]{{2,}}\s)?(?:{_TERM}(?:\s?(?:[-+*/]|\\times|\\cdot)\s?{_TERM}){{0,8}}\s*|[-0-9.+*/() ]*"
+    r"(?:\\(?:times|cdot|div)[-0-9.+*/() ]*)*)=|.*(?:[是为得有在选]|位于))\s*",
     re.DOTALL,
 )
 _WRONG = re.compile(
@@ -87,9 +94,12 @@ _TAKEN_BACK = re.compile(
     r"can['’]t|isn['’]t|does))\s?(?:clearly |definitely |actually |be )?"
     r"(?:wrong|incorrect|false|not|n['’]t|no)(?![a-z]))"
 )
-_IS_IT = re.compile(r"(?:is|as) (?:(?:the|my|our) )?(?:(?:final|correct|right|best) ?)*(?:answer|option|choice)?")
+_IS_IT = re.compile(
+    r"(?:is|as) (?:(?:the|my|our) )?(?:(?:final|correct|right|best) ?)*(?:answer|option|choice)?|\\end\s+\w+"
+)
 _UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
-_CLAUSES = re.compile(r"[,;:，；：]\s?")
+_CLAUSES = re.compile(r"[,;:，；：]\s?|&")
+_BULLET = re.compile(r"(?:[-+•>]|\d{1,2}[.)])\s+(?=[a-z]{2})")
 _STARTS = re.compile(r".*(?:[.!?](?=\s)|[。！？]|\n)", re.DOTALL)
 _ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
 _CLOSES = re.compile(r"^\s*(?:[$}*]|\\[\])])+\s*")  # of what opened before the box
@@ -236,8 +246,9 @@ def _is_frame(lead: str, led: str, content: str, around: Around) -> bool:
         return sign is None or (sign["sign"] is not None and not (content[0].isdigit() or content[0] == "\\"))
     if around is Around.ANSWER:
         return len(said) <= _MAX_FRAME and _FRAME.fullmatch(said) is not None
-    clause = _CLAUSES.split(said)[-1].strip()
-    if clause != said and _HANGS.fullmatch(said[: -len(clause)].rsplit(maxsplit=1)[-1]):
+    clause = _CLAUSES.split(_BULLET.sub("", said))[-1].strip()
+    ahead = said.removesuffix(clause).split()
+    if not clause or (ahead and _HANGS.fullmatch(ahead[-1])):
         return False
     return _FRAME.fullmatch(clause) is not None or (
         _LEADS.fullmatch(clause) is not None and not _denies(clause, content)

@@ -267,7 +267,7 @@ def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
 
 def _announced(before: list[str], after: str) -> bool:
     """Whether only known forms of labels and announcements stand around the boxes."""
-    if after.strip(_AFTER) or sum(map(len, before)) > _MAX_BESIDE * len(before):
+    if after.strip(_AFTER) or max(map(len, before)) > _MAX_BESIDE:
         return False
     return all(_ANNOUNCED.fullmatch(words) and not _NO_LABEL.search(words) for words in before)
 
