@@ -61,7 +61,7 @@ def _signed_token() -> re.Pattern[str]:
     word = rf"[^\W_{_HAN_AND_KANA}]{letter}*(?:(?<=\d)[./:](?=\d){letter}+)*"
     return re.compile(
         rf"{relation}{sign}(?P<number>{number})(?P<after>[-+]+(?!\w))?"
-        rf"|(?P<word>{word})(?P<behind>[-+↑↓]+(?!\w)|\s[-+](?=\s*(?:$|[,;/)])))?"
+        rf"|(?P<word>{word})(?P<behind>[-+↑↓]+(?!\w)|\s?\([-+]+\)|\s[-+](?=\s*(?:$|[,;/)])))?"
         rf"|[{_HAN_AND_KANA}][{_marks()}]*|(?<![-=])[<>]|[≤≥≠¬?❌🚫⛔👎↑↓♀♂]|~~"
     )
 
@@ -102,10 +102,10 @@ def signed_tokens(text: str) -> list[str]:
 
 
 def _spelt(found: re.Match[str]) -> str:
-    """One token in one spelling: ``<= 5`` and ``≤5``, ``.5`` and ``0.5``, ``er +`` and ``er+``, ``+5`` and ``5``."""
+    """One token in one spelling: ``<= 5`` and ``≤5``, ``.5`` and ``0.5``, ``er (+)`` and ``er+``, ``+5`` and ``5``."""
     if found["number"]:
         relation = found["relation"] or ""
         number = f"0{found['number']}" if found["number"][0] == "." else found["number"]
         sign = "-" if found["sign"] == "-" else ""
         return f"{_OR_EQUAL.get(relation, relation)}{sign}{number}{found['after'] or ''}"
-    return f"{found['word']}{(found['behind'] or '').strip()}" if found["word"] else found[0]
+    return f"{found['word']}{(found['behind'] or '').strip(' ()')}" if found["word"] else found[0]

@@ -48,7 +48,8 @@ def test_text_is_paid_by_shared_tokens(answer: str, truth: Json, value: float) -
 @pytest.mark.parametrize(
     ("answer", "truth", "same"),
     [
-        ("ER+", "ER+", True), ("ER +", "ER+", True), ("ER−", "ER-", True), ("ER-", "ER+", False), ("A-", "A+", False),
+        ("ER+", "ER+", True), ("ER +", "ER+", True), ("ER−", "ER-", True), ("ER (+)", "ER+", True),
+        ("ER-", "ER+", False), ("A-", "A+", False),
         ("ER-, PR+", "ER+, PR-", False), ("grade 3-", "grade 3+", False), ("CRP ↓", "CRP ↑", False),
         ("< 5 mm", "<5 mm", True), ("<= 5 mm", "≤5 mm", True), ("\\leq 5", "≤ 5", True), ("<5 mm", ">5 mm", False),
         ("≤5 mm", "<5 mm", False), ("p<.05", "p < 0.05", True), ("p > 0.05", "p < 0.05", False),
