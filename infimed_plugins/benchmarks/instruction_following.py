@@ -27,7 +27,6 @@ from typing import Literal, get_args
 
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.parsing import Box, parse_boxes, parse_response, tokens
-from infimed_plugins.parsing.reply import read_reply
 
 Form = Literal["letter", "short", "prefixed", "lettered", "tagged", "reasoned", "other", "empty"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -100,7 +99,7 @@ def follows(text: str, task: str, prompt_style: str) -> bool | None:
     if prompt_style == "reasoning":
         return form_of(text, task) == "tagged"
     if prompt_style == "grounding":
-        return grounding_box(text) is not None and read_reply(_BOX_TAG.sub(" ", text)).marked
+        return grounding_box(text) is not None and parse_response(_BOX_TAG.sub(" ", text), strict=False).marked
     return None
 
 

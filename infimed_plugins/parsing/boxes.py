@@ -5,6 +5,9 @@
     ```json …```   (10,20),(110,220) (Qwen's corner pairs)   The lesion is at [10, 20, 110, 220].
     No Objects   []
 
+``strict``, for rewards, takes only boxes alone, labelled ("lesion: […]") or announced ("The lesion is at […].") in
+forms that are known. Otherwise any sentence may stand around them, but for words that deny the box they stand at.
+
 A box has four finite numbers with x2 > x1 and y2 > y1. Whatever else stands where a box should (three numbers,
 NaN, swapped corners, ``x, y, w, h``, numbers in quotes) is invalid: never repaired, but counted, so that it lowers a
 detection score. Coordinates are taken as they are: nothing is rescaled or clipped.
@@ -45,7 +48,39 @@ _PART = re.compile(
 )
 _LIST_BODY = re.compile(r"[-+0-9.eE,\s]+")
 _WRAPPER = re.compile(r"\\(?:left|right|text|mathrm|[,;! ()\[\]])|\$|\*\*|```(?:json)?|`")
-_QWEN_TOKENS = re.compile(r"<\|?/?(?:box|ref|quad|object_ref)(?:_start|_end)?\|?>")
+_QWEN_TOKENS = re.compile(r"(<\|object_ref_end\|>|</ref>)|<\|?/?(?:box|ref|quad|object_ref)(?:_start|_end)?\|?>")
+
+_MAX_BESIDE = 120  # characters of words at a box
+_AFTER = " \t\r\n.,;!。，；！\"'})]"
+_NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|location|region|area|answer|objects?)"
+_ANNOUNCED = re.compile(  # nothing, a bullet, "and", "the bounding box is", "lesion:" or "the lesion is located at"
+    r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?"
+    rf"(?:(?:(?:here|there|it|this)\s+(?:is|are)\s+)?(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:is|are))?"
+    r"|[a-z][\w'’/-]*(?:\s+[a-z0-9][\w'’/-]*){0,9}?\s*(?:\([a-z][\w\s-]{0,40}\)\s*)?(?:[:=]|(?:(?:is|are)\s+)?(?:"
+    r"(?:(?:clearly\s+)?(?:located|situated|found|visible|seen|shown|detected)\s+)?(?:at|in|within|by)(?:\s+the)?"
+    rf"(?:\s+{_NOUN})?|is|are))|[\u4e00-\u9fff]{{1,16}})?[\s:=\"'“{{(\[]*",
+    re.IGNORECASE,
+)
+_NO_LABEL = re.compile(
+    r"(?<![a-z])(?:not|no|non|never|neither|nor|none|nothing|nowhere|without|except|excluding|outside|beyond|unlike|but|"
+    r"wrong|incorrect|false|untrue|or|either|maybe|perhaps|possibly|possible|probably|may|might|could|would|should|if|unless|"
+    r"instead|rather|than|another|other|exclud\w+|rul\w+|reject\w*|unsure|uncertain|doubt\w*|cannot|hardly|far|opposite|"
+    r"mis\w+|ignore|avoid|deny|denied|absent|negative|used|was|were|previously|formerly|once|near|around|about|approximately|roughly)(?![a-z])|n['’]t(?![a-z])|"
+    r"[不非没无未错否或若]|可能|以外|之外",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"(?:(?<![a-z])(?:not|never|neither|nor|no|except|excluding|outside|instead of|rather than|"
+    r"anything but|nowhere near|wrong|doubt it is)(?![a-z])|n['’]t(?![a-z])|[~≠¬❌✗✘✖非]|不[是在]?)"
+    r"[\s*\"'“(:{\[]*(?:(?:be|in|at|within|located|found|the|an?|box|bounding|lesion|bbox(?:_2d)?)[\s*\"'“(:{\[]*)*$",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(
+    r"[\s*\"'”’),:;.}\]-]*(?:(?:is|are|was|were|seems?|would|could|can|does|do)\s+(?:be\s+)?)?(?:(?:not|never|wrong|incorrect|false|untrue|"
+    r"unlikely)(?![a-z])|(?:is|are|was|does|do|ca)?n['’]t(?![a-z])|or\s+(?:nothing|none|not|no|nowhere|elsewhere)(?![a-z])|"
+    r"[~❌✗✘✖✕不错])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -62,16 +97,19 @@ class ParsedBoxes:
         return len(self.boxes) + self.invalid
 
 
-def parse_boxes(answer: Json) -> ParsedBoxes | None:
-    """The boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none."""
+def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
+    """The boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none.
+
+    ``strict``: none as well where something stands beside a box that is not understood.
+    """
     written = answer if isinstance(answer, str) else boxes_as_text(answer)
     if written is None or len(written) > MAX_LENGTH:
         return None
-    text = _QWEN_TOKENS.sub(" ", _WRAPPER.sub(" ", nfkc(written))).strip()
+    text = _QWEN_TOKENS.sub(lambda found: ": " if found[1] else " ", _WRAPPER.sub(" ", nfkc(written))).strip()
     if len(text) < 64 and " ".join(tokens(text)) in NO_OBJECTS:
         return ParsedBoxes(())
     text = _CORNERS.sub(r"[\1,\2]", text)
-    return _structured(text) or _plain_numbers(text) or _in_prose(text)
+    return _structured(text) or _plain_numbers(text) or _in_prose(text, strict)
 
 
 def boxes_as_text(value: Json) -> str | None:
@@ -205,16 +243,40 @@ def _plain_numbers(text: str) -> ParsedBoxes | None:
     return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)
 
 
-def _in_prose(text: str) -> ParsedBoxes | None:
+def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
     """The number lists in a sentence; brackets that do not pair (a list cut off) make it unreadable."""
     if any(text.count(opening) != text.count(closing) for opening, closing in ("[]", "()", "{}")):
         return None
-    bodies = [found[0][1:-1] for found in _FLAT_LIST.finditer(text)]
-    lists = [_box(body) for body in bodies if "," in body and _is_list(body)]
-    if not lists:
+    starts = min((text.find(mark) for mark in "[{" if mark in text), default=0)
+    if strict and "{" in text:
+        ends = max(text.rfind("]"), text.rfind("}")) + 1
+        return _structured(text[starts:ends]) if _announced([text[:starts]], text[ends:]) else None
+    lists: list[Box | None] = []
+    beside, end = [], 0
+    for found in _FLAT_LIST.finditer(text):
+        body = found[0][1:-1]
+        if "," in body and _is_list(body):
+            lists.append(_box(body))
+            beside.append(text[end : found.start()])
+            end = found.end()
+    if not lists or not (_announced if strict else _not_denied)(beside, text[end:]):
         return None
     boxes = tuple(box for box in lists if box is not None)
     return ParsedBoxes(boxes, len(lists) - len(boxes))
+
+
+def _announced(before: list[str], after: str) -> bool:
+    """Whether only known forms of labels and announcements stand around the boxes."""
+    if after.strip(_AFTER) or max(map(len, before)) > _MAX_BESIDE:
+        return False
+    return all(_ANNOUNCED.fullmatch(words) and not _NO_LABEL.search(words) for words in before)
+
+
+def _not_denied(before: list[str], after: str) -> bool:
+    """Whether no word at a box denies it."""
+    return not any(_DENIED.search(words[-_MAX_BESIDE:]) for words in before) and not any(
+        _DENIES.match(words[:_MAX_BESIDE]) for words in (*before[1:], after)
+    )
 
 
 def _is_list(body: str) -> bool:

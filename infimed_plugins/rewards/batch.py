@@ -14,7 +14,7 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingExtraError
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
-from infimed_plugins.records import Frame, GroundTruth, Score
+from infimed_plugins.records import Code, Frame, GroundTruth, Score
 from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth
 from infimed_plugins.rewards.math_pool import MATH, Pending, batch
@@ -126,7 +126,7 @@ def score_row(
     except Exception as error:  # noqa: BLE001  a row may hold anything, and a plugin's reward may raise anything
         _warn_once(row, error)
         reason = f"the row cannot be scored: {type(error).__name__}: {error}"
-        return ScoredRow("unknown", Score(0.0, 0.0, 0.0, None, reason, invalid=True), bad_row=True)
+        return ScoredRow("unknown", Score(0.0, 0.0, 0.0, None, reason, invalid=True, code=Code.BAD_ROW), bad_row=True)
     return ScoredRow(truth.task, score)
 
 

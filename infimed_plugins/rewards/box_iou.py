@@ -20,35 +20,38 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.parsing.boxes import Box, ParsedBoxes, boxes_as_text, parse_boxes
-from infimed_plugins.records import GroundTruth, Json, Verdict
+from infimed_plugins.parsing.boxes import MAX_LENGTH, Box, ParsedBoxes, boxes_as_text, parse_boxes
+from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.frames import to_truth
 
 _MATCHED = 0.5  # the IoU above which Visual-RFT takes a box as found
 MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
 
 
-def grounding(answer: str, truth: GroundTruth) -> Verdict:
-    """IoU of one box with one box, in [0, 1]."""
-    gold, given = _gold_boxes(truth.answer), parse_boxes(answer)
+def grounding(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
+    """IoU of one box with one box, in [0, 1]. ``strict`` is that of ``parse_boxes``."""
+    gold, given = _gold_boxes(truth.answer), parse_boxes(answer, strict)
     if gold is None or len(gold.boxes) != 1 or gold.invalid:
-        return Verdict(0.0, None, "the ground truth is not one box [x1, y1, x2, y2]")
+        return Verdict(0.0, None, "the ground truth is not one box [x1, y1, x2, y2]", code=Code.BAD_TRUTH)
     if given is None:
-        return Verdict(0.0, None, "no box in the answer")
-    if given.count != 1 or given.invalid:
-        return Verdict(0.0, _shown(given), "an invalid box" if given.count == 1 else f"{given.count} boxes for one")
+        return _no_boxes(answer, "no box in the answer")
+    if given.count == 1 and given.invalid:
+        return Verdict(0.0, _shown(given), "an invalid box", code=Code.UNREADABLE)
+    if given.count != 1:
+        code = Code.SEVERAL if given.count else Code.JUDGED
+        return Verdict(0.0, _shown(given), f"{given.count} boxes for one", code=code)
     given = to_truth(given, truth)
     value = iou(given.boxes[0], gold.boxes[0])
     return Verdict(value, _shown(given), "IoU" if value else "the boxes do not meet")
 
 
-def detection(answer: str, truth: GroundTruth) -> Verdict:
+def detection(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
     """Sum of matched IoUs over max(predicted, true), in [0, 1]. Raises MissingExtraError without scipy."""
-    gold, given = _gold_boxes(truth.answer), parse_boxes(answer)
+    gold, given = _gold_boxes(truth.answer), parse_boxes(answer, strict)
     if gold is None or gold.invalid:
-        return Verdict(0.0, None, "the ground truth is not a list of boxes")
+        return Verdict(0.0, None, "the ground truth is not a list of boxes", code=Code.BAD_TRUTH)
     if given is None:
-        return Verdict(0.0, None, "neither boxes nor No Objects in the answer")
+        return _no_boxes(answer, "neither boxes nor No Objects in the answer")
     if not given.count or not gold.count:
         nothing = not given.count and not gold.count
         return Verdict(float(nothing), _shown(given), "No Objects" if nothing else "objects on one side only")
@@ -101,6 +104,15 @@ def _gold_boxes(value: Json) -> ParsedBoxes | None:
 
 
 _read = lru_cache(maxsize=4096)(parse_boxes)
+
+
+def _no_boxes(answer: str, reason: str) -> Verdict:
+    """A box that is written and cannot be taken is told from an answer without any."""
+    if len(answer) > MAX_LENGTH:
+        return Verdict(0.0, None, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
+    if any(bracket in answer for bracket in "[(") and any(digit in answer for digit in "0123456789"):
+        return Verdict(0.0, None, f"{reason} that can be read with what stands beside it", code=Code.UNREADABLE)
+    return Verdict(0.0, None, reason, code=Code.NO_ANSWER)
 
 
 def _shown(boxes: ParsedBoxes) -> str:

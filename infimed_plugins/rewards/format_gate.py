@@ -6,10 +6,16 @@ The conditions are those of parsing/response.py. Accuracy is paid only behind th
 from __future__ import annotations
 
 from infimed_plugins.parsing.response import parse_response
-from infimed_plugins.records import Verdict
+from infimed_plugins.records import GroundTruth, Verdict
 
 
 def format_gate(response: object) -> Verdict:
     """1.0 or 0.0, the final answer, and what is wrong with the format."""
     parsed = parse_response(response)
-    return Verdict(float(parsed.format_ok), parsed.answer if parsed.format_ok else None, parsed.reason)
+    answer = parsed.answer if parsed.format_ok else None
+    return Verdict(float(parsed.format_ok), answer, parsed.reason, code=parsed.code)
+
+
+def passed(answer: str, truth: GroundTruth) -> Verdict:
+    """The reward named ``format``: 1.0 for whatever answer it is shown, as it is shown none before the gate passes."""
+    return Verdict(1.0, answer, "the format gate passes")

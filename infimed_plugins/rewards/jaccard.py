@@ -2,20 +2,47 @@
 
     truth "pleural effusion"    left pleural effusion    2 / 3
     truth "左肺"                 右肺                      1 / 3
+    truth "ER+"                 ER-                      0
+    truth "yes"                 Yes, there is.           1        "是" 是的    1        "是" 不是    0
 
-Tokens are those of parsing/normalize.py; repeating a word changes nothing. A truth may name synonyms: the best match
-counts.
+Tokens are those of parsing/normalize.py with their signs; repeating a word changes nothing. A truth may name synonyms:
+the best match counts. A truth that is yes or no, in English or Chinese, is matched by an answer that says just that.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.normalize import tokens
-from infimed_plugins.records import GroundTruth, Verdict
+from infimed_plugins.parsing.normalize import nfkc, signed_tokens
+from infimed_plugins.parsing.yes_no import polarity_of_gold
+from infimed_plugins.records import Code, GroundTruth, Verdict
 
 MAX_LENGTH = 50_000  # characters; a longer answer is no short answer and earns nothing
+_MAX_SIDE = 80  # characters of an answer that says yes or no
+_IT = r"(?:it|this|that|he|she|they|there|i|we)"
+_IS = r"(?:is|are|was|were|does|do|did|has|have|can|could|will|would)"
+_LEAD = (
+    r"(?:(?:so|thus|therefore|hence)[, ]+)?(?:(?:the )?(?:(?:final|correct) )?answer(?: is|:)[: ]*)?"
+    r"(?:(?:最终)?答案(?:是|为)?[:：]?)?"
+)
+_ZH_YES, _ZH_NO = (
+    "是的?|有的?|对的?|存在|包含|能|会|可以|正确",
+    "否|不是的?|没有?|无|不(?:对|存在|包含|能|会|可以|正确)?|错误",
+)
+_SIDES = {
+    "yes": re.compile(
+        rf"{_LEAD}(?:(?:yes|yeah|yep|true|correct|affirmative|oui|sí|si|ja|да|はい)(?:[, ]+{_IT} {_IS})?"
+        rf"|(?:{_ZH_YES})(?:[,。 ]+(?:{_ZH_YES}))?)"
+    ),
+    "no": re.compile(
+        rf"{_LEAD}(?:(?:no|nope|false|incorrect|negative|non|nein|нет|いいえ)"
+        rf"(?:[, ]+{_IT} (?:{_IS}(?: not|n['’]t)|cannot|can['’]t)(?: any)?|[, ]+there (?:is|are) none)?"
+        rf"|(?:{_ZH_NO})(?:[,。 ]+(?:{_ZH_NO}))?)"
+    ),
+}
+_ENDS = " \t\r\n.,!。,!\"'“”‘’()[]*"
 
 
 def jaccard(answer: str, truth: GroundTruth) -> Verdict:
@@ -24,25 +51,42 @@ def jaccard(answer: str, truth: GroundTruth) -> Verdict:
     A truth without any token ("+") must be matched exactly.
     """
     if len(answer) > MAX_LENGTH:
-        return Verdict(0.0, None, f"longer than {MAX_LENGTH} characters")
+        return Verdict(0.0, None, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
     text = plain(answer)
-    given = frozenset(tokens(text))
+    given = frozenset(signed_tokens(text))
     verdict = _against(text, given, str(truth.answer))
     for synonym in truth.synonyms:
         verdict = max(verdict, _against(text, given, synonym), key=lambda judged: judged.value)
     return verdict
 
 
+def side_of(text: str) -> str | None:
+    """``yes`` or ``no`` where a text says that and no more, by known forms; else None."""
+    if len(text) > _MAX_SIDE:
+        return None
+    said = nfkc(text).strip(_ENDS).lower()
+    return next((side for side, form in _SIDES.items() if form.fullmatch(said)), None)
+
+
 def _against(text: str, given: frozenset[str], gold_text: str) -> Verdict:
-    gold = _gold_tokens(gold_text)
+    side, gold = _gold(gold_text)
+    if side:
+        said = side_of(text)
+        if said is None:
+            return Verdict(
+                0.0, None, "it does not say just yes or no", code=Code.UNREADABLE if text else Code.NO_ANSWER
+            )
+        return Verdict(float(said == side), text, f"it says {said}")
     if not gold:
-        return Verdict(float(bool(text) and text == gold_text.strip()), text or None, "compared as written")
-    if not given:
-        return Verdict(0.0, None, "no word in the answer")
+        same = bool(text) and text == gold_text.strip()
+        return Verdict(float(same), text or None, "compared as written", code=Code.JUDGED if text else Code.NO_ANSWER)
+    if not given or given == {"?"}:
+        return Verdict(0.0, None, "no word in the answer", code=Code.NO_ANSWER)
     shared, either = len(given & gold), len(given | gold)
     return Verdict(shared / either, text, f"{shared} of {either} tokens shared")
 
 
 @lru_cache(maxsize=4096)
-def _gold_tokens(text: str) -> frozenset[str]:
-    return frozenset(tokens(plain(text)))
+def _gold(text: str) -> tuple[str | None, frozenset[str]]:
+    """The side of a truth that is yes or no, and its tokens."""
+    return polarity_of_gold(plain(text)), frozenset(signed_tokens(plain(text)))

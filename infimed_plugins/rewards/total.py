@@ -13,7 +13,7 @@ from functools import cache
 from infimed_plugins import plugins
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
-from infimed_plugins.records import GroundTruth, Score, Verdict
+from infimed_plugins.records import Code, GroundTruth, Score, Verdict
 
 Reward = Callable[[str, GroundTruth], Verdict]
 
@@ -24,6 +24,12 @@ BUILT_IN = {
     "math": "infimed_plugins.rewards.math_equivalence:math_equivalence",
     "grounding": "infimed_plugins.rewards.box_iou:grounding",
     "detection": "infimed_plugins.rewards.box_iou:detection",
+}
+BUILT_IN |= {  # other names of the same, and the gate alone
+    "jaccard": BUILT_IN["text"],
+    "math_verify": BUILT_IN["math"],
+    "iou": BUILT_IN["grounding"],
+    "format": "infimed_plugins.rewards.format_gate:passed",
 }
 
 
@@ -51,7 +57,8 @@ def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> 
     value = float(verdict.value)
     if 0.0 <= value <= 1.0:
         return verdict
-    return Verdict(0.0, verdict.parsed, f"the reward {reward or truth.task!r} gave {value}, which is not in [0, 1]")
+    reason = f"the reward {reward or truth.task!r} gave {value}, which is not in [0, 1]"
+    return Verdict(0.0, verdict.parsed, reason, code=Code.BAD_ROW)
 
 
 def score_response(
@@ -69,10 +76,18 @@ def score_response(
     check_weights(w_format, w_acc)
     parsed = parse_response(response, form)
     if not parsed.format_ok:
-        return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True)
+        return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True, code=parsed.code)
     if not parsed.answer:
-        return Score(w_format, 1.0, 0.0, None, parsed.reason or "the answer is empty", invalid=True)
+        return Score(w_format, 1.0, 0.0, None, parsed.reason, invalid=True, code=parsed.code)
     verdict = judge_answer(parsed.answer, truth, reward)
-    overall = w_format + w_acc * verdict.value
-    value, read = float(verdict.value), verdict.parsed
-    return Score(min(1.0, overall), 1.0, value, read, verdict.reason, read is None, verdict.confidence)
+    return Score(
+        overall=min(1.0, w_format + w_acc * verdict.value),
+        format=1.0,
+        accuracy=float(verdict.value),
+        parsed=verdict.parsed,
+        reason=verdict.reason,
+        invalid=verdict.parsed is None,
+        confidence=verdict.confidence,
+        code=verdict.code,
+        trace=verdict.trace,
+    )

@@ -2,74 +2,91 @@
 
 ``accuracy`` is 1 or 0, so that accuracies have intervals and paired tests:
 
-    multiple_choice  the one option the reply commits to is the right one
-    text             yes or no, where the gold is that; else the same set of normalised words as the gold answer
-    math             equivalent by math_verify
+    multiple_choice  the option the reply states is the right one (or, of several right ones, all of them)
+    text             yes or no, where the gold is that; else the gold is what the reply gives as its answer
+    math             the value the reply states is equivalent by math_verify
     grounding        IoU of at least 0.5 (the usual detection threshold; the choice is ours)
     detection        matched IoU over max(n_pred, n_gt) of at least 0.5 (ours)
 
-A reply that cannot be read is ``invalid`` and counts as wrong, with the reason; an engine that failed is unscored
-(``accuracy`` None). Whatever the prompt asked for, the answer may stand in tags, in a box, or in what the reply states
-after its reasoning, so that prompts are compared by answers and not by forms; ``format`` is what the format gate says.
-Reasoning that never ends holds no answer.
+A reply that states no answer is ``invalid`` and counts as wrong; ``code`` and ``trace`` say why. An engine that failed is
+unscored (``accuracy`` None). Whatever the prompt asked for, the answer may stand in tags, in a box, or in what the reply
+states after its reasoning, so that prompts are compared by answers and not by forms; ``format`` is what the format gate
+says. Reasoning that never ends holds no answer.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.options import read_option
-from infimed_plugins.parsing.reply import read_reply
-from infimed_plugins.parsing.short_text import says
-from infimed_plugins.parsing.statements import announcements, settled
-from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
-from infimed_plugins.records import GroundTruth, Response, Sample, Score, Verdict
+from infimed_plugins.parsing.response import parse_response
+from infimed_plugins.parsing.short_answer import read_short_answer
+from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
+from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
+from infimed_plugins.rewards.box_iou import detection, grounding
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
-_BARE = 4  # characters of a letter by itself: ``(B).``
-_NO_VALUE = ("not one value", "several ", "too many brackets", "braces that do not pair")  # of the math verifier
+_BOXES = {"grounding": grounding, "detection": detection}
 RIGHT_FROM = {"multiple_choice": 1.0, "text": 1.0, "math": 1.0, "grounding": 0.5, "detection": 0.5}
 
 
 def score(text: str, sample: Sample) -> Score:
     """Judge one reply. ``overall`` is the accuracy; the graded reward (Jaccard, IoU) stands in the reason."""
     if sample.task == "multiple_choice":
-        return score_choice(text, sample.options or (), str(sample.answer))
-    reply = read_reply(text)
-    form = float(reply.well_formed)
-    if not reply.text:
-        return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    said = reply.text if reply.marked or sample.task != "math" else _announced(reply.text)
-    verdict = _judge(said, sample.question, sample.ground_truth)
+        return score_choice(text, sample.options or (), str(sample.answer), sample.question)
+    reply = parse_response(text, strict=False)
+    form = float(reply.format_ok)
+    if not reply.answer:
+        return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True, code=reply.code)
+    verdict = _judge(reply.answer, reply.marked, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
-    invalid = verdict.parsed is None or (sample.task == "math" and verdict.reason.startswith(_NO_VALUE))
-    return Score(accuracy, form, accuracy, None if invalid else verdict.parsed, reason, invalid=invalid)
+    invalid = verdict.parsed is None or verdict.code not in (Code.JUDGED, Code.TIMED_OUT)
+    parsed = None if invalid else verdict.parsed
+    return Score(accuracy, form, accuracy, parsed, reason, invalid, code=verdict.code, trace=verdict.trace)
 
 
-def score_choice(text: str, options: tuple[str, ...], gold: str) -> Score:
-    """Judge a reply to a question whose ``options`` are A, B, …; ``gold`` is the right letter.
+def score_choice(text: str, options: tuple[str, ...], gold: str, question: str = "") -> Score:
+    """Judge a reply to a question whose ``options`` are A, B, …; ``gold`` is the right letter, or several in order.
 
-    Short replies to the same options are remembered: benchmarks ask many questions with the same options, and models
-    asked directly answer most of them in few ways.
+    Short replies to the same question are remembered: models asked directly answer in few ways.
     """
     short = isinstance(text, str) and len(text) <= _MAX_REMEMBERED
-    form, letters, reason = (_remembered if short else _chosen)(text, options)
-    return _score_of_choice(form, letters, letters == gold, reason)
+    return _score_of_choice(*(_remembered if short else _chosen)(text, options, question, len(gold) > 1), gold)
 
 
-def _chosen(text: str, options: tuple[str, ...]) -> tuple[float, str, str]:
-    """The format, the letter ("" for none) and the reason."""
-    reply = read_reply(text)
-    form = float(reply.well_formed)
-    if not reply.text:
-        return form, "", reply.reason or "no answer"
-    choice = read_option(reply.text, options)
-    return form, choice.letters, ", ".join(choice.trace)
+def _chosen(
+    text: str, options: tuple[str, ...], question: str, several: bool
+) -> tuple[float, str, Code, tuple[str, ...], str]:
+    """The format, the letters ("" for none), why not, the rules that led there, and a reason in words."""
+    reply = parse_response(text, strict=False)
+    form = float(reply.format_ok)
+    if not reply.answer:
+        return form, "", reply.code, (), reply.reason or "no answer"
+    sides = _sides(options)
+    if sides:
+        choice = read_option(reply.answer, ("",) * len(options))  # by letter
+        side = "" if choice.letters else read_yes_no(reply.answer, question)
+        if side and side.side:
+            return form, sides[side.side], Code.JUDGED, side.trace, f"it says {side.side}"
+        if choice.letters or len(options) == len(sides):
+            code = choice.code if choice.letters or not side else side.code
+            return form, choice.letters, code, choice.trace, "by its letter" if choice.letters else code.value
+    choice = read_option(reply.answer, options, question, several=several)
+    return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.value
 
 
 _remembered = lru_cache(maxsize=8192)(_chosen)
+
+
+@lru_cache(maxsize=1024)
+def _sides(options: tuple[str, ...]) -> dict[str, str]:
+    """The letters of yes and no, where two options are that."""
+    sides = {side: letter for letter, text in zip(OPTION_LETTERS, options, strict=False)
+             if (side := polarity_of_gold(text)) is not None}  # fmt: skip
+    return sides if len(sides) == 2 and len(options) <= 3 else {}
 
 
 def forget() -> None:
@@ -77,37 +94,46 @@ def forget() -> None:
     _remembered.cache_clear()
 
 
-@lru_cache(maxsize=1024)
-def _score_of_choice(form: float, letters: str, right: bool, reason: str) -> Score:
+@lru_cache(maxsize=4096)
+def _score_of_choice(
+    form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str
+) -> Score:
     """The verdict on an option; a benchmark has few different ones, so they are made once."""
-    accuracy = float(right and letters != "")
-    return Score(accuracy, form, accuracy, letters or None, reason, invalid=not letters)
+    accuracy = float(letters == gold and letters != "")
+    return Score(accuracy, form, accuracy, letters or None, reason, not letters, code=code, trace=trace)
 
 
-def _announced(text: str) -> str:
-    """What a reply that shows its steps announces as its answer, to the end of the line; else the reply."""
-    said = announcements(text)
-    agree = settled([(one.start, one.end, one.text.strip(" .*")) for one in said], text) if said else None
-    return agree if agree and not any(one.unsure for one in said) else text
-
-
-def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
+def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdict:
+    if truth.task in _BOXES:
+        return _BOXES[truth.task](text, truth, strict=False)
+    if truth.task == "math":
+        return _judge_value(text, marked, question, truth)
     if truth.task != "text":
         return judge_answer(text, truth)
     gold = str(truth.answer)
     side = polarity_of_gold(gold)
     if side:
-        said = polarity(text, question)
-        return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
-    found = says(text, (gold, *truth.synonyms), question)
-    if found is not None:
-        return Verdict(1.0, found, "the gold is what it says")
+        said = read_yes_no(text, question)
+        reason = f"it says {said.side}" if said.side else "it says neither yes nor no, or both"
+        return Verdict(float(said.side == side), said.side or None, reason, code=said.code, trace=said.trace)
+    read = read_short_answer(text, (gold, *truth.synonyms), question)
+    if read.found is not None:
+        return Verdict(1.0, read.found, "the gold is what it says", trace=read.trace)
+    if read.code is not Code.JUDGED:
+        return Verdict(0.0, None, f"it gives no one answer ({read.code})", code=read.code, trace=read.trace)
     graded = judge_answer(text, truth)
-    return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason)  # the tokens of 1.5 are those of 5.1
+    return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason, code=graded.code, trace=read.trace)
+
+
+def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdict:
+    stated = stated_value(text, question)
+    if stated.found is None and not marked:
+        return Verdict(0.0, None, f"it states no one value ({stated.code})", code=stated.code, trace=stated.trace)
+    return judge_answer(stated.found or text, truth)
 
 
 def score_response(response: Response, sample: Sample) -> Score:
     """Judge what a model said; a failed engine is unscored, never wrong."""
     if response.error is not None:
-        return Score(0.0, 0.0, None, None, f"unscored: {response.error}")
+        return Score(0.0, 0.0, None, None, f"unscored: {response.error}", code=Code.UNSCORED)
     return score(response.text, sample)

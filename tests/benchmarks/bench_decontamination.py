@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.curation.decontamination.embedding_search import nearest
 from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_image
 from infimed_plugins.curation.decontamination.image_index import ImageIndex, near
 from infimed_plugins.curation.decontamination.text_near import Text, TextIndex, jaccard, question_similarity
 from infimed_plugins.images import decode_image
+from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.sources.phantom import phantom_sample
 
 DISTANCES = (0, 2, 4, 6, 8, 10, 12)

@@ -126,6 +126,46 @@ def test_what_states_no_box_is_none(answer: Json) -> None:
     assert parse_boxes(answer) is None
 
 
+KNOWN = [
+    "lesion: @", "The lesion is at @.", "The bounding box is @", "bbox: @", "Answer: @", "It is @.", "**Lesion**: @",
+    "The tumor in the left lung is located at @.", "The lesion's bounding box coordinates are @",
+    "The lesion (nodule) is at @",
+    'Here is the box in JSON:\n```json\n[{"bbox_2d": @, "label": "lesion"}]\n```', "<ref>lesion</ref><box>@</box>",
+    "<|object_ref_start|>lesion<|object_ref_end|><|box_start|>(10,20),(110,220)<|box_end|>", "病变位于@。",
+    "<box>@</box>",
+]  # fmt: skip
+DENIED = [
+    "not @", "@ is wrong", "@ or nothing", "~~@~~", "@ ❌", "The lesion is not at @", "no lesion at @", "¬@",
+    "outside @",
+    "The lesion isn't at @", "anything but @", "wrong: @", "不是@", "病变不在@", "I doubt it is at @",
+    "Not: [{'bbox': @}]", "[{'bbox': @}] is wrong",
+]  # fmt: skip
+NOT_UNDERSTOOD = [
+    "@?", "maybe @", "The lesion could be at @.", "@ (not sure)", "@ contains no lesion", "Anything besides @", "-@",
+    "@, but probably elsewhere", "@ or [1, 2, 3, 4]", "lesion: @ x", "The lesion used to be at @", "cancel @", "2 * @",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", KNOWN)
+def test_a_label_or_an_announcement_of_a_known_form_may_stand_beside_a_box(form: str) -> None:
+    read = parse_boxes(form.replace("@", "[10, 20, 110, 220]"), strict=True)
+    assert read is not None
+    assert (read.boxes, read.invalid) == ((BOX,), 0)
+
+
+@pytest.mark.parametrize("form", DENIED)
+def test_a_denied_box_is_none(form: str) -> None:
+    for strict in (True, False):
+        assert parse_boxes(form.replace("@", "[10, 20, 110, 220]"), strict=strict) is None
+
+
+@pytest.mark.parametrize("form", NOT_UNDERSTOOD)
+def test_a_strict_reading_takes_no_box_beside_words_it_does_not_know(form: str) -> None:
+    answer = form.replace("@", "[10, 20, 110, 220]")
+    assert parse_boxes(answer, strict=True) is None
+    assert parse_boxes(answer) is not None
+
+
 @pytest.mark.parametrize(
     "answer", ["No Objects", "no objects.", "No object", "None", "[]", "[ ]", [], "```json\n[]\n```"]
 )

@@ -27,6 +27,7 @@ from infimed_plugins.parsing.quantities import clean_math
         ("?!…", []),
         ("", []),
         ("\ud800a", ["a"]),
+        ("दिल का", ["दिल", "का"]),
     ],
 )
 def test_tokens(text: str, expected: list[str]) -> None:

@@ -48,6 +48,27 @@ def test_grounding_pays_the_overlap_of_exactly_one_box(answer: str, value: float
     assert grounding(answer, [0, 0, 10, 10]) == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("[0, 0, 10, 10]", "judged"),
+        ("The lesion is at [0, 0, 10, 10].", "judged"),
+        ("not [0, 0, 10, 10]", "unreadable"),
+        ("[0, 0, 10, 10] is wrong", "unreadable"),
+        ("[0, 0, 10, 10] or nothing", "unreadable"),
+        ("[0, 0, 10, 10]?", "unreadable"),
+        ("[0, 0, 10]", "unreadable"),
+        ("[[0, 0, 10, 10], [0, 0, 9, 9]]", "several"),
+        ("upper left", "no_answer"),
+        ("[0, 0, 10, 10] " * 9_000, "too_long"),
+    ],
+)
+def test_only_a_box_alone_or_in_a_known_form_is_paid(answer: str, code: str) -> None:
+    verdict = judge_answer(answer, GroundTruth("grounding", [0, 0, 10, 10]))
+    assert (verdict.value, verdict.code) == (float(code == "judged"), code)
+    assert detection(answer, [[0, 0, 10, 10]]) == pytest.approx({"judged": 1.0, "several": 0.5}.get(code, 0.0))
+
+
 @pytest.mark.parametrize("truth", [[1, 2, 3], [[0, 0, 10, 10], [5, 5, 9, 9]], "left", [10, 10, 0, 0], [], True])
 def test_a_truth_that_is_not_one_box_pays_nothing(truth: Json) -> None:
     verdict = judge_answer("[0, 0, 10, 10]", GroundTruth("grounding", truth))

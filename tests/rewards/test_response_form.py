@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from infimed_plugins.parsing import ResponseForm, extract_answer, parse_response
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing import ResponseForm, extract_answer, parse_response
 from infimed_plugins.rewards import batch, compute_score
 
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.parsing import tokens
 from infimed_plugins.errors import DataError
+from infimed_plugins.parsing.normalize import signed_tokens
 from infimed_plugins.records import GroundTruth, Json
 from infimed_plugins.rewards import judge_answer, parse_truth
 
@@ -44,6 +46,52 @@ def test_text_is_paid_by_shared_tokens(answer: str, truth: Json, value: float) -
 
 
 @pytest.mark.parametrize(
+    ("answer", "truth", "same"),
+    [
+        ("ER+", "ER+", True), ("ER +", "ER+", True), ("ER−", "ER-", True), ("ER (+)", "ER+", True),
+        ("ER-", "ER+", False), ("A-", "A+", False),
+        ("ER-, PR+", "ER+, PR-", False), ("grade 3-", "grade 3+", False), ("CRP ↓", "CRP ↑", False),
+        ("< 5 mm", "<5 mm", True), ("<= 5 mm", "≤5 mm", True), ("\\leq 5", "≤ 5", True), ("<5 mm", ">5 mm", False),
+        ("≤5 mm", "<5 mm", False), ("p<.05", "p < 0.05", True), ("p > 0.05", "p < 0.05", False),
+        ("a<5, b>3", "a>5, b<3", False), ("−5", "-5", True), ("-5", "+5", False), ("5", "-5", False),
+        ("5.1", "1.5", False),
+        ("1.5 cm", "1.5 cm", True), ("10–20 mm", "10-20 mm", True), ("80/120", "120/80", False), ("2:1", "1:2", False),
+        ("T2 weighted", "T2-weighted", True), ("COVID 19", "COVID-19", True), ("B cell", "B-cell", True),
+        ("pneumonia?", "pneumonia", False), ("pneumonia？", "pneumonia", False), ("pneumonia ✗", "pneumonia", False),
+        ("~~pneumonia~~", "pneumonia", False), ("¬pneumonia", "pneumonia", False), ("pneumonia!", "pneumonia", True),
+        ("दिल", "दिल", True), ("दाल", "दिल", False), ("ตีบ", "ตับ", False), ("קֶרֶן", "קָרָן", False),
+        ("p̶n̶e̶u̶", "pneu", False),
+        ("क्\u200dष", "क्\u200dष", True), ("ｶﾞﾝ", "ガン", True), ("Me\u0301nie\u0300re", "Ménière", True),
+    ],
+)  # fmt: skip
+def test_signs_and_marks_are_part_of_a_text(answer: str, truth: str, same: bool) -> None:
+    assert (text(answer, truth) == 1.0) == same
+    assert (text(truth, answer) == 1.0) == same
+
+
+@pytest.mark.parametrize("before", range(0, 300, 37))
+def test_where_a_long_text_is_cut_for_normalising_changes_no_letter(before: int) -> None:
+    written = unicodedata.normalize("NFD", "é" * 300 + " 각막 " * 60)
+    assert text("x" * before + " " + written, "x" * before + " " + unicodedata.normalize("NFC", written)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "value"),
+    [
+        ("Yes.", "yes", 1.0), ("Yes, there is.", "yes", 1.0), ("The answer is yes.", "yes", 1.0), ("true", "yes", 1.0),
+        ("No, there is not.", "no", 1.0), ("No, it isn't", "no", 1.0), ("是的", "是", 1.0), ("有。", "有", 1.0),
+        ("无", "没有", 1.0), ("不，没有。", "没有", 1.0), ("答案是没有", "没有", 1.0), ("对", "yes", 1.0),
+        ("不是", "是", 0.0), ("没有", "有", 0.0), ("有", "没有", 0.0), ("有没有", "有", 0.0), ("是吗", "是", 0.0),
+        ("yes or no", "yes", 0.0), ("yes, no", "yes", 0.0), ("yes?", "yes", 0.0), ("not yes", "yes", 0.0),
+        ("~~yes~~", "yes", 0.0), ("Yes, there is not", "yes", 0.0), ("Yes", "no", 0.0), ("", "no", 0.0),
+        ("yes " * 9000, "yes", 0.0),
+    ],
+)  # fmt: skip
+def test_yes_and_no_are_compared_as_such_and_only_in_known_forms(answer: str, truth: str, value: float) -> None:
+    assert text(answer, truth) == value
+
+
+@pytest.mark.parametrize(
     ("answer", "value"), [("kidney", 1.0), ("renal organ", 1.0), ("left renal organ", 2 / 3), ("liver", 0.0)]
 )
 def test_a_synonym_counts_as_the_truth_and_the_nearest_one_is_taken(answer: str, value: float) -> None:
@@ -57,7 +105,7 @@ def test_synonyms_that_are_no_list_are_named() -> None:
         parse_truth({"task": "text", "answer": "kidney", "synonyms": "ren"})
 
 
-WORDS = st.lists(st.sampled_from(["left", "lung", "mass", "no", "肺", "t2"]), min_size=1, max_size=6)
+WORDS = st.lists(st.sampled_from(["left", "lung", "mass", "not", "肺", "t2", "er+", "-5"]), min_size=1, max_size=6)
 
 
 @given(WORDS, WORDS)
@@ -70,7 +118,7 @@ def test_text_similarity_is_symmetric_and_one_only_for_the_same_words(a: list[st
 
 @given(WORDS, st.text(max_size=20))
 def test_stuffing_more_words_never_pays_more(gold: list[str], more: str) -> None:
-    added = set(tokens(more)) - set(gold)
+    added = set(signed_tokens(f"{' '.join(gold)} {more}")) - set(gold)
     assert text(f"{' '.join(gold)} {more}", " ".join(gold)) == pytest.approx(
         len(set(gold)) / (len(set(gold)) + len(added))
     )

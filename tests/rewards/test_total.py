@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins import GroundTruth, Verdict
+from infimed_plugins import GroundTruth, Verdict, plugins
 from infimed_plugins.errors import ConfigError, UnknownPluginError
 from infimed_plugins.records import TASKS
 from infimed_plugins.rewards import compute_score, find_reward, judge_answer, score_response
@@ -76,6 +76,33 @@ def test_weights_that_cannot_be_are_a_clear_error_at_once(w_format: Any, w_acc: 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_reward(task: str) -> None:
     assert callable(find_reward(task))
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [("jaccard", "text"), ("math_verify", "math"), ("iou", "grounding"), ("multiple_choice",) * 2]
+)
+def test_a_reward_answers_to_the_name_of_its_measure_too(name: str, task: str) -> None:
+    assert find_reward(name) is find_reward(task)
+    assert plugins.registry().get("reward", name) is find_reward(task)
+
+
+def test_the_format_alone_may_be_the_reward() -> None:
+    rows = [{"response": said, "ground_truth": "liver"} for said in (response("lung"), "lung")]
+    assert [row["overall"] for row in compute_score(rows, reward="format")] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (response("lung"), "judged"),
+        (response("..."), "no_answer"),
+        (response("lung " * 20_000), "too_long"),
+        (response("\\boxed{left} or \\boxed{right}"), "several"),
+        ("lung", "malformed"),
+    ],
+)
+def test_a_score_carries_the_code_of_what_decided_it(text: str, code: str) -> None:
+    assert score_response(text, TRUTH).code == code
 
 
 def test_an_unknown_task_or_reward_lists_what_there_is() -> None:
