@@ -14,7 +14,7 @@ from typing import Any
 
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
 from infimed_plugins.errors import ConfigError, MissingExtraError
-from infimed_plugins.records import Frame, GroundTruth, Score
+from infimed_plugins.records import Code, Frame, GroundTruth, Score
 from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth
 from infimed_plugins.rewards.math_pool import MATH, Pending, batch
@@ -137,7 +137,7 @@ def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
         "format": float(score.format),
         "accuracy": float(score.accuracy or 0.0),
         "parsed": float(not score.invalid),
-        "timed_out": float(score.reason.startswith("out of ")),
+        "timed_out": float(score.code is Code.TIMED_OUT),
         "bad_row": float(scored.bad_row),
     }
     return {**floats, "confidence": float(score.confidence)} if confidence else floats

@@ -7,8 +7,9 @@ r"""Whether two expressions are equal, found in microseconds from their values, 
     0.3333           \frac{1}{3}       undecided: nearly equal, and rounding is math_verify's business
     2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or not in the grammar
 
-Both are evaluated at the same two points, rational numbers exactly. "Equal" asks for equal values at both points, to
-the last digits of a float where there are roots; "different" for values further apart than math_verify's rounding.
+Both are evaluated at the same points, rational numbers exactly. "Equal" asks for equal values at each, to the last
+digits of a float where there are roots; "different" for values further apart than math_verify's rounding, by their own
+size. At the last point letters are negative, and values may be missing (``\\sqrt{x}``), but from both.
 What is undecided goes to math_verify.
 """
 
@@ -45,61 +46,72 @@ class _TooLarge(Exception):
 
 def compare(gold: str, given: str) -> Compared:
     """Compare two expressions as ``clean_math`` leaves them. TOO_LARGE is said of the second only."""
-    b = _read(given)
+    b = read_expression(given)
     if b is None:
         return Compared.UNDECIDED
-    try:
-        at = [_value(b.node, point) for point in _POINTS]
-    except _TooLarge:
-        return Compared.TOO_LARGE if _read(gold) is not None and _fits(gold) else Compared.UNDECIDED
-    except (Unreadable, ArithmeticError, ValueError):
-        return Compared.UNDECIDED
-    a = _read(gold)
+    at = _values(b)
+    if at is None:
+        a = read_expression(gold)
+        return Compared.TOO_LARGE if a is not None and _values(a) is not None else Compared.UNDECIDED
+    a = read_expression(gold)
     if a is None or a.open or b.open or a.letters != b.letters:
         return Compared.UNDECIDED
-    try:
-        pairs = list(zip((_value(a.node, point) for point in _POINTS), at, strict=True))
-    except (_TooLarge, Unreadable, ArithmeticError, ValueError):
+    pairs = list(zip(_values(a) or (), at, strict=False))
+    if not pairs or any((left is None) != (right is None) for left, right in pairs) or pairs[0][0] is None:
         return Compared.UNDECIDED
-    if any(_apart(left, right) > _FAR for left, right in pairs):
+    least = 0.0 if a.product and b.product else 1.0  # a sum of floats may leave a small difference of large ones
+    known = [(left, right) for left, right in pairs if left is not None and right is not None]
+    if any(_apart(left, right, least) > _FAR for left, right in known):
         return Compared.DIFFERENT
-    same = all(_apart(left, right) <= _NEAR for left, right in pairs)
-    exact = not (a.decimal or b.decimal) or all(left == right for left, right in pairs)
+    same = all(_apart(left, right, least) <= _NEAR for left, right in known)
+    exact = not (a.decimal or b.decimal) or all(left == right for left, right in known)
     return Compared.EQUAL if same and exact else Compared.UNDECIDED
 
 
+def _values(expression: Expression) -> list[Number | None] | None:
+    """The value at each point, None where it has none; None for all of them when they are too large."""
+    try:
+        return [_value_or_none(expression.node, point) for point in (_POINTS if expression.letters else _POINTS[:1])]
+    except _TooLarge:
+        return None
+
+
+def _value_or_none(node: Node, point: dict[str, Number]) -> Number | None:
+    try:
+        return _value(node, point)
+    except (Unreadable, ArithmeticError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=8192)
-def _read(text: str) -> Expression | None:
+def read_expression(text: str) -> Expression | None:
+    """The expression that is the whole of a text, or None."""
     try:
         return parse_expression(text)
     except Unreadable:
         return None
 
 
-def _fits(text: str) -> bool:
-    expression = _read(text)
-    assert expression is not None
-    try:
-        _value(expression.node, _POINTS[0])
-    except _TooLarge:
-        return False
-    except (Unreadable, ArithmeticError, ValueError):
-        pass
-    return True
+def _apart(left: Number, right: Number, least: float) -> float:
+    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return float(abs(left - right) / max(abs(left), abs(right))) if left != right else 0.0
+    if max(abs(left), abs(right)) > 2 * _MAX_FLOAT:
+        return 1.0
+    return abs(float(left) - float(right)) / (max(least, abs(float(left)), abs(float(right))) or 1.0)
 
 
-def _apart(left: Number, right: Number) -> float:
-    return abs(float(left - right)) / max(1.0, abs(float(left)), abs(float(right)))
-
-
-def _point(numerator: int, denominator: int) -> dict[str, Number]:
+def _point(numerator: int, denominator: int, sign: int = 1) -> dict[str, Number]:
     """A value between 0.5 and 2.5 for each letter; consecutive primes would make products coincide."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεθλμσφωρτ"
     step = {letter: (index * numerator) % denominator for index, letter in enumerate(letters, 3)}
-    return {**{letter: Fraction(1, 2) + Fraction(2 * at, denominator) for letter, at in step.items()}, "π": math.pi}
+    return {
+        **{letter: sign * (Fraction(1, 2) + Fraction(2 * at, denominator)) for letter, at in step.items()},
+        "π": math.pi,
+    }
 
 
-_POINTS = (_point(1237, 6007), _point(3301, 7919))
+_POINTS = (_point(1237, 6007), _point(3301, 7919), _point(2203, 6841, -1))
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin,
     "cos": math.cos,
@@ -126,6 +138,8 @@ def _value(node: Node, point: dict[str, Number]) -> Number:
         return point[parts[0]]
     if kind == "function":
         return _FUNCTIONS[parts[0]](float(_value(parts[1], point)))
+    if kind == "opaque":
+        raise Unreadable
     return _bounded(_EVALUATE[kind](*(_value(part, point) for part in parts)))
 
 
@@ -190,6 +204,7 @@ _EVALUATE: dict[str, Callable[..., Number]] = {
     "quotient": lambda a, b: a / b,
     "power": _power,
     "root": _root,
+    "absolute": abs,
     "factorial": _factorial,
     "binomial": _binomial,
 }

@@ -75,4 +75,5 @@ def score_response(
     verdict = judge_answer(parsed.answer, truth, reward)
     overall = w_format + w_acc * verdict.value
     value, read = float(verdict.value), verdict.parsed
-    return Score(min(1.0, overall), 1.0, value, read, verdict.reason, read is None, verdict.confidence)
+    rest = (verdict.reason, read is None, verdict.confidence, verdict.code, verdict.trace)
+    return Score(min(1.0, overall), 1.0, value, read, *rest)
