@@ -5,6 +5,7 @@ r"""Numbers as answers write them, read exactly: ``12.50``, ``1,234``, ``-\frac{
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,16 +15,16 @@ MAX_LENGTH = 64  # characters of one number with its unit
 
 _HAN = "\u4e00-\u9fff"
 _PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|rm|bf)\s*\{([^{}]{0,200})\}")
+_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
 _MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _SIGNS = str.maketrans(
-    {**dict.fromkeys("−‐‑‒–", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
+    {**dict.fromkeys("−‐‑‒–—", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
 )
-_GREEK_NAMES = "alpha beta gamma delta epsilon theta lambda mu sigma phi omega rho tau pi"
-GREEK = dict(zip("αβγδεθλμσφωρτπ", _GREEK_NAMES.split(), strict=True))
+_GREEK_NAMES = "alpha beta gamma delta epsilon theta lambda mu sigma phi omega rho tau pi Delta Theta Sigma Phi Omega"
+GREEK = dict(zip("αβγδεθλμσφωρτπΔΘΣΦΩ", _GREEK_NAMES.split(), strict=True))
 _SAME = {name: mark for mark, name in GREEK.items()} | {
     **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "\\frac"),
     **dict.fromkeys(("dbinom", "tbinom"), "\\binom"),
@@ -99,7 +100,7 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
 }
 _OTHER_UNITS = (
     "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq mmol/L mEq/L mg/dL g/dL g/L mg/L mg/kg mL/min L/min ng/mL "
-    "kg/m^2 Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW"
+    "kg/m^2 Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
 )
 _UNIT_SPELLING = str.maketrans("", "", " {}^")
 
@@ -168,16 +169,16 @@ def parse_quantity(text: str) -> Quantity | None:
     return Quantity(value, percent=True) if unit == "%" else Quantity(value, unit=unit)
 
 
-def split_unit(text: str, expected: str = "") -> tuple[str, str]:
-    """What stands before the unit at the end, and the unit's one name; ("...", "") where there is none.
+def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, str]:
+    """What stands before the unit at the end, and the unit's one name; the text and "" where there is none.
 
-    A letter right behind a number (``5m``) is more likely a factor, unless that unit is expected.
+    A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
     """
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
         start = found.start()
         unit = _unit(text[start:])
-        attached = len(text) - start == 1 and text[start].isascii() and text[start].isalpha() and text[start - 1] != " "
-        if unit and (not attached or unit == expected):
+        attached = start == len(text) - 1 and text[start].isascii() and text[start - 1] != " "
+        if unit and not (attached and text[start].isalpha() and (factors is None or text[start] in factors)):
             return text[:start].strip(), unit
     return text, ""
 
@@ -190,7 +191,7 @@ def _unit(written: str) -> str:
     units = _CASELESS.get(spelled.lower(), set())
     if len(units) > 1:
         units = {unit for unit in units if unit[0] == spelled[0]}
-    unit = units.pop() if len(units) == 1 else ""
+    unit = min(units) if len(units) == 1 else ""
     another_prefix = spelled[1:] == unit[1:] and not spelled.isupper() and spelled[:1] in ("m", "M")
     return "" if another_prefix and len(spelled) > 1 else unit
 

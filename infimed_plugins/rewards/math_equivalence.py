@@ -48,12 +48,14 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     given = clean_math(answer)
     if not given:
         return Verdict(0.0, None, "no math in the answer", code=Code.NO_ANSWER)
-    if given == gold or _LOOSE_SPACE.sub("", given) == _LOOSE_SPACE.sub("", gold):
+    if given == gold:
         return Verdict(1.0, given, "the same text")
     number = _gold_number(gold)
     same = _compare_numbers(number, parse_quantity(given)) if number else None
     if same is not None:
         return Verdict(float(same), given, "the same number" if same else "another number")
+    if _tight(given) == _tight(gold):
+        return Verdict(1.0, given, "the same text")
     if max(len(gold), len(given)) > MAX_LENGTH:
         return Verdict(0.0, given, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
     try:
@@ -69,6 +71,11 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _tight(text: str) -> str:
+    """Without the blanks that tell no two numbers apart."""
+    return _LOOSE_SPACE.sub("", text)
+
+
 _clean_gold = lru_cache(maxsize=4096)(clean_math)
 _gold_number = lru_cache(maxsize=4096)(parse_quantity)
 
@@ -82,7 +89,7 @@ def _gold_claim(gold: str) -> tuple[Claim | None, Reader]:
         return None, Reader()
     words = frozenset(_WORD.findall(gold))
     letters = frozenset(word for word in words if len(word) == 1)
-    return claim, Reader(unit=claim.items[0].unit, words=words, letters=letters)
+    return claim, Reader(unit=claim.items[0].unit, words=frozenset(word.lower() for word in words), letters=letters)
 
 
 def _judge(gold: str, given: str) -> Verdict:
@@ -110,7 +117,7 @@ def _same_items(gold: Claim, given: Claim) -> Verdict:
         verdicts = [_same_item(one, other) for one, other in zip(gold.items, given.items, strict=True)]
         return min(verdicts, key=_worth)
     table = [[_same_item(one, other, tell) for other in given.items] for one in gold.items]
-    rows = [max(row, key=_worth) for row in (*table, *zip(*table, strict=True))]
+    rows: list[Verdict] = [max(row, key=_worth) for row in (*table, *zip(*table, strict=True))]
     return min(rows, key=_worth)
 
 
@@ -128,12 +135,11 @@ def _same_item(gold: Item, given: Item, named: bool = False) -> Verdict:
         return _verified(gold.equation, given.equation)
     if not gold.name and gold.equation:
         return _UNEQUAL
-    verdict = _UNEQUAL
-    for value in given.values:
+    for value in given.values[:-1]:
         verdict = _same_value(gold.values[-1], value)
         if not verdict.value:
-            break
-    return verdict
+            return verdict
+    return _same_value(gold.values[-1], given.values[-1])
 
 
 def _same_sides(gold: Item, given: Item) -> Verdict:
@@ -162,12 +168,11 @@ def _same_value(gold: Value, given: Value) -> Verdict:
 
 
 def _same_parts(gold: Value, given: Value) -> bool:
-    """Part by part; the units may be missing on one side."""
+    """Part by part; a unit may be missing on one side."""
     if len(gold.parts) != len(given.parts):
         return False
-    pairs = list(zip(gold.parts, given.parts, strict=True))
-    units = all(one[1] == other[1] for one, other in pairs) or not all(gold.parts[-1][1:] + given.parts[-1][1:])
-    return units and all(one[0] == other[0] for one, other in pairs)
+    pairs = zip(gold.parts, given.parts, strict=True)
+    return all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs)
 
 
 def _compare_numbers(a: Quantity | None, b: Quantity | None) -> bool | None:
@@ -192,6 +197,8 @@ def _same_but_percent(a: Quantity, b: Quantity) -> bool:
 
 def _in_its_marks(gold: str, given: str) -> Verdict:
     """Of a truth in no known form: math_verify's word on its own marks; of plain words, the same ones."""
+    if _tight(gold).lower() == _tight(given).lower():
+        return _EQUAL
     words = [sorted(word.lower() for word in _WORD.findall(text)) for text in (gold, given)]
     if not set(words[1]) <= set(words[0]) or not set(_MARK.findall(given)) <= set(_MARK.findall(gold)):
         raise NotRead("not one value")

@@ -9,7 +9,7 @@ r"""The forms in which an answer of maths is paid, each read whole; what stands 
     > 3, x \ge 3 mm, 1 < x < 2           an order, compared with its signs
     1, 2   x = 1 or x = 2   (1, 2)   ±2  several, where the truth is several
 
-A name is a symbol, or words of a small vocabulary: of other words nobody knows whether they deny.
+Names and nouns are those of math_names.py.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity, read_number, split_unit
 from infimed_plugins.records import Code
+from infimed_plugins.rewards.math_names import counts, is_name
 from infimed_plugins.rewards.math_syntax import Expression, SideBySide, Unreadable, parse_expression
 
 MAX_ITEMS = 12
 MAX_NESTING = 20
-_MAX_COUNTED = 40  # characters of a noun, or of the words of a name
 _HAN = "\u4e00-\u9fff"
 
 _NEARLY = re.compile(
@@ -37,46 +37,10 @@ _DIMENSION = re.compile(
 _RANGE = re.compile(r"(?<=[^\s(+*/^-])(?:\s*-\s*|\s+to\s+|\s*[~至到]\s*)(?=[-+]?[0-9.]|[A-Z][0-9])")
 _SIZE = re.compile(r"\s*\*\s*|\s+by\s+|(?<=[0-9])\s*[xX]\s*(?=[0-9])|(?<=\S)\s+[xX]\s+(?=\S)")
 _JOINTS = (("-", _RANGE), ("x", _SIZE), (":", re.compile(r"\s*:\s*")))
-_LABEL = re.compile(r"[A-Z]{1,2}[0-9]{1,2}")
+_LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")
+_BETWEEN = re.compile(r"(?:from|between)\s+([-+0-9.]+(?:\s?[A-Za-z%]+)?)\s+(?:to|and)\s+", re.IGNORECASE)
 _PLAIN = re.compile(r"[-+]?[0-9.,]+(?![0-9.,]*\s*[/*^\\])")
 _COUNTED = re.compile(rf"(.*[0-9.}})])\s*([A-Za-z]{{3,20}}(?: [A-Za-z]{{2,20}}){{0,3}}|[{_HAN}]{{1,6}})")
-_NUMBER_WORDS = (
-    "hundred thousand million billion trillion dozen half halve third quarter percent squared cubed time plu minu fold"
-)
-_NUMERALS = frozenset(_NUMBER_WORDS.split())  # without an s
-_ADVERBS = frozenset(["perhaps", "besides", "sometimes", "always", "afterwards", "versus", "does", "unless", "others"])
-_HAN_NUMERALS = "十百千万亿"
-
-_INDEX = r"(?:_(?:\{(?:[A-Z0-9△∠]{1,4}|[a-zα-ω]|max|min)\}|[A-Za-z0-9]))?'{0,2}"
-_SYMBOL = re.compile(rf"[A-Za-zα-ω]{_INDEX}|(?!NO)[A-Z]{{2}}|(?:[∠△]|S\s?△|(?:angle|triangle|arc) )\s?[A-Z0-9]{{1,4}}")
-_CALLED = re.compile(rf"([A-Za-z]{_INDEX})\s?\(([^()]{{1,40}})\)")
-_RATIO = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)\s*(.+)")
-_QUANTITIES = (
-    "answer result value solution area perimeter circumference volume length width height depth radius diameter "
-    "distance thickness size angle slope sum product quotient difference total number count amount mean median "
-    "mode average range ratio rate probability percentage proportion fraction speed velocity force mass weight "
-    "density pressure temperature time duration age dose dosage concentration volume output index score grade "
-    "stage level frequency interval voltage current power energy cost price it there EF LVEF HR BP BMI GFR eGFR "
-    "SUV HU CTR PSA IOP FEV1"
-)
-_MODIFIERS = (
-    "the a an this that its their final correct required measured estimated calculated resulting total overall "
-    "maximum minimum max min mean average normal surface lateral base bottom top side cross sectional short long "
-    "axis inner outer left right upper lower anterior posterior ventricular atrial ejection cardiac heart blood "
-    "respiratory systolic diastolic body bone wall vessel tumor cyst nodule lesion mass stroke peak minor major "
-    "central inscribed shaded age"
-)
-_OBJECTS = (
-    "circle triangle rectangle square parallelogram trapezoid rhombus polygon sphere cone cylinder cube prism "
-    "sector arc chord line segment side sides figure region building flagpole image picture patient kidney "
-    "kidneys lung lungs liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle atrium "
-    "vertebra rib ribs tooth teeth lesion lesions nodule nodules mass masses tumor tumors cyst cysts fracture "
-    "fractures polyp polyps metastases lobe lobes node nodes stone stones person people child children object "
-    "objects"
-)
-_HEADS = frozenset((_QUANTITIES + " " + _MODIFIERS).split())
-_NOUNS = frozenset(_OBJECTS.split())
-_OF = re.compile(r" (?:of|in|at|for) ")
 _THEREFORE = re.compile(r"(?:so|thus|therefore|hence),?\s+(?=\S)", re.IGNORECASE)
 _IS = re.compile(r"\s+(?:is equal to|equals|is|are|was)\s+|\s*:\s*|\s*(?=≈)")
 _SIDES = re.compile(r"<=|>=|=<|[=<>≤≥]")
@@ -160,6 +124,7 @@ class Reader:
     def claim(self, text: str) -> Claim:
         """Raises NotRead."""
         text = text[therefore.end() :] if (therefore := _THEREFORE.match(text)) else text
+        text = _BETWEEN.sub(r"\1 to ", text)
         _check_brackets(text)
         brackets, inside = _bracketed(text)
         pieces = _split(_LISTED if brackets else _ITEMS, inside)[0]
@@ -209,31 +174,23 @@ class Reader:
         joint, parts = _parts(text)
         if parts:
             return Value(text, "", joint, parts, _arithmetic(text, parts, self.gold))
-        before, unit = split_unit(text, self.unit)
+        before, unit = split_unit(text, None if self.gold else self.letters)
         counted = None if unit else _COUNTED.fullmatch(text)
-        if counted and self._counts(counted[2].lower()):
+        if counted and counts(counted[2].lower(), self.unit, known_only=not self.gold):
             before, unit = counted[1].strip(), counted[2].lower().removesuffix("s")
-        if unit and self._fits(before):
+        if unit and self._fits(before, len(unit) > 1):
             return Value(before, unit)
         self._read(text)
-        return Value(text)
+        number = read_number(text) if "e" in text.lower() else None
+        return Value(text if number is None else str(number))
 
-    def _counts(self, noun: str) -> bool:
-        words = noun.split()
-        if noun[0] in _HAN_NUMERALS or any(word.removesuffix("s") in _NUMERALS for word in words):
-            return False
-        if self.gold or noun.removesuffix("s") == self.unit:
-            return True
-        plural = words[-1].isascii() and words[-1].endswith("s") and words[-1][-2] not in "aisu"
-        known = words[-1] in _NOUNS or (plural and words[-1] not in _ADVERBS)
-        return known and set(words[:-1]) <= _HEADS | _NOUNS
-
-    def _fits(self, text: str) -> bool:
+    def _fits(self, text: str, letters: bool) -> bool:
+        """Whether it is an expression; behind ``letters``, h is one more of them and no hour."""
         try:
-            self._read(text)
+            found = self._read(text)
         except NotRead:
             return False
-        return True
+        return letters or not found or not found.letters
 
     def _read(self, text: str) -> Expression | None:
         if read_number(text) is not None:
@@ -244,7 +201,7 @@ class Reader:
             raise NotRead("several numbers side by side", Code.SEVERAL) from error
         except Unreadable as error:
             raise NotRead("not one value") from error
-        strange = [word for word in found.words if word not in self.words and not set(word) <= self.letters]
+        strange = [word for word in found.words if word.lower() not in self.words and not set(word) <= self.letters]
         if strange and not self.gold and not ("\\int" in text and set(strange) <= {"dx", "dy", "dt"}):
             raise NotRead(f"not one value: {min(strange)}")
         return found
@@ -254,36 +211,6 @@ class Reader:
             return bool(parse_expression(text).letters)
         except Unreadable:
             return is_name(text)
-
-
-def is_name(side: str) -> bool:
-    r"""``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of the building``; not ``-x`` or ``unknown``."""
-    side = side.strip()
-    if _SYMBOL.fullmatch(side):
-        return True
-    if called := _CALLED.fullmatch(side):
-        return all(_is_argument(part) for part in re.split(r"[,|=<>≤≥]", called[2]))
-    ratio = _RATIO.fullmatch(side)
-    if (
-        ratio
-        and (angle := ratio[1].strip(" ()"))
-        and _SYMBOL.fullmatch(angle)
-        and (not angle.isascii() or angle.isupper())
-    ):
-        return True
-    if not side or len(side) > 2 * _MAX_COUNTED:
-        return False
-    head, *rest = _OF.split(side)
-    words = [word for part in rest for word in part.split()]
-    known = all(word.lower() in _HEADS | _NOUNS or _SYMBOL.fullmatch(word) for word in words)
-    return known and all(word in _HEADS or word.lower() in _HEADS for word in head.split())
-
-
-def _is_argument(text: str) -> bool:
-    try:
-        return not parse_expression(text).words
-    except Unreadable:
-        return False
 
 
 def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], list[str]]:
@@ -334,6 +261,8 @@ def _parts(text: str) -> tuple[str, tuple[tuple[Any, str], ...]]:
     for joint, pattern in _JOINTS:
         pieces = pattern.split(text)
         if len(pieces) > 1:
+            label = _LABEL.fullmatch(pieces[0].strip())
+            pieces = [label[1] + piece if label and piece.isdigit() else piece for piece in pieces]  # L4-5
             parts = [_part(piece.strip()) for piece in pieces]
             unit = parts[-1][1] if parts[-1] else ""
             if all(parts):

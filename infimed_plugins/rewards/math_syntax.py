@@ -21,7 +21,7 @@ _MAX_LENGTH = 512
 _MAX_DEPTH = 40
 _MAX_TOKENS = 120  # a sum of n terms makes a tree n deep
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωπ∞(){{}}\[\]|,=+*/^_!°-])")
+_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
 _PLAIN_NUMBER = re.compile(_NUMBER)
 _SPECIAL = frozenset("eEiIjJdOSNQC")  # letters that sympy or LaTeX readers take for something else
 _OPAQUE: Node = ("opaque",)  # read, but left to math_verify
@@ -214,7 +214,9 @@ class _Reader:
             return self.function(token[1:])
         if token in ("\\sum", "\\prod", "\\int", "\\lim") and self.peek() == "_":
             self.limits()
-            self.product()
+            (self.sum if token == "\\int" else self.product)()
+            if token == "\\int" and self.tokens[self.position - 2] != "d":
+                raise Unreadable
             return self.unknown()
         raise Unreadable
 
@@ -264,8 +266,6 @@ class _Reader:
         if token.isdigit() and len(token) > 1:
             self.tokens[self.position] = token[1:]
             return ("number", Fraction(token[0]))
-        if token == "(":
-            raise Unreadable
         return self.base()[0]
 
     def between(self, start: str, end: str) -> Node:

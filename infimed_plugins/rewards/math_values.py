@@ -9,14 +9,14 @@ r"""Whether two expressions are equal, found in microseconds from their values, 
 
 Both are evaluated at the same points, rational numbers exactly. "Equal" asks for equal values at each, to the last
 digits of a float where there are roots; "different" for values further apart than math_verify's rounding, by their own
-size. At the last point letters are negative, and values may be missing (``\\sqrt{x}``), but from both.
+size. At the last three some letters are negative, and values may be missing (``\\sqrt{x}``), but from both.
 What is undecided goes to math_verify.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -46,32 +46,36 @@ class _TooLarge(Exception):
 
 def compare(gold: str, given: str) -> Compared:
     """Compare two expressions as ``clean_math`` leaves them. TOO_LARGE is said of the second only."""
-    b = read_expression(given)
+    a, b = read_expression(gold), read_expression(given)
     if b is None:
         return Compared.UNDECIDED
-    at = _values(b)
-    if at is None:
-        a = read_expression(gold)
-        return Compared.TOO_LARGE if a is not None and _values(a) is not None else Compared.UNDECIDED
-    a = read_expression(gold)
-    if a is None or a.open or b.open or a.letters != b.letters:
+    points = _POINTS if b.letters or (a and a.letters) else _POINTS[:1]
+    right = _values(b, points)
+    left = _values(a, points) if a else None
+    if a is None or left is None or right is None:
+        return Compared.TOO_LARGE if right is None and left is not None else Compared.UNDECIDED
+    one_in_two_cases = a.letters != b.letters and _lower(a.letters) == _lower(b.letters)  # math_verify's business
+    if a.open or b.open or one_in_two_cases or left[0] is None or right[0] is None:
         return Compared.UNDECIDED
-    pairs = list(zip(_values(a) or (), at, strict=False))
-    if not pairs or any((left is None) != (right is None) for left, right in pairs) or pairs[0][0] is None:
+    if any((x is None) != (y is None) for x, y in zip(left, right, strict=True)):
         return Compared.UNDECIDED
+    known = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
     least = 0.0 if a.product and b.product else 1.0  # a sum of floats may leave a small difference of large ones
-    known = [(left, right) for left, right in pairs if left is not None and right is not None]
-    if any(_apart(left, right, least) > _FAR for left, right in known):
+    apart = max(_apart(x, y, least) for x, y in known)
+    if apart > _FAR:
         return Compared.DIFFERENT
-    same = all(_apart(left, right, least) <= _NEAR for left, right in known)
-    exact = not (a.decimal or b.decimal) or all(left == right for left, right in known)
-    return Compared.EQUAL if same and exact else Compared.UNDECIDED
+    exact = not (a.decimal or b.decimal) or all(x == y for x, y in known)
+    return Compared.EQUAL if apart <= _NEAR and exact else Compared.UNDECIDED
 
 
-def _values(expression: Expression) -> list[Number | None] | None:
+def _lower(letters: frozenset[str]) -> set[str]:
+    return {letter.lower() for letter in letters}
+
+
+def _values(expression: Expression, points: Sequence[dict[str, Number]]) -> list[Number | None] | None:
     """The value at each point, None where it has none; None for all of them when they are too large."""
     try:
-        return [_value_or_none(expression.node, point) for point in (_POINTS if expression.letters else _POINTS[:1])]
+        return [_value_or_none(expression.node, point) for point in points]
     except _TooLarge:
         return None
 
@@ -96,22 +100,24 @@ def _apart(left: Number, right: Number, least: float) -> float:
     """How far apart by the larger of the two; floats by ``least`` where that is more."""
     if isinstance(left, Fraction) and isinstance(right, Fraction):
         return float(abs(left - right) / max(abs(left), abs(right))) if left != right else 0.0
-    if max(abs(left), abs(right)) > 2 * _MAX_FLOAT:
-        return 1.0
-    return abs(float(left) - float(right)) / (max(least, abs(float(left)), abs(float(right))) or 1.0)
+    x, y = (float(side) if -_MAX_FLOAT < side < _MAX_FLOAT else math.inf for side in (left, right))
+    return abs(x - y) / (max(least, abs(x), abs(y)) or 1.0) if math.inf not in (x, y) else 1.0
 
 
-def _point(numerator: int, denominator: int, sign: int = 1) -> dict[str, Number]:
-    """A value between 0.5 and 2.5 for each letter; consecutive primes would make products coincide."""
+def _point(numerator: int, denominator: int, negative: int = 0) -> dict[str, Number]:
+    """A size between 0.5 and 2.5 for each letter; consecutive primes would make products coincide.
+
+    The sign is minus where ``negative`` is a bit of the letter's number, so that any two near each other differ once.
+    """
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεθλμσφωρτ"
-    step = {letter: (index * numerator) % denominator for index, letter in enumerate(letters, 3)}
-    return {
-        **{letter: sign * (Fraction(1, 2) + Fraction(2 * at, denominator)) for letter, at in step.items()},
-        "π": math.pi,
-    }
+    point: dict[str, Number] = {"π": math.pi}
+    for index, letter in enumerate(letters, 3):
+        size = Fraction(1, 2) + Fraction(2 * (index * numerator % denominator), denominator)
+        point[letter] = -size if (1 + index % 7) & negative else size
+    return point
 
 
-_POINTS = (_point(1237, 6007), _point(3301, 7919), _point(2203, 6841, -1))
+_POINTS = (_point(1237, 6007), _point(3301, 7919), *(_point(2203, 6841, bit) for bit in (1, 2, 4)))
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin,
     "cos": math.cos,
