@@ -47,7 +47,6 @@ _ANNOUNCED = re.compile(
     r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
     re.IGNORECASE,
 )
-_SPACES = re.compile(r"\s+")
 
 _D = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?"
 _DECIMAL = re.compile(rf"([-+]?)\s*({_D})")
@@ -136,13 +135,17 @@ def clean_math(text: str) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
-    text = nfkc(text).translate(_SIGNS)
+    if not text.isascii():
+        text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
+        text = nfkc(text).translate(_SIGNS)
     if "\\" in text:
         text = _DEGREE.sub("°", _THOUSANDS.sub(",", _TEXT.sub(r" \1 ", text)))
         text = _COMMAND.sub(_one_spelling, text)
-    text = _ROOT.sub(_root, _PI.sub("π", _TIE.sub(" ", _MARKUP.sub(" ", text.replace("{,}", ",")))))
-    text = _SPACES.sub(" ", text)
+    if "√" in text or "sqrt" in text:
+        text = _ROOT.sub(_root, text)
+    text = _TIE.sub(" ", text) if "~" in text else text
+    text = _MARKUP.sub(" ", _PI.sub("π", text.replace("{,}", ",")))
+    text = " ".join(text.split())
     announced = _ANNOUNCED.match(text)
     return text[announced.end() if announced else 0 :].strip().rstrip(".").strip()
 

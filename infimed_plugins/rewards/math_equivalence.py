@@ -20,7 +20,7 @@ from functools import lru_cache
 from infimed_plugins.parsing.latex import balanced
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Verdict
-from infimed_plugins.rewards.math_forms import Claim, Item, NotRead, Reader, Value
+from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, NotRead, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH
 from infimed_plugins.rewards.math_process import RIGHT, WRONG
 from infimed_plugins.rewards.math_syntax import WORDS
@@ -87,9 +87,10 @@ def _gold_claim(gold: str) -> tuple[Claim | None, Reader]:
         claim = Reader(gold=True).claim(gold)
     except NotRead:
         return None, Reader()
-    words = frozenset(_WORD.findall(gold))
+    words, unit = frozenset(_WORD.findall(gold)), claim.items[0].unit
     letters = frozenset(word for word in words if len(word) == 1)
-    return claim, Reader(unit=claim.items[0].unit, words=frozenset(word.lower() for word in words), letters=letters)
+    words = frozenset(word.lower() for word in words)
+    return claim, Reader(most=1 if len(claim.items) == 1 else MAX_ITEMS, unit=unit, words=words, letters=letters)
 
 
 def _judge(gold: str, given: str) -> Verdict:
@@ -185,6 +186,8 @@ def _compare_numbers(a: Quantity | None, b: Quantity | None) -> bool | None:
         return not (a.unit or b.unit) and _same_but_percent(a, b)
     if a.value == b.value:
         return True
+    if a.value.denominator == b.value.denominator == 1:
+        return False
     return None if abs(a.value - b.value) <= _NEAR * max(abs(a.value), abs(b.value)) else False
 
 

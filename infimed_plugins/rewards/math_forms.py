@@ -37,6 +37,7 @@ _DIMENSION = re.compile(
 _RANGE = re.compile(r"(?<=[^\s(+*/^-])(?:\s*-\s*|\s+to\s+|\s*[~至到]\s*)(?=[-+]?[0-9.]|[A-Z][0-9])")
 _SIZE = re.compile(r"\s*\*\s*|\s+by\s+|(?<=[0-9])\s*[xX]\s*(?=[0-9])|(?<=\S)\s+[xX]\s+(?=\S)")
 _JOINTS = (("-", _RANGE), ("x", _SIZE), (":", re.compile(r"\s*:\s*")))
+_JOINED = re.compile(r".(?:[-~:*xX至到]|to|by)")
 _LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")
 _BETWEEN = re.compile(r"(?:from|between)\s+([-+0-9.]+(?:\s?[A-Za-z%]+)?)\s+(?:to|and)\s+", re.IGNORECASE)
 _PLAIN = re.compile(r"[-+]?[0-9.,]+(?![0-9.,]*\s*[/*^\\])")
@@ -49,6 +50,7 @@ _FLIPPED = {">": "<", "≥": "≤"}
 _ORDER_WORDS = {"greater than": ">", "more than": ">", "less than": "<", "at least": "≥", "at most": "≤"}
 _ORDERED = re.compile(rf"\b({'|'.join(_ORDER_WORDS)})\b", re.IGNORECASE)
 _ITEMS = re.compile(r",(?![0-9]{3}(?![0-9]))|[;、或和]|(?<![A-Za-z])(?:and|or)(?![A-Za-z])")
+_BRACKETS = re.compile(r"[][(){}]")
 _LISTED = re.compile(r"[,;]")  # within brackets
 
 
@@ -117,6 +119,7 @@ class Reader:
     """Reads one side. In a truth (``gold``) any noun counts; an answer may repeat the truth's unit and words."""
 
     gold: bool = False
+    most: int = MAX_ITEMS
     unit: str = ""
     letters: frozenset[str] = field(default_factory=frozenset)
     words: frozenset[str] = field(default_factory=frozenset)
@@ -130,7 +133,7 @@ class Reader:
         pieces = _split(_LISTED if brackets else _ITEMS, inside)[0]
         if len(pieces) == 1 and not brackets.startswith("\\"):
             brackets, pieces = "", [text]
-        if len(pieces) > MAX_ITEMS:
+        if len(pieces) > self.most:
             raise NotRead("several values", Code.SEVERAL)
         items: list[Item] = []
         for piece in pieces:
@@ -160,10 +163,11 @@ class Reader:
 
     def equation(self, text: str, texts: list[str]) -> Item:
         """``x = 24/2 = 12``: the first side may be a name."""
-        named = len(texts) > 1 and is_name(texts[0])
+        if len(texts) == 1:
+            return Item((self.value(text),))
+        named = is_name(texts[0])
         values = [self.value(side) for side in texts[named:]]
-        equation = text if len(texts) > 1 and self._has_letters(texts[0]) else ""
-        return Item((*texts[:named], *values), equation=equation)
+        return Item((*texts[:named], *values), equation=text if named or self._has_letters(texts[0]) else "")
 
     def value(self, text: str) -> Value:
         """A value in one of its forms."""
@@ -210,7 +214,7 @@ class Reader:
         try:
             return bool(parse_expression(text).letters)
         except Unreadable:
-            return is_name(text)
+            return False
 
 
 def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], list[str]]:
@@ -246,7 +250,7 @@ def _bracketed(text: str) -> tuple[str, str]:
 def _depths(text: str) -> tuple[int, int, int]:
     """How deep in brackets a text is at the least, at the most and at its end."""
     depth = least = most = 0
-    for mark in text:
+    for mark in _BRACKETS.findall(text):
         depth += (mark in "([{") - (mark in ")]}")
         least, most = min(least, depth), max(most, depth)
     return least, most, depth
@@ -258,6 +262,8 @@ def _both_signs(text: str) -> list[str]:
 
 def _parts(text: str) -> tuple[str, tuple[tuple[Any, str], ...]]:
     """The joint and the parts of a range, a size or a ratio; "" where it is none."""
+    if not _JOINED.search(text):
+        return "", ()
     for joint, pattern in _JOINTS:
         pieces = pattern.split(text)
         if len(pieces) > 1:

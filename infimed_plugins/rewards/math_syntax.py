@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 Node = tuple[Any, ...]
@@ -47,6 +48,7 @@ class Expression:
     product: bool  # neither a sum nor a function: no small difference of large numbers
 
 
+@lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Expression:
     """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises Unreadable."""
     if len(text) > _MAX_LENGTH:

@@ -16,7 +16,7 @@ What is undecided goes to math_verify.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
@@ -46,20 +46,17 @@ class _TooLarge(Exception):
 
 def compare(gold: str, given: str) -> Compared:
     """Compare two expressions as ``clean_math`` leaves them. TOO_LARGE is said of the second only."""
-    a, b = read_expression(gold), read_expression(given)
-    if b is None:
-        return Compared.UNDECIDED
-    points = _POINTS if b.letters or (a and a.letters) else _POINTS[:1]
-    right = _values(b, points)
-    left = _values(a, points) if a else None
-    if a is None or left is None or right is None:
-        return Compared.TOO_LARGE if right is None and left is not None else Compared.UNDECIDED
+    a, left = _evaluated(gold)
+    b, right = _evaluated(given)
+    if a is None or b is None or left is None or right is None:
+        return Compared.TOO_LARGE if b and right is None and left else Compared.UNDECIDED
     one_in_two_cases = a.letters != b.letters and _lower(a.letters) == _lower(b.letters)  # math_verify's business
     if a.open or b.open or one_in_two_cases or left[0] is None or right[0] is None:
         return Compared.UNDECIDED
-    if any((x is None) != (y is None) for x, y in zip(left, right, strict=True)):
+    pairs = list(zip(left, right, strict=True))[: len(_POINTS) if a.letters or b.letters else 1]
+    if any((x is None) != (y is None) for x, y in pairs):
         return Compared.UNDECIDED
-    known = [(x, y) for x, y in zip(left, right, strict=True) if x is not None and y is not None]
+    known = [(x, y) for x, y in pairs if x is not None and y is not None]
     least = 0.0 if a.product and b.product else 1.0  # a sum of floats may leave a small difference of large ones
     apart = max(_apart(x, y, least) for x, y in known)
     if apart > _FAR:
@@ -72,27 +69,24 @@ def _lower(letters: frozenset[str]) -> set[str]:
     return {letter.lower() for letter in letters}
 
 
-def _values(expression: Expression, points: Sequence[dict[str, Number]]) -> list[Number | None] | None:
-    """The value at each point, None where it has none; None for all of them when they are too large."""
+@lru_cache(maxsize=8192)
+def _evaluated(text: str) -> tuple[Expression | None, list[Number | None] | None]:
+    """An expression and its values at the points, None where it has none, or is too large."""
     try:
-        return [_value_or_none(expression.node, point) for point in points]
+        expression = parse_expression(text)
+        if expression.letters:
+            return expression, [_value_or_none(expression.node, point) for point in _POINTS]
+        return expression, [_value_or_none(expression.node, _POINTS[0])] * len(_POINTS)
+    except Unreadable:
+        return None, None
     except _TooLarge:
-        return None
+        return expression, None
 
 
 def _value_or_none(node: Node, point: dict[str, Number]) -> Number | None:
     try:
         return _value(node, point)
     except (Unreadable, ArithmeticError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=8192)
-def read_expression(text: str) -> Expression | None:
-    """The expression that is the whole of a text, or None."""
-    try:
-        return parse_expression(text)
-    except Unreadable:
         return None
 
 
@@ -117,7 +111,7 @@ def _point(numerator: int, denominator: int, negative: int = 0) -> dict[str, Num
     return point
 
 
-_POINTS = (_point(1237, 6007), _point(3301, 7919), *(_point(2203, 6841, bit) for bit in (1, 2, 4)))
+_POINTS = (_point(1237, 6007), _point(3301, 7919, 1), _point(2203, 6841, 2), _point(1811, 5261, 4))
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin,
     "cos": math.cos,
