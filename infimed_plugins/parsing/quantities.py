@@ -5,6 +5,7 @@ r"""Numbers as answers write them, read exactly: ``12.50``, ``1,234``, ``-\frac{
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,101 +13,110 @@ from infimed_plugins.parsing.normalize import nfkc
 
 MAX_LENGTH = 64  # characters of one number with its unit
 
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|rm|bf)\s*\{([^{}]{0,200})\}")
-_DROPPED = re.compile(r"\\(?:left|right|displaystyle|!)(?![A-Za-z])|\\[()\[\]]|\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
+_HAN = "\u4e00-\u9fff"
+_PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
+_MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-_SIGNS = str.maketrans({"−": "-", "⁄": "/", "∕": "/", "。": ".", "×": "*", "·": "*", "⋅": "*"})
+_SIGNS = str.maketrans(
+    {**dict.fromkeys("−‐‑‒–—", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
+)
+_GREEK_NAMES = "alpha beta gamma delta epsilon theta lambda mu sigma phi omega rho tau pi Delta Theta Sigma Phi Omega"
+GREEK = dict(zip("αβγδεθλμσφωρτπΔΘΣΦΩ", _GREEK_NAMES.split(), strict=True))
+_SAME = {name: mark for mark, name in GREEK.items()} | {
+    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "\\frac"),
+    **dict.fromkeys(("dbinom", "tbinom"), "\\binom"),
+    **dict.fromkeys(("times", "cdot", "ast"), "*"),
+    **dict.fromkeys(("le", "leq", "leqslant"), "≤"),
+    **dict.fromkeys(("ge", "geq", "geqslant"), "≥"),
+    **dict.fromkeys(("left", "right", "displaystyle", "quad", "qquad", *"()[]!$,;: "), " "),
+    **{"div": "/", "lt": "<", "gt": ">", "pm": "±", "infty": "∞", "approx": "≈", "sim": "~", "degree": "°", "%": "%"},
+    **{"angle": "∠", "triangle": "△", "varphi": "φ", "varepsilon": "ε"},
+}
+_COMMAND = re.compile(r"\\([A-Za-z]+|.)")
+_DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_ROOT = re.compile(
+    r"(?:√|\\sqrt(?![A-Za-z])|(?<![A-Za-z\\])sqrt)\s*(?:\(([^()]{1,60})\)|([0-9]+(?:\.[0-9]+)?|[A-Za-zπ])|)"
+)
+_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
+_THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
+_TIE = re.compile(r"(?<=[0-9A-Za-z}])~(?=[A-Za-z\\])")
 _ANNOUNCED = re.compile(
     r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
     re.IGNORECASE,
 )
-_SPACES = re.compile(r"(?:\s|~|\\quad|\\qquad|\\,(?![0-9]{3})|\\[ ;:])+")
 
-_D = r"(?:[0-9]{1,3}(?:(?:,|\{,\}|\\,)[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?"
+_D = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?"
 _DECIMAL = re.compile(rf"([-+]?)\s*({_D})")
 _SCIENTIFIC = re.compile(
-    rf"([-+]?)\s*({_D})\s*(?:(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?"
+    rf"([-+]?)\s*({_D})\s*(?:(?:\*|x)\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?"
 )
-_FRACTION = re.compile(
-    rf"([-+]?)\s*(?:\\[dtc]?frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*([-+]?{_D})\s*\}}|({_D})\s*/\s*({_D}))"
-)
+_FRACTION = re.compile(rf"([-+]?)\s*(?:\\frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*([-+]?{_D})\s*\}}|({_D})\s*/\s*({_D}))")
 _MIXED = re.compile(
-    r"([-+]?)\s*([0-9]{1,9})\s*(?:\\[dtc]?frac\s*\{\s*([0-9]{1,9})\s*\}\s*\{\s*([0-9]{1,9})\s*\}|\s([0-9]{1,9})\s*/\s*([0-9]{1,9}))"
+    r"([-+]?)\s*([0-9]{1,9})\s*(?:\\frac\s*\{\s*([0-9]{1,9})\s*\}\s*\{\s*([0-9]{1,9})\s*\}|\s([0-9]{1,9})\s*/\s*([0-9]{1,9}))"
 )
-_PERCENT = re.compile(r"\s*(?:\\?%|percent(?:age)?|pct)$", re.IGNORECASE)
-_UNIT = re.compile(r"(?<![A-Za-z])([A-Za-zµμΩ°\\^][A-Za-zµμΩ°0-9\\^{}/*. -]{0,30})$")
+_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
+_LONGEST_UNIT = 32
 
-_COUNTED = re.compile(r"[^A-Za-z\\]*[0-9.}]\s*([A-Za-z]{3,20}(?: [A-Za-z]{3,20}){0,2})")
-
-_UNIT_NAMES: dict[str, str] = {
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "cm": "cm centimeter centimeters centimetre centimetres",
-    "m": "m meter meters metre metres",
-    "um": "um µm μm \\mum micrometer micrometers micron microns",
-    "nm": "nm nanometer nanometers",
-    "km": "km",
-    "in": "in inch inches",
-    "mm^2": "mm^2 mm2",
-    "cm^2": "cm^2 cm2",
-    "m^2": "m^2 m2",
-    "mm^3": "mm^3 mm3",
-    "mL": "ml milliliter milliliters millilitre millilitres cc cm^3 cm3",
-    "L": "l liter liters litre litres",
-    "dL": "dl",
-    "uL": "ul µl μl",
-    "kg": "kg kilogram kilograms",
-    "g": "g gram grams",
-    "mg": "mg milligram milligrams",
-    "ug": "ug µg μg mcg microgram micrograms",
-    "ng": "ng",
-    "s": "s sec secs second seconds",
-    "ms": "ms millisecond milliseconds",
-    "min": "min mins minute minutes",
-    "h": "h hr hrs hour hours",
-    "day": "d day days",
-    "week": "week weeks",
-    "month": "month months",
-    "year": "yr yrs year years yearold yearsold year-old years-old",
-    "mmHg": "mmhg mm-hg",
-    "kPa": "kpa",
-    "bpm": "bpm",
-    "Hz": "hz",
-    "kHz": "khz",
-    "MHz": "mhz",
-    "HU": "hu",
-    "IU": "iu units unit",
-    "mol": "mol",
-    "mmol": "mmol",
-    "mEq": "meq",
-    "mmol/L": "mmol/l",
-    "mEq/L": "meq/l",
-    "mg/dL": "mg/dl",
-    "g/dL": "g/dl",
-    "g/L": "g/l",
-    "mg/L": "mg/l",
-    "mg/kg": "mg/kg",
-    "mL/min": "ml/min",
-    "L/min": "l/min",
-    "ng/mL": "ng/ml",
-    "kg/m^2": "kg/m^2 kg/m2",
-    "Gy": "gy",
-    "mGy": "mgy",
-    "Sv": "sv",
-    "mSv": "msv",
-    "T": "t tesla",
-    "keV": "kev",
-    "MeV": "mev",
-    "kcal": "kcal",
-    "mV": "mv",
-    "px": "px pixel pixels",
-    "degree": "° ^° degree degrees deg ^\\circ \\circ \\degree",
-    "degC": "°c ^\\circc",
-    "degF": "°f ^\\circf",
+_UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases, where no other unit does
+    "%": "percent percentage pct",
+    "mm": "MM millimeter millimeters millimetre millimetres 毫米",
+    "cm": "centimeter centimeters centimetre centimetres 厘米",
+    "m": "meter meters metre metres 米",
+    "um": "µm μm micrometer micrometers micron microns 微米",
+    "nm": "nanometer nanometers",
+    "km": "kilometer kilometers kilometre kilometres 公里 千米",
+    "in": "inch inches",
+    "mm^2": "squaremm squaremillimeters 平方毫米",
+    "cm^2": "squarecm squarecentimeters squarecentimetres 平方厘米",
+    "m^2": "squaremeters squaremetres 平方米",
+    "mm^3": "立方毫米",
+    "mL": "milliliter milliliters millilitre millilitres cc cm3 毫升 立方厘米",
+    "m^3": "立方米",
+    "L": "liter liters litre litres 升",
+    "uL": "µl μl",
+    "kg": "kilogram kilograms 千克 公斤",
+    "g": "gram grams 克",
+    "mg": "milligram milligrams 毫克",
+    "ug": "µg μg mcg microgram micrograms 微克",
+    "s": "sec secs second seconds 秒",
+    "ms": "millisecond milliseconds 毫秒",
+    "min": "mins minute minutes 分钟",
+    "h": "hr hrs hour hours 小时",
+    "day": "d days 天",
+    "week": "weeks 周",
+    "month": "months 个月",
+    "year": "yr yrs years yearold yearsold year-old years-old 岁 年",
+    "mmHg": "mm-hg",
+    "IU": "units unit",
+    "T": "tesla",
+    "px": "pixel pixels",
+    "degree": "° degrees deg \\circ 度",
+    "degC": "°c",
+    "degF": "°f",
 }
-_UNIT_SPELLING = str.maketrans("", "", " {}")
-_UNITS = {name: unit for unit, names in _UNIT_NAMES.items() for name in names.split()}
+_OTHER_UNITS = (
+    "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq mmol/L mEq/L mg/dL g/dL g/L mg/L mg/kg mL/min L/min ng/mL "
+    "kg/m^2 Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
+)
+_UNIT_SPELLING = str.maketrans("", "", " {}^")
+
+
+def _spellings() -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Units by spelling, and by spelling in lower case, where 6 mV and 6 MV meet."""
+    exact: dict[str, str] = {}
+    caseless: dict[str, set[str]] = {}
+    for unit, names in (*_UNIT_NAMES.items(), *((unit, "") for unit in _OTHER_UNITS.split())):
+        for name in (unit, *names.split()):
+            spelled = name.translate(_UNIT_SPELLING)
+            exact[spelled] = unit
+            caseless.setdefault(spelled.lower(), set()).add(unit)
+    return exact, caseless
+
+
+_EXACT, _CASELESS = _spellings()
 
 
 @dataclass(frozen=True)
@@ -119,55 +129,78 @@ class Quantity:
 
 
 def clean_math(text: str) -> str:
-    r"""One line of math without wrappers: ``The answer is $\text{12}$.`` gives ``12``; for long text too, linearly."""
-    text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
-    text = nfkc(text).translate(_SIGNS)
-    text = _DROPPED.sub(" ", _TEXT.sub(r" \1 ", text))
-    text = _ANNOUNCED.sub("", _SPACES.sub(" ", text), count=1)
-    return text.strip().rstrip(".").strip()
+    r"""One line of math in one spelling, without wrappers; for long text too, linearly.
 
-
-def parse_quantity(text: str, other_unit: str | None = None) -> Quantity | None:
-    """The number ``clean_math`` left, with its unit; None when it is anything else.
-
-    ``other_unit`` lets through a unit that the table does not know, such as the trailing words of the truth.
+    ``The answer is $\text{12}$.`` gives ``12``; ``2√3 \times \pi`` and ``2\sqrt{3} * π`` the second.
     """
+    if _PLAIN.fullmatch(text):
+        return text
+    if not text.isascii():
+        text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
+        text = nfkc(text).translate(_SIGNS)
+    if "\\" in text:
+        text = _DEGREE.sub("°", _THOUSANDS.sub(",", _TEXT.sub(r" \1 ", text)))
+        text = _COMMAND.sub(_one_spelling, text)
+    if "√" in text or "sqrt" in text:
+        text = _ROOT.sub(_root, text)
+    text = _TIE.sub(" ", text) if "~" in text else text
+    text = _MARKUP.sub(" ", _PI.sub("π", text.replace("{,}", ",")))
+    text = " ".join(text.split())
+    announced = _ANNOUNCED.match(text)
+    return text[announced.end() if announced else 0 :].strip().rstrip(".").strip()
+
+
+def _one_spelling(found: re.Match[str]) -> str:
+    return _SAME.get(found[1]) or found[0]
+
+
+def _root(found: re.Match[str]) -> str:
+    return f"\\sqrt{{{found[1] or found[2]}}}" if found[1] or found[2] else "\\sqrt"
+
+
+def parse_quantity(text: str) -> Quantity | None:
+    """The number ``clean_math`` left, with its unit; None when it is anything else."""
     if not text or len(text) > MAX_LENGTH:
         return None
-    percent = _PERCENT.search(text)
-    if percent:
-        value = _number(text[: percent.start()].strip())
-        return None if value is None else Quantity(value, percent=True)
-    value = _number(text)
+    value = read_number(text)
     if value is not None:
         return Quantity(value)
-    found = _UNIT.search(text)
-    if not found:
+    before, unit = split_unit(text)
+    value = read_number(before) if unit else None
+    if value is None:
         return None
-    value = _number(text[: found.start()].strip())
-    written = found[1].strip().rstrip(".")
-    unit = _unit(written) or (written.lower() if written.lower() == other_unit else "")
-    if len(written) == 1 and written.isascii() and text[found.start() - 1] != " ":
-        return None  # 5m is more likely five times m
-    return Quantity(value, unit=unit) if value is not None and unit else None
+    return Quantity(value, percent=True) if unit == "%" else Quantity(value, unit=unit)
 
 
-def trailing_words(text: str) -> str:
-    """What a number counts: ``lesions`` in ``3 lesions``; "" unless it is words of three letters or more."""
-    found = _COUNTED.fullmatch(text) if len(text) <= MAX_LENGTH else None
-    return found[1].lower() if found and _number(text[: found.start(1)].strip()) is not None else ""
+def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, str]:
+    """What stands before the unit at the end, and the unit's one name; the text and "" where there is none.
 
-
-def is_unit(word: str) -> bool:
-    """Whether a word is the name of a unit, such as ``mm`` or ``years``."""
-    return _unit(word) != ""
+    A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
+    """
+    for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
+        start = found.start()
+        unit = _unit(text[start:])
+        attached = start == len(text) - 1 and text[start].isascii() and text[start - 1] != " "
+        if unit and not (attached and text[start].isalpha() and (factors is None or text[start] in factors)):
+            return text[:start].strip(), unit
+    return text, ""
 
 
 def _unit(written: str) -> str:
-    return _UNITS.get(written.lower().translate(_UNIT_SPELLING), "")
+    """The one name of a unit. Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
+    spelled = written.translate(_UNIT_SPELLING).rstrip(".")
+    if spelled in _EXACT:
+        return _EXACT[spelled]
+    units = _CASELESS.get(spelled.lower(), set())
+    if len(units) > 1:
+        units = {unit for unit in units if unit[0] == spelled[0]}
+    unit = min(units) if len(units) == 1 else ""
+    another_prefix = spelled[1:] == unit[1:] and not spelled.isupper() and spelled[:1] in ("m", "M")
+    return "" if another_prefix and len(spelled) > 1 else unit
 
 
-def _number(text: str) -> Fraction | None:
+def read_number(text: str) -> Fraction | None:
+    """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
     if found := _DECIMAL.fullmatch(text):
         return _signed(found[1], _decimal(found[2]))
     if found := _SCIENTIFIC.fullmatch(text):
@@ -187,7 +220,7 @@ def _signed(sign: str, value: Fraction | None) -> Fraction | None:
 
 
 def _decimal(text: str) -> Fraction | None:
-    digits = text.replace("{,}", "").replace("\\,", "").replace(",", "").strip()
+    digits = text.replace(",", "")
     if not any(digit.isdigit() for digit in digits):
         return None
     return Fraction(digits.removesuffix("."))

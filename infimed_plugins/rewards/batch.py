@@ -137,7 +137,7 @@ def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
         "format": float(score.format),
         "accuracy": float(score.accuracy or 0.0),
         "parsed": float(not score.invalid),
-        "timed_out": float(score.reason.startswith("out of ")),
+        "timed_out": float(score.code is Code.TIMED_OUT),
         "bad_row": float(scored.bad_row),
     }
     return {**floats, "confidence": float(score.confidence)} if confidence else floats

@@ -3,11 +3,12 @@ r"""Math answers: the same number or expression as the truth, by math_verify (fi
     truth "0.5"       \frac{1}{2}, 1/2, 0.50, 50\%     1.0
     truth "12"        12.0, 12 mg, x = 12, 24/2        1.0
     truth "12"        12 or 13, 12, 13, 13 = 12, < 12  0.0
+    truth "10-20"     10 to 20 mm                      1.0, not 15, 20-30 or -10
 
-Numbers are compared exactly, here; only what is not a plain number goes to math_verify, in a process of its own.
-Where math_verify would pay an answer that states more than one value (``12 \mid 13`` is 13 to it, ``13 = 12`` is 12),
-this reward does not: it gives 0 to any answer with a relation, list or word that the truth does not have. A
-missing unit or percent sign is forgiven, another unit is not, and units are not converted.
+math_forms.py says in which forms an answer may come; one in none of them earns 0, as what is passed over may deny it.
+Numbers and parts are compared exactly, here; only expressions go to math_verify, in a process of its own. A missing
+unit or percent sign is forgiven, another unit is not, and units are not converted. Of a truth that has none of the
+forms (a matrix), the answer may hold only what the truth does.
 """
 
 from __future__ import annotations
@@ -17,58 +18,51 @@ from fractions import Fraction
 from functools import lru_cache
 
 from infimed_plugins.parsing.latex import balanced
-from infimed_plugins.parsing.quantities import Quantity, clean_math, is_unit, parse_quantity, trailing_words
-from infimed_plugins.records import GroundTruth, Verdict
+from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
+from infimed_plugins.records import Code, GroundTruth, Verdict
+from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, NotRead, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH
 from infimed_plugins.rewards.math_process import RIGHT, WRONG
+from infimed_plugins.rewards.math_syntax import WORDS
 from infimed_plugins.rewards.math_values import Compared, compare
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
-MAX_NESTING = 20
-_NEAR = Fraction(1, 10**5)  # math_verify compares floats to 6 decimals; what is further apart cannot be equal
+_NEAR = Fraction(1, 10**5)  # of the larger; math_verify compares to 6 decimals, and what is further apart is not equal
 
-_COMMAND = re.compile(r"\\([A-Za-z]+)")
-_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
-_COMMAND_NAMES = (
-    "frac dfrac tfrac cfrac sqrt cdot times div left right pi alpha beta gamma delta theta lambda mu sigma phi omega "
-    "epsilon rho tau sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lg max min gcd lcm binom "
-    "dbinom tbinom infty circ degree sum prod int lim pm mp"
-)
-_COMMANDS = frozenset(_COMMAND_NAMES.split())
-_WORD_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp sqrt pi frac max min dx dy dt"
-_WORDS = frozenset(_WORD_NAMES.split())
-_LIST_WORDS = frozenset(["and", "or"])
-_SIDE_BY_SIDE = re.compile(r"[0-9}]\s+[0-9]|[0-9]\s*\(\s*[-+]?[0-9.]+\s*\)|\)\s*[0-9]|\.\.")
-_INDEXED_NUMBER = re.compile(r"[0-9}]\s*_")
-_INDEX = re.compile(r"_(?:\{\w{1,20}\}|\w)")
-_FOREIGN = frozenset("<>~;|&?:#@")
-_ORDER = frozenset("<>")
-_GREEK = frozenset("π∞°√αβγδεθλμσφω")
-_INDEX_OR_ARGUMENT = re.compile(r"_\{?\w{1,20}\}?|\([^()]{0,40}\)")
-_REASONS = {RIGHT: "equivalent", WRONG: "not equivalent"}
-_LISTED = re.compile(r",|;|(?<![a-z])(?:and|or)(?![a-z])|\\pm|±|\\\{")
+_WORD = re.compile(r"\\?[A-Za-z]+")
+_MARK = re.compile(r"[^\sA-Za-z0-9.]")
+_FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")
+_LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, "*": "\\cdot ", "∞": "\\infty "})
+_LOOSE_SPACE = re.compile(r"(?<![0-9.,]) | (?![0-9.,])")
+_EQUAL, _UNEQUAL = Verdict(1.0, None, "equivalent"), Verdict(0.0, None, "not equivalent")
 
 
 def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify."""
     gold = _clean_gold(_text(truth.answer))
     if not gold:
-        return Verdict(0.0, None, "the ground truth is empty")
+        return Verdict(0.0, None, "the ground truth is empty", code=Code.BAD_TRUTH)
     if len(answer) > MAX_RAW_LENGTH:
-        return Verdict(0.0, None, f"longer than {MAX_RAW_LENGTH} characters")
+        return Verdict(0.0, None, f"longer than {MAX_RAW_LENGTH} characters", code=Code.TOO_LONG)
     given = clean_math(answer)
     if not given:
-        return Verdict(0.0, None, "no math in the answer")
+        return Verdict(0.0, None, "no math in the answer", code=Code.NO_ANSWER)
     if given == gold:
         return Verdict(1.0, given, "the same text")
-    same = _compare_numbers(gold, given)
+    number = _gold_number(gold)
+    same = _compare_numbers(number, parse_quantity(given)) if number else None
     if same is not None:
         return Verdict(float(same), given, "the same number" if same else "another number")
-    unfit = _unfit(gold, given)
-    if unfit:
-        return Verdict(0.0, given, unfit)
-    return _through_equations(gold, given)
+    if _tight(given) == _tight(gold):
+        return Verdict(1.0, given, "the same text")
+    if max(len(gold), len(given)) > MAX_LENGTH:
+        return Verdict(0.0, given, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
+    try:
+        verdict = _judge(gold, given)
+    except NotRead as problem:
+        verdict = Verdict(0.0, None, problem.reason, code=problem.code)
+    return Verdict(verdict.value, given, verdict.reason, code=verdict.code)
 
 
 def _text(value: object) -> str:
@@ -77,29 +71,124 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _tight(text: str) -> str:
+    """Without the blanks that tell no two numbers apart."""
+    return _LOOSE_SPACE.sub("", text)
+
+
 _clean_gold = lru_cache(maxsize=4096)(clean_math)
+_gold_number = lru_cache(maxsize=4096)(parse_quantity)
 
 
 @lru_cache(maxsize=4096)
-def _gold_number(gold: str) -> tuple[Quantity | None, str]:
-    """The truth as a number, and what it counts."""
-    unit = trailing_words(gold)
-    return parse_quantity(gold, unit), unit
+def _gold_claim(gold: str) -> tuple[Claim | None, Reader]:
+    """What the truth claims, and how answers to it are read."""
+    try:
+        claim = Reader(gold=True).claim(gold)
+    except NotRead:
+        return None, Reader()
+    words, unit = frozenset(_WORD.findall(gold)), claim.items[0].unit
+    letters = frozenset(word for word in words if len(word) == 1)
+    words = frozenset(word.lower() for word in words)
+    return claim, Reader(most=1 if len(claim.items) == 1 else MAX_ITEMS, unit=unit, words=words, letters=letters)
 
 
-def _compare_numbers(gold: str, given: str) -> bool | None:
+def _judge(gold: str, given: str) -> Verdict:
+    """Raises NotRead."""
+    claim, reader = _gold_claim(gold)
+    if claim is None:
+        return _in_its_marks(gold, given)
+    said = reader.claim(given)
+    if len(said.items) > 1 and len(claim.items) == 1:
+        raise NotRead("several values", Code.SEVERAL)
+    if len(said.items) == len(claim.items) == 1:
+        return _same_item(claim.items[0], said.items[0])
+    return _same_items(claim, said)
+
+
+def _same_items(gold: Claim, given: Claim) -> Verdict:
+    """In order within round and square brackets, or where names tell the items apart; else as sets."""
+    if (gold.brackets + given.brackets).strip("\\{}") and gold.brackets and given.brackets not in ("", gold.brackets):
+        return Verdict(0.0, None, "other brackets")
+    names = [item.name for item in gold.items]
+    tell = len(set(names)) == len(names) and all(names)
+    if gold.brackets[:1] in ("(", "[") or given.brackets[:1] in ("(", "[") or (tell and not given.items[0].name):
+        if len(gold.items) != len(given.items):
+            return _UNEQUAL
+        verdicts = [_same_item(one, other) for one, other in zip(gold.items, given.items, strict=True)]
+        return min(verdicts, key=_worth)
+    table = [[_same_item(one, other, tell) for other in given.items] for one in gold.items]
+    rows: list[Verdict] = [max(row, key=_worth) for row in (*table, *zip(*table, strict=True))]
+    return min(rows, key=_worth)
+
+
+def _worth(verdict: Verdict) -> float:
+    return verdict.value
+
+
+def _same_item(gold: Item, given: Item, named: bool = False) -> Verdict:
+    """An order by its signs and sides; of an equation every value, with ``named`` its name too."""
+    if gold.signs != given.signs or (named and gold.name != given.name):
+        return Verdict(0.0, None, "another form")
+    if gold.signs:
+        return _same_sides(gold, given)
+    if gold.equation and given.equation and not (gold.name and given.name):
+        return _verified(gold.equation, given.equation)
+    if not gold.name and gold.equation:
+        return _UNEQUAL
+    for value in given.values[:-1]:
+        verdict = _same_value(gold.values[-1], value)
+        if not verdict.value:
+            return verdict
+    return _same_value(gold.values[-1], given.values[-1])
+
+
+def _same_sides(gold: Item, given: Item) -> Verdict:
+    for one, other in zip(gold.sides, given.sides, strict=True):
+        if isinstance(one, Value) and isinstance(other, Value):
+            verdict = _same_value(one, other)
+            if not verdict.value:
+                return verdict
+        elif isinstance(one, Value) or isinstance(other, Value) or (one and other and one != other):
+            return Verdict(0.0, None, "another order")
+    return _EQUAL
+
+
+def _same_value(gold: Value, given: Value) -> Verdict:
+    if gold.parts or given.parts:
+        if gold.joint == given.joint and _same_parts(gold, given):
+            return _EQUAL
+        if (gold.parts and not gold.arithmetic) or (given.parts and not given.arithmetic):
+            return _UNEQUAL
+    if gold.unit and given.unit and gold.unit != given.unit:
+        return Verdict(0.0, None, "another unit")
+    same = _compare_numbers(gold.number, given.number)
+    if same is None:
+        return _verified(gold.text, given.text)
+    return _EQUAL if same else _UNEQUAL
+
+
+def _same_parts(gold: Value, given: Value) -> bool:
+    """Part by part; a unit may be missing on one side."""
+    if len(gold.parts) != len(given.parts):
+        return False
+    pairs = zip(gold.parts, given.parts, strict=True)
+    return all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs)
+
+
+def _compare_numbers(a: Quantity | None, b: Quantity | None) -> bool | None:
     """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
-    a, unit = _gold_number(gold)
-    b = parse_quantity(given, unit) if a else None
     if a is None or b is None:
         return None
     if a.unit and b.unit and a.unit != b.unit:
         return False
     if a.percent != b.percent:
-        return _same_but_percent(a, b)
+        return not (a.unit or b.unit) and _same_but_percent(a, b)
     if a.value == b.value:
         return True
-    return None if abs(a.value - b.value) <= _NEAR * max(Fraction(1), abs(a.value)) else False
+    if a.value.denominator == b.value.denominator == 1:
+        return False
+    return None if abs(a.value - b.value) <= _NEAR * max(abs(a.value), abs(b.value)) else False
 
 
 def _same_but_percent(a: Quantity, b: Quantity) -> bool:
@@ -109,68 +198,33 @@ def _same_but_percent(a: Quantity, b: Quantity) -> bool:
     return percent.value / 100 == bare.value or (percent.value == bare.value and (a.percent or whole))
 
 
-def _unfit(gold: str, given: str) -> str:
-    """Why an answer is not worth asking math_verify about, or ""."""
-    if max(len(gold), len(given)) > MAX_LENGTH:
-        return f"longer than {MAX_LENGTH} characters"
-    if max(given.count("{"), given.count("(")) > MAX_NESTING:
-        return "too many brackets"
+def _in_its_marks(gold: str, given: str) -> Verdict:
+    """Of a truth in no known form: math_verify's word on its own marks; of plain words, the same ones."""
+    if _tight(gold).lower() == _tight(given).lower():
+        return _EQUAL
+    words = [sorted(word.lower() for word in _WORD.findall(text)) for text in (gold, given)]
+    if not set(words[1]) <= set(words[0]) or not set(_MARK.findall(given)) <= set(_MARK.findall(gold)):
+        raise NotRead("not one value")
+    if any(len(word) > 1 and word[0] != "\\" for word in words[0]):
+        plain = not re.search(r"[^A-Za-z\s]", gold)
+        return _EQUAL if plain and words[0] == words[1] else _UNEQUAL
     if not balanced(given):
-        return "braces that do not pair"
-    commands = set(_COMMAND.findall(given)) - _COMMANDS - set(_COMMAND.findall(gold))
-    if commands:
-        return f"not one value: \\{min(commands)}"
-    words = _words(given) - _words(gold)
-    if words & _LIST_WORDS and not _LISTED.search(gold):
-        return "several values"
-    if "=" not in given and words - _WORDS - _LIST_WORDS:
-        return f"not one value: {min(words - _WORDS - _LIST_WORDS)}"
-    foreign = {mark for mark in given if mark in _FOREIGN or not (mark.isascii() or mark in _GREEK)}
-    if foreign & _ORDER and _ORDER & set(gold):
-        foreign -= _ORDER
-    if foreign - set(gold) or ("\\\\" in given and "\\\\" not in gold):
-        return "not one value"
-    return "several numbers side by side" if _side_by_side(given) and not _side_by_side(gold) else ""
-
-
-def _side_by_side(text: str) -> bool:
-    """``12 13``, ``12(13)``, ``12_{13}``, ``12..13``: math_verify adds them up or takes one."""
-    return bool(_INDEXED_NUMBER.search(text) or _SIDE_BY_SIDE.search(_INDEX.sub("", text)))
-
-
-def _through_equations(gold: str, given: str) -> Verdict:
-    """``x = 12`` and ``24/2 = 12`` state 12; ``13 = 12`` states nothing. Every side that is a value must be right."""
-    if "=" not in given or "=" in gold:
-        return _verified(gold, given)
-    sides = [side.strip() for side in given.split("=")]
-    if "," in given or not sides[-1]:
-        return _verified(gold, given)
-    values = [side for side in sides[:-1] if not _is_name(side)] + sides[-1:]
-    if any(not side or _unfit(gold, side) for side in values):
-        return Verdict(0.0, given, "not one value")
-    for side in values:
-        same = _compare_numbers(gold, side)
-        verdict = _verified(gold, side) if same is None else Verdict(float(same), given, "an equation")
-        if verdict.value == 0.0:
-            return Verdict(0.0, given, verdict.reason)
-    return Verdict(1.0, given, "an equation")
-
-
-def _is_name(side: str) -> bool:
-    """``x``, ``x_1``, ``f(2)``, ``Area``: letters, and digits only as an index or argument."""
-    bare = _INDEX_OR_ARGUMENT.sub("", side)
-    return any(mark.isalpha() for mark in bare) and not any(mark.isdigit() for mark in bare)
-
-
-def _words(text: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(text) if not is_unit(word)}
+        raise NotRead("braces that do not pair")
+    return _verified(gold, given)
 
 
 def _verified(gold: str, given: str) -> Verdict:
     found = compare(gold, given)
     if found is Compared.TOO_LARGE:
-        return Verdict(0.0, given, "out of range: too large to evaluate")
+        return Verdict(0.0, None, "out of range: too large to evaluate", code=Code.TIMED_OUT)
     if found is not Compared.UNDECIDED:
-        return Verdict(float(found is Compared.EQUAL), given, _REASONS[RIGHT if found is Compared.EQUAL else WRONG])
-    said = MATH.verdict(gold, given)
-    return Verdict(float(said == RIGHT), given, _REASONS.get(said, said))
+        return _EQUAL if found is Compared.EQUAL else _UNEQUAL
+    said = MATH.verdict(_latex(gold), _latex(given))
+    if said in (RIGHT, WRONG):
+        return _EQUAL if said == RIGHT else _UNEQUAL
+    return Verdict(0.0, None, said, code=Code.TIMED_OUT)
+
+
+def _latex(text: str) -> str:
+    """The spelling that math_verify reads."""
+    return _FUNCTION.sub(r"\\\1", text.replace("**", "^").replace("°", "^\\circ ").translate(_LATEX))

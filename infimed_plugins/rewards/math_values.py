@@ -7,8 +7,9 @@ r"""Whether two expressions are equal, found in microseconds from their values, 
     0.3333           \frac{1}{3}       undecided: nearly equal, and rounding is math_verify's business
     2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or not in the grammar
 
-Both are evaluated at the same two points, rational numbers exactly. "Equal" asks for equal values at both points, to
-the last digits of a float where there are roots; "different" for values further apart than math_verify's rounding.
+Both are evaluated at the same points, rational numbers exactly. "Equal" asks for equal values at each, to the last
+digits of a float where there are roots; "different" for values further apart than math_verify's rounding, by their own
+size. At the last three some letters are negative, and values may be missing (``\\sqrt{x}``), but from both.
 What is undecided goes to math_verify.
 """
 
@@ -45,61 +46,72 @@ class _TooLarge(Exception):
 
 def compare(gold: str, given: str) -> Compared:
     """Compare two expressions as ``clean_math`` leaves them. TOO_LARGE is said of the second only."""
-    b = _read(given)
-    if b is None:
+    a, left = _evaluated(gold)
+    b, right = _evaluated(given)
+    if a is None or b is None or left is None or right is None:
+        return Compared.TOO_LARGE if b and right is None and left else Compared.UNDECIDED
+    one_in_two_cases = a.letters != b.letters and _lower(a.letters) == _lower(b.letters)  # math_verify's business
+    if a.open or b.open or one_in_two_cases or left[0] is None or right[0] is None:
         return Compared.UNDECIDED
-    try:
-        at = [_value(b.node, point) for point in _POINTS]
-    except _TooLarge:
-        return Compared.TOO_LARGE if _read(gold) is not None and _fits(gold) else Compared.UNDECIDED
-    except (Unreadable, ArithmeticError, ValueError):
+    pairs = list(zip(left, right, strict=True))[: len(_POINTS) if a.letters or b.letters else 1]
+    if any((x is None) != (y is None) for x, y in pairs):
         return Compared.UNDECIDED
-    a = _read(gold)
-    if a is None or a.open or b.open or a.letters != b.letters:
-        return Compared.UNDECIDED
-    try:
-        pairs = list(zip((_value(a.node, point) for point in _POINTS), at, strict=True))
-    except (_TooLarge, Unreadable, ArithmeticError, ValueError):
-        return Compared.UNDECIDED
-    if any(_apart(left, right) > _FAR for left, right in pairs):
+    known = [(x, y) for x, y in pairs if x is not None and y is not None]
+    least = 0.0 if a.product and b.product else 1.0  # a sum of floats may leave a small difference of large ones
+    apart = max(_apart(x, y, least) for x, y in known)
+    if apart > _FAR:
         return Compared.DIFFERENT
-    same = all(_apart(left, right) <= _NEAR for left, right in pairs)
-    exact = not (a.decimal or b.decimal) or all(left == right for left, right in pairs)
-    return Compared.EQUAL if same and exact else Compared.UNDECIDED
+    exact = not (a.decimal or b.decimal) or all(x == y for x, y in known)
+    return Compared.EQUAL if apart <= _NEAR and exact else Compared.UNDECIDED
+
+
+def _lower(letters: frozenset[str]) -> set[str]:
+    return {letter.lower() for letter in letters}
 
 
 @lru_cache(maxsize=8192)
-def _read(text: str) -> Expression | None:
+def _evaluated(text: str) -> tuple[Expression | None, list[Number | None] | None]:
+    """An expression and its values at the points, None where it has none, or is too large."""
     try:
-        return parse_expression(text)
+        expression = parse_expression(text)
+        if expression.letters:
+            return expression, [_value_or_none(expression.node, point) for point in _POINTS]
+        return expression, [_value_or_none(expression.node, _POINTS[0])] * len(_POINTS)
     except Unreadable:
+        return None, None
+    except _TooLarge:
+        return expression, None
+
+
+def _value_or_none(node: Node, point: dict[str, Number]) -> Number | None:
+    try:
+        return _value(node, point)
+    except (Unreadable, ArithmeticError, ValueError):
         return None
 
 
-def _fits(text: str) -> bool:
-    expression = _read(text)
-    assert expression is not None
-    try:
-        _value(expression.node, _POINTS[0])
-    except _TooLarge:
-        return False
-    except (Unreadable, ArithmeticError, ValueError):
-        pass
-    return True
+def _apart(left: Number, right: Number, least: float) -> float:
+    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return float(abs(left - right) / max(abs(left), abs(right))) if left != right else 0.0
+    x, y = (float(side) if -_MAX_FLOAT < side < _MAX_FLOAT else math.inf for side in (left, right))
+    return abs(x - y) / (max(least, abs(x), abs(y)) or 1.0) if math.inf not in (x, y) else 1.0
 
 
-def _apart(left: Number, right: Number) -> float:
-    return abs(float(left - right)) / max(1.0, abs(float(left)), abs(float(right)))
+def _point(numerator: int, denominator: int, negative: int = 0) -> dict[str, Number]:
+    """A size between 0.5 and 2.5 for each letter; consecutive primes would make products coincide.
 
-
-def _point(numerator: int, denominator: int) -> dict[str, Number]:
-    """A value between 0.5 and 2.5 for each letter; consecutive primes would make products coincide."""
+    The sign is minus where ``negative`` is a bit of the letter's number, so that any two near each other differ once.
+    """
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZαβγδεθλμσφωρτ"
-    step = {letter: (index * numerator) % denominator for index, letter in enumerate(letters, 3)}
-    return {**{letter: Fraction(1, 2) + Fraction(2 * at, denominator) for letter, at in step.items()}, "π": math.pi}
+    point: dict[str, Number] = {"π": math.pi}
+    for index, letter in enumerate(letters, 3):
+        size = Fraction(1, 2) + Fraction(2 * (index * numerator % denominator), denominator)
+        point[letter] = -size if (1 + index % 7) & negative else size
+    return point
 
 
-_POINTS = (_point(1237, 6007), _point(3301, 7919))
+_POINTS = (_point(1237, 6007), _point(3301, 7919, 1), _point(2203, 6841, 2), _point(1811, 5261, 4))
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin,
     "cos": math.cos,
@@ -126,6 +138,8 @@ def _value(node: Node, point: dict[str, Number]) -> Number:
         return point[parts[0]]
     if kind == "function":
         return _FUNCTIONS[parts[0]](float(_value(parts[1], point)))
+    if kind == "opaque":
+        raise Unreadable
     return _bounded(_EVALUATE[kind](*(_value(part, point) for part in parts)))
 
 
@@ -190,6 +204,7 @@ _EVALUATE: dict[str, Callable[..., Number]] = {
     "quotient": lambda a, b: a / b,
     "power": _power,
     "root": _root,
+    "absolute": abs,
     "factorial": _factorial,
     "binomial": _binomial,
 }

@@ -65,9 +65,9 @@ def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
 
 def load() -> Any:
     r"""A function (gold, answer) -> bool around math_verify, warmed up. Both are read as the content of a \boxed{}."""
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+    from math_verify import LatexExtractionConfig, parse, verify
 
-    extraction = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig())
+    extraction = (LatexExtractionConfig(boxed_match_priority=0),)  # its reader of expressions takes any number
 
     def run(gold: str, answer: str) -> bool:
         parsed_gold = parse(f"\\boxed{{{gold}}}", extraction, parsing_timeout=None)
