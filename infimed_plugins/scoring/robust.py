@@ -20,10 +20,10 @@ from functools import lru_cache
 
 from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
 from infimed_plugins.parsing.reply import read_reply
-from infimed_plugins.parsing.short_text import says
+from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.parsing.statements import announcements, settled
 from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
-from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
+from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
@@ -103,9 +103,11 @@ def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
     if side:
         said = polarity(text, question)
         return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
-    found = says(text, (gold, *truth.synonyms), question)
-    if found is not None:
-        return Verdict(1.0, found, "the gold is what it says")
+    read = read_short_answer(text, (gold, *truth.synonyms), question)
+    if read.found is not None:
+        return Verdict(1.0, read.found, "the gold is what it says", trace=read.trace)
+    if read.code != Code.JUDGED:
+        return Verdict(0.0, None, f"it commits to no answer ({read.code})", code=read.code, trace=read.trace)
     graded = judge_answer(text, truth)
     return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason)  # the tokens of 1.5 are those of 5.1
 
