@@ -15,7 +15,7 @@ MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _TAGS = re.compile(r"</?[A-Za-z]{1,8}>")
-_ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
+ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
 _ENDS = re.compile(r"[.?\n]")
 _NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
@@ -47,7 +47,7 @@ def tidy(reply: str) -> str:
     text = nfkc(reply)
     if "~~" in text or "</" in text:
         text = _TAGS.sub("", _STRUCK.sub(" ❌ ", text))
-    return plain(_ASKS_ON.sub("", text) if "\n" in text else text)
+    return plain(ASKS_ON.sub("", text) if "\n" in text else text)
 
 
 def sentences(text: Text) -> list[tuple[int, int]]:

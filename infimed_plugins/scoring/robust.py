@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
 from infimed_plugins.parsing.reply import read_reply
 from infimed_plugins.parsing.short_answer import read_short_answer
-from infimed_plugins.parsing.statements import announcements, settled
 from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
 from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
@@ -40,7 +40,12 @@ def score(text: str, sample: Sample) -> Score:
     form = float(reply.well_formed)
     if not reply.text:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
-    said = reply.text if reply.marked or sample.task != "math" else _announced(reply.text)
+    said = reply.text
+    if sample.task == "math":
+        stated = stated_value(said, sample.question, str(sample.answer))
+        if stated.found is None and not reply.marked:
+            return Score(0.0, form, 0.0, None, f"it states no one value ({stated.code})", invalid=True)
+        said = stated.found or said
     verdict = _judge(said, sample.question, sample.ground_truth)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
@@ -86,13 +91,6 @@ def _score_of_choice(form: float, letters: str, right: bool, reason: str) -> Sco
     """The verdict on an option; a benchmark has few different ones, so they are made once."""
     accuracy = float(right and letters != "")
     return Score(accuracy, form, accuracy, letters or None, reason, invalid=not letters)
-
-
-def _announced(text: str) -> str:
-    """What a reply that shows its steps announces as its answer, to the end of the line; else the reply."""
-    said = announcements(text)
-    agree = settled([(one.start, one.end, one.text.strip(" .*")) for one in said], text) if said else None
-    return agree if agree and not any(one.unsure for one in said) else text
 
 
 def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
