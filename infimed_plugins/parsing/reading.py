@@ -31,15 +31,16 @@ class Reading(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A pattern over the codes of a sentence, and what a sentence comes to that it bars.
+    """A pattern over the codes of a sentence, and what a sentence that it bars comes to, if it bars.
 
-    ``examples``: a question, a gold, a reply, and what is read of it; without the rule, one of them is read otherwise.
+    ``examples``: a question, a gold, a reply, and what is read of it (of a short answer: whether it is given, or the
+    code); without the rule, one of them is read otherwise.
     """
 
     id: str
     pattern: str
-    examples: tuple[tuple[str, str, str, str | bool | None], ...]
-    code: Code = Code.REJECTED
+    examples: tuple[tuple[str, str, str, str | bool | Code | None], ...]
+    code: Code | None = None
 
 
 def tidy(reply: str) -> str:
