@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from infimed_plugins.parsing.lexicon import HAN, Text, lexicon, read_text, rule
-from infimed_plugins.parsing.reading import norm
+from infimed_plugins.parsing.reading import COUNTS, norm
 
 GOLD, RIVAL, SCENE, ASKED, KIND, TAIL, MASK, OTHER, SIDE, WITH, IN, LOCATED, WHERE, NEAR = "123456789@%!0&"
 MARKS = frozenset(".?,:()-\n")
@@ -34,6 +34,7 @@ _WEAK = frozenset("the in on at of within to with by for an".split())  # of a go
 _PRONOUNS = frozenset("this that it its these those they there".split())
 _SEPARATORS = frozenset(["and", "&", "/", "和", "与", "及"])
 _SIDES = frozenset(["left", "right", "upper", "lower"])
+_LETTERS = re.compile(r"[^\W\d_]{4,}")
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _OWN = "_ subject present normal abnormal named all others absent correct".split()  # of a question, passed over
 
@@ -102,14 +103,21 @@ def _alternatives(words: Sequence[str], codes: str) -> Iterator[str]:
     """The words on either side of an "or", and before the commas before it."""
     passed = {lexicon().code_of["filler"], "-", ","}
     places = [n for n, code in enumerate(codes) if code not in passed and words[n] not in _WITH_KIND["kind"]]
-    end = codes.find(lexicon().code_of["or"])
+    end = first = codes.find(lexicon().code_of["or"])
     if end >= 0:
         yield from (words[n] for n in [n for n in places if n > end][:1])
     while end > 0:
         before = max((n for n in places if n < end), default=-1)
-        if before >= 0 and (codes[before] == "_" or words[before] in _SCANS):
+        one = before >= 0 and (codes[before] == "_" or words[before] in _SCANS)
+        if one and not (end < first and codes[before - 1] == lexicon().code_of["be"]):  # "which is larger, …"
             yield words[before]
         end = codes.rfind(",", 0, before + 1)
+
+
+def may_give(text: str, gold: str) -> bool:
+    """A quick look at a text in lower case: False where a word of the gold does not stand in it."""
+    stems = [norm(word) for word in _LETTERS.findall(named(gold).lower()) if word not in COUNTS and word not in _WEAK]
+    return all(stem in text or stem[:-1] in text or stem == "bigger" or stem == "smaller" for stem in stems)
 
 
 def recoded(text: Text, plan: Plan) -> str:
@@ -150,7 +158,8 @@ def gives(left: str, words: Sequence[str], wanted: Sequence[tuple[str, ...]]) ->
     return set(flat) == {item[0] for item in wanted} if singles else set(map(_key, given)) == set(map(_key, wanted))
 
 
-def _key(item: Sequence[str]) -> object:
+@lru_cache(maxsize=4096)
+def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
     words = set(item)
     ordered = {"left", "right"} <= words or rule("{negated}").search(read_text(" ".join(item)).codes)

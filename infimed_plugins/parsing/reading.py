@@ -13,6 +13,7 @@ from infimed_plugins.records import Code
 
 MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
+_LONG = 8_000  # characters
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _TAGS = re.compile(r"</?[A-Za-z]{1,8}>")
 ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
@@ -43,9 +44,14 @@ class Rule(NamedTuple):
     code: Code | None = None
 
 
+def ends(text: str) -> str:
+    """The beginning and the end of a long text."""
+    return text if len(text) <= 3 * _LONG else f"{text[:_LONG]}\n{text[-2 * _LONG:]}"
+
+
 def tidy(reply: str) -> str:
     """A reply without wrappers and without questions that it goes on to ask itself; what is struck out is rejected."""
-    text = nfkc(reply)
+    text = nfkc(ends(reply))
     if "~~" in text or "</" in text:
         text = _TAGS.sub("", _STRUCK.sub(" ❌ ", text))
     return plain(ASKS_ON.sub("", text) if "\n" in text else text)
@@ -97,19 +103,19 @@ _SAME_DEGREE = {"larger": "bigger", "largest": "bigger", "biggest": "bigger", "s
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 TAKES_BACK = (
     Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{retracts}",
-         (("", "liver", "Liver. Wait, it is dark.", False),)),
+         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),)),
     Rule("it is not", _I + "{subject}(?:{be|shows|pick})*{filler}*(?:{negated}|{rejected}).{0,9}$",
-         (("", "liver", "Liver. It is not seen here.", False),)),
+         (("", "liver", "Liver. It is not seen here.", Code.REJECTED),)),
     Rule("it may be", _I + "{subject}(?:{be|shows|pick})*{filler}*{possible}.{0,6}$",
-         (("", "liver", "Liver. I doubt it.", False),)),
+         (("", "liver", "Liver. I doubt it.", Code.UNSURE),), Code.UNSURE),
     Rule("no", _I + "(?:{negated}|{no}|{rejected}|{possible})[,.]*(?:{filler}|{correct}|{likely}|{possible})*[,.?]*$",
-         (("", "liver", "Liver. Not really.", False),)),
-    Rule("no, …", "^(?:{no}|{negated}),", (("", "liver", "Liver. No, it is dark.", False),)),
-    Rule("or else", "^{or}", (("", "liver", "Liver. Or the spleen.", False),), Code.SEVERAL),
+         (("", "liver", "Liver. Not really.", Code.REJECTED),)),
+    Rule("no, …", "^(?:{no}|{negated}),", (("", "liver", "Liver. No, the edge is dark.", Code.REJECTED),)),
+    Rule("or else", "^{or}", (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})",
-         (("", "liver", "Liver. However, the spleen of this patient is a more likely site of origin.", False),)),
+         (("", "liver", "Liver. However, some other organ near the ribs is more likely.", Code.REJECTED),)),
     Rule("but maybe", "^{contrast}.{0,7}{possible}.{0,5}$",
-         (("", "liver", "Liver. But the spleen is possible.", False),)),
+         (("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE),), Code.UNSURE),
 )  # fmt: skip
 
 

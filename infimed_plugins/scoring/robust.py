@@ -42,7 +42,7 @@ def score(text: str, sample: Sample) -> Score:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True)
     said = reply.text
     if sample.task == "math":
-        stated = stated_value(said, sample.question, str(sample.answer))
+        stated = stated_value(said, sample.question)
         if stated.found is None and not reply.marked:
             return Score(0.0, form, 0.0, None, f"it states no one value ({stated.code})", invalid=True)
         said = stated.found or said
