@@ -22,21 +22,34 @@ from infimed_plugins.parsing.reading import COUNTS, norm
 
 GOLD, RIVAL, SCENE, ASKED, KIND, TAIL, MASK, OTHER, SIDE, WITH, IN, LOCATED, WHERE, NEAR = "123456789@%!0&"
 MARKS = frozenset(".?,:()-\n")
-_WORDS: dict[str, Any] = tomllib.loads(files("infimed_plugins.parsing").joinpath("answer_words.toml").read_text("utf-8"))
+_WORDS: dict[str, Any] = tomllib.loads(
+    files("infimed_plugins.parsing").joinpath("answer_words.toml").read_text("utf-8")
+)
 _NAME_OF = {name: thing for thing, names in _WORDS["names"].items() for name in names}
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
 _KINDS = {name: frozenset(words.split()) for name, words in _WORDS["kinds"].items()}
 _WITH_KIND = {name: frozenset(words.split()) for name, words in _WORDS["words"].items()}
 _SCANS = frozenset(["mri", "ct", "xray", "ultrasound"])
-_PARTS = frozenset("plain chest head brain abdominal abdomen thoracic pelvic cranial knee".split())
-_WEAK = frozenset("the in on at of within to with by for an".split())  # of a gold
-_PRONOUNS = frozenset("this that it its these those they there".split())
+_PARTS = frozenset(["plain", "chest", "head", "brain", "abdominal", "abdomen", "thoracic", "pelvic", "cranial", "knee"])
+_WEAK = frozenset(["the", "in", "on", "at", "of", "within", "to", "with", "by", "for", "an"])  # of a gold
+_PRONOUNS = frozenset(["this", "that", "it", "its", "these", "those", "they", "there"])
 _SEPARATORS = frozenset(["and", "&", "/", "和", "与", "及"])
 _SIDES = frozenset(["left", "right", "upper", "lower"])
 _LETTERS = re.compile(r"[^\W\d_]{4,}")
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
-_OWN = "_ subject present normal abnormal named all others absent correct".split()  # of a question, passed over
+_OWN = [
+    "_",
+    "subject",
+    "present",
+    "normal",
+    "abnormal",
+    "named",
+    "all",
+    "others",
+    "absent",
+    "correct",
+]  # of a question, passed over
 
 
 class Plan(NamedTuple):
@@ -123,7 +136,9 @@ def may_give(text: str, gold: str) -> bool:
 def recoded(text: Text, plan: Plan) -> str:
     """The codes of a text for a gold and its question."""
     table, words = plan.table, text.words
-    codes = [code if code in MARKS else table.get(norm(word), code) for word, code in zip(words, text.codes, strict=True)]
+    codes = [
+        code if code in MARKS else table.get(norm(word), code) for word, code in zip(words, text.codes, strict=True)
+    ]
     for n in range(len(codes) - 1):
         word, after = words[n], words[n + 1]
         if word == "non" and after == "-" and codes[n] != GOLD:

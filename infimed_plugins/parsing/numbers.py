@@ -15,7 +15,17 @@ from functools import lru_cache
 from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.reading import ASKS_ON, COUNTS, MAX_LENGTH, Reading, Rule, ends, norm, sentences, taken_back
+from infimed_plugins.parsing.reading import (
+    ASKS_ON,
+    COUNTS,
+    MAX_LENGTH,
+    Reading,
+    Rule,
+    ends,
+    norm,
+    sentences,
+    taken_back,
+)
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -23,7 +33,7 @@ PLACES = (
     Rule("announced", "{answer}(?:{filler|subject|option|likely|correct}|[_40]){0,9}?(?:{be}|:)[^,]*?[#0]",
          ((_Q, "", "The answer is 7. The nodules shown are 5 mm wide.", "7"),)),
     Rule("so", "(?:^|,|{and}|7){so}.*[#0]", ((_Q, "", "Therefore it is 7. The nodules shown are 5 mm wide.", "7"),)),
-    Rule("worked out", "=[^=]*[#0]", (("", "", "We add 4 + 3 = 7. Both lungs hold 7.", "7"),)),
+    Rule("worked out", "=[^=]*[#0]", ((_Q, "", "4 nodules are shown above. 4 + 3 = 7. She has 7.", "7"),)),
     Rule("alone", r"^\(?[#0][^#0]{0,2}\)?$", ((_Q, "", "7\nThe upper nodules shown are 5 mm wide.", "7"),)),
     Rule("asked", "4.*[#0]|[#0].*4", ((_Q, "", "The scan took 90 s. It has 7 nodules.", "7"),)),
     Rule("only one", "[#0]", (("", "", "There are 7.", "7"),)),
@@ -32,38 +42,50 @@ BARS = (
     Rule("asks", r"\?$", (("", "", "Is it 7?", None),), Code.UNSURE),
     Rule("possible", "{possible|hypothetical}", (("", "", "It may be 7.", None),), Code.UNSURE),
     Rule("denied", "(?:{negated}|{rejected})[^,]*#|#[^,]*{rejected}|{than}{filler}*#",
-         (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None)), Code.REJECTED),
+         (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None)),
+         Code.REJECTED),
     Rule("or", "#[^#,]{0,4}(?:{or}|{and}){filler}*#|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#",
          (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None)), Code.SEVERAL),
 )  # fmt: skip
 VALUES = (
     Rule("equals", "^.*=[^#=]*?(#)", (("", "", "It is 10 - 3 = 7.", "7"),)),
-    Rule("the answer is", "{answer}[^#]*?(?:{be}|:)[^#]*?(#)", (("", "", "The 90 scans are old and the answer is 7.", "7"),)),
+    Rule("the answer is", "{answer}[^#]*?(?:{be}|:)[^#]*?(#)",
+         (("", "", "The 90 scans are old and the answer is 7.", "7"),)),
     Rule("is", "^[^#]*?(?:{be|shows}|:)[^#]*?(#)", (("", "", "There are 7 in 90 scans.", "7"),)),
     Rule("one number", "^[^#]*(#)[^#]*$", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
 _FUNCTIONS = "(?:sin|cos|tan|log|ln|exp|sqrt|frac|pi|max|min)(?![A-Za-z])"
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!{_FUNCTIONS})[A-Za-z]{{2,}}|[{HAN}]{{2}}")
-_FORMULA = re.compile(r"(?:\\[A-Za-z]+|[\d.,%]+|[-+*/^(){}√π×]|x(?= ?10\^)|(?:sqrt|pi)(?![a-z])|[ ](?=[-+*/^\d\\√(×]|x 10))+")
+_FORMULA = re.compile(
+    r"(?:\\[A-Za-z]+|[\d.,%]+|[-+*/^(){}√π×]|x(?= ?10\^)|(?:sqrt|pi)(?![a-z])|[ ](?=[-+*/^\d\\√(×]|x 10))+"
+)
 _FORMAL = re.compile(r"[\\√π^(]|sqrt|pi|\d ?[-+*×/] ?\d")
-_PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\bpython\b", re.MULTILINE | re.IGNORECASE)
+_PROGRAM = re.compile(
+    r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\bpython\b", re.MULTILINE | re.IGNORECASE
+)
 _N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_VALUE = re.compile(rf"[-+−]?{_N}(?:[eE][-+]?\d+|\s?/\s?\d+|\s?(?:[-–±]|to)\s?{_N})?(?:\s?(%|°|[A-Za-zµμ]+(?:/[A-Za-z]+)?))?")
+_VALUE = re.compile(
+    rf"[-+−]?{_N}(?:[eE][-+]?\d+|\s?/\s?\d+|\s?(?:[-–±]|to)\s?{_N})?(?:\s?(%|°|[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
+)
 _HAS_NUMBER = re.compile(rf"\d|\b(?:{'|'.join(COUNTS)})\b", re.IGNORECASE)
 _CLEAN = str.maketrans(dict.fromkeys("$`", ""))
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
-_NO_UNITS = frozenset("in a s d t unit units".split())
+_NO_UNITS = frozenset(["in", "a", "s", "d", "t", "unit", "units"])
 _REACH = 100  # characters of a formula before its first number that are looked at
-_OWN = frozenset([OTHER, *(lexicon().code_of[name] for name in ("named", "normal", "abnormal", "others", "all", "subject"))])
+_OWN = frozenset(
+    [OTHER, *(lexicon().code_of[name] for name in ("named", "normal", "abnormal", "others", "all", "subject"))]
+)
 _NAMES = frozenset([OTHER, lexicon().code_of["named"]])
 _THAN = lexicon().code_of["than"]
 _LABELS = frozenset(["figure", "fig", "fig.", "table", "panel", "step", "question", "image"])
 _BEFORE_ONE = frozenset(["is", "was", "only", "just", "exactly", "shows", "has", ":"])
-_BOUNDS = frozenset("least most below above under exceeds exceeding beyond < > ≤ ≥ <= >=".split())
+_BOUNDS = frozenset(
+    ["least", "most", "below", "above", "under", "exceeds", "exceeding", "beyond", "<", ">", "≤", "≥", "<=", ">="]
+)
 
 
 def stated_value(reply: str, question: str = "") -> Reading:
-    """The value to compare with the gold, as the reply writes it, with its unit; None where it states several or none."""
+    """The value to compare with the gold, as written, with its unit; None where the reply states several or none."""
     if len(reply) > MAX_LENGTH:
         return Reading(None, Code.TOO_LONG)
     text = ASKS_ON.sub("", nfkc(ends(reply)).translate(_CLEAN).replace("**", "")).strip()
@@ -101,10 +123,12 @@ def _repeats(text: Text, span: tuple[int, int], asked: str) -> bool:
 
 
 def _chosen(place: str, hits: list[int], text: Text, spans: list[tuple[int, int]], said: list[str]) -> Reading:
-    """The value of the last of these sentences, or of those that share most with the question; none where they differ."""
+    """The value of the last of these sentences, or of those that share most with the question; of two values, none."""
     if place == "asked":
         hits = [n for n in hits if NUMBER in said[n]] or hits
-        shared = {n: len({norm(text.words[spans[n][0] + i]) for i, code in enumerate(said[n]) if code == "4"}) for n in hits}
+        shared = {
+            n: len({norm(text.words[spans[n][0] + i]) for i, code in enumerate(said[n]) if code == "4"}) for n in hits
+        }
         hits = [n for n in hits if shared[n] == max(shared.values())]
     n = hits[-1]
     last = _value(text, *spans[n], said[n])

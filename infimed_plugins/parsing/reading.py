@@ -1,4 +1,4 @@
-"""What the readers of open answers and of numbers share: what a reading is, sentences, and what takes an answer back."""
+"""What the readers of open answers and of numbers share: readings, rules, sentences, and what takes an answer back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infimed_plugins.records import Code
 
 MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
-_LONG = 8_000  # characters
+_LONG = 4_000  # characters
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _TAGS = re.compile(r"</?[A-Za-z]{1,8}>")
 ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
@@ -46,7 +46,7 @@ class Rule(NamedTuple):
 
 def ends(text: str) -> str:
     """The beginning and the end of a long text."""
-    return text if len(text) <= 3 * _LONG else f"{text[:_LONG]}\n{text[-2 * _LONG:]}"
+    return text if len(text) <= 3 * _LONG else f"{text[:_LONG]}\n{text[-2 * _LONG :]}"
 
 
 def tidy(reply: str) -> str:
@@ -58,7 +58,7 @@ def tidy(reply: str) -> str:
 
 
 def sentences(text: Text) -> list[tuple[int, int]]:
-    """The tokens that each sentence has; what ends in a colon goes on in the next line. Of many, those at either end."""
+    """The tokens of each sentence, which goes on in the next line after a colon. Of many, those at either end."""
     found: list[tuple[int, int]] = []
     start = 0
     for end in _ENDS.finditer(text.codes):
@@ -82,7 +82,9 @@ def _goes_on(text: Text, start: int, at: int) -> bool:
     if text.codes[at] == "?" or at + 1 == len(text.codes):
         return False
     last, after = text.words[at - 1], text.text[text.spans[at + 1][0]]
-    return (at - 1 == start and last.isdigit() and after != "\n") or (len(last) == 1 < ord(last) < 128 and after.islower())
+    return (at - 1 == start and last.isdigit() and after != "\n") or (
+        len(last) == 1 < ord(last) < 128 and after.islower()
+    )
 
 
 @lru_cache(maxsize=8192)

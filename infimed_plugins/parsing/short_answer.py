@@ -27,11 +27,14 @@ _LEAD = "{filler|subject|option|likely|correct|answer}"
 STEPS = (
     Rule("asks", r"\?", (("", "liver", "The liver?", Code.UNSURE),), Code.UNSURE),
     Rule("set aside", "{than}[^,1]*(?:,|$)", ((_TWO, "liver", "The liver is larger than the spleen.", True),)),
-    Rule("because, first", "^(?:{so},?)?{because}[^,1]*,", (("", "liver", "Since no rib is near, it is the liver.", True),)),
+    Rule("because, first", "^(?:{so},?)?{because}[^,1]*,",
+         (("", "liver", "Since no rib is near, it is the liver.", True),)),
     Rule("because, last", "(1[^1]*?){because}(?!{negated}|{rejected}|{possible}|{or}).*$",
          (("", "liver", "It is the liver because ribs are not near.", True),)),
-    Rule("denied", "{negated}|{no}|{rejected|absent}", (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
-    Rule("which may", "6(?:{be|filler|subject})*{possible}", (("", "liver", "The liver, which is doubtful.", Code.UNSURE),), Code.UNSURE),
+    Rule("denied", "{negated}|{no}|{rejected|absent}",
+         (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
+    Rule("which may", "6(?:{be|filler|subject})*{possible}",
+         (("", "liver", "The liver, which is doubtful.", Code.UNSURE),), Code.UNSURE),
     Rule("which", "(1[^6]*?),?(?:{and|others|filler})*6.*$", (("", "liver", "The liver, which filters blood.", True),)),
     Rule("possible", "{possible|hypothetical}", (("", "liver", "It may be the liver.", Code.UNSURE),), Code.UNSURE),
     Rule("with", "(1[^1]*)@[^12]*$", (("", "liver", "A liver with pale nodules.", True),)),
@@ -50,28 +53,33 @@ STEPS = (
     Rule("presents", "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes}|^{retracts}",
          (("", "liver", "I think this is the liver.", True),)),
     Rule("asked", "4", (("What organ is swollen?", "liver", "The swollen liver", True),)),
-    Rule("where", "(1[357]*)(?:,?7*[%0&](?:7*[_3459]){1,4})+7*(?=[.,:]|$)", (("", "cyst", "A cyst in the groin.", True),)),
+    Rule("where", "(1[357]*)(?:,?7*[%0&](?:7*[_3459]){1,4})+7*(?=[.,:]|$)",
+         (("", "cyst", "A cyst in the groin.", True),)),
     Rule("scene", "[3@%0!]", (("", "liver", "A biopsy of the liver", True),)),
     Rule("kind", "5", (("", "axial", "The axial view", True),)),
     Rule("relative", "6", (("", "liver", "The organ that is seen is the liver.", True),)),
 )  # fmt: skip
 ANNOUNCES = Rule(
-    "announced", f"^(?:{{so|filler|subject|correct|likely|pick|retracts|and}}|[-,%0])*{{answer}}(?:{_LEAD}|[34%0]){{0,6}}(?:{{be}}|:)",
+    "announced",
+    f"^(?:{{so|filler|subject|correct|likely|pick|retracts|and}}|[-,%0])*{{answer}}(?:{_LEAD}|[34%0]){{0,6}}(?:{{be}}|:)",
     (("", "liver", "Spleen. The answer is liver.", True), ("", "liver", "Liver. The answer is spleen.", Code.JUDGED)),
 )  # fmt: skip
 DENIES = Rule("later denied", "^(?=.*1)(?=.*(?:{negated}|{rejected}|{possible}|{absent}))[^_]*(?:_[^_]*){0,2}$",
               (("", "liver", "Liver. A liver is improbable.", Code.REJECTED),))  # fmt: skip
 REFUSES = Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
                (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),))  # fmt: skip
-_RIVAL_LEAD = "^#[.)]|^(?:{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|retracts|and}|[45%0,:-])*"
+_RIVAL_LEAD = (
+    "^#[.)]|^(?:{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|retracts|and}|[45%0,:-])*"
+)
 _LEFT = r"(?:[17,:()\-.\n]|{and})*"
+_SPEAKER = frozenset(["i", "we", "sorry"])
 _STOP = re.compile(r"[.?:;]\s")
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
     """The stretch of a reply that gives one of the golds as its answer, or None.
 
-    ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to this or another answer.
+    ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
     if len(reply) > MAX_LENGTH:
         return Reading(None, Code.TOO_LONG)
@@ -102,12 +110,16 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 
 
 def _chosen(text: Text, wanted: Plan) -> Reading:
-    """What is announced last; else the first or the last sentence, or one that answers the question, without a rival."""
+    """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
     codes = recoded(text, wanted) if wanted.items else text.codes
     spans = sentences(text)
     said = [_judged(codes[start:end], text.words[start:end], wanted) for start, end in spans]
-    announced = [n for n, span in enumerate(spans) if _announces(said[n], codes[slice(*span)], text.words[slice(*span)])]
-    places = announced[-1:] or [n for n, (start, end) in enumerate(spans) if n in (0, len(spans) - 1) or ASKED in codes[start:end]]
+    announced = [
+        n for n, span in enumerate(spans) if _announces(said[n], codes[slice(*span)], text.words[slice(*span)])
+    ]
+    places = announced[-1:] or [
+        n for n, (start, end) in enumerate(spans) if n in (0, len(spans) - 1) or ASKED in codes[start:end]
+    ]
     for n in places:
         if said[n].found is None:
             continue
@@ -119,7 +131,9 @@ def _chosen(text: Text, wanted: Plan) -> Reading:
     none = Reading(None, Code.NO_ANSWER)
     if said and said[0].code == Code.NO_ANSWER:
         return said[0]
-    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1] if said else none)._replace(found=None)
+    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1] if said else none)._replace(
+        found=None
+    )
 
 
 def _announces(said: Reading, codes: str, words: Sequence[str]) -> bool:
@@ -130,7 +144,7 @@ def _announces(said: Reading, codes: str, words: Sequence[str]) -> bool:
 def _against(
     n: int, text: Text, codes: str, spans: Sequence[tuple[int, int]], said: Sequence[Reading], announced: Sequence[int]
 ) -> Reading | None:
-    """What stands against the sentence that gives the gold: it is taken back later, or another answer stands beside it."""
+    """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     for start, end in spans[n + 1 :]:
         back = taken_back(text.codes[start:end])
         if back is None and rule(DENIES.pattern).search(codes[start:end]):
@@ -150,7 +164,7 @@ def _against(
 def _judged(codes: str, words: Sequence[str], wanted: Plan) -> Reading:
     """What one sentence comes to; ``found`` is "" where it gives the gold."""
     if GOLD not in codes:
-        return _other(codes)
+        return _other(codes, words)
     if wanted.echoes and rule("1.*{be|shows}").search(codes):
         return Reading(None, Code.JUDGED, ("the question again",))
     trace: list[str] = []
@@ -169,13 +183,15 @@ def _judged(codes: str, words: Sequence[str], wanted: Plan) -> Reading:
     return Reading("", Code.JUDGED, tuple(trace))
 
 
-def _other(codes: str) -> Reading:
+def _other(codes: str, words: Sequence[str]) -> Reading:
     """A sentence without a word of the gold: another answer, a doubt, or none."""
-    if rule(REFUSES.pattern).search(codes):
+    if rule(REFUSES.pattern).search(codes) and not _SPEAKER.isdisjoint(words[:8]):
         return Reading(None, Code.NO_ANSWER, (REFUSES.id,))
     if rule(r"\?|{possible|hypothetical|or}").search(codes):
         return Reading(None, Code.UNSURE, ("a doubt",))
-    return Reading(None, Code.JUDGED if rule("_|#|[2-9]|{normal|abnormal|absent|named|subject}").search(codes) else Code.NO_ANSWER)
+    return Reading(
+        None, Code.JUDGED if rule("_|#|[2-9]|{normal|abnormal|absent|named|subject}").search(codes) else Code.NO_ANSWER
+    )
 
 
 def _mask(found: re.Match[str]) -> str:
@@ -190,4 +206,7 @@ def _is_rival(codes: str, said: Reading) -> bool:
     rest = rule(_RIVAL_LEAD).sub("", rule(_RIVAL_LEAD).sub("", codes, count=1), count=1)
     if "#" in rest or rule("{be|shows}").search(rest):
         return False
-    return rule("_|[2389]|{normal|abnormal|named|all}").search(rest) is not None and len(rule("[.,:()\\n%0-]|{filler}").sub("", rest)) <= 3
+    return (
+        rule("_|[2389]|{normal|abnormal|named|all}").search(rest) is not None
+        and len(rule("[.,:()\\n%0-]|{filler}").sub("", rest)) <= 3
+    )
