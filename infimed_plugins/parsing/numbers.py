@@ -40,9 +40,12 @@ PLACES = (
 )  # fmt: skip
 BARS = (
     Rule("asks", r"\?$", (("", "", "Is it 7?", None),), Code.UNSURE),
-    Rule("possible", "{possible|hypothetical}", (("", "", "It may be 7.", None),), Code.UNSURE),
-    Rule("denied", "(?:{negated}|{rejected})[^,]*#|#[^,]*{rejected}|{than}{filler}*#",
-         (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None)),
+    Rule("possible", "{possible|hypothetical}|{concedes}[^#]*#|#[^#]*,{contrast}",
+         (("", "", "It may be 7.", None), ("", "", "At first glance 7, but see the rest.", None)), Code.UNSURE),
+    Rule("denied", "(?:{negated}|{rejected})[^,]*#|#[^,]*{rejected}|{than}{filler}*#|"
+         r"#_?(?:{be|filler|likely}|[(,-])*(?:{negated}|{no}|{absent})",
+         (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None),
+          ("", "", "7 is not it.", None)),
          Code.REJECTED),
     Rule("or", "#[^#,]{0,4}(?:{or}|{and}){filler}*#|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#",
          (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None)), Code.SEVERAL),

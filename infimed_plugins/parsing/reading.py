@@ -82,7 +82,7 @@ def _goes_on(text: Text, start: int, at: int) -> bool:
     if text.codes[at] == "?" or at + 1 == len(text.codes):
         return False
     last, after = text.words[at - 1], text.text[text.spans[at + 1][0]]
-    return (at - 1 == start and last.isdigit() and after != "\n") or (
+    return (at - 1 == start and last.isdigit() and after != "\n" and (start > 0 or last == "1")) or (
         len(last) == 1 < ord(last) < 128 and after.islower()
     )
 
@@ -104,7 +104,7 @@ def norm(word: str) -> str:
 _SAME_DEGREE = {"larger": "bigger", "largest": "bigger", "biggest": "bigger", "smallest": "smaller"}
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 TAKES_BACK = (
-    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{retracts}",
+    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}",
          (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),)),
     Rule("it is not", _I + "{subject}(?:{be|shows|pick})*{filler}*(?:{negated}|{rejected}).{0,9}$",
          (("", "liver", "Liver. It is not seen here.", Code.REJECTED),)),
@@ -116,7 +116,7 @@ TAKES_BACK = (
     Rule("or else", "^{or}", (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})",
          (("", "liver", "Liver. However, some other organ near the ribs is more likely.", Code.REJECTED),)),
-    Rule("but maybe", "^{contrast}.{0,7}{possible}.{0,5}$",
+    Rule("but maybe", "^{contrast}.{0,7}{possible}.{0,5}$|^.{1,6}{possible}[.]?$",
          (("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE),), Code.UNSURE),
 )  # fmt: skip
 
