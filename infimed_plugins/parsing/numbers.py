@@ -47,7 +47,7 @@ BARS = (
          (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None),
           ("", "", "7 is not it.", None)),
          Code.REJECTED),
-    Rule("or", "#[^#,]{0,4}(?:{or}|{and}){filler}*#|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#",
+    Rule("or", "#[^#,]{0,4}(?:{or}|{and}){filler}*#|#{or}|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#",
          (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None)), Code.SEVERAL),
 )  # fmt: skip
 VALUES = (
@@ -73,6 +73,7 @@ _VALUE = re.compile(
 _HAS_NUMBER = re.compile(rf"\d|\b(?:{'|'.join(COUNTS)})\b", re.IGNORECASE)
 _CLEAN = str.maketrans(dict.fromkeys("$`", ""))
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
+_ORDINAL = tuple(f"{digit}{ending}" for digit in range(10) for ending in ("st", "nd", "rd", "th"))
 _NO_UNITS = frozenset(["in", "a", "s", "d", "t", "unit", "units"])
 _REACH = 100  # characters of a formula before its first number that are looked at
 _OWN = frozenset(
@@ -183,16 +184,16 @@ def _recoded(text: Text, table: dict[str, str]) -> str:
     """The codes of a text, for a question."""
     words, before = text.words, text.codes
     codes = [table.get(norm(word), code) for word, code in zip(words, before, strict=True)]
-    for n, word in enumerate(words):
+    for n, (word, after) in enumerate(zip(words, [*words[1:], ""], strict=True)):
         if word in ("=", "≈", "≅"):
             codes[n] = "="
-        elif word == "/" or (word == "if" and words[n + 1 : n + 2] in (["we"], ["you"], ["i"])):
+        elif word == "/" or (word == "if" and after in ("we", "you", "i")):
             codes[n] = OTHER
         elif word in _BOUNDS and before[n + 1 : n + 2] == NUMBER:
             codes[n] = _THAN
         elif word in COUNTS and codes[n] != "0" and (word != "one" or n == 0 or words[n - 1] in _BEFORE_ONE):
             codes[n] = NUMBER
-        elif words[n + 1 : n + 2] in (["st"], ["nd"], ["rd"], ["th"]):
+        elif word[0] in "<>≤≥" or word.endswith(_ORDINAL) or after in ("st", "nd", "rd", "th"):
             codes[n] = OTHER
         if codes[n] == NUMBER and n and words[n - 1] in _LABELS:
             codes[n] = OTHER
