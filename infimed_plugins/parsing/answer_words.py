@@ -1,0 +1,192 @@
+"""What a gold and a question make of the words of a reply: each gets a code, in a digit or mark, for the rules to read.
+
+    gold "liver", asked "Which is larger, the liver or the spleen?"
+
+    In  this image  ,  the     liver  is  larger  than  the     spleen  .
+    %   4    4      ,  filler  1      be  4       than  filler  2       .
+
+The words are in answer_words.toml; what has no code here keeps that of the lexicon.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from infimed_plugins.parsing.lexicon import HAN, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.reading import COUNTS, norm
+
+GOLD, RIVAL, SCENE, ASKED, KIND, TAIL, MASK, OTHER, SIDE, WITH, IN, LOCATED, WHERE, NEAR = "123456789@%!0&"
+MARKS = frozenset(".?,:()-\n")
+_WORDS: dict[str, Any] = tomllib.loads(
+    files("infimed_plugins.parsing").joinpath("answer_words.toml").read_text("utf-8")
+)
+_NAME_OF = {name: thing for thing, names in _WORDS["names"].items() for name in names}
+_NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+_ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
+_KINDS = {name: frozenset(words.split()) for name, words in _WORDS["kinds"].items()}
+_WITH_KIND = {name: frozenset(words.split()) for name, words in _WORDS["words"].items()}
+_SCANS = frozenset(["mri", "ct", "xray", "ultrasound"])
+_PARTS = frozenset(["plain", "chest", "head", "brain", "abdominal", "abdomen", "thoracic", "pelvic", "cranial", "knee"])
+_WEAK = frozenset(["the", "in", "on", "at", "of", "within", "to", "with", "by", "for", "an"])  # of a gold
+_PRONOUNS = frozenset(["this", "that", "it", "its", "these", "those", "they", "there"])
+_SEPARATORS = frozenset(["and", "&", "/", "和", "与", "及"])
+_SIDES = frozenset(["left", "right", "upper", "lower"])
+_LETTERS = re.compile(r"[^\W\d_]{4,}")
+_ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
+_OWN = [
+    "_",
+    "subject",
+    "present",
+    "normal",
+    "abnormal",
+    "named",
+    "all",
+    "others",
+    "absent",
+    "correct",
+]  # of a question, passed over
+
+
+class Plan(NamedTuple):
+    """``items`` of the gold, its words that count each; ``table``, the code of each word that has its own here."""
+
+    items: tuple[tuple[str, ...], ...]
+    table: dict[str, str]
+    echoes: bool = False  # the gold is among the words of the question
+    organ: bool = False  # the gold is a part of the body
+
+
+def named(text: str) -> str:
+    """The text with one name for each thing that has several."""
+    text = _NAMES.sub(lambda found: _NAME_OF[found[0].lower()], text)
+    return text if text.isascii() else _ZH_SCENE.sub(" ", text)
+
+
+@lru_cache(maxsize=1024)
+def plan(gold: str, question: str) -> Plan:
+    """What a gold and a question make of words; no items where the gold holds no word that counts."""
+    parsed = read_text(named(gold))
+    items: list[list[str]] = [[]]
+    for word, code in zip(parsed.words, parsed.codes, strict=True):
+        if code in ".?,:\n" or word in _SEPARATORS:
+            items.append([])
+        elif code not in "()-" and word not in _WEAK and not (word == "a" and not any(items)):
+            items[-1].append(norm(word))
+    wanted = tuple(_with_nouns([item for item in items if item]))
+    words = {word for item in wanted for word in item}
+    if words <= _PRONOUNS:
+        return Plan((), {})
+    asked = _asked(question, words)
+    echoes = words <= asked.keys() and RIVAL not in asked.values()
+    kinds = frozenset(name for name, own in _KINDS.items() if own & words)
+    table = _scenery(kinds, _ASKS_WHERE.search(question) is not None) | ({} if echoes else asked)
+    return Plan(wanted, table | dict.fromkeys(words, GOLD), echoes, words <= _KINDS["organ"])
+
+
+@cache
+def _scenery(kinds: frozenset[str], where: bool) -> dict[str, str]:
+    """The codes of words that are neither the gold's nor the question's, for a gold of these kinds."""
+    code = {"kind": KIND, "scene": SCENE, "located": LOCATED, "tail": TAIL, "near": NEAR, "other": OTHER}
+    code |= {"in": WHERE if where else IN, "side": OTHER if "organ" in kinds else SIDE}
+    table: dict[str, str] = {}
+    for name, words in _KINDS.items():
+        table |= dict.fromkeys(words, "_" if name in kinds or (name == "organ" and not kinds) else SCENE)
+    for name, words in _WITH_KIND.items():
+        table |= dict.fromkeys(words, code[name])
+    table |= {"positive": "_", "versus": lexicon().code_of["or"]}
+    return table | ({"with": WITH} if kinds else {})
+
+
+def _asked(question: str, gold: set[str]) -> dict[str, str]:
+    """The words of the question that add nothing, and those of its alternatives that are not the gold."""
+    text = read_text(named(question))
+    own = {lexicon().code_of.get(name, name) for name in _OWN}
+    words = [norm(word) for word in text.words]
+    kept = _WITH_KIND["tail"] | _WITH_KIND["kind"]
+    table = {word: ASKED for word, code in zip(words, text.codes, strict=True) if code in own and word not in kept}
+    return table | dict.fromkeys(set(_alternatives(words, text.codes)) - gold, RIVAL)
+
+
+def _alternatives(words: Sequence[str], codes: str) -> Iterator[str]:
+    """The words on either side of an "or", and before the commas before it."""
+    passed = {lexicon().code_of["filler"], "-", ","}
+    places = [n for n, code in enumerate(codes) if code not in passed and words[n] not in _WITH_KIND["kind"]]
+    end = first = codes.find(lexicon().code_of["or"])
+    if end >= 0:
+        yield from (words[n] for n in [n for n in places if n > end][:1])
+    while end > 0:
+        before = max((n for n in places if n < end), default=-1)
+        one = before >= 0 and (codes[before] == "_" or words[before] in _SCANS)
+        if one and not (end < first and codes[before - 1] == lexicon().code_of["be"]):  # "which is larger, …"
+            yield words[before]
+        end = codes.rfind(",", 0, before + 1)
+
+
+def may_give(text: str, gold: str) -> bool:
+    """A quick look at a text in lower case: False where a word of the gold does not stand in it."""
+    stems = [norm(word) for word in _LETTERS.findall(named(gold).lower()) if word not in COUNTS and word not in _WEAK]
+    return all(stem in text or stem[:-1] in text or stem == "bigger" or stem == "smaller" for stem in stems)
+
+
+def recoded(text: Text, plan: Plan) -> str:
+    """The codes of a text for a gold and its question."""
+    table, words = plan.table, text.words
+    codes = [
+        code if code in MARKS else table.get(norm(word), code) for word, code in zip(words, text.codes, strict=True)
+    ]
+    for n in range(len(codes) - 1):
+        word, after = words[n], words[n + 1]
+        if word == "non" and after == "-" and codes[n] != GOLD:
+            codes[n] = "_"  # non-invasive
+        elif word in _PARTS and codes[n] != GOLD and after in _SCANS:
+            codes[n] = SCENE  # a chest x-ray
+        elif word == "," and after in ("a", "an") and GOLD in codes[:n] and {IN, WHERE} & set(codes[n:]):
+            codes[n + 1] = TAIL  # , an organ of the abdomen
+        elif plan.organ and codes[n + 1] == GOLD and codes[n] == "_" and n and words[n - 1] in ("a", "an", "the"):
+            codes[n] = SCENE  # a fetal brain
+        elif plan.organ and codes[n] == GOLD and codes[n + 1] == "_" and after.endswith("ed") and n + 3 < len(codes):
+            codes[n + 1] = TAIL  # a lung removed from the body
+    last = words[-1] if words else ""
+    if len(last) > 2 and codes[-1] == "_" and any(one.startswith(last) for one, code in table.items() if code == ASKED):
+        codes[-1] = ASKED  # cut off within a word of the question
+    return "".join(codes)
+
+
+def gives(left: str, words: Sequence[str], wanted: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the words of the gold in a sentence are its items: side by side, each once, in any order."""
+    items: list[list[str]] = [[]]
+    for code, word in zip(left, words, strict=True):
+        if code == GOLD:
+            items[-1].append(norm(word))
+        elif code != MASK and code not in "()-:":
+            items.append([])
+    given = _with_nouns([item for item in items if item])
+    flat = tuple(dict.fromkeys(word for item in given for word in item))
+    if len(wanted) == 1:
+        return _key(flat) == _key(wanted[0])
+    singles = len(given) == 1 and all(len(item) == 1 for item in wanted)
+    return set(flat) == {item[0] for item in wanted} if singles else set(map(_key, given)) == set(map(_key, wanted))
+
+
+@lru_cache(maxsize=4096)
+def _key(item: tuple[str, ...]) -> object:
+    """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
+    words = set(item)
+    ordered = {"left", "right"} <= words or rule("{negated}").search(read_text(" ".join(item)).codes)
+    return tuple(dict.fromkeys(item)) if ordered or re.search(f"[{HAN}]", "".join(item)) else frozenset(words)
+
+
+def _with_nouns(items: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The items, each side with its noun: "left and right lung" is the left lung and the right lung."""
+    found: list[tuple[str, ...]] = []
+    noun: tuple[str, ...] = ()
+    for item in reversed(list(items)):
+        bare = tuple(word for word in item if word not in _SIDES)
+        found.append(tuple(item) if bare else (*item, *noun))
+        noun = bare or noun
+    return found[::-1]
