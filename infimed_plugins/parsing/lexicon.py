@@ -121,15 +121,23 @@ def _code(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is the code of that class, ``{be|shows}`` of either, ``~`` passes fillers."""
+    """A pattern over codes: ``{answer}`` is a code of that class, ``{be|shows|,}`` of either or the mark; ``~`` passes fillers."""
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
-        inside = "".join(code_of.get(name) or _GROUPS[name] for name in found[1].split("|"))
+        inside = "".join(code_of.get(name) or _GROUPS.get(name) or re.escape(name) for name in found[1].split("|"))
         return f"[{inside}]"
 
-    return re.compile(re.sub(r"\{([a-z|]+)\}", codes, pattern.replace("~", "{filler|likely}*")))
+    return re.compile(re.sub(r"\{([a-z][^{}]*)\}", codes, pattern.replace("~", "{filler|likely}*")))
 
 
 OPTION_CODES = "\ue000-\ue3ff"  # given to the options of a question by options.py
-_GROUPS = {"opt": OPTION_CODES, "word": OTHER, "number": NUMBER}
+ASKED_CODES = "\ue400-\ue47f"  # given to the words of a yes-no question by yes_no.py, and to their opposites
+OPPOSITE_CODES = "\ue480-\ue4bf"
+_GROUPS = {
+    "opt": OPTION_CODES,
+    "word": OTHER,
+    "number": NUMBER,
+    "asked": ASKED_CODES,
+    "opposite": OPPOSITE_CODES,
+}

@@ -220,7 +220,7 @@ def _otherwise(reading: Reading) -> Choice:
     text, texts = reading.text, reading.texts
     for yes, no in _SIDES:
         if yes in texts.texts and no in texts.texts:
-            said = polarity(text, by_word=True)
+            said = polarity(text)
             letter = texts.whole(yes if said == "yes" else no) if said else ""
             return _committed(letter, "it says yes or no" if letter else "no option is stated")
     several = len(text) <= _MAX_LETTERS and len(reading.letters) > 1
