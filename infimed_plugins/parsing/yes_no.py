@@ -34,8 +34,8 @@ _OPPOSITES = (
 )  # fmt: skip
 _SIDES = "left right|upper lower|superior inferior|anterior posterior|acute chronic|mild severe|ap pa|axial sagittal coronal"
 _LIGHT = frozenset(
-    "any some there evidence sign signs presence indication you what which do does did photo plane view both good nice example source x ray close up closeup person image "
-    "吗 呢 么 张 幅 内 里 请 问 否 是 这 此 该 any".split()
+    "for during through into about any some there evidence sign signs presence indication you what which do does did photo plane view both good nice example x ray close up closeup person image "
+    "吗 呢 么 张 幅 内 里 请 问 太 否 是 这 此 该 any".split()
 )
 _PLACED = frozenset("in on at within of inside under near".split())
 _AUX = re.compile(
@@ -43,6 +43,9 @@ _AUX = re.compile(
 )
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when|whose)(?!\w)|.*(?:什么|哪|几|多少|怎)")
 _CODE = re.compile(r"^(?:\s*(?:def|import|for \w+ in|while|class) .*|\s*return\b.*|.*print\(.*|\s*\w+ = [\[({\d'\"].*)$", re.MULTILINE)
+
+
+_HAN = re.compile(f"[{HAN}]")
 
 
 class Reading(NamedTuple):
@@ -84,7 +87,7 @@ EXPLICIT = (
     Rule("both", r"{yes}[,:/-]?{or|and|than|,}*{no}|{no}[,:/-]?{or|and|,}+{yes}|{possible}{no}", SEVERAL, ()),
     Rule("conditional", r"{yes|no},?~{hypothetical}|{hypothetical}[^.]*{yes|no}$", UNSURE, ()),
     Rule("denied", r"{yes|no}[:(-]?~{be}?~{rejected}|{negated}~({answer}{be}?)?{yes|no}", NOTHING, ()),
-    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}~{yes|no}$", UNSURE, ()),
+    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}{filler|likely|be}*{yes|no}", UNSURE, ()),
     Rule("answer unknown", r"{answer}[^.]*?{be|:}{filler|likely|:}*{possible}", UNSURE, ()),
     Rule("maybe", r"^~{possible}$", UNSURE, ()),
     Rule("answer yes", _ANSWER + "{yes}", YES, ()),
@@ -95,16 +98,17 @@ EXPLICIT = (
     Rule("ends no", _FINISH + r"{no}\)?$", NO, ()),
 )
 SHORT = (
-    Rule("short no", rf"^{{so|pick|subject|be|filler|likely}}*{_N}{{be|present|pick|so|filler}}*,?$", NO, ()),
-    Rule("short yes", r"^{so|pick|subject|filler|likely}*{be|present|so|correct}{be|pick|so|filler|likely|present|correct}*,?$", YES, ()),
+    Rule("short no", rf"^{{so|pick|subject|be|filler|likely}}*{_N}{{be|present|pick|so|filler|all}}*,?$", NO, ()),
+    Rule("short yes", r"^{so|pick|subject|filler|likely|,}*{be|present|so|correct}{be|pick|so|filler|likely|present|correct}*,?$", YES, ()),
     Rule("normal", r"^{subject|be|shows|filler|asked}*{normal}{subject|filler}*$", NO, ()),
 )
 STATED = (
-    Rule("possible", r"{possible|hypothetical|others}|^{because}", ASIDE, ()),
+    Rule("possible", r"{possible|hypothetical|others}", ASIDE, ()),
     Rule("two denials", rf"{_N}.*{_N}", ASIDE, ()),
+    Rule("no X", r"{negated|than}.*{asked|opposite}|{rejected}~{shows|present}.*{asked|opposite}|^{contrast}.*{negated}$", NO, ()),
+    Rule("rule out X", r"{rejected}.*{asked|opposite}", ASIDE, ()),
     Rule("X or Y", r"{asked|opposite}{or}|{or}~{asked|opposite}", ASIDE, ()),
-    Rule("no X", r"{negated|than}.*{asked|opposite}", NO, ()),
-    Rule("X is not seen", r"{asked|opposite}.*({negated}~({present|correct|shows}|$)|{absent|rejected})", NO, ()),
+    Rule("X is not seen", r"{asked|opposite}.*({negated}{filler|be}*({present|correct|shows}|$)|{absent|rejected})", NO, ()),
     Rule("X is not Y", r"{asked|opposite}.*{be}~{negated}", ASIDE, ()),
     Rule("definition", r"^{so|contrast|filler|,}*{asked}+{be}{filler}+{word|subject|option}", ASIDE, ()),
     Rule("X", r"{asked|opposite}", YES, ()),
@@ -131,7 +135,7 @@ def read_yes_no(reply: str, question: str = "") -> Reading:
     if not text or text.lower() == "none":
         return Reading("", Code.NO_ANSWER)
     read = read_text(text)
-    asked = asked_of(question)
+    asked = asked_of(question if bool(_HAN.search(text)) == bool(_HAN.search(question)) else "")
     codes = _encode(read, asked)
     found = [(place, *said) for place, s in _sentences(codes) if (said := _explicit(s))]
     return _settled(found, codes) if found else _settled(_stated(read, codes, asked), codes)
@@ -162,8 +166,8 @@ def _settled(found: list[tuple[int, str, str]], codes: str) -> Reading:
 def _stem(word: str) -> str:
     if len(word) < 5 or not word.isascii():
         return word[:-1] if len(word) == 4 and word[-1] == "s" and word[-2] not in "sui" else word
-    word = re.sub(r"(?<![sui])s$|(?<=ss)es$|(?<=ie)s$", "", word)
-    return re.sub(r"(?:ie|ion|i|y|e|ed|ing)$", "", word)
+    word = re.sub(r"(?<![sui])s$|(?<=ss)es$|(?<=ie)s$", "", word.replace("ae", "e").replace("oe", "e").replace("our", "or"))
+    return re.sub(r"(?:ie|e?ment|ation|ion|al|um|ly|i|y|e|ed|ing)$", "", word)
 
 
 @lru_cache(maxsize=4096)
@@ -215,6 +219,7 @@ def asked_of(question: str) -> Asked:
                  frozenset(place), known["or"] in read.codes, frozenset(tail), "denial" if denial else "exists" if there else "is")
 
 
+_NEXT = frozenset("it it's this that there they i i'm we these the not".split())
 _IT = frozenset("it this that they these it's".split())
 _PRONOUNS = frozenset("it this that these those which there i we he she they image images picture scan patient patients 图像 图片 图中 这 该 此".split())
 _SIDES_ = _SIDES.split("|")
@@ -236,7 +241,7 @@ def _add_opposites(word: str, code: str, mine: str, by_word: dict[str, str], by_
             by_word |= {_stem(w): mine if (w in one) == (word in one) else against for w in one + other}
     for pair in _SIDES_:
         if word in pair.split():
-            by_word |= {w: against if said else chr(_BESIDE) for w in pair.split() if w not in by_word and w != word}
+            by_word |= {_stem(w): against if said else chr(_BESIDE) for w in pair.split() if _stem(w) not in by_word}
 
 
 def _encode(read: Text, asked: Asked) -> str:
@@ -258,7 +263,11 @@ _ALONE = {
     NO: "false incorrect absent negative none 没有 没 无 不是 不包含 不存在 不对 错误 不能 不会 不".split(),
 }
 _SIDE_OF = {word if word.isascii() else " ".join(word): side for side, words in _ALONE.items() for word in words}
-_SPECIAL = frozenset(_SIDE_OF) | frozenset("considered there no not cannot can't couldn't unable nor than do does did can be".split())
+_SPECIAL = frozenset(_SIDE_OF) | frozenset("considered zero versus would there no not cannot can't couldn't unable nor than do does did can be".split())
+
+
+_SURE = frozenset(["definitely", "certainly", "absolutely", "of course", "clearly", "indeed", "exactly", "sure"])
+_SPECIAL |= _SURE | {"no doubt", "without a doubt", "without doubt"}
 
 
 def capital_at(read: Text, at: int) -> bool:
@@ -276,16 +285,25 @@ def _special(word: str, at: int, codes: list[str], read: Text, known: dict[str, 
         alone = capital or after in ".,:()-\n" or (not word.isascii() and after == known["be"])
         return known[_SIDE_OF[word]] if opens and alone else codes[at]
     if word == "no":
-        alone = after in ".,:-)(?\n" or after in [known[c] for c in ("subject", "be", "retracts", "no", "yes", "rejected","hypothetical","or","and","contrast","possible")]
+        alone = after in ".,:-)(?\n" or read.words[at + 1] in _NEXT or after in [known[c] for c in ("be", "retracts", "no", "yes", "rejected","hypothetical","or","and","contrast","possible")]
+        alone = (alone or (at > 1 and codes[at - 2] == known["yes"] and codes[at - 1] in (known["or"], known["and"], ","))) and not read.text[read.spans[at][1] + 1 : read.spans[at][1] + 2].isdigit()
         return known["no"] if alone or capital else known["negated"]
     if word == "not" and not at and after == known["present"] and (capital_at(read, 1)):
         return known["no"]
     if word == "not":
         return known["filler"] if read.words[at + 1 : at + 2] == ["only"] else codes[at]
-    if word in ("nor", "than"):
-        return known["or" if word == "nor" else "filler"]
+    if word in ("nor", "versus", "than"):
+        return known["or" if word != "than" else "filler"]
     if word in ("do", "does", "did", "can", "be"):
         return known["be"]
+    if word == "zero":
+        return known["negated"]
+    if word == "would":
+        return known["be" if after == known["pick"] or (at and codes[at - 1] == known["answer"]) else "hypothetical"]
+    if word in ("no doubt", "without a doubt", "without doubt"):
+        return OTHER
+    if word in _SURE:
+        return known["yes" if len(codes) == at + 1 + (codes[-1] == ".") and not at else "filler"]
     if word == "considered":
         return known["be"] if at and codes[at - 1] == known["be"] else codes[at]
     if word == "there":
@@ -320,14 +338,15 @@ def _stated(read: Text, codes: str, asked: Asked) -> list[tuple[int, str, str]]:
             continue
         if rule("{hypothetical}").search(sentence):
             continue
+        concludes = bool(rule("^{so|because}|^{filler}?{subject|word}{be}?{shows|pick}").match(sentence))
         start, carried = 0, frozenset()
         for cut in [*(m for m in _CLAUSE.finditer(sentence)), None]:
             end = cut.start() if cut else len(sentence)
             clause = sentence[start:end]
-            said = _of_clause(clause, carried, read.words[place + start : place + end], asked, codes[-1:] not in ".?)")
+            said = _of_clause(clause, carried, read.words[place + start : place + end], asked, codes[-1:] not in ".?)", concludes)
             carried = carried | _hits(clause)
-            plain_x = said and said[1] == "X" and count and not (rule("^{so|because|contrast}").match(sentence) or _FORM.search(sentence))
-            if said and said[0] != ASIDE and not plain_x and (count < 2 or rule("^{so|because}|^{subject}{be}?{shows}").match(sentence)):
+            plain_x = said and said[0] == YES and said[1] == "X" and count and not (rule("^{so|because|contrast}").match(sentence) or _FORM.search(sentence))
+            if said and said[0] != ASIDE and not plain_x and (count < 2 or concludes):
                 if found and said[0] != found[-1][1] and rule("^{contrast}").match(sentence):
                     found.clear()
                 found.append((place, *said))
@@ -336,7 +355,7 @@ def _stated(read: Text, codes: str, asked: Asked) -> list[tuple[int, str, str]]:
 
 
 _FORM = rule(
-    r"^{so|subject|filler|be|likely|,}*({present|shows}|{negated}~{present|shows})|^{so|filler|,}*{negated}|"
+    r"^{so|subject|filler|be|likely|,}*({present|shows}|{negated}~{present|shows})|^{so|subject|filler|,}*{negated}|"
     r"^[^,:]*{present|absent}{filler|subject}*$"
 )
 _HIT = rule("{asked|opposite}")
@@ -350,39 +369,48 @@ def _hits(clause: str) -> frozenset[str]:
     return frozenset(c if ord(c) < _OPPOSITE else chr(ord(c) - _OPPOSITE + _ASKED) for c in clause if _ASKED <= ord(c) < _BESIDE)
 
 
-def _of_clause(clause: str, carried: frozenset[str], words: list[str], asked: Asked, cut: bool) -> tuple[str, str] | None:
+def _of_clause(clause: str, carried: frozenset[str], words: list[str], asked: Asked, cut: bool, concludes: bool) -> tuple[str, str] | None:
     hits = _hits(clause)
+    if rule("^{contrast}?~{negated|than}|^{contrast}.*{negated}$").match(clause):
+        hits |= carried
     if not hits or chr(_BESIDE) in clause:
         return None
-    if rule("^{contrast}?~{negated|than}").match(clause):
-        hits |= carried
     if asked.tail and asked.tail & hits and _last(clause) not in asked.tail:
         return None
     first = next((one for one in STATED if rule(one.pattern).search(clause) and not (one.id == "X or Y" and asked.choice)), None)
-    if first is None or not _covers(hits, clause, words, asked, first.effect, cut):
+    if first is None or not _covers(hits, clause, words, asked, first.effect, cut, concludes):
         return None
     flips = sum(_OPPOSITE <= ord(c) < _BESIDE for c in clause) % 2
     side = first.effect if first.effect == ASIDE or not flips else NO if first.effect == YES else YES
     return side, first.id
 
 
-def _covers(hits: frozenset[str], clause: str, words: list[str], asked: Asked, effect: str, cut: bool) -> bool:
+def _covers(hits: frozenset[str], clause: str, words: list[str], asked: Asked, effect: str, cut: bool, concludes: bool) -> bool:
     """Whether a clause says enough of what is asked."""
     if asked.place and not asked.place & hits and _elsewhere(clause, words):
         return False
     core = asked.core
     if asked.kind == "any":
         return True
-    if asked.kind == "is" and rule("^{so|because|filler|than|,}*{subject}").match(clause) and asked.heads & hits and not _IT.isdisjoint(words):
-        return True
     size = len(core)
-    need = size if size < 3 else -(-size * 3 // 5)
+    need = size if size < 3 else min(6, -(-size // 2) if concludes else -(-size * 3 // 5))
     if len(hits & core) >= need and asked.heads & hits:
         return True
-    unasked = sum(c == OTHER and w not in _LIGHT for c, w in zip(clause, words, strict=False))
-    if cut and effect == YES and asked.kind == "exists" and len(hits & core) > 1 and len(hits) >= 2 * unasked:
+    unasked = sum(c in _CONTENT() and w not in _LIGHT for c, w in zip(clause, words, strict=False))
+    it = asked.kind == "is" and not _IT.isdisjoint(words[:2]) and "that" not in words
+    whole = rule("^{so|filler|,}*{word}?{subject}{filler|subject}*{be}{filler|be}*(.)").match(clause)
+    if whole and whole[1] == asked.by_code.get(lexicon().code_of["normal"]):
+        return True
+    if asked.heads & hits and ((not unasked and (asked.by_code or it)) or (it and effect == NO)):
+        return True
+    if cut and effect == YES and asked.kind == "exists" and len(hits & core) > 2 and len(hits) >= 2 * unasked:
         return True
     return effect == YES and asked.kind == "exists" and any(len(part) > 1 and part <= hits for part in asked.parts)
+
+
+def _CONTENT() -> str:
+    known = lexicon().code_of
+    return OTHER + known["normal"] + known["abnormal"]
 
 
 def _elsewhere(clause: str, words: list[str]) -> bool:
