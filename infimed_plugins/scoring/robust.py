@@ -22,7 +22,7 @@ from infimed_plugins.parsing.options.stated import BY_ITSELF, stated_option
 from infimed_plugins.parsing.reply import read_reply
 from infimed_plugins.parsing.short_text import says
 from infimed_plugins.parsing.statements import announcements, settled
-from infimed_plugins.parsing.yes_no import polarity, polarity_of_gold
+from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 
@@ -101,7 +101,7 @@ def _judge(text: str, question: str, truth: GroundTruth) -> Verdict:
     gold = str(truth.answer)
     side = polarity_of_gold(gold)
     if side:
-        said = polarity(text, question)
+        said = read_yes_no(text, question).side or None
         return Verdict(float(said == side), said, f"it says {said}" if said else "it says neither yes nor no, or both")
     found = says(text, (gold, *truth.synonyms), question)
     if found is not None:

@@ -41,7 +41,7 @@ from infimed_plugins.parsing.statements import (
     sentence_end,
     tidy,
 )
-from infimed_plugins.parsing.yes_no import polarity
+from infimed_plugins.parsing.yes_no import read_yes_no
 
 _MARKUP = ("{", "}", "$", "`", "**", "__")
 _SIMPLE = re.compile(
@@ -220,7 +220,7 @@ def _otherwise(reading: Reading) -> Choice:
     text, texts = reading.text, reading.texts
     for yes, no in _SIDES:
         if yes in texts.texts and no in texts.texts:
-            said = polarity(text)
+            said = read_yes_no(text).side
             letter = texts.whole(yes if said == "yes" else no) if said else ""
             return _committed(letter, "it says yes or no" if letter else "no option is stated")
     several = len(text) <= _MAX_LETTERS and len(reading.letters) > 1
