@@ -6,14 +6,15 @@
 
 Words are read as codes of their class (lexicon.py); those of the question have codes of their own. A statement counts
 only where it says enough of them, and names no other side or place. Two sides that differ are no answer, unless the
-first is taken back. Each example of a rule is read otherwise without it.
+first is taken back. An example of a rule is "[question?] reply = side", of a mass where no question is given.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from infimed_plugins.parsing.latex import plain
@@ -21,7 +22,7 @@ from infimed_plugins.parsing.lexicon import HAN, OTHER, Text, lexicon, read_text
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
-MAX_LENGTH = 100_000  # characters; in a longer reply no answer is looked for
+MAX_LENGTH, _READ = 100_000, 10_000  # characters: in a longer reply no answer is looked for; read at either end
 YES, NO, SEVERAL, UNSURE, ASIDE, SAID, STATE = "yes", "no", "several", "unsure", "aside", "said", "state"
 _GOLDS = {
     YES: "yes true 是 是的 有 包含 存在 对 能 会 可以",
@@ -29,46 +30,24 @@ _GOLDS = {
 }
 _GOLD = {word: side for side, words in _GOLDS.items() for word in words.split()}
 _ASKED, _OPPOSITE, _BESIDE = 0xE400, 0xE480, 0xE4C0  # codes: a word of the question, its opposite, another side
-_OPPOSITES = (
-    "greater more larger higher bigger longer|less fewer smaller lower shorter same equal",
-    "malignant cancerous|benign", "male|female", "single solitary|multiple several", "cystic|solid",
-    "symmetric symmetrical|asymmetric asymmetrical", "midline central|deviated", "abnormality pathology|healthy",
+_PAIRS = (  # what is one of them is not the other; without "|" it may be beside the other
+    "greater more larger higher bigger longer|less fewer smaller lower shorter same equal", "malignant|benign",
+    "single solitary|multiple several", "left right", "upper lower", "acute chronic", "mild severe",
+    "axial sagittal coronal",
 )  # fmt: skip
-_SIDES = "left right|upper lower|anterior posterior|acute chronic|mild severe|axial sagittal coronal"
-_LIGHT = frozenset(
-    "for during through into about any some there evidence sign signs presence indication you which do does did both "
-    "good nice example x ray close up plane view image person used taken performed 吗 呢 么 张 幅 内 里 请 问 太".split()
-)
-_PRONOUNS = frozenset("it it's this that these they image images picture patient 图像 图片 图中 这 该".split())
+_RELATED = {word: pair for pair in _PAIRS for word in pair.replace("|", " ").split()}
+_LIGHT = frozenset("evidence sign signs presence there used good example x ray close up person you evaluate".split())
+_PRONOUNS = frozenset("it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该".split())
 _PLACED = frozenset("in on at within of inside under near".split())
-_AUX = re.compile(r"(?:.*?[:,]\s*)?(?:is|are|was|were|does|do|did|has|have|can|could|should|will)\s", re.DOTALL)
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
-_PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|return\b.*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
+_PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
 _HAN = re.compile(f"[{HAN}]")
-
-_END = r"[\s\"'”’)*]*(?:$|[.,:;!?)(\n。，；：！、-](?!\d))|[\s\"”’]+[A-Z][a-z .]"
-_NEXT = "it it's this that there they i we is are was would if unless wait actually or and but yes no not wrong maybe"
-_FIRST, _SPOKEN = r"[\W_]*$|.*[:：]\W*$", r"(?:.*(?:[.,:。，：\n]|is|is the|shows the|答案是|所以|因此))?[\W_]*$"
+_END = r"[\s\"'”’)\]*]*(?:$|[.,:;!?)(\n。，；：！、-](?!\d))|[\s\"”’]+[A-Z][a-z .]"
+_NEXT = "it|it's|this|that|there|they|i|we|is|are|was|would|if|unless|wait|or|and|but|yes|no|not|wrong|maybe|question"
+_FIRST = r"[\W_]*$|.*[:：]\W*$"
+_SPOKEN = r"(?:.*(?:[.,:。，：\n]|is|is the|shows the|答案是|所以|因此))?[\W_]*$"
 _SEEN = r"(?:\s+\w+){0,2}?\s+(?:see[n\s]|identif|detect|visuali|observ|found|find|note|appreciat|present)"
-CONTEXT = (  # the class of a word by what stands before and behind it
-    ("no", "", rf"{_END}|\s+(?:{'|'.join(_NEXT.split())})\b", "no"),
-    ("true correct present positive", _FIRST, _END, "yes"),
-    ("false incorrect absent negative none", _FIRST, _END, "no"),
-    ("not", _FIRST, rf"\s+(?:present|seen|visible)(?:{_END})", "no"),
-    ("definitely certainly absolutely of-course clearly sure indeed exactly", _FIRST, r"\W*$", "yes"),
-    ("是 有 存 包-含 存-在 对 能 会 可-以 正-确", _SPOKEN, rf"{_END}|\s*is\b", "yes"),
-    ("没-有 没 无 不-是 不-包-含 不-存-在 不-对 错-误 不-能 不-会 不", _SPOKEN, rf"{_END}|\s*is\b", "no"),
-    ("not", "", r"\s+only\b", "filler"),
-    ("cannot can't couldn't unable", "", _SEEN, "negated"),
-    ("cannot can't couldn't unable", "", "", "possible"),
-    ("considered", r".*\b(?:is|are|was|were)\W*$", "", "be"),
-    ("would", r".*\b(?:answer|i|we)\W*$", "", "be"),
-    ("would", "", "", "hypothetical"),
-    ("no-doubt without-a-doubt without-doubt", "", "", "-"),
-    ("there", "", "", "present"), ("nor versus", "", "", "or"), ("than", "", "", "filler"), ("zero", "", "", "negated"),
-    ("do does did can", "", "", "be"),
-)  # fmt: skip
 
 
 class Reading(NamedTuple):
@@ -79,53 +58,99 @@ class Reading(NamedTuple):
     trace: tuple[str, ...] = ()
 
 
+class Word(NamedTuple):
+    """The class of words by patterns of the text before and behind them."""
+
+    words: str
+    before: str
+    behind: str
+    becomes: str
+    examples: tuple[str, ...]
+
+
 class Rule(NamedTuple):
-    """What a pattern over codes comes to. ``examples``: "[question?] reply = side", about a mass without a question."""
+    """What a pattern over codes comes to."""
 
     id: str
     pattern: str
     effect: str
-    examples: tuple[str, ...] = ()
+    examples: tuple[str, ...]
 
 
 class Asked(NamedTuple):
-    """A question: the codes of its words and classes; the codes that make up its ``core``, each part's head, …"""
+    """A question: the codes of its words and classes; those of its core, of a head of it, of a place, behind "than"."""
 
     words: dict[str, str]
     classes: dict[str, str]
-    core: frozenset[str]
-    heads: frozenset[str]
-    place: frozenset[str]
-    tail: frozenset[str]  # what is compared with, behind "than"
-    kind: str  # "exists", "is", "any" without a yes-no question, "denial"
+    core: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+    place: frozenset[str] = frozenset()
+    tail: frozenset[str] = frozenset()
+    kind: str = "any"  # "exists", "is", "denial"; "any" for no yes-no question
 
 
+WORDS = (
+    Word("no", "", rf"{_END}|\s+(?:{_NEXT})\b", "no", ("No, a mass is what it is not. = no",)),
+    Word("no", "", r"\.\s?\d", "filler", ("No. 3 = ",)),
+    Word("true correct present positive", _FIRST, _END, "yes", ("Correct, the liver is involved. = yes",)),
+    Word("false incorrect absent negative none", _FIRST, _END, "no", ("Incorrect, the liver is healthy. = no",)),
+    Word("not", _FIRST, rf"\s+(?:present|seen|visible)(?:{_END})", "no", ("Not seen The liver is dark. = no",)),
+    Word("definitely certainly absolutely of-course clearly sure", _FIRST, r"\W*$", "yes", ("Of course! = yes",)),
+    Word("是 有 存-在 包-含 对 能 会 可-以 正-确", _SPOKEN, rf"{_END}|\s*is\b", "yes", ("所以，有。 = yes",)),
+    Word("没-有 没 无 不-是 不-包-含 不-存-在 不-对 错-误 不-能 不-会 不", _SPOKEN, rf"{_END}|\s*is\b", "no", ("答案：没有 = no",)),
+    Word("not", "", r"\s+only\b", "filler", ("The scan shows not only a mass. = yes",)),
+    Word("cannot can't couldn't unable", "", _SEEN, "negated", ("A mass cannot be identified. = no",)),
+    Word("cannot can't couldn't unable", "", "", "possible", ("Yes? I cannot say. A mass cannot be told. = ",)),
+    Word("considered", r".*\b(?:is|are|was|were)\W*$", "", "be", ("Is the hilum normal? The hilum is considered normal. = yes",)),
+    Word("would", r".*\b(?:answer|i|we)\W*$", "", "be", ("The answer would be no. = no",)),
+    Word("would", "", "", "hypothetical", ("A mass would look darker. = ",)),
+    Word("no-doubt without-a-doubt without-doubt", "", "", "-", ("There is no doubt. = ",)),
+    Word("there", "", "", "present", ("There is, in the liver. = yes",)),
+    Word("nor versus", "", "", "or", ("There is neither cyst nor mass. = no",)),
+    Word("than", "", "", "filler", ("There is more than one mass. = yes",)),
+    Word("zero", "", "", "negated", ("Zero masses. = no",)),
+    Word("do does did can", "", "", "be", ("It does. = yes",)),
+)  # fmt: skip
 _N = "{negated|absent|rejected}"
+_LEAD = r"^{so|shows|filler|likely|contrast|subject|be|pick|retracts|answer|correct|,|:|(|)|-}*?(?:_[):-])?\(?"
+_ANSWER = r"{answer|option|correct}.{0,16}?{be|:|)}{filler|likely|:|(}*(?:._?\))?_?{filler|likely|:|(}*"
 EXPLICIT = (
-    Rule("both", r"{yes}[,:/-]?{or|and|than|,}*{no}|{no}[,:/-]?{or|and|,}+{yes}", SEVERAL),
-    Rule("conditional", r"{yes|no},?~{hypothetical}|{hypothetical}.*{yes|no}$", UNSURE),
-    Rule("denied", r"{yes|no}[:(-]?~{be}?~{rejected}|{negated}~({answer}{be}?)?{yes|no}", ASIDE),
-    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}{filler|likely|be}*({yes|no}|$)", UNSURE),
-    Rule("announced", r"{answer|option|correct}.{0,16}?{be|:|)}{filler|likely|:|(}*(?:._?\))?_?{filler|likely|:|(}*({yes|no|possible})", SAID),
-    Rule("first", r"^{so|shows|filler|likely|contrast|subject|be|pick|retracts|answer|correct|,|:|(|)|-}*(?:_[):-])?\(?({yes|no})", SAID),
-    Rule("last", r"{so|be|contrast|pick|retracts|,|:|-}{filler|likely|:|(}*({yes|no})\)?$", SAID),
-)
+    Rule("both", r"{yes}[,:/-]?{or|and|than|,}*{no}|{no}[,:/-]?{or|and|,}+{yes}", SEVERAL, ("Yes and no. = ",)),
+    Rule("conditional", r"{yes|no},?~{hypothetical}|{hypothetical}.{0,40}{yes|no}$", UNSURE, ("Yes, if it grows. = ",)),
+    Rule("denied", r"{yes|no}[:(-]?~{be}?~{rejected}|{negated}~({answer}{be}?)?{yes|no}", ASIDE, ("Yes is wrong. = ",)),
+    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}{filler|likely|be}*{yes|no}|^~{possible}$", UNSURE,
+         ("Yes, perhaps. = ", "Perhaps. A mass is seen. = ")),
+    Rule("announced", _ANSWER + "({yes|no|possible})", SAID, ("The best option here is (A) yes. = yes",)),
+    Rule("first", _LEAD + "({yes|no})", SAID, ("No, the liver is dark. = no",)),
+    Rule("last", r"{so|be|contrast|pick|retracts|,|:|-}{filler|likely|:|(}*({yes|no})\)?$", SAID, ("It is dark, so yes. = yes",)),
+)  # fmt: skip
 SHORT = (
-    Rule("normal", r"^(?:.*,)?{so|filler}*{word}?{subject}{filler|subject}*{be}{filler|be}*({normal|abnormal})", STATE),
-    Rule("it is not", rf"^{{so|pick|subject|be|filler|likely|present}}*{_N}{{be|present|pick|so|filler|all}}*,?$", NO),
-    Rule("it is", r"^{so|pick|subject|filler|likely|,}*{be|present|so}{be|pick|so|filler|likely|present|correct}*,?$", YES),
-)
+    Rule("normal", r"^(?:.*{,|contrast|and|because})?{so|filler}*{word}?{subject}{filler|subject}*{be}{filler|be}*({normal|abnormal})",
+         STATE, ("It is normal. = no", "Is the hilum sick or abnormal? The chest film is normal. = no")),
+    Rule("it is not", rf"^{{so|pick|subject|be|filler|likely|present}}*{_N}{{be|present|pick|so|filler|all}}*,?$", NO, ("It is not. = no",)),
+    Rule("it is", r"^{so|pick|subject|filler|likely|,}*{be|present|so}{be|pick|so|filler|likely|present|correct}*,?$", YES, ("It is. = yes",)),
+)  # fmt: skip
 STATED = (
-    Rule("possible", r"{possible|hypothetical|others}", ASIDE),
-    Rule("two denials", rf"{_N}.*{_N}", ASIDE),
-    Rule("no X", r"({negated|than}|{rejected}~{shows|present}).*{asked|opposite}|^{contrast}.*{negated}$", NO),
-    Rule("rule out X", r"{rejected}.*{asked|opposite}", ASIDE),
-    Rule("X or Y", r"{asked|opposite}{or}|{or}~{asked|opposite}", ASIDE),
-    Rule("X not seen", r"{asked|opposite}.*({negated}{filler|be}*({present|correct|shows}|$)|{absent|rejected})", NO),
-    Rule("X is not Y", r"{asked|opposite}.*{be}~{negated}", ASIDE),
-    Rule("definition", r"^{so|contrast|filler|,}*{asked}+{be}{filler}+{word|subject|option}", ASIDE),
-    Rule("X", r"{asked|opposite}", YES),
+    Rule("possible", r"{possible|hypothetical|others}", ASIDE, ("It could be a mass. = ",)),
+    Rule("two denials", rf"{_N}.{0,60}{_N}", ASIDE, ("It is not true that no mass is seen. = ",)),
+    Rule("no X", r"({negated|than}|{rejected}~{shows|present}).{0,60}{asked|opposite}|^{contrast}.{0,60}{negated}$", NO, ("No mass is seen. = no",)),
+    Rule("rule out X", r"{rejected}.{0,60}{asked|opposite}", ASIDE, ("Rule out a mass. = ",)),
+    Rule("X or Y", r"{asked|opposite}{or}|{or}~{asked|opposite}", ASIDE, ("A mass or a cyst is seen. = ",)),
+    Rule("X not seen", r"{asked|opposite}.{0,60}({negated}{filler|be}*({present|correct|shows}|$)|{absent|rejected})", NO,
+         ("A mass is not seen. = no", "A mass is absent. = no")),
+    Rule("X is not Y", r"{asked|opposite}.{0,60}{be}~{negated}", ASIDE, ("The mass is not calcified. = ",)),
+    Rule("definition", r"^{so|contrast|filler|,}*{asked}+{be}{filler}+{word|subject|option}", ASIDE, ("A mass is a lump. = ",)),
+    Rule("X", r"{asked|opposite}", YES, ("The scan shows a mass. = yes",)),
+)  # fmt: skip
+_CLAUSE = (
+    r"[,:()-](?=[^,:()-]*{be|shows|negated|absent|than|present|rejected})|(?<!{be})(?={because})"
+    r"|(?={contrast|concedes|than|so})|{and}(?=[^,:]{0,6}{be|shows})"
 )
+_FORM = (  # of a sentence that says what is there
+    r"^{so|subject|filler|be|likely|,}*({present|shows}|{negated}~{present|shows})|^{so|subject|filler|,}*{negated}"
+    r"|^[^,:]*{present|absent}{filler|subject}*$"
+)
+_CONCLUDES = r"^{so|because}|^{filler}?{subject|word}{be}?{shows|pick}"
 
 
 def polarity_of_gold(gold: str) -> str | None:
@@ -140,6 +165,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     text = plain(nfkc(reply_text))
     program = _PROGRAM.search(text)
     text = text[: program.start()] if program else text
+    text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
     if text.lower() == "none":  # a null that was written out, as likely as a no
         return Reading("", Code.NO_ANSWER)
     read = read_text(text)
@@ -147,34 +173,35 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     found = [(at, *said) for at, sentence in _sentences(codes) if (said := _explicit(sentence))]
     if not found:
         same_script = bool(_HAN.search(text)) == bool(_HAN.search(question))
-        found = list(_stated(read.words, codes, asked_of(question[:1000] if same_script else "")))
+        found = _stated(read.words, codes, _asked(question[:1000] if same_script else ""))
     return _settled(found, codes)
 
 
 def _in_context(read: Text) -> str:
     """The codes of a text, those of some words by what stands around them."""
-    codes = list(read.codes)
-    for at, word in enumerate(read.words):
-        for before, after, name in _context().get(word, ()):
-            start, end = read.spans[at]
-            if before.match(read.text[max(0, start - 40) : start]) and after.match(read.text[end : end + 24]):
-                codes[at] = lexicon().code_of.get(name, name)
+    table, codes = _words_in_context(WORDS), list(read.codes)
+    for at, (word, (start, end)) in enumerate(zip(read.words, read.spans, strict=True)):
+        for before, behind, becomes in table.get(word, ()):
+            if before.match(read.text[max(0, start - 40) : start]) and behind.match(read.text[end : end + 24]):
+                codes[at] = becomes
                 break
     return "".join(codes)
 
 
 @cache
-def _context() -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]]:
+def _words_in_context(rows: tuple[Word, ...]) -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]]:
     table: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]] = {}
-    for words, before, after, name in CONTEXT:
-        for word in words.replace("'t", "\0").split():
-            row = re.compile(f"(?is){before}"), re.compile(after), name
-            table.setdefault(word.replace("-", " ").replace("\0", "'t"), []).append(row)
+    for row in rows:
+        becomes = lexicon().code_of.get(row.becomes, row.becomes)
+        for word in row.words.replace("-", "\0").split():
+            patterns = re.compile(f"(?is){row.before}"), re.compile(row.behind), becomes
+            table.setdefault(word.replace("\0", " "), []).append(patterns)
     return table
 
 
-def _sentences(codes: str) -> Iterable[tuple[int, str]]:
-    return ((found.start(), found[0]) for found in re.finditer(r"[^.?\n]+(?![^.?\n]*\?)", codes))
+def _sentences(codes: str) -> Iterator[tuple[int, str]]:
+    """The sentences that are no questions, each with its place."""
+    return ((found.start(), found[0]) for found in re.finditer(r"[^.?\n]+(?:\?|)", codes) if found[0][-1] != "?")
 
 
 def _first(rules: tuple[Rule, ...], codes: str) -> tuple[Rule, re.Match[str]] | None:
@@ -183,7 +210,7 @@ def _first(rules: tuple[Rule, ...], codes: str) -> tuple[Rule, re.Match[str]] | 
 
 def _explicit(sentence: str) -> tuple[str, str] | None:
     """The yes or no that a sentence says in so many words, and the rule."""
-    if not rule("{yes|no}|^~{possible}$|{answer}.*{possible}").search(sentence):
+    if not rule("{yes|no}|^~{possible}$|{answer}.{0,20}{possible}").search(sentence):
         return None
     first = _first(EXPLICIT, rule("({yes|no}),?{and}?{negated|than}{yes|no}").sub(r"\1", sentence))
     if first is None or first[0].effect == ASIDE:
@@ -195,14 +222,14 @@ def _explicit(sentence: str) -> tuple[str, str] | None:
 
 def _settled(found: list[tuple[int, str, str]], codes: str) -> Reading:
     """What stands of several sides, in order: a later one that differs only where the earlier one is taken back."""
-    side, since, trace = "", 0, dict.fromkeys(name for _, _, name in found)
+    side, since, trace = "", 0, tuple(dict.fromkeys(name for _, _, name in found))
     for at, said, _ in found:
         end = codes.find(".", at) if "." in codes[at:] else len(codes)
         if side and said != side and not rule("{retracts}").search(codes, since, end):
-            return Reading("", Code.UNSURE if UNSURE in (side, said) else Code.SEVERAL, tuple(trace))
+            return Reading("", Code.UNSURE if UNSURE in (side, said) else Code.SEVERAL, trace)
         side, since = said, at
     code = {YES: Code.JUDGED, NO: Code.JUDGED, SEVERAL: Code.SEVERAL, UNSURE: Code.UNSURE}.get(side, Code.NO_ANSWER)
-    return Reading(side if code is Code.JUDGED else "", code, tuple(trace))
+    return Reading(side if code is Code.JUDGED else "", code, trace)
 
 
 @lru_cache(maxsize=65_536)
@@ -215,72 +242,49 @@ def _stem(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def asked_of(question: str) -> Asked:
+def _asked(question: str) -> Asked:
     """What a question asks."""
     text = plain(nfkc(re.split(r"[?？]", question)[0].removeprefix("Question:"))).lower()
-    read, known = read_text(text), lexicon().code_of
+    (_, words, _, codes), known = read_text(text), lexicon().code_of
     if _WH.match(text):
-        any_word = chr(_ASKED)
-        words = dict.fromkeys(("abnormalit", "lesion", "finding"), any_word)
-        return Asked(words, {OTHER: any_word}, frozenset(), frozenset(), frozenset(), frozenset(), "any")
-    verbs = [] if text.startswith(("is ", "are ", "was ", "were ")) else [*re.finditer(known["shows"], read.codes)]
-    there = bool(verbs) or "there" in read.words or known["present"] in read.codes or "evidence" in read.words
-    words, classes, parts, place, tail = {}, {}, [[]], [], []
-    placed = than = False
-    inside = re.match(r"\w+ (?:this|it|that|these)(?!\w)", text) is not None
-    content = OTHER + "#" + "".join(known[c] for c in ("normal", "abnormal", "named", "absent", "others", "rejected"))
-    for at, (word, code) in enumerate(zip(read.words, read.codes, strict=True)):
-        if verbs and at < verbs[-1].end():
-            continue
-        placed = placed or (there and any(parts) and ((word in _PLACED and word != "of") or code == known["present"]))
-        inside, than = inside or word in _PLACED, than or word == "than"
-        if code in (",", ":", known["and"], known["or"], known["because"]):
-            parts.append([])
-        if (code not in content and word not in _RELATED) or word in _LIGHT or word in _PLACED:
-            continue
-        mine = words.setdefault(_stem(word), chr(_ASKED + min(len(words), 63)))
-        (place if placed else parts[-1]).append(mine)
-        tail += [mine] * than
-        _relate(word, code, mine, words, classes, inside and not there)
-    if not words:
-        parts = [[words.setdefault(_stem(w), chr(_ASKED + len(words))) for w, c in zip(read.words, read.codes) if c == known["subject"] and w not in _PRONOUNS]]
-    if not any(parts):
-        parts, place = [place], []
-    if known["or"] in read.codes:
-        classes[known["or"]] = known["filler"]
-    kind = "denial" if _DENIED.search(text) else "exists" if there else "is"
-    core = frozenset(c for part in parts for c in part)
-    return Asked(words, classes, core, frozenset(p[-1] for p in parts if p), frozenset(place), frozenset(tail), kind)
+        return Asked(dict.fromkeys(("abnormalit", "lesion", "finding"), chr(_ASKED)), {OTHER: chr(_ASKED)})
+    verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.rfind(known["shows"])
+    there = verb >= 0 or "there" in words or known["present"] in codes or "evidence" in words
+    kept = OTHER + "#" + "".join(known[c] for c in ("normal", "abnormal", "named", "absent", "others", "rejected", "subject"))
+    content = [
+        at for at, (word, code) in enumerate(zip(words, codes, strict=True))
+        if at > verb and (code in kept or word in _RELATED) and not (word in _LIGHT or word in _PLACED or word in _PRONOUNS)
+    ]  # fmt: skip
+    places = (at for at in range(content[0] if content else 0, len(words)) if words[at] in _PLACED or codes[at] == known["present"])
+    split = next((at for at in places if there and words[at] != "of"), len(words))
+    inside = next((at for at in range(len(words)) if words[at] in _PLACED or words[1:2] and words[1] in _PRONOUNS), len(words))
+    than = words.index("than") if "than" in words else len(words)
+    asked = Asked({}, {known["or"]: known["filler"]} if known["or"] in codes else {})
+    code_at: dict[int, str] = {}
+    for at in content:
+        code_at[at] = asked.words.setdefault(_stem(words[at]), chr(_ASKED + min(len(asked.words), 63)))
+        _relate(words[at], codes[at], code_at[at], asked, not there and at > inside)
+    core = [at for at in content if at < split] or content
+    heads = [at for at, then in pairwise((*core, len(words))) if then == len(words) or rule("{,|:|and|or|because}").search(codes, at, then)]
+    sets = (frozenset(code_at[at] for at in some) for some in (core, heads, [*content[len(core) :]], [at for at in content if at > than]))
+    return asked._replace(**dict(zip(("core", "heads", "place", "tail"), sets, strict=True)),
+                          kind="denial" if _DENIED.search(text) else "exists" if there else "is")
 
 
-_RELATED = {word: pair for pair in (*_OPPOSITES, *_SIDES.split("|")) for word in pair.replace("|", " ").split()}
-
-
-def _relate(word: str, code: str, mine: str, words: dict[str, str], classes: dict[str, str], said: bool) -> None:
-    """Codes for the opposites of a word, and for the other sides of a side (opposites in what is said of a subject)."""
+def _relate(word: str, code: str, mine: str, asked: Asked, predicated: bool) -> None:
+    """Codes for the opposites of a word; another side is one of them in what is asked of a subject."""
     known, against = lexicon().code_of, chr(ord(mine) - _ASKED + _OPPOSITE)
     sick = code == known["abnormal"] or _stem(word) in ("abnormalit", "patholog")
     if sick or code == known["normal"]:
-        classes |= {known["abnormal"]: mine if sick else against, known["normal"]: against if sick else mine}
-        words |= dict.fromkeys(("abnormalit", "patholog"), mine if sick else against)
+        asked.classes.update({known["abnormal"]: mine if sick else against, known["normal"]: against if sick else mine})
+        asked.words.update(dict.fromkeys(("abnormalit", "patholog"), mine if sick else against))
     if word.startswith(("hyper", "hypo")):
-        words[_stem("hypo" + word[5:] if word.startswith("hyper") else "hyper" + word[4:])] = against
-    one, _, other = _RELATED.get(word, "").partition("|")
-    if other:
-        words |= {_stem(w): mine if (w in one.split()) == (word in one.split()) else against for w in _RELATED[word].replace("|", " ").split()}
-    elif one:
-        words |= {_stem(w): against if said else chr(_BESIDE) for w in one.split() if _stem(w) not in words}
-
-
-_CLAUSE = (
-    r"[,:()-](?=[^,:()-]*{be|shows|negated|absent|than|present|rejected})|(?<!{be})(?={because})"
-    r"|(?={contrast|concedes|than|so})|{and}(?=[^,:]{0,6}{be|shows})"
-)
-_FORM = (
-    r"^{so|subject|filler|be|likely|,}*({present|shows}|{negated}~{present|shows})|^{so|subject|filler|,}*{negated}"
-    r"|^[^,:]*{present|absent}{filler|subject}*$"
-)
-_CONCLUDES = r"^{so|because}|^{filler}?{subject|word}{be}?{shows|pick}"
+        asked.words[_stem("hypo" + word[5:] if word.startswith("hyper") else "hyper" + word[4:])] = against
+    one, bar, other = _RELATED.get(word, "").partition("|")
+    same, others = (one.split(), other.split()) if word in one.split() else (other.split(), one.split())
+    if not bar:
+        same, others, against = [], same, against if predicated else chr(_BESIDE)
+    asked.words.update({_stem(w): mine for w in same} | {_stem(w): against for w in others if w != word})
 
 
 def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, str]]:
@@ -288,19 +292,21 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
     found: list[tuple[int, str, str]] = []
     own = "".join(asked.words.get(_stem(w)) or asked.classes.get(c) or c for w, c in zip(words, codes, strict=True))
     for count, (place, sentence) in enumerate(_sentences(codes)):
-        if count == 0 and (short := _short(sentence, asked)):
+        coded, end = own[place : place + len(sentence)], place + len(sentence)
+        short = _short(sentence, asked) if count < 2 else None
+        if short and (count == 0 or short[1] == "normal"):
             found.append((place, *short))
             continue
-        coded = own[place : place + len(sentence)]
-        stops = asked.kind == "denial" or rule("{hypothetical}").search(coded) or not rule("{asked|opposite}").search(coded)
-        concludes = rule(_CONCLUDES).search(coded) is not None
-        if stops or (count > 1 and not concludes) or (asked.kind == "any" and (count or not rule(_FORM).search(coded))):
+        if asked.kind == "denial" or not rule("{asked|opposite}").search(coded) or rule("{hypothetical}").search(coded):
             continue
-        bare = count and not concludes and not rule(_FORM + "|^{contrast}").search(coded)
-        for said, name in _clauses(words[place : place + len(sentence)], coded, asked, concludes):
-            if said == YES and name == "X" and bare:  # "Pneumonia, an infection of the lung, …"
-                continue
-            if found and said != found[-1][1] and rule("^{contrast}").match(coded):
+        concludes, form = rule(_CONCLUDES).search(coded) is not None, rule(_FORM).search(coded) is not None
+        if count > 1 and not concludes or (asked.kind == "any" and (count or not form)):
+            continue
+        contrast = coded[0] == lexicon().code_of["contrast"]
+        for said, name in _clauses(words[place:end], coded, asked, concludes):
+            if said == YES and name == "X" and count and not (concludes or form or contrast):
+                continue  # "Pneumonia, an infection of the lung, …"
+            if contrast and found and said != found[-1][1]:
                 found.clear()
             found.append((place, said, name))
     return found
@@ -308,50 +314,47 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
 
 def _short(sentence: str, asked: Asked) -> tuple[str, str] | None:
     """What a sentence says without a word of the question: "It is not.", "The image is normal."."""
-    first = _first(SHORT, sentence)
-    if first is None:
-        return None
-    one, found = first
-    if one.effect != STATE:
-        return one.effect, one.id
-    of_state = asked.classes.get(found[1])
-    normal = found[1] == lexicon().code_of["normal"]
-    if of_state:
-        return (YES if ord(of_state) < _OPPOSITE else NO), one.id
-    whole = rule("^{subject|filler}*,?$").match(sentence[found.end() :])
+    one, found = _first(SHORT, sentence) or (None, None)
+    if one is None or found is None or one.effect != STATE:
+        return (one.effect, one.id) if one else None
+    own, normal = asked.classes.get(found[1]), found[1] == lexicon().code_of["normal"]
+    if own:
+        return (YES if ord(own) < _OPPOSITE else NO), one.id
+    whole = rule("{subject|filler}*,?$").match(sentence, found.end())
     return (NO if normal else YES, one.id) if whole and asked.kind == ("exists" if normal else "any") else None
 
 
-def _clauses(words: list[str], coded: str, asked: Asked, concludes: bool) -> Iterable[tuple[str, str]]:
+def _clauses(words: list[str], coded: str, asked: Asked, concludes: bool) -> Iterator[tuple[str, str]]:
     """What the clauses of a sentence state of what is asked, and the rule."""
     start, carried = 0, frozenset[str]()
     for cut in (*rule(_CLAUSE).finditer(coded), None):
         clause, part = coded[start : cut.start() if cut else None], words[start : cut.start() if cut else None]
         start = cut.end() if cut else start
-        marks = [c for c in clause if _ASKED <= ord(c) < _BESIDE]
-        order = [chr((ord(c) - _ASKED) % 128 + _ASKED) for c in marks]
+        own = [ord(c) - _ASKED for c in clause if _ASKED <= ord(c) < _BESIDE]
+        order = [chr(_ASKED + number % 128) for number in own]
         hits = frozenset(order)
         if rule("^{contrast}?~{negated|than}|^{contrast}.*{negated}$").match(clause):
             hits |= carried
         carried |= hits
+        first = _first(STATED, clause) if hits else None
         swapped = order and asked.tail & hits and order[-1] not in asked.tail
-        first = _first(STATED, clause)
-        if not hits or first is None or first[0].effect == ASIDE or chr(_BESIDE) in clause or swapped:
+        if first is None or first[0].effect == ASIDE or swapped or chr(_BESIDE) in clause:
             continue
         side = first[0].effect
         if asked.kind == "any" or _enough(hits, clause, part, asked, side, concludes):
-            flipped = sum(ord(c) >= _OPPOSITE for c in marks) % 2
-            yield (NO if (side == YES) == bool(flipped) else YES), first[0].id
+            flipped = sum(number >= 128 for number in own) % 2 == 1
+            yield (NO if (side == YES) == flipped else YES), first[0].id
 
 
 def _enough(hits: frozenset[str], clause: str, words: list[str], asked: Asked, side: str, concludes: bool) -> bool:
     """Whether a clause says enough of the words of the question, and no other place."""
     known = lexicon().code_of
-    passed = (clause[at + 1 :].lstrip(known["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
-    if asked.place and not asked.place & hits and OTHER in passed:
+    placed = (clause[at + 1 :].lstrip(known["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
+    if asked.place and not asked.place & hits and OTHER in placed:
         return False
     said, size = len(hits & asked.core), len(asked.core)
-    others = sum(c in (OTHER, known["normal"], known["abnormal"]) and w not in _LIGHT for c, w in zip(clause, words))
+    content = OTHER + known["normal"] + known["abnormal"]
+    others = sum(c in content and w not in _LIGHT for c, w in zip(clause, words, strict=True))
     if side == YES and asked.kind == "exists" and said > 2 and len(hits) >= 2 * others:
         return True
     if not asked.heads & hits:
