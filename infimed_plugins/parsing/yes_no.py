@@ -36,8 +36,12 @@ _PAIRS = (  # what is one of them is not the other; without "|" it may be beside
     "axial sagittal coronal",
 )  # fmt: skip
 _RELATED = {word: pair for pair in _PAIRS for word in pair.replace("|", " ").split()}
-_LIGHT = frozenset("evidence sign signs presence there used good example x ray close up person you evaluate".split())
-_PRONOUNS = frozenset("it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该".split())
+_LIGHT = frozenset(
+    "evidence sign signs presence there used good example x ray close up person you evaluate do does did can".split()
+)
+_PRONOUNS = frozenset(
+    "it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该".split()
+)
 _PLACED = frozenset("in on at within of inside under near".split())
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
@@ -58,18 +62,8 @@ class Reading(NamedTuple):
     trace: tuple[str, ...] = ()
 
 
-class Word(NamedTuple):
-    """The class of words by patterns of the text before and behind them."""
-
-    words: str
-    before: str
-    behind: str
-    becomes: str
-    examples: tuple[str, ...]
-
-
 class Rule(NamedTuple):
-    """What a pattern over codes comes to."""
+    """What a pattern over codes comes to; in WORDS, the class of the words ``id`` between two patterns of text."""
 
     id: str
     pattern: str
@@ -89,27 +83,28 @@ class Asked(NamedTuple):
     kind: str = "any"  # "exists", "is", "denial"; "any" for no yes-no question
 
 
-WORDS = (
-    Word("no", "", rf"{_END}|\s+(?:{_NEXT})\b", "no", ("No, a mass is what it is not. = no",)),
-    Word("no", "", r"\.\s?\d", "filler", ("No. 3 = ",)),
-    Word("true correct present positive", _FIRST, _END, "yes", ("Correct, the liver is involved. = yes",)),
-    Word("false incorrect absent negative none", _FIRST, _END, "no", ("Incorrect, the liver is healthy. = no",)),
-    Word("not", _FIRST, rf"\s+(?:present|seen|visible)(?:{_END})", "no", ("Not seen The liver is dark. = no",)),
-    Word("definitely certainly absolutely of-course clearly sure", _FIRST, r"\W*$", "yes", ("Of course! = yes",)),
-    Word("是 有 存-在 包-含 对 能 会 可-以 正-确", _SPOKEN, rf"{_END}|\s*is\b", "yes", ("所以，有。 = yes",)),
-    Word("没-有 没 无 不-是 不-包-含 不-存-在 不-对 错-误 不-能 不-会 不", _SPOKEN, rf"{_END}|\s*is\b", "no", ("答案：没有 = no",)),
-    Word("not", "", r"\s+only\b", "filler", ("The scan shows not only a mass. = yes",)),
-    Word("cannot can't couldn't unable", "", _SEEN, "negated", ("A mass cannot be identified. = no",)),
-    Word("cannot can't couldn't unable", "", "", "possible", ("Yes? I cannot say. A mass cannot be told. = ",)),
-    Word("considered", r".*\b(?:is|are|was|were)\W*$", "", "be", ("Is the hilum normal? The hilum is considered normal. = yes",)),
-    Word("would", r".*\b(?:answer|i|we)\W*$", "", "be", ("The answer would be no. = no",)),
-    Word("would", "", "", "hypothetical", ("A mass would look darker. = ",)),
-    Word("no-doubt without-a-doubt without-doubt", "", "", "-", ("There is no doubt. = ",)),
-    Word("there", "", "", "present", ("There is, in the liver. = yes",)),
-    Word("nor versus", "", "", "or", ("There is neither cyst nor mass. = no",)),
-    Word("than", "", "", "filler", ("There is more than one mass. = yes",)),
-    Word("zero", "", "", "negated", ("Zero masses. = no",)),
-    Word("do does did can", "", "", "be", ("It does. = yes",)),
+WORDS = (  # the text before, "→", and the text behind
+    Rule("no", r"→\.\s?\d", "filler", ("No. 3 = ",)),
+    Rule("no", rf"→{_END}|\s+(?:{_NEXT})\b", "no", ("No, the liver is dark. = no",)),
+    Rule("true correct present positive", rf"{_FIRST}→{_END}", "yes", ("Correct, the liver is involved. = yes",)),
+    Rule("false incorrect absent negative none", rf"{_FIRST}→{_END}", "no", ("Incorrect, the liver is dark. = no",)),
+    Rule("not", rf"{_FIRST}→\s+(?:present|seen|visible)(?:{_END})", "no", ("Not seen The liver is dark. = no",)),
+    Rule("definitely certainly absolutely of-course clearly sure", rf"{_FIRST}→\W*$", "yes", ("Of course! = yes",)),
+    Rule("是 有 存-在 包-含 对 能 会 可-以 正-确", rf"{_SPOKEN}→{_END}|\s*is\b", "yes", ("有，很明显。 = yes",)),
+    Rule("没-有 没 无 不-是 不-包-含 不-存-在 不-对 错-误 不-能 不-会 不", rf"{_SPOKEN}→{_END}|\s*is\b", "no",
+         ("答案：没有 = no",)),
+    Rule("not", r"→\s+only\b", "filler", ("The scan shows not only a mass. = yes",)),
+    Rule("cannot can't couldn't unable", rf"→{_SEEN}", "negated", ("A mass cannot be identified. = no",)),
+    Rule("cannot can't couldn't unable", "→", "possible", ("I cannot say whether a mass is seen. = ",)),
+    Rule("considered", r".*\b(?:is|are|was|were)\W*$→", "be", ("Is the hilum wide? The hilum is considered wide. = yes",)),
+    Rule("would", r".*\b(?:answer|i|we)\W*$→", "be", ("The answer would be no. = no",)),
+    Rule("would", "→", "hypothetical", ("A mass would look darker. = ",)),
+    Rule("no-doubt without-a-doubt without-doubt", "→", "-", ("There is no doubt. = ",)),
+    Rule("there", "→", "present", ("? There is a mass. = yes",)),
+    Rule("nor versus", "→", "or", ("There is neither mass nor cyst. = no",)),
+    Rule("than", "→", "filler", ("There is more than one mass. = yes",)),
+    Rule("zero", "→", "negated", ("Zero masses. = no",)),
+    Rule("do does did can", "→", "be", ("It does. = yes",)),
 )  # fmt: skip
 _N = "{negated|absent|rejected}"
 _LEAD = r"^{so|shows|filler|likely|contrast|subject|be|pick|retracts|answer|correct|,|:|(|)|-}*?(?:_[):-])?\(?"
@@ -132,7 +127,7 @@ SHORT = (
 )  # fmt: skip
 STATED = (
     Rule("possible", r"{possible|hypothetical|others}", ASIDE, ("It could be a mass. = ",)),
-    Rule("two denials", rf"{_N}.{0,60}{_N}", ASIDE, ("It is not true that no mass is seen. = ",)),
+    Rule("two denials", rf"{_N}.{{0,60}}{_N}", ASIDE, ("It is not true that no mass is seen. = ",)),
     Rule("no X", r"({negated|than}|{rejected}~{shows|present}).{0,60}{asked|opposite}|^{contrast}.{0,60}{negated}$", NO, ("No mass is seen. = no",)),
     Rule("rule out X", r"{rejected}.{0,60}{asked|opposite}", ASIDE, ("Rule out a mass. = ",)),
     Rule("X or Y", r"{asked|opposite}{or}|{or}~{asked|opposite}", ASIDE, ("A mass or a cyst is seen. = ",)),
@@ -189,13 +184,13 @@ def _in_context(read: Text) -> str:
 
 
 @cache
-def _words_in_context(rows: tuple[Word, ...]) -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]]:
+def _words_in_context(rows: tuple[Rule, ...]) -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]]:
     table: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]] = {}
     for row in rows:
-        becomes = lexicon().code_of.get(row.becomes, row.becomes)
-        for word in row.words.replace("-", "\0").split():
-            patterns = re.compile(f"(?is){row.before}"), re.compile(row.behind), becomes
-            table.setdefault(word.replace("\0", " "), []).append(patterns)
+        before, behind = row.pattern.split("→")
+        patterns = re.compile(f"(?is){before}"), re.compile(behind), lexicon().code_of.get(row.effect, row.effect)
+        for word in row.id.split():
+            table.setdefault(word.replace("-", " "), []).append(patterns)
     return table
 
 
@@ -238,7 +233,9 @@ def _stem(word: str) -> str:
     if len(word) < 4 or not word.isascii():
         return word
     word = re.sub(r"(?<![sui])s$|(?<=ss)es$|(?<=ie)s$", "", word.replace("ae", "e").replace("oe", "e"))
-    return re.sub(r"(?:ie|e?ment|ation|ion|al|um|ly|i|y|e|ed|ing)$", "", word.replace("our", "or")) if word[4:] else word
+    return (
+        re.sub(r"(?:ie|e?ment|ation|ion|al|um|ly|i|y|e|ed|ing)$", "", word.replace("our", "or")) if word[4:] else word
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -250,14 +247,24 @@ def _asked(question: str) -> Asked:
         return Asked(dict.fromkeys(("abnormalit", "lesion", "finding"), chr(_ASKED)), {OTHER: chr(_ASKED)})
     verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.rfind(known["shows"])
     there = verb >= 0 or "there" in words or known["present"] in codes or "evidence" in words
-    kept = OTHER + "#" + "".join(known[c] for c in ("normal", "abnormal", "named", "absent", "others", "rejected", "subject"))
+    kept = (
+        OTHER
+        + "#"
+        + "".join(known[c] for c in ("normal", "abnormal", "named", "absent", "others", "rejected", "subject"))
+    )
     content = [
         at for at, (word, code) in enumerate(zip(words, codes, strict=True))
         if at > verb and (code in kept or word in _RELATED) and not (word in _LIGHT or word in _PLACED or word in _PRONOUNS)
     ]  # fmt: skip
-    places = (at for at in range(content[0] if content else 0, len(words)) if words[at] in _PLACED or codes[at] == known["present"])
+    places = (
+        at
+        for at in range(content[0] if content else 0, len(words))
+        if words[at] in _PLACED or codes[at] == known["present"]
+    )
     split = next((at for at in places if there and words[at] != "of"), len(words))
-    inside = next((at for at in range(len(words)) if words[at] in _PLACED or words[1:2] and words[1] in _PRONOUNS), len(words))
+    inside = next(
+        (at for at in range(len(words)) if words[at] in _PLACED or words[1:2] and words[1] in _PRONOUNS), len(words)
+    )
     than = words.index("than") if "than" in words else len(words)
     asked = Asked({}, {known["or"]: known["filler"]} if known["or"] in codes else {})
     code_at: dict[int, str] = {}
@@ -265,10 +272,19 @@ def _asked(question: str) -> Asked:
         code_at[at] = asked.words.setdefault(_stem(words[at]), chr(_ASKED + min(len(asked.words), 63)))
         _relate(words[at], codes[at], code_at[at], asked, not there and at > inside)
     core = [at for at in content if at < split] or content
-    heads = [at for at, then in pairwise((*core, len(words))) if then == len(words) or rule("{,|:|and|or|because}").search(codes, at, then)]
-    sets = (frozenset(code_at[at] for at in some) for some in (core, heads, [*content[len(core) :]], [at for at in content if at > than]))
-    return asked._replace(**dict(zip(("core", "heads", "place", "tail"), sets, strict=True)),
-                          kind="denial" if _DENIED.search(text) else "exists" if there else "is")
+    heads = [
+        at
+        for at, then in pairwise((*core, len(words)))
+        if then == len(words) or rule("{,|:|and|or|because}").search(codes, at, then)
+    ]
+    sets = (
+        frozenset(code_at[at] for at in some)
+        for some in (core, heads, [*content[len(core) :]], [at for at in content if at > than])
+    )
+    return asked._replace(
+        **dict(zip(("core", "heads", "place", "tail"), sets, strict=True)),
+        kind="denial" if _DENIED.search(text) else "exists" if there else "is",
+    )
 
 
 def _relate(word: str, code: str, mine: str, asked: Asked, predicated: bool) -> None:
