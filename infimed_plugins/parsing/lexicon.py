@@ -78,22 +78,19 @@ def read_text(text: str) -> Text:
         _known.clear()
     found = list(_TOKEN.finditer(text))
     known = [_known.get(one[0]) or _look_up(one[0]) for one in found]
-    words, spans, codes = [], [], []
-    at, count = 0, len(known)
-    while at < count:
-        word, code = known[at]
-        start, end = found[at].span()
-        at += 1
-        if word in phrases:
-            for parts, of_phrase in phrases[word]:
-                beyond = at - 1 + len(parts)
-                if beyond <= count and all(known[at - 1 + i][0] == part for i, part in enumerate(parts)):
-                    word, code, end, at = " ".join(parts), of_phrase, found[beyond - 1].end(), beyond
-                    break
-        words.append(word)
-        spans.append((start, end))
-        codes.append(code)
-    return Text(text, words, spans, "".join(codes))
+    words, spans, codes = [word for word, _ in known], [one.span() for one in found], [code for _, code in known]
+    merged, done = Text(text, [], [], ""), 0
+    merged_codes: list[str] = []
+    for at in [at for at, word in enumerate(words) if word in phrases]:
+        for parts, of_phrase in phrases[words[at]] if at >= done else ():
+            beyond = at + len(parts)
+            if tuple(words[at:beyond]) == parts:
+                merged.words.extend((*words[done:at], " ".join(parts)))
+                merged.spans.extend((*spans[done:at], (spans[at][0], spans[beyond - 1][1])))
+                merged_codes.extend((*codes[done:at], of_phrase))
+                done = beyond
+                break
+    return Text(text, merged.words + words[done:], merged.spans + spans[done:], "".join(merged_codes + codes[done:]))
 
 
 _known: dict[str, tuple[str, str]] = {}  # a word as written: in lower case, and its code
@@ -121,12 +118,12 @@ def _code(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is a code of that class, ``{be|shows|,}`` of either or the mark; ``~`` passes fillers."""
+    """A pattern over codes: ``{answer}`` is one of that class, ``{be|,}`` one of it or the mark; ``~`` any fillers."""
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
-        inside = "".join(code_of.get(name) or _GROUPS.get(name) or re.escape(name) for name in found[1].split("|"))
-        return f"[{inside}]"
+        names = found[1].split("|")
+        return f"[{''.join(code_of.get(one) or (_GROUPS[one] if one[1:] else re.escape(one)) for one in names)}]"
 
     return re.compile(re.sub(r"\{([a-z][^{}]*)\}", codes, pattern.replace("~", "{filler|likely}*")))
 

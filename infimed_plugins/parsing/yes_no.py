@@ -21,7 +21,7 @@ from infimed_plugins.parsing.lexicon import HAN, OTHER, Text, lexicon, read_text
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
-MAX_LENGTH, _READ = 100_000, 10_000  # characters: in a longer reply no answer is looked for; read at either end
+MAX_LENGTH, _READ = 100_000, 5_000  # characters: in a longer reply no answer is looked for; read at either end
 YES, NO, SEVERAL, UNSURE, ASIDE, SAID = "yes", "no", "several", "unsure", "aside", "said"
 _GOLDS = {
     YES: "yes true 是 是的 有 包含 存在 对 能 会 可以",
@@ -35,17 +35,19 @@ _PAIRS = (  # what is one of them is not the other; without "|" it may be beside
     "axial sagittal coronal",
 )  # fmt: skip
 _RELATED = {word: pair for pair in _PAIRS for word in pair.replace("|", " ").split()}
-_LIGHT = frozenset(
-    "evidence sign signs presence there used good example x ray close up person you evaluate do does did can".split()
+_KEPT = "normal abnormal named absent others rejected subject"  # classes of content words, beside other words
+_LIGHT, _PRONOUNS, _PLACED, _PICTURES = (
+    frozenset(words.split())
+    for words in (
+        "evidence sign signs presence there used good example x ray close up person you evaluate do does did can",
+        "it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该",
+        "in on at within of inside under near",
+        "image picture scan film x-ray radiograph study ct mri",
+    )
 )
-_PRONOUNS = frozenset(
-    "it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该".split()
-)
-_PLACED = frozenset("in on at within of inside under near".split())
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
 _PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
-_PICTURES = frozenset("image picture scan film x-ray radiograph study ct mri".split())
 _NO_CONTENT = _LIGHT | _PLACED | _PRONOUNS
 _HAN = re.compile(f"[{HAN}]")
 _END = r"[\s\"'”’)\]*]*(?:$|[.,:;!?)(\n。，；：！、-](?!\d))|[\s\"”’]+[A-Z][a-z .]"
@@ -97,10 +99,12 @@ WORDS = (  # the text before, "→", and the text behind
     Rule("not", r"→\s+only\b", "filler", ("The scan shows not only a mass. = yes",)),
     Rule("cannot can't couldn't unable", rf"→{_SEEN}", "negated", ("A mass cannot be identified. = no",)),
     Rule("cannot can't couldn't unable", "→", "possible", ("Yes, I cannot tell. = ",)),
-    Rule("considered", r".*\b(?:is|are|was|were)\W*$→", "be", ("Is the hilum wide? The hilum is considered wide. = yes",)),
+    Rule("considered", r".*\b(?:is|are)\W*$→", "be", ("Is the hilum wide? The hilum is considered wide. = yes",)),
     Rule("would", r".*\b(?:answer|i|we)\W*$→", "be", ("The answer would be no. = no",)),
     Rule("would", "→", "hypothetical", ("A mass would look darker. = ",)),
     Rule("no-doubt without-a-doubt without-doubt", "→", "-", ("There is no doubt. = ",)),
+    Rule("include includes", r".*\b(?:signs|features|symptoms|causes) of.*→", "others",
+         ("Signs of a mass include a shift. = ",)),
     Rule("there", "→", "present", ("? There is a mass. = yes",)),
     Rule("nor versus", "→", "or", ("There is neither mass nor cyst. = no",)),
     Rule("than", "→", "filler", ("There is more than one mass. = yes",)),
@@ -131,12 +135,12 @@ SHORT = (
 STATED = (
     Rule("possible", r"{possible|hypothetical|others}", ASIDE, ("It could be a mass. = ",)),
     Rule("two denials", rf"{_N}.{{0,60}}{_N}", ASIDE, ("It is not true that no mass is seen. = ",)),
-    Rule("no X", rf"({{negated|than}}|{{rejected}}~{{shows|present}}).{{0,60}}{_X}|^{{contrast}}.{{0,60}}{{negated}}$", NO,
-         ("No mass is seen. = no",)),
+    Rule("no X", rf"({{negated|than}}|{{rejected}}~{{shows|present}}).{{0,60}}{_X}|^{{contrast}}.{{0,60}}{{negated}}$",
+         NO, ("No mass is seen. = no",)),
     Rule("rule out X", rf"{{rejected}}.{{0,60}}{_X}", ASIDE, ("Rule out a mass. = ",)),
     Rule("X or Y", rf"{_X}{{or}}|{{or}}~{_X}", ASIDE, ("A mass or a cyst is seen. = ",)),
-    Rule("X not seen", rf"{_X}.{{0,60}}({{negated}}{{filler|be}}*({{present|correct|shows}}|$)|{{absent|rejected}})", NO,
-         ("A mass is not seen. = no", "A mass is absent. = no")),
+    Rule("X not seen", rf"{_X}.{{0,60}}({{negated}}{{filler|be}}*({{present|correct|shows}}|$)|{{absent|rejected}})",
+         NO, ("A mass is not seen. = no", "A mass is absent. = no")),
     Rule("X is not Y", rf"{_X}.{{0,60}}{{be}}~{{negated}}", ASIDE, ("The mass is not calcified. = ",)),
     Rule("definition", r"^{so|contrast|filler|,}*{asked}+{be}{filler}+{word|subject|option}", ASIDE,
          ("A mass is a lump. = ",)),
@@ -148,7 +152,7 @@ _CLAUSE = (
 )
 _FORM = (  # of a sentence that says what is there
     r"^{so|subject|filler|be|likely|,}*({present|shows}|{negated}~{present|shows})|^{so|subject|filler|,}*{negated}"
-    r"|^[^,:]*{present|absent}{filler|subject}*$"
+    r"|^[^,:]*{present|absent}{filler|subject}*$|^{asked|filler}+{present}{asked|filler}+$"
 )
 _CONCLUDES = r"^{so|because}|^{filler}?{subject|word}{be}?{shows|pick}"
 
@@ -170,9 +174,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
         return Reading("", Code.NO_ANSWER)
     read = read_text(text)
     codes = _in_context(read)
-    found = []
-    if rule("{yes|no|possible}").search(codes):
-        found = [(at, *said) for at, sentence in _sentences(codes) if (said := _explicit(sentence))]
+    found = [(at, *said) for at, sentence in _sentences(codes) if (said := _explicit(sentence))]
     if not found:
         same_script = bool(_HAN.search(text)) == bool(_HAN.search(question))
         found = _stated(read.words, codes, _asked(question[:1000] if same_script else ""))
@@ -210,9 +212,14 @@ def _first(rules: tuple[Rule, ...], codes: str) -> tuple[Rule, re.Match[str]] | 
     return next(((one, found) for one in rules if (found := rule(one.pattern).search(codes))), None)
 
 
+@cache
+def _says() -> frozenset[str]:
+    return frozenset(lexicon().code_of[name] for name in (YES, NO, "possible"))
+
+
 def _explicit(sentence: str) -> tuple[str, str] | None:
     """The yes or no that a sentence says in so many words, and the rule."""
-    if not rule("{yes|no}|^~{possible}$|{answer}.{0,20}{possible}").search(sentence):
+    if _says().isdisjoint(sentence) or not rule("{yes|no}|^~{possible}$|{answer}.{0,20}{possible}").search(sentence):
         return None
     first = _first(EXPLICIT, rule("({yes|no}),?{and}?{negated|than}{yes|no}").sub(r"\1", sentence))
     if first is None or first[0].effect == ASIDE:
@@ -234,15 +241,16 @@ def _settled(found: list[tuple[int, str, str]], codes: str) -> Reading:
     return Reading(side if code is Code.JUDGED else "", code, trace)
 
 
+_ENDING = re.compile(
+    r"(?<=\w\w\w)(?:ie[sd]?|e?ments?|ations?|ions?|als?|um|ly|ys?|ings?|e[sd]?|i|(?<![sui])s|(?<=ss)es)$"
+)
+
+
 @lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
     """An English word without its usual endings, in American spelling."""
-    if len(word) < 4 or not word.isascii():
-        return word
-    word = re.sub(r"(?<![sui])s$|(?<=ss)es$|(?<=ie)s$", "", word.replace("ae", "e").replace("oe", "e"))
-    return (
-        re.sub(r"(?:ie|e?ment|ation|ion|al|um|ly|i|y|e|ed|ing)$", "", word.replace("our", "or")) if word[4:] else word
-    )
+    word = word.replace("ae", "e").replace("oe", "e").replace("our", "or")
+    return _ENDING.sub("", word)
 
 
 @lru_cache(maxsize=4096)
@@ -254,7 +262,7 @@ def _asked(question: str) -> Asked:
         return Asked(dict.fromkeys(("abnormalit", "lesion", "finding"), chr(_ASKED)), {OTHER: chr(_ASKED)})
     verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.rfind(known["shows"])
     there = verb >= 0 or known["present"] in codes or not {"there", "evidence"}.isdisjoint(words)
-    kept = {OTHER, "#", *(known[name] for name in "normal abnormal named absent others rejected subject".split())}
+    kept = {OTHER, "#", *(known[name] for name in _KEPT.split())}
     content = [at for at in range(verb + 1, len(words)) if codes[at] in kept or words[at] in _RELATED]
     content = [at for at in content if words[at] not in _NO_CONTENT]
     marks = {",", ":", known["and"], known["or"], known["because"]}
@@ -291,7 +299,7 @@ def _relate(word: str, code: str, mine: str, own: dict[str, str], classes: dict[
         own[_stem("hypo" + word[5:] if word.startswith("hyper") else "hyper" + word[4:])] = against
     halves = _RELATED.get(word, "").split("|")
     against = against if said or len(halves) > 1 else chr(_BESIDE)
-    for half in halves:
+    for half in halves if halves[0] else ():
         same = len(halves) > 1 and word in half.split()
         own |= {_stem(one): mine if same else against for one in half.split() if one != word}
 
@@ -302,12 +310,16 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
     initials = {stem[0] for stem in asked.words} | {"a", "o"}  # haemorrhage, oedema
     stems = [_stem(word) if word[0] in initials else "" for word in words]
     own = "".join([asked.words.get(s) or asked.classes.get(c) or c for s, c in zip(stems, codes, strict=True)])
+    hits = rule(_X)
     for count, (place, sentence) in enumerate(_sentences(codes)):
-        coded, end = own[place : place + len(sentence)], place + len(sentence)
+        end = place + len(sentence)
         if count == 0 and (short := _first(SHORT, sentence)):
             found.append((place, short[0].effect, short[0].id))
             continue
-        if asked.kind == "denial" or not rule(_X).search(coded) or rule("{hypothetical}").search(coded):
+        if asked.kind == "denial" or not hits.search(own, place, end):
+            continue
+        coded = own[place:end]
+        if rule("{hypothetical}").search(coded):
             continue
         concludes, form = rule(_CONCLUDES).search(coded) is not None, rule(_FORM).search(coded) is not None
         if (count > 1 and not concludes) or (asked.kind == "any" and (count or not form)):
