@@ -154,11 +154,12 @@ def _code(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is the code of that class, ``{be|shows}`` of either, ``~`` passes fillers."""
+    """A pattern over codes: ``{answer}`` is the code of that class, ``{be|,}`` of that or the mark; ``~`` passes fillers."""
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
-        inside = "".join(code_of.get(name) or _GROUPS[name] for name in found[2].split("|"))
+        names = found[2].split("|")
+        inside = "".join(code_of.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
         return f"{found[1]}{inside}" if found[1] else f"[{inside}]"
 
     pattern = pattern.replace("~", "{filler|likely}*")
@@ -167,8 +168,8 @@ def rule(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z|-]+)\}")  # within brackets or not
-_GROUPS = {"word": OTHER, "number": NUMBER, "asked": "\\^", "any": "^.?\\n",
+_NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z][^{}]*)\}")  # within brackets or not
+_GROUPS = {"word": OTHER, "number": NUMBER, "asked": "\\^\ue400-\ue47f", "opposite": "\ue480-\ue4bf", "any": "^.?\\n",
            # options, by letter, text or both (option_marks.py)
            "opt": "\ue000-\ue3ff", "lettered": "\ue000-\ue0ff\ue200-\ue2ff", "texted": "\ue100-\ue2ff",
-           "letter": "\ue000-\ue0ff", "both": "\ue200-\ue2ff", "-": "\\-"}  # fmt: skip
+           "letter": "\ue000-\ue0ff", "both": "\ue200-\ue2ff"}  # fmt: skip
