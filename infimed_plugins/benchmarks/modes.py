@@ -27,7 +27,7 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.records import OPTION_LETTERS, Json, Score
+from infimed_plugins.records import OPTION_LETTERS, Json, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
@@ -51,6 +51,20 @@ def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str
     return [
         _unscored(row.error) if row.error is not None else verdict for row, verdict in zip(rows, judged, strict=True)
     ]
+
+
+def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
+    """Judge one reply to one sample by a mode's rules. Raises ConfigError for an unknown mode.
+
+    Where a mode starts from upstream's own row, it is judged by the rule that the mode has for such questions.
+    """
+    check_mode(mode)
+    if mode == DEFAULT:
+        return robust.score(reply, sample)
+    source, split = sample.source, sample.split
+    row = Answered(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
+                   sample.meta, (), "", text=reply)  # fmt: skip
+    return MODES[mode](Benchmark(source, source, split, source), [row], "direct")[0]
 
 
 def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
@@ -86,8 +100,8 @@ def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[
 
 def _by_robust(row: Answered, text: str) -> Score:
     options, gold = row.options, row.gold
-    if row.task == "multiple_choice" and options and gold in list(OPTION_LETTERS[: len(options)]):
-        return robust.score_choice(text, tuple(options), gold)  # to make a Sample takes as long as to judge it
+    if row.task == "multiple_choice" and options and is_choice(gold, len(options)):
+        return robust.score_choice(text, tuple(options), gold, row.question)  # a Sample takes as long to make
     return robust.score(text, row.sample)
 
 

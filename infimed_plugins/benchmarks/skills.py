@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.parsing import parse_response, tokens
-from infimed_plugins.parsing.statements import sentences
 from infimed_plugins.records import OPTION_LETTERS, Json
 
 SKILLS = (
@@ -96,6 +95,8 @@ _COMMON_WORDS = (
     "answer name would"
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
+MAX_SENTENCES = 128
+_SENTENCE_ENDS = re.compile(r"(?<=[^.\s][^.\s])[.!?](?=\s|$)|[。！？\n]")
 _HAN = re.compile("[\u4e00-\u9fff]")
 _TAGS = re.compile(r"</?(?:think|thinking|answer)>|\\boxed\{[^{}]*\}", re.IGNORECASE)
 _ANSWER = re.compile(r"<answer>.*?</answer>", re.IGNORECASE | re.DOTALL)
@@ -133,7 +134,7 @@ def skills_of(
     chain = chain_of(text)
     if not chain or len(_HAN.findall(chain)) > len(chain) // 10:
         return None
-    parts = [sentence for _, sentence in sentences(chain)]
+    parts = [part for part in map(str.strip, _SENTENCE_ENDS.split(chain)[:MAX_SENTENCES]) if part]
     return {
         "modality_recognition": _modality(chain, str((meta or {}).get("modality", ""))),
         "anatomical_localization": _together(parts, _STRUCTURE, _PLACE),

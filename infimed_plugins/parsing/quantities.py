@@ -186,6 +186,11 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
     return text, ""
 
 
+def is_unit(word: str) -> bool:
+    """Whether a word is the name of a unit, such as ``mm`` or ``years``."""
+    return _unit(word) != ""
+
+
 def _unit(written: str) -> str:
     """The one name of a unit. Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
     spelled = written.translate(_UNIT_SPELLING).rstrip(".")
