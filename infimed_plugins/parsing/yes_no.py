@@ -42,7 +42,7 @@ _LIGHT, _PRONOUNS, _PLACED, _PICTURES = (
         "evidence sign signs presence there used good example x ray close up person you evaluate do does did can",
         "it it's this that these they there i we image images picture scan patient 图像 图片 图中 这 该",
         "in on at within of inside under near",
-        "image picture scan film x-ray radiograph study ct mri",
+        "image images picture scan film x-ray radiograph study ct mri patient structure structures finding findings",
     )
 )
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
@@ -129,6 +129,7 @@ EXPLICIT = (
          ("It is dark, so yes. = yes",)),
 )  # fmt: skip
 SHORT = (
+    Rule("normal", r"^{so|filler|,}*{word}?{subject}~{be}~{normal}{filler|subject}*,?$", NO, ("It is normal. = no",)),
     Rule("it is not", rf"^{_IT_IS}{_N}{{be|present|pick|so|filler|all}}*,?$", NO, ("It is not. = no",)),
     Rule("it is", rf"^{_IT_IS}{{be|present|so}}{{be|pick|so|filler|correct}}*,?$", YES, ("It is. = yes",)),
 )
@@ -257,7 +258,8 @@ def _stem(word: str) -> str:
 def _asked(question: str) -> Asked:
     """What a question asks."""
     text = plain(nfkc(re.split(r"[?？]", question)[0].removeprefix("Question:"))).lower()
-    (_, words, _, codes), known = read_text(text), lexicon().code_of
+    read, known = read_text(text), lexicon().code_of
+    words, codes = read.words, read.codes
     if _WH.match(text):
         return Asked(dict.fromkeys(("abnormalit", "lesion", "finding"), chr(_ASKED)), {OTHER: chr(_ASKED)})
     verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.rfind(known["shows"])
@@ -313,7 +315,8 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
     hits = rule(_X)
     for count, (place, sentence) in enumerate(_sentences(codes)):
         end = place + len(sentence)
-        if count == 0 and (short := _first(SHORT, sentence)):
+        short = _first(SHORT, sentence) if count == 0 else None
+        if short and (short[0].id != "normal" or (asked.kind == "exists" and not asked.classes)):
             found.append((place, short[0].effect, short[0].id))
             continue
         if asked.kind == "denial" or not hits.search(own, place, end):
@@ -368,9 +371,10 @@ def _enough(hits: frozenset[str], clause: str, words: list[str], asked: Asked, s
     others -= bool(asked.classes) and not _PICTURES.isdisjoint(words)  # "the chest film is normal"
     if side == YES and asked.kind == "exists" and said > 2 and len(hits) >= 2 * others:
         return True
-    if not asked.heads & hits:
+    well = asked.kind == "exists" and asked.classes.get(known["normal"], "?") in clause  # nothing abnormal is there
+    if not (asked.heads & hits or well):
         return False
     it = asked.kind == "is" and not _PRONOUNS.isdisjoint(words[:2]) and "that" not in words
-    if (not others and (asked.classes or it)) or (it and side == NO):
+    if (not others and (asked.classes or it or well)) or (it and side == NO):
         return True
     return said >= (size if size < 3 else min(6, -(-size // 2) if concludes else -(-size * 3 // 5)))

@@ -52,6 +52,9 @@ BY_QUESTION = [
     ("Is the lung healthy?", "Unhealthy.", "no"),
     ("Is the lung healthy?", "Not healthy.", "no"),
     ("Is there a fracture?", "Not healthy.", ""),
+    ("Is there a fracture?", "It is normal.", "no"),
+    ("Is there a fracture?", "The knee is normal.", ""),
+    ("Is there an abnormal shadow in the lung?", "The knee film looks normal.", "no"),
     ("肺部健康吗?", "健康", "yes"),
     ("肺部健康吗?", "肺部不健康。", "no"),
     ("Is the heart enlarged?", "It is not enlarged.", "no"),
@@ -260,7 +263,7 @@ def test_only_a_bare_yes_or_no_is_a_yes_no_gold(gold: str, side: str | None) -> 
 
 
 PIECES = (
-    "no yes if mass not . \n , ( ) { \\ ? is there 是 没有 肿块 maybe answer : and but or than cannot would n't lung the",
+    "no yes if mass not . \n , ( ) { \\ ? is there 是 没有 肿块 maybe answer : and but or than cannot would n't the",
     "normal abnormal left right upper hyperintense 12 def print( = é ﬃ \u0301 \ue400 \ue480 Is ，。？",
 )
 
