@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from infimed_plugins.parsing.lexicon import HAN, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.reading import COUNTS, norm
+from infimed_plugins.records import Code
 
 GOLD, RIVAL, SCENE, ASKED, KIND, TAIL, MASK, OTHER, SIDE, WITH, IN, LOCATED, WHERE, NEAR = "123456789@%!0&"
 MARKS = frozenset(".?,:()-\n")
@@ -38,6 +39,10 @@ _SEPARATORS = frozenset(["and", "&", "/", "和", "与", "及"])
 _SIDES = frozenset(["left", "right", "upper", "lower"])
 _LETTERS = re.compile(r"[^\W\d_]{4,}")
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
+_TURNS = frozenset(["a", "an", "which", "that"]) | _PARTS
+_VERB = re.compile("[^sou'’]s$")  # mentions, but not gross, fibrous or a cow's
+_MODALS = frozenset(["may", "might", "could", "can"])
+_ADJECTIVE = frozenset(["_", SCENE, lexicon().code_of["normal"], lexicon().code_of["abnormal"]])
 _OWN = [
     "_",
     "subject",
@@ -53,10 +58,11 @@ _OWN = [
 
 
 class Plan(NamedTuple):
-    """``items`` of the gold, its words that count each; ``table``, the code of each word that has its own here."""
+    """``items`` of the gold, its words that count each; the codes of its and the question's words, and of others."""
 
     items: tuple[tuple[str, ...], ...]
-    table: dict[str, str]
+    own: dict[str, str]
+    scenery: dict[str, str]
     echoes: bool = False  # the gold is among the words of the question
     organ: bool = False  # the gold is a part of the body
 
@@ -80,36 +86,42 @@ def plan(gold: str, question: str) -> Plan:
     wanted = tuple(_with_nouns([item for item in items if item]))
     words = {word for item in wanted for word in item}
     if words <= _PRONOUNS:
-        return Plan((), {})
-    asked = _asked(question, words)
+        return NO_PLAN
+    asked, alternatives = _asked(question)
+    asked = asked | dict.fromkeys(alternatives - words, RIVAL)
     echoes = words <= asked.keys() and RIVAL not in asked.values()
     kinds = frozenset(name for name, own in _KINDS.items() if own & words)
-    table = _scenery(kinds, _ASKS_WHERE.search(question) is not None) | ({} if echoes else asked)
-    return Plan(wanted, table | dict.fromkeys(words, GOLD), echoes, words <= _KINDS["organ"])
+    scenery = _scenery(kinds, _ASKS_WHERE.search(question) is not None, RIVAL in asked.values())
+    own = ({} if echoes else asked) | dict.fromkeys(words, GOLD)
+    return Plan(wanted, own, scenery, echoes, words <= _KINDS["organ"])
+
+
+NO_PLAN = Plan((), {}, {})
 
 
 @cache
-def _scenery(kinds: frozenset[str], where: bool) -> dict[str, str]:
+def _scenery(kinds: frozenset[str], where: bool, chosen: bool) -> dict[str, str]:
     """The codes of words that are neither the gold's nor the question's, for a gold of these kinds."""
     code = {"kind": KIND, "scene": SCENE, "located": LOCATED, "tail": TAIL, "near": NEAR, "other": OTHER}
-    code |= {"in": WHERE if where else IN, "side": OTHER if "organ" in kinds else SIDE}
+    code |= {"in": WHERE if where else IN, "side": SIDE}
     table: dict[str, str] = {}
     for name, words in _KINDS.items():
         table |= dict.fromkeys(words, "_" if name in kinds or (name == "organ" and not kinds) else SCENE)
     for name, words in _WITH_KIND.items():
         table |= dict.fromkeys(words, code[name])
     table |= {"positive": "_", "versus": lexicon().code_of["or"]}
-    return table | ({"with": WITH} if kinds else {})
+    return table | ({"with": WITH} if kinds or chosen else {})
 
 
-def _asked(question: str, gold: set[str]) -> dict[str, str]:
-    """The words of the question that add nothing, and those of its alternatives that are not the gold."""
+@lru_cache(maxsize=1024)
+def _asked(question: str) -> tuple[dict[str, str], frozenset[str]]:
+    """The words of a question that add nothing, and those between which it lets choose."""
     text = read_text(named(question))
     own = {lexicon().code_of.get(name, name) for name in _OWN}
     words = [norm(word) for word in text.words]
     kept = _WITH_KIND["tail"] | _WITH_KIND["kind"]
     table = {word: ASKED for word, code in zip(words, text.codes, strict=True) if code in own and word not in kept}
-    return table | dict.fromkeys(set(_alternatives(words, text.codes)) - gold, RIVAL)
+    return table, frozenset(_alternatives(words, text.codes))
 
 
 def _alternatives(words: Sequence[str], codes: str) -> Iterator[str]:
@@ -133,26 +145,66 @@ def may_give(text: str, gold: str) -> bool:
     return all(stem in text or stem[:-1] in text or stem == "bigger" or stem == "smaller" for stem in stems)
 
 
+class Context(NamedTuple):
+    """What words are beside their neighbours: which, seen from one, get a code; for golds that are organs only."""
+
+    id: str
+    places: Callable[[Sequence[str], Sequence[str], int], Iterable[int]]
+    code: str
+    organ: bool
+    examples: tuple[tuple[str, str, str, bool | Code], ...]
+
+
+def _scanned(words: Sequence[str], codes: Sequence[str], n: int) -> Iterable[int]:
+    return [n] if words[n] in _PARTS and codes[n] != GOLD and next(iter(words[n + 1 : n + 2]), "") in _SCANS else []
+
+
+def _apposed(words: Sequence[str], codes: Sequence[str], n: int) -> Iterable[int]:
+    stands = words[n] in ("a", "an") and words[n - 1 : n] and words[n - 1] == "," and GOLD in codes[:n]
+    return [n] if stands and {IN, WHERE} & set(codes[n:]) else []
+
+
+def _described(words: Sequence[str], codes: Sequence[str], n: int) -> Iterable[int]:
+    first = n
+    while first and n - first < 3 and codes[first - 1] in _ADJECTIVE and not _VERB.search(words[first - 1]):
+        first -= 1
+    stands = codes[n] == GOLD and first and (words[first - 1] in ("a", "an", "the") or words[first] in COUNTS)
+    return range(first, n) if stands else []
+
+
+def _treated(words: Sequence[str], codes: Sequence[str], n: int) -> Iterable[int]:
+    after = next((m for m in range(n + 1, len(codes)) if codes[m] not in (KIND, ",")), n + 1)
+    stands = codes[n] == GOLD and after + 2 < len(words) and codes[after] == "_"
+    return [after] if stands and words[after].endswith(("ed", "ing")) else []
+
+
+def _modal(words: Sequence[str], codes: Sequence[str], n: int) -> Iterable[int]:
+    return [n + 1] if words[n] in ("which", "that") and next(iter(words[n + 1 : n + 2]), "") in _MODALS else []
+
+
+CONTEXTS = (
+    Context("scanned", _scanned, SCENE, False, (("", "lung", "The chest X-ray shows the lung.", True),)),
+    Context("apposed", _apposed, TAIL, False, (("", "liver", "It is the liver, a gland of the trunk.", True),)),
+    Context("described", _described, SCENE, True, (("", "brain", "It shows a fetal brain.", True),)),
+    Context("treated", _treated, TAIL, True, (("", "lung", "It is a lung removed after death.", True),)),
+    Context("modal", _modal, SCENE, True, (("", "lung", "It is a lung, which may be inflamed.", True),)),
+)
+
+
 def recoded(text: Text, plan: Plan) -> str:
     """The codes of a text for a gold and its question."""
-    table, words = plan.table, text.words
+    own, scenery, words = plan.own, plan.scenery, text.words
     codes = [
-        code if code in MARKS else table.get(norm(word), code) for word, code in zip(words, text.codes, strict=True)
+        code if code in MARKS else own.get(one := norm(word)) or scenery.get(one, code)
+        for word, code in zip(words, text.codes, strict=True)
     ]
-    for n in range(len(codes) - 1):
-        word, after = words[n], words[n + 1]
-        if word == "non" and after == "-" and codes[n] != GOLD:
-            codes[n] = "_"  # non-invasive
-        elif word in _PARTS and codes[n] != GOLD and after in _SCANS:
-            codes[n] = SCENE  # a chest x-ray
-        elif word == "," and after in ("a", "an") and GOLD in codes[:n] and {IN, WHERE} & set(codes[n:]):
-            codes[n + 1] = TAIL  # , an organ of the abdomen
-        elif plan.organ and codes[n + 1] == GOLD and codes[n] == "_" and n and words[n - 1] in ("a", "an", "the"):
-            codes[n] = SCENE  # a fetal brain
-        elif plan.organ and codes[n] == GOLD and codes[n + 1] == "_" and after.endswith("ed") and n + 3 < len(codes):
-            codes[n + 1] = TAIL  # a lung removed from the body
+    for n in [n for n, word in enumerate(words) if codes[n] == GOLD or word in _TURNS]:
+        for context in CONTEXTS:
+            if plan.organ or not context.organ:
+                for place in context.places(words, codes, n):
+                    codes[place] = context.code
     last = words[-1] if words else ""
-    if len(last) > 2 and codes[-1] == "_" and any(one.startswith(last) for one, code in table.items() if code == ASKED):
+    if len(last) > 2 and codes[-1] == "_" and any(one.startswith(last) for one, code in own.items() if code == ASKED):
         codes[-1] = ASKED  # cut off within a word of the question
     return "".join(codes)
 

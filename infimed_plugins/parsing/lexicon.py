@@ -21,7 +21,7 @@ from typing import NamedTuple
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
 _MARKS = {"。": ".", "！": ".", "!": ".", ";": ".", "；": ".", "？": "?", "，": ",", "、": ",", "：": ":", "（": "(",
-          "）": ")", "[": "(", "]": ")", "【": "(", "】": ")", "–": "-", "—": "-", "…": "."}  # fmt: skip
+          "）": ")", "[": "(", "]": ")", "【": "(", "】": ")", "–": "-", "—": "-", "…": ".", "<": "(", ">": ")", "«": "(", "»": ")", "|": ","}  # fmt: skip
 _MARKS |= {mark: mark for mark in ".?,:()-\n"}
 _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
@@ -171,5 +171,5 @@ def rule(pattern: str) -> re.Pattern[str]:
 _NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z][^{}]*)\}")  # within brackets or not
 _GROUPS = {"word": OTHER, "number": NUMBER, "asked": "\\^\ue400-\ue47f", "opposite": "\ue480-\ue4bf", "any": "^.?\\n",
            # options, by letter, text or both (option_marks.py)
-           "opt": "\ue000-\ue3ff", "lettered": "\ue000-\ue0ff\ue200-\ue2ff", "texted": "\ue100-\ue2ff",
+           "opt": "\ue000-\ue3ff", "lettered": "\ue000-\ue0ff\ue200-\ue2ff", "texted": "\ue100-\ue2ff", "worded": "\ue100-\ue17f",
            "letter": "\ue000-\ue0ff", "both": "\ue200-\ue2ff"}  # fmt: skip

@@ -83,9 +83,11 @@ _NAMES = frozenset([OTHER, lexicon().code_of["named"]])
 _THAN = lexicon().code_of["than"]
 _LABELS = frozenset(["figure", "fig", "fig.", "table", "panel", "step", "question", "image"])
 _BEFORE_ONE = frozenset(["is", "was", "only", "just", "exactly", "shows", "has", ":"])
+_EQUAL = frozenset(["=", "≈", "≅"])
 _BOUNDS = frozenset(
     ["least", "most", "below", "above", "under", "exceeds", "exceeding", "beyond", "<", ">", "≤", "≥", "<=", ">="]
 )
+_MARKED = _EQUAL | _BOUNDS | COUNTS.keys() | {"/", "if"}
 
 
 def stated_value(reply: str, question: str = "") -> Reading:
@@ -184,21 +186,21 @@ def _recoded(text: Text, table: dict[str, str]) -> str:
     """The codes of a text, for a question."""
     words, before = text.words, text.codes
     codes = [table.get(norm(word), code) for word, code in zip(words, before, strict=True)]
-    for n, (word, after) in enumerate(zip(words, [*words[1:], ""], strict=True)):
-        if word in ("=", "≈", "≅"):
+    for n in [n for n, word in enumerate(words) if codes[n] == NUMBER or word in _MARKED]:
+        word, after, last = words[n], words[n + 1] if n + 1 < len(words) else "", words[n - 1] if n else ""
+        if word in _EQUAL:
             codes[n] = "="
         elif word == "/" or (word == "if" and after in ("we", "you", "i")):
             codes[n] = OTHER
         elif word in _BOUNDS and before[n + 1 : n + 2] == NUMBER:
             codes[n] = _THAN
-        elif word in COUNTS and codes[n] != "0" and (word != "one" or n == 0 or words[n - 1] in _BEFORE_ONE):
+        elif word in COUNTS and codes[n] != "0" and (word != "one" or n == 0 or last in _BEFORE_ONE):
             codes[n] = NUMBER
-        elif word[0] in "<>≤≥" or word.endswith(_ORDINAL) or after in ("st", "nd", "rd", "th"):
+        elif codes[n] == NUMBER and (word[0] in "<>≤≥" or word.endswith(_ORDINAL) or after in ("st", "nd", "rd", "th")):
             codes[n] = OTHER
-        if codes[n] == NUMBER and n and words[n - 1] in _LABELS:
-            codes[n] = OTHER
-        elif codes[n] == NUMBER and n > 1 and before[n - 1] in _NAMES and before[n - 2] not in ".\n":
-            codes[n] = OTHER if text.text[text.spans[n - 1][0]].isupper() else NUMBER  # Figure 3
+        named = n > 1 and before[n - 1] in _NAMES and before[n - 2] not in ".\n"
+        if last in _LABELS or (named and text.text[text.spans[n - 1][0]].isupper()):
+            codes[n] = OTHER if codes[n] == NUMBER else codes[n]  # Figure 3
     return "".join(codes)
 
 

@@ -17,7 +17,8 @@ from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon,
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import OPTION_LETTERS
 
-LETTER, TEXT, BOTH, DISAGREE = 0xE000, 0xE100, 0xE200, 0xE300
+LETTER, TEXT, BOTH, DISAGREE, BEYOND = 0xE000, 0xE100, 0xE200, 0xE300, 0xE301
+_NUMERIC = 0x80  # added to the code of a text that is a number: prose is full of them
 UNKNOWN = 10  # options of a question whose options are not known: A to J
 _LETTERS = frozenset("abcdefghij")
 _SKIPPED = frozenset(',:()-"')
@@ -47,7 +48,8 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
     for index, words in enumerate(texts_words):
         if words and not (len(words) == 1 and words[0].upper() in OPTION_LETTERS[: len(options)]):
             for name in _names(words, texts_words):
-                seen[name] = DISAGREE if seen.get(name, TEXT + index) != TEXT + index else TEXT + index
+                code = TEXT + index + (_NUMERIC if name[0][-1].isdigit() or len(name[0]) < 2 else 0)
+                seen[name] = DISAGREE if seen.get(name, code) != code else code
     texts: dict[str, list[tuple[Words, int]]] = {}
     for words, code in seen.items():
         for first in (words[0], f"{words[0]}s"):
@@ -110,7 +112,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
                 continue
         if word in _LETTERS and _is_letter(text, at):
             place = ord(word) - ord("a")
-            codes[at] = chr(LETTER + place if place < options.count else DISAGREE)
+            codes[at] = chr(LETTER + place if place < options.count else BEYOND)
     return _joined("".join(codes))
 
 
@@ -150,7 +152,10 @@ def _is_letter(text: Text, at: int) -> bool:
         closed = after == ")" and before in "(\n."
         return closed or (after in "\n.,:" and (announced or before in "\n:" or before == known["be"]))
     if written[at] == "A":
-        return after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1
+        if after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1:
+            return True
+        behind = codes[at + 2 : at + 3] or "\n"
+        return after == known["filler"] and (announced or behind in (known["correct"], known["answer"]))
     if written[at] == "I" and after not in ".,:)\n":
         return after == known["be"] and text.words[at + 1] == "is"
     species = (
@@ -168,23 +173,26 @@ def _after_a() -> frozenset[str]:
 
 def _joined(codes: str) -> str:
     """Letter and text of one option as one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, as neither."""
-    codes = rule(_LETTER_TEXT).sub(_letter_first, codes)
-    return rule(_TEXT_LETTER).sub(_text_first, codes)
+    codes = rule(_TEXT_LETTER).sub(_text_first, codes)
+    return rule(_LETTER_TEXT).sub(_letter_first, codes)
 
 
-_LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because}]{0,4})([\ue100-\ue3ff])(?=([).,\n?]|$)?)"
-_TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option}]{1,3})([\ue000-\ue0ff])(\)?)"
+_LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})([\ue100-\ue300])(?=([).,\n?]|$)?)"
+_TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 
 
 def _letter_first(found: re.Match[str]) -> str:
-    letter, text = ord(found[1]) - LETTER, ord(found[3]) - TEXT
+    letter, text = ord(found[1]) - LETTER, (ord(found[3]) - TEXT) & ~_NUMERIC
+    if "." in found[2] and found[4] is None and found.start() and found.string[found.start() - 1] not in "\n.(-":
+        return found[0]  # "The answer is B. Pneumonia is common."
     if letter == text or found[3] == chr(DISAGREE):
         return chr(BOTH + letter)
-    return chr(DISAGREE) if found[2] and found[4] is not None and "." not in found[2][1:] else found[0]
+    aside = found[2] and lexicon().code_of["or"] not in found[2]
+    return chr(DISAGREE) if aside and found[4] is not None and "." not in found[2][1:] else found[0]
 
 
 def _text_first(found: re.Match[str]) -> str:
-    text, letter = ord(found[1]) - TEXT, ord(found[3]) - LETTER
+    text, letter = (ord(found[1]) - TEXT) & ~_NUMERIC, ord(found[3]) - LETTER
     if letter == text:
         return chr(BOTH + letter)
     return chr(DISAGREE) if "(" in found[2] and found[4] else found[0]
@@ -192,7 +200,7 @@ def _text_first(found: re.Match[str]) -> str:
 
 def named(code: str) -> str:
     """The letter of an option's code; "" where letter and text disagree."""
-    return "" if ord(code) >= DISAGREE else OPTION_LETTERS[ord(code) & 0xFF]
+    return "" if ord(code) >= DISAGREE else OPTION_LETTERS[ord(code) & 0x7F]
 
 
 def misspelt(text: str, options: tuple[str, ...]) -> str:

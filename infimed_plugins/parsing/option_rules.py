@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Examples = tuple[tuple[str, str], ...]
-Effect = Literal["announce", "hold", "say", "see", "several", "reject", "maybe", "none"]
-STRENGTH = {"announce": 4, "hold": 3, "say": 2, "see": 1}  # what states an answer; the stronger statement counts
+Effect = Literal["replace", "announce", "hold", "say", "see", "name", "several", "reject", "maybe", "none"]
+STRENGTH = {"replace": 5, "announce": 5, "hold": 4, "say": 3, "see": 2, "name": 1}  # what states an answer; the stronger statement counts
 
 
 class Rewrite(NamedTuple):
@@ -59,6 +59,8 @@ REWRITES = (
     Rewrite("C, but it is not", "contrast", r"^{any}*{opt}{any}*,?{contrast}~{subject}?{be|filler}*(?:{negated}"
          r"|{rejected}){correct|filler}*$", "",
             (("C seems right, but it is not.", ""),)),
+    Rewrite("how sure", "possible", r",?\(?{possible|filler|be|word}*{number}{word|filler}{0,3}\)?$", "",
+            (("I am confident that C is right, maybe 80 percent.", "C"),)),
     Rewrite("an aside", "contrast|so|because|be", r",(?:{contrast|so}|{because}[^,{opt}]*"
          r"|{filler|subject|asked|word|be|pick|likely}{1,6}),(?={be})", "",
             (("The answer, based on the image, is C.", "C"), ("C, however, is wrong.", ""))),
@@ -79,8 +81,8 @@ REWRITES = (
             (("The answer is C because B shows no enhancement.", "C"),)),
 )  # fmt: skip
 
-_LEAD = r"(?:{subject|filler|asked|word|likely|correct|and|named|number|because|shows}|\((?:[^)]{0,20})\)){0,14}"
-_IS = r"(?:~(?:{be}|:)){1,3}~(?:{subject|filler|likely|correct|option|so|retracts}|[,\n:]){0,4}"
+_LEAD = r"(?:{be|subject|filler|asked|word|likely|correct|and|named|number|because|shows}|\((?:[^)]{0,20})\)){0,14}"
+_IS = r"(?:~(?:{be}|[:-])){1,3}~(?:{subject|filler|likely|correct|option|so|retracts}|[,\n:]){0,4}"
 RULES = (
     Rule("or is it", "", r"^.{0,6}{opt}.{0,3}\?$", "maybe", (("The answer is A. Or C?", ""),)),
     Rule("asks", "", r"\?$", "none",
@@ -93,6 +95,7 @@ RULES = (
          (("The answer is C. On closer look it is not C.", ""),)),
     Rule("denied", "negated|rejected", r"(?:{negated}|{rejected})(?:[^,.{contrast}]){0,9}?{opt}", "none",
          (("I do not think the answer is C.", ""), ("It would be wrong to choose C.", ""))),
+    Rule("unlike", "than", r"{than}~\(?{opt}", "none", (("Unlike hemangioma, it throws a shadow.", ""),)),
     Rule("conceded", "concedes", r"{concedes}", "none", (("C, although B is the correct answer.", ""),)),
     Rule("possible", "possible", r"(?:{subject|answer|option|correct}~){1,2}(?:{be|possible}~)*{possible}"
          r"(?:{be|filler|option|possible}|[(:])*{opt}|{opt}\)?,?~{be}*{possible}|{possible}~(?:{answer|option|be}"
@@ -105,48 +108,52 @@ RULES = (
          (("The answer is A. The answer is A and C.", ""),)),
     Rule("in general", "others", r"{others}", "none",
          (("Many students pick C.", ""), ("C is common in this age group.", ""))),
-    Rule("either", "or", r"{opt}\)?,?(?:{or}|{and}{or})~{option}?~\(?{opt}", "maybe",
+    Rule("either", "or", r"{opt}\)?[,(]?(?:{or}|{and}{or})~{option}?~\(?{opt}", "maybe",
          (("The answer is B or C.", ""), ("The answer is A. B or C fits too.", ""))),
     Rule("several", "", r"{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}", "none",
          (("The image shows adenoma and lipoma.", ""), ("A. Adenoma B. Lipoma C. Hemangioma", ""))),
-    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}{be})"
-         r"|{correct|likely}~{option|word|asked|answer})" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
+    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}(?:{be}|-))"
+         r"|{correct|likely}~{option|word|asked|answer}?)" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
          (("The answer is C.", "C"), ("The most likely diagnosis here is hemangioma.", "C"), ("正确答案是C。", "C"))),
-    Rule("announced at once", "answer", r"{answer}[:)(-]+~{option}?[:(]*<{opt}>|{answer}~\(?<{opt}>", "announce",
+    Rule("announced at once", "answer", r"{answer}[:),(-]+~{option}?[:(]*<{opt}>|{answer}~{option}?\(?<{opt}>", "announce",
          (("Answer C", "C"), ("故选C", "C"))),
-    Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}~\(?<{opt}>|{pick}{option}?:<{opt}>", "hold",
+    Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}(?:~{word|option}{1,2},)?~\(?<{opt}>|{pick}{option}?:<{opt}>", "hold",
          (("I would choose C.", "C"), ("I'd go with option C.", "C"))),
-    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:-]?~{word|asked}{0,3}(?:~{be}){0,3}"
-         r"~(?:{answer|option}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
+    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:(-]?~{subject}?~{word|asked}{0,3}(?:~{be}){0,3}"
+         r"~(?:{answer|option|subject}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
          r"|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
          (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"))),
-    Rule("what I would choose", "pick", r"<{opt}>\)?,?(?:~{be|subject|word}){1,6}~{pick}", "hold",
+    Rule("what I would choose", "pick", r"<{opt}>\)?,?(?:~{be|subject|word|option}){1,6}~{pick}", "hold",
          (("C is what I would choose.", "C"),)),
-    Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "say",
+    Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
          (("It enhances. So C.", "C"),)),
-    Rule("a letter alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}~{pick})?$", "announce",
+    Rule("a letter alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}~{pick})?$", "announce",
          (("C. Hemangioma\n\nThe answer is A.", ""),), True),
-    Rule("alone", "", r"^[-(:,#]*{correct}?~{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}|,?{subject}~"
+    Rule("alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}+|,?{subject}~"
          r"{pick}|{be|filler}*)$", "hold",
-         (("C", "C"), ("Hemangioma.", "C")), True),
+         (("Hemangioma.\n\nAn adenoma has no such rim.", "C"),), True),
     Rule("it is C", "be|correct", r"^(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}"
          r"(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*$", "say",
          (("This is C.", "C"), ("That's C.", "C"), ("It has to be C.", "C")), True),
+    Rule("corresponds", "correct", r"(?:{subject}|,)~{correct}~{option}?\(?<{lettered}>\)?[.,]*$", "say",
+         (("It fills in late, which corresponds to C.", "C"),)),
+    Rule("corrected to", "retracts", r"{retracts}~<{opt}>\.?$", "replace", (("我先选了B，现在更正为C。", "C"),)),
     Rule("in brackets", "", r"\({option}?:?<{lettered}>\)[.,]*$", "say",
          (("It is a vascular tumour (C).", "C"),)),
-    Rule("led", "", r"^[-(:#]*<{lettered}>(?:[-:,(]|\))", "say",
+    Rule("led", "", r"^[-(:#]*<{lettered}>(?:[-,(]|\)|:(?!{number}))", "say",
          (("C. Hemangioma: it fills in late.", "C"),)),
     Rule("it is", "be|shows|present|correct|likely", r"{be|shows|present|correct|likely}"
          r"(?:{correct|shows|be|likely|option|asked|subject|word|filler}|[,(]){0,7}<{texted}>", "see",
          (("The lesion is most likely a hemangioma.", "C"), ("The image shows a hemangioma.", "C"),
           ("这是血管瘤的表现。", "C"))),
-    Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see", (("A hemangioma is seen.", "C"),)),
+    Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see", (("A hemangioma is seen. An adenoma would not fill in.", "C"),)),
     Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|"
-         r",)*){3,}~{option}?<{texted}>", "see",
+         r",)*){2,}~{option}?<{texted}>", "see",
          (("A tumor that fills in from the rim, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
     Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}"
          r"{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
-         (("Hemangioma fills in from the rim on delayed phases.", "C"),)),
+         (("Hemangioma fills in from the rim on delayed phases. An adenoma washes out.", "C"),)),
+    Rule("names it", "", r"(?<!{than})<{worded}>(?!{word}|~{or}|~{be}(?!~{asked}))", "name", (("Hemangioma, filled from the rim.", "C"),)),
 )  # fmt: skip
 
 _ANNOUNCED = (
@@ -179,5 +186,5 @@ FORMS = (
 # where the options are not known, the text behind a letter can be any that says nothing of the letter
 UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED +
 r")?[(]?<{letter}>[-().:,\n]{1,3}"
-r"{negated}?{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
+r"{negated|all}?{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
                     (("C. Xanthoma", "C"), ("The answer is C: no xanthoma", "C")))  # fmt: skip

@@ -27,18 +27,21 @@ MAX_STRICT = 4_096  # characters of a whole form
 _HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _LONGEST = 400  # codes of a sentence that are looked at
 _MAX_CLAIMS = 400
+_FEW = 40  # words of a reply that answers by naming one option
 _LITTLE = 8  # characters beyond a misspelt text
 
 _BARE = re.compile(r"[\s*_(\[\"'$]*([A-Za-z])[\s)\]*_\"'$.:]*")
 _GLUED = re.compile(
     r"\b(?=[A-J]{2,10}\b)A?B?C?D?E?F?G?H?I?J?\b|(?<=[\u4e00-\u9fff])(?=[A-J]{2,10}(?![A-Za-z]))A?B?C?D?E?F?G?H?I?J?"
 )
+_TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import |def \w+\(|print\(|\w+ = [\[{(])", re.MULTILINE)
 _INVENTED = re.compile(  # further questions, which the model asks itself
-    r"\n\W{0,6}(?:#+ [^\n]*question|(?:question|hint|choices|options|human|user|instructions?|q|problem)"
+    r"\n\W{0,6}(?:#+ [^\n]*question|(?:exercise|example|case) \d|(?:next )?(?:question|hint|choices|options|human|user|instructions?|q|problem)"
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
+_LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
 _IF_CUES = ("if ", "were ", "suppose", "如果", "假如")
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _FALSE_CUES = ("not", "except", "incorrect", "false", "least", "never", "错误", "不", "除外")
@@ -80,6 +83,7 @@ def read_option(
         return _whole_form(nfkc(plain(text)).strip(), known, several, bool(options))
     if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).letters:
         return whole
+    text = _TAGS.sub("", text) if "</" in text else text
     program = _PROGRAM.search(text)
     tidy = nfkc(plain(text[: program.start()] if program else text)).strip()
     if several:
@@ -121,16 +125,19 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
 def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
     """What a text states; where that is nothing, what it states in the words of the question."""
     turn = _asks(question) if question else (False, False)
-    reading = _settled(_claims(_turned(mark(text, known), *turn)), several)
-    if reading.letters or not question:
-        return reading
-    return _settled(_claims(_turned(mark(text, known, _matter(question)), *turn)), several)
+    claims = _claims(_turned(mark(text, known), *turn))
+    if len(text.words) > _FEW:
+        claims = [claim for claim in claims if claim.effect != "name"]
+    if not question or any(STRENGTH.get(claim.effect, 0) > STRENGTH["see"] for claim in claims):
+        return _settled(claims, several, turn[0])
+    claims = _claims(_turned(mark(text, known, _matter(question)), *turn))
+    return _settled(claims if len(text.words) <= _FEW else [c for c in claims if c.effect != "name"], several, turn[0])
 
 
 @lru_cache(maxsize=4096)
 def _asks(question: str) -> tuple[bool, bool]:
     """Whether a question asks what is not so, and whether it supposes something."""
-    low = question.lower()
+    low = _LISTED.split(question.lower(), maxsplit=1)[0]
     false = any(cue in low for cue in _FALSE_CUES) and _ASKS_FALSE.search(low) is not None
     return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
 
@@ -148,9 +155,9 @@ def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
     if supposes:
         codes = codes.replace(code_of["hypothetical"], OTHER)
     if asks_false:  # "C is wrong" answers it, "C is right" does not
-        codes = rule("{rejected}").sub("\0", codes)
+        codes = rule("{negated}~{correct}|{rejected}").sub("\0", codes)
         codes = rule("(?:{correct}|{likely})(?!~{answer|option|texted})").sub(code_of["rejected"], codes)
-        codes = rule("{negated}(?!~(?:{be}~)*{answer|option|opt})").sub(code_of["filler"], codes)
+        codes = rule("{negated}(?!~(?:{be}~)*{answer|option|opt})").sub("\0", codes)
         codes = codes.replace("\0", code_of["correct"])
     return rule(_CONTINUED).sub(r"\1", codes)
 
@@ -160,13 +167,15 @@ _CONTINUED = (  # an announcement and the line behind it, where that is no list
     r"((?:{answer}|{be}|:)[:.]?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
 )
 _ITEM = (
-    r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*{lettered}[-).:,(]|^[-(#.]+[:(]?{texted}(?:[:,(-]|$)|"
+    r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*(?:{both}|{lettered}[-).:,(])|^[-#.]+\(?{lettered}|"
+    r"^[-(#.]+[:(]?{texted}(?:[:,(-]|$)|"
     r"^[-(#.]*{lettered}$|^[-(#.]*{opt}[-).:,]*\n*$"
 )
-_REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}"
-_CLAUSES = r",(?={so|subject|contrast|and})(?!{subject}~{pick}$)|(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),"
+_REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
+_CLAUSES = r"(?:,(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts}))(?!{subject}~{pick}$)|(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
 _TAKEN_BACK = (
-    r"^~(?:{retracts},?)+(?:{subject|contrast|word|be|filler}~){0,4}(?:{negated}|{rejected})|{negated}~{correct}$"
+    r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}(?:{negated}|{rejected})|"
+    r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|^{so|contrast|filler|,}*{rejected|all}{filler|option|correct|be}*$"
 )
 _NOT_IN_LISTS = frozenset(
     [
@@ -216,7 +225,7 @@ def _list_items(sentences: list[str]) -> set[int]:
         if starts_line and (item := rule(_ITEM).match(sentence)):
             items.append((index, named(rule("{opt}").findall(item[0])[0])))
         if review := rule(_REVIEWED).match(sentence):
-            reviewed.append((index, review[1] or review[2]))
+            reviewed.append((index, next(filter(None, review.groups()))))
         starts_line = sentence.endswith("\n")
     listed: set[int] = set()
     for (index, letter), (later, following) in pairwise(items):
@@ -284,7 +293,7 @@ def _settled_several(claims: list[_Claim]) -> Reading:
     return Reading(letters, Code.JUDGED if letters else Code.NO_ANSWER, tuple(claim.rule for claim in counted))
 
 
-def _settled(claims: list[_Claim], several: bool) -> Reading:
+def _settled(claims: list[_Claim], several: bool, asks_false: bool = False) -> Reading:
     """What stands at the end: the strongest statement, or of equal ones the one that all make."""
     if several:
         return _settled_several(claims)
@@ -292,10 +301,12 @@ def _settled(claims: list[_Claim], several: bool) -> Reading:
     trace: list[str] = []
     for claim in claims:
         force = STRENGTH.get(claim.effect, 0)
+        if asks_false and force and force <= STRENGTH["see"]:
+            continue  # what is so is no answer there
         if force:
             if not claim.letters:
                 stands, strength, code = "?", max(force, strength), Code.SEVERAL
-            elif not stands or claim.again or force > strength or claim.letters == stands:
+            elif not stands or claim.again or claim.effect == "replace" or force > strength or claim.letters == stands:
                 strength = max(force, strength) if claim.letters == stands else force
                 stands = claim.letters
             elif force == strength:
@@ -309,5 +320,7 @@ def _settled(claims: list[_Claim], several: bool) -> Reading:
                 code = Code.UNSURE
             continue
         trace.append(claim.rule)
+    if strength == STRENGTH["name"] and {letter for claim in claims for letter in claim.letters} != {stands}:
+        stands, code = "?", Code.SEVERAL  # named, beside another
     letters = "" if stands == "?" else stands
     return Reading(letters, Code.JUDGED if letters else code, tuple(trace))

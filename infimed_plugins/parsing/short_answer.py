@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from infimed_plugins.parsing.answer_words import ASKED, GOLD, MASK, Plan, gives, may_give, named, plan, recoded
+from infimed_plugins.parsing.answer_words import ASKED, GOLD, MASK, NO_PLAN, Plan, gives, may_give, named, plan, recoded
 from infimed_plugins.parsing.lexicon import Text, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, norm, sentences, taken_back, tidy
@@ -31,11 +31,15 @@ STEPS = (
          (("", "liver", "Since no rib is near, it is the liver.", True),)),
     Rule("because, last", "(1[^1]*?){because}(?!{negated}|{rejected}|{possible}|{or}).*$",
          (("", "liver", "It is the liver because ribs are not near.", True),)),
-    Rule("denied", "{negated}|{no}|{rejected|absent}",
+    Rule("denied", "{negated}(?!-)|{no}|{rejected|absent}",
          (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
     Rule("which may", "6(?:{be|filler|subject})*{possible}",
          (("", "liver", "The liver, which is doubtful.", Code.UNSURE),), Code.UNSURE),
     Rule("which", "(1[^6]*?),?(?:{and|others|filler})*6.*$", (("", "liver", "The liver, which filters blood.", True),)),
+    Rule("perhaps of a kind", "(1[^1]*,){possible}(?=[^,]*1)",
+         (("", "liver", "The liver, possibly a human liver.", True),)),
+    Rule("and it is", "(1[^1]*?),?{and}{subject}{be}[^12]*$",
+         (("", "liver", "It is the liver, and it is lobed.", True),)),
     Rule("possible", "{possible|hypothetical}", (("", "liver", "It may be the liver.", Code.UNSURE),), Code.UNSURE),
     Rule("with", "(1[^1]*)@[^12]*$", (("", "liver", "A liver with pale nodules.", True),)),
     Rule("or", "{or}", (("", "liver", "The liver or the spleen.", Code.SEVERAL),), Code.SEVERAL),
@@ -43,7 +47,7 @@ STEPS = (
     Rule("in brackets", r"\((?!{and})[^()12]*\)", (("", "liver", "Liver (segment four)", True),)),
     Rule("listed", "^#[.)]", (("", "liver", "1. Liver", True),)),
     Rule("first of all", "^[%0@][^,128]{1,8},", (("", "liver", "On the coloured slide, the liver is seen.", True),)),
-    Rule("announces", f"^[^1]*{{answer|correct}}(?:{_LEAD}|[34_%0]){{0,8}}?(?:{{be}}|:)",
+    Rule("announces", f"^[^18]*{{answer|correct}}(?:{_LEAD}|[34_%0]){{0,8}}?(?:{{be}}|:)",
          (("", "liver", "The working diagnosis for this lady is liver.", True),)),
     Rule("what is asked about", f"^(?=[^1,]*4)(?:{_NP})*(?:_(?:{_NP})*){{0,3}}{{be}}",
          (("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),)),
@@ -68,6 +72,8 @@ DENIES = Rule("later denied", "^(?=.*1)(?=.*(?:{negated}|{rejected}|{possible}|{
               (("", "liver", "Liver. A liver is improbable.", Code.REJECTED),))  # fmt: skip
 REFUSES = Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
                (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),))  # fmt: skip
+CUT_OFF = Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
+               (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),))  # fmt: skip
 _RIVAL_LEAD = (
     "^#[.)]|^(?:{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|retracts|and}|[45%0,:-])*"
 )
@@ -100,7 +106,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
     if _STOP.search(gold):  # of several sentences
         flat = _STOP.sub(" ", gold)
         text, gold = read_text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
-    wanted = plan(gold, question) if may_give(text.text.lower(), gold) else Plan((), {})
+    wanted = plan(gold, question) if may_give(text.text.lower(), gold) else NO_PLAN
     reading = _chosen(text, wanted)
     number = norm(gold.lower()) if gold else ""
     if reading.found is None and number.isdigit():
@@ -128,12 +134,11 @@ def _chosen(text: Text, wanted: Plan) -> Reading:
             return Reading(None, barred.code, (*said[n].trace, *barred.trace))
         start, end = text.spans[spans[n][0]][0], text.spans[spans[n][1] - 1][1]
         return Reading(text.text[start:end].strip(), Code.JUDGED, said[n].trace)
-    none = Reading(None, Code.NO_ANSWER)
-    if said and said[0].code == Code.NO_ANSWER:
+    if not said or (len(said) == 1 and rule(CUT_OFF.pattern).search(text.codes)):
+        return Reading(None, Code.NO_ANSWER, (CUT_OFF.id,))
+    if said[0].code == Code.NO_ANSWER:
         return said[0]
-    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1] if said else none)._replace(
-        found=None
-    )
+    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1])._replace(found=None)
 
 
 def _announces(said: Reading, codes: str, words: Sequence[str]) -> bool:

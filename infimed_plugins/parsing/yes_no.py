@@ -30,7 +30,8 @@ _GOLDS = {
 _GOLD = {word: side for side, words in _GOLDS.items() for word in words.split()}
 _ASKED, _OPPOSITE, _BESIDE = 0xE400, 0xE480, 0xE4C0  # codes: a word of the question, its opposite, another side
 _PAIRS = (  # what is one of them is not the other; without "|" it may be beside the other
-    "greater more larger higher bigger longer|less fewer smaller lower shorter same equal", "malignant|benign",
+    "greater more larger higher bigger longer|less fewer smaller lower shorter same equal",
+    "malignant malignancy|benign", "male|female",
     "single solitary|multiple several", "left right", "upper lower", "acute chronic", "mild severe",
     "axial sagittal coronal",
 )  # fmt: skip
@@ -49,8 +50,10 @@ _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|�
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
 _PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
 _NO_CONTENT = _LIGHT | _PLACED | _PRONOUNS
+_ORGANS = {"cardio": "heart", "hepato": "liver", "spleno": "spleen"}
+_MEGALY = re.compile(r"(?i)\b(cardio|hepato|spleno)megaly")
 _HAN = re.compile(f"[{HAN}]")
-_END = r"[\s\"'”’)\]*]*(?:$|[.,:;!?)(\n。，；：！、-](?!\d))|[\s\"”’]+[A-Z][a-z .]"
+_END = r"[\s\"'”’)\]*]*(?:$|\(|[.,:;!?)\n。，；：！、-](?!\d))|[\s\"”’]+[A-Z][a-z .]"
 _NEXT = "it|it's|this|that|there|they|i|we|is|are|was|would|if|unless|wait|or|and|but|yes|no|not|wrong|maybe|question"
 _FIRST = r"[\W_]*$|.*[:：]\W*$"
 _SPOKEN = r"(?:.*(?:[.,:。，：\n]|is|is the|shows the|答案是|所以|因此))?[\W_]*$"
@@ -74,13 +77,20 @@ class Rule(NamedTuple):
     examples: tuple[str, ...]
 
 
+class _Context(NamedTuple):
+    before: re.Pattern[str]
+    behind: re.Pattern[str]
+    becomes: str
+    always: bool
+
+
 class Asked(NamedTuple):
-    """A question: the codes of its words and classes; those of its core, of a head of it, of a place, behind "than"."""
+    """A question: the codes of its words and classes; those of its core, its head, of a place, behind "than"."""
 
     words: dict[str, str]
     classes: dict[str, str]
     core: frozenset[str] = frozenset()
-    heads: frozenset[str] = frozenset()
+    head: str = ""
     place: frozenset[str] = frozenset()
     tail: frozenset[str] = frozenset()
     kind: str = "any"  # "exists", "is", "denial"; "any" for no yes-no question
@@ -88,6 +98,7 @@ class Asked(NamedTuple):
 
 WORDS = (  # the text before, "→", and the text behind
     Rule("no", r"→\.\s?\d", "filler", ("No. 3 = ",)),
+    Rule("no", r"→\s+(?:other|further|additional)\b", "possible", ("No other masses are seen. = ",)),
     Rule("no", rf"→{_END}|\s+(?:{_NEXT})\b", "no", ("No, the liver is dark. = no",)),
     Rule("true correct present positive", rf"{_FIRST}→{_END}", "yes", ("Correct, the liver is involved. = yes",)),
     Rule("false incorrect absent negative none", rf"{_FIRST}→{_END}", "no", ("Incorrect, the liver is dark. = no",)),
@@ -96,7 +107,6 @@ WORDS = (  # the text before, "→", and the text behind
     Rule("是 有 存-在 包-含 对 能 会 可-以 正-确", rf"{_SPOKEN}→{_END}|\s*is\b", "yes", ("有，很明显。 = yes",)),
     Rule("没-有 没 无 不-是 不-包-含 不-存-在 不-对 错-误 不-能 不-会 不", rf"{_SPOKEN}→{_END}|\s*is\b", "no",
          ("答案：没有 = no",)),
-    Rule("not", r"→\s+only\b", "filler", ("The scan shows not only a mass. = yes",)),
     Rule("cannot can't couldn't unable", rf"→{_SEEN}", "negated", ("A mass cannot be identified. = no",)),
     Rule("cannot can't couldn't unable", "→", "possible", ("Yes, I cannot tell. = ",)),
     Rule("considered", r".*\b(?:is|are)\W*$→", "be", ("Is the hilum wide? The hilum is considered wide. = yes",)),
@@ -121,7 +131,7 @@ EXPLICIT = (
     Rule("both", r"{yes}[,:/-]?{or|and|than|,}*{no}|{no}[,:/-]?{or|and|,}+{yes}", SEVERAL, ("Yes and no. = ",)),
     Rule("conditional", r"{yes|no},?~{hypothetical}|{hypothetical}.{0,40}{yes|no}$", UNSURE, ("Yes, if it grows. = ",)),
     Rule("denied", r"{yes|no}[:(-]?~{be}?~{rejected}|{negated}~({answer}{be}?)?{yes|no}", ASIDE, ("Yes is wrong. = ",)),
-    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}{filler|likely|be}*{yes|no}|^~{possible}$",
+    Rule("hedged", r"{yes|no},?{subject|filler|be}*{possible}|{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$",
          UNSURE, ("Yes, perhaps. = ", "Perhaps. A mass is seen. = ")),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, ("The best option here is (A) yes. = yes",)),
     Rule("first", _LEAD + _SIDE, SAID, ("No, the liver is dark. = no",)),
@@ -130,6 +140,7 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (
     Rule("normal", r"^{so|filler|,}*{word}?{subject}~{be}~{normal}{filler|subject}*,?$", NO, ("It is normal. = no",)),
+    Rule("abnormal", r"^{so|filler|,}*{subject}~{be}~{abnormal},?$", YES, ("? It is abnormal. = yes",)),
     Rule("it is not", rf"^{_IT_IS}{_N}{{be|present|pick|so|filler|all}}*,?$", NO, ("It is not. = no",)),
     Rule("it is", rf"^{_IT_IS}{{be|present|so}}{{be|pick|so|filler|correct}}*,?$", YES, ("It is. = yes",)),
 )
@@ -167,7 +178,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """The side that a reply takes; where no yes-no question is known, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
-    text = plain(nfkc(reply_text))
+    text = _plain(reply_text)
     program = _PROGRAM.search(text)
     text = text[: program.start()] if program else text
     text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
@@ -186,21 +197,24 @@ def _in_context(read: Text) -> str:
     """The codes of a text, those of some words by what stands around them."""
     table, codes, text = _words_in_context(WORDS), list(read.codes), read.text
     for at in [at for at, word in enumerate(read.words) if word in table]:
-        start, end = read.spans[at]
-        before, behind = text[max(0, start - 40) : start], text[end : end + 24]
-        rows = (becomes for first, then, becomes in table[read.words[at]] if first.match(before) and then.match(behind))
-        codes[at] = next(rows, codes[at])
+        rows = table[read.words[at]]
+        if not rows[0].always:
+            start, end = read.spans[at]
+            before, behind = text[max(0, start - 40) : start], text[end : end + 24]
+            rows = [row for row in rows if row.before.match(before) and row.behind.match(behind)]
+        codes[at] = rows[0].becomes if rows else codes[at]
     return "".join(codes)
 
 
 @cache
-def _words_in_context(rows: tuple[Rule, ...]) -> dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]]:
-    table: dict[str, list[tuple[re.Pattern[str], re.Pattern[str], str]]] = {}
+def _words_in_context(rows: tuple[Rule, ...]) -> dict[str, list[_Context]]:
+    table: dict[str, list[_Context]] = {}
     for row in rows:
         before, behind = row.pattern.split("→")
-        patterns = re.compile(f"(?is){before}"), re.compile(behind), lexicon().code_of.get(row.effect, row.effect)
+        becomes = lexicon().code_of.get(row.effect, row.effect)
+        context = _Context(re.compile(f"(?is){before}"), re.compile(behind), becomes, row.pattern == "→")
         for word in row.id.split():
-            table.setdefault(word.replace("-", " "), []).append(patterns)
+            table.setdefault(word.replace("-", " "), []).append(context)
     return table
 
 
@@ -213,14 +227,15 @@ def _first(rules: tuple[Rule, ...], codes: str) -> tuple[Rule, re.Match[str]] | 
     return next(((one, found) for one in rules if (found := rule(one.pattern).search(codes))), None)
 
 
-@cache
-def _says() -> frozenset[str]:
-    return frozenset(lexicon().code_of[name] for name in (YES, NO, "possible"))
+def _plain(text: str) -> str:
+    """The text in NFKC without wrappers, with an enlarged heart for cardiomegaly."""
+    text = plain(nfkc(text))
+    return _MEGALY.sub(lambda found: f"enlarged {_ORGANS[found[1].lower()]}", text) if "megaly" in text else text
 
 
 def _explicit(sentence: str) -> tuple[str, str] | None:
     """The yes or no that a sentence says in so many words, and the rule."""
-    if _says().isdisjoint(sentence) or not rule("{yes|no}|^~{possible}$|{answer}.{0,20}{possible}").search(sentence):
+    if not rule("{yes|no|possible}").search(sentence):
         return None
     first = _first(EXPLICIT, rule("({yes|no}),?{and}?{negated|than}{yes|no}").sub(r"\1", sentence))
     if first is None or first[0].effect == ASIDE:
@@ -257,7 +272,7 @@ def _stem(word: str) -> str:
 @lru_cache(maxsize=4096)
 def _asked(question: str) -> Asked:
     """What a question asks."""
-    text = plain(nfkc(re.split(r"[?？]", question)[0].removeprefix("Question:"))).lower()
+    text = _plain(re.split(r"[?？]", question)[0].removeprefix("Question:")).lower()
     read, known = read_text(text), lexicon().code_of
     words, codes = read.words, read.codes
     if _WH.match(text):
@@ -267,11 +282,9 @@ def _asked(question: str) -> Asked:
     kept = {OTHER, "#", *(known[name] for name in _KEPT.split())}
     content = [at for at in range(verb + 1, len(words)) if codes[at] in kept or words[at] in _RELATED]
     content = [at for at in content if words[at] not in _NO_CONTENT]
-    marks = {",", ":", known["and"], known["or"], known["because"]}
     placed = [at for at, word in enumerate(words) if word in _PLACED]
     splits = [at for at in placed if words[at] != "of"] + [codes.find(known["present"])]
     split = min((at for at in splits if there and content and at > content[0]), default=len(words))
-    ends = [at for at in range(split) if codes[at] in marks] + [split]
     inside = 0 if words[1:2] and words[1] in _PRONOUNS else min(placed, default=len(words))
     own: dict[str, str] = {}
     classes = {known["or"]: known["filler"]} if known["or"] in codes else {}
@@ -283,7 +296,7 @@ def _asked(question: str) -> Asked:
         own,
         classes,
         frozenset(mine[at] for at in core),
-        frozenset(mine[max(before)] for end in ends if (before := [at for at in core if at < end])),
+        mine[core[-1]] if core else "",
         frozenset(mine[at] for at in content if at not in core),
         frozenset(mine[at] for at in content if "than" in words[:at]),
         "denial" if _DENIED.search(text) else "exists" if there else "is",
@@ -316,7 +329,8 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
     for count, (place, sentence) in enumerate(_sentences(codes)):
         end = place + len(sentence)
         short = _first(SHORT, sentence) if count == 0 else None
-        if short and (short[0].id != "normal" or (asked.kind == "exists" and not asked.classes)):
+        only_of = {"normal": ("exists", True), "abnormal": ("any", False)}.get(short[0].id) if short else None
+        if short and (only_of is None or only_of == (asked.kind, not asked.classes)):
             found.append((place, short[0].effect, short[0].id))
             continue
         if asked.kind == "denial" or not hits.search(own, place, end):
@@ -327,13 +341,7 @@ def _stated(words: list[str], codes: str, asked: Asked) -> list[tuple[int, str, 
         concludes, form = rule(_CONCLUDES).search(coded) is not None, rule(_FORM).search(coded) is not None
         if (count > 1 and not concludes) or (asked.kind == "any" and (count or not form)):
             continue
-        contrast = coded[0] == lexicon().code_of["contrast"]
-        for said, name in _clauses(words[place:end], coded, asked, concludes):
-            if said == YES and name == "X" and count and not (concludes or form or contrast):
-                continue  # "Pneumonia, an infection of the lung, …"
-            if contrast and found and said != found[-1][1]:
-                found.clear()
-            found.append((place, said, name))
+        found += [(place, *said) for said in _clauses(words[place:end], coded, asked, concludes)]
     return found
 
 
@@ -372,9 +380,9 @@ def _enough(hits: frozenset[str], clause: str, words: list[str], asked: Asked, s
     if side == YES and asked.kind == "exists" and said > 2 and len(hits) >= 2 * others:
         return True
     well = asked.kind == "exists" and asked.classes.get(known["normal"], "?") in clause  # nothing abnormal is there
-    if not (asked.heads & hits or well):
+    if not (asked.head in hits or well):
         return False
-    it = asked.kind == "is" and not _PRONOUNS.isdisjoint(words[:2]) and "that" not in words
-    if (not others and (asked.classes or it or well)) or (it and side == NO):
+    it = asked.kind == "is" and not _PRONOUNS.isdisjoint(words[:2])
+    if not others and (asked.classes or it or well):
         return True
-    return said >= (size if size < 3 else min(6, -(-size // 2) if concludes else -(-size * 3 // 5)))
+    return said >= (size if size < 3 else -(-size // 2) if concludes else -(-size * 3 // 5))
