@@ -22,7 +22,7 @@ _NUMERIC = 0x80  # added to the code of a text that is a number: prose is full o
 UNKNOWN = 10  # options of a question whose options are not known: A to J
 _LETTERS = frozenset("abcdefghij")
 _SKIPPED = frozenset(',:()-"')
-_FORMULA = frozenset("*/+^=(×<>")
+_FORMULA = frozenset("*/+^=×<>")
 _MARKS = frozenset(".?,:()-")
 _ARTICLES = frozenset(["the", "a", "an"])
 _HAN_TAIL = "证症法型"
@@ -137,7 +137,7 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
 def _in_formula(words: list[str], at: int) -> bool:
     """Whether a number is part of a formula: 2 * r, 12 - 7."""
     after, before = words[at + 1 : at + 2], words[at - 1 : at] if at else []
-    return bool(_FORMULA.intersection(after)) or bool((_FORMULA - {"=", "("}).intersection(before))
+    return bool(_FORMULA.intersection(after)) or bool((_FORMULA - {"=", "/"}).intersection(before))
 
 
 def _is_letter(text: Text, at: int) -> bool:
@@ -167,7 +167,7 @@ def _is_letter(text: Text, at: int) -> bool:
 @cache
 def _after_a() -> frozenset[str]:
     """What follows a capital A that is no article."""
-    names = "be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
+    names = "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
     return frozenset(lexicon().code_of[name] for name in names.split())
 
 

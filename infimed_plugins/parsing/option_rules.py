@@ -16,7 +16,14 @@ from typing import Literal, NamedTuple
 
 Examples = tuple[tuple[str, str], ...]
 Effect = Literal["replace", "announce", "hold", "say", "see", "name", "several", "reject", "maybe", "none"]
-STRENGTH = {"replace": 5, "announce": 5, "hold": 4, "say": 3, "see": 2, "name": 1}  # what states an answer; the stronger statement counts
+STRENGTH = {
+    "replace": 5,
+    "announce": 5,
+    "hold": 4,
+    "say": 3,
+    "see": 2,
+    "name": 1,
+}  # what states an answer; the stronger statement counts
 
 
 class Rewrite(NamedTuple):
@@ -61,14 +68,12 @@ REWRITES = (
             (("C seems right, but it is not.", ""),)),
     Rewrite("how sure", "possible", r",?\(?{possible|filler|be|word}*{number}{word|filler}{0,3}\)?$", "",
             (("I am confident that C is right, maybe 80 percent.", "C"),)),
-    Rewrite("an aside", "contrast|so|because|be", r",(?:{contrast|so}|{because}[^,{opt}]*"
-         r"|{filler|subject|asked|word|be|pick|likely}{1,6}),(?={be})", "",
-            (("The answer, based on the image, is C.", "C"), ("C, however, is wrong.", ""))),
     Rewrite("not B but C", "negated", r"{negated}~{be}?~{option}?~{opt}\)?[,.]?{contrast}(?!{negated}),?(?={any}*"
          r"{opt})", "",
             (("It is not B but C.", "C"), ("不是A而是C。", "C"))),
-    Rewrite("C, not B", "than|negated", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}|{and}"
-         r"{negated})~{option}?~\(?{opt}\)?" + _MORE, r"\1",
+    Rewrite("C, not B", "than|negated|rejected", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}|{and}"
+         r"{negated})~{option}?~\(?{opt}\)?" + _MORE
+         + r"|(?<={opt})-{opt}~{be}*(?:{rejected}|{negated}){any}*", r"\1",
             (("C rather than B.", "C"), ("The answer is C, not A.", "C"),
              ("The findings favor hemangioma over metastasis.", "C"))),
     Rewrite("although …, C", "concedes", r"(?:^|(?<=[,({so|contrast|and}])){concedes}(?![^,{possible}]*{be}~"
@@ -95,7 +100,6 @@ RULES = (
          (("The answer is C. On closer look it is not C.", ""),)),
     Rule("denied", "negated|rejected", r"(?:{negated}|{rejected})(?:[^,.{contrast}]){0,9}?{opt}", "none",
          (("I do not think the answer is C.", ""), ("It would be wrong to choose C.", ""))),
-    Rule("unlike", "than", r"{than}~\(?{opt}", "none", (("Unlike hemangioma, it throws a shadow.", ""),)),
     Rule("conceded", "concedes", r"{concedes}", "none", (("C, although B is the correct answer.", ""),)),
     Rule("possible", "possible", r"(?:{subject|answer|option|correct}~){1,2}(?:{be|possible}~)*{possible}"
          r"(?:{be|filler|option|possible}|[(:])*{opt}|{opt}\)?,?~{be}*{possible}|{possible}~(?:{answer|option|be}"
@@ -123,7 +127,7 @@ RULES = (
          r"~(?:{answer|option|subject}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
          r"|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
          (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"))),
-    Rule("what I would choose", "pick", r"<{opt}>\)?,?(?:~{be|subject|word|option}){1,6}~{pick}", "hold",
+    Rule("what I would choose", "pick", r"<{opt}>\)?,?~{be}(?:~{be|subject|word|option}){0,6}~{pick}", "hold",
          (("C is what I would choose.", "C"),)),
     Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
          (("It enhances. So C.", "C"),)),
@@ -132,16 +136,15 @@ RULES = (
     Rule("alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}+|,?{subject}~"
          r"{pick}|{be|filler}*)$", "hold",
          (("Hemangioma.\n\nAn adenoma has no such rim.", "C"),), True),
-    Rule("it is C", "be|correct", r"^(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}"
-         r"(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*$", "say",
-         (("This is C.", "C"), ("That's C.", "C"), ("It has to be C.", "C")), True),
-    Rule("corresponds", "correct", r"(?:{subject}|,)~{correct}~{option}?\(?<{lettered}>\)?[.,]*$", "say",
-         (("It fills in late, which corresponds to C.", "C"),)),
+    Rule("it is C", "be|correct", r"^,?(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}"
+         r"(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*(?:,?{subject}~{pick})?$", "say",
+         (("This is C.", "C"), ("That's C.", "C"), ("It has to be C.", "C"))),
     Rule("corrected to", "retracts", r"{retracts}~<{opt}>\.?$", "replace", (("我先选了B，现在更正为C。", "C"),)),
     Rule("in brackets", "", r"\({option}?:?<{lettered}>\)[.,]*$", "say",
          (("It is a vascular tumour (C).", "C"),)),
     Rule("led", "", r"^[-(:#]*<{lettered}>(?:[-,(]|\)|:(?!{number}))", "say",
          (("C. Hemangioma: it fills in late.", "C"),)),
+    Rule("unlike", "than", r"{than}~\(?{opt}", "none", (("Unlike a hemangioma, it throws a shadow.", ""),)),
     Rule("it is", "be|shows|present|correct|likely", r"{be|shows|present|correct|likely}"
          r"(?:{correct|shows|be|likely|option|asked|subject|word|filler}|[,(]){0,7}<{texted}>", "see",
          (("The lesion is most likely a hemangioma.", "C"), ("The image shows a hemangioma.", "C"),
@@ -152,7 +155,7 @@ RULES = (
          (("A tumor that fills in from the rim, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
     Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}"
          r"{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
-         (("Hemangioma fills in from the rim on delayed phases. An adenoma washes out.", "C"),)),
+         (("Hemangioma fills in from the rim on delayed phases. Adenoma, in contrast, washes out.", "C"),)),
     Rule("names it", "", r"(?<!{than})<{worded}>(?!{word}|~{or}|~{be}(?!~{asked}))", "name", (("Hemangioma, filled from the rim.", "C"),)),
 )  # fmt: skip
 

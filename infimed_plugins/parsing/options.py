@@ -164,7 +164,7 @@ def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
 
 _SENTENCE = re.compile(r"[^.?\n]+[.?\n]*")
 _CONTINUED = (  # an announcement and the line behind it, where that is no list
-    r"((?:{answer}|{be}|:)[:.]?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
+    r"((?:{answer}|{be}|:):?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
 )
 _ITEM = (
     r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*(?:{both}|{lettered}[-).:,(])|^[-#.]+\(?{lettered}|"
@@ -174,7 +174,7 @@ _ITEM = (
 _REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
 _CLAUSES = r"(?:,(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts}))(?!{subject}~{pick}$)|(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
 _TAKEN_BACK = (
-    r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}(?:{negated}|{rejected})|"
+    r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
     r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|^{so|contrast|filler|,}*{rejected|all}{filler|option|correct|be}*$"
 )
 _NOT_IN_LISTS = frozenset(
@@ -216,6 +216,10 @@ def _claims(codes: str) -> list[_Claim]:
     return found
 
 
+def _is_bare(sentence: str) -> bool:
+    return rule(r"^[-(#.]*{opt}[-).:,]*\n*$").match(sentence) is not None
+
+
 def _list_items(sentences: list[str]) -> set[int]:
     """The sentences that begin an item of a list of options, each with its remark, and so claim nothing alone."""
     items: list[tuple[int, str]] = []
@@ -227,13 +231,12 @@ def _list_items(sentences: list[str]) -> set[int]:
         if review := rule(_REVIEWED).match(sentence):
             reviewed.append((index, next(filter(None, review.groups()))))
         starts_line = sentence.endswith("\n")
-    listed: set[int] = set()
+    if items and not items[0][0] and _is_bare(sentences[0]) and not all(_is_bare(sentences[at]) for at, _ in items):
+        del items[0]  # the answer, before a list
+    listed = {at for at, _ in items} if len({letter for _, letter in items}) > 2 else set()
     for (index, letter), (later, following) in pairwise(items):
-        both = (sentences[index], sentences[later])
-        bare = later == index + 1 and letter != following and all(map(rule(r"^[-(#.]*{opt}[-).:,]*\n*$").match, both))
-        if bare:
-            listed |= {index, later}
-        if letter and following and ord(following) == ord(letter) + 1:
+        bare = later == index + 1 and letter != following and _is_bare(sentences[index]) and _is_bare(sentences[later])
+        if bare or (letter and following and ord(following) == ord(letter) + 1):
             listed |= {index, later}
     if len({option for _, option in reviewed}) > 1:
         listed.update(index for index, _ in reviewed)

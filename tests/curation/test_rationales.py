@@ -11,7 +11,6 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.parsing.options import last_option
 from infimed_plugins.curation.rationales import (
     CHOICE_PROMPT,
     RationaleSettings,
@@ -22,6 +21,7 @@ from infimed_plugins.curation.rationales import (
 )
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing.options import last_option
 from infimed_plugins.recipes import Part, Recipe, Step, build
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.rewards import compute_score

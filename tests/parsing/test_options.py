@@ -123,7 +123,7 @@ TAILS = ["", ".", ")", "}", "**", "?", " I think"]
 def test_two_different_letters_are_never_one_answer(
     first: str, second: str, joint: str, lead: str, tail: str, known: bool
 ) -> None:
-    line_below = "\n" in joint and lead != ""  # a list below an announcement
+    line_below = any(mark in joint for mark in "\n.;") and lead != ""  # a list below an announcement, another sentence
     if first != second and not line_below:
         assert len(read_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else ()).letters) != 1
 
