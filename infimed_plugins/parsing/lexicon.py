@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
-_MARKS = {"。": ".", "！": ".", "!": ".", ";": ".", "；": ".", "？": "?", "，": ",", "、": ",", "：": ":", "（": "(",
-          "）": ")", "[": "(", "]": ")", "【": "(", "】": ")", "–": "-", "—": "-", "…": ".", "<": "(", ">": ")", "«": "(", "»": ")", "|": ","}  # fmt: skip
+_MARKS = dict(zip("。！!;；？，、：（）[]【】<>«»–—…|", ".....?,,:()()()()()--.,", strict=True))
 _MARKS |= {mark: mark for mark in ".?,:()-\n"}
 _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
@@ -154,7 +153,7 @@ def _code(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is the code of that class, ``{be|,}`` of that or the mark; ``~`` passes fillers."""
+    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers."""
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
@@ -169,7 +168,16 @@ def rule(pattern: str) -> re.Pattern[str]:
 
 
 _NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z][^{}]*)\}")  # within brackets or not
-_GROUPS = {"word": OTHER, "number": NUMBER, "asked": "\\^\ue400-\ue47f", "opposite": "\ue480-\ue4bf", "any": "^.?\\n",
-           # options, by letter, text or both (option_marks.py)
-           "opt": "\ue000-\ue3ff", "lettered": "\ue000-\ue0ff\ue200-\ue2ff", "texted": "\ue100-\ue2ff", "worded": "\ue100-\ue17f",
-           "letter": "\ue000-\ue0ff", "both": "\ue200-\ue2ff"}  # fmt: skip
+_GROUPS = {
+    "word": OTHER,
+    "number": NUMBER,
+    "any": "^.?\\n",
+    "asked": "\\^\ue400-\ue47f",  # what a question asks about, and the opposite of it (yes_no.py)
+    "opposite": "\ue480-\ue4bf",
+    "opt": "\ue000-\ue3ff",  # options, by letter, text or both (option_marks.py)
+    "letter": "\ue000-\ue0ff",
+    "both": "\ue200-\ue2ff",
+    "lettered": "\ue000-\ue0ff\ue200-\ue2ff",
+    "texted": "\ue100-\ue2ff",
+    "worded": "\ue100-\ue17f",
+}

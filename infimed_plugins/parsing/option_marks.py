@@ -167,8 +167,8 @@ def _is_letter(text: Text, at: int) -> bool:
 @cache
 def _after_a() -> frozenset[str]:
     """What follows a capital A that is no article."""
-    names = "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
-    return frozenset(lexicon().code_of[name] for name in names.split())
+    names = "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical"
+    return frozenset(lexicon().code_of[name] for name in (*names.split(), "option"))
 
 
 def _joined(codes: str) -> str:

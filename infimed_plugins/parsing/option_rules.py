@@ -71,8 +71,8 @@ REWRITES = (
     Rewrite("not B but C", "negated", r"{negated}~{be}?~{option}?~{opt}\)?[,.]?{contrast}(?!{negated}),?(?={any}*"
          r"{opt})", "",
             (("It is not B but C.", "C"), ("不是A而是C。", "C"))),
-    Rewrite("C, not B", "than|negated|rejected", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}|{and}"
-         r"{negated})~{option}?~\(?{opt}\)?" + _MORE
+    Rewrite("C, not B", "than|negated|rejected", r"({opt}[^,.({opt}]{0,9}?\)?)[,(]?~(?:{than}|[,(]{and}?~{negated}"
+         r"|{and}{negated})~{option}?~\(?{opt}\)?" + _MORE
          + r"|(?<={opt})-{opt}~{be}*(?:{rejected}|{negated}){any}*", r"\1",
             (("C rather than B.", "C"), ("The answer is C, not A.", "C"),
              ("The findings favor hemangioma over metastasis.", "C"))),
@@ -116,25 +116,28 @@ RULES = (
          (("The answer is B or C.", ""), ("The answer is A. B or C fits too.", ""))),
     Rule("several", "", r"{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}", "none",
          (("The image shows adenoma and lipoma.", ""), ("A. Adenoma B. Lipoma C. Hemangioma", ""))),
-    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}(?:{be}|-))"
-         r"|{correct|likely}~{option|word|asked|answer}?)" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
+    Rule("announced", "answer|option|correct|likely", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}(?:{be}"
+         r"|-))|{correct|likely}~{option|word|asked|answer}?)" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce",
          (("The answer is C.", "C"), ("The most likely diagnosis here is hemangioma.", "C"), ("正确答案是C。", "C"))),
-    Rule("announced at once", "answer", r"{answer}[:),(-]+~{option}?[:(]*<{opt}>|{answer}~{option}?\(?<{opt}>", "announce",
+    Rule("announced at once", "answer", r"{answer}[:),(-]+~{option}?[:(]*<{opt}>"
+         r"|{answer}~{option}?\(?<{opt}>", "announce",
          (("Answer C", "C"), ("故选C", "C"))),
-    Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}(?:~{word|option}{1,2},)?~\(?<{opt}>|{pick}{option}?:<{opt}>", "hold",
+    Rule("picked", "pick", r"{pick}(?:~{subject|be|option|so|asked}){0,3}(?:~{word|option}{1,2},)?~\(?<{opt}>"
+         r"|{pick}{option}?:<{opt}>", "hold",
          (("I would choose C.", "C"), ("I'd go with option C.", "C"))),
-    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:(-]?~{subject}?~{word|asked}{0,3}(?:~{be}){0,3}"
-         r"~(?:{answer|option|subject}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
+    Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:(-]?~{subject}?~{word|asked}{0,3}"
+         r"(?:~{be}){0,3}~(?:{answer|option|subject}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
          r"|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
          (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"))),
     Rule("what I would choose", "pick", r"<{opt}>\)?,?~{be}(?:~{be|subject|word|option}){0,6}~{pick}", "hold",
          (("C is what I would choose.", "C"),)),
     Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
          (("It enhances. So C.", "C"),)),
-    Rule("a letter alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}~{pick})?$", "announce",
+    Rule("a letter alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{lettered}>[-).:,]*"
+         r"(?:{subject}~{pick})?$", "announce",
          (("C. Hemangioma\n\nThe answer is A.", ""),), True),
-    Rule("alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{opt}>[-).:,]*~{option}?(?:{subject}{be}+|,?{subject}~"
-         r"{pick}|{be|filler}*)$", "hold",
+    Rule("alone", "", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{opt}>[-).:,]*~"
+         r"{option}?(?:{subject}{be}+|,?{subject}~{pick}|{be|filler}*)$", "hold",
          (("Hemangioma.\n\nAn adenoma has no such rim.", "C"),), True),
     Rule("it is C", "be|correct", r"^,?(?:{so|filler|retracts|contrast|likely|subject|word|and|be},?){0,5}"
          r"(?:{be|correct}~){1,2}{option}?\(?<{lettered}>\)?[.,:]*(?:,?{subject}~{pick})?$", "say",
@@ -149,14 +152,16 @@ RULES = (
          r"(?:{correct|shows|be|likely|option|asked|subject|word|filler}|[,(]){0,7}<{texted}>", "see",
          (("The lesion is most likely a hemangioma.", "C"), ("The image shows a hemangioma.", "C"),
           ("这是血管瘤的表现。", "C"))),
-    Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see", (("A hemangioma is seen. An adenoma would not fill in.", "C"),)),
-    Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|"
-         r",)*){2,}~{option}?<{texted}>", "see",
+    Rule("is seen", "present", r"<{texted}>~{be}?~{present}", "see",
+         (("A hemangioma is seen. An adenoma would not fill in.", "C"),)),
+    Rule("completes the question", "", r"(?:{asked}(?:{filler|be|shows|likely|correct|subject|answer|number}|,)*)"
+         r"{2,}~{option}?<{texted}>", "see",
          (("A tumor that fills in from the rim, hemangioma.", "C"), ("延迟期从边缘填充血管瘤。", "C"))),
     Rule("is what is asked", "", r"<{texted}>\)?,?~(?:{be|shows}~){0,2}(?:{asked}"
          r"{filler|correct|likely|be|number}*){2,}[^{word}]*$", "see",
          (("Hemangioma fills in from the rim on delayed phases. Adenoma, in contrast, washes out.", "C"),)),
-    Rule("names it", "", r"(?<!{than})<{worded}>(?!{word}|~{or}|~{be}(?!~{asked}))", "name", (("Hemangioma, filled from the rim.", "C"),)),
+    Rule("names it", "", r"(?<!{than})<{worded}>(?!{word}|~{or}|~{be}(?!~{asked}))", "name",
+         (("Hemangioma, filled from the rim.", "C"),)),
 )  # fmt: skip
 
 _ANNOUNCED = (

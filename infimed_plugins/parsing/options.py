@@ -37,7 +37,8 @@ _GLUED = re.compile(
 _TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import |def \w+\(|print\(|\w+ = [\[{(])", re.MULTILINE)
 _INVENTED = re.compile(  # further questions, which the model asks itself
-    r"\n\W{0,6}(?:#+ [^\n]*question|(?:exercise|example|case) \d|(?:next )?(?:question|hint|choices|options|human|user|instructions?|q|problem)"
+    r"\n\W{0,6}(?:#+ [^\n]*question|(?:exercise|example|case) \d|"
+    r"(?:next )?(?:question|hint|choices|options|human|user|instructions?|q|problem)"
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
@@ -172,7 +173,10 @@ _ITEM = (
     r"^[-(#.]*{lettered}$|^[-(#.]*{opt}[-).:,]*\n*$"
 )
 _REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
-_CLAUSES = r"(?:,(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts}))(?!{subject}~{pick}$)|(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
+_CLAUSES = (
+    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$)|"
+    r"(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
+)
 _TAKEN_BACK = (
     r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
     r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|^{so|contrast|filler|,}*{rejected|all}{filler|option|correct|be}*$"

@@ -8,10 +8,10 @@
     grounding        IoU of at least 0.5 (the usual detection threshold; the choice is ours)
     detection        matched IoU over max(n_pred, n_gt) of at least 0.5 (ours)
 
-A reply that states no answer is ``invalid`` and counts as wrong; ``code`` and ``trace`` say why. An engine that failed is
-unscored (``accuracy`` None). Whatever the prompt asked for, the answer may stand in tags, in a box, or in what the reply
-states after its reasoning, so that prompts are compared by answers and not by forms; ``format`` is what the format gate
-says. Reasoning that never ends holds no answer.
+A reply that states no answer is ``invalid`` and counts as wrong; ``code`` and ``trace`` say why. An engine that failed
+is unscored (``accuracy`` None). Whatever the prompt asked for, the answer may stand in tags, in a box, or in what the
+reply states after its reasoning, so that prompts are compared by answers and not by forms; ``format`` is what the
+format gate says. Reasoning that never ends holds no answer.
 """
 
 from __future__ import annotations
@@ -95,9 +95,7 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=4096)
-def _score_of_choice(
-    form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str
-) -> Score:
+def _score_of_choice(form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str) -> Score:
     """The verdict on an option; a benchmark has few different ones, so they are made once."""
     accuracy = float(letters == gold and letters != "")
     return Score(accuracy, form, accuracy, letters or None, reason, not letters, code=code, trace=trace)

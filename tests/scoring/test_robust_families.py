@@ -94,7 +94,8 @@ READ = {
     "other words": [
         "I'd opt for {L}.", "Personally, I would go for {L}.",
         "After reviewing the image, I conclude that the answer is {L}.", "The image best matches option {L}.",
-        "Only {L} makes sense.", "{L} is the only option that fits.", "{L} is the one.", "It has to be {L}.", "I'm certain it is {L}.",
+        "Only {L} makes sense.", "{L} is the only option that fits.", "{L} is the one.", "It has to be {L}.",
+        "I'm certain it is {L}.",
         "Clearly, {L}.", "No doubt: {L}.", "Without doubt, the answer is {L}.", "Hence my answer is {L}.",
         "Hence: {L}", "Ergo, {L}.", "Accordingly, {L} is the right answer.",
         "The option that best describes this is {L}.", "The best description is {L}.",
