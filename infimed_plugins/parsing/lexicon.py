@@ -44,14 +44,14 @@ class Text:
         self.written: list[str] = _TOKEN.findall(text)
         known = [_known.get(word) or _look_up(word) for word in self.written]
         words, codes, phrases = zip(*known, strict=True) if known else ((), (), ())
-        self.words: Sequence[str] = words
+        self.words: list[str] = list(words)
         self.codes = "".join(codes)
         starts = [at for at, one in enumerate(phrases) if one]
         if starts:
             self._join_phrases(starts, phrases)
 
     def _join_phrases(self, starts: list[int], phrases: Sequence[_Phrases]) -> None:
-        words, found, beyond = self.words, [], 0
+        words, found, beyond = tuple(self.words), [], 0
         last = len(words) - 1
         for at in starts:
             if at < beyond or at == last:

@@ -35,7 +35,7 @@ Words = tuple[str, ...]
 class OptionSet(NamedTuple):
     """The options of a question: how many there are, and their texts by their first word, the longest first."""
 
-    count: int
+    letters: int
     texts: dict[str, list[tuple[Words, int]]]
     longest: int
 
@@ -112,7 +112,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
                 continue
         if word in _LETTERS and _is_letter(text, at):
             place = ord(word) - ord("a")
-            codes[at] = chr(LETTER + place if place < options.count else BEYOND)
+            codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
     return _joined("".join(codes))
 
 

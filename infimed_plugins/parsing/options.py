@@ -12,21 +12,19 @@ of option_rules.py. Reading is linear in the length of the reply.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
-from itertools import pairwise
+from functools import lru_cache
 from typing import NamedTuple
 
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.parsing.option_claims import Claim, claims_of, compiled
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
-from infimed_plugins.parsing.option_rules import FORMS, REWRITES, RULES, STRENGTH, UNKNOWN_TEXT, Form, Rule
+from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
 _HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
-_LONGEST = 400  # codes of a sentence that are looked at
-_MAX_CLAIMS = 400
 _FEW = 40  # words of a reply that answers by naming one option
 _LITTLE = 8  # characters beyond a misspelt text
 
@@ -60,13 +58,6 @@ class Reading(NamedTuple):
     letters: str
     code: Code = Code.JUDGED
     trace: tuple[str, ...] = ()
-
-
-class _Claim(NamedTuple):
-    effect: str
-    letters: str
-    rule: str
-    again: bool  # behind words that take back what was said
 
 
 def read_option(
@@ -104,16 +95,16 @@ def read_option(
 def last_option(text: str, options: tuple[str, ...]) -> str:
     """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
     codes = _turned(mark(read_text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
-    return next((claim.letters for claim in reversed(_claims(codes)) if claim.effect in STRENGTH), "")
+    return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
 
 def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool) -> Reading:
     """What an answer that is nothing but a known form says."""
-    if several and len(set(tidy)) == len(tidy) > 1 and set(tidy) <= set(OPTION_LETTERS[: known.count]):
+    if several and len(set(tidy)) == len(tidy) > 1 and set(tidy) <= set(OPTION_LETTERS[: known.letters]):
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
     codes = mark(read_text(tidy), known)
     for form in FORMS if options_known else (*FORMS, UNKNOWN_TEXT):
-        found = _compiled(form).fullmatch(codes)
+        found = compiled(form).fullmatch(codes)
         if not found:
             continue
         letters = "".join(sorted({named(code) for code in found.groups() or rule("{opt}").findall(codes)}))
@@ -124,15 +115,19 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
 
 
 def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
-    """What a text states; where that is nothing, what it states in the words of the question."""
-    turn = _asks(question) if question else (False, False)
-    claims = _claims(_turned(mark(text, known), *turn))
-    if len(text.words) > _FEW:
-        claims = [claim for claim in claims if claim.effect != "name"]
-    if not question or any(STRENGTH.get(claim.effect, 0) > STRENGTH["see"] for claim in claims):
-        return _settled(claims, several, turn[0])
-    claims = _claims(_turned(mark(text, known, _matter(question)), *turn))
-    return _settled(claims if len(text.words) <= _FEW else [c for c in claims if c.effect != "name"], several, turn[0])
+    """What a text states; where that is little, what it states in the words of the question."""
+    asks_false, supposes = _asks(question) if question else (False, False)
+
+    def claims(asked: frozenset[str]) -> list[Claim]:
+        found = claims_of(_turned(mark(text, known, asked), asks_false, supposes))
+        return found if len(text.words) <= _FEW else [claim for claim in found if claim.effect != "name"]
+
+    stated = claims(frozenset())
+    if question and all(STRENGTH.get(claim.effect, 0) <= STRENGTH["see"] for claim in stated):
+        stated = claims(_matter(question))
+    if asks_false:  # what is so is no answer there
+        stated = [claim for claim in stated if claim.effect not in ("see", "name")]
+    return _settled_several(stated) if several else _settled(stated)
 
 
 @lru_cache(maxsize=4096)
@@ -150,6 +145,11 @@ def _matter(question: str) -> frozenset[str]:
     return frozenset(word for word, code in zip(read.words, read.codes, strict=True) if code == OTHER)
 
 
+_CONTINUED = (  # an announcement and the line behind it, where that is no list
+    r"((?:{answer}|{be}|:):?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
+)
+
+
 def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
     """The codes as they answer a question that supposes something, or that asks what is not so."""
     code_of = lexicon().code_of
@@ -163,136 +163,7 @@ def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
     return rule(_CONTINUED).sub(r"\1", codes)
 
 
-_SENTENCE = re.compile(r"[^.?\n]+[.?\n]*")
-_CONTINUED = (  # an announcement and the line behind it, where that is no list
-    r"((?:{answer}|{be}|:):?)\n+(?=[-(]*~{option}?[:(]?{opt}(?!{any}*\n+[-(#.]*(?:{lettered}[^{be}]|{opt}(?:\n|$))))"
-)
-_ITEM = (
-    r"^[-(#.]*~{option}~:?{lettered}[,:]|^[-(#.]*(?:{both}|{lettered}[-).:,(])|^[-#.]+\(?{lettered}|"
-    r"^[-(#.]+[:(]?{texted}(?:[:,(-]|$)|"
-    r"^[-(#.]*{lettered}$|^[-(#.]*{opt}[-).:,]*\n*$"
-)
-_REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
-_CLAUSES = (
-    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$)|"
-    r"(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
-)
-_TAKEN_BACK = (
-    r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
-    r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|^{so|contrast|filler|,}*{rejected|all}{filler|option|correct|be}*$"
-)
-_NOT_IN_LISTS = frozenset(
-    [
-        "alone",
-        "a letter alone",
-        "led",
-        "in brackets",
-        "it is",
-        "is seen",
-        "is what is asked",
-        "it is C",
-        "announced at once",
-    ]
-)
-
-
-def _claims(codes: str) -> list[_Claim]:
-    """What the sentences claim, in order."""
-    found: list[_Claim] = []
-    again = False
-    sentences = _SENTENCE.findall(codes)
-    listed = _list_items(sentences)
-    option, retracts = rule("{opt}"), lexicon().code_of["retracts"]
-    for index, ended in enumerate(sentences):
-        sentence = ended.rstrip("\n.")[:_LONGEST]
-        again = again or retracts in sentence or rule("^{negated},").match(sentence) is not None
-        if not option.search(sentence):
-            if rule(_TAKEN_BACK).search(sentence):
-                found.append(_Claim("reject", "", "taken back", True))
-            continue
-        for claim, letters in _of_sentence(sentence):
-            if index in listed and (claim.id in _NOT_IN_LISTS or claim.effect in ("maybe", "several")):
-                continue
-            found.append(_Claim(claim.effect, letters, claim.id, again))
-            again = again and claim.effect not in STRENGTH
-        if len(found) > _MAX_CLAIMS:
-            break
-    return found
-
-
-def _is_bare(sentence: str) -> bool:
-    return rule(r"^[-(#.]*{opt}[-).:,]*\n*$").match(sentence) is not None
-
-
-def _list_items(sentences: list[str]) -> set[int]:
-    """The sentences that begin an item of a list of options, each with its remark, and so claim nothing alone."""
-    items: list[tuple[int, str]] = []
-    reviewed: list[tuple[int, str]] = []
-    starts_line = True
-    for index, sentence in enumerate(sentences):
-        if starts_line and (item := rule(_ITEM).match(sentence)):
-            items.append((index, named(rule("{opt}").findall(item[0])[0])))
-        if review := rule(_REVIEWED).match(sentence):
-            reviewed.append((index, next(filter(None, review.groups()))))
-        starts_line = sentence.endswith("\n")
-    if items and not items[0][0] and _is_bare(sentences[0]) and not all(_is_bare(sentences[at]) for at, _ in items):
-        del items[0]  # the answer, before a list
-    listed = {at for at, _ in items} if len({letter for _, letter in items}) > 2 else set()
-    for (index, letter), (later, following) in pairwise(items):
-        bare = later == index + 1 and letter != following and _is_bare(sentences[index]) and _is_bare(sentences[later])
-        if bare or (letter and following and ord(following) == ord(letter) + 1):
-            listed |= {index, later}
-    if len({option for _, option in reviewed}) > 1:
-        listed.update(index for index, _ in reviewed)
-    return listed
-
-
-@lru_cache(maxsize=16384)
-def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
-    """The rule that each clause of a sentence with an option matches, and the letters it claims."""
-    code_of = lexicon().code_of
-    if code_of["hypothetical"] in sentence:
-        return []
-    head, contrast, tail = sentence.partition(code_of["contrast"])
-    if contrast and code_of["possible"] in head:
-        sentence = tail
-    for rewrite in _that_may_match(REWRITES, _needed().intersection(sentence)):
-        sentence = _compiled(rewrite).sub(rewrite.kept, sentence)
-    found = []
-    for clause in rule(_CLAUSES).split(sentence):
-        options = rule("{opt}").findall(clause)
-        for row in _that_may_match(RULES, _needed().intersection(clause)) if options else ():
-            if row.whole and clause != sentence:
-                continue
-            match = _compiled(row).search(clause)
-            if match:
-                claimed = next(filter(None, match.groups()), "")
-                found.append((row, named(claimed) if claimed else "".join(map(named, options))))
-                break
-    return found
-
-
-@cache
-def _needed() -> frozenset[str]:
-    return frozenset().union(*(_needs(row.needs) for row in (*REWRITES, *RULES)))
-
-
-@lru_cache(maxsize=8192)
-def _that_may_match(rows: tuple[Rule, ...], present: frozenset[str]) -> list[Rule]:
-    return [row for row in rows if not row.needs or not _needs(row.needs).isdisjoint(present)]
-
-
-@cache
-def _needs(names: str) -> frozenset[str]:
-    return frozenset(lexicon().code_of[name] for name in names.split("|") if name)
-
-
-@lru_cache(maxsize=256)
-def _compiled(row: Rule | Form) -> re.Pattern[str]:
-    return rule(re.sub(r"<(\{[a-z]+\})>", r"(\1)", row.pattern))
-
-
-def _settled_several(claims: list[_Claim]) -> Reading:
+def _settled_several(claims: list[Claim]) -> Reading:
     """The letters that the last announcement names; without one, all that are said to be right."""
     named_last = [claim for claim in claims if claim.effect == "announce" or claim.rule in ("more than one", "several")]
     counted = named_last[-1:] or [claim for claim in claims if claim.effect == "hold"]
@@ -300,16 +171,12 @@ def _settled_several(claims: list[_Claim]) -> Reading:
     return Reading(letters, Code.JUDGED if letters else Code.NO_ANSWER, tuple(claim.rule for claim in counted))
 
 
-def _settled(claims: list[_Claim], several: bool, asks_false: bool = False) -> Reading:
+def _settled(claims: list[Claim]) -> Reading:
     """What stands at the end: the strongest statement, or of equal ones the one that all make."""
-    if several:
-        return _settled_several(claims)
     stands, strength, code = "", 0, Code.NO_ANSWER
     trace: list[str] = []
     for claim in claims:
         force = STRENGTH.get(claim.effect, 0)
-        if asks_false and force and force <= STRENGTH["see"]:
-            continue  # what is so is no answer there
         if force:
             if not claim.letters:
                 stands, strength, code = "?", max(force, strength), Code.SEVERAL

@@ -66,14 +66,13 @@ def _chosen(
     if not reply.answer:
         return form, "", reply.code, (), reply.reason or "no answer"
     sides = _sides(options)
-    if sides:
-        choice = read_option(reply.answer, ("",) * len(options))  # by letter
-        side = "" if choice.letters else read_yes_no(reply.answer, question)
-        if side and side.side:
-            return form, sides[side.side], Code.JUDGED, side.trace, f"it says {side.side}"
-        if choice.letters or len(options) == len(sides):
-            code = choice.code if choice.letters or not side else side.code
-            return form, choice.letters, code, choice.trace, "by its letter" if choice.letters else code.value
+    if sides and not (choice := read_option(reply.answer, ("",) * len(options))).letters:  # by its letter
+        said = read_yes_no(reply.answer, question)
+        if said.side or len(options) == len(sides):
+            reason = f"it says {said.side}" if said.side else said.code.value
+            return form, sides.get(said.side, ""), said.code, said.trace, reason
+    elif sides:
+        return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace)
     choice = read_option(reply.answer, options, question, several=several)
     return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.value
 
