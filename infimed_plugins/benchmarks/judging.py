@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infimed_plugins.parsing import extract_answer
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
@@ -15,6 +14,7 @@ from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSetting
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
+from infimed_plugins.parsing import extract_answer
 from infimed_plugins.records import Json, Score
 
 
@@ -116,6 +116,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
         language=row.language,
         meta=row.meta,
         failed=row.error is not None,
+        code=score.code,
     )
 
 
@@ -135,7 +136,8 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
         "accuracy": row.accuracy,
         "format": row.format,
         "invalid": row.invalid,
-        "reason": row.reason,
+        "reason": row.why,
+        "code": row.code,
     }
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
-from infimed_plugins.parsing import tokens
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
     check_names,
@@ -31,6 +30,7 @@ from infimed_plugins.curation.step_settings import (
     set_prompt,
 )
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
 
@@ -120,7 +120,7 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.dropped["engine error"] += 1
+            context.engine_failed()
             continue
         refined = _refined(asked[reply.id], reply, settings, context)
         if refined is not None:
