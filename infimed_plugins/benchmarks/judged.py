@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from infimed_plugins.records import Json
+from infimed_plugins.records import Code, Json
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Judged:
     wrong; by MedEvalKit's rules that it was guessed, by chance right or wrong.
     ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
     the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict. ``failed``
-    says that the model gave no reply.
+    says that the model gave no reply, ``code`` what the verdict comes to.
     """
 
     id: str
@@ -39,6 +39,12 @@ class Judged:
     by_rule: float | None = None
     judge_replies: Sequence[str] = ()
     failed: bool = False
+    code: Code = Code.JUDGED
+
+    @property
+    def why(self) -> str:
+        """``reason`` as people read it without ``accuracy`` beside it."""
+        return self.reason if self.accuracy is not None else f"unscored: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
         language=row.language,
         meta=row.meta,
         failed=row.error is not None,
+        code=score.code,
     )
 
 
@@ -135,7 +136,8 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
         "accuracy": row.accuracy,
         "format": row.format,
         "invalid": row.invalid,
-        "reason": row.reason,
+        "reason": row.why,
+        "code": row.code,
     }
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}

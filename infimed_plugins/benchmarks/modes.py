@@ -27,13 +27,12 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.records import OPTION_LETTERS, Json, Sample, Score, is_choice
+from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
-_JUDGE = "judge: "
 Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
@@ -78,17 +77,17 @@ def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
 
 def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
     """A judge's verdict in the place of the rule's. None, where the judge failed, is unscored and never wrong."""
-    said = f"{_JUDGE}{reason}"
+    said = f"judge: {reason}"
     if right is None:
-        return _unscored(said)
-    return Score(float(right), by_rule.format, float(right), by_rule.parsed, said)
+        return _unscored(said, Code.JUDGE_FAILED)
+    return Score(float(right), by_rule.format, float(right), by_rule.parsed, said, code=Code.JUDGED_BY_MODEL)
 
 
 def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
     """What a judge said where ``by_judge`` decided; None where the rules did."""
-    if row.reason.startswith(f"unscored: {_JUDGE}"):
+    if row.code == Code.JUDGE_FAILED:
         return "failed"
-    if not row.reason.startswith(_JUDGE):
+    if row.code != Code.JUDGED_BY_MODEL:
         return None
     return "right" if row.accuracy else "wrong"
 
@@ -201,8 +200,8 @@ def _by_multimedeval(row: Answered) -> Score:
     return Score(right, 0.0, right, verdict.clean_pred, f"recall {verdict.recall:.2f}")
 
 
-def _unscored(reason: str | None) -> Score:
-    return Score(0.0, 0.0, None, None, f"unscored: {reason}")
+def _unscored(reason: str | None, code: Code = Code.UNSCORED) -> Score:
+    return Score(0.0, 0.0, None, None, str(reason), code=code)
 
 
 MODES: Mapping[str, Mode] = {

@@ -4,7 +4,7 @@
     responses.jsonl          an Answered a line, in the order the replies came
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
-    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason … in the benchmark's order (modes.py)
+    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (modes.py)
     verdicts-MODE-JUDGE.jsonl  the same by a judge, with all its replies on each open answer
     judge-JUDGE.json         the judge: model, settings, template (judges/identity.py)
 

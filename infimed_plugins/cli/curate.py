@@ -267,5 +267,5 @@ def _warn(manifest: Manifest) -> None:
 
     (part,) = manifest.parts
     lines = [f"{part.failed:,} rows lack a reply; the same command asks for them again"] if part.failed else []
-    for line in (*lines, *(name for name in part.counted if name.startswith(NOT_CHECKED))):
+    for line in (*lines, *(f"{NOT_CHECKED}{name}" for name in part.not_checked)):
         console.print(f"warning: {line}", style="yellow", highlight=False, soft_wrap=True)

@@ -172,7 +172,7 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
             style="yellow",
             highlight=False,
         )
-    for benchmark in _not_checked(manifest):
+    for benchmark in sorted({name for part in manifest.parts for name in part.not_checked}):
         console.print(
             f"warning: not checked against {benchmark}: its files are missing", style="yellow", highlight=False
         )
@@ -187,14 +187,6 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _not_checked(manifest: Manifest) -> list[str]:
-    """The benchmarks that decontamination found no files of."""
-    from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
-
-    counted = {name for part in manifest.parts for name in part.counted}
-    return sorted(name.removeprefix(NOT_CHECKED) for name in counted if name.startswith(NOT_CHECKED))
 
 
 def _reasons(counts: dict[str, int]) -> str:

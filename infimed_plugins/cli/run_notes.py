@@ -44,7 +44,7 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
 
 def _unscored(run: Run) -> Iterator[str]:
     """How many questions are in no figure, and the commonest reason."""
-    reasons = Counter(row.reason.removeprefix("unscored: ") for row in run.rows if row.accuracy is None)
+    reasons = Counter(row.reason for row in run.rows if row.accuracy is None)
     if reasons:
         (reason, _), count = reasons.most_common(1)[0], reasons.total()
         shown = f"{reason[:MOST_REASON]}…" if len(reason) > MOST_REASON else reason

@@ -13,6 +13,9 @@ from infimed_plugins.errors import ConfigError
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.records import Sample
 
+ENGINE_ERROR = "engine error"  # dropped: a request to a model failed, and the same build asks it again
+RIGHT_OF = "{} right of {}"
+
 
 def no_other_engine(choice: Mapping[str, Any]) -> Engine:
     """Raise ConfigError: the place of ``start_engine`` where there is none."""
@@ -23,10 +26,11 @@ def no_other_engine(choice: Mapping[str, Any]) -> Engine:
 class StepContext:
     """What a step may use: an engine (None when the recipe names none), the seed, its settings.
 
-    It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, and calls
-    ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a dropped sample in a file of its own;
-    ``start_engine({name, model, settings})`` starts another engine. ``downloads`` is where downloaded data sets lie,
-    ``report_folder`` where a step may write a report on the ``part`` of the recipe.
+    It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, in words; what
+    programs read stands in ``right_of`` (questions by how many of how many candidates are right) and ``not_checked``
+    (benchmarks without their files) too. It calls ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a
+    dropped sample in a file of its own; ``start_engine({name, model, settings})`` starts another engine. ``downloads``
+    is where downloaded data sets lie, ``report_folder`` where a step may write a report on the ``part`` of the recipe.
     """
 
     seed: int = 0
@@ -34,12 +38,23 @@ class StepContext:
     settings: dict[str, Any] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
+    right_of: Counter[tuple[int, int]] = field(default_factory=Counter)
+    not_checked: set[str] = field(default_factory=set)
     progress: Callable[[int, int], None] = lambda done, total: None
     aside: Callable[[Sample], None] = lambda sample: None
     start_engine: Callable[[Mapping[str, Any]], Engine] = no_other_engine
     downloads: Path | None = None
     part: str = ""
     report_folder: Path | None = None
+
+    def count_right(self, right: int, candidates: int) -> None:
+        """Count a question with so many right candidates."""
+        self.right_of[right, candidates] += 1
+        self.counted[RIGHT_OF.format(right, candidates)] += 1
+
+    def engine_failed(self) -> None:
+        """Count a sample that is dropped because a request to a model failed."""
+        self.dropped[ENGINE_ERROR] += 1
 
 
 class CurationStep(Protocol):

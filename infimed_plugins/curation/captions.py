@@ -120,7 +120,7 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.dropped["engine error"] += 1
+            context.engine_failed()
             continue
         refined = _refined(asked[reply.id], reply, settings, context)
         if refined is not None:

@@ -57,11 +57,11 @@ def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.dropped["engine error"] += 1
+            context.engine_failed()
             continue
         sample = asked[reply.id]
         right = sum(score(text, sample).accuracy == 1.0 for text in reply.texts)
-        context.counted[f"{right} right of {len(reply.texts)}"] += 1
+        context.count_right(right, len(reply.texts))
         if right < settings.least:
             context.dropped["too few right candidates"] += 1
             continue

@@ -55,6 +55,7 @@ WITHOUT_FORMAT = "candidates without the format"
 NO_WRONG_CANDIDATE = "no wrong candidate to reflect on"
 UNSCORED = "candidates left unscored by the judge"
 REFLECTS, AS_IT_IS = "chains that reflect", "chains kept as they are"
+CANDIDATES, JUDGE = "candidates", "judge"  # what is asked of an engine (meter.py)
 JUDGES = ("model", "rule")
 QUESTION = "{QUESTION}"
 PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and evaluated with; the paper prints none
@@ -113,11 +114,11 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
     Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
     """
     settings = read_settings(ReflectiveSettings, "reflective_cot", context.settings)
-    engine = Meter(need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, "candidates")
+    engine = Meter(need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, CANDIDATES)
     judging: Engine | None = None
     if settings.judge == "model":
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
-        judging = Meter(other, context.counted, "judge")
+        judging = Meter(other, context.counted, JUDGE)
     done = 0
     for group in _groups(samples, settings.group):
         drawn = _draw(group, engine, settings, context)
@@ -147,7 +148,7 @@ def _draw(
     drawn = {}
     for reply in engine.generate(requests, sampling):
         if reply.error is not None:
-            context.dropped["engine error"] += 1
+            context.engine_failed()
         else:
             by_rule = settings.judge == "rule"
             drawn[reply.id] = [read_candidate(text, asked[reply.id], by_rule) for text in reply.texts]
@@ -194,9 +195,8 @@ def _chain(
 ) -> Iterator[Sample]:
     right = sum(candidate.right for candidate in candidates)
     malformed = sum(not candidate.well_formed for candidate in candidates)
-    context.counted.update(
-        {f"{right} right of {len(candidates)}": 1} | ({WITHOUT_FORMAT: malformed} if malformed else {})
-    )
+    context.count_right(right, len(candidates))
+    context.counted.update({WITHOUT_FORMAT: malformed} if malformed else {})
     chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
     if chained is None:
         context.dropped[NO_USABLE_CANDIDATE if right else NO_RIGHT_CANDIDATE] += 1

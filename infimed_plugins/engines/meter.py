@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 
 
+def keys_of(what: str) -> list[str]:
+    """The keys that a Meter counts under."""
+    return [f"{what}: {kind}" for kind in ("requests", "failed requests", "prompt tokens", "completion tokens")]
+
+
 @dataclass
 class Meter:
     """An engine that counts what it is asked."""
@@ -26,11 +31,8 @@ class Meter:
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """The engine's replies, counted."""
+        keys = keys_of(self.what)
         for reply in self.engine.generate(requests, sampling):
-            self.counted[f"{self.what}: requests"] += 1
-            for kind, tokens in (("prompt", reply.usage.prompt), ("completion", reply.usage.completion)):
-                if tokens:
-                    self.counted[f"{self.what}: {kind} tokens"] += tokens
-            if reply.error is not None:
-                self.counted[f"{self.what}: failed requests"] += 1
+            counts = (1, int(reply.error is not None), reply.usage.prompt, reply.usage.completion)
+            self.counted.update({key: count for key, count in zip(keys, counts, strict=True) if count})
             yield reply

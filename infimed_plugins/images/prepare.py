@@ -184,7 +184,7 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
             notes.append(_deepened(image, data, rawmode))
         if turned:
             upright = image if form == "TIFF" else ImageOps.exif_transpose(image)  # load() has turned a TIFF
-            notes.append("turned as EXIF says")
+            notes.append(TURNED)
         upright.format = form
         return upright
 

@@ -17,6 +17,7 @@ from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.quickstart.lab import MODELS, Lab
 from infimed_plugins.quickstart.stages import RunState
+from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import Json
 from infimed_plugins.reports import page, table
 from infimed_plugins.sources.phantom import PHANTOM
@@ -73,9 +74,9 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
 
 def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
     """How many questions had m right samples, and one reflective chain to read."""
-    counts: Counter[str] = Counter()
-    for part in manifest["parts"]:
-        counts.update(part["counted"])
+    counts: Counter[tuple[int, int]] = Counter()
+    for part in map(PartCount.of_json, manifest["parts"]):
+        counts.update({(m, candidates): count for m, candidates, count in part.right_of})
     rows = (
         message["content"]
         for path in sorted(lab.data("quickstart_sft").glob("quickstart_sft*.jsonl"))
@@ -83,7 +84,7 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
         for message in json.loads(line)["messages"]
     )
     chain = min((text for text in rows if prompts.REFLECTION_BRIDGE in text), key=len, default="")
-    return {m: counts[f"{m} right of 10"] for m in range(11)}, chain
+    return {m: counts[m, 10] for m in range(11)}, chain
 
 
 def _examples(lab: Lab) -> list[page.Example]:

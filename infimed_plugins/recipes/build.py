@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
@@ -26,7 +27,7 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_engines import BuildEngines, shaping
 from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
-from infimed_plugins.recipes.manifest import ENGINE_ERROR, Manifest, PartCount, output_of, versions
+from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
@@ -233,6 +234,8 @@ class _Build:
             dropped=dict(sorted(tally.dropped.items())),
             rejected=dict(sorted(tally.rejected.items())),
             counted=dict(sorted(tally.counted.items())),
+            right_of=tuple((*key, count) for key, count in sorted(tally.right_of.items())),
+            not_checked=tuple(sorted(tally.not_checked)),
             inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads),
         )
         self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill

@@ -8,22 +8,26 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.export import whole_file
 from infimed_plugins.records import Json
 
 MANIFEST_FILE = "manifest.json"
-ENGINE_ERROR = "engine error"  # as the steps count it
+_OLD_RIGHT_OF = re.compile(r"(\d+) right of (\d+)")  # in parts that were written without ``right_of``
+_OLD_NOT_CHECKED = re.compile(r"benchmarks not checked, files missing: (.+)")
 
 
 @dataclass(frozen=True)
 class PartCount:
     """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason. ``counted`` is what
-    its steps tell besides, ``inputs`` the files that were read (inputs.py)."""
+    its steps tell besides, ``inputs`` the files that were read (inputs.py). ``right_of`` says of how many candidates
+    how many were right, and of how many questions; ``not_checked`` names benchmarks whose files were missing."""
 
     part: str
     source: str
@@ -36,6 +40,17 @@ class PartCount:
     rejected: dict[str, int] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, dict[str, Json]] = field(default_factory=dict)
+    right_of: tuple[tuple[int, int, int], ...] = ()  # (right, candidates, questions)
+    not_checked: tuple[str, ...] = ()
+
+    @classmethod
+    def of_json(cls, raw: dict[str, Json]) -> PartCount:
+        """The counts as they were written; what an older version told in words only is taken from these."""
+        told = [(_OLD_RIGHT_OF.fullmatch(words), count) for words, count in raw["counted"].items()]
+        right_of = [(int(found[1]), int(found[2]), count) for found, count in told if found]
+        not_checked = [found[1] for words in raw["counted"] if (found := _OLD_NOT_CHECKED.fullmatch(words))]
+        right_of, not_checked = raw.get("right_of", right_of), raw.get("not_checked", not_checked)
+        return cls(**raw | {"right_of": tuple(map(tuple, right_of)), "not_checked": tuple(not_checked)})
 
     @property
     def failed(self) -> int:
@@ -92,7 +107,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         raw.pop("rows")
-        raw["parts"] = tuple(PartCount(**part) for part in raw["parts"])
+        raw["parts"] = tuple(PartCount.of_json(part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
         return Manifest(**{**raw, "datasets": tuple(raw["datasets"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:

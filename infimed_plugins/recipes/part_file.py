@@ -29,7 +29,7 @@ class PartFile:
 
     def count(self) -> PartCount | None:
         """The counts of the finished part; None when it is not finished."""
-        return PartCount(**json.loads(self._count.read_text(encoding="utf-8"))) if self._count.exists() else None
+        return PartCount.of_json(json.loads(self._count.read_text(encoding="utf-8"))) if self._count.exists() else None
 
     def write(self, lines: Iterable[str]) -> None:
         """Write the rows, whole or not at all."""

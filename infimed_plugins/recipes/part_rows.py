@@ -121,6 +121,8 @@ class PartRows:
                 settings=dict(step.settings),
                 dropped=dropped,
                 counted=counted,
+                right_of=tally.right_of,
+                not_checked=tally.not_checked,
                 progress=self._step_progress(step.name),
                 aside=tally.aside.append,
                 start_engine=self.start_engine,

@@ -33,6 +33,8 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
+    right_of: Counter[tuple[int, int]] = field(default_factory=Counter)
+    not_checked: set[str] = field(default_factory=set)
     rejects: list[dict[str, str]] = field(default_factory=list)
     aside: list[Sample] = field(default_factory=list)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.curation import reflective_cot
+from infimed_plugins.curation import RIGHT_OF, reflective_cot
+from infimed_plugins.engines.meter import keys_of
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.images import decode_image
 from infimed_plugins.recipes.manifest import Manifest
@@ -25,7 +26,7 @@ THUMBNAIL = 200  # pixels of the longer side
 _KINDS = (reflective_cot.REFLECTS, reflective_cot.AS_IT_IS)
 _ASIDE = (reflective_cot.NO_RIGHT_CANDIDATE, reflective_cot.NO_USABLE_CANDIDATE)
 _NOTES = (reflective_cot.WITHOUT_FORMAT, reflective_cot.NO_WRONG_CANDIDATE, reflective_cot.UNSCORED)
-_COST = ("candidates: ", "judge: ")
+_COST = (*keys_of(reflective_cot.CANDIDATES), *keys_of(reflective_cot.JUDGE))
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,22 @@ class ChainCounts:
     @classmethod
     def of(cls, manifest: Manifest) -> ChainCounts:
         """Over all parts."""
+        right: Counter[tuple[int, int]] = Counter()
         counted: Counter[str] = Counter()
         dropped: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         for part in manifest.parts:
+            right.update({(m, candidates): count for m, candidates, count in part.right_of})
             counted.update(part.counted)
             dropped.update(part.dropped)
             rejected.update(part.rejected)
-        right = {key: count for key, count in counted.items() if " right of " in key}
         kinds = {key: counted[key] for key in _KINDS if counted[key]} | {key: dropped[key] for key in _ASIDE}
         return cls(
             read=sum(part.read for part in manifest.parts),
             kept=sum(part.kept for part in manifest.parts),
-            right=dict(sorted(right.items(), key=lambda item: int(item[0].split()[0]))),
+            right={RIGHT_OF.format(*key): count for key, count in sorted(right.items())},
             kinds={key: count for key, count in kinds.items() if count},
-            cost={key: count for key, count in counted.items() if key.startswith(_COST)},
+            cost={key: count for key, count in counted.items() if key in _COST},
             notes={key: counted[key] for key in _NOTES if counted[key]},
             dropped=dict(dropped),
             rejected=dict(rejected),

@@ -164,7 +164,7 @@ def _reply_json(model: str, judged: Judged) -> ReplyJson:
         "parsed": None if judged.parsed is None else _cut(judged.parsed),
         "accuracy": judged.accuracy,
         "invalid": judged.invalid,
-        "reason": _cut(judged.reason),
+        "reason": _cut(judged.why),
     }
 
 

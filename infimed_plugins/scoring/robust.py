@@ -132,5 +132,5 @@ def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> 
 def score_response(response: Response, sample: Sample) -> Score:
     """Judge what a model said; a failed engine is unscored, never wrong."""
     if response.error is not None:
-        return Score(0.0, 0.0, None, None, f"unscored: {response.error}", code=Code.UNSCORED)
+        return Score(0.0, 0.0, None, None, response.error, code=Code.UNSCORED)
     return score(response.text, sample)

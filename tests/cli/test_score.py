@@ -102,7 +102,7 @@ def test_verdicts_of_each_mode_lie_beside_the_replies(two_runs: tuple[Path, Path
     names = {path.name for path in kept.iterdir()}
     assert {"verdicts-robust.jsonl", "verdicts-multimedeval.jsonl", "settings.json", "responses.jsonl"} <= names
     verdict = json.loads((kept / "verdicts-robust.jsonl").read_text().splitlines()[0])
-    assert verdict.keys() == {"id", "parsed", "accuracy", "format", "invalid", "reason"}
+    assert verdict.keys() == {"id", "parsed", "accuracy", "format", "invalid", "reason", "code"}
     (entry,) = json.loads((two_runs[0] / "run.json").read_text())
     assert entry["versions"].keys() >= {"python", "infimed-plugins"}
     assert "git" in entry
@@ -286,6 +286,7 @@ def test_every_judge_leaves_what_it_was_and_all_that_it_said(
             right = row["accuracy"] is not None
             assert row["judge_replies"] == (['{"verdict": "right"}'] if right else ["no verdict"] * 3)
             assert row["reason"].startswith("judge: right" if right else "unscored: judge: ")
+            assert row["code"] == ("judged_by_model" if right else "judge_failed")
 
 
 def test_medevalkits_metrics_count_what_the_judge_said(server: Server, tmp_path: Path) -> None:

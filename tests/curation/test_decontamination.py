@@ -280,6 +280,7 @@ def test_a_missing_benchmark_is_said_or_counted(tmp_path: Path) -> None:
     kept, context = run([phantom_sample("train", 0)], **settings, skip_missing=True)
     assert len(kept) == 1
     assert context.counted == {"benchmarks not checked, files missing: slake/test": 1}
+    assert context.not_checked == {"slake/test"}
 
 
 def test_every_benchmark_is_checked_unless_some_are_named(asked: Listed) -> None:

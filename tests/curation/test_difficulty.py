@@ -41,7 +41,7 @@ def test_the_fewest_right_come_first_and_the_rest_is_counted() -> None:
     assert {sample.id for sample in kept[1:]} == {"q2", "q3"}
     assert [sample.meta["difficulty"]["right"] for sample in kept] == [0, 3, 3]
     assert context.dropped == {"easier than those kept": 2}
-    assert context.counted["3 right of 10"] == 2
+    assert context.counted["3 right of 10"] == context.right_of[3, 10] == 2
 
 
 def test_what_nobody_answers_may_be_left_out_and_failures_are_counted() -> None:

@@ -87,7 +87,7 @@ def test_m_counts_right_answers_whatever_their_format_and_chains_are_made_of_the
     assert [c.get("well_formed", True) for c in chain.meta["reflective"]["candidates"]] == [True] + [False] * 5 + [
         True
     ] * 4
-    assert context.counted["6 right of 10"] == 1
+    assert context.counted["6 right of 10"] == context.right_of[6, 10] == 1
     assert context.counted["candidates without the format"] == 5
     assert "no wrong candidate to reflect on" not in context.counted
 

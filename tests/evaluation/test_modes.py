@@ -13,11 +13,13 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import Opinion, judge_rows
 from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-from infimed_plugins.benchmarks.modes import MODES, is_open, scores
+from infimed_plugins.benchmarks.modes import MODES, is_open, judges_verdict, scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.cli.run_notes import _unscored
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
+from infimed_plugins.records import Code
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -189,8 +191,8 @@ def test_multimedeval_takes_english_rows_only() -> None:
     assert {row.language for row in rows} == {"en", "zh"}
     for row, score in zip(rows, judged, strict=True):
         assert score.accuracy == (1.0 if row.language == "en" else None)
-    assert {score.reason for score in judged if score.accuracy is None} == {
-        "unscored: MultiMedEval's rules are for English"
+    assert {(score.code, score.reason) for score in judged if score.accuracy is None} == {
+        (Code.UNSCORED, "MultiMedEval's rules are for English")
     }
 
 
@@ -265,7 +267,18 @@ def test_a_judges_verdict_counts_and_its_failure_is_unscored() -> None:
     opinions = {"a": Opinion(True, "right"), "b": Opinion(None, "no JSON")}
     judged = judge_rows(benchmark("vqa_rad"), rows, "direct", "robust", lambda open_rows: opinions)
     assert [row.accuracy for row in judged] == [1.0, None]
-    assert judged[1].reason == "unscored: judge: no JSON"
+    assert [row.why for row in judged] == ["judge: right", "unscored: judge: no JSON"]
+    said = [judges_verdict(replace(row, reason="in other words")) for row in judged]
+    assert said == ["right", "failed"]
+    assert judges_verdict(replace(judged[0], reason="judge: right", code=Code.JUDGED)) is None
+
+
+def test_the_unscored_are_told_with_their_reason_whatever_its_words() -> None:
+    rows = [answered(id="a", error="judge: gone"), answered(id="b")]
+    judged = judge_rows(benchmark("vqa_rad"), rows, "direct", "robust")
+    assert (judged[0].code, judges_verdict(judged[0])) == (Code.UNSCORED, None)
+    (note,) = _unscored(Run("m", "vqa_rad", "direct", "robust", judged))
+    assert note == "vqa_rad: 1 of 2 unscored (robust): judge: gone"
 
 
 def kept(path: Path, name: str, rows: list[Answered]) -> RunFolder:

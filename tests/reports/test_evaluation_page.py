@@ -339,12 +339,13 @@ def test_any_reply_can_be_shown(tmp_path: Path, text: str, shown: str, write_syn
 
 
 def test_what_was_not_scored_is_a_dash_on_the_page(tmp_path: Path, write_synthetic: Callable[..., str]) -> None:
-    row = Judged("1", "", "1-1", "?", "", "A", None, None, 0.0, False, "unscored: gone", meta={"kind": "organ"})
+    row = Judged("1", "", "1-1", "?", "", "A", None, None, 0.0, False, "gone", meta={"kind": "organ"})
     run = Run("base", "phantom", "direct", "robust", [row])
     html = write_synthetic([run, replace(run, variant="blur:1")], tmp_path / "page.html")
     assert "<td>–<small>n 0</small></td>" in html
     assert "0.0 [0.0, 100.0]" not in html
     assert "<svg" not in html
+    assert '"unscored: gone"' in html
 
 
 def test_a_page_of_no_runs_opens_too(tmp_path: Path, write_synthetic: Callable[..., str]) -> None:

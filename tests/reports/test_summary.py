@@ -32,7 +32,7 @@ def test_the_unscored_are_in_no_rate_and_the_invalid_count_wrong() -> None:
         judged(6, 0.0, invalid=True, text="either", reason="two options"),
         judged(7, 0.0, invalid=True, text=" \n"),
         judged(8, 0.0),
-        judged(9, None, reason="unscored: the server went away"),
+        judged(9, None, reason="the server went away"),
     ]
     result = count(run("base", rows))
     assert (result.figure.accuracy.right, result.figure.accuracy.total, result.unscored) == (6, 9, 1)

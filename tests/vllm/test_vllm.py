@@ -116,7 +116,7 @@ def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
     part = Part("reflective", "phantom", "train", limit=12, order="first", style="reasoning", steps=(step,))
     manifest = build(Recipe("demo", "llamafactory", (part,)), tmp_path, engine=engine)
     counted = manifest.parts[0].counted
-    assert sum(count for name, count in counted.items() if " right of 10" in name) == 12
+    assert sum(questions for _, candidates, questions in manifest.parts[0].right_of if candidates == 10) == 12
     assert counted["candidates: completion tokens"] > 500
     assert manifest.rows == manifest.parts[0].kept > 0
 

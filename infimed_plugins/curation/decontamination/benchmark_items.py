@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_images
 from infimed_plugins.curation.decontamination.image_index import ImageIndex
 from infimed_plugins.curation.decontamination.text_near import Text
@@ -75,11 +76,12 @@ class Item:
 
 @dataclass
 class HashedItems:
-    """All items with the index of their images. ``counted`` says what could not be read."""
+    """All items with the index of their images. ``counted`` and ``not_checked`` say what could not be read."""
 
     items: list[Item] = field(default_factory=list)
     images: ImageIndex = field(default_factory=ImageIndex)
     counted: Counter[str] = field(default_factory=Counter)
+    not_checked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._of_image: dict[int, list[int]] = {}
@@ -107,10 +109,10 @@ def text_of(sample: Sample) -> Text:
     return Text(sample.question, sample.options or ())
 
 
-def benchmark_samples(benchmarks: Benchmarks, counted: Counter[str]) -> Iterator[tuple[str, Sample]]:
+def benchmark_samples(benchmarks: Benchmarks, not_checked: list[str]) -> Iterator[tuple[str, Sample]]:
     """The samples of all benchmarks, each with ``source/split``; rows that no run could ask are left out.
 
-    Raises ConfigError for a benchmark whose files are missing, or counts it with ``skip_missing``.
+    Raises ConfigError for a benchmark whose files are missing, or notes it with ``skip_missing``.
     """
     for benchmark in benchmarks.names:
         name, _, split = benchmark.partition("/")
@@ -123,7 +125,13 @@ def benchmark_samples(benchmarks: Benchmarks, counted: Counter[str]) -> Iterator
                 others = "set skip_missing: true to check against the other benchmarks only"
                 mend = "leave it out of benchmarks" if benchmarks.skip_missing else others
                 raise ConfigError(f"decontamination: {error}; or {mend}") from error
-            counted[f"{NOT_CHECKED}{benchmark}"] += 1
+            not_checked.append(benchmark)
+
+
+def count_unread(counted: Counter[str], not_checked: Iterable[str], context: StepContext) -> None:
+    """Tell the manifest what of the benchmarks could not be read."""
+    context.counted.update(counted + Counter(f"{NOT_CHECKED}{benchmark}" for benchmark in not_checked))
+    context.not_checked.update(not_checked)
 
 
 @lru_cache(maxsize=1)  # the parts of a recipe share it
@@ -131,7 +139,7 @@ def hashed_items(benchmarks: Benchmarks) -> HashedItems:
     """The items of the benchmarks, all images hashed. Files that change while the process lives are not read again."""
     read = HashedItems()
     known: dict[str, ImageHash] = {}
-    samples = benchmark_samples(benchmarks, read.counted)
+    samples = benchmark_samples(benchmarks, read.not_checked)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for chunk in chunks(samples, CHUNK):
             images = [image for _, sample in chunk for image in sample.images]

@@ -20,6 +20,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     Item,
     benchmark_samples,
     chunks,
+    count_unread,
     first_sha,
     text_of,
 )
@@ -31,7 +32,6 @@ from infimed_plugins.records import OPTION_LETTERS, Sample
 
 SEARCHED_AT_ONCE = 1024
 NEAR = "image and question by embedding"
-ENGINE_ERROR = "engine error"
 
 
 class EmbeddedItems(NamedTuple):
@@ -40,6 +40,7 @@ class EmbeddedItems(NamedTuple):
     items: list[Item]
     vectors: Vectors
     counted: Counter[str]
+    not_checked: list[str]
 
 
 def by_embeddings(
@@ -53,7 +54,7 @@ def by_embeddings(
             "name one in the recipe, or take tier: hashes"
         )
     known = _LAST.embedded(engine, benchmarks)
-    context.counted.update(+known.counted)
+    count_unread(known.counted, known.not_checked, context)
     for found in chunks(_embedded(engine, samples, context), SEARCHED_AT_ONCE):
         numbers, cosines = nearest(np.stack([vector for _, vector in found]), known.vectors, above=similarity)
         for (sample, _), number, cosine in zip(found, numbers.tolist(), cosines.tolist(), strict=True):
@@ -83,16 +84,17 @@ def _embedded(engine: Embedder, samples: Iterable[Sample], context: StepContext)
         if reply.error is None:
             yield sample, np.asarray(reply.vector, dtype=np.float32)
         else:
-            context.dropped[ENGINE_ERROR] += 1
+            context.engine_failed()
 
 
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
     counted: Counter[str] = Counter()
+    not_checked: list[str] = []
     asked: dict[str, Item] = {}
     items: list[Item] = []
 
     def requests() -> Iterator[ChatRequest]:
-        for benchmark, sample in benchmark_samples(benchmarks, counted):
+        for benchmark, sample in benchmark_samples(benchmarks, not_checked):
             request_id = f"{benchmark}:{sample.id}"
             asked[request_id] = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
             yield request_of(sample, request_id)
@@ -111,7 +113,7 @@ def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
         raise ConfigError(
             "decontamination: no question of a benchmark could be embedded; check the engine and benchmarks"
         )
-    return EmbeddedItems(items, np.concatenate(blocks), counted)
+    return EmbeddedItems(items, np.concatenate(blocks), counted, not_checked)
 
 
 class _LastEmbedded:

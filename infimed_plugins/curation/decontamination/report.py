@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -114,7 +113,7 @@ class Report:
 
     def _write_benchmark_images(self) -> None:
         names = tuple(sorted({benchmark for benchmark, _ in self._wanted}))
-        for benchmark, sample in benchmark_samples(Benchmarks(names, self._downloads, skip_missing=True), Counter()):
+        for benchmark, sample in benchmark_samples(Benchmarks(names, self._downloads, skip_missing=True), []):
             sha = self._wanted.get((benchmark, sample.id))
             for image in sample.images if sha is not None else ():
                 data = image.read()

@@ -36,6 +36,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     HashedItems,
     Item,
     chunks,
+    count_unread,
     default_benchmarks,
     hashed_items,
     text_of,
@@ -139,7 +140,7 @@ def by_hashes(
 ) -> Iterator[tuple[Sample, Finding | None]]:
     """Every sample with what the CPU tier finds of it."""
     items = hashed_items(benchmarks)
-    context.counted.update(+items.counted)
+    count_unread(items.counted, items.not_checked, context)
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
