@@ -19,6 +19,7 @@ _TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|b
 _MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_LOWERED = re.compile("[₀-₉]+")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _SIGNS = str.maketrans(
     {**dict.fromkeys("−‐‑‒–—", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
@@ -42,7 +43,7 @@ _ROOT = re.compile(
 )
 _PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
-_TIE = re.compile(r"(?<=[0-9A-Za-z}])~(?=[A-Za-z\\])")
+_TIE = re.compile(r"(?<=[0-9A-Za-z}])~(?=\s*[A-Za-z\\])")
 _ANNOUNCED = re.compile(
     r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
     re.IGNORECASE,
@@ -58,6 +59,7 @@ _MIXED = re.compile(
     r"([-+]?)\s*([0-9]{1,9})\s*(?:\\frac\s*\{\s*([0-9]{1,9})\s*\}\s*\{\s*([0-9]{1,9})\s*\}|\s([0-9]{1,9})\s*/\s*([0-9]{1,9}))"
 )
 _UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
+_ONE_LETTER_EACH = re.compile(r"[A-Za-z](?:/[A-Za-z])*")
 _LONGEST_UNIT = 32
 
 _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases, where no other unit does
@@ -69,11 +71,12 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
     "nm": "nanometer nanometers",
     "km": "kilometer kilometers kilometre kilometres 公里 千米",
     "in": "inch inches",
-    "mm^2": "squaremm squaremillimeters 平方毫米",
-    "cm^2": "squarecm squarecentimeters squarecentimetres 平方厘米",
-    "m^2": "squaremeters squaremetres 平方米",
-    "mm^3": "立方毫米",
-    "mL": "milliliter milliliters millilitre millilitres cc cm3 毫升 立方厘米",
+    "mm^2": "squaremm squaremillimeters sqmm 平方毫米",
+    "cm^2": "squarecm squarecentimeters squarecentimetres sqcm 平方厘米",
+    "m^2": "squarem squaremeters squaremetres sqm 平方米",
+    "unit^2": "squareunits squnits",
+    "mm^3": "cubicmm 立方毫米",
+    "mL": "milliliter milliliters millilitre millilitres cc cm3 cubiccm cubiccentimeters 毫升 立方厘米",
     "m^3": "立方米",
     "L": "liter liters litre litres 升",
     "uL": "µl μl",
@@ -90,6 +93,7 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
     "month": "months 个月",
     "year": "yr yrs years yearold yearsold year-old years-old 岁 年",
     "mmHg": "mm-hg",
+    "beat": "beats",
     "IU": "units unit",
     "T": "tesla",
     "px": "pixel pixels",
@@ -97,10 +101,7 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
     "degC": "°c",
     "degF": "°f",
 }
-_OTHER_UNITS = (
-    "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq mmol/L mEq/L mg/dL g/dL g/L mg/L mg/kg mL/min L/min ng/mL "
-    "kg/m^2 Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
-)
+_OTHER_UNITS = "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
 _UNIT_SPELLING = str.maketrans("", "", " {}^")
 
 
@@ -137,7 +138,7 @@ def clean_math(text: str) -> str:
         return text
     if not text.isascii():
         text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
-        text = nfkc(text).translate(_SIGNS)
+        text = nfkc(_LOWERED.sub(r"_{\g<0>}", text)).translate(_SIGNS)
     if "\\" in text:
         text = _DEGREE.sub("°", _THOUSANDS.sub(",", _TEXT.sub(r" \1 ", text)))
         text = _COMMAND.sub(_one_spelling, text)
@@ -180,8 +181,8 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
         start = found.start()
         unit = _unit(text[start:])
-        attached = start == len(text) - 1 and text[start].isascii() and text[start - 1] != " "
-        if unit and not (attached and text[start].isalpha() and (factors is None or text[start] in factors)):
+        attached = text[start - 1] != " " and _ONE_LETTER_EACH.fullmatch(text, start)
+        if unit and not (attached and (factors is None or text[start] in factors)):
             return text[:start].strip(), unit
     return text, ""
 
@@ -193,6 +194,9 @@ def is_unit(word: str) -> bool:
 
 def _unit(written: str) -> str:
     """The one name of a unit. Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
+    if "/" in written:
+        parts = [_unit(part) for part in written.split("/")]
+        return "/".join(parts) if all(parts) else ""
     spelled = written.translate(_UNIT_SPELLING).rstrip(".")
     if spelled in _EXACT:
         return _EXACT[spelled]

@@ -34,6 +34,7 @@ _WORD = re.compile(r"\\?[A-Za-z]+")
 _MARK = re.compile(r"[^\sA-Za-z0-9.]")
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")
 _LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, "*": "\\cdot ", "∞": "\\infty "})
+_ARITHMETIC = re.compile(r"[0-9+*/^]")
 _LOOSE_SPACE = re.compile(r"(?<![0-9.,]) | (?![0-9.,])")
 _EQUAL, _UNEQUAL = Verdict(1.0, None, "equivalent"), Verdict(0.0, None, "not equivalent")
 
@@ -54,7 +55,7 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     same = _compare_numbers(number, parse_quantity(given)) if number else None
     if same is not None:
         return Verdict(float(same), given, "the same number" if same else "another number")
-    if _tight(given) == _tight(gold):
+    if given.replace(" ", "") == gold.replace(" ", "") and _tight(given) == _tight(gold):
         return Verdict(1.0, given, "the same text")
     if max(len(gold), len(given)) > MAX_LENGTH:
         return Verdict(0.0, given, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
@@ -68,7 +69,10 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
 def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # an int of thousands of digits
+        return ""
 
 
 def _tight(text: str) -> str:
@@ -88,7 +92,8 @@ def _gold_claim(gold: str) -> tuple[Claim | None, Reader]:
     except NotRead:
         return None, Reader()
     words, unit = frozenset(_WORD.findall(gold)), claim.items[0].unit
-    letters = frozenset(word for word in words if len(word) == 1)
+    products = 3 if _ARITHMETIC.search(gold) else 1  # the letters of 2ab, not of CT
+    letters = frozenset("".join(word for word in words if len(word) <= products))
     words = frozenset(word.lower() for word in words)
     return claim, Reader(most=1 if len(claim.items) == 1 else MAX_ITEMS, unit=unit, words=words, letters=letters)
 

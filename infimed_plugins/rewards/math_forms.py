@@ -41,7 +41,7 @@ _JOINED = re.compile(r".(?:[-~:*xX至到]|to|by)")
 _LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")
 _BETWEEN = re.compile(r"(?:from|between)\s+([-+0-9.]+(?:\s?[A-Za-z%]+)?)\s+(?:to|and)\s+", re.IGNORECASE)
 _PLAIN = re.compile(r"[-+]?[0-9.,]+(?![0-9.,]*\s*[/*^\\])")
-_COUNTED = re.compile(rf"(.*[0-9.}})])\s*([A-Za-z]{{3,20}}(?: [A-Za-z]{{2,20}}){{0,3}}|[{_HAN}]{{1,6}})")
+_COUNTED = re.compile(rf"(.*[0-9.}})]) ?((?<= )[A-Za-z]{{3,20}}(?: [A-Za-z]{{2,20}}){{0,3}}|[{_HAN}]{{1,6}})")
 _THEREFORE = re.compile(r"(?:so|thus|therefore|hence),?\s+(?=\S)", re.IGNORECASE)
 _IS = re.compile(r"\s+(?:is equal to|equals|is|are|was)\s+|\s*:\s*|\s*(?=≈)")
 _SIDES = re.compile(r"<=|>=|=<|[=<>≤≥]")
@@ -240,6 +240,8 @@ def _check_brackets(text: str) -> None:
 
 def _bracketed(text: str) -> tuple[str, str]:
     r"""The brackets around the whole, such as ``(]`` or ``\{\}``, and what they hold."""
+    if not text.startswith(("\\{", "(", "[")):
+        return "", text
     for start, end in (("\\{", "\\}"), ("(", ")"), ("[", "]"), ("(", "]"), ("[", ")")):
         inside = text[len(start) : -len(end)]
         if text.startswith(start) and text.endswith(end) and _depths(inside)[0] == 0:

@@ -58,8 +58,8 @@ def parse_expression(text: str) -> Expression:
     node = reader.sum()
     if reader.peek():
         raise Unreadable
-    letters, opened = frozenset(reader.letters - {"π"}), reader.open or bool(words)
-    return Expression(node, letters, frozenset(words), reader.decimal, opened, reader.product_only)
+    letters = frozenset(reader.letters - {"π"})
+    return Expression(node, letters, frozenset(words), reader.decimal, reader.open, reader.product_only)
 
 
 def _tokens(text: str, words: set[str]) -> list[str]:

@@ -24,7 +24,7 @@ from functools import lru_cache
 from infimed_plugins.rewards.math_syntax import Expression, Node, Unreadable, parse_expression
 
 MAX_BITS = 1 << 16  # of a number: about 20,000 digits
-_FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
+_FAR = 1e-4  # of the larger; where sums of floats are below 1, absolute
 _NEAR = 1e-12  # likewise
 _MAX_FLOAT = 1e9  # sums of larger floats may lose what the comparison rests on
 
