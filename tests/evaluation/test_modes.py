@@ -179,7 +179,7 @@ def test_a_row_on_which_upstream_would_end_is_unscored(name: str, changed: dict[
     assert "MedEvalKit's run would end here" in judged.reason
 
 
-@pytest.mark.parametrize("gold", ["D", "", "AB", None, 1])
+@pytest.mark.parametrize("gold", ["D", "", "BA", None, 1])
 def test_a_choice_whose_gold_is_none_of_its_letters_is_refused(gold: Any) -> None:
     row = answered(task="multiple_choice", options=("CT", "MRI", "X-ray"), gold=gold, text="A")
     with pytest.raises(DataError, match=rf"answer {gold!r} is not a letter|has no answer"):
