@@ -184,12 +184,12 @@ FORMS = (
           ("Not A, so the answer is C", "C"))),
     Form("picked", r"(?:{so},?)?{subject}?{be|filler}*{pick}{be|option|filler}*\(?<{opt}>" + _REASON,
          (("I would choose C.", "C"),)),
-    Form("it is", r"(?:{so},?)?(?:{subject}~){0,3}(?:{be|shows}~){1,2}{option}?\(?<{opt}>" + _REASON,
+    Form("it is", r"(?:{so},?)?~(?:{subject}~){0,3}(?:{be|shows}~){1,2}{option}?\(?<{opt}>" + _REASON,
          (("It is C.", "C"), ("So it is a hemangioma.", "C"))),
     Form("is right", r"(?:{so},?)?{filler|option}*[(]?<{opt}"
          r">\)?{filler|option}*{be}{0,2}{filler|likely}*{correct|answer}{filler}*{answer|option|correct}?" + _REASON,
          (("C is correct.", "C"), ("C is the answer.", "C"), ("C选项正确", "C"))),
-    Form("with a reason", r"~[(]?<{opt}>" + _REASON, (("C because it is bright.", "C"),)),
+    Form("with a reason", r"(?:{so},?)?~[(]?<{opt}>" + _REASON, (("C because it is bright.", "C"),)),
 )  # fmt: skip
 # where the options are not known, the text behind a letter can be any that says nothing of the letter
 UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED +
