@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
+from itertools import chain
 from string import ascii_letters
 from typing import NamedTuple
 
@@ -24,39 +24,44 @@ _MARKS = dict(zip("。！!;；？，、：（）[]【】<>«»–—…|", "....
 _MARKS |= {mark: mark for mark in ".?,:()-\n"}
 _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
-    r"|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?=\W)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
-    r"|[<>≤≥]=?\s?\d+(?:[.,]\d+)*"
+    r"|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?!\w)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
+    r"|[<>≤≥]=?\d+(?:[.,]\d+)*"
     r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # what begins like a letter and goes on: B-cell, C's, x^2
     r"|(?<![\w.)])[-−]\\|(?<![\w.)])[-+−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*(?:[A-Za-z]\b)?"
     r"|[A-Za-z]\+(?!\w)|[A-Za-z]{2,}[+-](?![\w-])"
     rf"|[^\W\d_{HAN}][^\W_{HAN}]*(?:['’][a-z]{{1,2}}(?![a-z])|-[A-Za-z]\b)?"
-    r"|->|=>|(?<= )\*(?= )|[^\s*_`$\"“”‘'’#\\]|\n"
+    r"|->|=>|[^\s*_`$\"“”‘'’#\\]|\n"
 )
-_MAX_KNOWN = 100_000  # words remembered
+_APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
+_MAX_KNOWN = 100_000  # stretches between blanks that are remembered, if not longer than:
+_LONGEST_KNOWN = 32
 _Phrases = dict[str, list[tuple[tuple[str, ...], str]]]  # by their second word: all words and the code, longest first
+_Stretch = tuple[
+    tuple[str, ...], tuple[str, ...], str
+]  # the tokens of a stretch as written, in lower case, their codes
 
 
 class Text:
     """A text in NFKC and without wrappers, as tokens: as they are written, in lower case, and their codes."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.written: list[str] = _TOKEN.findall(text)
-        known = [_known.get(word) or _look_up(word) for word in self.written]
-        words, codes, phrases = zip(*known, strict=True) if known else ((), (), ())
-        self.words: list[str] = list(words)
-        self.codes = "".join(codes)
-        starts = [at for at, one in enumerate(phrases) if one]
+        self.text = _APART.sub(r"\1", text) if ">" in text or "<" in text or "≤" in text or "≥" in text else text
+        stretches = [_known.get(one) or _look_up(one) for one in self.text.replace("\n", " \n ").split(" ")]
+        self.written = list(chain.from_iterable([written for written, _, _ in stretches]))
+        self.words = list(chain.from_iterable([words for _, words, _ in stretches]))
+        self.codes = "".join([codes for _, _, codes in stretches])
+        phrases = lexicon().phrases
+        starts = [at for at, word in enumerate(self.words) if word in phrases]
         if starts:
             self._join_phrases(starts, phrases)
 
-    def _join_phrases(self, starts: list[int], phrases: Sequence[_Phrases]) -> None:
+    def _join_phrases(self, starts: list[int], phrases: dict[str, _Phrases]) -> None:
         words, found, beyond = tuple(self.words), [], 0
         last = len(words) - 1
         for at in starts:
             if at < beyond or at == last:
                 continue
-            for parts, code in phrases[at].get(words[at + 1], ()):
+            for parts, code in phrases[words[at]].get(words[at + 1], ()):
                 if len(parts) == 2 or words[at : at + len(parts)] == parts:
                     beyond = at + len(parts)
                     found.append((at, beyond, code))
@@ -78,12 +83,14 @@ class Text:
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
         """Where each token starts and ends in the text."""
-        places = [found.span() for found in _TOKEN.finditer(self.text)]
-        spans, at = [], 0
-        for word in self.written:
-            parts = len(_TOKEN.findall(word)) if " " in word else 1
-            spans.append((places[at][0], places[at + parts - 1][1]))
-            at += parts
+        spans: list[tuple[int, int]] = []
+        at = 0
+        for written in self.written:
+            parts = written.split(" ")
+            start = at = self.text.index(parts[0], at)
+            for part in parts:
+                at = self.text.index(part, at) + len(part)
+            spans.append((start, at))
         return spans
 
 
@@ -128,15 +135,19 @@ def lexicon() -> _Lexicon:
     return _Lexicon(code_of, words, endings, phrases)
 
 
-_known: dict[str, tuple[str, str, _Phrases]] = {}  # a word as written: in lower case, its code, the phrases it starts
+_known: dict[str, _Stretch] = {}
 
 
-def _look_up(written: str) -> tuple[str, str, _Phrases]:
-    word = written.lower().replace(" ", "")
-    _known[written] = entry = (word, _code(word), lexicon().phrases.get(word, {}))
+def _look_up(stretch: str) -> _Stretch:
+    written = tuple(_TOKEN.findall(stretch))
+    words = tuple(map(str.lower, written))
+    entry = (written, words, "".join(map(_code, words)))
+    if len(stretch) <= _LONGEST_KNOWN:
+        _known[stretch] = entry
     return entry
 
 
+@lru_cache(maxsize=65536)
 def _code(word: str) -> str:
     known = lexicon()
     if word in _MARKS:

@@ -52,6 +52,8 @@ _NOT_IN_LISTS |= {"is what is asked", "announced at once"}
 def claims_of(codes: str) -> list[Claim]:
     """What the sentences claim, in order."""
     found: list[Claim] = []
+    if not rule("{opt}").search(codes):
+        return found
     again = False
     sentences = _SENTENCE.findall(codes)
     listed = _list_items(sentences)

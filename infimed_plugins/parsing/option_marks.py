@@ -37,6 +37,7 @@ class OptionSet(NamedTuple):
 
     letters: int
     texts: dict[str, list[tuple[Words, int]]]
+    starts: frozenset[str]  # what a letter or a text begins with
     longest: int
 
 
@@ -56,7 +57,7 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
             texts.setdefault(first, []).append((words, code))
     for same_start in texts.values():
         same_start.sort(key=lambda one: -len(one[0]))
-    return OptionSet(len(options) or UNKNOWN, texts, max(map(len, options), default=0))
+    return OptionSet(len(options) or UNKNOWN, texts, _LETTERS.union(texts), max(map(len, options), default=0))
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
@@ -100,7 +101,8 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
     else:
         codes = list(text.codes)
     beyond = 0
-    for at in [at for at, word in enumerate(words) if word in _LETTERS or word in texts]:
+    starts = options.starts
+    for at in [at for at, word in enumerate(words) if word in starts]:
         if at < beyond:
             continue
         word = words[at]
