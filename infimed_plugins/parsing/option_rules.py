@@ -126,9 +126,10 @@ RULES = (
          r"|{pick}{option}?:<{opt}>", "hold",
          (("I would choose C.", "C"), ("I'd go with option C.", "C"))),
     Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:(-]?~{subject}?~{word|asked}{0,3}"
-         r"(?:~{be}){0,3}~(?:{answer|option|subject}~)*{correct|answer|likely}(?=~(?:[.,(:)\n-]|$"
-         r"|{answer|option|because|so|and|contrast|subject|asked|word|correct|be|than}))", "hold",
-         (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"))),
+         r"(?:~{be}){0,3}~(?:{answer|option|subject}~)*{correct|answer|likely}(?:(?=~(?:[.,(:)\n-]|$"
+         r"|{answer|option|because|so|and|contrast|subject|correct|be|than}))|(?<!{be}{correct})(?=~{word|asked}))", "hold",
+         (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"),
+          ("C is right atrium.", ""))),
     Rule("what I would choose", "pick", r"<{opt}>\)?,?~{be}(?:~{be|subject|word|option}){0,6}~{pick}", "hold",
          (("C is what I would choose.", "C"),)),
     Rule("so", "so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
