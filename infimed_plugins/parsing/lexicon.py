@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import cache, cached_property
 from importlib.resources import files
 from string import ascii_letters
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
@@ -100,12 +100,14 @@ class _Lexicon(NamedTuple):
     words: dict[str, str]
     endings: dict[str, list[tuple[str, str]]]  # by four letters: how a word begins, and its code
     phrases: dict[str, _Phrases]  # by their first word
+    open: dict[str, dict[str, Any]]  # what the reader of open answers knows beside them
 
 
 @cache
 def lexicon() -> _Lexicon:
     """The table, read once."""
     table = tomllib.loads(files("infimed_plugins.parsing").joinpath("lexicon.toml").read_text("utf-8"))
+    open_words = table.pop("open")
     code_of = dict(zip(table, ascii_letters, strict=False))
     words: dict[str, str] = {}
     endings: dict[str, list[tuple[str, str]]] = {}
@@ -126,7 +128,7 @@ def lexicon() -> _Lexicon:
     for by_second in phrases.values():
         for same_start in by_second.values():
             same_start.sort(key=lambda one: -len(one[0]))
-    return _Lexicon(code_of, words, endings, phrases)
+    return _Lexicon(code_of, words, endings, phrases, open_words)
 
 
 _known: dict[str, tuple[str, str, _Phrases]] = {}  # a word as written: in lower case, its code, the phrases it starts
