@@ -47,30 +47,25 @@ VALUES = (
     Rule("is", "^[^#]*?(?:{be|shows}|:)[^#]*?(#)", (("", "", "There are 7 in 90 scans.", "7"),)),
     Rule("one number", "^[^#]*(#)[^#]*$", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
-_CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]")
+_CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
 _FUNCTIONS = "(?:sin|cos|tan|log|ln|exp|sqrt|frac|pi|max|min)(?![A-Za-z])"
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!{_FUNCTIONS})[A-Za-z]{{2,}}|[{HAN}]{{2}}")
-_PROGRAM = re.compile(
-    r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\bpython\b", re.MULTILINE | re.IGNORECASE
-)
+_PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
-_FORMULA = re.compile(
-    r"(?:\\[A-Za-z]+|[\d.,%]+|[-+*/^(){}√π×]|x(?= ?10\^)|(?:sqrt|pi)(?![a-z])|[ ](?=[-+*/^\d\\√(×]|x 10))+"
-)
-_FORMAL = re.compile(r"(?=.*\d)(?:.*[\\√π^]|.*sqrt|.*pi|.*\d ?[-+*×/] ?\d)")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
-_HELD = "¤"  # in the place of a formula
-_N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-_ZH_COUNTS = dict(zip("两二三四五六七八九十", "22345678910", strict=False)) | {"十": "10"}
-_MEASURES = "[个根处枚块条支张片例节]"
+_ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
+_TERM = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?|\\d?frac|\\?sqrt|√|\\?pi|π|\{[^{}\n]{0,30}\}|\([^()A-Za-z\n]{1,30}\))"
 _VALUE = re.compile(
-    r"(?P<label>\b(?:figure|fig\.?|table|panel|step|question|image) \d+|\b\d+ ?(?:st|nd|rd|th)\b|\bif(?= (?:we|you|i)\b))"
-    r"|(?P<bound>(?:\b(?:least|most|below|above|under|exceeds|exceeding|beyond) |[<>≤≥]=? ?))?(?P<value>"
-    rf"{_HELD}|(?<![\w.])[-+−]?{_N}(?:e[-+]?\d+| ?(?:[-–±]|to) ?{_N})?|(?<=[{HAN}]){_N})"
-    r"(?P<unit> ?(?:[%°]|(?!(?:in|units?|[asdt])\b)[a-zµμ]+(?:/[a-z]+)?))?"
-    rf"|(?<!\w)(?P<count>{'|'.join(name for name in COUNTS if name != 'one')}"
-    rf"|(?:(?<=is )|(?<=was )|(?<=only )|(?<=just )|(?<=exactly )|(?<=shows )|(?<=has )|(?<=: )|\A)one)\b"
-    rf"|(?P<zh>[{''.join(_ZH_COUNTS)}])(?={_MEASURES})", re.IGNORECASE)  # fmt: skip
+    rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
+    rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
+    r"(?P<unit> ?(?:°|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
+    rf"|(?P<count>(?i:{'|'.join(COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
+)
+_FORMAL = re.compile(r"[^-\d.,%+–± to]")
+_LABELS = frozenset("figure fig fig. table panel step question image".split())
+_BOUNDS = frozenset("least most below above under exceeds exceeding beyond < > ≤ ≥ <= >=".split())
+_BEFORE_ONE = frozenset(["is", "was", "only", "just", "exactly", "shows", "has", "answer:", ""])
+_REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER}
 _OWN = ("named", "normal", "abnormal", "others", "all", "subject")
@@ -87,7 +82,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
     if len(reply) > MAX_LENGTH:
         return Reading(None, Code.TOO_LONG)
     text = _CLEAN.sub("", tidy(reply)).strip()
-    if all(is_unit(word) for word in _WORD.findall(text)):
+    if all(is_unit(word[0]) for word in _WORD.finditer(text)):
         return Reading(_worked_out(text) or None, Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
@@ -120,30 +115,23 @@ def _worked_out(text: str) -> str:
 
 def _valued(text: str) -> tuple[str, dict[str, str]]:
     """The text with a number in the place of each value, and the values as written, with their units."""
-    formulas: list[str] = []
     values: dict[str, str] = {}
 
-    def hold(found: re.Match[str]) -> str:
-        whole = found[0].strip(" .,").removesuffix("(").strip()
-        if not _FORMAL.match(whole):
-            return found[0]
-        formulas.append(whole)
-        return found[0].replace(whole, _HELD, 1)
-
     def name(found: re.Match[str]) -> str:
-        if found["label"]:
-            return "that"
-        token, unit = str(_FIRST + len(values)), found["unit"] or ""
-        count = found["count"] or found["zh"]
+        last = (found.string[max(0, found.start() - _REACH) : found.start()].lower().split() or [""])[-1]
+        unit, count = found["unit"] or "", found["count"] or found["zh"]
+        if last in _LABELS or unit.strip() in ("st", "nd", "rd", "th"):
+            return " that "
+        if count and count.lower() == "one" and last not in _BEFORE_ONE:
+            return count
+        token = str(_FIRST + len(values))
         value = COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
-        if value == _HELD:
-            value = formulas.pop(0)
-        elif unit in ("%", "°") or is_unit(unit.strip()):
+        if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
-        return f"{'over ' if found['bound'] else ''}{token} {unit}"
+        return f"{'over ' if last in _BOUNDS else ''}{token} {unit}"
 
-    return _VALUE.sub(name, _FORMULA.sub(hold, text)), values
+    return _VALUE.sub(name, text), values
 
 
 @lru_cache(maxsize=1024)
