@@ -54,7 +54,9 @@ _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
-_TERM = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?|\\d?frac|\\?sqrt|√|\\?pi|π|\{[^{}\n]{0,30}\}|\([^()A-Za-z\n]{1,30}\))"
+_TERM = (
+    r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?|\\d?frac|\\?sqrt|√|\\?pi|π|\{[^{}\n]{0,30}\}|\([^()A-Za-z\n]{1,30}\))"
+)
 _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
     rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
@@ -88,7 +90,10 @@ def stated_value(reply: str, question: str = "") -> Reading:
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
         return Reading(None, Code.NO_ANSWER, ("no number, a program, or cut off",))
     parsed, codes = _coded(text, values, _asked(question))
-    said = [_Sentence(parsed.words[start:end], codes[start:end].replace("\n", "7"), parsed.codes[start:end]) for start, end in sentences(parsed)]
+    said = [
+        _Sentence(parsed.words[start:end], codes[start:end].replace("\n", "7"), parsed.codes[start:end])
+        for start, end in sentences(parsed)
+    ]
     unsure, since = Reading(None, Code.NO_ANSWER), 0
     for place in PLACES:
         hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -69,29 +69,36 @@ NOTHING = (
     Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
          (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),), Code.NO_ANSWER),
 )  # fmt: skip
+_LEXICON = lexicon()
+_KINDS = {name: frozenset(words.split()) for name, words in _LEXICON.open["kinds"].items()}
+_BESIDE = {name: frozenset(words.split()) for name, words in _LEXICON.open["words"].items()}
+_NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for name in names}
+_NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+_MARKS = frozenset(".?,:()-\n")
+_BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
+_OF_QUESTIONS = frozenset(["_", *(_LEXICON.code_of[name] for name in (
+    "subject", "present", "normal", "abnormal", "named", "all", "others", "absent", "correct"))])  # fmt: skip
 _SPEAKER = frozenset(["i", "we", "sorry"])
 _WEAK = frozenset("the in on at of within to with by for an".split())  # of a gold
 _SIDES = frozenset("left right upper lower".split())
 _PRONOUNS = frozenset("this that it its these those they there".split())
-_MARKS = frozenset(".?,:()-\n")
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _TAGS = re.compile(r"</?[A-Za-z]{1,8}>")
-_ZH_PLACE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
+_ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
 _ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{HAN}])")
 _STEM = 8  # letters by which a long word of the question is known
 
 
 class _Plan(NamedTuple):
-    """The items of a gold, the codes of words for it and its question, and of what kinds of things it is."""
+    """The items of a gold, their words, and the codes of words for it and its question."""
 
     items: frozenset[object]
     words: frozenset[str]
-    table: dict[str, str]
-    kinds: frozenset[str]
-    echoes: bool  # the gold is among the words of the question
+    codes: dict[str, str]
+    echoes: bool = False  # the gold is among the words of the question
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
@@ -101,35 +108,27 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
     """
     if len(reply) > MAX_LENGTH:
         return Reading(None, Code.TOO_LONG)
-    bare = tidy(reply)
-    if "~~" in bare or "</" in bare:
-        bare = _TAGS.sub("", _STRUCK.sub(" ❌ ", bare))
-    bare = plain(bare)
+    tidied = tidy(reply)
+    bare = plain(_TAGS.sub("", _STRUCK.sub(" ❌ ", tidied)) if "~~" in tidied or "</" in tidied else tidied)
     if not bare:
         return Reading(None, Code.NO_ANSWER)
-    flat = " ".join(bare.lower().split()).rstrip(". ")
-    if flat and any(flat == " ".join(gold.lower().split()).rstrip(". ") for gold in golds):
+    if any(_flat(bare) == _flat(gold) != "" for gold in golds):
         return Reading(bare, Code.JUDGED, ("the gold itself",))
     text = read_text(_named(bare, question))
     readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
     return next((one for one in readings if one.found), readings[0] if readings else Reading(None, Code.BAD_TRUTH))
 
 
+def _flat(text: str) -> str:
+    return " ".join(text.lower().split()).rstrip(". ")
+
+
 def _named(text: str, question: str = "") -> str:
     """The text with one name for each thing that has several, and without Chinese words that begin an answer."""
-    name_of, names = _names()
-    text = names.sub(lambda found: name_of[found[0].lower()], text)
+    text = _NAMES.sub(lambda found: _NAME_OF[found[0].lower()], text)
     if text.isascii():
         return text
-    text = _ZH_SUBJECT.sub(lambda found: " " if found[1] in question else found[0], text)
-    return _ZH_PLACE.sub(" ", text)
-
-
-@cache
-def _names() -> tuple[dict[str, str], re.Pattern[str]]:
-    name_of = {name: thing for thing, names in lexicon().open["names"].items() for name in names}
-    longest_first = sorted(name_of, key=len, reverse=True)
-    return name_of, re.compile(rf"(?<!\w)(?:{'|'.join(longest_first)})(?!\w)", re.IGNORECASE)
+    return _ZH_SCENE.sub(" ", _ZH_SUBJECT.sub(lambda found: " " if found[1] in question else found[0], text))
 
 
 def _read(text: Text, gold: str, question: str) -> Reading:
@@ -151,80 +150,59 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 @lru_cache(maxsize=256)
 def _plan(gold: str, question: str) -> _Plan:
     """What a gold and a question make of words; no items where the gold holds no word that counts."""
-    known, (asked, own_kinds) = lexicon().open, (_asked(question), lexicon().open["kinds"])
     parsed = read_text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
-        if code not in "()-" and word not in _WEAK and not (word == "a" and not words[-1:]):
-            words.append("," if code in _between() or word == "/" else norm(word))
-    own = frozenset(words) - {","}
+        if code not in "()-" and word not in _WEAK and (word != "a" or words):
+            words.append("," if code in _BETWEEN or word == "/" else norm(word))
+    own, asked = frozenset(words) - {","}, _asked(question)
     if own <= _PRONOUNS:
-        return _Plan(frozenset(), frozenset(), {}, frozenset(), False)
-    chosen = RIVAL in asked.values()
-    kinds = frozenset(name for name, same in own_kinds.items() if not own.isdisjoint(same.split()))
-    table: dict[str, str] = {}
-    for name, same in own_kinds.items():
-        code = RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
-        table |= dict.fromkeys(same.split(), code)
+        return _Plan(frozenset(), own, {})
+    kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
+    codes: dict[str, str] = {}
+    for name, same in _KINDS.items():
+        codes |= dict.fromkeys(same, RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE)
     code_of = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER}
-    for name, same in known["words"].items():
-        table |= dict.fromkeys(same.split(), code_of.get(name) or (WHERE if _ASKS_WHERE.search(question) else IN))
-    table |= {"with": ASIDE} if kinds or chosen else {}
-    table |= {"positive": "_", "versus": lexicon().code_of["or"]}
-    echoes = own <= asked.keys() and not chosen
-    table |= ({} if echoes else asked) | dict.fromkeys(own, GOLD)
-    return _Plan(_items(words), own, table, kinds, echoes)
-
-
-@cache
-def _between() -> frozenset[str]:
-    """The codes that stand between items."""
-    return frozenset([*".?,:\n", lexicon().code_of["and"]])
+    for name, same in _BESIDE.items():
+        codes |= dict.fromkeys(same, code_of.get(name) or (WHERE if _ASKS_WHERE.search(question) else IN))
+    codes |= {"with": ASIDE} if kinds or RIVAL in asked.values() else {}
+    codes |= {"positive": "_", "versus": _LEXICON.code_of["or"]}
+    echoes = own <= asked.keys() and RIVAL not in asked.values()
+    return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
 
 
 @lru_cache(maxsize=1024)
 def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
-    text, code_of, known = read_text(_named(tidy(question))), lexicon().code_of, lexicon().open
-    names = ("subject", "present", "normal", "abnormal", "named", "all", "others", "absent", "correct")
-    own = {"_", *(code_of[name] for name in names)}
-    scene = {*known["words"]["scene"].split(), *known["words"]["aside"].split()}
+    text = read_text(_named(tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
-    table = {word: ASKED for word, code in pairs if code in own and word not in scene}
-    table |= {word[:_STEM] + "*": ASKED for word in table if len(word) >= _STEM}
-    passed, scans = {code_of["filler"], "-"}, known["kinds"]["modality"].split()
-    kept = [(word, "_" if word in scans else code) for word, code in pairs if code not in passed and word not in scene]
-    codes = "".join(code for _, code in kept)
-    rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer(codes)
-    return table | {kept[found.start()][0]: RIVAL for found in rivals}
+    passed = _BESIDE["scene"] | _BESIDE["aside"]
+    asked = {word: ASKED for word, code in pairs if code in _OF_QUESTIONS and word not in passed}
+    asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
+    passed, filler = passed | {"-"}, _LEXICON.code_of["filler"]
+    kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs
+            if code != filler and word not in passed]  # fmt: skip
+    rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
+    return asked | {kept[found.start()][0]: RIVAL for found in rivals}
 
 
 def _recoded(text: Text, plan: _Plan) -> str:
     """The codes of a text for a gold and its question."""
-    words, table, kinds = text.words, plan.table, lexicon().open["kinds"]
-    organs, scans = kinds["organ"].split(), kinds["modality"].split()
-    codes = list(text.codes)
+    words, codes = text.words, list(text.codes)
     for n, code in enumerate(codes):
-        if code in _MARKS:
-            continue
-        word = norm(words[n])
-        codes[n] = table.get(word) or (code == "_" and table.get(word[:_STEM] + "*")) or code
-        if codes[n] in (RIVAL, "_") and n + 1 < len(words):
-            if word in organs and words[n + 1] in scans:  # chest X-ray
-                codes[n] = SCENE
-            elif plan.kinds and word.endswith(("ed", "ing")) and codes[n - 1 : n] == [GOLD]:  # a lung removed from
-                codes[n] = ASIDE
-        elif word in ("a", "an") and words[n - 1] == "," and GOLD in codes[:n] and words[n:].count("of"):
-            codes[n] = ASIDE  # the liver, an organ of the trunk
+        if code not in _MARKS:
+            word = norm(words[n])
+            codes[n] = plan.codes.get(word) or (code == "_" and plan.codes.get(word[:_STEM] + "*")) or code
+            if codes[n] in "2_" and word in _KINDS["organ"] and {*words[n + 1 : n + 2]} & _KINDS["modality"]:
+                codes[n] = SCENE  # chest X-ray
     return "".join(codes)
 
 
 def _items(words: Iterable[str]) -> frozenset[object]:
     """What stands between commas, each side with its noun: "left and right lung" is the left lung and the right lung."""
-    items = [tuple(group) for comma, group in groupby(words, lambda word: word == ",") if not comma]
     found: list[object] = []
     noun: tuple[str, ...] = ()
-    for item in reversed(items):
+    for item in reversed([tuple(group) for comma, group in groupby(words, ",".__eq__) if not comma]):
         bare = tuple(word for word in item if word not in _SIDES)
         found.append(_key(item if bare else (*item, *noun)))
         noun = bare or noun
@@ -234,50 +212,59 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 @lru_cache(maxsize=4096)
 def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
-    negated = any(lexicon().words.get(word.split()[0]) == lexicon().code_of["negated"] for word in item)
-    ordered = negated or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
+    lacks = any(_LEXICON.words.get(word.split()[0]) == _LEXICON.code_of["negated"] for word in item)
+    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
+
+
+class _Sentence(NamedTuple):
+    span: tuple[int, int]
+    plain: str  # the codes of the lexicon
+    codes: str
+    said: Reading
 
 
 def _chosen(text: Text, plan: _Plan) -> Reading:
     """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
     codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
-    spans = sentences(text)
-    said = [_judged(codes[start:end], text.words[start:end], plan) for start, end in spans]
-    announced = [n for n, (start, end) in enumerate(spans) if said[n].code == Code.JUDGED
-                 and ANNOUNCES.said(codes[start:end]) and "not" not in text.words[start:end]]  # fmt: skip
-    places = announced[-1:] or [
-        n for n, (start, end) in enumerate(spans) if n in (0, len(spans) - 1) or ASKED in codes[start:end]
+    found = [
+        _Sentence(
+            (start, end),
+            text.codes[start:end],
+            codes[start:end],
+            _judged(codes[start:end], text.words[start:end], plan),
+        )
+        for start, end in sentences(text)
     ]
-    for n in places:
-        if said[n].found is None:
-            continue
-        against = next(_against(n, text, codes, spans, said, announced), None)
-        if against:
-            return Reading(None, against.code, (*said[n].trace, *against.trace))
-        start, end = text.spans[spans[n][0]][0], text.spans[spans[n][1] - 1][1]
-        return Reading(text.text[start:end].strip(), Code.JUDGED, said[n].trace)
-    if not said or said[0].code == Code.NO_ANSWER:
-        return said[0] if said else Reading(None, Code.NO_ANSWER)
+    announced = [one for one in found if one.said.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
+    places = announced[-1:] or [one for one in found if one in (found[0], found[-1]) or ASKED in one.codes]
+    for one in places:
+        if one.said.found is not None:
+            against = next(_against(one, found, announced), None)
+            if against:
+                return Reading(None, against.code, (*one.said.trace, *against.trace))
+            start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
+            return Reading(text.text[start:end].strip(), Code.JUDGED, one.said.trace)
+    said = [one.said for one in found] or [Reading(None, Code.NO_ANSWER)]
+    if said[0].code == Code.NO_ANSWER:
+        return said[0]
     return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1])._replace(found=None)
 
 
-def _against(
-    n: int, text: Text, codes: str, spans: Sequence[tuple[int, int]], said: Sequence[Reading], announced: Sequence[int]
-) -> Iterator[Reading]:
+def _against(one: _Sentence, all_: Sequence[_Sentence], announced: Sequence[_Sentence]) -> Iterator[Reading]:
     """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
-    for m in range(n + 1, len(spans)):
-        back = taken_back(text.codes[slice(*spans[m])])
-        if back:
+    at = all_.index(one)
+    for later in all_[at + 1 :]:
+        if back := taken_back(later.plain):
             yield Reading(None, back.code or Code.REJECTED, (back.id,))
-        if said[m].code in (Code.REJECTED, Code.UNSURE) and GOLD in codes[slice(*spans[m])]:
-            yield said[m]
-    for m in announced:
-        if said[m].found is None and not rule("{retracts}").search(text.codes[spans[m][1] : spans[n][0]]):
-            yield Reading(None, Code.SEVERAL, ("another announced",))
-    for m in range(len(spans) if not announced else 0):
-        if m != n and said[m].trace == (RIVAL_BESIDE.id,):
-            yield Reading(None, Code.SEVERAL, said[m].trace)
+        if later.said.code in (Code.REJECTED, Code.UNSURE) and GOLD in later.codes:
+            yield later.said
+    for n, other in enumerate(all_):
+        if other in announced and other.said.found is None:
+            if not any(rule("{retracts}").search(between.plain) for between in all_[n + 1 : at + 1]):
+                yield Reading(None, Code.SEVERAL, ("another announced",))
+        if not announced and other.said.trace == (RIVAL_BESIDE.id,):
+            yield Reading(None, Code.SEVERAL, other.said.trace)
 
 
 def _judged(codes: str, words: Sequence[str], plan: _Plan) -> Reading:
@@ -296,8 +283,8 @@ def _judged(codes: str, words: Sequence[str], plan: _Plan) -> Reading:
         trace += [step.id] if left != codes else []
         codes = left
     pairs = zip(codes, words, strict=True)
-    given = [norm(word) if code == GOLD else "," if code in _between() else "" for code, word in pairs]
-    items = _items(word for word in given if word and (word != "," or len(plan.items) > 1))
+    given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
+    items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
     if items != plan.items or not rule(f"{{retracts}}?(?:{_KNOWN}|1)*").fullmatch(codes):
         return Reading(None, Code.JUDGED, ("more beside it, or less",))
     return Reading("", Code.JUDGED, tuple(trace))

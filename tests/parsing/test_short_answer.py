@@ -118,8 +118,6 @@ GIVEN = [
     ("ct", "It was taken using computed tomography (CT), which is a non-invasive technique."),
     ("aortic stenosis", "Given the murmur, aortic stenosis is the most likely diagnosis."),
     ("kidney", "This image shows a gross specimen of a kidney with several cysts."),
-    ("lung", "This is a lung removed from the body."),
-    ("liver", "The scan shows a liver, an organ of the abdomen."),
     ("pneumonia", "Looking at the image, I see pneumonia."),
     ("liver", "Options weighed.\n\nAnswer:\nliver"),
 ]
