@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
 
 from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.reading import COUNTS, MAX_LENGTH, Reading, Rule, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.reading import COUNTS, MAX_LENGTH, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -69,14 +68,8 @@ _BOUNDS = frozenset("least most below above under exceeds exceeding beyond < > �
 _BEFORE_ONE = frozenset(["is", "was", "only", "just", "exactly", "shows", "has", "answer:", ""])
 _REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
-_FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER}
+_FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
 _OWN = ("named", "normal", "abnormal", "others", "all", "subject")
-
-
-class _Sentence(NamedTuple):
-    words: Sequence[str]
-    codes: str
-    plain: str  # the codes of the lexicon
 
 
 def stated_value(reply: str, question: str = "") -> Reading:
@@ -89,24 +82,22 @@ def stated_value(reply: str, question: str = "") -> Reading:
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
         return Reading(None, Code.NO_ANSWER, ("no number, a program, or cut off",))
-    parsed, codes = _coded(text, values, _asked(question))
-    said = [
-        _Sentence(parsed.words[start:end], codes[start:end].replace("\n", "7"), parsed.codes[start:end])
-        for start, end in sentences(parsed)
-    ]
+    parsed = read_text(text)
+    said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))
     unsure, since = Reading(None, Code.NO_ANSWER), 0
     for place in PLACES:
         hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]
-        if place.id == "worked out" and hits:  # and every number behind it is the same
-            hits = [n for n in range(hits[-1], len(said)) if re.search("[#0]", said[n].codes)]
-            if len({_value(said[n], values).found for n in hits}) > 1:
-                continue
-        if hits:
-            reading = _chosen(place.id, hits, said, values)
-            if reading.code != Code.UNSURE:
-                return reading
-            unsure, since = reading, hits[-1] + 1
+        if not hits or (place.id == "worked out" and len({one.says.found for one in _with_value(said[hits[-1] :])}) > 1):
+            continue
+        reading = _chosen(place.id, [said[n] for n in hits], said)
+        if reading.code != Code.UNSURE:
+            return reading
+        unsure, since = reading, hits[-1] + 1
     return unsure
+
+
+def _with_value(said: Sequence[Sentence]) -> list[Sentence]:
+    return [one for one in said if re.search("[#0]", one.codes)]
 
 
 def _worked_out(text: str) -> str:
@@ -155,44 +146,40 @@ def _bare(value: str) -> str:
     return re.sub(r"[\s,]|[A-Za-zµμ%°/]+$", "", value)
 
 
-def _coded(text: str, values: dict[str, str], asked: dict[str, str]) -> tuple[Text, str]:
-    """A text and its codes, for a question."""
-    parsed = read_text(text)
+def _coded(text: Text, values: dict[str, str], asked: dict[str, str]) -> str:
+    """The codes of a text, for a question."""
     codes = [
         asked.get(_bare(values[word]), NUMBER) if word in values
         else _FIXED.get(word) or asked.get(norm(word)) or (OTHER if code == NUMBER else code)
-        for word, code in zip(parsed.words, parsed.codes, strict=True)
+        for word, code in zip(text.words, text.codes, strict=True)
     ]  # fmt: skip
-    return parsed, "".join(codes)
+    return "".join(codes)
 
 
-def _chosen(place: str, hits: list[int], said: Sequence[_Sentence], values: dict[str, str]) -> Reading:
+def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     """The value of the last of these sentences, or of those that share most with the question; of two values, none."""
+    settled = place in ("so", "worked out")
     if place == "asked":
-        hits = [n for n in hits if NUMBER in said[n].codes] or hits
-        shared = {n: len({norm(w) for w, c in zip(*said[n][:2], strict=True) if c == "4"}) for n in hits}
-        hits = [n for n in hits if shared[n] == max(shared.values())]
-    n = hits[-1]
-    last = _value(said[n], values)
-    settled = place == "so" or (place == "asked" and sum(one.codes == said[n].codes for one in said) == 1)
-    if len(hits) > 1 and not settled and not any(rule("{retracts}").search(one.codes) for one in said[hits[0] : n + 1]):
-        if {_value(said[m], values).found for m in hits[:-1]} - {None, last.found}:
+        hits = [one for one in hits if NUMBER in one.codes] or hits
+        shared = [len({norm(word) for word, code in zip(one.words, one.codes, strict=True) if code == "4"}) for one in hits]
+        hits = [one for one, most in zip(hits, shared, strict=True) if most == max(shared)]
+        settled = sum(one.codes == hits[-1].codes for one in said) == 1
+    last, trace = hits[-1], (place, *hits[-1].says.trace)
+    first, at = said.index(hits[0]), said.index(last)
+    if not settled and not any(rule("{retracts}").search(one.codes) for one in said[first : at + 1]):
+        if {one.says.found for one in hits} - {None, last.says.found}:
             return Reading(None, Code.SEVERAL, (place,))
-    back = next(filter(None, (taken_back(one.plain) for one in said[n + 1 :])), None)
-    if back:
-        return Reading(None, back.code or Code.REJECTED, (place, *last.trace, back.id))
-    return last._replace(trace=(place, *last.trace))
+    back = taken_back(said[at + 1 :])
+    return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 
 
-def _value(sentence: _Sentence, values: dict[str, str]) -> Reading:
+def _value(values: dict[str, str], codes: str, words: Sequence[str]) -> Reading:
     """The value that one sentence states, after its last "so"."""
-    codes, starts = sentence.codes, [0, *(found.end() for found in rule("{so}").finditer(sentence.codes))]
+    starts = [0, *(found.end() for found in rule("{so}").finditer(codes))]
     at = max((at for at in starts if re.search("[#0]", codes[at:])), default=0)
     codes = codes[at:] if NUMBER in codes[at:] else codes[at:].replace("0", NUMBER)
     for bar in BARS:
         if bar.said(codes):
             return Reading(None, bar.code or Code.REJECTED, (bar.id,))
-    for way in VALUES:
-        if found := way.said(codes):
-            return Reading(values[sentence.words[at + found.start(1)]], Code.JUDGED, (way.id,))
-    return Reading(None, Code.SEVERAL)
+    found = next(filter(None, (way.said(codes) for way in VALUES)), None)
+    return Reading(values[words[at + found.start(1)]], Code.JUDGED) if found else Reading(None, Code.SEVERAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -52,12 +53,24 @@ def tidy(reply: str) -> str:
     return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
 
-def sentences(text: Text) -> list[tuple[int, int]]:
-    """The tokens of each sentence, which goes on in the next line after a colon. Of many, those at either end."""
-    found = [one.span() for one in _SENTENCE.finditer(text.codes)]
-    if len(found) > 2 * _MAX_SENTENCES:
-        found = found[:_MAX_SENTENCES] + found[-_MAX_SENTENCES:]
-    return [one for one in found if one[1] - one[0] <= _MAX_WORDS]
+class Sentence(NamedTuple):
+    """The words of a sentence, their codes in the lexicon and to a reader, what it says, and where it stands."""
+
+    words: Sequence[str]
+    plain: str
+    codes: str
+    says: Reading
+    span: tuple[int, int]
+
+
+def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Reading]) -> list[Sentence]:
+    """The sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
+    spans = [one.span() for one in _SENTENCE.finditer(text.codes)]
+    if len(spans) > 2 * _MAX_SENTENCES:
+        spans = spans[:_MAX_SENTENCES] + spans[-_MAX_SENTENCES:]
+    parts = [(text.words[start:end], text.codes[start:end], codes[start:end]) for start, end in spans]
+    return [Sentence(words, plain, own, judge(own, words), span)
+            for span, (words, plain, own) in zip(spans, parts, strict=True) if len(words) <= _MAX_WORDS]  # fmt: skip
 
 
 @lru_cache(maxsize=8192)
@@ -91,6 +104,7 @@ TAKES_BACK = (
 )  # fmt: skip
 
 
-def taken_back(codes: str) -> Rule | None:
-    """The rule by which a later sentence takes an answer back."""
-    return next((one for one in TAKES_BACK if one.said(codes)), None)
+def taken_back(later: Iterable[Sentence]) -> Reading | None:
+    """What is left of an answer where a later sentence takes it back."""
+    rules = (one for sentence in later for one in TAKES_BACK if one.said(sentence.plain))
+    return next((Reading(None, one.code or Code.REJECTED, (one.id,)) for one in rules), None)

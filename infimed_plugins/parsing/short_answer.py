@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import HAN, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%0"
@@ -217,57 +217,40 @@ def _key(item: tuple[str, ...]) -> object:
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
 
 
-class _Sentence(NamedTuple):
-    span: tuple[int, int]
-    plain: str  # the codes of the lexicon
-    codes: str
-    said: Reading
-
-
 def _chosen(text: Text, plan: _Plan) -> Reading:
     """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
     codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
-    found = [
-        _Sentence(
-            (start, end),
-            text.codes[start:end],
-            codes[start:end],
-            _judged(codes[start:end], text.words[start:end], plan),
-        )
-        for start, end in sentences(text)
-    ]
-    announced = [one for one in found if one.said.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
-    places = announced[-1:] or [one for one in found if one in (found[0], found[-1]) or ASKED in one.codes]
-    for one in places:
-        if one.said.found is not None:
-            against = next(_against(one, found, announced), None)
+    said = sentences(text, codes, partial(_judged, plan))
+    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
+    for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
+        if one.says.found is not None:
+            against = next(_against(one, said, announced), None)
             if against:
-                return Reading(None, against.code, (*one.said.trace, *against.trace))
+                return Reading(None, against.code, (*one.says.trace, *against.trace))
             start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
-            return Reading(text.text[start:end].strip(), Code.JUDGED, one.said.trace)
-    said = [one.said for one in found] or [Reading(None, Code.NO_ANSWER)]
-    if said[0].code == Code.NO_ANSWER:
-        return said[0]
-    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1])._replace(found=None)
+            return Reading(text.text[start:end].strip(), Code.JUDGED, one.says.trace)
+    readings = [one.says for one in said] or [Reading(None, Code.NO_ANSWER)]
+    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(found=None)
 
 
-def _against(one: _Sentence, all_: Sequence[_Sentence], announced: Sequence[_Sentence]) -> Iterator[Reading]:
+def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
-    at = all_.index(one)
-    for later in all_[at + 1 :]:
-        if back := taken_back(later.plain):
-            yield Reading(None, back.code or Code.REJECTED, (back.id,))
-        if later.said.code in (Code.REJECTED, Code.UNSURE) and GOLD in later.codes:
-            yield later.said
-    for n, other in enumerate(all_):
-        if other in announced and other.said.found is None:
-            if not any(rule("{retracts}").search(between.plain) for between in all_[n + 1 : at + 1]):
-                yield Reading(None, Code.SEVERAL, ("another announced",))
-        if not announced and other.said.trace == (RIVAL_BESIDE.id,):
-            yield Reading(None, Code.SEVERAL, other.said.trace)
+    at = said.index(one)
+    if back := taken_back(said[at + 1 :]):
+        yield back
+    yield from (
+        later.says for later in said[at + 1 :]
+        if GOLD in later.codes and later.says.code in (Code.REJECTED, Code.UNSURE)
+    )  # fmt: skip
+    for n, other in enumerate(said):
+        withdrawn = any(rule("{retracts}").search(later.plain) for later in said[n + 1 : at + 1])
+        if other in announced and other.says.found is None and not withdrawn:
+            yield Reading(None, Code.SEVERAL, ("another announced",))
+        if not announced and other.says.trace == (RIVAL_BESIDE.id,):
+            yield Reading(None, Code.SEVERAL, other.says.trace)
 
 
-def _judged(codes: str, words: Sequence[str], plan: _Plan) -> Reading:
+def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     """What one sentence comes to; ``found`` is "" where it gives the gold."""
     if GOLD not in codes:
         return _without_gold(codes, words)
