@@ -47,15 +47,13 @@ VALUES = (
     Rule("one number", "^[^#]*(#)[^#]*$", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
 _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
-_FUNCTIONS = "(?:sin|cos|tan|log|ln|exp|sqrt|frac|pi|max|min)(?![A-Za-z])"
-_WORD = re.compile(rf"(?<![\\A-Za-z])(?!{_FUNCTIONS})[A-Za-z]{{2,}}|[{HAN}]{{2}}")
+_WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)\b)[A-Za-z]{{2,}}|[{HAN}]{{2}}")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
-_TERM = (
-    r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?|\\d?frac|\\?sqrt|√|\\?pi|π|\{[^{}\n]{0,30}\}|\([^()A-Za-z\n]{1,30}\))"
-)
+_N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?"
+_TERM = rf"(?:{_N}|\\d?frac|\\?sqrt|√|\\?pi|π|\{{[^{{}}\n]{{0,30}}\}}|\([^()A-Za-z\n]{{1,30}}\))"
 _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
     rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
@@ -87,7 +85,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
     unsure, since = Reading(None, Code.NO_ANSWER), 0
     for place in PLACES:
         hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]
-        if not hits or (place.id == "worked out" and len({one.says.found for one in _with_value(said[hits[-1] :])}) > 1):
+        if not hits or (place.id == "worked out" and len({one.says.found for one in said[hits[-1] :]} - {None}) > 1):
             continue
         reading = _chosen(place.id, [said[n] for n in hits], said)
         if reading.code != Code.UNSURE:
@@ -96,15 +94,11 @@ def stated_value(reply: str, question: str = "") -> Reading:
     return unsure
 
 
-def _with_value(said: Sequence[Sentence]) -> list[Sentence]:
-    return [one for one in said if re.search("[#0]", one.codes)]
-
-
 def _worked_out(text: str) -> str:
     """What stands behind the last "=" of a computation, and the whole of an equation."""
     lines = text.splitlines()
     text = lines[-1] if lines and all("=" in line for line in lines) else text
-    before, _, after = text.rpartition("=")
+    before, after = text.rpartition("=")[::2]
     computed = re.search(r"\d", before) and all(map(is_unit, re.findall(r"[A-Za-z]+", before)))
     return (after if computed else text).rpartition("≈")[2].strip()
 
@@ -136,9 +130,8 @@ def _asked(question: str) -> dict[str, str]:
     text, values = _valued(tidy(question))
     parsed, own = read_text(text), {OTHER, *map(lexicon().code_of.get, _OWN)}
     pairs = zip(parsed.words, parsed.codes, strict=True)
-    return {norm(word): "4" for word, code in pairs if code in own and len(word) > 2} | dict.fromkeys(
-        map(_bare, values.values()), "0"
-    )
+    asked = {norm(word): "4" for word, code in pairs if code in own and len(word) > 2}
+    return asked | dict.fromkeys(map(_bare, values.values()), "0")
 
 
 def _bare(value: str) -> str:
@@ -158,17 +151,15 @@ def _coded(text: Text, values: dict[str, str], asked: dict[str, str]) -> str:
 
 def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     """The value of the last of these sentences, or of those that share most with the question; of two values, none."""
-    settled = place in ("so", "worked out")
     if place == "asked":
-        hits = [one for one in hits if NUMBER in one.codes] or hits
-        shared = [len({norm(word) for word, code in zip(one.words, one.codes, strict=True) if code == "4"}) for one in hits]
+        shared = [len({norm(one.words[n]) for n, code in enumerate(one.codes) if code == "4"}) for one in hits]
         hits = [one for one, most in zip(hits, shared, strict=True) if most == max(shared)]
-        settled = sum(one.codes == hits[-1].codes for one in said) == 1
     last, trace = hits[-1], (place, *hits[-1].says.trace)
     first, at = said.index(hits[0]), said.index(last)
-    if not settled and not any(rule("{retracts}").search(one.codes) for one in said[first : at + 1]):
-        if {one.says.found for one in hits} - {None, last.says.found}:
-            return Reading(None, Code.SEVERAL, (place,))
+    revised = any(rule("{retracts}").search(one.codes) for one in said[first : at + 1])
+    differ = place in ("announced", "alone", "only one") and {one.says.found for one in hits} - {None, last.says.found}
+    if differ and not revised:
+        return Reading(None, Code.SEVERAL, (place,))
     back = taken_back(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 

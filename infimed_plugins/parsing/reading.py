@@ -15,10 +15,9 @@ MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
 _HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
 _ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
-_SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
 _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
-COUNTS = {name: str(count) for count, name in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}  # fmt: skip
+_NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
+COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
@@ -48,9 +47,9 @@ class Rule(NamedTuple):
 
 
 def tidy(reply: str) -> str:
-    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
+    """The ends of a reply, without questions that it goes on to ask itself."""
     text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
-    return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
+    return _ASKS_ON.sub("", text) if "\n" in text else text
 
 
 class Sentence(NamedTuple):
@@ -93,14 +92,14 @@ TAKES_BACK = (
          (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),), Code.REJECTED),
     Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|"
          "(?:{negated}|{no}|{rejected})[,.]*{filler|correct|likely|possible}*[,.?]*)$",
-         (("", "liver", "Liver. It is not seen here.", Code.REJECTED), ("", "liver", "Liver. Not really.", Code.REJECTED)),
-         Code.REJECTED),
+         (("", "liver", "Liver. It is not seen here.", Code.REJECTED),
+          ("", "liver", "Liver. Not really.", Code.REJECTED)), Code.REJECTED),
     Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}",
-         (("", "liver", "Liver. I doubt it.", Code.UNSURE), ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE)),
-         Code.UNSURE),
+         (("", "liver", "Liver. I doubt it.", Code.UNSURE),
+          ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE)), Code.UNSURE),
     Rule("or else", "^{or}", (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})",
-         (("", "liver", "Liver. However, some other organ near the ribs is more likely.", Code.REJECTED),), Code.REJECTED),
+         (("", "liver", "Liver. However, an organ near the ribs is more likely.", Code.REJECTED),), Code.REJECTED),
 )  # fmt: skip
 
 
