@@ -95,6 +95,11 @@ def read_text(text: str) -> Text:
     return Text(text)
 
 
+def beside(group: str) -> dict[str, frozenset[str]]:
+    """The words of a group that only the readers of open answers know."""
+    return {name: frozenset(words.split()) for name, words in lexicon().open[group].items()}
+
+
 class _Lexicon(NamedTuple):
     code_of: dict[str, str]  # class: its character
     words: dict[str, str]

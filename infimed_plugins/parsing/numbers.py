@@ -13,9 +13,19 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, beside, lexicon, read_text, rule
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.reading import COUNTS, MAX_LENGTH, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.reading import (
+    COUNTS,
+    MAX_LENGTH,
+    Reading,
+    Rule,
+    Sentence,
+    norm,
+    sentences,
+    taken_back,
+    tidy,
+)
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -41,13 +51,12 @@ BARS = (
 )  # fmt: skip
 VALUES = (
     Rule("equals", "^.*=[^#=]*?(#)", (("", "", "It is 10 - 3 = 7.", "7"),)),
-    Rule("the answer is", "{answer}[^#]*?(?:{be}|:)[^#]*?(#)",
-         (("", "", "The 90 scans are old and the answer is 7.", "7"),)),
-    Rule("is", "^[^#]*?(?:{be|shows}|:)[^#]*?(#)", (("", "", "There are 7 in 90 scans.", "7"),)),
+    Rule("is", "(?:^|{answer})[^#]*?(?:{be|shows}|:)[^#]*?(#)",
+         (("", "", "There are 7 in 90 scans.", "7"), ("", "", "The 90 scans are old and the answer is 7.", "7"))),
     Rule("one number", "^[^#]*(#)[^#]*$", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
 _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
-_WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)\b)[A-Za-z]{{2,}}|[{HAN}]{{2}}")
+_WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{HAN}]{{2}}")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
@@ -61,9 +70,7 @@ _VALUE = re.compile(
     rf"|(?P<count>(?i:{'|'.join(COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
 )
 _FORMAL = re.compile(r"[^-\d.,%+–± to]")
-_LABELS = frozenset("figure fig fig. table panel step question image".split())
-_BOUNDS = frozenset("least most below above under exceeds exceeding beyond < > ≤ ≥ <= >=".split())
-_BEFORE_ONE = frozenset(["is", "was", "only", "just", "exactly", "shows", "has", "answer:", ""])
+_SETS = beside("sets")
 _REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
@@ -110,16 +117,16 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
     def name(found: re.Match[str]) -> str:
         last = (found.string[max(0, found.start() - _REACH) : found.start()].lower().split() or [""])[-1]
         unit, count = found["unit"] or "", found["count"] or found["zh"]
-        if last in _LABELS or unit.strip() in ("st", "nd", "rd", "th"):
+        if last in _SETS["label"] or unit.strip() in ("st", "nd", "rd", "th"):
             return " that "
-        if count and count.lower() == "one" and last not in _BEFORE_ONE:
+        if count and count.lower() == "one" and last and last not in _SETS["before_one"]:
             return count
         token = str(_FIRST + len(values))
         value = COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
         if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
-        return f"{'over ' if last in _BOUNDS else ''}{token} {unit}"
+        return f"{'over ' if last in _SETS['bound'] else ''}{token} {unit}"
 
     return _VALUE.sub(name, text), values
 
@@ -157,8 +164,9 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     last, trace = hits[-1], (place, *hits[-1].says.trace)
     first, at = said.index(hits[0]), said.index(last)
     revised = any(rule("{retracts}").search(one.codes) for one in said[first : at + 1])
-    differ = place in ("announced", "alone", "only one") and {one.says.found for one in hits} - {None, last.says.found}
-    if differ and not revised:
+    alike = sum(one.codes == last.codes for one in said) > 1  # a list
+    open_to_doubt = place in ("announced", "alone", "only one") or (place == "asked" and alike)
+    if open_to_doubt and not revised and {one.says.found for one in hits} - {None, last.says.found}:
         return Reading(None, Code.SEVERAL, (place,))
     back = taken_back(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)

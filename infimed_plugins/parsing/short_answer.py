@@ -5,13 +5,13 @@
     but not             left lung or liver    not the left lung    Left lung. Liver.    the left lung is clear
                         right lung, left kidney    for    left lung, right kidney
 
-A sentence is a string of codes: those of the lexicon, and digits and marks for what a gold and a question make of words.
+A sentence is a string of codes: those of the lexicon, and digits and marks for what gold and question make of words.
 
-    asked "Which is larger, the liver or the spleen?"    In  this image  ,  the     liver  is  bigger  than  the     spleen
-                                                         %   4    4      ,  filler  1      be  4       than  filler  2
+    Which is larger, the liver or the spleen?    In  this image  ,  the     liver  is  bigger  than  the     spleen
+                                                 %   4    4      ,  filler  1      be  4       than  filler  2
 
-STEPS are tried in order: one with a code bars a sentence that it matches, one without takes out what it matches (but for
-its group). A sentence gives the gold where what is left is known to add nothing, and its gold words are the gold's items.
+STEPS are tried in order: one with a code bars a sentence that it matches, one without takes out what it matches, but
+for its group. A sentence gives the gold where all that is left is known to add nothing and its items are the gold's.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import HAN, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
@@ -54,14 +54,17 @@ STEPS = (
          (("", "cyst", "A cyst in the groin.", True),)),
 )  # fmt: skip
 _LEAD = "(?:{filler|subject|option|correct|likely|retracts|so|pick|and}|[34%0,-])*"
-ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)",
+ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})",
                  (("", "liver", "Spleen. The answer is liver.", True),
-                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED)))  # fmt: skip
+                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED),
+                  ("", "liver", "The answer is not spleen. The answer is liver.", True)))  # fmt: skip
 _SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
 RIVAL_BESIDE = Rule(
     "another beside it",
-    rf"^(?:#[.)])?(?:{_KNOWN}|{{retracts}})*(?:[_2389]|{{normal|abnormal|named|all}}){_SKIPPED}(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
+    rf"^(?:#[.)])?(?:{_KNOWN}|{{retracts}})*[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
+    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
     (("", "liver", "Liver. A spleen.", Code.SEVERAL),))  # fmt: skip
+_RIVAL = (RIVAL_BESIDE.id,)
 NOTHING = (
     Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
          (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),), Code.NO_ANSWER),
@@ -70,18 +73,15 @@ NOTHING = (
          (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),), Code.NO_ANSWER),
 )  # fmt: skip
 _LEXICON = lexicon()
-_KINDS = {name: frozenset(words.split()) for name, words in _LEXICON.open["kinds"].items()}
-_BESIDE = {name: frozenset(words.split()) for name, words in _LEXICON.open["words"].items()}
+_KINDS, _SETS = beside("kinds"), beside("sets")
+_CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
+_BESIDE = {word: _CODE[name] for name, words in beside("words").items() for word in words}
 _NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for name in names}
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _MARKS = frozenset(".?,:()-\n")
 _BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
 _OF_QUESTIONS = frozenset(["_", *(_LEXICON.code_of[name] for name in (
     "subject", "present", "normal", "abnormal", "named", "all", "others", "absent", "correct"))])  # fmt: skip
-_SPEAKER = frozenset(["i", "we", "sorry"])
-_WEAK = frozenset("the in on at of within to with by for an".split())  # of a gold
-_SIDES = frozenset("left right upper lower".split())
-_PRONOUNS = frozenset("this that it its these those they there".split())
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
@@ -110,15 +110,12 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
     bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
     if not bare:
         return Reading(None, Code.NO_ANSWER)
-    if any(_flat(bare) == _flat(gold) != "" for gold in golds):
+    flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
+    if flat[0] and flat[0] in flat[1:]:
         return Reading(bare, Code.JUDGED, ("the gold itself",))
     text = read_text(_named(bare, question))
     readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
     return next((one for one in readings if one.found), readings[0] if readings else Reading(None, Code.BAD_TRUTH))
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.lower().split()).rstrip(". ")
 
 
 def _named(text: str, question: str = "") -> str:
@@ -138,11 +135,9 @@ def _read(text: Text, gold: str, question: str) -> Reading:
     if len(plan.items) > 1 and _LISTED.search(text.text):
         text = read_text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
-    number = norm(gold.lower()) if gold else ""
-    if reading.found is None and number.isdigit():
-        stated = stated_value(text.text, question)
-        return stated if stated.found == number else reading
-    return reading
+    number = norm(gold.lower()) if gold and reading.found is None else ""
+    stated = stated_value(text.text, question) if number.isdigit() else reading
+    return stated if stated.found == number else reading
 
 
 @lru_cache(maxsize=256)
@@ -151,21 +146,19 @@ def _plan(gold: str, question: str) -> _Plan:
     parsed = read_text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
-        if code not in "()-" and word not in _WEAK and (word != "a" or words):
+        if code not in "()-" and word not in _SETS["weak"] and (word != "a" or words):
             words.append("," if code in _BETWEEN or word == "/" else norm(word))
     own, asked = frozenset(words) - {","}, _asked(question)
-    if own <= _PRONOUNS:
+    if own <= _SETS["pronouns"]:
         return _Plan(frozenset(), own, {})
     kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
-    codes: dict[str, str] = {}
-    for name, same in _KINDS.items():
-        codes |= dict.fromkeys(same, RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE)
-    code_of = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER}
-    for name, same in _BESIDE.items():
-        codes |= dict.fromkeys(same, code_of.get(name) or (WHERE if _ASKS_WHERE.search(question) else IN))
-    codes |= {"with": ASIDE} if kinds or RIVAL in asked.values() else {}
-    codes |= {"versus": _LEXICON.code_of["or"]}
-    echoes = own <= asked.keys() and RIVAL not in asked.values()
+    codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
+             for name, same in _KINDS.items() for word in same}  # fmt: skip
+    codes |= _BESIDE | {"versus": _LEXICON.code_of["or"]}
+    codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
+    chooses = RIVAL in asked.values()
+    codes |= {"with": ASIDE} if kinds or chooses else {}
+    echoes = own <= asked.keys() and not chooses
     return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
 
 
@@ -174,12 +167,11 @@ def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
     text = read_text(_named(tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
-    passed = _BESIDE["scene"] | _BESIDE["aside"]
-    asked = {word: ASKED for word, code in pairs if code in _OF_QUESTIONS and word not in passed}
+    pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
+    asked = {word: ASKED for word, code in pairs if code in _OF_QUESTIONS}
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
-    passed, filler = passed | {"-"}, _LEXICON.code_of["filler"]
-    kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs
-            if code != filler and word not in passed]  # fmt: skip
+    filler = _LEXICON.code_of["filler"]
+    kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
     rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
     return asked | {kept[found.start()][0]: RIVAL for found in rivals}
 
@@ -197,11 +189,11 @@ def _recoded(text: Text, plan: _Plan) -> str:
 
 
 def _items(words: Iterable[str]) -> frozenset[object]:
-    """What stands between commas, each side with its noun: "left and right lung" is the left lung and the right lung."""
+    """What stands between commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
     found: list[object] = []
     noun: tuple[str, ...] = ()
     for item in reversed([tuple(group) for comma, group in groupby(words, ",".__eq__) if not comma]):
-        bare = tuple(word for word in item if word not in _SIDES)
+        bare = tuple(word for word in item if word not in _SETS["nouned"])
         found.append(_key(item if bare else (*item, *noun)))
         noun = bare or noun
     return frozenset(found)
@@ -222,8 +214,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
     announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
     for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
         if one.says.found is not None:
-            against = next(_against(one, said, announced), None)
-            if against:
+            if against := next(_against(one, said, announced), None):
                 return Reading(None, against.code, (*one.says.trace, *against.trace))
             start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
             return Reading(text.text[start:end].strip(), Code.JUDGED, one.says.trace)
@@ -233,19 +224,14 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
 
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
-    at = said.index(one)
+    at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
     if back := taken_back(said[at + 1 :]):
         yield back
-    yield from (
-        later.says for later in said[at + 1 :]
-        if GOLD in later.codes and later.says.code in (Code.REJECTED, Code.UNSURE)
-    )  # fmt: skip
-    for n, other in enumerate(said):
-        withdrawn = any(rule("{retracts}").search(later.plain) for later in said[n + 1 : at + 1])
-        if other in announced and other.says.found is None and not withdrawn:
-            yield Reading(None, Code.SEVERAL, ("another announced",))
-        if not announced and other.says.trace == (RIVAL_BESIDE.id,):
-            yield Reading(None, Code.SEVERAL, other.says.trace)
+    yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
+    since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)
+    for other in said[since:] if announced else said:
+        if other.says.found is None and (other in announced or (not announced and other.says.trace == _RIVAL)):
+            yield Reading(None, Code.SEVERAL, ("another beside it",))
 
 
 def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
@@ -279,6 +265,6 @@ def _taken_out(found: re.Match[str]) -> str:
 def _without_gold(codes: str, words: Sequence[str]) -> Reading:
     """A sentence without a word of the gold: another answer, a doubt, or none."""
     for empty in NOTHING:
-        if empty.said(codes) and (empty is not NOTHING[0] or not _SPEAKER.isdisjoint(words[:8])):
+        if empty.said(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
             return Reading(None, empty.code or Code.NO_ANSWER, (empty.id,))
-    return Reading(None, Code.JUDGED, (RIVAL_BESIDE.id,) if RIVAL_BESIDE.said(codes) else ())
+    return Reading(None, Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())

@@ -119,6 +119,9 @@ GIVEN = [
     ("aortic stenosis", "Given the murmur, aortic stenosis is the most likely diagnosis."),
     ("kidney", "This image shows a gross specimen of a kidney with several cysts."),
     ("pneumonia", "Looking at the image, I see pneumonia."),
+    ("liver, spleen, stomach", "- stomach\n- liver\n- spleen"),
+    ("atelectasis, effusion", "effusion; atelectasis"),
+    ("left", "Left-sided."),
     ("liver", "Options weighed.\n\nAnswer:\nliver"),
 ]
 NOT_GIVEN = [
@@ -238,6 +241,10 @@ def test_a_synonym_is_as_good() -> None:
         ("Which organs appear in pairs?", "In the chest X-ray, the lungs appear in pairs.", "lung", True),
         ("How many cysts does the wall show?", "The wall shows two cysts.", "2", True),
         ("How many cysts does the wall show?", "The wall shows two or three cysts.", "2", False),
+        ("Which lobe is consolidated?", "The consolidation involves the right lobe.", "right lobe", True),
+        ("该图像的扫描平面是什么？", "扫描平面为冠状面。", "冠状面", True),
+        ("病灶是什么颜色的？", "病灶呈黑色。", "黑色", True),
+        ("病灶是什么颜色的？", "病灶呈白色。", "黑色", False),
         ("What does microscopy show?", "Microscopy shows a close-up.", "microscopy", False),
     ],
 )
