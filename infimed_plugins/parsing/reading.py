@@ -15,6 +15,7 @@ MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
 _HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
 _ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
+_SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
 _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
@@ -47,9 +48,9 @@ class Rule(NamedTuple):
 
 
 def tidy(reply: str) -> str:
-    """The ends of a reply, without questions that it goes on to ask itself."""
+    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
     text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
-    return _ASKS_ON.sub("", text) if "\n" in text else text
+    return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
 
 class Sentence(NamedTuple):

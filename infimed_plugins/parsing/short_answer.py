@@ -29,7 +29,7 @@ from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, Sentence,
 from infimed_plugins.records import Code
 
 GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%0"
-_KNOWN = r"(?:[3467%0,:()\-.\n]|{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and})"
+_ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
     Rule("asks", r"\?", (("", "liver", "The liver?", Code.UNSURE),), Code.UNSURE),
@@ -61,7 +61,7 @@ ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler
 _SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
 RIVAL_BESIDE = Rule(
     "another beside it",
-    rf"^(?:#[.)])?(?:{_KNOWN}|{{retracts}})*[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
+    rf"^(?:#[.)])?(?:[4%0,:-]|{_ADDS_NOTHING}|{{retracts}})*+[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
     rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
     (("", "liver", "Liver. A spleen.", Code.SEVERAL),))  # fmt: skip
 _RIVAL = (RIVAL_BESIDE.id,)
@@ -157,7 +157,7 @@ def _plan(gold: str, question: str) -> _Plan:
     codes |= _BESIDE | {"versus": _LEXICON.code_of["or"]}
     codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
-    codes |= {"with": ASIDE} if kinds or chooses else {}
+    codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
     echoes = own <= asked.keys() and not chooses
     return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
 
@@ -252,7 +252,7 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     pairs = zip(codes, words, strict=True)
     given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
     items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
-    if items != plan.items or not rule(f"{{retracts}}?(?:{_KNOWN}|1)*").fullmatch(codes):
+    if items != plan.items or not rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes):
         return Reading(None, Code.JUDGED, ("more beside it, or less",))
     return Reading("", Code.JUDGED, tuple(trace))
 
