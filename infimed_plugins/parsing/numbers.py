@@ -13,19 +13,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache, partial
 
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, beside, lexicon, read_text, rule
+from infimed_plugins.parsing import reading
+from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, beside, read_text, rule
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.reading import (
-    COUNTS,
-    MAX_LENGTH,
-    Reading,
-    Rule,
-    Sentence,
-    norm,
-    sentences,
-    taken_back,
-    tidy,
-)
+from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -65,21 +56,21 @@ _N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?"
 _TERM = rf"(?:{_N}|\\d?frac|\\?sqrt|√|\\?pi|π|\{{[^{{}}\n]{{0,30}}\}}|\([^()A-Za-z\n]{{1,30}}\))"
 _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
-    rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
-    r"(?P<unit> ?(?:°|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
-    rf"|(?P<count>(?i:{'|'.join(COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
+    rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|\\times|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
+    r"(?P<unit> ?(?:[%°]|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
+    rf"|(?P<count>(?i:{'|'.join(reading.COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
 )
 _FORMAL = re.compile(r"[^-\d.,%+–± to]")
 _SETS = beside("sets")
+_NO_VALUE = Reading(None, Code.NO_ANSWER)
 _REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
-_OWN = ("named", "normal", "abnormal", "others", "all", "subject")
 
 
 def stated_value(reply: str, question: str = "") -> Reading:
     """The value to compare with the gold, as written, with its unit; None where the reply states several or none."""
-    if len(reply) > MAX_LENGTH:
+    if len(reply) > LONGEST:
         return Reading(None, Code.TOO_LONG)
     text = _CLEAN.sub("", tidy(reply)).strip()
     if all(is_unit(word[0]) for word in _WORD.finditer(text)):
@@ -89,7 +80,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
         return Reading(None, Code.NO_ANSWER, ("no number, a program, or cut off",))
     parsed = read_text(text)
     said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))
-    unsure, since = Reading(None, Code.NO_ANSWER), 0
+    unsure, since = _NO_VALUE, 0
     for place in PLACES:
         hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]
         if not hits or (place.id == "worked out" and len({one.says.found for one in said[hits[-1] :]} - {None}) > 1):
@@ -122,7 +113,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
         if count and count.lower() == "one" and last and last not in _SETS["before_one"]:
             return count
         token = str(_FIRST + len(values))
-        value = COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
+        value = reading.COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
         if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
@@ -135,9 +126,9 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
 def _asked(question: str) -> dict[str, str]:
     """The codes of the words and numbers of a question."""
     text, values = _valued(tidy(question))
-    parsed, own = read_text(text), {OTHER, *map(lexicon().code_of.get, _OWN)}
+    parsed = read_text(text)
     pairs = zip(parsed.words, parsed.codes, strict=True)
-    asked = {norm(word): "4" for word, code in pairs if code in own and len(word) > 2}
+    asked = {norm(word): "4" for word, code in pairs if code in ASKABLE and len(word) > 2}
     return asked | dict.fromkeys(map(_bare, values.values()), "0")
 
 
@@ -174,9 +165,12 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
 
 def _value(values: dict[str, str], codes: str, words: Sequence[str]) -> Reading:
     """The value that one sentence states, after its last "so"."""
-    starts = [0, *(found.end() for found in rule("{so}").finditer(codes))]
-    at = max((at for at in starts if re.search("[#0]", codes[at:])), default=0)
+    if NUMBER not in codes and "0" not in codes:
+        return _NO_VALUE
+    so = rule("^.*{so}(?=.*[#0])").match(codes)
+    at = so.end() if so else 0
     codes = codes[at:] if NUMBER in codes[at:] else codes[at:].replace("0", NUMBER)
+    codes = re.sub("=[^=#]*$", lambda last: last[0].replace("0", NUMBER), codes) if "=" in codes else codes
     for bar in BARS:
         if bar.said(codes):
             return Reading(None, bar.code or Code.REJECTED, (bar.id,))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from infimed_plugins.parsing.lexicon import Text, rule
+from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, rule
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
-MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
+LONGEST = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
 _HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
 _ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
@@ -19,6 +19,8 @@ _SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
 _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
+_NAMED = "subject present normal abnormal named all others absent correct"
+ASKABLE = frozenset([OTHER, *map(lexicon().code_of.__getitem__, _NAMED.split())])  # what a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 

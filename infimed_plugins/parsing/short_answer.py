@@ -25,9 +25,11 @@ from typing import NamedTuple
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
+# 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
+# % "in", 0 "in" where the question asks where
 GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%0"
 _ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
@@ -44,7 +46,7 @@ STEPS = (
     Rule("or", "{or}", (("", "liver", "The liver or the spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("but", ".{contrast|concedes|retracts}", (("", "liver", "The liver, however.", Code.UNSURE),), Code.UNSURE),
     Rule("in brackets", r"\((?!{and})[^()12]*\)", (("", "liver", "Liver (segment four)", True),)),
-    Rule("introduces", "^(?:[%6][^,1289]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|"
+    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|"
          "(?=[^1]*(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))",
          (("", "liver", "The working diagnosis for this lady is liver.", True),
           ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
@@ -80,8 +82,6 @@ _NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for n
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _MARKS = frozenset(".?,:()-\n")
 _BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
-_OF_QUESTIONS = frozenset(["_", *(_LEXICON.code_of[name] for name in (
-    "subject", "present", "normal", "abnormal", "named", "all", "others", "absent", "correct"))])  # fmt: skip
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
@@ -105,7 +105,7 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
-    if len(reply) > MAX_LENGTH:
+    if len(reply) > LONGEST:
         return Reading(None, Code.TOO_LONG)
     bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
     if not bare:
@@ -168,7 +168,7 @@ def _asked(question: str) -> dict[str, str]:
     text = read_text(_named(tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
-    asked = {word: ASKED for word, code in pairs if code in _OF_QUESTIONS}
+    asked = {word: ASKED for word, code in pairs if code in ASKABLE}
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
     filler = _LEXICON.code_of["filler"]
     kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]

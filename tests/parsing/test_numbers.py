@@ -54,6 +54,7 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
         ("70 kg × 2 mg/kg = 140 mg", "140 mg"),
         ("y = 2x + 3", "y = 2x + 3"),
         ("A quarter is lost, so \\(\\frac{3}{4}\\) is left.", "\\frac{3}{4}"),
+        ("The fraction is 45 %.", "45 %"),
         ("三个", "3"),
         ("可见两根肋骨骨折。", "2"),
         ("The blank is filled with:\n\n7", "7"),
@@ -107,6 +108,7 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
         ),
         ("How much did she spend on 4 kg of rice?", "4 kg at $2 is 4 * 2 = $8.\n\nShe spent $8.", "8"),
         ("How many cysts are larger than 5 mm?", "There are 2 cysts larger than 5 mm.", "2"),
+        ("4 dots are in 2 groups. How many has each?", "Each group has 4/2 = 2 dots.", "2"),
         ("How many cysts are seen?", "3 cysts are seen. 4 cysts are seen.", None),
     ],
 )
