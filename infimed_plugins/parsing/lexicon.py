@@ -16,7 +16,7 @@ from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from itertools import chain
 from string import ascii_letters
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
@@ -101,17 +101,24 @@ def read_text(text: str) -> Text:
     return Text(text)
 
 
+def beside(group: str) -> dict[str, frozenset[str]]:
+    """The words of a group that only the readers of open answers know."""
+    return {name: frozenset(words.split()) for name, words in lexicon().open[group].items()}
+
+
 class _Lexicon(NamedTuple):
     code_of: dict[str, str]  # class: its character
     words: dict[str, str]
     endings: dict[str, list[tuple[str, str]]]  # by four letters: how a word begins, and its code
     phrases: dict[str, _Phrases]  # by their first word
+    open: dict[str, dict[str, Any]]  # what the reader of open answers knows beside them
 
 
 @cache
 def lexicon() -> _Lexicon:
     """The table, read once."""
     table = tomllib.loads(files("infimed_plugins.parsing").joinpath("lexicon.toml").read_text("utf-8"))
+    open_words = table.pop("open")
     code_of = dict(zip(table, ascii_letters, strict=False))
     words: dict[str, str] = {}
     endings: dict[str, list[tuple[str, str]]] = {}
@@ -132,7 +139,7 @@ def lexicon() -> _Lexicon:
     for by_second in phrases.values():
         for same_start in by_second.values():
             same_start.sort(key=lambda one: -len(one[0]))
-    return _Lexicon(code_of, words, endings, phrases)
+    return _Lexicon(code_of, words, endings, phrases, open_words)
 
 
 _known: dict[str, _Stretch] = {}

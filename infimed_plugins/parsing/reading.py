@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import Text, rule
+from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, rule
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
-MAX_LENGTH = 100_000  # characters; nobody answers a short question in more
+LONGEST = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
-_LONG = 4_000  # characters
-_STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
-_TAGS = re.compile(r"</?[A-Za-z]{1,8}>")
-ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
-_ENDS = re.compile(r"[.?\n]")
+_HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
+_ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
+_SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
+_SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
+_NAMED = "subject present normal abnormal named all others absent correct"
+ASKABLE = frozenset([OTHER, *map(lexicon().code_of.__getitem__, _NAMED.split())])  # what a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
@@ -43,84 +44,69 @@ class Rule(NamedTuple):
     examples: tuple[tuple[str, str, str, str | bool | Code | None], ...]
     code: Code | None = None
 
-
-def ends(text: str) -> str:
-    """The beginning and the end of a long text."""
-    return text if len(text) <= 3 * _LONG else f"{text[:_LONG]}\n{text[-2 * _LONG :]}"
+    def said(self, codes: str) -> re.Match[str] | None:
+        """Where the pattern stands in the codes of a sentence."""
+        return rule(self.pattern).search(codes)
 
 
 def tidy(reply: str) -> str:
-    """A reply without wrappers and without questions that it goes on to ask itself; what is struck out is rejected."""
-    text = nfkc(ends(reply))
-    if "~~" in text or "</" in text:
-        text = _TAGS.sub("", _STRUCK.sub(" ❌ ", text))
-    return plain(ASKS_ON.sub("", text) if "\n" in text else text)
+    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
+    text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
+    return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
 
-def sentences(text: Text) -> list[tuple[int, int]]:
-    """The tokens of each sentence, which goes on in the next line after a colon. Of many, those at either end."""
-    found: list[tuple[int, int]] = []
-    start = 0
-    for end in _ENDS.finditer(text.codes):
-        at = end.start()
-        if at == start:
-            start += end[0] != "?"
-        elif not _goes_on(text, start, at):
-            found.append((start, at + (end[0] != "\n")))
-            start = at + 1
-    if start < len(text.codes):
-        found.append((start, len(text.codes)))
-    if len(found) > 2 * _MAX_SENTENCES:
-        found = found[:_MAX_SENTENCES] + found[-_MAX_SENTENCES:]
-    return [one for one in found if one[1] - one[0] <= _MAX_WORDS]
+class Sentence(NamedTuple):
+    """The words of a sentence, their codes in the lexicon and to a reader, what it says, and where it stands."""
+
+    words: Sequence[str]
+    plain: str
+    codes: str
+    says: Reading
+    span: tuple[int, int]
 
 
-def _goes_on(text: Text, start: int, at: int) -> bool:
-    """``Answer:`` and a line's end, ``E. coli``, the number of an item of a list."""
-    if text.codes[at] == "\n":
-        return text.codes[at - 1] == ":" or text.codes[start:at].strip("\n").endswith(":")
-    if text.codes[at] == "?" or at + 1 == len(text.codes):
-        return False
-    last, after = text.words[at - 1], text.text[text.spans[at + 1][0]]
-    return (at - 1 == start and last.isdigit() and after != "\n" and (start > 0 or last == "1")) or (
-        len(last) == 1 < ord(last) < 128 and after.islower()
-    )
+def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Reading]) -> list[Sentence]:
+    """The sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
+    spans = [one.span() for one in _SENTENCE.finditer(text.codes)]
+    if len(spans) > 2 * _MAX_SENTENCES:
+        spans = spans[:_MAX_SENTENCES] + spans[-_MAX_SENTENCES:]
+    parts = [(text.words[start:end], text.codes[start:end], codes[start:end]) for start, end in spans]
+    return [Sentence(words, plain, own, judge(own, words), span)
+            for span, (words, plain, own) in zip(spans, parts, strict=True) if len(words) <= _MAX_WORDS]  # fmt: skip
 
 
 @lru_cache(maxsize=8192)
 def norm(word: str) -> str:
     """A word in the singular, a number in digits."""
-    if word in COUNTS:
-        return COUNTS[word]
-    if word[0].isdigit():
-        return word.replace(",", "") if word.count(",") else word
+    if word in COUNTS or word[0].isdigit():
+        return COUNTS.get(word) or word.replace(",", "")
+    word = word.removesuffix("'s")
     if len(word) < 4 or not word.endswith("s") or word.endswith(_NOT_PLURAL):
-        return _SAME_DEGREE.get(word, word)
+        return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     return word[:-2] if word.endswith(("sses", "xes", "ches", "shes")) else word[:-1]
 
 
-_SAME_DEGREE = {"larger": "bigger", "largest": "bigger", "biggest": "bigger", "smallest": "smaller"}
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
+_IT = "{subject}(?:{be|shows|pick})*{filler}*"
 TAKES_BACK = (
-    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}",
-         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),)),
-    Rule("it is not", _I + "{subject}(?:{be|shows|pick})*{filler}*(?:{negated}|{rejected}).{0,9}$",
-         (("", "liver", "Liver. It is not seen here.", Code.REJECTED),)),
-    Rule("it may be", _I + "{subject}(?:{be|shows|pick})*{filler}*{possible}.{0,6}$",
-         (("", "liver", "Liver. I doubt it.", Code.UNSURE),), Code.UNSURE),
-    Rule("no", _I + "(?:{negated}|{no}|{rejected}|{possible})[,.]*(?:{filler}|{correct}|{likely}|{possible})*[,.?]*$",
-         (("", "liver", "Liver. Not really.", Code.REJECTED),)),
-    Rule("no, …", "^(?:{no}|{negated}),", (("", "liver", "Liver. No, the edge is dark.", Code.REJECTED),)),
+    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),",
+         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),), Code.REJECTED),
+    Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|"
+         "(?:{negated}|{no}|{rejected})[,.]*{filler|correct|likely|possible}*[,.?]*)$",
+         (("", "liver", "Liver. It is not seen here.", Code.REJECTED),
+          ("", "liver", "Liver. Not really.", Code.REJECTED)), Code.REJECTED),
+    Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}",
+         (("", "liver", "Liver. I doubt it.", Code.UNSURE),
+          ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE)), Code.UNSURE),
     Rule("or else", "^{or}", (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})",
-         (("", "liver", "Liver. However, some other organ near the ribs is more likely.", Code.REJECTED),)),
-    Rule("but maybe", "^{contrast}.{0,7}{possible}.{0,5}$|^.{1,6}{possible}[.]?$",
-         (("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE),), Code.UNSURE),
+         (("", "liver", "Liver. However, an organ near the ribs is more likely.", Code.REJECTED),), Code.REJECTED),
 )  # fmt: skip
 
 
-def taken_back(codes: str) -> Rule | None:
-    """The rule by which a later sentence takes an answer back."""
-    return next((one for one in TAKES_BACK if rule(one.pattern).search(codes)), None)
+def taken_back(later: Iterable[Sentence]) -> Reading | None:
+    """What is left of an answer where a later sentence takes it back."""
+    rules = (one for sentence in later for one in TAKES_BACK if one.said(sentence.plain))
+    return next((Reading(None, one.code or Code.REJECTED, (one.id,)) for one in rules), None)

@@ -5,81 +5,100 @@
     but not             left lung or liver    not the left lung    Left lung. Liver.    the left lung is clear
                         right lung, left kidney    for    left lung, right kidney
 
-A sentence is a string of codes (lexicon.py, answer_words.py). Steps are tried in order: one with a code bars a sentence
-that it matches, one without masks what it matches (but for its group); what is left must be the items of the gold.
+A sentence is a string of codes: those of the lexicon, and digits and marks for what gold and question make of words.
+
+    Which is larger, the liver or the spleen?    In  this image  ,  the     liver  is  bigger  than  the     spleen
+                                                 %   4    4      ,  filler  1      be  4       than  filler  2
+
+STEPS are tried in order: one with a code bars a sentence that it matches, one without takes out what it matches, but
+for its group. A sentence gives the gold where all that is left is known to add nothing and its items are the gold's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import groupby
+from typing import NamedTuple
 
-from infimed_plugins.parsing.answer_words import ASKED, GOLD, MASK, NO_PLAN, Plan, gives, may_give, named, plan, recoded
-from infimed_plugins.parsing.lexicon import Text, read_text, rule
+from infimed_plugins.parsing.latex import plain
+from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import MAX_LENGTH, Reading, Rule, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
-_WHERE, _TWO = "Where is the mass?", "Which is larger, the liver or the spleen?"
-_NP = "[345%0@]|{filler|subject|named|all}"
-_VP = "[345!]|{filler|subject|be|shows|present}"
-_LEAD = "{filler|subject|option|likely|correct|answer}"
+# 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
+# % "in", 0 "in" where the question asks where
+GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%0"
+_ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
+_TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
     Rule("asks", r"\?", (("", "liver", "The liver?", Code.UNSURE),), Code.UNSURE),
-    Rule("set aside", "{than}[^,1]*(?:,|$)", ((_TWO, "liver", "The liver is larger than the spleen.", True),)),
-    Rule("because, first", "^(?:{so},?)?{because}[^,1]*,",
-         (("", "liver", "Since no rib is near, it is the liver.", True),)),
-    Rule("because, last", "(1[^1]*?){because}(?!{negated}|{rejected}|{possible}|{or}).*$",
-         (("", "liver", "It is the liver because ribs are not near.", True),)),
-    Rule("denied", "{negated}(?!-)|{no}|{rejected|absent}",
+    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)",
+         ((_TWO, "liver", "The liver is larger than the spleen.", True),
+          ("", "liver", "Since no rib is near, it is the liver.", True))),
+    Rule("denied", "{negated}(?!-)|{no|rejected|absent}",
          (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
-    Rule("which may", "6(?:{be|filler|subject})*{possible}",
-         (("", "liver", "The liver, which is doubtful.", Code.UNSURE),), Code.UNSURE),
-    Rule("which", "(1[^6]*?),?(?:{and|others|filler})*6.*$", (("", "liver", "The liver, which filters blood.", True),)),
-    Rule("perhaps of a kind", "(1[^1]*,){possible}(?=[^,]*1)",
-         (("", "liver", "The liver, possibly a human liver.", True),)),
-    Rule("and it is", "(1[^1]*?),?{and}{subject}{be}[^12]*$",
-         (("", "liver", "It is the liver, and it is lobed.", True),)),
+    Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$",
+         (("", "liver", "The liver, which filters blood.", True),
+          ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
     Rule("possible", "{possible|hypothetical}", (("", "liver", "It may be the liver.", Code.UNSURE),), Code.UNSURE),
-    Rule("with", "(1[^1]*)@[^12]*$", (("", "liver", "A liver with pale nodules.", True),)),
     Rule("or", "{or}", (("", "liver", "The liver or the spleen.", Code.SEVERAL),), Code.SEVERAL),
     Rule("but", ".{contrast|concedes|retracts}", (("", "liver", "The liver, however.", Code.UNSURE),), Code.UNSURE),
     Rule("in brackets", r"\((?!{and})[^()12]*\)", (("", "liver", "Liver (segment four)", True),)),
-    Rule("listed", "^#[.)]", (("", "liver", "1. Liver", True),)),
-    Rule("first of all", "^[%0@][^,128]{1,8},", (("", "liver", "On the coloured slide, the liver is seen.", True),)),
-    Rule("announces", f"^[^18]*{{answer|correct}}(?:{_LEAD}|[34_%0]){{0,8}}?(?:{{be}}|:)",
-         (("", "liver", "The working diagnosis for this lady is liver.", True),)),
-    Rule("what is asked about", f"^(?=[^1,]*4)(?:{_NP})*(?:_(?:{_NP})*){{0,3}}{{be}}",
-         (("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),)),
-    Rule("participle", "(1[45]*),(?:!|{present})[^12]*$", (("", "liver", "The liver, seen under ribs.", True),)),
-    Rule("placed", f"^(?=[^1]*(?:{{be|shows|present}}|!))(?:{_VP})*(?:_(?:{_VP})*){{1,3}}0{{filler}}*(?=1)",
-         ((_WHERE, "left lung", "A shadow is seen in the left lung.", True),)),
-    Rule("presents", "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes}|^{retracts}",
-         (("", "liver", "I think this is the liver.", True),)),
-    Rule("asked", "4", (("What organ is swollen?", "liver", "The swollen liver", True),)),
-    Rule("where", "(1[357]*)(?:,?7*[%0&](?:7*[_3459]){1,4})+7*(?=[.,:]|$)",
+    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|"
+         "(?=[^1]*(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))",
+         (("", "liver", "The working diagnosis for this lady is liver.", True),
+          ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
+          ("", "liver", "On the coloured slide, the liver is seen.", True),
+          (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
+    Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)",
          (("", "cyst", "A cyst in the groin.", True),)),
-    Rule("scene", "[3@%0!]", (("", "liver", "A biopsy of the liver", True),)),
-    Rule("kind", "5", (("", "axial", "The axial view", True),)),
-    Rule("relative", "6", (("", "liver", "The organ that is seen is the liver.", True),)),
 )  # fmt: skip
-ANNOUNCES = Rule(
-    "announced",
-    f"^(?:{{so|filler|subject|correct|likely|pick|retracts|and}}|[-,%0])*{{answer}}(?:{_LEAD}|[34%0]){{0,6}}(?:{{be}}|:)",
-    (("", "liver", "Spleen. The answer is liver.", True), ("", "liver", "Liver. The answer is spleen.", Code.JUDGED)),
+_LEAD = "(?:{filler|subject|option|correct|likely|retracts|so|pick|and}|[34%0,-])*"
+ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})",
+                 (("", "liver", "Spleen. The answer is liver.", True),
+                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED),
+                  ("", "liver", "The answer is not spleen. The answer is liver.", True)))  # fmt: skip
+_SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
+RIVAL_BESIDE = Rule(
+    "another beside it",
+    rf"^(?:#[.)])?(?:[4%0,:-]|{_ADDS_NOTHING}|{{retracts}})*+[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
+    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
+    (("", "liver", "Liver. A spleen.", Code.SEVERAL),))  # fmt: skip
+_RIVAL = (RIVAL_BESIDE.id,)
+NOTHING = (
+    Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
+         (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),), Code.NO_ANSWER),
+    Rule("a doubt", r"\?|{possible|hypothetical|or}", (("", "liver", "Some organ?", Code.UNSURE),), Code.UNSURE),
+    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
+         (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),), Code.NO_ANSWER),
 )  # fmt: skip
-DENIES = Rule("later denied", "^(?=.*1)(?=.*(?:{negated}|{rejected}|{possible}|{absent}))[^_]*(?:_[^_]*){0,2}$",
-              (("", "liver", "Liver. A liver is improbable.", Code.REJECTED),))  # fmt: skip
-REFUSES = Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
-               (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),))  # fmt: skip
-CUT_OFF = Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
-               (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),))  # fmt: skip
-_RIVAL_LEAD = (
-    "^#[.)]|^(?:{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|retracts|and}|[45%0,:-])*"
-)
-_LEFT = r"(?:[17,:()\-.\n]|{and})*"
-_SPEAKER = frozenset(["i", "we", "sorry"])
+_LEXICON = lexicon()
+_KINDS, _SETS = beside("kinds"), beside("sets")
+_CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
+_BESIDE = {word: _CODE[name] for name, words in beside("words").items() for word in words}
+_NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for name in names}
+_NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
+_MARKS = frozenset(".?,:()-\n")
+_BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
+_ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
+_LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
+_STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
+_ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
+_ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{HAN}])")
+_STEM = 8  # letters by which a long word of the question is known
+
+
+class _Plan(NamedTuple):
+    """The items of a gold, their words, and the codes of words for it and its question."""
+
+    items: frozenset[object]
+    words: frozenset[str]
+    codes: dict[str, str]
+    echoes: bool = False  # the gold is among the words of the question
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
@@ -87,131 +106,166 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
-    if len(reply) > MAX_LENGTH:
+    if len(reply) > LONGEST:
         return Reading(None, Code.TOO_LONG)
-    bare = tidy(reply)
+    bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
     if not bare:
         return Reading(None, Code.NO_ANSWER)
-    flat = " ".join(bare.lower().split()).rstrip(". ")
-    if flat and any(flat == " ".join(gold.lower().split()).rstrip(". ") for gold in golds):
+    flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
+    if flat[0] and flat[0] in flat[1:]:
         return Reading(bare, Code.JUDGED, ("the gold itself",))
-    text = read_text(named(bare))
-    readings = [_read(text, gold, question) for gold in golds]
+    text = read_text(_named(bare, question))
+    readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
     return next((one for one in readings if one.found), readings[0] if readings else Reading(None, Code.BAD_TRUTH))
+
+
+def _named(text: str, question: str = "") -> str:
+    """The text with one name for each thing that has several, and without Chinese words that begin an answer."""
+    text = _NAMES.sub(lambda found: _NAME_OF[found[0].lower()], text)
+    if text.isascii():
+        return text
+    return _ZH_SCENE.sub(" ", _ZH_SUBJECT.sub(lambda found: " " if found[1] in question else found[0], text))
 
 
 def _read(text: Text, gold: str, question: str) -> Reading:
     """What a reply says with regard to one gold."""
-    gold = " ".join(gold.split())
     if _STOP.search(gold):  # of several sentences
         flat = _STOP.sub(" ", gold)
         text, gold = read_text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
-    wanted = plan(gold, question) if may_give(text.text.lower(), gold) else NO_PLAN
-    reading = _chosen(text, wanted)
-    number = norm(gold.lower()) if gold else ""
-    if reading.found is None and number.isdigit():
-        stated = stated_value(text.text, question)
-        return stated if stated.found == number else reading
-    return reading
+    plan = _plan(gold, question)
+    if len(plan.items) > 1 and _LISTED.search(text.text):
+        text = read_text(_LISTED.sub(", ", text.text).strip(", "))
+    reading = _chosen(text, plan)
+    number = norm(gold.lower()) if gold and reading.found is None else ""
+    stated = stated_value(text.text, question) if number.isdigit() else reading
+    return stated if stated.found == number else reading
 
 
-def _chosen(text: Text, wanted: Plan) -> Reading:
+@lru_cache(maxsize=256)
+def _plan(gold: str, question: str) -> _Plan:
+    """What a gold and a question make of words; no items where the gold holds no word that counts."""
+    parsed = read_text(_named(gold))
+    words: list[str] = []
+    for word, code in zip(parsed.words, parsed.codes, strict=True):
+        if code not in "()-" and word not in _SETS["weak"] and (word != "a" or words):
+            words.append("," if code in _BETWEEN or word == "/" else norm(word))
+    own, asked = frozenset(words) - {","}, _asked(question)
+    if own <= _SETS["pronouns"]:
+        return _Plan(frozenset(), own, {})
+    kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
+    codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
+             for name, same in _KINDS.items() for word in same}  # fmt: skip
+    codes |= _BESIDE | {"versus": _LEXICON.code_of["or"]}
+    codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
+    chooses = RIVAL in asked.values()
+    codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
+    echoes = own <= asked.keys() and not chooses
+    return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
+
+
+@lru_cache(maxsize=1024)
+def _asked(question: str) -> dict[str, str]:
+    """The words of a question: they add nothing, but those between which it lets choose."""
+    text = read_text(_named(tidy(question)))
+    pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
+    pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
+    asked = {word: ASKED for word, code in pairs if code in ASKABLE}
+    asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
+    filler = _LEXICON.code_of["filler"]
+    kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
+    rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
+    return asked | {kept[found.start()][0]: RIVAL for found in rivals}
+
+
+def _recoded(text: Text, plan: _Plan) -> str:
+    """The codes of a text for a gold and its question."""
+    words, codes = text.words, list(text.codes)
+    for n, code in enumerate(codes):
+        if code not in _MARKS:
+            word = norm(words[n])
+            codes[n] = plan.codes.get(word) or (code == "_" and plan.codes.get(word[:_STEM] + "*")) or code
+            if codes[n] in "2_" and word in _KINDS["organ"] and {*words[n + 1 : n + 2]} & _KINDS["modality"]:
+                codes[n] = SCENE  # chest X-ray
+    return "".join(codes)
+
+
+def _items(words: Iterable[str]) -> frozenset[object]:
+    """What stands between commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
+    found: list[object] = []
+    noun: tuple[str, ...] = ()
+    for item in reversed([tuple(group) for comma, group in groupby(words, ",".__eq__) if not comma]):
+        bare = tuple(word for word in item if word not in _SETS["nouned"])
+        found.append(_key(item if bare else (*item, *noun)))
+        noun = bare or noun
+    return frozenset(found)
+
+
+@lru_cache(maxsize=4096)
+def _key(item: tuple[str, ...]) -> object:
+    """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
+    lacks = any(_LEXICON.words.get(word.split()[0]) == _LEXICON.code_of["negated"] for word in item)
+    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
+    return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
+
+
+def _chosen(text: Text, plan: _Plan) -> Reading:
     """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
-    codes = recoded(text, wanted) if wanted.items else text.codes
-    spans = sentences(text)
-    said = [_judged(codes[start:end], text.words[start:end], wanted) for start, end in spans]
-    announced = [
-        n for n, span in enumerate(spans) if _announces(said[n], codes[slice(*span)], text.words[slice(*span)])
-    ]
-    places = announced[-1:] or [
-        n for n, (start, end) in enumerate(spans) if n in (0, len(spans) - 1) or ASKED in codes[start:end]
-    ]
-    for n in places:
-        if said[n].found is None:
-            continue
-        barred = _against(n, text, codes, spans, said, announced)
-        if barred:
-            return Reading(None, barred.code, (*said[n].trace, *barred.trace))
-        start, end = text.spans[spans[n][0]][0], text.spans[spans[n][1] - 1][1]
-        return Reading(text.text[start:end].strip(), Code.JUDGED, said[n].trace)
-    if not said or (len(said) == 1 and rule(CUT_OFF.pattern).search(text.codes)):
-        return Reading(None, Code.NO_ANSWER, (CUT_OFF.id,))
-    if said[0].code == Code.NO_ANSWER:
-        return said[0]
-    return next((one for one in reversed(said) if one.code == Code.JUDGED), said[-1])._replace(found=None)
+    codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
+    said = sentences(text, codes, partial(_judged, plan))
+    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
+    for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
+        if one.says.found is not None:
+            if against := next(_against(one, said, announced), None):
+                return Reading(None, against.code, (*one.says.trace, *against.trace))
+            start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
+            return Reading(text.text[start:end].strip(), Code.JUDGED, one.says.trace)
+    readings = [one.says for one in said] or [Reading(None, Code.NO_ANSWER)]
+    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(found=None)
 
 
-def _announces(said: Reading, codes: str, words: Sequence[str]) -> bool:
-    """Whether a sentence announces an answer; "The answer is not obvious." announces none."""
-    return said.code == Code.JUDGED and rule(ANNOUNCES.pattern).search(codes) is not None and "not" not in words
-
-
-def _against(
-    n: int, text: Text, codes: str, spans: Sequence[tuple[int, int]], said: Sequence[Reading], announced: Sequence[int]
-) -> Reading | None:
+def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
-    for start, end in spans[n + 1 :]:
-        back = taken_back(text.codes[start:end])
-        if back is None and rule(DENIES.pattern).search(codes[start:end]):
-            back = DENIES
-        if back:
-            return Reading(None, back.code or Code.REJECTED, (back.id,))
-    if not announced:
-        rivals = any(_is_rival(codes[slice(*spans[m])], said[m]) for m in range(len(spans)) if m != n)
-        return Reading(None, Code.SEVERAL, ("another beside it",)) if rivals else None
-    for m in announced:
-        between = text.codes[spans[m][1] : spans[n][0]]
-        if said[m].found is None and not rule("{retracts}").search(between):
-            return Reading(None, Code.SEVERAL, ("another announced",))
-    return None
+    at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
+    if back := taken_back(said[at + 1 :]):
+        yield back
+    yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
+    since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)
+    for other in said[since:] if announced else said:
+        if other.says.found is None and (other in announced or (not announced and other.says.trace == _RIVAL)):
+            yield Reading(None, Code.SEVERAL, ("another beside it",))
 
 
-def _judged(codes: str, words: Sequence[str], wanted: Plan) -> Reading:
+def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     """What one sentence comes to; ``found`` is "" where it gives the gold."""
     if GOLD not in codes:
-        return _other(codes, words)
-    if wanted.echoes and rule("1.*{be|shows}").search(codes):
+        return _without_gold(codes, words)
+    if plan.echoes and rule("1.*{be|shows}").search(codes):
         return Reading(None, Code.JUDGED, ("the question again",))
     trace: list[str] = []
     for step in STEPS:
-        pattern = rule(step.pattern)
         if step.code is not None:
-            if pattern.search(codes):
+            if step.said(codes):
                 return Reading(None, step.code, (*trace, step.id))
             continue
-        left = pattern.sub(_mask, codes)
-        if left != codes:
-            trace.append(step.id)
-            codes = left
-    if not rule(_LEFT).fullmatch(codes) or not gives(codes, words, wanted.items):
+        left = rule(step.pattern).sub(_taken_out, codes)
+        trace += [step.id] if left != codes else []
+        codes = left
+    pairs = zip(codes, words, strict=True)
+    given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
+    items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
+    if items != plan.items or not rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes):
         return Reading(None, Code.JUDGED, ("more beside it, or less",))
     return Reading("", Code.JUDGED, tuple(trace))
 
 
-def _other(codes: str, words: Sequence[str]) -> Reading:
-    """A sentence without a word of the gold: another answer, a doubt, or none."""
-    if rule(REFUSES.pattern).search(codes) and not _SPEAKER.isdisjoint(words[:8]):
-        return Reading(None, Code.NO_ANSWER, (REFUSES.id,))
-    if rule(r"\?|{possible|hypothetical|or}").search(codes):
-        return Reading(None, Code.UNSURE, ("a doubt",))
-    return Reading(
-        None, Code.JUDGED if rule("_|#|[2-9]|{normal|abnormal|absent|named|subject}").search(codes) else Code.NO_ANSWER
-    )
-
-
-def _mask(found: re.Match[str]) -> str:
+def _taken_out(found: re.Match[str]) -> str:
     kept = found[1] if found.lastindex else ""
-    return kept + MASK * (len(found[0]) - len(kept))
+    return kept + TAKEN_OUT * (len(found[0]) - len(kept))
 
 
-def _is_rival(codes: str, said: Reading) -> bool:
-    """Whether a sentence without the gold is short enough to be another answer; a size or a clause is none."""
-    if said.code != Code.JUDGED or GOLD in codes or rule("{negated}").search(codes):
-        return False
-    rest = rule(_RIVAL_LEAD).sub("", rule(_RIVAL_LEAD).sub("", codes, count=1), count=1)
-    if "#" in rest or rule("{be|shows}").search(rest):
-        return False
-    return (
-        rule("_|[2389]|{normal|abnormal|named|all}").search(rest) is not None
-        and len(rule("[.,:()\\n%0-]|{filler}").sub("", rest)) <= 3
-    )
+def _without_gold(codes: str, words: Sequence[str]) -> Reading:
+    """A sentence without a word of the gold: another answer, a doubt, or none."""
+    for empty in NOTHING:
+        if empty.said(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
+            return Reading(None, empty.code or Code.NO_ANSWER, (empty.id,))
+    return Reading(None, Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())

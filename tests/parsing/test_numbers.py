@@ -51,6 +51,12 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
         ("It is 12 to 15 mm.", "12 to 15 mm"),
         ("2√3 cm", "2√3 cm"),
         ("f(4) ≈ 16", "16"),
+        ("70 kg × 2 mg/kg = 140 mg", "140 mg"),
+        ("y = 2x + 3", "y = 2x + 3"),
+        ("A quarter is lost, so \\(\\frac{3}{4}\\) is left.", "\\frac{3}{4}"),
+        ("The fraction is 45 %.", "45 %"),
+        ("三个", "3"),
+        ("可见两根肋骨骨折。", "2"),
         ("The blank is filled with:\n\n7", "7"),
         ("The answer is 7.\n\nQuestion: How many more?\nThe answer is 8.", "7"),
     ],
@@ -68,6 +74,7 @@ def test_a_value_is_stated(reply: str, value: str) -> None:
         ("It lies between 3 and 5.", Code.SEVERAL),
         ("The sizes are 3, 5 and 7 mm.", Code.SEVERAL),
         ("There are 3 lesions. There are 4 lesions.", Code.SEVERAL),
+        ("Which one can be seen.", Code.NO_ANSWER),
         ("The answer is 3. The answer is 4.", Code.SEVERAL),
         ("The answer is 3. Wait, that is wrong.", Code.REJECTED),
         ("It is more than 12.", Code.REJECTED),
@@ -101,9 +108,11 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
         ),
         ("How much did she spend on 4 kg of rice?", "4 kg at $2 is 4 * 2 = $8.\n\nShe spent $8.", "8"),
         ("How many cysts are larger than 5 mm?", "There are 2 cysts larger than 5 mm.", "2"),
+        ("4 dots are in 2 groups. How many has each?", "Each group has 4/2 = 2 dots.", "2"),
+        ("How many cysts are seen?", "3 cysts are seen. 4 cysts are seen.", None),
     ],
 )
-def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str) -> None:
+def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str | None) -> None:
     assert stated_value(reply, question).found == value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.parsing import answer_words, reading, short_answer
+from infimed_plugins.parsing import reading, short_answer
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.records import Code
 
@@ -25,10 +25,9 @@ def outcome(question: str, gold: str, reply: str) -> bool | Code:
 
 def rules() -> Iterator[tuple[Any, str, Any]]:
     """Every rule, with the module and the name of its table."""
-    for module, name in ((short_answer, "STEPS"), (reading, "TAKES_BACK")):
+    for module, name in ((short_answer, "STEPS"), (short_answer, "NOTHING"), (reading, "TAKES_BACK")):
         yield from ((module, name, rule) for rule in getattr(module, name))
-    yield from ((answer_words, "CONTEXTS", context) for context in answer_words.CONTEXTS)
-    for name in ("ANNOUNCES", "DENIES", "REFUSES", "CUT_OFF"):
+    for name in ("ANNOUNCES", "RIVAL_BESIDE"):
         yield short_answer, name, getattr(short_answer, name)
 
 
@@ -119,9 +118,10 @@ GIVEN = [
     ("ct", "It was taken using computed tomography (CT), which is a non-invasive technique."),
     ("aortic stenosis", "Given the murmur, aortic stenosis is the most likely diagnosis."),
     ("kidney", "This image shows a gross specimen of a kidney with several cysts."),
-    ("lung", "This is a lung removed from the body."),
-    ("liver", "The scan shows a liver, an organ of the abdomen."),
     ("pneumonia", "Looking at the image, I see pneumonia."),
+    ("liver, spleen, stomach", "- stomach\n- liver\n- spleen"),
+    ("atelectasis, effusion", "effusion; atelectasis"),
+    ("left", "Left-sided."),
     ("liver", "Options weighed.\n\nAnswer:\nliver"),
 ]
 NOT_GIVEN = [
@@ -241,6 +241,10 @@ def test_a_synonym_is_as_good() -> None:
         ("Which organs appear in pairs?", "In the chest X-ray, the lungs appear in pairs.", "lung", True),
         ("How many cysts does the wall show?", "The wall shows two cysts.", "2", True),
         ("How many cysts does the wall show?", "The wall shows two or three cysts.", "2", False),
+        ("Which lobe is consolidated?", "The consolidation involves the right lobe.", "right lobe", True),
+        ("该图像的扫描平面是什么？", "扫描平面为冠状面。", "冠状面", True),
+        ("病灶是什么颜色的？", "病灶呈黑色。", "黑色", True),
+        ("病灶是什么颜色的？", "病灶呈白色。", "黑色", False),
         ("What does microscopy show?", "Microscopy shows a close-up.", "microscopy", False),
     ],
 )
