@@ -127,8 +127,8 @@ RULES = (
          (("I would choose C.", "C"), ("I'd go with option C.", "C"))),
     Rule("said to be right", "correct|answer|likely", r"<{opt}>\)?,?~{option}?[:(-]?~{subject}?~{word|asked}{0,3}"
          r"(?:~{be}){0,3}~(?:{answer|option|subject}~)*{correct|answer|likely}(?:(?=~(?:[.,(:)\n-]|$"
-         r"|{answer|option|because|so|and|contrast|subject|correct|be|than}))|(?<!{be}{correct})(?=~{word|asked}))",
-         "hold",
+         r"|{answer|option|because|so|and|contrast|subject|correct|be|than}))|(?<!{be}{correct})(?=~{word|asked})"
+         r"|(?={filler|likely}+{word|asked}))", "hold",
          (("Option C is correct.", "C"), ("C fits best.", "C"), ("因此C选项最符合题意。", "C"),
           ("C is right atrium.", ""))),
     Rule("what I would choose", "pick", r"<{opt}>\)?,?~{be}(?:~{be|subject|word|option}){0,6}~{pick}", "hold",
