@@ -36,9 +36,8 @@ _APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
 _MAX_KNOWN = 100_000  # stretches between blanks that are remembered, if not longer than:
 _LONGEST_KNOWN = 32
 _Phrases = dict[str, list[tuple[tuple[str, ...], str]]]  # by their second word: all words and the code, longest first
-_Stretch = tuple[
-    tuple[str, ...], tuple[str, ...], str
-]  # the tokens of a stretch as written, in lower case, their codes
+# the tokens of a stretch as written, in lower case, and their codes
+_Stretch = tuple[tuple[str, ...], tuple[str, ...], str]
 
 
 class Text:
