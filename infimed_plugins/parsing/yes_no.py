@@ -35,7 +35,7 @@ _PAIRS = (  # "|": what is one of them is not the other; "/": it may be beside t
     "left/right", "upper/lower", "acute/chronic", "mild/severe", "axial/sagittal/coronal", "左/右",
 )  # fmt: skip
 _PAIR_OF = {word: pair for pair in _PAIRS for word in re.findall(r"\w+", pair)}
-_FINDINGS = _words("opacit consolidat infiltrat nodul mass lesion fractur effusion edema cyst tumor hemorrhag")  # stems
+_FINDINGS = _words("opacity consolidation infiltrate nodule mass lesion fracture effusion edema cyst tumor hemorrhage")
 _PRONOUNS = {*_words("it it's this that these they i we image images picture scan patient 图像 图片 图中 这 该")}
 _PLACED = {*_words("in on at within of inside under near between")}
 _CONTENT = _words("normal abnormal named absent others rejected subject")  # classes of what a question is about
@@ -89,7 +89,7 @@ WORDS = (  # that mean something else here than in the lexicon, where the patter
     Rule("no-doubt without-a-doubt without-doubt", "", "-", "There is no doubt. = "),
     Rule("no", r"\.#", "filler", "No. 3 = "),
     Rule("no none 没有 没 无 不是 不 不能 不会 不包含 不存在", r"[.,:()\n-]|$|{be}~{rejected}|{hypothetical|retracts}"
-         "|{contrast|or|and|than|yes|no|because|rejected|possible}", "no", "No, the liver is dark. = no"),
+         "|{contrast|or|and|than|yes|no|because|rejected|possible}", "no", "The answer is no. = no"),
     Rule("definitely certainly absolutely of-course clearly sure", r"[.\n]*$", "yes", "Of course! = yes"),
     Rule("cannot can't couldn't unable", "~{be}?~{present|shows}", "negated", "I cannot see a mass. = no"),
     Rule("cannot can't couldn't unable", "", "possible", "Yes, I cannot tell. = "),
@@ -110,9 +110,8 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (  # of the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("false", "^~{absent|rejected},", NO, "Incorrect, the liver is dark. = no"),
     Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$", NO, "It is normal. = no"),
-    Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*,?$", NO, "It is not. = no"),
+    Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
 )  # fmt: skip
 _X, _N = "{asked|opposite}", "{negated|absent|rejected}"  # X: a word of the question
@@ -217,7 +216,7 @@ def _asked(question: str) -> Asked:
     known = lexicon().code_of
     text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
     if _WH.match(text):
-        return Asked("any", {"lesion": _ASKED, "finding": _ASKED}, {OTHER: _ASKED, known["abnormal"]: _ASKED})
+        return Asked("any", {}, {OTHER: _ASKED, known["abnormal"]: _ASKED})
     words, codes = _coded(text)
     verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(known["shows"])
     exists = verb >= 0 or known["present"] in codes or "evidence" in words
@@ -237,7 +236,8 @@ def _asked(question: str) -> Asked:
         (asked.what if at < split else asked.place).append(code)
         predicate = not exists and not (_PLACED | _PRONOUNS).isdisjoint(words[:at])
         _add_opposites(asked, words[at], codes[at], code, predicate)
-    asked.words = dict.fromkeys(_FINDINGS if known["normal"] in asked.classes else (), _FINDING) | asked.words | own
+    findings = map(_stem, _FINDINGS if known["normal"] in asked.classes else ())
+    asked.words = dict.fromkeys(findings, _FINDING) | asked.words | own
     return asked
 
 
@@ -276,7 +276,7 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
         span = slice(start, cut.start() if cut else None)
         clause, start = coded[span], cut.end() if cut else 0
         if _FINDING in clause and rule(_X).search(clause) and not rule("{negated|than|absent|rejected}").search(clause):
-            clause = clause.replace(_FINDING, asked.classes[lexicon().code_of["abnormal"]])
+            clause = clause.replace(_FINDING, asked.classes[lexicon().code_of["abnormal"]], 1)
         said = rule(_X).findall(clause)
         named = [chr(ord(_ASKED) + ord(code) % _TO_OPPOSITE) for code in said]
         before.update(named)

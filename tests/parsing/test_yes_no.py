@@ -144,6 +144,8 @@ BY_QUESTION = [
     ("图像中能看到肾脏吗？", "能，位于两侧。", "yes"),
     ("图中包含脾脏吗？", "包含脾脏。", "yes"),
     ("Are the lung bases clear?", "There is a nodule in the left lung base.", "no"),
+    ("Are the lung bases clear?", "The left lung base has a consolidation and an effusion.", "no"),
+    ("Is there a mass?", "Incorrect, the liver is dark.", "no"),
     ("Are the lung bases clear?", "There is no nodule in the lung base.", ""),
     ("Is the spine curved?", "It is curved to the right.", "yes"),
     ("Is the spine curved?", "It is not curved to either side.", "no"),
