@@ -19,7 +19,7 @@ YES = [
     "Yes, there is no pneumothorax.", "Yes. No other findings.", "Yes, normal.", "yes it does", "It is yes.",
     "It is abnormal, so yes.", "The answer is yes, not no.", "Noted: yes", "I know it is present: yes",
     "Snowman sign present, yes", "True", "Correct.", "Present", "There is a fracture.",
-    "The nodule is present.", "It is abnormal.", "not only present but large", "The image shows a mass.",
+    "The nodule is present.", "not only present but large", "The image shows a mass.",
     "It does", f"Yes {FINDING}", f"{FINDING}\n\nYes", f"{FINDING} Yes. {FINDING}", f"{FINDING}\nAnswer: yes",
     "是", "是的", "是的，图中包含肝脏。", "有", "图中有肺", "答案：是", "ＹＥＳ", "Oui", "Final Answer\n\nyes",
     '{"reason": "it is wide", "answer": "yes"}', "The correct choice is (A) Yes.", "(A) Yes", "A) yes",
@@ -28,8 +28,8 @@ NO = [
     "no", "No.", "NO", "(No)", "**No**", "The answer is **No**.", "No, it is normal.",
     "No abnormality is noted.", "No, yesterday's film was clear.", "There is no fracture.", "There isn't any",
     "No fracture", "None.", "Absent", "False", "not present", "not visible", "No, it's not",
-    "The image does not show a mass.", "A mass is not seen.", "The mass is absent.", f"Absent {FINDING}",
-    f"{FINDING}\n\nNo", f"{FINDING} No, {FINDING}", "否", "不是", "没有", "没有骨折", "图中没有肺", "答案：否",
+    "The image does not show a mass.", "A mass is not seen.", "The mass is absent.", f"{FINDING}\n\nNo",
+    f"{FINDING} No, {FINDING}", "否", "不是", "没有", "没有骨折", "图中没有肺", "答案：否",
     "不包含", "It cannot be told from here. The correct option letter is therefore (B) No.",
 ]  # fmt: skip
 NEITHER = [
@@ -137,6 +137,26 @@ BY_QUESTION = [
     ("是否存在骨折？", "未见骨折。", "no"),
     ("这张图像正常吗？", "图像不正常", "no"),
     ("左肺有结节吗？", "右肺有结节。", ""),
+    ("右肾有囊肿吗？", "左肾有囊肿。", ""),
+    ("脾脏肿大了吗？", "脾脏大小正常，并无肿大。", "no"),
+    ("纵隔居中吗？", "纵隔向左侧移位，并不居中。", "no"),
+    ("图中有气胸吗？", "未见气胸征象。", "no"),
+    ("图像中能看到肾脏吗？", "能，位于两侧。", "yes"),
+    ("图中包含脾脏吗？", "包含脾脏。", "yes"),
+    ("Are the lung bases clear?", "There is a nodule in the left lung base.", "no"),
+    ("Are the lung bases clear?", "The left lung base has a consolidation and an effusion.", "no"),
+    ("Is there a mass?", "Incorrect, the liver is dark.", "no"),
+    ("Are the lung bases clear?", "There is no nodule in the lung base.", ""),
+    ("Is the spine curved?", "It is curved to the right.", "yes"),
+    ("Is the spine curved?", "It is not curved to either side.", "no"),
+    ("Is a chest tube present?", "A chest tube is in place with its tip at the apex.", "yes"),
+    ("Is there a pleural effusion?", "No effusion is present on either side.", "no"),
+    ("Are the ducts and ampulla typical?", "The ducts and the ampulla are not typical.", "no"),
+    ("A study of cuff tears: Is there a link between tears and cysts?", "The study found no link between tears "
+     "and cysts.", "no"),
+    ("Are the cysts seen in the kidney, liver, spleen or pancreas?", "The cysts are seen in the liver, mostly.", ""),
+    ("Does the film have a cyst or a stone?", "There is no cyst or stone.", "no"),
+    ("Is the mass in the liver?", "The question asks about a mass in the liver.", ""),
     ("肝脏是否增大？", "肝脏没有增大", "no"),
 ]  # fmt: skip
 OF_A_FRACTURE = [
@@ -215,14 +235,18 @@ def example(text: str) -> tuple[str, str, str]:
     """The question, the reply and the side of "[question?] reply = side"."""
     reply, _, side = text.rpartition("=")
     question, mark, rest = reply.partition("? ")
-    if mark and (not question or question.startswith("Is ")):
+    if mark and (not question.strip() or question.startswith("Is ")):
         return f"{question}?", rest.strip(), side.strip()
     return "Is there a mass?", reply.strip(), side.strip()
 
 
+def examples(rule: Rule) -> list[tuple[str, str, str]]:
+    return [example(text) for text in rule.examples.split(";")]
+
+
 @pytest.mark.parametrize(("table", "one"), RULES, ids=[f"{table} {one.id}" for table, one in RULES])
 def test_every_rule_has_an_example_that_needs_it(table: str, one: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = [example(text) for text in one.examples]
+    cases = examples(one)
     assert [read_yes_no(reply, question).side for question, reply, _ in cases] == [side for _, _, side in cases]
     monkeypatch.setattr(yes_no, table, tuple(other for other in getattr(yes_no, table) if other is not one))
     assert any(read_yes_no(reply, question).side != side for question, reply, side in cases)
