@@ -25,7 +25,7 @@ from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
 _HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
-_FEW = 40  # words of a reply that answers by naming one option
+_FEW = 25  # words of a reply that answers by naming one option
 _LITTLE = 8  # characters beyond a misspelt text
 
 _BARE = re.compile(r"[\s*_(\[\"'$]*([A-Za-z])[\s)\]*_\"'$.:]*")
