@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
-_MARKS = dict(zip("。！!;；？，、：（）[]【】<>«»–—…|", ".....?,,:()()()()()--.,", strict=True))
+_MARKS = dict(zip("。！!;；？吗么，、：（）[]【】<>«»–—…|", ".....???,,:()()()()()--.,", strict=True))
 _MARKS |= {mark: mark for mark in ".?,:()-\n"}
 _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
