@@ -11,7 +11,7 @@ Source: first paper, 3.2.2 ("Thinking Progress" and "Final Answer Format"); the 
 - exactly one ``<answer>`` and one ``</answer>``, after ``</think>``, in order, with something between them; or no
   answer tag anywhere and, after ``</think>``, a ``\boxed{…}`` that closes and is not blank (and none left open);
 - tags are ASCII and exact: neither ``<THINK>`` nor ``< think >`` is a tag;
-- text between the blocks and after the answer is allowed; what stands around a box may belong to it (boxed.py).
+- text between the blocks and after the answer is allowed; what stands around a box may belong to it (latex.py).
 
 An evaluation (not ``strict``) is not about the form, and takes many more:
 
@@ -20,8 +20,7 @@ An evaluation (not ``strict``) is not about the form, and takes many more:
     boxed{B}   \fbox{B}   \boxed B   \boxed{B   B<|im_end|>   B <eoa> Next question   {"answer": "B"}
     \boxed{A} On second thought, it is dense. \boxed{B}    the last one, after whole sentences
 
-Boxes or tags that say different things side by side, and reasoning that never ends, are no answer. Linear in the length
-of the text. ResponseForm changes the names of the tags, and says where a chat template opens the reasoning.
+Boxes or tags that say different things side by side, and reasoning that never ends, are no answer.
 """
 
 from __future__ import annotations
@@ -30,28 +29,31 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
 from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing.boxed import BOX, END_TOKEN, Around, Boxes, goes_on, read_boxes, read_loose_boxes, unboxed
+from infimed_plugins.parsing.latex import BLANK, BOX, INVISIBLE, SEEN, Around, find_boxes, plain, unboxed
+from infimed_plugins.parsing.lexicon import read_text, rule
 from infimed_plugins.records import Code
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
-_MAX_UNBOXED = 50_000  # characters; no reward reads a longer answer
+_MARKUP = re.compile(r"[<{\x00]|box|[^\x00-\x7f]")  # where none is, a reply is its own answer
+_MAX_CONTENT = 50_000  # characters; no reward reads a longer answer, and of a longer reply only the ends are read
+_MAX_TAGS = 64
+_MAX_DEPTH = 8  # of boxes in boxes
+_MAX_BETWEEN = 1_000  # characters between two answers that are looked at
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
 _OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
-_MORE_MARKUP = re.compile(r"[<{\0]|box|^$")
 _EMPTY_TAGS = re.compile(r"<([A-Za-z]{1,16})>\s*</\1>")
-_NOT_LETTERS = re.compile(r"[^a-z]")
+_END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
+_NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
 _ANSWER_KEY = re.compile(
-    r"(?:(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?option|(?:correct)?choice|"
-    r"prediction)"
+    r"(?:(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?option|"
+    r"(?:correct)?choice|prediction)"
 )
-_MAX_JSON = 20_000  # characters
-_MAX_TAGS = 64
+_SENTENCE = r"(?:[^-.?:,()\n],?){3}"  # three words in a row
+_RIVAL = r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$"  # in the last sentence
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,11 @@ class ParsedResponse(NamedTuple):
 def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> ParsedResponse:
     """Read one response by the rules above. Anything that is not a string is malformed."""
     if not isinstance(text, str):
-        return _malformed("the response is not a string")
-    return _gate(text, form) if strict else _lenient(text, form)
+        return _none("the response is not a string")
+    gate = _gate(text, form)
+    if strict:
+        return gate
+    return _lenient(text, form)._replace(format_ok=gate.format_ok, reasoning=gate.reasoning)
 
 
 def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
@@ -120,173 +125,132 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
     if form.think_prefilled and not text.startswith(think):
         text = think + text
     if not text.startswith(think):
-        return _malformed(f"it does not start with {think}")
-    if text.count(think) != 1 or text.count(think_end) != 1:
-        return _malformed(f"it needs exactly one {think} and one {think_end}")
-    end = text.index(think_end)
-    reasoning, tail = text[len(think) : end].strip(), text[end + len(think_end) :]
-    if answer not in text and answer_end not in text:
-        return _boxed_in_tail(reasoning, tail, form)
-    if answer in reasoning or answer_end in reasoning:
-        return _malformed(f"an answer tag stands inside {think}")
-    if tail.count(answer) != 1 or tail.count(answer_end) != 1:
-        return _malformed(f"it needs exactly one {answer} and one {answer_end} after {think_end}")
-    start, end = tail.index(answer) + len(answer), tail.index(answer_end)
-    if end < start:
-        return _malformed(f"{answer_end} comes before {answer}")
-    if not _visible(content := tail[start:end].strip()):
-        return _malformed("the answer is empty")
-    boxes = read_boxes(content) if BOX in content and len(content) <= _MAX_UNBOXED else None
-    if boxes is None or boxes.kind == "open":
-        return ParsedResponse(True, reasoning, content, "", True)
-    return _out_of_boxes(boxes, Around.ANSWER, reasoning)
+        return _none(f"it does not start with {think}")
+    counts, places = [text.count(tag) for tag in form.tags], [text.find(tag) for tag in form.tags]
+    reasoning, _, tail = text.removeprefix(think).partition(think_end)
+    if counts == [1, 1, 0, 0]:
+        found = _in_boxes(tail, Around.PROSE)
+        if not found.marked:
+            return _none(found.reason or f"no {answer} and no box that holds something after {think_end}")
+    elif counts == [1, 1, 1, 1] and places == sorted(places):
+        content = tail.partition(answer)[2].partition(answer_end)[0].strip()
+        if not SEEN.search(content):
+            return _none("the answer is empty")
+        found = _in_boxes(content, Around.ANSWER)
+        found = _said(content) if found.code is Code.MALFORMED else found
+    else:
+        return _none(f"it needs {think}, {think_end}, {answer} and {answer_end}, each once and in this order")
+    return found._replace(format_ok=True, reasoning=reasoning.strip(), marked=True)
 
 
-def _boxed_in_tail(reasoning: str, tail: str, form: ResponseForm) -> ParsedResponse:
-    boxes = read_boxes(tail)
-    if boxes.kind == "several" or (boxes.kind == "one" and _visible(boxes.content)):
-        return _out_of_boxes(boxes, Around.PROSE, reasoning)
-    _, think_end, answer, _ = form.tags
-    reasons = {"none": f"no {answer} and no \\boxed{{}} after {think_end}", "open": "a \\boxed{ never closes"}
-    return _malformed(reasons.get(boxes.kind, "the answer is empty"))
+def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> ParsedResponse:
+    return ParsedResponse(False, reason=reason, marked=marked, code=code)
 
 
-def _out_of_boxes(boxes: Boxes, around: Around, reasoning: str = "") -> ParsedResponse:
-    """The answer with its boxes taken away, and what is no frame of them kept."""
-    inside = Around.ANY if around is Around.ANY else Around.ANSWER
-    for _ in range(8):  # boxes in boxes
-        if boxes.kind == "several":
-            return ParsedResponse(True, reasoning, "", "boxes that say different things", True, Code.SEVERAL)
-        content = boxes.rest.strip() if boxes.kind != "one" else unboxed(boxes, around)
-        if boxes.kind == "one" and not content:
-            return ParsedResponse(True, reasoning, "", "the answer is denied or taken back", True, Code.REJECTED)
-        if boxes.kind == "none" or BOX not in content or len(content) > _MAX_UNBOXED:
-            break
-        if (boxes := read_boxes(content)).kind == "open":
-            break
-        around = inside
-    return _read(content, "the box is empty")._replace(format_ok=True, reasoning=reasoning)
+def _said(text: str, reason: str = "the reply is empty", marked: bool = False) -> ParsedResponse:
+    text = text.strip()
+    return ParsedResponse(False, answer=text, marked=marked) if text else _none(reason, Code.NO_ANSWER, marked)
 
 
-def _visible(text: str) -> bool:
-    return bool(text.strip("\0 \n") if text.isascii() else _INVISIBLE.sub("", text).strip())
+def _in_boxes(text: str, around: Around, depth: int = 0) -> ParsedResponse:
+    """What the box of a text says with what stands around it; the text, not ``marked``, where none holds anything."""
+    text = text.replace(f"\\{BOX}", BOX)  # some models escape the backslash
+    if around is Around.ANY and text.count("box") != text.count(BOX):
+        text = _NEAR_BOX.sub(lambda found: f"{BOX}{found[1]}}}" if found[1] else BOX, text)
+    boxes = find_boxes(text)
+    if boxes is None and around is Around.ANY:  # the reply was cut
+        text = text.rstrip() + "}"
+        boxes = find_boxes(text)
+        boxes = None if boxes and "\n\n" in boxes[-1].content else boxes
+    if boxes is None:
+        return _none("a box never closes", marked=around is Around.ANY)
+    if not boxes:
+        return _said(BLANK.sub(" ", text), "the box is empty")
+    last, start = boxes[-1], 0
+    if any(box.content != last.content for box in boxes):
+        start = boxes[-2].end
+        if around is not Around.ANY or boxes[-2].content == last.content or not _goes_on(text[start : last.start]):
+            return _none("boxes that say different things", Code.SEVERAL, True)
+    before = text[start : last.start].replace(text[last.start : last.end], f" {BOX}}} ")
+    said = unboxed(before, last.content, text[last.end :], around)
+    if not said:
+        return _none("the answer is denied or taken back", Code.REJECTED, True)
+    if BOX in said and depth < _MAX_DEPTH:
+        inside = around if around is Around.ANY else Around.ANSWER
+        return _in_boxes(said, inside, depth + 1)._replace(marked=True)
+    return _said(said, marked=True)
 
 
-def _malformed(reason: str) -> ParsedResponse:
-    return ParsedResponse(False, reason=reason, code=Code.MALFORMED)
-
-
-def _read(
-    text: str, reason: str = "the reply is empty", marked: bool = True, code: Code = Code.NO_ANSWER
-) -> ParsedResponse:
-    return ParsedResponse(False, "", text, "", marked) if text else ParsedResponse(False, "", "", reason, marked, code)
+def _goes_on(between: str) -> bool:
+    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
+    codes = read_text(plain(between[-_MAX_BETWEEN:])).codes
+    return rule(_SENTENCE).search(codes) is not None and not rule(_RIVAL).search(codes)
 
 
 def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
-    if not ("<" in text or "box" in text or "{" in text or not text.isascii() or "\0" in text):
-        return _read(text.strip(), marked=False)
-    passed = form.tags[1] in text and (form.tags[0] in text or form.think_prefilled)
-    gate = _gate(text, form) if passed else _malformed("")
-    if gate.format_ok and form.tags[2] in text and gate.answer.isascii() and not _MORE_MARKUP.search(gate.answer):
-        return gate
-    found = _without_markup(text, form)
-    return found._replace(format_ok=True, reasoning=gate.reasoning) if gate.format_ok else found
-
-
-def _without_markup(text: str, form: ResponseForm) -> ParsedResponse:
-    text = text if text.isascii() and "\0" not in text else _INVISIBLE.sub("", text)
+    if not _MARKUP.search(text):
+        return _said(text)
     think_tag, answer_tag = form.lenient_tags
-    if (">" in text and "<" in text) or "▷" in text:
-        text = _before_end(text)
-        if "</" in text:
-            text = _EMPTY_TAGS.sub(lambda found: found[0] if answer_tag.match(found[0]) else " ", text)
-        after = _after_reasoning(text, think_tag, answer_tag)
-        if after is None:
-            return _read("", "the reasoning never ends, or comes twice", False, Code.MALFORMED)
-        found = _in_tags(after, answer_tag) or _in_tags(after, _OTHER_TAG)
-        if found is not None:
-            return found
-        text = answer_tag.sub(" ", after)
-    return _in_boxes(text) if "box" in text else _from_json(text.strip(), False)
+    after = _after_reasoning(text, think_tag, answer_tag)
+    if after is None:
+        return _none("the reasoning never ends, or comes twice")
+    if len(after) > _MAX_CONTENT:
+        after = f"{after[: _MAX_CONTENT // 4]}\n{after[-_MAX_CONTENT * 3 // 4 :]}"
+    after = _EMPTY_TAGS.sub(" ", _before_end(INVISIBLE.sub("", after)))
+    found = _in_tags(after, answer_tag) or _in_tags(after, _OTHER_TAG)
+    return found or _plain_or_boxed(answer_tag.sub(" ", after), False)
 
 
 def _before_end(text: str) -> str:
     """The text without end tokens, the ``<eoe>`` and ``<eoa>`` of GAOKAO-Bench among them, and what follows."""
-    if "<eo" in text:
-        explanation, _, answer = text.partition("<eoa>")[0].rpartition("<eoe>")
-        text = answer if answer.strip() else explanation
-    return END_TOKEN.sub("", text) if "|>" in text or "</s>" in text or "<e" in text else text
+    explanation, _, answer = text.partition("<eoa>")[0].rpartition("<eoe>")
+    return _END_TOKEN.sub("", answer if answer.strip() else explanation)
 
 
 def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Pattern[str]) -> str | None:
     """What follows the one block of reasoning; None when it is open or there are several."""
-    tags = list(islice(think_tag.finditer(text), _MAX_TAGS))
-    if not tags:
-        return text
-    if not any(tag[1] for tag in tags):  # an answer that ends the reply has ended the reasoning as well
-        answers = list(islice(answer_tag.finditer(text), 3))
-        at_end = [one[1] for one in answers] == ["", "/"] and not text[answers[1].end() :].strip()
-        return text[answers[0].start() :] if at_end else None
-    once = tags[-1][1] and not any(tag[1] for tag in tags[:-1]) and len(tags) < _MAX_TAGS
-    return text[tags[-1].end() :] if once else None
+    pieces = think_tag.split(text, maxsplit=_MAX_TAGS)
+    slashes = pieces[1::2]
+    if slashes and "/" not in slashes:  # an answer that ends the reply has ended the reasoning as well
+        _, *answers = answer_tag.split(text, maxsplit=_MAX_TAGS)
+        return text if answers[::2] == ["", "/"] and not answers[-1].strip() else None
+    return pieces[-1] if "/" not in slashes[:-1] and len(slashes) < _MAX_TAGS else None
 
 
 def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
     """What such tags hold; None without any, or when all are empty."""
-    found: list[tuple[str, int, int]] = []
-    start = -1
-    for count, tag in enumerate(tags.finditer(text)):
-        if count > _MAX_TAGS or (not tag[1] and start >= 0):
-            return _read("", "an answer tag opens twice", code=Code.SEVERAL)
-        if not tag[1]:
-            start = tag.end()
-        elif start < 0 and not count and not tags.search(text, tag.end()):  # the prompt opened it
-            return _plain_or_boxed(text[: tag.start()].strip(), False)
-        elif start < 0:
-            return _read("", "an answer tag closes that never opened", code=Code.MALFORMED)
-        else:
-            found.append((text[start : tag.start()].strip(), start, tag.start()))
-            start = -1
-    if start >= 0:
-        found.append((text[start:].strip(), start, len(text)))
-    given = [one for one in found if one[0]]
-    for (said, _, end), (then, begin, _) in pairwise(given):
-        if said != then and not goes_on(tags.sub(" ", text[end:begin])):
-            return _read("", "tags that hold different answers", code=Code.SEVERAL)
-    return _plain_or_boxed(given[-1][0]) if given else None
+    first, *rest = tags.split(text, maxsplit=_MAX_TAGS)
+    order = "".join(slash or "<" for slash in rest[::2])
+    if order == "/":  # the prompt opened it
+        return _plain_or_boxed(first, False)
+    if not re.fullmatch("(?:</)*<?", order):
+        return _none("answer tags that do not pair", marked=True)
+    answer = between = ""
+    for inside, outside in zip(rest[1::4], [*rest[3::4], ""], strict=False):
+        held = inside.strip()
+        if held and answer and held != answer and not _goes_on(between):
+            return _none("tags that hold different answers", Code.SEVERAL, True)
+        answer, between = (held, outside) if held else (answer, between + outside)
+    return _plain_or_boxed(answer, True) if answer else None
 
 
-def _plain_or_boxed(content: str, marked: bool = True) -> ParsedResponse:
-    found = _in_boxes(content) if "box" in content else _from_json(content, marked)
+def _plain_or_boxed(content: str, marked: bool) -> ParsedResponse:
+    found = _in_boxes(content, Around.ANY) if "box" in content else _from_json(content)
     return found._replace(marked=marked or found.marked)
 
 
-def _in_boxes(text: str) -> ParsedResponse:
-    """The answer in the box of a text; the text where it has none."""
-    boxes = read_loose_boxes(text)
-    if boxes.kind in ("none", "blank"):
-        return _read(boxes.rest.strip(), "the box is empty", False)
-    if boxes.kind == "open":
-        return _read("", "a box never closes", code=Code.MALFORMED)
-    return _out_of_boxes(boxes, Around.ANY)._replace(format_ok=False)
-
-
-def _from_json(text: str, marked: bool) -> ParsedResponse:
+def _from_json(text: str) -> ParsedResponse:
     """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
-    bare = text.removeprefix("```json").strip("` \n")
-    if not bare.startswith("{") or len(bare) > _MAX_JSON:
-        return _read(text, marked=marked)
-    try:
-        held = json.loads(bare)
-    except (ValueError, RecursionError):
-        held = {}
-    values = {
-        str(value).strip()
-        for key, value in held.items()
-        if _ANSWER_KEY.fullmatch(_NOT_LETTERS.sub("", key.lower()))
-        and isinstance(value, (str, int, float))
-        and value != ""
-    }
-    if not values:
-        return _read(text, marked=marked)
-    return _read(values.pop() if len(values) == 1 else "", "an object whose answers differ", marked, Code.SEVERAL)
+    bare = text.strip().removeprefix("```json").strip("` \n")
+    held: object = None
+    if bare.startswith("{"):
+        try:
+            held = json.loads(bare)
+        except (ValueError, RecursionError):
+            pass
+    named = held.items() if isinstance(held, dict) else ()
+    said = [value for key, value in named if _ANSWER_KEY.fullmatch("".join(filter(str.isalpha, key.lower())))]
+    values = {str(value).strip() for value in said if isinstance(value, (str, int, float)) and value != ""}
+    if len(values) > 1:
+        return _none("an object whose answers differ", Code.SEVERAL)
+    return _said(values.pop() if values else text)
