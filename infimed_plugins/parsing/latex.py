@@ -6,11 +6,7 @@ to the answer, and the box is opened in its place; a box that is denied right be
     The answer is \boxed{B}.    **\boxed{B}**    x = \boxed{5}    \boxed{B} is the answer    the content
     -\boxed{5}    \sqrt{\boxed{4}}    \boxed{5} kg    not \boxed{B}    A or \boxed{B}        all of it
 
-How much is a frame depends on where the box stands:
-
-    ANSWER   inside an answer: only words that announce an answer
-    PROSE    behind the reasoning: also a sentence that leads to the box ("the area of the heart is") and denies nothing
-    ANY      an evaluation: all but a denial, a sign or a function at the box, or a unit
+How much is a frame depends on where the box stands (``Around``).
 """
 
 from __future__ import annotations
@@ -42,45 +38,46 @@ _MARKUP = str.maketrans(dict.fromkeys("{}$`", " "))
 
 _MARKS = " \t\r\n*_#$.,;:\"'“”‘’()[]【】「」。，：！`—•✅✔☑✓👉➡→\ufe0f"  # that say nothing beside a box
 _NOT_TEXT = re.compile(r"\\(?:begin|end)\{\w+\*?\}|<\|[A-Za-z_]+\|>|</s>")
-_SENTENCE_STARTS = re.compile(r".*(?:[.!?](?=\s)|[。！？]|\n)", re.DOTALL)
-_FINISHED = re.compile(r"[.!?。！？]\W*$")
+_SENTENCE_STARTS = re.compile(r".*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.DOTALL)
 _SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
 _CLAUSE_ENDS = re.compile("[,.:\n]")
 _CLOSES = re.compile(r"^\s*(?:[$}*]|\\[\])])+\s*")  # of what opened before the box
 
 _NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
-_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
+_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
 _NUMBERS = r"(?:\\frac\s|\\sqrt\s|[\d(])(?:\\(?:frac|sqrt|times|cdot|div|pi)(?![a-z])|[-+*/×÷().,%\d\s^])*"
 _SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
     rf"(?P<before>^|[,:;。，\u4e00-\u9fff]|(?<![\\A-Za-z])[A-Za-z]{{2,}})"
     rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|get|gets|yields?|"
-    r"obtain|find|see|(?:total|sum|area|volume|number|value|result|mean|average|score) of))(?: an?| the)?$"
+    r"obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average|score) of))(?: an?| the)?$"
 )
-_BINDS = re.compile(r"(?:[<>≤≥≠±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx|hline|item)\b)[A-Za-z]+[\s\d(.]*)$")
-_SIGNS = tuple("-+−–√^/*")
+_BINDS = re.compile(
+    r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx|hline|item)\b)[A-Za-z]+[\s\d(.]*)$"
+)
+_SIGNS = (*"-+−–√^/*", "minus", "negative")
 _UNIT = re.compile(r"\s*(?:[%°^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
-_AMOUNTS = frozenset("about between from more most nearly to towards up within".split())
+_AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
 
 _ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
 _FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"
-_LEADS = "[{be|shows|pick|answer|option|so}]~{option}?~$"
+_LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"
 _HANGS = "[{negated|no|hypothetical}][,.:\n]*$"
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
 _IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?[.]*"
-_DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
-_DENIED_AFTER = (
+DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
+DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
     "(?:[?{rejected|retracts|no}]|{negated}(?:[,.]|$|~[{be|correct|rejected|subject|answer}])|{or}~{negated})"
 )
 
 
 class Around(Enum):
-    """How much of what stands around a box is passed over; the table above."""
+    """How much of what stands around a box is passed over."""
 
-    ANSWER = "answer"
-    PROSE = "prose"
-    ANY = "any"
+    ANSWER = "in an answer: only words that announce an answer"
+    PROSE = "behind the reasoning: also a sentence that leads to the box and denies nothing"
+    ANY = "in an evaluation: all but a denial, a sign or a function at the box, or a unit"
 
 
 class Boxed(NamedTuple):
@@ -125,62 +122,54 @@ def find_boxes(text: str) -> list[Boxed] | None:
 
 def unboxed(before: str, content: str, after: str, around: Around) -> str:
     """The answer of a text with a box in it: its content, with what is no frame of it; "" where it is denied behind."""
-    lead, alone = before, False
+    lead = before
     if around is not Around.ANSWER:
-        lead, alone = _sentence_before(before[-_WINDOW:])
+        lead = _SENTENCE_STARTS.sub("", _NOT_TEXT.sub(" ", before[-_WINDOW:]))
         after = _NOT_TEXT.sub(" ", after[:_WINDOW])
         if end := _SENTENCE_ENDS.search(after):
-            if rule(_DENIED_AFTER).match(_codes(after[end.end() :])):
+            if rule(DENIED_AFTER).match(_codes(after[end.end() :])):
                 return ""
             after = after[: end.end()]
-    if not _is_frame(lead, alone, content, around):
-        return _joined(BLANK.sub(lambda _: content, lead), content, after)
+    if not _is_frame(lead, content, around):
+        return _joined(BLANK.sub(lambda _: content, lead).replace("\n", " "), content, after)
     factorial = after.startswith("!") and content[-1:].isdigit()
     said = _codes(after)
     if rule(_IS_IT).fullmatch(said) and not factorial:
         return content
-    if rule(_DENIED_AFTER).match(said):
+    if rule(DENIED_AFTER).match(said):
         return _joined("", content, after) if around is Around.ANY else ""
     if around is Around.ANY and not factorial and not (content[-1] in "0123456789}" and _UNIT.match(after)):
         return content
     return _joined("", content, _CLOSES.sub(" ", after))
 
 
-def _codes(text: str) -> str:
-    """The codes of what stands beside a box; a capital A is no article there."""
-    read = read_text(nfkc(plain(text)).strip(_MARKS))
-    return "".join(OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
-
-
-def _sentence_before(before: str) -> tuple[str, bool]:
-    """The words of the sentence in front of a box; or the line above, where the box stands alone in its own."""
-    start = _SENTENCE_STARTS.match(before)
-    lead = before[start.end() :] if start else before
-    if start is None or lead.strip(_MARKS):
-        return lead, False
-    above = before[: start.end()].rstrip(" \t\r\n$\\[(*").rpartition("\n")[2]
-    return ("", True) if _FINISHED.search(above) else (f"{above} ", True)
-
-
-def _is_frame(lead: str, alone: bool, content: str, around: Around) -> bool:
+def _is_frame(lead: str, content: str, around: Around) -> bool:
     """Whether what stands before a box may be passed over."""
-    said = " ".join(nfkc(plain(BLANK.sub(" is ", lead))).strip(_MARKS).split())
+    said = " ".join(nfkc(plain(BLANK.sub(" is ", lead))).strip(_MARKS).replace("&=", "=").split())
     number = content[-1].isdigit()
     if not said:
         return not (lead[-1:] in (".", ",") and content[0].isdigit())  # as in .\boxed{5}
     if around is Around.ANY:
         signed = said.endswith(_SIGNS) and (content[0].isdigit() or content[0] == "\\")
-        return not (signed or _BINDS.search(said) or rule(_DENIED_BEFORE).search(_codes(said)))
-    said = _SAYS.sub(r"\g<before> is", said).replace("=", " ≠ ")
+        return not (signed or _BINDS.search(said) or rule(DENIED_BEFORE).search(_codes(said)))
+    said = _SAYS.sub(r"\g<before> is", said).replace("=", " ≈ ")
     if number and said.rpartition(" ")[2] in _AMOUNTS:
         return False
     codes = _codes(said)
     if around is Around.ANSWER:
-        return len(said) <= _WINDOW and rule(_FRAME).fullmatch(codes) is not None
+        return rule(_FRAME).fullmatch(codes) is not None
     clause = _CLAUSE_ENDS.split(codes)[-1]
     if rule(_HANGS).search(codes.removesuffix(clause)) or rule(_DENIES_NUMBER if number else _DENIES).search(clause):
         return False
+    alone = "\n" in lead  # the box, in its line
     return alone or rule(_LEADS).search(clause) is not None
+
+
+def _codes(text: str) -> str:
+    """The codes of what stands beside a box; a capital A is no article there, and of a long text not all is known."""
+    read = read_text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
+    codes = (OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
+    return "".join(codes) + OTHER * (len(text) > _WINDOW)
 
 
 def _joined(front: str, content: str, behind: str) -> str:

@@ -20,7 +20,7 @@ An evaluation (not ``strict``) is not about the form, and takes many more:
     boxed{B}   \fbox{B}   \boxed B   \boxed{B   B<|im_end|>   B <eoa> Next question   {"answer": "B"}
     \boxed{A} On second thought, it is dense. \boxed{B}    the last one, after whole sentences
 
-Boxes or tags that say different things side by side, and reasoning that never ends, are no answer.
+Boxes or tags that say different things side by side, and reasoning that never ends, hold none.
 """
 
 from __future__ import annotations

@@ -137,12 +137,12 @@ KNOWN = [
 DENIED = [
     "not @", "@ is wrong", "@ or nothing", "~~@~~", "@ ❌", "The lesion is not at @", "no lesion at @", "¬@",
     "outside @",
-    "The lesion isn't at @", "anything but @", "wrong: @", "不是@", "病变不在@", "I doubt it is at @",
+    "The lesion isn't at @", "anything but @", "wrong: @", "不是@", "病变不在@", "I doubt it is at @", "The lesion used to be at @", "decoy at @", "fake: @",
     "Not: [{'bbox': @}]", "[{'bbox': @}] is wrong",
 ]  # fmt: skip
 NOT_UNDERSTOOD = [
     "@?", "maybe @", "The lesion could be at @.", "@ (not sure)", "@ contains no lesion", "Anything besides @", "-@",
-    "@, but probably elsewhere", "@ or [1, 2, 3, 4]", "lesion: @ x", "The lesion used to be at @", "cancel @", "2 * @",
+    "@, but probably elsewhere", "@ or [1, 2, 3, 4]", "lesion: @ x", "cancel @", "2 * @",
 ]  # fmt: skip
 
 
