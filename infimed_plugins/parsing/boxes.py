@@ -53,11 +53,12 @@ _AFTER = " \t\r\n.,;!。，；！\"'})]"
 _NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|location|region|area|answer|objects?)"
 _ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and", and one of these
     r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?(?:"
-    rf"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+in\s+\w+)?"  # the box in JSON
+    r"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?"
+    rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+in\s+\w+)?"  # a box in JSON
     rf"|(?:the\s+)?[a-z][\w'’/-]*(?:\s+[a-z][\w'’/-]*)?(?:\s+{_NOUN})?\s*(?:\(\w+\)\s*)?[:=]"  # left kidney:
     r"|[a-z][\w'’/-]*(?:\s+[a-z0-9][\w'’/-]*){0,9}?\s*(?:\([a-z][\w\s-]{0,40}\)\s*)?(?:is|are)"  # the lesion is at
     r"(?:\s+(?:clearly\s+)?(?:located|situated|found|visible|seen|shown|detected))?(?:\s+(?:at|in|within|by))?(?:\s+the)?"
-    rf"(?:\s+{_NOUN})?(?:\s+\w+)?:?|[\u4e00-\u9fff]{{1,16}})?(?:\s+(?:is|are))?[\s:=\"'“{{(\[]*",
+    rf"(?:\s+{_NOUN})?|[\u4e00-\u9fff]{{1,16}})?(?:\s+(?:is|are))?[\s:=\"'“{{(\[]*",
     re.IGNORECASE,
 )
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|than|or|retracts|contrast|others|normal|absent|concedes}]"
@@ -134,7 +135,7 @@ class _Found:
         self.invalid = 0
 
     def add(self, value: object, depth: int = 0) -> None:
-        """The boxes of one value; what is neither list nor dict is an invalid one within a list, and alone no literal."""
+        """The boxes of one value; what is neither list nor dict is an invalid one in a list, and alone no literal."""
         if depth > _MAX_DEPTH or (isinstance(value, str) and not depth):
             raise ValueError
         if isinstance(value, list):
@@ -145,10 +146,10 @@ class _Found:
             given = [held for key, held in named if key in _BOX_KEYS]
             confidence = next((_confidence(held) for key, held in named if key == _CONFIDENCE_KEY), None)
             self._add_flat(given[0] if len(given) == 1 else None, confidence)
-        elif isinstance(value, str) or self._flats[value]:
-            self._add_flat(value, None)
+        elif not isinstance(value, int) or self._flats[value]:
+            self._add_flat(value)
 
-    def _add_flat(self, place: object, confidence: float | None) -> None:
+    def _add_flat(self, place: object, confidence: float | None = None) -> None:
         box = _box(self._flats[place]) if isinstance(place, int) else None
         if box is None:
             self.invalid += 1

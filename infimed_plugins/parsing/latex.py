@@ -48,8 +48,9 @@ _SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za
 _NUMBERS = r"(?:\\frac\s|\\sqrt\s|[\d(])(?:\\(?:frac|sqrt|times|cdot|div|pi)(?![a-z])|[-+*/×÷().,%\d\s^])*"
 _SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
     rf"(?P<before>^|[,:;。，\u4e00-\u9fff]|(?<![\\A-Za-z])[A-Za-z]{{2,}})"
-    rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|get|gets|yields?|"
-    r"obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average|score) of))(?: an?| the)?$"
+    rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|gets?|"
+    r"yields?|obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average) of))"
+    r"(?: an?| the)?$"
 )
 _BINDS = re.compile(
     r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx|hline|item)\b)[A-Za-z]+[\s\d(.]*)$"

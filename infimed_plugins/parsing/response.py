@@ -7,9 +7,9 @@ The gate of the rewards (``strict``) lets one form pass, and one like it:
 
 Source: first paper, 3.2.2 ("Thinking Progress" and "Final Answer Format"); the exact conditions are ours:
 
-- outer whitespace aside, the text starts with ``<think>``; exactly one ``<think>`` and one ``</think>``;
-- exactly one ``<answer>`` and one ``</answer>``, after ``</think>``, in order, with something between them; or no
-  answer tag anywhere and, after ``</think>``, a ``\boxed{…}`` that closes and is not blank (and none left open);
+- outer whitespace aside, the text starts with ``<think>``; each tag stands there once, and in this order;
+- something stands between ``<answer>`` and ``</answer>``; or there is no answer tag anywhere and, after ``</think>``,
+  a ``\boxed{…}`` that closes and is not blank (and none left open);
 - tags are ASCII and exact: neither ``<THINK>`` nor ``< think >`` is a tag;
 - text between the blocks and after the answer is allowed; what stands around a box may belong to it (latex.py).
 
@@ -242,12 +242,10 @@ def _plain_or_boxed(content: str, marked: bool) -> ParsedResponse:
 def _from_json(text: str) -> ParsedResponse:
     """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
-    held: object = None
-    if bare.startswith("{"):
-        try:
-            held = json.loads(bare)
-        except (ValueError, RecursionError):
-            pass
+    try:
+        held = json.loads(bare) if bare.startswith("{") else None
+    except (ValueError, RecursionError):
+        held = None
     named = held.items() if isinstance(held, dict) else ()
     said = [value for key, value in named if _ANSWER_KEY.fullmatch("".join(filter(str.isalpha, key.lower())))]
     values = {str(value).strip() for value in said if isinstance(value, (str, int, float)) and value != ""}
