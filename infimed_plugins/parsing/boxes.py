@@ -39,11 +39,8 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[e
 _N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,20})?\s*"
 _CORNERS = re.compile(rf"\(({_N},{_N})\)\s*,\s*\(({_N},{_N})\)")
 _FLAT = re.compile(r"[\[(]([^\[\](){}\"']*)[\])]")
-_PART = re.compile(
-    rf"(?P<flat>{_FLAT.pattern})|(?P<quoted>\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*')|[\[\](){{}},:]|"
-    r"[^\s\[\](){},:\"']+|[\"']",
-    re.DOTALL,
-)
+_QUOTED = r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*'"
+_PART = re.compile(rf"(?P<flat>{_FLAT.pattern})|{_QUOTED}|[\[\](){{}},:]|[^\s\[\](){{}},:\"']+|[\"']", re.DOTALL)
 _LIST_BODY = re.compile(r"[-+.eE,\s]*[0-9][-+0-9.eE,\s]*")
 _WRAPPER = re.compile(r"\\(?:left|right|text|mathrm|[,;! ()\[\]])|\$|\*\*|```(?:json)?|`")
 _QWEN_TOKENS = re.compile(r"(<\|object_ref_end\|>|</ref>)|<\|?/?(?:box|ref|quad|object_ref)(?:_start|_end)?\|?>")
@@ -63,7 +60,7 @@ _ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and
 )
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|than|or|retracts|contrast|others|normal|absent|concedes}]"
 _OUTSIDE = re.compile(r"\b(?:outside|doubt it is)(?: at| in)?\W*$", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"\b(?:outside|beyond|other|another|opposite|not?where|used|once|near)\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"\b(?:outside|beyond|other|another|opposite|nowhere|used|once|near)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -175,7 +172,7 @@ def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
     if first and "{" in text:
         end = max(text.rfind("]"), text.rfind("}")) + 1
         literal = _structured(text[first.start() : end])
-        if strict or literal:
+        if strict or (literal and literal.boxes):
             return literal if may_stand([text[: first.start()]], text[end:]) else None
     lists = [found for found in _FLAT.finditer(text) if "," in found[1] and _LIST_BODY.fullmatch(found[1])]
     ends = [0, *(found.end() for found in lists)]

@@ -1,12 +1,10 @@
 r"""What LaTeX and Markdown put around an answer: ``\text{B}``, ``$B$``, ``**B**``, and ``\boxed{B}`` in a sentence.
 
-What stands around a box is passed over where the codes of its words (lexicon.py) are a harmless frame. Else it belongs
-to the answer, and the box is opened in its place; a box that is denied right behind holds none.
+What stands around a box is passed over where the codes of its words (lexicon.py) are a harmless frame. How much is
+one depends on where the box stands (``Around``). Else the box is opened in its place; one denied right behind is none.
 
     The answer is \boxed{B}.    **\boxed{B}**    x = \boxed{5}    \boxed{B} is the answer    the content
     -\boxed{5}    \sqrt{\boxed{4}}    \boxed{5} kg    not \boxed{B}    A or \boxed{B}        all of it
-
-How much is a frame depends on where the box stands (``Around``).
 """
 
 from __future__ import annotations
@@ -32,6 +30,7 @@ _WRAPPER = re.compile(
 )
 _BRACE = re.compile(r"\\boxed\{|\\.|[{}]", re.DOTALL)
 _DEPTH = {"{": 1, BOX: 1, "}": -1}
+_INNER = re.compile(r"\\boxed\{([^{}]*)\}")
 _SPACING = re.compile(r"\\[,;:! ()\[\]]")
 _ESCAPED = re.compile(r"\\([%&#_$.])")
 _MARKUP = str.maketrans(dict.fromkeys("{}$`", " "))
@@ -40,7 +39,6 @@ _MARKS = " \t\r\n*_#$.,;:\"'“”‘’()[]【】「」。，：！`—•✅�
 _NOT_TEXT = re.compile(r"\\(?:begin|end)\{\w+\*?\}|<\|[A-Za-z_]+\|>|</s>")
 _SENTENCE_STARTS = re.compile(r".*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.DOTALL)
 _SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
-_CLAUSE_ENDS = re.compile("[,.:\n]")
 _CLOSES = re.compile(r"^\s*(?:[$}*]|\\[\])])+\s*")  # of what opened before the box
 
 _NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
@@ -56,7 +54,7 @@ _BINDS = re.compile(
     r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx|hline|item)\b)[A-Za-z]+[\s\d(.]*)$"
 )
 _SIGNS = (*"-+−–√^/*", "minus", "negative")
-_UNIT = re.compile(r"\s*(?:[%°^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
+_UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
 _AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
 
 _ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
@@ -65,7 +63,7 @@ _LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"
 _HANGS = "[{negated|no|hypothetical}][,.:\n]*$"
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
-_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?[.]*"
+_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"
 DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
 DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
@@ -98,24 +96,21 @@ def plain(text: str) -> str:
 
 def balanced(text: str) -> bool:
     r"""Whether every brace closes and none closes too early, escaped ones (``\{``) aside."""
-    depth = 0
-    for brace in _BRACE.finditer(text):
-        depth += _DEPTH.get(brace[0], 0)
-        if depth < 0:
-            return False
-    return depth == 0
+    boxes = find_boxes(f"{BOX}{text}}}")
+    return boxes is not None and [box.end for box in boxes] == [len(BOX) + len(text) + 1]
 
 
 def find_boxes(text: str) -> list[Boxed] | None:
-    """The boxes of a text that hold something, the outermost only; None where one never closes or braces never end."""
+    """The boxes of a text that hold something, boxes in them opened; None where one never closes or there is no end."""
     boxes: list[Boxed] = []
     depth = start = inner = 0
     braces = _BRACE.finditer(text) if BOX in text else iter(())
     for brace in islice(braces, _MAX_BRACES):
         if depth:
             depth += _DEPTH.get(brace[0], 0)
-            if not depth and SEEN.search(text, inner, brace.start()):
-                boxes.append(Boxed(text[inner : brace.start()].strip(), start, brace.end()))
+            content = "" if depth else _INNER.sub(r"\1", text[inner : brace.start()]).strip()
+            if SEEN.search(content):
+                boxes.append(Boxed(content, start, brace.end()))
         elif brace[0] == BOX:
             depth, start, inner = 1, brace.start(), brace.end()
     return None if depth or next(braces, None) else boxes
@@ -133,13 +128,12 @@ def unboxed(before: str, content: str, after: str, around: Around) -> str:
             after = after[: end.end()]
     if not _is_frame(lead, content, around):
         return _joined(BLANK.sub(lambda _: content, lead).replace("\n", " "), content, after)
-    factorial = after.startswith("!") and content[-1:].isdigit()
-    said = _codes(after)
-    if rule(_IS_IT).fullmatch(said) and not factorial:
+    said = _codes(after if content[-1].isdigit() else after.replace("!", " "))
+    if rule(_IS_IT).fullmatch(said):
         return content
     if rule(DENIED_AFTER).match(said):
         return _joined("", content, after) if around is Around.ANY else ""
-    if around is Around.ANY and not factorial and not (content[-1] in "0123456789}" and _UNIT.match(after)):
+    if around is Around.ANY and not (content[-1] in "0123456789}" and _UNIT.match(after)):
         return content
     return _joined("", content, _CLOSES.sub(" ", after))
 
@@ -159,11 +153,10 @@ def _is_frame(lead: str, content: str, around: Around) -> bool:
     codes = _codes(said)
     if around is Around.ANSWER:
         return rule(_FRAME).fullmatch(codes) is not None
-    clause = _CLAUSE_ENDS.split(codes)[-1]
+    clause = re.split(r"[,.:\n]", codes)[-1]
     if rule(_HANGS).search(codes.removesuffix(clause)) or rule(_DENIES_NUMBER if number else _DENIES).search(clause):
         return False
-    alone = "\n" in lead  # the box, in its line
-    return alone or rule(_LEADS).search(clause) is not None
+    return "\n" in lead or rule(_LEADS).search(clause) is not None  # a box alone in its line needs no more
 
 
 def _codes(text: str) -> str:

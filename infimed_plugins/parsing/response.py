@@ -40,7 +40,6 @@ _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _MARKUP = re.compile(r"[<{\x00]|box|[^\x00-\x7f]")  # where none is, a reply is its own answer
 _MAX_CONTENT = 50_000  # characters; no reward reads a longer answer, and of a longer reply only the ends are read
 _MAX_TAGS = 64
-_MAX_DEPTH = 8  # of boxes in boxes
 _MAX_BETWEEN = 1_000  # characters between two answers that are looked at
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
@@ -49,8 +48,7 @@ _EMPTY_TAGS = re.compile(r"<([A-Za-z]{1,16})>\s*</\1>")
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
 _ANSWER_KEY = re.compile(
-    r"(?:(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?option|"
-    r"(?:correct)?choice|prediction)"
+    r"(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?(?:option|choice)|prediction"
 )
 _SENTENCE = r"(?:[^-.?:,()\n],?){3}"  # three words in a row
 _RIVAL = r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$"  # in the last sentence
@@ -133,10 +131,10 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
         if not found.marked:
             return _none(found.reason or f"no {answer} and no box that holds something after {think_end}")
     elif counts == [1, 1, 1, 1] and places == sorted(places):
-        content = tail.partition(answer)[2].partition(answer_end)[0].strip()
+        content = tail.partition(answer)[2].partition(answer_end)[0]
         if not SEEN.search(content):
             return _none("the answer is empty")
-        found = _in_boxes(content, Around.ANSWER)
+        found = _in_boxes(content, Around.ANSWER) if len(content) <= _MAX_CONTENT else _said(content)
         found = _said(content) if found.code is Code.MALFORMED else found
     else:
         return _none(f"it needs {think}, {think_end}, {answer} and {answer_end}, each once and in this order")
@@ -147,25 +145,25 @@ def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> Par
     return ParsedResponse(False, reason=reason, marked=marked, code=code)
 
 
-def _said(text: str, reason: str = "the reply is empty", marked: bool = False) -> ParsedResponse:
+def _said(text: str, marked: bool = False) -> ParsedResponse:
     text = text.strip()
-    return ParsedResponse(False, answer=text, marked=marked) if text else _none(reason, Code.NO_ANSWER, marked)
+    return ParsedResponse(False, answer=text, marked=marked) if text else _none("it is empty", Code.NO_ANSWER, marked)
 
 
-def _in_boxes(text: str, around: Around, depth: int = 0) -> ParsedResponse:
-    """What the box of a text says with what stands around it; the text, not ``marked``, where none holds anything."""
+def _in_boxes(text: str, around: Around, marked: bool = False) -> ParsedResponse:
+    """What the box of a text says with what stands around it; else the text, ``marked`` as it was."""
     text = text.replace(f"\\{BOX}", BOX)  # some models escape the backslash
     if around is Around.ANY and text.count("box") != text.count(BOX):
         text = _NEAR_BOX.sub(lambda found: f"{BOX}{found[1]}}}" if found[1] else BOX, text)
     boxes = find_boxes(text)
     if boxes is None and around is Around.ANY:  # the reply was cut
-        text = text.rstrip() + "}"
-        boxes = find_boxes(text)
-        boxes = None if boxes and "\n\n" in boxes[-1].content else boxes
+        closed = find_boxes(text.rstrip() + "}")
+        boxes = closed if closed and "\n\n" not in closed[-1].content else None
     if boxes is None:
         return _none("a box never closes", marked=around is Around.ANY)
     if not boxes:
-        return _said(BLANK.sub(" ", text), "the box is empty")
+        plain_text = _from_json if around is Around.ANY and BOX not in text else _said
+        return plain_text(BLANK.sub(" ", text), marked)
     last, start = boxes[-1], 0
     if any(box.content != last.content for box in boxes):
         start = boxes[-2].end
@@ -173,12 +171,7 @@ def _in_boxes(text: str, around: Around, depth: int = 0) -> ParsedResponse:
             return _none("boxes that say different things", Code.SEVERAL, True)
     before = text[start : last.start].replace(text[last.start : last.end], f" {BOX}}} ")
     said = unboxed(before, last.content, text[last.end :], around)
-    if not said:
-        return _none("the answer is denied or taken back", Code.REJECTED, True)
-    if BOX in said and depth < _MAX_DEPTH:
-        inside = around if around is Around.ANY else Around.ANSWER
-        return _in_boxes(said, inside, depth + 1)._replace(marked=True)
-    return _said(said, marked=True)
+    return _said(said, True) if said else _none("the answer is denied or taken back", Code.REJECTED, True)
 
 
 def _goes_on(between: str) -> bool:
@@ -196,15 +189,10 @@ def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
         return _none("the reasoning never ends, or comes twice")
     if len(after) > _MAX_CONTENT:
         after = f"{after[: _MAX_CONTENT // 4]}\n{after[-_MAX_CONTENT * 3 // 4 :]}"
-    after = _EMPTY_TAGS.sub(" ", _before_end(INVISIBLE.sub("", after)))
+    explanation, _, answer = INVISIBLE.sub("", after).partition("<eoa>")[0].rpartition("<eoe>")  # of GAOKAO-Bench
+    after = _EMPTY_TAGS.sub(" ", _END_TOKEN.sub("", answer if answer.strip() else explanation))
     found = _in_tags(after, answer_tag) or _in_tags(after, _OTHER_TAG)
-    return found or _plain_or_boxed(answer_tag.sub(" ", after), False)
-
-
-def _before_end(text: str) -> str:
-    """The text without end tokens, the ``<eoe>`` and ``<eoa>`` of GAOKAO-Bench among them, and what follows."""
-    explanation, _, answer = text.partition("<eoa>")[0].rpartition("<eoe>")
-    return _END_TOKEN.sub("", answer if answer.strip() else explanation)
+    return found or _in_boxes(answer_tag.sub(" ", after), Around.ANY)
 
 
 def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Pattern[str]) -> str | None:
@@ -222,7 +210,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
     first, *rest = tags.split(text, maxsplit=_MAX_TAGS)
     order = "".join(slash or "<" for slash in rest[::2])
     if order == "/":  # the prompt opened it
-        return _plain_or_boxed(first, False)
+        return _in_boxes(first, Around.ANY)
     if not re.fullmatch("(?:</)*<?", order):
         return _none("answer tags that do not pair", marked=True)
     answer = between = ""
@@ -231,15 +219,10 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
         if held and answer and held != answer and not _goes_on(between):
             return _none("tags that hold different answers", Code.SEVERAL, True)
         answer, between = (held, outside) if held else (answer, between + outside)
-    return _plain_or_boxed(answer, True) if answer else None
+    return _in_boxes(answer, Around.ANY, True) if answer else None
 
 
-def _plain_or_boxed(content: str, marked: bool) -> ParsedResponse:
-    found = _in_boxes(content, Around.ANY) if "box" in content else _from_json(content)
-    return found._replace(marked=marked or found.marked)
-
-
-def _from_json(text: str) -> ParsedResponse:
+def _from_json(text: str, marked: bool) -> ParsedResponse:
     """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
     try:
@@ -250,5 +233,5 @@ def _from_json(text: str) -> ParsedResponse:
     said = [value for key, value in named if _ANSWER_KEY.fullmatch("".join(filter(str.isalpha, key.lower())))]
     values = {str(value).strip() for value in said if isinstance(value, (str, int, float)) and value != ""}
     if len(values) > 1:
-        return _none("an object whose answers differ", Code.SEVERAL)
-    return _said(values.pop() if values else text)
+        return _none("an object whose answers differ", Code.SEVERAL, marked)
+    return _said(values.pop() if values else text, marked)
