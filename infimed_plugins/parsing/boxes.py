@@ -51,7 +51,7 @@ _NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|
 _ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and", and one of these
     r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?(?:"
     r"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?"
-    rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+in\s+\w+)?"  # a box in JSON
+    rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:in|of|for)(?:\s+the)?(?:\s+\w+){{1,3}})?"  # in JSON
     rf"|(?:the\s+)?[a-z][\w'’/-]*(?:\s+[a-z][\w'’/-]*)?(?:\s+{_NOUN})?\s*(?:\(\w+\)\s*)?[:=]"  # left kidney:
     r"|[a-z][\w'’/-]*(?:\s+[a-z0-9][\w'’/-]*){0,9}?\s*(?:\([a-z][\w\s-]{0,40}\)\s*)?(?:is|are)"  # the lesion is at
     r"(?:\s+(?:clearly\s+)?(?:located|situated|found|visible|seen|shown|detected))?(?:\s+(?:at|in|within|by))?(?:\s+the)?"

@@ -19,27 +19,24 @@ from infimed_plugins.parsing.normalize import nfkc
 
 BOX = "\\boxed{"
 BLANK = re.compile(r"\\boxed\{\s*\}")  # stands for what is to come
-_UNSEEN = "\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f"
-INVISIBLE, SEEN = re.compile(f"[{_UNSEEN}]"), re.compile(rf"[^\s{_UNSEEN}]")
+INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
 _MAX_BRACES = 20_000
 _WINDOW = 400  # characters on each side of a box that are looked at
 
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|it|rm|sf|tt|bb|cal)|boldsymbol|bm|emph|mbox|fbox|boxed|"
-    r"operatorname|displaystyle|left|right|bf|rm|it|quad|qquad)(?![A-Za-z])"
+    r"operatorname|displaystyle|left|right|bf|rm|it|quad|qquad)(?![A-Za-z])|\\[,;:! ()\[\]]"
 )
 _BRACE = re.compile(r"\\boxed\{|\\.|[{}]", re.DOTALL)
 _DEPTH = {"{": 1, BOX: 1, "}": -1}
 _INNER = re.compile(r"\\boxed\{([^{}]*)\}")
-_SPACING = re.compile(r"\\[,;:! ()\[\]]")
 _ESCAPED = re.compile(r"\\([%&#_$.])")
 _MARKUP = str.maketrans(dict.fromkeys("{}$`", " "))
 
 _MARKS = " \t\r\n*_#$.,;:\"'“”‘’()[]【】「」。，：！`—•✅✔☑✓👉➡→\ufe0f"  # that say nothing beside a box
 _NOT_TEXT = re.compile(r"\\(?:begin|end)\{\w+\*?\}|<\|[A-Za-z_]+\|>|</s>")
-_SENTENCE_STARTS = re.compile(r".*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.DOTALL)
+_SENTENCE_STARTS = re.compile(r"^.*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.DOTALL)
 _SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
-_CLOSES = re.compile(r"^\s*(?:[$}*]|\\[\])])+\s*")  # of what opened before the box
 
 _NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
 _SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
@@ -50,20 +47,18 @@ _SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get
     r"yields?|obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average) of))"
     r"(?: an?| the)?$"
 )
-_BINDS = re.compile(
-    r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx|hline|item)\b)[A-Za-z]+[\s\d(.]*)$"
-)
+_BINDS = re.compile(r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx)\b)[A-Za-z]+[\s\d(.]*)$")
 _SIGNS = (*"-+−–√^/*", "minus", "negative")
 _UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
 _AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
 
 _ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
-_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"
-_LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"
-_HANGS = "[{negated|no|hypothetical}][,.:\n]*$"
+_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # all that stands before a box in an answer
+_LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"  # the end of a clause behind the reasoning
+_HANGS = "[{negated|no|hypothetical}][,.:\n]*$"  # the end of what stands before that clause
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
-_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"
+_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # all that stands behind a box
 DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
 DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
@@ -90,7 +85,7 @@ class Boxed(NamedTuple):
 def plain(text: str) -> str:
     r"""The text without wrappers: ``\textbf{B}.`` gives ``B .``. Commands that mean something (``\frac``) stay."""
     if "\\" in text:
-        text = _ESCAPED.sub(r"\1", _SPACING.sub(" ", _WRAPPER.sub(" ", text)))
+        text = _ESCAPED.sub(r"\1", _WRAPPER.sub(" ", text))
     return text.translate(_MARKUP).replace("**", " ").replace("__", " ").strip()
 
 
@@ -109,7 +104,7 @@ def find_boxes(text: str) -> list[Boxed] | None:
         if depth:
             depth += _DEPTH.get(brace[0], 0)
             content = "" if depth else _INNER.sub(r"\1", text[inner : brace.start()]).strip()
-            if SEEN.search(content):
+            if INVISIBLE.sub("", content[:_WINDOW]).strip():
                 boxes.append(Boxed(content, start, brace.end()))
         elif brace[0] == BOX:
             depth, start, inner = 1, brace.start(), brace.end()
@@ -135,7 +130,7 @@ def unboxed(before: str, content: str, after: str, around: Around) -> str:
         return _joined("", content, after) if around is Around.ANY else ""
     if around is Around.ANY and not (content[-1] in "0123456789}" and _UNIT.match(after)):
         return content
-    return _joined("", content, _CLOSES.sub(" ", after))
+    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # what opened before it closes
 
 
 def _is_frame(lead: str, content: str, around: Around) -> bool:
@@ -168,8 +163,7 @@ def _codes(text: str) -> str:
 
 def _joined(front: str, content: str, behind: str) -> str:
     """The content between what stands around it, kept together where a sign touches it and apart from a word."""
-    before, after = front.rstrip()[-1:], behind.lstrip()[:1]
-    touched = before in set("-+*/^−") or after in set("*/^!") or re.search(r"\\[A-Za-z]+\s*$", front)
+    touched = re.search(r"(?:[-+*/^−]|\\[A-Za-z]+)\s*$", front) or re.match(r"\s*[*/^!]", behind)
     if touched and re.search(r"[-+*/=]", content[1:]):
         content = f"({content})"
     gap = " " if front[-1:].isalnum() and content[0].isalnum() else ""

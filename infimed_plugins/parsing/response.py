@@ -13,14 +13,13 @@ Source: first paper, 3.2.2 ("Thinking Progress" and "Final Answer Format"); the 
 - tags are ASCII and exact: neither ``<THINK>`` nor ``< think >`` is a tag;
 - text between the blocks and after the answer is allowed; what stands around a box may belong to it (latex.py).
 
-An evaluation (not ``strict``) is not about the form, and takes many more:
+An evaluation (not ``strict``) is not about the form, and takes many more. Answers that differ side by side, and
+reasoning that never ends, hold none:
 
     <thinking>…</thinking> B   …</think> B   <think>…<think>…</think> B   <think>… <answer>B</answer>
     <Answer>B</Answer>   <final_answer>B</final_answer>   <answer>B   B</answer>   <CONCLUSION>B</CONCLUSION>
     boxed{B}   \fbox{B}   \boxed B   \boxed{B   B<|im_end|>   B <eoa> Next question   {"answer": "B"}
     \boxed{A} On second thought, it is dense. \boxed{B}    the last one, after whole sentences
-
-Boxes or tags that say different things side by side, and reasoning that never ends, hold none.
 """
 
 from __future__ import annotations
@@ -32,15 +31,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing.latex import BLANK, BOX, INVISIBLE, SEEN, Around, find_boxes, plain, unboxed
+from infimed_plugins.parsing.latex import BLANK, BOX, INVISIBLE, Around, find_boxes, plain, unboxed
 from infimed_plugins.parsing.lexicon import read_text, rule
 from infimed_plugins.records import Code
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_MARKUP = re.compile(r"[<{\x00]|box|[^\x00-\x7f]")  # where none is, a reply is its own answer
 _MAX_CONTENT = 50_000  # characters; no reward reads a longer answer, and of a longer reply only the ends are read
 _MAX_TAGS = 64
-_MAX_BETWEEN = 1_000  # characters between two answers that are looked at
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
 _OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
@@ -50,8 +47,6 @@ _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z
 _ANSWER_KEY = re.compile(
     r"(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?(?:option|choice)|prediction"
 )
-_SENTENCE = r"(?:[^-.?:,()\n],?){3}"  # three words in a row
-_RIVAL = r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$"  # in the last sentence
 
 
 @dataclass(frozen=True)
@@ -107,9 +102,7 @@ def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool
     if not isinstance(text, str):
         return _none("the response is not a string")
     gate = _gate(text, form)
-    if strict:
-        return gate
-    return _lenient(text, form)._replace(format_ok=gate.format_ok, reasoning=gate.reasoning)
+    return gate if strict else _lenient(text, form)._replace(format_ok=gate.format_ok, reasoning=gate.reasoning)
 
 
 def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
@@ -132,7 +125,7 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
             return _none(found.reason or f"no {answer} and no box that holds something after {think_end}")
     elif counts == [1, 1, 1, 1] and places == sorted(places):
         content = tail.partition(answer)[2].partition(answer_end)[0]
-        if not SEEN.search(content):
+        if not INVISIBLE.sub("", content[:_MAX_CONTENT]).strip():
             return _none("the answer is empty")
         found = _in_boxes(content, Around.ANSWER) if len(content) <= _MAX_CONTENT else _said(content)
         found = _said(content) if found.code is Code.MALFORMED else found
@@ -176,13 +169,12 @@ def _in_boxes(text: str, around: Around, marked: bool = False) -> ParsedResponse
 
 def _goes_on(between: str) -> bool:
     """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
-    codes = read_text(plain(between[-_MAX_BETWEEN:])).codes
-    return rule(_SENTENCE).search(codes) is not None and not rule(_RIVAL).search(codes)
+    codes = read_text(plain(between[-1000:])).codes
+    three_words = rule(r"(?:[^-.?:,()\n],?){3}").search(codes)
+    return three_words is not None and not rule(r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$").search(codes)
 
 
 def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
-    if not _MARKUP.search(text):
-        return _said(text)
     think_tag, answer_tag = form.lenient_tags
     after = _after_reasoning(text, think_tag, answer_tag)
     if after is None:
