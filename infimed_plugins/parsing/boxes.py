@@ -1,19 +1,16 @@
 """Bounding boxes in an answer: ``[x1, y1, x2, y2]``, one or many, in the forms models write them.
 
-    [10, 20, 110, 220]   (10, 20, 110, 220)   10, 20, 110, 220
+    [10, 20, 110, 220]   (10, 20, 110, 220)   10, 20, 110, 220   No Objects   []
     [[…], […]]   {"bbox_2d": […], "label": "lesion"}   [{'Position': […], 'Confidence': 0.9}, …]
     ```json …```   (10,20),(110,220) (Qwen's corner pairs)   The lesion is at [10, 20, 110, 220].
-    No Objects   []
 
-``strict``, for rewards, takes only boxes alone, labelled ("lesion: […]") or announced ("The lesion is at […].") in
-forms that are known. Otherwise any sentence may stand around them, but for words that deny the box they stand at.
+``strict``, for rewards, takes only boxes alone, labelled ("lesion: […]") or announced ("The lesion is at […].").
+Otherwise any sentence may stand around them, but for words that deny the box they stand at.
 
 A box has four finite numbers with x2 > x1 and y2 > y1. Whatever else stands where a box should (three numbers,
 NaN, swapped corners, ``x, y, w, h``, numbers in quotes) is invalid: never repaired, but counted, so that it lowers a
-detection score. Coordinates are taken as they are: nothing is rescaled or clipped.
-
-Text is never evaluated. One pass of one regular expression cuts it into at most ``MAX_PARTS`` parts, in which a whole
-flat list is one part, so long integers and deep brackets cost nothing.
+detection score. Nothing is rescaled or clipped. Text is never evaluated: a literal, in JSON or Python, is read as JSON
+in which a flat list is one number, its place, and any other value a string.
 """
 
 from __future__ import annotations
@@ -23,64 +20,47 @@ import math
 import re
 from dataclasses import dataclass
 
+from infimed_plugins.parsing.latex import DENIED_AFTER, DENIED_BEFORE
+from infimed_plugins.parsing.lexicon import read_text, rule
 from infimed_plugins.parsing.normalize import nfkc, tokens
 from infimed_plugins.records import Json
 
 Box = tuple[float, float, float, float]
 
 MAX_LENGTH = 40_000  # characters
-MAX_PARTS = 10_000
 _MAX_DEPTH = 6
-BOX_KEYS = frozenset(["bbox_2d", "bbox", "box", "position"])  # Qwen2.5-VL, common, common, Visual-RFT
-CONFIDENCE_KEY = "confidence"  # Visual-RFT
-NO_OBJECTS = frozenset(
+_BOX_KEYS = frozenset(["bbox_2d", "bbox", "box", "position"])  # Qwen2.5-VL, common, common, Visual-RFT
+_CONFIDENCE_KEY = "confidence"  # Visual-RFT
+_NO_OBJECTS = frozenset(
     ["no objects", "no object", "no objects detected", "no objects found", "no objects present", "no lesion", "none"]
 )
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?")
 _N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,20})?\s*"
 _CORNERS = re.compile(rf"\(({_N},{_N})\)\s*,\s*\(({_N},{_N})\)")
-_FLAT = r"[\[(][^\[\](){}\"']*[\])]"
-_FLAT_LIST = re.compile(_FLAT)
-_PART = re.compile(
-    rf"{_FLAT}|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*'|[\[\](){{}},:]|[^\s\[\](){{}},:\"']+|[\"']",
-    re.DOTALL,
-)
-_LIST_BODY = re.compile(r"[-+0-9.eE,\s]+")
+_FLAT = re.compile(r"[\[(]([^\[\](){}\"']*)[\])]")
+_QUOTED = r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*'"
+_PART = re.compile(rf"(?P<flat>{_FLAT.pattern})|{_QUOTED}|[\[\](){{}},:]|[^\s\[\](){{}},:\"']+|[\"']", re.DOTALL)
+_LIST_BODY = re.compile(r"[-+.eE,\s]*[0-9][-+0-9.eE,\s]*")
 _WRAPPER = re.compile(r"\\(?:left|right|text|mathrm|[,;! ()\[\]])|\$|\*\*|```(?:json)?|`")
 _QWEN_TOKENS = re.compile(r"(<\|object_ref_end\|>|</ref>)|<\|?/?(?:box|ref|quad|object_ref)(?:_start|_end)?\|?>")
 
 _MAX_BESIDE = 120  # characters of words at a box
 _AFTER = " \t\r\n.,;!。，；！\"'})]"
 _NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|location|region|area|answer|objects?)"
-_ANNOUNCED = re.compile(  # nothing, a bullet, "and", "the bounding box is", "lesion:" or "the lesion is located at"
-    r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?"
-    rf"(?:(?:(?:here|there|it|this)\s+(?:is|are)\s+)?(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:is|are))?"
-    r"|[a-z][\w'’/-]*(?:\s+[a-z0-9][\w'’/-]*){0,9}?\s*(?:\([a-z][\w\s-]{0,40}\)\s*)?(?:[:=]|(?:(?:is|are)\s+)?(?:"
-    r"(?:(?:clearly\s+)?(?:located|situated|found|visible|seen|shown|detected)\s+)?(?:at|in|within|by)(?:\s+the)?"
-    rf"(?:\s+{_NOUN})?|is|are))|[\u4e00-\u9fff]{{1,16}})?[\s:=\"'“{{(\[]*",
+_ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and", and one of these
+    r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?(?:"
+    r"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?"
+    rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:in|of|for)(?:\s+the)?(?:\s+\w+){{1,3}})?"  # in JSON
+    rf"|(?:the\s+)?[a-z][\w'’/-]*(?:\s+[a-z][\w'’/-]*)?(?:\s+{_NOUN})?\s*(?:\(\w+\)\s*)?[:=]"  # left kidney:
+    r"|[a-z][\w'’/-]*(?:\s+[a-z0-9][\w'’/-]*){0,9}?\s*(?:\([a-z][\w\s-]{0,40}\)\s*)?(?:is|are)"  # the lesion is at
+    r"(?:\s+(?:clearly\s+)?(?:located|situated|found|visible|seen|shown|detected))?(?:\s+(?:at|in|within|by))?(?:\s+the)?"
+    rf"(?:\s+{_NOUN})?|[\u4e00-\u9fff]{{1,16}})?(?:\s+(?:is|are))?[\s:=\"'“{{(\[]*",
     re.IGNORECASE,
 )
-_NO_LABEL = re.compile(
-    r"(?<![a-z])(?:not|no|non|never|neither|nor|none|nothing|nowhere|without|except|excluding|outside|beyond|unlike|but|"
-    r"wrong|incorrect|false|untrue|or|either|maybe|perhaps|possibly|possible|probably|may|might|could|would|should|if|unless|"
-    r"instead|rather|than|another|other|exclud\w+|rul\w+|reject\w*|unsure|uncertain|doubt\w*|cannot|hardly|far|opposite|"
-    r"mis\w+|ignore|avoid|deny|denied|absent|negative|used|was|were|previously|formerly|once|near|around|about|approximately|roughly)(?![a-z])|n['’]t(?![a-z])|"
-    r"[不非没无未错否或若]|可能|以外|之外",
-    re.IGNORECASE,
-)
-_DENIED = re.compile(
-    r"(?:(?<![a-z])(?:not|never|neither|nor|no|except|excluding|outside|instead of|rather than|"
-    r"anything but|nowhere near|wrong|doubt it is)(?![a-z])|n['’]t(?![a-z])|[~≠¬❌✗✘✖非]|不[是在]?)"
-    r"[\s*\"'“(:{\[]*(?:(?:be|in|at|within|located|found|the|an?|box|bounding|lesion|bbox(?:_2d)?)[\s*\"'“(:{\[]*)*$",
-    re.IGNORECASE,
-)
-_DENIES = re.compile(
-    r"[\s*\"'”’),:;.}\]-]*(?:(?:is|are|was|were|seems?|would|could|can|does|do)\s+(?:be\s+)?)?(?:(?:not|never|wrong|incorrect|false|untrue|"
-    r"unlikely)(?![a-z])|(?:is|are|was|does|do|ca)?n['’]t(?![a-z])|or\s+(?:nothing|none|not|no|nowhere|elsewhere)(?![a-z])|"
-    r"[~❌✗✘✖✕不错])",
-    re.IGNORECASE,
-)
+_DENIES = "[?{negated|no|rejected|possible|hypothetical|than|or|retracts|contrast|others|normal|absent|concedes}]"
+_OUTSIDE = re.compile(r"\b(?:outside|doubt it is)(?: at| in)?\W*$", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"\b(?:outside|beyond|other|another|opposite|nowhere|used|once|near)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -106,7 +86,7 @@ def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
     if written is None or len(written) > MAX_LENGTH:
         return None
     text = _QWEN_TOKENS.sub(lambda found: ": " if found[1] else " ", _WRAPPER.sub(" ", nfkc(written))).strip()
-    if len(text) < 64 and " ".join(tokens(text)) in NO_OBJECTS:
+    if len(text) < 64 and " ".join(tokens(text)) in _NO_OBJECTS:
         return ParsedBoxes(())
     text = _CORNERS.sub(r"[\1,\2]", text)
     return _structured(text) or _plain_numbers(text) or _in_prose(text, strict)
@@ -122,122 +102,62 @@ def boxes_as_text(value: Json) -> str | None:
 
 def _structured(text: str) -> ParsedBoxes | None:
     """Read a JSON or Python literal, or several with commas between; None when it is neither."""
-    parts: list[str] = []
-    for found in _PART.finditer(text):
-        parts.append(found[0])
-        if len(parts) > MAX_PARTS or found[0] in ("'", '"'):  # a quote that never closes
-            return None
-    reader = _Reader(parts)
+    flats: list[str] = []
+
+    def as_json(part: re.Match[str]) -> str:
+        if part["flat"] is not None:
+            flats.append(part["flat"][1:-1].strip())
+            return str(len(flats) - 1)
+        if part[0] in ("[", "(", "]", ")"):
+            return "[" if part[0] in "[(" else "]"
+        return part[0] if part[0] in ("{", "}", ",", ":") else json.dumps(part[0].strip("\"'"))
+
+    found = _Found(flats)
     try:
-        reader.items(end="")
-    except _NotALiteral:
+        values = json.loads(f"[{_PART.sub(as_json, text).strip().removesuffix(',')}]", object_pairs_hook=tuple)
+        for value in values:
+            found.add(value)
+    except (ValueError, RecursionError):
         return None
-    if not reader.seen:
-        return None
-    return ParsedBoxes(tuple(reader.boxes), reader.invalid, tuple(reader.confidences))
+    return ParsedBoxes(tuple(found.boxes), found.invalid, tuple(found.confidences)) if values else None
 
 
-class _NotALiteral(Exception):
-    pass
+class _Found:
+    """The boxes of a literal: a flat list is a number, a dict a tuple of pairs. Raises ValueError for what is none."""
 
-
-class _Reader:
-    """Walks the parts of a literal and collects the boxes; recursion is bounded by _MAX_DEPTH."""
-
-    def __init__(self, parts: list[str]) -> None:
-        self._parts = parts
-        self._next = 0
+    def __init__(self, flats: list[str]) -> None:
+        self._flats = flats
         self.boxes: list[Box] = []
         self.confidences: list[float | None] = []
         self.invalid = 0
-        self.seen = False  # a list or dict at all
 
-    def items(self, end: str, depth: int = 0) -> None:
-        """Values with commas between, up to ``end``."""
-        while True:
-            part = self._take()
-            if part == end:
-                return
-            self._value(part, depth)
-            after = self._take()
-            if after == end:
-                return
-            if after != ",":
-                raise _NotALiteral
+    def add(self, value: object, depth: int = 0) -> None:
+        """The boxes of one value; what is neither list nor dict is an invalid one in a list, and alone no literal."""
+        if depth > _MAX_DEPTH or (isinstance(value, str) and not depth):
+            raise ValueError
+        if isinstance(value, list):
+            for item in value:
+                self.add(item, depth + 1)
+        elif isinstance(value, tuple):
+            named = [(key.lower(), held) for key, held in value]
+            given = [held for key, held in named if key in _BOX_KEYS]
+            confidence = next((_confidence(held) for key, held in named if key == _CONFIDENCE_KEY), None)
+            self._add_flat(given[0] if len(given) == 1 else None, confidence)
+        elif not isinstance(value, int) or self._flats[value]:
+            self._add_flat(value)
 
-    def _value(self, part: str, depth: int) -> None:
-        if depth > _MAX_DEPTH or part in ("", ",", ":", "]", ")", "}"):
-            raise _NotALiteral
-        if part in ("[", "("):
-            self.items("]" if part == "[" else ")", depth + 1)
-        elif part == "{":
-            self._dict(depth + 1)
-        elif part[0] in "[(":
-            self._add(part)
-        elif depth:  # a bare word or number where a box should be
-            self.invalid += 1
-        else:
-            raise _NotALiteral
-        self.seen = True
-
-    def _dict(self, depth: int) -> None:
-        found: list[str] = []
-        confidence: float | None = None
-        while True:
-            key = self._take()
-            if key == "}":
-                break
-            if key in ("", ",", ":") or self._take() != ":":
-                raise _NotALiteral
-            value = self._take()
-            if key[0] in "\"'" and key[1:-1].lower() in BOX_KEYS:
-                found.append(value)
-            if key[0] in "\"'" and key[1:-1].lower() == CONFIDENCE_KEY:
-                confidence = _confidence(value)
-            if value in ("[", "(", "{"):
-                self._skip(value, depth + 1)
-            after = self._take()
-            if after == "}":
-                break
-            if after != ",":
-                raise _NotALiteral
-        if len(found) == 1 and found[0][0] in "[(" and len(found[0]) > 2:
-            self._add(found[0], confidence)
-        else:
-            self.invalid += 1
-
-    def _skip(self, opening: str, depth: int) -> None:
-        """Pass over a nested value that is no box."""
-        closing = {"[": "]", "(": ")", "{": "}"}[opening]
-        while depth <= _MAX_DEPTH:
-            part = self._take()
-            if part == closing:
-                return
-            if part == "":
-                break
-            if part in ("[", "(", "{"):
-                self._skip(part, depth + 1)
-        raise _NotALiteral
-
-    def _add(self, flat: str, confidence: float | None = None) -> None:
-        body = flat[1:-1].strip()
-        if not body:
-            return
-        box = _box(body)
+    def _add_flat(self, place: object, confidence: float | None = None) -> None:
+        box = _box(self._flats[place]) if isinstance(place, int) else None
         if box is None:
             self.invalid += 1
         else:
             self.boxes.append(box)
             self.confidences.append(confidence)
 
-    def _take(self) -> str:
-        self._next += 1
-        return self._parts[self._next - 1] if self._next <= len(self._parts) else ""
-
 
 def _plain_numbers(text: str) -> ParsedBoxes | None:
     """Four numbers and nothing else."""
-    if len(text) > 256 or not _is_list(text):
+    if len(text) > 256 or not _LIST_BODY.fullmatch(text):
         return None
     box = _box(text)
     return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)
@@ -245,45 +165,46 @@ def _plain_numbers(text: str) -> ParsedBoxes | None:
 
 def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
     """The number lists in a sentence; brackets that do not pair (a list cut off) make it unreadable."""
-    if any(text.count(opening) != text.count(closing) for opening, closing in ("[]", "()", "{}")):
+    if any(text.count(opening) != text.count(closing) for opening, closing in ("[]", "()", "{}")) or "~~" in text:
         return None
-    starts = min((text.find(mark) for mark in "[{" if mark in text), default=0)
-    if strict and "{" in text:
-        ends = max(text.rfind("]"), text.rfind("}")) + 1
-        return _structured(text[starts:ends]) if _announced([text[:starts]], text[ends:]) else None
-    lists: list[Box | None] = []
-    beside, end = [], 0
-    for found in _FLAT_LIST.finditer(text):
-        body = found[0][1:-1]
-        if "," in body and _is_list(body):
-            lists.append(_box(body))
-            beside.append(text[end : found.start()])
-            end = found.end()
-    if not lists or not (_announced if strict else _not_denied)(beside, text[end:]):
+    may_stand = _announced if strict else _not_denied
+    first = re.search(r"[\[{]", text)
+    if first and "{" in text:
+        end = max(text.rfind("]"), text.rfind("}")) + 1
+        literal = _structured(text[first.start() : end])
+        if strict or (literal and literal.boxes):
+            return literal if may_stand([text[: first.start()]], text[end:]) else None
+    lists = [found for found in _FLAT.finditer(text) if "," in found[1] and _LIST_BODY.fullmatch(found[1])]
+    ends = [0, *(found.end() for found in lists)]
+    before = [text[end : found.start()] for end, found in zip(ends, lists, strict=False)]
+    if not lists or not may_stand(before, text[ends[-1] :]):
         return None
-    boxes = tuple(box for box in lists if box is not None)
+    boxes = tuple(box for found in lists if (box := _box(found[1])))
     return ParsedBoxes(boxes, len(lists) - len(boxes))
 
 
 def _announced(before: list[str], after: str) -> bool:
     """Whether only known forms of labels and announcements stand around the boxes."""
-    if after.strip(_AFTER) or max(map(len, before)) > _MAX_BESIDE:
-        return False
-    return all(_ANNOUNCED.fullmatch(words) and not _NO_LABEL.search(words) for words in before)
+    return (
+        not after.strip(_AFTER)
+        and max(map(len, before)) <= _MAX_BESIDE
+        and all(_ANNOUNCED.fullmatch(words) and not _ELSEWHERE.search(words) for words in before)
+        and not any(rule(_DENIES).search(read_text(words).codes) for words in before)
+    )
 
 
 def _not_denied(before: list[str], after: str) -> bool:
     """Whether no word at a box denies it."""
-    return not any(_DENIED.search(words[-_MAX_BESIDE:]) for words in before) and not any(
-        _DENIES.match(words[:_MAX_BESIDE]) for words in (*before[1:], after)
+    ahead = [words[-_MAX_BESIDE:] for words in before]
+    behind = [words[:_MAX_BESIDE].lstrip("?") for words in (*before[1:], after)]
+    return not (
+        any(_OUTSIDE.search(words) or rule(DENIED_BEFORE).search(read_text(words).codes) for words in ahead)
+        or any(rule(DENIED_AFTER).match(read_text(words).codes) for words in behind)
     )
 
 
-def _is_list(body: str) -> bool:
-    return _LIST_BODY.fullmatch(body) is not None and any(digit in body for digit in "0123456789")
-
-
-def _confidence(text: str) -> float | None:
+def _confidence(held: object) -> float | None:
+    text = held if isinstance(held, str) else ""
     return min(1.0, max(0.0, float(text))) if len(text) < 64 and _NUMBER.fullmatch(text) else None
 
 

@@ -127,7 +127,8 @@ def test_what_states_no_box_is_none(answer: Json) -> None:
 
 
 KNOWN = [
-    "lesion: @", "The lesion is at @.", "The bounding box is @", "bbox: @", "Answer: @", "It is @.", "**Lesion**: @",
+    "lesion: @", "Here is the bounding box of the lesion: @",
+    "The lesion is at @.", "The bounding box is @", "bbox: @", "Answer: @", "It is @.", "**Lesion**: @",
     "The tumor in the left lung is located at @.", "The lesion's bounding box coordinates are @",
     "The lesion (nodule) is at @",
     'Here is the box in JSON:\n```json\n[{"bbox_2d": @, "label": "lesion"}]\n```', "<ref>lesion</ref><box>@</box>",
@@ -138,11 +139,12 @@ DENIED = [
     "not @", "@ is wrong", "@ or nothing", "~~@~~", "@ ❌", "The lesion is not at @", "no lesion at @", "¬@",
     "outside @",
     "The lesion isn't at @", "anything but @", "wrong: @", "不是@", "病变不在@", "I doubt it is at @",
+    "The lesion used to be at @", "decoy at @", "fake: @",
     "Not: [{'bbox': @}]", "[{'bbox': @}] is wrong",
 ]  # fmt: skip
 NOT_UNDERSTOOD = [
     "@?", "maybe @", "The lesion could be at @.", "@ (not sure)", "@ contains no lesion", "Anything besides @", "-@",
-    "@, but probably elsewhere", "@ or [1, 2, 3, 4]", "lesion: @ x", "The lesion used to be at @", "cancel @", "2 * @",
+    "@, but probably elsewhere", "@ or [1, 2, 3, 4]", "lesion: @ x", "cancel @", "2 * @",
 ]  # fmt: skip
 
 

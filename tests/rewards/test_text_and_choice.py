@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.normalize import signed_tokens
 from infimed_plugins.records import GroundTruth, Json
-from infimed_plugins.rewards import judge_answer, parse_truth
+from infimed_plugins.rewards import compute_score, judge_answer, parse_truth
 
 
 def text(answer: str, truth: Json) -> float:
@@ -155,3 +156,14 @@ def test_a_truth_that_is_no_letter_says_so() -> None:
     verdict = judge_answer("B", GroundTruth("multiple_choice", "pneumonia"))
     assert (verdict.value, verdict.parsed) == (0.0, None)
     assert "ground truth 'pneumonia' is not an option letter" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "accuracy"),
+    [("\\boxed{B} Pneumonia", 1.0), ("\\boxed{B}. Pneumonia", 1.0), ("\\boxed{B} Asthma", 0.0), ("A \\boxed{B}", 0.0)],
+)
+def test_the_text_of_an_option_may_stand_behind_its_box(said: str, accuracy: float) -> None:
+    truth = {"task": "multiple_choice", "answer": "B", "options": ["Asthma", "Pneumonia"]}
+    for response in (f"<think>a</think>{said}", f"<think>a</think><answer>{said}</answer>"):
+        (row,) = compute_score([{"response": response, "ground_truth": json.dumps(truth)}])
+        assert row["accuracy"] == accuracy
