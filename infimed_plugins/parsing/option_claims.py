@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from infimed_plugins.parsing.lexicon import lexicon, rule
 from infimed_plugins.parsing.option_marks import named
-from infimed_plugins.parsing.option_rules import REWRITES, RULES, STRENGTH, Form, Rewrite, Rule
+from infimed_plugins.parsing.option_rules import NO_OPTION, REWRITES, RULES, STRENGTH, Form, Rewrite, Rule
 
 _LONGEST = 400  # codes of a sentence that are looked at
 _MAX_CLAIMS = 400
@@ -43,7 +43,7 @@ _CLAUSES = (
 _TAKEN_BACK = (  # by a sentence that names no option
     r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
     r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|"
-    r"^{so|contrast|filler|,}*{rejected|all}{filler|option|correct|be}*$"
+    r"^{so|contrast|filler|,}*{rejected}{filler|option|correct|be}*$|" + NO_OPTION
 )
 _NOT_IN_LISTS = frozenset(["alone", "a letter alone", "led", "in brackets", "it is", "is seen", "it is C"])
 _NOT_IN_LISTS |= {"is what is asked", "announced at once"}
@@ -116,7 +116,7 @@ def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
     found = []
     for clause in rule(_CLAUSES).split(sentence):
         options = rule("{opt}").findall(clause)
-        for row in _that_may_match(RULES, _needed().intersection(clause)) if options else ():
+        for row in _that_may_match(RULES, _needed().intersection(clause)):
             if row.whole and clause != sentence:
                 continue
             match = compiled(row).search(clause)

@@ -88,7 +88,12 @@ REWRITES = (
 
 _LEAD = r"(?:{be|subject|filler|asked|word|likely|correct|and|named|number|because|shows}|\((?:[^)]{0,20})\)){0,14}"
 _IS = r"(?:~(?:{be}|[:-])){1,3}~(?:{subject|filler|likely|correct|option|so|retracts}|[,\n:]){0,4}"
+NO_OPTION = (  # "so there is no correct answer", in a clause that names no option
+    r"^(?:{so|contrast|filler|subject|be}|,)*(?:{all}|{negated}{filler}*(?:{correct}{filler}*{answer|option}|{option}"
+    r"(?={filler|be}*{correct})))(?:{filler|option|correct|answer|be})*$"
+)
 RULES = (
+    Rule("no option", "all|negated", NO_OPTION, "reject", (("It is C, so no option is correct.", ""),)),
     Rule("or is it", "", r"^.{0,6}{opt}.{0,3}\?$", "maybe", (("The answer is A. Or C?", ""),)),
     Rule("asks", "", r"\?$", "none",
          (("Is the answer perhaps in truth not A but C?", ""), ("Would one say that the answer here is C?", ""))),
