@@ -17,23 +17,20 @@ _HAN = "\u4e00-\u9fff"
 _PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
 _MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
+_SCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+|[₀-₉]+")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-_SIGNS = str.maketrans(
-    {**dict.fromkeys("−‐‑‒–—", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
-)
+_SIGNS = str.maketrans("−‐‑‒–—⁄∕÷×·⋅。∼", "------///***.~")
 _GREEK_NAMES = "alpha beta gamma delta epsilon theta lambda mu sigma phi omega rho tau pi Delta Theta Sigma Phi Omega"
 GREEK = dict(zip("αβγδεθλμσφωρτπΔΘΣΦΩ", _GREEK_NAMES.split(), strict=True))
-_SAME = {name: mark for mark, name in GREEK.items()} | {
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "\\frac"),
-    **dict.fromkeys(("dbinom", "tbinom"), "\\binom"),
-    **dict.fromkeys(("times", "cdot", "ast"), "*"),
-    **dict.fromkeys(("le", "leq", "leqslant"), "≤"),
-    **dict.fromkeys(("ge", "geq", "geqslant"), "≥"),
-    **dict.fromkeys(("left", "right", "displaystyle", "quad", "qquad", *"()[]!$,;: "), " "),
-    **{"div": "/", "lt": "<", "gt": ">", "pm": "±", "infty": "∞", "approx": "≈", "sim": "~", "degree": "°", "%": "%"},
-    **{"angle": "∠", "triangle": "△", "varphi": "φ", "varepsilon": "ε"},
+_COMMANDS = {name: mark for mark, name in GREEK.items()} | {
+    name: mark
+    for mark, names in {
+        **{"\\frac": "dfrac tfrac cfrac", "\\binom": "dbinom tbinom", "*": "times cdot ast", "/": "div", "<": "lt"},
+        **{"≤": "le leq leqslant", "≥": "ge geq geqslant", ">": "gt", "±": "pm", "∞": "infty", "≈": "approx", "~": "sim"},
+        **{"°": "degree", "%": "%", "∠": "angle", "△": "triangle", "φ": "varphi", "ε": "varepsilon"},
+        " ": "left right displaystyle quad qquad ( ) [ ] ! $ , ; :",
+    }.items()
+    for name in names.split()
 }
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
@@ -42,23 +39,21 @@ _ROOT = re.compile(
 )
 _PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
-_TIE = re.compile(r"(?<=[0-9A-Za-z}])~(?=[A-Za-z\\])")
+_TIE = re.compile(r"(?<=[0-9A-Za-z}])~\s*(?=[A-Za-z\\])")
 _ANNOUNCED = re.compile(
     r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
     re.IGNORECASE,
 )
 
 _D = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?"
-_DECIMAL = re.compile(rf"([-+]?)\s*({_D})")
-_SCIENTIFIC = re.compile(
-    rf"([-+]?)\s*({_D})\s*(?:(?:\*|x)\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?"
+_FRACTION = re.compile(rf"\\frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*({_D})\s*\}}")
+_NUMBER = re.compile(  # sign, whole before a fraction, decimal, what it is divided by or the power of ten
+    rf"([-+]?)\s*(?:([0-9]{{1,9}})\s+(?=[0-9]{{1,9}}\s*/\s*[0-9]{{1,9}}$))?({_D})"
+    rf"(?:\s*/\s*({_D})|\s*(?:[*x]\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?)?"
 )
-_FRACTION = re.compile(rf"([-+]?)\s*(?:\\frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*([-+]?{_D})\s*\}}|({_D})\s*/\s*({_D}))")
-_MIXED = re.compile(
-    r"([-+]?)\s*([0-9]{1,9})\s*(?:\\frac\s*\{\s*([0-9]{1,9})\s*\}\s*\{\s*([0-9]{1,9})\s*\}|\s([0-9]{1,9})\s*/\s*([0-9]{1,9}))"
-)
-_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
+_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°/])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
 _LONGEST_UNIT = 32
+_FACTORS = re.compile(r"[A-Za-z](?:/[A-Za-z])?")  # units that may be letters of an expression
 
 _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases, where no other unit does
     "%": "percent percentage pct",
@@ -69,12 +64,7 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
     "nm": "nanometer nanometers",
     "km": "kilometer kilometers kilometre kilometres 公里 千米",
     "in": "inch inches",
-    "mm^2": "squaremm squaremillimeters 平方毫米",
-    "cm^2": "squarecm squarecentimeters squarecentimetres 平方厘米",
-    "m^2": "squaremeters squaremetres 平方米",
-    "mm^3": "立方毫米",
-    "mL": "milliliter milliliters millilitre millilitres cc cm3 毫升 立方厘米",
-    "m^3": "立方米",
+    "mL": "milliliter milliliters millilitre millilitres cc 毫升",
     "L": "liter liters litre litres 升",
     "uL": "µl μl",
     "kg": "kilogram kilograms 千克 公斤",
@@ -96,12 +86,12 @@ _UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases,
     "degree": "° degrees deg \\circ 度",
     "degC": "°c",
     "degF": "°f",
+    "bpm": "beats/min",
 }
-_OTHER_UNITS = (
-    "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq mmol/L mEq/L mg/dL g/dL g/L mg/L mg/kg mL/min L/min ng/mL "
-    "kg/m^2 Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
-)
+_OTHER_UNITS = "dL ng kPa Hz mHz kHz MHz HU mol mmol M mM mEq Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
 _UNIT_SPELLING = str.maketrans("", "", " {}^")
+_POWER = re.compile(r"(square|sq\.?|平方)?(cubic|立方)?(.+?)([23])?")  # of a length, s^2 or "units"
+_POWERS = frozenset("mm cm m um nm km in s IU".split())
 
 
 def _spellings() -> tuple[dict[str, str], dict[str, set[str]]]:
@@ -110,9 +100,8 @@ def _spellings() -> tuple[dict[str, str], dict[str, set[str]]]:
     caseless: dict[str, set[str]] = {}
     for unit, names in (*_UNIT_NAMES.items(), *((unit, "") for unit in _OTHER_UNITS.split())):
         for name in (unit, *names.split()):
-            spelled = name.translate(_UNIT_SPELLING)
-            exact[spelled] = unit
-            caseless.setdefault(spelled.lower(), set()).add(unit)
+            exact[name] = unit
+            caseless.setdefault(name.lower(), set()).add(unit)
     return exact, caseless
 
 
@@ -136,11 +125,10 @@ def clean_math(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     if not text.isascii():
-        text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
-        text = nfkc(text).translate(_SIGNS)
+        text = nfkc(_SCRIPT.sub(_script, _VULGAR.sub(" ", text))).translate(_SIGNS)
     if "\\" in text:
         text = _DEGREE.sub("°", _THOUSANDS.sub(",", _TEXT.sub(r" \1 ", text)))
-        text = _COMMAND.sub(_one_spelling, text)
+        text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1].strip() or ",", found[0]), text)
     if "√" in text or "sqrt" in text:
         text = _ROOT.sub(_root, text)
     text = _TIE.sub(" ", text) if "~" in text else text
@@ -150,8 +138,8 @@ def clean_math(text: str) -> str:
     return text[announced.end() if announced else 0 :].strip().rstrip(".").strip()
 
 
-def _one_spelling(found: re.Match[str]) -> str:
-    return _SAME.get(found[1]) or found[0]
+def _script(found: re.Match[str]) -> str:
+    return f"{'_' if found[0] <= '₉' and found[0] >= '₀' else '^'}{{{nfkc(found[0])}}}".replace("−", "-")
 
 
 def _root(found: re.Match[str]) -> str:
@@ -178,11 +166,11 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
     A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
     """
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
-        start = found.start()
-        unit = _unit(text[start:])
-        attached = start == len(text) - 1 and text[start].isascii() and text[start - 1] != " "
-        if unit and not (attached and text[start].isalpha() and (factors is None or text[start] in factors)):
-            return text[:start].strip(), unit
+        before, written = text[: found.start()], text[found.start() :]
+        unit = _unit(written)
+        factor = before[-1:] != " " and _FACTORS.fullmatch(written)
+        if unit and not (factor and (factors is None or any(letter in factors for letter in written))):
+            return before.strip(), unit
     return text, ""
 
 
@@ -192,8 +180,24 @@ def is_unit(word: str) -> bool:
 
 
 def _unit(written: str) -> str:
-    """The one name of a unit. Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
+    """The one name of a unit, of a power of one, or of one by another (``mm/s``)."""
     spelled = written.translate(_UNIT_SPELLING).rstrip(".")
+    above, by, below = spelled.partition("/")
+    if unit := _one_unit(spelled):
+        return unit
+    if by:
+        above, below = _unit(above), _unit(below)
+        return f"{above}/{below}" if above and below and "/" not in below else ""
+    found = _POWER.fullmatch(spelled)
+    unit = _one_unit(found[3]) if found else ""
+    if not found or unit not in _POWERS or sum(mark is not None for mark in found.group(1, 2, 4)) != 1:
+        return ""
+    power = found[4] or ("2" if found[1] else "3")
+    return "mL" if unit + power == "cm3" else f"{unit}^{power}"
+
+
+def _one_unit(spelled: str) -> str:
+    """Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
     if spelled in _EXACT:
         return _EXACT[spelled]
     units = _CASELESS.get(spelled.lower(), set())
@@ -206,22 +210,15 @@ def _unit(written: str) -> str:
 
 def read_number(text: str) -> Fraction | None:
     """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
-    if found := _DECIMAL.fullmatch(text):
-        return _signed(found[1], _decimal(found[2]))
-    if found := _SCIENTIFIC.fullmatch(text):
-        base = _decimal(found[2])
-        return None if base is None else _signed(found[1], base * Fraction(10) ** int(found[3]))
-    if found := _FRACTION.fullmatch(text):
-        above, below = _decimal(found[2] or found[4]), _decimal(found[3] or found[5])
-        return _signed(found[1], above / below) if above is not None and below else None
-    if found := _MIXED.fullmatch(text):
-        part, whole = int(found[3] or found[5]), int(found[4] or found[6])
-        return _signed(found[1], int(found[2]) + Fraction(part, whole)) if part < whole else None
-    return None
-
-
-def _signed(sign: str, value: Fraction | None) -> Fraction | None:
-    return -value if value is not None and sign == "-" else value
+    found = _NUMBER.fullmatch(_FRACTION.sub(r" \1/\2 ", text).strip() if "\\" in text else text)
+    if found is None:
+        return None
+    sign, whole, decimal, below, exponent = found.groups()
+    value, divisor = _decimal(decimal), _decimal("1" if below is None else below)
+    if value is None or not divisor or (whole and value >= divisor):
+        return None
+    value = int(whole or 0) + value / divisor * Fraction(10) ** int(exponent or 0)
+    return -value if sign == "-" else value
 
 
 def _decimal(text: str) -> Fraction | None:

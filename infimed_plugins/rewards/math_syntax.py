@@ -1,31 +1,50 @@
-r"""A small grammar for the mathematics that answers are made of, as a tree of tuples.
+r"""A small grammar for the mathematics that answers are made of, which is evaluated as it is read.
 
-``\frac{x}{2}`` gives ``("quotient", ("letter", "x"), ("number", Fraction(2)))``. It reads LaTeX and plain notation
-where both, and math_verify, agree on the meaning; anything else is Unreadable, or read and marked ``open`` so that its
-size at least is known (``9**9**9**9``).
+    2\sqrt{2}        \sqrt{8}          the same
+    (x+1)^2          x^2 + 2x + 1      the same
+    \frac{1}{x+1}    \frac{x}{x+1}     not the same
+    9^{9^{9^{9}}}    12                out of range: nobody can evaluate it; it would cost a process its time limit
+    0.3333           \frac{1}{3}       undecided: nearly equal, and rounding is math_verify's business
+    2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or they have no value here
+
+It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is Unreadable, or
+read and marked ``open``. Both sides are evaluated at the same points. The same are equal values at each, to the last
+digits of a float; not the same are values further apart than math_verify's rounding, by their own size. What is
+undecided goes to math_verify.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
 
-Node = tuple[Any, ...]
-_FUNCTION_NAMES = "sin cos tan ln exp arcsin arccos arctan sinh cosh tanh"
-FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
-WORDS = FUNCTIONS | frozenset(["cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"])  # \ or none before them
+from infimed_plugins.rewards.math_values import (
+    FUNCTIONS,
+    MAX_TERMS,
+    POINTS,
+    Number,
+    TooLarge,
+    apart,
+    apply,
+    binomial,
+    factorial,
+    power,
+)
+
+WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
 _MAX_LENGTH = 512
 _MAX_DEPTH = 40
-_MAX_TOKENS = 120  # a sum of n terms makes a tree n deep
+_MAX_TOKENS = 120
+_FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
+_NEAR = 1e-12  # likewise
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
-_PLAIN_NUMBER = re.compile(_NUMBER)
-_SPECIAL = frozenset("eEiIjJdOSNQC")  # letters that sympy or LaTeX readers take for something else
-_OPAQUE: Node = ("opaque",)  # read, but left to math_verify
+_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)")
+_SPECIAL = frozenset("eEiIjJdOSNQC∞")  # what sympy or LaTeX readers take for something else
 
 
 class Unreadable(Exception):
@@ -36,16 +55,29 @@ class SideBySide(Unreadable):
     """``12 13``, ``12 (13)``: math_verify adds them up or takes one."""
 
 
-@dataclass
-class Expression:
-    """What was read. ``open``: more than one reading is possible. ``words``: letters without a blank between them."""
+def same(gold: str, given: str) -> bool | None:
+    """Whether two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
 
-    node: Node
-    letters: frozenset[str]
-    words: frozenset[str]
-    decimal: bool
-    open: bool
-    product: bool  # neither a sum nor a function: no small difference of large numbers
+    Raises TooLarge where only the second is out of range.
+    """
+    try:
+        a, b = parse_expression(gold), parse_expression(given)
+    except Unreadable:
+        return None
+    if b.too_large and not a.too_large:
+        raise TooLarge
+    in_two_cases = a.letters != b.letters and {*map(str.lower, a.letters)} == {*map(str.lower, b.letters)}
+    if a.value is None or b.value is None or in_two_cases:  # two cases may be one to math_verify
+        return None
+    if [x is None for x in a.values] != [y is None for y in b.values]:
+        return None
+    pairs = [(x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None and y is not None]
+    least = 0.0 if a.is_product and b.is_product else 1.0  # a sum of floats may leave a small difference
+    distance = max(apart(x, y, least) for x, y in pairs)
+    exact = not (a.decimal or b.decimal) or all(x == y for x, y in pairs)
+    if distance > _FAR and (not (a.open or b.open) or bool(a.letters) != bool(b.letters)):
+        return False
+    return True if distance <= _NEAR and exact and not (a.open or b.open) else None
 
 
 @lru_cache(maxsize=8192)
@@ -53,17 +85,8 @@ def parse_expression(text: str) -> Expression:
     """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises Unreadable."""
     if len(text) > _MAX_LENGTH:
         raise Unreadable
-    words: set[str] = set()
-    reader = _Reader(_tokens(text, words))
-    node = reader.sum()
-    if reader.peek():
-        raise Unreadable
-    letters, opened = frozenset(reader.letters - {"π"}), reader.open or bool(words)
-    return Expression(node, letters, frozenset(words), reader.decimal, opened, reader.product_only)
-
-
-def _tokens(text: str, words: set[str]) -> list[str]:
     tokens: list[str] = []
+    words: set[str] = set()
     position, end = 0, len(text.rstrip())
     while position < end:
         found = _TOKEN.match(text, position)
@@ -72,214 +95,195 @@ def _tokens(text: str, words: set[str]) -> list[str]:
         token, position = found[1], found.end()
         if token in WORDS:
             tokens.append("\\" + token)
-        elif token[0].isalpha() and len(token) > 1:
-            words.add(token)
+        elif token[0].isalpha():
             tokens.extend(token)
+            words.update([token] if token[1:] else [])
         else:
             tokens.append(token)
-    return tokens
+    return Expression(tokens, frozenset(words))
 
 
-@dataclass
-class _Reader:
-    tokens: list[str]
-    position: int = 0
-    depth: int = 0
-    letters: set[str] = field(default_factory=set)
-    decimal: bool = False
-    open: bool = False
-    product_only: bool = True
+class Expression:
+    """Reads tokens at a point, from the loosest to the closest: sum, product, factor, base. Raises Unreadable."""
+
+    def __init__(self, tokens: list[str], words: frozenset[str], point: dict[str, Number] = POINTS[0]) -> None:
+        self.written, self.tokens, self.words, self.point = tokens, [*tokens], words, point
+        self.position = self.depth = 0
+        self.letters: set[str] = set()
+        self.decimal = self.too_large = False
+        self.open = bool(words)  # letters without a blank between them; or more than one reading is possible
+        self.is_product = True  # neither a sum nor a function: no small difference of large numbers
+        self.value = self.sum()
+        if self.peek():
+            raise Unreadable
+
+    @cached_property
+    def values(self) -> list[Number | None]:
+        """Its values at the points; without letters they are all one."""
+        if not self.letters:
+            return [self.value] * len(POINTS)
+        return [self.value, *(Expression(self.written, self.words, point).value for point in POINTS[1:])]
 
     def peek(self) -> str:
         return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
-    def take(self, wanted: str = "") -> str:
+    def accept(self, *wanted: str) -> str:
         token = self.peek()
-        if not token or (wanted and token != wanted):
-            raise Unreadable
+        if token not in wanted:
+            return ""
         self.position += 1
         return token
 
-    def sum(self) -> Node:
+    def take(self, *wanted: str) -> str:
+        token = self.peek()
+        if not token or not self.accept(*(wanted or (token,))):
+            raise Unreadable
+        return token
+
+    def apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
+        try:
+            return apply(function, *values)
+        except TooLarge:
+            self.too_large = True
+            return None
+
+    def unknown(self) -> Number | None:
+        """What is read, but has no value here."""
+        self.open = True
+        return None
+
+    def sum(self) -> Number | None:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise Unreadable
-        sign = self.take() if self.peek() in ("+", "-") else "+"
-        node = self.product()
+        sign = self.accept("+", "-")
+        value = self.product()
         if sign == "-":
-            node = ("negative", node)
-        while self.peek() in ("+", "-"):
-            self.product_only = False
-            negative = self.take() == "-"
-            term = self.product()
-            node = ("sum", node, ("negative", term) if negative else term)
+            value = self.apply(operator.neg, value)
+        while sign := self.accept("+", "-"):
+            self.is_product = False
+            value = self.apply(operator.add if sign == "+" else operator.sub, value, self.product())
         self.depth -= 1
-        return node
+        return value
 
-    def product(self) -> Node:
+    def product(self) -> Number | None:
         r"""``1/2x`` and ``\sin(x)y`` are open: where the quotient or the argument ends is a matter of taste."""
-        node, kind = self.factor()
+        value, kind = self.factor()
         divided = False
         while True:
-            token = self.peek()
-            if token in ("*", "/"):
-                self.take()
-                divided = token == "/"
-                right, kind = self.factor()
-                node = ("quotient" if divided else "product", node, right)
-            elif self._starts_factor(token):
-                right, right_kind = self.factor()
-                if token[0].isdigit() or (kind == "number" and token == "(" and _is_number(right)):
-                    raise SideBySide
-                mixed = kind == "number" and right_kind == "fraction"
-                called = kind == "letter" and token == "("
-                if divided or mixed or called or "function" in (kind, right_kind):
-                    self.open = True
-                node, kind = ("product", node, right), right_kind
+            sign, token, before = self.accept("*", "/"), self.peek(), (kind, self.position)
+            if not sign and not (token and (token[0].isalnum() or token[0] in "({\\")):
+                return value
+            right, kind = self.factor()
+            if sign:
+                divided = sign == "/"
+            elif token[0].isdigit() or (before[0] == "number" and self.is_bracketed_number(before[1])):
+                raise SideBySide
             else:
-                return node
+                taste = (before[0], token) in (("number", "\\frac"), ("letter", "("))
+                self.open |= divided or taste or "function" in (before[0], kind)
+            value = self.apply(operator.truediv if sign == "/" else operator.mul, value, right)
 
-    def factor(self) -> tuple[Node, str]:
+    def is_bracketed_number(self, start: int) -> bool:
+        return _BRACKETED_NUMBER.fullmatch("".join(self.tokens[start : self.position])) is not None
+
+    def factor(self) -> tuple[Number | None, str]:
         """A base with its factorial or exponent, and what kind it is."""
-        node, kind = self.base()
-        while self.peek() == "!":
-            self.take()
-            node, kind = ("factorial", node), "factorial"
-        if self.peek() == "°":
-            self.take()
-            node, kind = self.unknown(), "degrees"
-        if self.peek() in ("^", "**"):
-            latex = self.take() == "^"
-            node = ("power", node, self.exponent(latex))
-            if kind == "function" or self.peek() in ("^", "!"):
-                self.open = True
-            if self.peek() == "^":
-                raise Unreadable
-            kind = "power"
-        return node, kind
+        value, kind = self.base()
+        while self.accept("!"):
+            value, kind = self.apply(factorial, value), "factorial"
+        if self.accept("°"):
+            value, kind = self.unknown(), "degrees"
+        if sign := self.accept("^", "**"):
+            self.open |= kind == "function"
+            value, kind = self.apply(power, value, self.exponent(sign)), "power"
+        return value, kind
 
-    def exponent(self, latex: bool) -> Node:
-        """After ``^``, a group or one mark; ``2^10`` is 2^{10} to some readers only. After ``**``, right to left."""
-        if not latex:
-            return self.factor()[0]
-        if self.peek() == "-":
-            self.take()
-            self.open = True
-            return ("negative", self.base()[0])
-        node, kind = self.base()
-        one_mark = kind in ("letter", "group") or (kind == "number" and len(self.tokens[self.position - 1]) == 1)
-        self.open |= not one_mark
-        if self.peek() == "^":  # 9^9^9
-            self.take()
-            self.open = True
-            return ("power", node, self.exponent(latex))
-        return node
+    def exponent(self, sign: str) -> Number | None:
+        """A group or one mark: ``2^10`` is 2^{10} to some readers only, and so is where ``2^-x`` or ``9^9^9`` ends."""
+        negative, start = self.accept("-"), self.peek()
+        value, kind = self.factor()
+        one_mark = kind in ("letter", "group") or (kind == "number" and len(start) == 1)
+        self.open |= bool(negative) or (sign == "^" and not one_mark)
+        return self.apply(operator.neg, value) if negative else value
 
-    def base(self) -> tuple[Node, str]:
+    def base(self) -> tuple[Number | None, str]:
         token = self.take()
-        if _PLAIN_NUMBER.fullmatch(token):
+        if token[0].isdigit() or token[0] == ".":
             self.decimal |= "." in token
-            return ("number", Fraction(token.removesuffix(".").replace(",", ""))), "number"
-        if token == "|":
-            node = self.sum()
-            self.take("|")
-            return ("absolute", node), "group"
-        if token in ("(", "{"):
-            self.position -= 1
-            return self.between(token, ")" if token == "(" else "}"), "group"
-        if token == "∞" or token in _SPECIAL:
-            return self.unknown(), "letter"
-        if len(token) == 1 and token.isalpha():
-            self.letters.add(token)
-            if self.peek() != "_":
-                return ("letter", token), "letter"
-            self.take()
-            self.argument()
-            return self.unknown(), "letter"
+            return Fraction(token.removesuffix(".").replace(",", "")), "number"
+        if token in ("(", "{", "|"):
+            value = self.until({"(": ")", "{": "}"}.get(token, token))
+            return self.apply(abs, value) if token == "|" else value, "group"
+        if token.isalpha() or token == "∞":
+            return self.letter(token), "letter"
         self.depth += 1
-        node = self.command(token)
-        self.depth -= 1
-        return node, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
-
-    def command(self, token: str) -> Node:
         if self.depth > _MAX_DEPTH:
             raise Unreadable
-        if token == "\\frac":
-            return ("quotient", self.argument(), self.argument())
-        if token == "\\binom":
-            return ("binomial", self.argument(), self.argument())
-        if token == "\\sqrt":
-            degree = self.between("[", "]") if self.peek() == "[" else None
-            argument = self.argument()
-            return ("power", argument, ("quotient", ("number", Fraction(1)), degree)) if degree else ("root", argument)
-        if token[1:] in WORDS:
-            return self.function(token[1:])
-        if token in ("\\sum", "\\prod", "\\int", "\\lim") and self.peek() == "_":
-            self.limits()
-            (self.sum if token == "\\int" else self.product)()
-            if token == "\\int" and self.tokens[self.position - 2] != "d":
-                raise Unreadable
+        value = self.command(token)
+        self.depth -= 1
+        return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
+
+    def letter(self, letter: str) -> Number | None:
+        if letter in _SPECIAL:
             return self.unknown()
+        self.letters |= {letter} - {"π"}
+        if self.accept("_"):
+            self.argument()
+            return self.unknown()
+        return self.point.get(letter)
+
+    def command(self, token: str) -> Number | None:
+        if token in ("\\frac", "\\binom"):
+            return self.apply(operator.truediv if token == "\\frac" else binomial, self.argument(), self.argument())
+        if token == "\\sqrt":
+            degree = self.until("]") if self.accept("[") else Fraction(2)
+            return self.apply(lambda value, n: power(value, 1 / n), self.argument(), degree)
+        self.is_product = False
+        if token[1:] in FUNCTIONS and self.peek() in ("(", "{"):
+            return self.apply(FUNCTIONS[token[1:]], self.base()[0])
+        if token[1:] in WORDS:
+            return self.function()
+        if token in ("\\sum", "\\prod", "\\int", "\\lim") and self.peek() == "_":
+            return self.large(token)
         raise Unreadable
 
-    def function(self, name: str) -> Node:
-        r"""``\sin(x)``, and what only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
-        self.product_only = False
-        if self.peek() in ("(", "{") and name in FUNCTIONS:
-            return ("function", name, self.base()[0])
-        while self.peek() in ("_", "^"):
-            self.take()
+    def function(self) -> Number | None:
+        r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
+        while self.accept("_", "^"):
             self.argument()
-        if self.peek() == "(":
-            self.take()
+        if self.accept("("):
             self.sum()
-            while self.peek() == ",":
-                self.take()
+            while self.take(",", ")") == ",":
                 self.sum()
-            self.take(")")
         else:
             self.factor()
         return self.unknown()
 
-    def limits(self) -> None:
-        """``_{k=1}^{n}``, ``_{x \\to 0}``."""
-        while self.peek() in ("_", "^"):
-            self.take()
-            if self.peek() != "{":
-                self.base()
-                continue
-            self.take()
-            self.sum()
-            if self.peek() in ("=", "\\to"):
-                self.take()
-                self.sum()
-            self.take("}")
+    def large(self, token: str) -> Number | None:
+        r"""``\sum_{k=1}^{n} k``, ``\lim_{x \to 0} x``, ``\int_0^1 x dx``."""
+        while self.accept("_", "^"):
+            if self.accept("{"):
+                end = self.sum()
+                end = self.sum() if self.accept("=", "\\to") else end
+                self.take("}")
+            else:
+                end = self.argument()
+            self.too_large |= token in ("\\sum", "\\prod") and end is not None and abs(end) > MAX_TERMS
+        (self.sum if token == "\\int" else self.product)()
+        if token == "\\int" and self.tokens[self.position - 2] != "d":
+            raise Unreadable
+        return self.unknown()
 
-    def unknown(self) -> Node:
-        """What is read, but has no value here."""
-        self.open = True
-        return _OPAQUE
-
-    def argument(self) -> Node:
+    def argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""
         token = self.peek()
-        if token == "{":
-            return self.between("{", "}")
         if token.isdigit() and len(token) > 1:
             self.tokens[self.position] = token[1:]
-            return ("number", Fraction(token[0]))
+            return Fraction(token[0])
         return self.base()[0]
 
-    def between(self, start: str, end: str) -> Node:
-        self.take(start)
-        node = self.sum()
+    def until(self, end: str) -> Number | None:
+        value = self.sum()
         self.take(end)
-        return node
-
-    @staticmethod
-    def _starts_factor(token: str) -> bool:
-        return bool(token) and (token[0].isalnum() or token in ("(", "{", "π") or token[0] == "\\")
-
-
-def _is_number(node: Node) -> bool:
-    return node[0] == "number" or (node[0] == "negative" and _is_number(node[1]))
+        return value
