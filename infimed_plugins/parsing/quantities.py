@@ -41,7 +41,7 @@ _PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
 _TIE = re.compile(r"(?<=[0-9A-Za-z}])~\s*(?=[A-Za-z\\])")
 _ANNOUNCED = re.compile(
-    r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
+    r"^(?:(?:so|thus|therefore|hence)\b\W\s*)?(?:(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|[:=])\s*:?\s*)?",
     re.IGNORECASE,
 )
 
@@ -134,8 +134,7 @@ def clean_math(text: str) -> str:
     text = _TIE.sub(" ", text) if "~" in text else text
     text = _MARKUP.sub(" ", _PI.sub("π", text.replace("{,}", ",")))
     text = " ".join(text.split())
-    announced = _ANNOUNCED.match(text)
-    return text[announced.end() if announced else 0 :].strip().rstrip(".").strip()
+    return _ANNOUNCED.sub("", text, count=1).rstrip(".").strip()
 
 
 def _script(found: re.Match[str]) -> str:

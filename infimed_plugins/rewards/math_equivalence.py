@@ -7,8 +7,7 @@ r"""Math answers: the same number or expression as the truth, by math_verify (fi
 
 math_forms.py says in which forms an answer may come; one in none of them earns 0, as what is passed over may deny it.
 Numbers and parts are compared exactly, here; only expressions go to math_verify, in a process of its own. A missing
-unit or percent sign is forgiven, another unit is not, and units are not converted. Of a truth that has none of the
-forms (a matrix), the answer may hold only what the truth does.
+unit or percent sign is forgiven, another unit is not, and units are not converted.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from infimed_plugins.parsing.latex import balanced
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Verdict
-from infimed_plugins.rewards.math_forms import Claim, Item, NotRead, Reader, Value
+from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, NotRead, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH
 from infimed_plugins.rewards.math_process import RIGHT, WRONG
 from infimed_plugins.rewards.math_syntax import WORDS, same
@@ -31,7 +29,6 @@ MAX_RAW_LENGTH = 4096  # before wrappers are taken away
 _NEAR = Fraction(1, 10**5)  # of the larger; math_verify compares to 6 decimals, and what is further apart is not equal
 
 _WORD = re.compile(r"\\?[A-Za-z]+")
-_MARK = re.compile(r"[^\sA-Za-z0-9.]")
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")
 _LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, "*": "\\cdot ", "∞": "\\infty "})
 _LOOSE_SPACE = re.compile(r"(?<![0-9.,]) | (?![0-9.,])")
@@ -82,15 +79,15 @@ def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
         claim = Reader().claim(gold)
     except NotRead:
         return None
-    values = claim.items[0].values
-    return claim, Reader(frozenset(_WORD.findall(gold)), values[-1].unit if values else "")
+    words = frozenset(word if len(word) == 1 else word.lower() for word in _WORD.findall(gold))
+    return claim, Reader(words, claim.items[0].last.unit, most=1 if len(claim.items) == 1 else MAX_ITEMS)
 
 
 def _judge(gold: str, given: str) -> bool:
-    """Raises NotRead."""
+    """Raises NotRead. Of a truth in no known form, such as a matrix, only the same text will do."""
     read = _gold_claim(gold)
     if read is None:
-        return _same_in_its_marks(gold, given)
+        return _tight(gold).lower() == _tight(given).lower()
     claim, reader = read
     said = reader.claim(given)
     if len(claim.items) > 1:
@@ -117,18 +114,16 @@ def _same_item(gold: Item, given: Item, named: bool = False) -> bool:
     """An order by its signs and sides; of an equation every value, with ``named`` its name too."""
     if gold.signs != given.signs or (named and gold.name != given.name):
         return False
-    if gold.signs:
-        return all(map(_same_side, gold.sides, given.sides))
-    if gold.relates or (given.relates and len(gold.sides) > 1):
-        return len(given.sides) > 1 and _verified(gold.text, given.text)
-    return all(_same_value(gold.values[-1], value) for value in given.values)
+    if gold.signs:  # the name of what is ordered may be missing
+        known = not gold.name or not given.name or gold.name == given.name
+        return known and all(map(_same_side, gold.values, given.values))
+    if gold.relates or (given.relates and "=" in gold.text):
+        return "=" in given.text and _verified(gold.text, given.text)
+    return all(_same_side(gold.last, value) for value in given.values)
 
 
-def _same_side(gold: Value | str, given: Value | str) -> bool:
-    """Of an order; the name of what is ordered may be missing."""
-    if isinstance(gold, Value) and isinstance(given, Value):
-        return _same_value(gold, given)
-    return isinstance(gold, str) and isinstance(given, str) and (not gold or not given or gold == given)
+def _same_side(gold: Value | None, given: Value | None) -> bool:
+    return _same_value(gold, given) if gold and given else gold is given
 
 
 def _same_value(gold: Value, given: Value) -> bool:
@@ -168,20 +163,6 @@ def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
         return True
     near = abs(a.value - b.value) <= _NEAR * max(abs(a.value), abs(b.value))
     return None if near and not a.value.denominator == b.value.denominator == 1 else False
-
-
-def _same_in_its_marks(gold: str, given: str) -> bool:
-    """Of a truth in no known form: math_verify's word on its own marks; of plain words, the same ones."""
-    if _tight(gold).lower() == _tight(given).lower():
-        return True
-    words, said = (sorted(word.lower() for word in _WORD.findall(text)) for text in (gold, given))
-    if not set(said) <= set(words) or not set(_MARK.findall(given)) <= set(_MARK.findall(gold)):
-        raise NotRead
-    if any(len(word) > 1 and word[0] != "\\" for word in words):
-        return not re.search(r"[^A-Za-z\s]", gold) and words == said
-    if not balanced(given):
-        raise NotRead("braces that do not pair")
-    return _verified(gold, given)
 
 
 def _verified(gold: str, given: str) -> bool:

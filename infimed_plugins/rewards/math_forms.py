@@ -15,6 +15,7 @@ math_names.py.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Set
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ from infimed_plugins.rewards.math_syntax import SideBySide, Unreadable, parse_ex
 
 MAX_ITEMS = 12
 _HAN = "\u4e00-\u9fff"
+Part = tuple[Fraction | str, str]  # a number or the name of a vertebra, and the unit
 
-_THEREFORE = re.compile(r"^(?:so|thus|therefore|hence),?\s+(?=\S)", re.IGNORECASE)
 _NEARLY = re.compile(
     r"^(?:(?:about|approximately|approx\.?|around|roughly|circa|ca\.|exactly|大约|约)\s*|[≈~](?!~)\s*)", re.IGNORECASE
 )
@@ -43,7 +44,7 @@ _RANGE = re.compile(r"(?<=[^\s(+*/^-])(?:\s*-\s*|\s+to\s+|\s*[~至到]\s*)(?=[-+
 _SIZE = re.compile(r"\s*\*\s*|\s+by\s+|(?<=[0-9])\s*[xX]\s*(?=[0-9])|(?<=\S)\s+[xX]\s+(?=\S)")
 _JOINTS = (("-", _RANGE), ("x", _SIZE), (":", re.compile(r"\s*:\s*")))
 _JOINED = re.compile(r".(?:[-~:*xX至到]|to|by)")
-_LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")  # a vertebra
+_LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")
 _PLAIN = re.compile(r"[-+]?[0-9.,]+(?![0-9.,]*\s*[/*^\\])")
 
 _IS = re.compile(r"\s+(?:is equal to|equals|is|are|was)\s+|\s*:\s*|\s*(?=≈)")
@@ -76,47 +77,36 @@ class Value:
 
     text: str
     unit: str = ""
+    letters: Set[str] = frozenset()
     joint: str = ""
-    parts: tuple[tuple[Fraction | str, str], ...] = ()
+    parts: tuple[Part, ...] = ()
     arithmetic: bool = True
 
     @cached_property
     def number(self) -> Quantity | None:
         """The value as a plain number."""
         value = read_number(self.text)
-        return None if value is None else Quantity(value, self.unit == "%", "" if self.unit == "%" else self.unit)
-
-    @property
-    def has_letters(self) -> bool:
-        """Whether it is an expression with variables."""
-        try:
-            return bool(parse_expression(self.text).letters)
-        except Unreadable:
-            return False
+        return None if value is None else Quantity(value, self.unit == "%", self.unit.replace("%", ""))
 
 
 @dataclass(frozen=True)
 class Item:
-    """``x = 24/2 = 12`` or, with signs, an order that ascends: ``x > 3`` is ``3 < x``. A side is a Value or a name."""
+    """``x = 24/2 = 12`` or, with signs, an order that ascends: of ``2 > x`` the values are None and 2, the name x."""
 
     text: str
-    sides: tuple[Value | str, ...]
+    name: str
+    values: tuple[Value | None, ...]
     signs: str = ""
 
     @property
-    def name(self) -> str:
-        """The name on the left of an equation, or ""."""
-        return self.sides[0] if isinstance(self.sides[0], str) and not self.signs else ""
+    def last(self) -> Value:
+        """The value at the end of an equation, or of an order."""
+        return next(value for value in reversed(self.values) if value)
 
     @property
-    def values(self) -> list[Value]:
-        """The sides that are no name."""
-        return [side for side in self.sides if isinstance(side, Value)]
-
-    @cached_property
     def relates(self) -> bool:
         """An equation that gives nothing a name: ``x^2 + y^2 = 1``."""
-        return len(self.sides) > 1 and not self.signs and not self.name and self.values[0].has_letters
+        return len(self.values) > 1 and not self.signs and not self.name and bool(self.values[0].letters)
 
 
 @dataclass(frozen=True)
@@ -133,15 +123,16 @@ class Reader:
 
     words: Set[str] | None = None
     unit: str | None = None
+    most: int = MAX_ITEMS
 
     def claim(self, text: str) -> Claim:
         """Raises NotRead."""
-        text = _BETWEEN.sub(r"\1 to ", _THEREFORE.sub("", text))
+        text = _BETWEEN.sub(r"\1 to ", text)
         brackets, inside = _bracketed(text)
         pieces = _split(_LISTED if brackets else _ITEMS, inside)[0]
         if len(pieces) == 1 and not brackets.startswith("\\"):
             brackets, pieces = "", [text]
-        if len(pieces) > MAX_ITEMS:
+        if len(pieces) > self.most:
             raise NotRead("several values", Code.SEVERAL)
         ways = [piece.replace("±", sign) for piece in pieces for sign in ("+-" if piece.count("±") == 1 else "±")]
         return Claim(tuple(map(self.item, ways)), brackets)
@@ -155,35 +146,31 @@ class Reader:
             text = text[: is_.start()] + ("" if rest.startswith(("<", ">", "≤", "≥")) else "=") + rest
         texts, signs = _split(_SIDES, text)
         if not signs.strip("="):
-            named = len(texts) > 1 and is_name(texts[0])
-            return Item(text, (*texts[:named], *map(self.value, texts[named:])))
-        if not all(texts[1:-1]) or len({_FLIPPED.get(sign, sign) == sign for sign in signs}) > 1 or "=" in signs:
-            raise NotRead
-        sides: list[Value | str] = [side if not side or is_name(side) else self.value(side) for side in texts]
+            name = texts[0] if len(texts) > 1 and is_name(texts[0]) else ""
+            return Item(text, name, tuple(map(self.value, texts[bool(name) :])))
         if signs[0] in _FLIPPED:
-            sides, signs = sides[::-1], "".join(_FLIPPED[sign] for sign in signs[::-1])
-        if not any(isinstance(side, Value) for side in sides):
+            texts, signs = texts[::-1], "".join(_FLIPPED.get(sign, "") for sign in signs[::-1])
+        names = [side for side in texts if not side or is_name(side)]
+        if len(texts) != len(signs) + 1 or len(names) > 1 or not all(texts[1:-1]) or signs.strip("<≤"):
             raise NotRead
-        return Item(text, tuple(sides), signs)
+        return Item(text, "".join(names), tuple(None if side in names else self.value(side) for side in texts), signs)
 
     def value(self, text: str) -> Value:
         """A value in one of its forms."""
         text = _DIMENSION.sub("", _NEARLY.sub("", text).strip())
         joint, parts = _parts(text)
         if parts:
-            return Value(text, parts[-1][1], joint, parts, self._is_arithmetic(text, parts))
+            return Value(text, parts[-1][1], joint=joint, parts=parts, arithmetic=self._is_arithmetic(text, parts))
         before, unit = split_unit(text, self.words)
         counted = None if unit else _COUNTED.fullmatch(text)
         if counted and counts(counted[2].lower(), self.unit):
             before, unit = counted[1].strip(), counted[2].lower().removesuffix("s")
-        try:
+        with contextlib.suppress(NotRead):
             if unit and (not self._letters(before) or len(unit) > 1):  # behind letters, h is one more and no hour
                 return Value(before, unit)
-        except NotRead:
-            pass
-        self._letters(text)
+        letters = self._letters(text)
         number = read_number(text) if "e" in text.lower() else None
-        return Value(text if number is None else str(number))
+        return Value(text if number is None else str(number), letters=letters)
 
     def _letters(self, text: str) -> Set[str]:
         """Those of an expression in which no word is strange. Raises NotRead."""
@@ -195,12 +182,12 @@ class Reader:
             raise NotRead("several numbers side by side", Code.SEVERAL) from error
         except Unreadable as error:
             raise NotRead from error
-        known = None if self.words is None else self.words | ({"dx", "dy", "dt"} if "\\int" in text else set())
-        if known is not None and any(word not in known and not set(word) <= known for word in found.words):
+        known = self.words
+        if known is not None and any(word.lower() not in known and not set(word) <= known for word in found.words):
             raise NotRead
         return found.letters
 
-    def _is_arithmetic(self, text: str, parts: tuple[tuple[Fraction | str, str], ...]) -> bool:
+    def _is_arithmetic(self, text: str, parts: tuple[Part, ...]) -> bool:
         """``2 * 3`` and ``20 - 10``; not what has a unit or is written with words, nor, in a truth, what ascends."""
         first, last = parts[0][0], parts[-1][0]
         if parts[-1][1] or isinstance(first, str) or isinstance(last, str) or not re.fullmatch(r"[-+0-9.,* ]+", text):
@@ -232,7 +219,7 @@ def _bracketed(text: str) -> tuple[str, str]:
     return found[1] + found[3], found[2]
 
 
-def _parts(text: str) -> tuple[str, tuple[tuple[Fraction | str, str], ...]]:
+def _parts(text: str) -> tuple[str, tuple[Part, ...]]:
     """The joint and the parts of a range, a size or a ratio; "" where it is none."""
     for joint, pattern in _JOINTS if _JOINED.search(text) else ():
         pieces = pattern.split(text)
@@ -246,7 +233,7 @@ def _parts(text: str) -> tuple[str, tuple[tuple[Fraction | str, str], ...]]:
     return "", ()
 
 
-def _part(text: str) -> tuple[Fraction | str, str] | None:
+def _part(text: str) -> Part | None:
     if _LABEL.fullmatch(text):
         return text, ""
     found = parse_quantity(text) if _PLAIN.match(text) else None

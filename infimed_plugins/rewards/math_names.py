@@ -15,6 +15,7 @@ _SYMBOL = re.compile(
     r"|(?:[∠△]|S\s?△|(?:angle|triangle|arc) )\s?[A-Z0-9]{1,4}|\\?(?:sin|cos|tan)\s*∠?\s?(?:[A-Z]{1,3}|[α-ω])"
 )
 _OF = re.compile(r" (?:of|in|at|for) | ")
+_POWER = re.compile(r"\b(?:square|cube) of\b")
 _LONGEST = 80  # characters of a name
 _KNOWN = frozenset(
     """answer result value solution area perimeter circumference volume length width height depth radius diameter
@@ -43,7 +44,7 @@ def is_name(side: str) -> bool:
     r"""``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of the building``; not ``-x`` or ``unknown``."""
     if _SYMBOL.fullmatch(side):
         return True
-    words = _OF.split(side) if len(side) <= _LONGEST else []
+    words = _OF.split(side) if len(side) <= _LONGEST and not _POWER.search(side) else []
     return any(map(_is_known, words)) and all(_is_known(word) or _SYMBOL.fullmatch(word) for word in words)
 
 

@@ -21,18 +21,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property, lru_cache
 
-from infimed_plugins.rewards.math_values import (
-    FUNCTIONS,
-    MAX_TERMS,
-    POINTS,
-    Number,
-    TooLarge,
-    apart,
-    apply,
-    binomial,
-    factorial,
-    power,
-)
+from infimed_plugins.rewards import math_values
+from infimed_plugins.rewards.math_values import FUNCTIONS, MAX_TERMS, POINTS, Number, TooLarge, apart, binomial, power
 
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
@@ -66,18 +56,14 @@ def same(gold: str, given: str) -> bool | None:
         return None
     if b.too_large and not a.too_large:
         raise TooLarge
-    in_two_cases = a.letters != b.letters and {*map(str.lower, a.letters)} == {*map(str.lower, b.letters)}
-    if a.value is None or b.value is None or in_two_cases:  # two cases may be one to math_verify
+    values, others = a.values, b.values
+    if values[0] is None or [x is None for x in values] != [y is None for y in others]:
         return None
-    if [x is None for x in a.values] != [y is None for y in b.values]:
-        return None
-    pairs = [(x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None and y is not None]
     least = 0.0 if a.is_product and b.is_product else 1.0  # a sum of floats may leave a small difference
-    distance = max(apart(x, y, least) for x, y in pairs)
-    exact = not (a.decimal or b.decimal) or all(x == y for x, y in pairs)
-    if distance > _FAR and (not (a.open or b.open) or bool(a.letters) != bool(b.letters)):
-        return False
-    return True if distance <= _NEAR and exact and not (a.open or b.open) else None
+    distance = max(apart(x, y, least) for x, y in zip(values, others, strict=True) if x is not None and y is not None)
+    if a.open or b.open:
+        return False if distance > _FAR and bool(a.letters) != bool(b.letters) else None
+    return False if distance > _FAR else True if distance <= _NEAR else None
 
 
 @lru_cache(maxsize=8192)
@@ -107,14 +93,14 @@ class Expression:
     """Reads tokens at a point, from the loosest to the closest: sum, product, factor, base. Raises Unreadable."""
 
     def __init__(self, tokens: list[str], words: frozenset[str], point: dict[str, Number] = POINTS[0]) -> None:
-        self.written, self.tokens, self.words, self.point = tokens, [*tokens], words, point
-        self.position = self.depth = 0
+        self._written, self._tokens, self.words, self._point = tokens, [*tokens], words, point
+        self._position = self._depth = 0
         self.letters: set[str] = set()
-        self.decimal = self.too_large = False
+        self.too_large = False
         self.open = bool(words)  # letters without a blank between them; or more than one reading is possible
         self.is_product = True  # neither a sum nor a function: no small difference of large numbers
-        self.value = self.sum()
-        if self.peek():
+        self.value = self._sum()
+        if self._next():
             raise Unreadable
 
     @cached_property
@@ -122,168 +108,165 @@ class Expression:
         """Its values at the points; without letters they are all one."""
         if not self.letters:
             return [self.value] * len(POINTS)
-        return [self.value, *(Expression(self.written, self.words, point).value for point in POINTS[1:])]
+        return [self.value, *(Expression(self._written, self.words, point).value for point in POINTS[1:])]
 
-    def peek(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+    def _next(self) -> str:
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
 
-    def accept(self, *wanted: str) -> str:
-        token = self.peek()
+    def _accept(self, *wanted: str) -> str:
+        token = self._next()
         if token not in wanted:
             return ""
-        self.position += 1
+        self._position += 1
         return token
 
-    def take(self, *wanted: str) -> str:
-        token = self.peek()
-        if not token or not self.accept(*(wanted or (token,))):
+    def _take(self, *wanted: str) -> str:
+        token = self._accept(*wanted)
+        if not token:
             raise Unreadable
         return token
 
-    def apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
+    def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
         try:
-            return apply(function, *values)
+            return math_values.apply(function, *values)
         except TooLarge:
             self.too_large = True
             return None
 
-    def unknown(self) -> Number | None:
+    def _deeper(self, read: Callable[[], Number | None]) -> Number | None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise Unreadable
+        value = read()
+        self._depth -= 1
+        return value
+
+    def _sum(self) -> Number | None:
+        sign = self._accept("+", "-")
+        value = self._deeper(self._product)
+        if sign == "-":
+            value = self._apply(operator.neg, value)
+        while sign := self._accept("+", "-"):
+            self.is_product = False
+            value = self._apply(operator.add if sign == "+" else operator.sub, value, self._deeper(self._product))
+        return value
+
+    def _product(self) -> Number | None:
+        r"""``1/2x`` and ``\sin(x)y`` are open: where the quotient or the argument ends is a matter of taste."""
+        value, kind = self._factor()
+        divided = False
+        while True:
+            sign, token, before, start = self._accept("*", "/"), self._next(), kind, self._position
+            if not sign and not (token and (token[0].isalnum() or token[0] in "({\\")):
+                return value
+            right, kind = self._factor()
+            if sign:
+                divided = sign == "/"
+            elif token[0].isdigit() or (before == "number" and self._is_bracketed_number(start)):
+                raise SideBySide
+            else:
+                taste = (before, token) in (("number", "\\frac"), ("letter", "("))
+                self.open |= divided or taste or "function" in (before, kind)
+            value = self._apply(operator.truediv if sign == "/" else operator.mul, value, right)
+
+    def _is_bracketed_number(self, start: int) -> bool:
+        return _BRACKETED_NUMBER.fullmatch("".join(self._tokens[start : self._position])) is not None
+
+    def _factor(self) -> tuple[Number | None, str]:
+        """A base with its factorial or exponent, and what kind it is."""
+        value, kind = self._base()
+        while self._accept("!"):
+            value, kind = self._apply(math_values.factorial, value), "factorial"
+        if self._accept("°"):
+            value, kind = self._unknown(), "degrees"
+        if sign := self._accept("^", "**"):
+            self.open |= kind == "function"
+            value, kind = self._apply(power, value, self._exponent(sign)), "power"
+        return value, kind
+
+    def _exponent(self, sign: str) -> Number | None:
+        """A group or one mark: ``2^10`` is 2^{10} to some readers only, and so is where ``2^-x`` or ``9^9^9`` ends."""
+        negative, start = self._accept("-"), self._next()
+        value, kind = self._factor()
+        one_mark = kind in ("letter", "group") or (kind == "number" and len(start) == 1)
+        self.open |= bool(negative) or (sign == "^" and not one_mark)
+        return self._apply(operator.neg, value) if negative else value
+
+    def _base(self) -> tuple[Number | None, str]:
+        token = self._take(self._next())
+        if token[0].isdigit() or token[0] == ".":
+            return Fraction(token.removesuffix(".").replace(",", "")), "number"
+        if token in ("(", "{", "|"):
+            value = self._until({"(": ")", "{": "}"}.get(token, token))
+            return self._apply(abs, value) if token == "|" else value, "group"
+        if token.isalpha() or token == "∞":
+            return self._letter(token), "letter"
+        value = self._deeper(lambda: self._command(token))
+        return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
+
+    def _letter(self, letter: str) -> Number | None:
+        if letter in _SPECIAL:
+            return self._unknown()
+        self.letters |= {letter} - {"π"}
+        if self._accept("_"):
+            self._argument()
+            return self._unknown()
+        return self._point.get(letter)
+
+    def _command(self, token: str) -> Number | None:
+        if token in ("\\frac", "\\binom"):
+            function = operator.truediv if token == "\\frac" else binomial
+            return self._apply(function, self._argument(), self._argument())
+        if token == "\\sqrt":
+            degree = self._until("]") if self._accept("[") else Fraction(2)
+            return self._apply(lambda value, n: power(value, 1 / n), self._argument(), degree)
+        self.is_product = False
+        if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
+            return self._apply(FUNCTIONS[token[1:]], self._base()[0])
+        if token[1:] in WORDS:
+            self._function()
+        elif token in ("\\sum", "\\prod") and self._next() == "_":
+            self._series()
+        else:
+            raise Unreadable
+        return self._unknown()
+
+    def _function(self) -> None:
+        r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
+        while self._accept("_", "^"):
+            self._argument()
+        if self._accept("("):
+            self._sum()
+            while self._take(",", ")") == ",":
+                self._sum()
+        else:
+            self._factor()
+
+    def _series(self) -> None:
+        r"""``_{k=1}^{n} k``; with too many terms it takes math_verify more or less than the time it has."""
+        self._take("_")
+        self._take("{")
+        self._until("=")
+        self._until("}")
+        self._take("^")
+        last = self._argument()
+        self.too_large |= last is not None and last > MAX_TERMS
+        self._product()
+
+    def _unknown(self) -> Number | None:
         """What is read, but has no value here."""
         self.open = True
         return None
 
-    def sum(self) -> Number | None:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise Unreadable
-        sign = self.accept("+", "-")
-        value = self.product()
-        if sign == "-":
-            value = self.apply(operator.neg, value)
-        while sign := self.accept("+", "-"):
-            self.is_product = False
-            value = self.apply(operator.add if sign == "+" else operator.sub, value, self.product())
-        self.depth -= 1
-        return value
-
-    def product(self) -> Number | None:
-        r"""``1/2x`` and ``\sin(x)y`` are open: where the quotient or the argument ends is a matter of taste."""
-        value, kind = self.factor()
-        divided = False
-        while True:
-            sign, token, before = self.accept("*", "/"), self.peek(), (kind, self.position)
-            if not sign and not (token and (token[0].isalnum() or token[0] in "({\\")):
-                return value
-            right, kind = self.factor()
-            if sign:
-                divided = sign == "/"
-            elif token[0].isdigit() or (before[0] == "number" and self.is_bracketed_number(before[1])):
-                raise SideBySide
-            else:
-                taste = (before[0], token) in (("number", "\\frac"), ("letter", "("))
-                self.open |= divided or taste or "function" in (before[0], kind)
-            value = self.apply(operator.truediv if sign == "/" else operator.mul, value, right)
-
-    def is_bracketed_number(self, start: int) -> bool:
-        return _BRACKETED_NUMBER.fullmatch("".join(self.tokens[start : self.position])) is not None
-
-    def factor(self) -> tuple[Number | None, str]:
-        """A base with its factorial or exponent, and what kind it is."""
-        value, kind = self.base()
-        while self.accept("!"):
-            value, kind = self.apply(factorial, value), "factorial"
-        if self.accept("°"):
-            value, kind = self.unknown(), "degrees"
-        if sign := self.accept("^", "**"):
-            self.open |= kind == "function"
-            value, kind = self.apply(power, value, self.exponent(sign)), "power"
-        return value, kind
-
-    def exponent(self, sign: str) -> Number | None:
-        """A group or one mark: ``2^10`` is 2^{10} to some readers only, and so is where ``2^-x`` or ``9^9^9`` ends."""
-        negative, start = self.accept("-"), self.peek()
-        value, kind = self.factor()
-        one_mark = kind in ("letter", "group") or (kind == "number" and len(start) == 1)
-        self.open |= bool(negative) or (sign == "^" and not one_mark)
-        return self.apply(operator.neg, value) if negative else value
-
-    def base(self) -> tuple[Number | None, str]:
-        token = self.take()
-        if token[0].isdigit() or token[0] == ".":
-            self.decimal |= "." in token
-            return Fraction(token.removesuffix(".").replace(",", "")), "number"
-        if token in ("(", "{", "|"):
-            value = self.until({"(": ")", "{": "}"}.get(token, token))
-            return self.apply(abs, value) if token == "|" else value, "group"
-        if token.isalpha() or token == "∞":
-            return self.letter(token), "letter"
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise Unreadable
-        value = self.command(token)
-        self.depth -= 1
-        return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
-
-    def letter(self, letter: str) -> Number | None:
-        if letter in _SPECIAL:
-            return self.unknown()
-        self.letters |= {letter} - {"π"}
-        if self.accept("_"):
-            self.argument()
-            return self.unknown()
-        return self.point.get(letter)
-
-    def command(self, token: str) -> Number | None:
-        if token in ("\\frac", "\\binom"):
-            return self.apply(operator.truediv if token == "\\frac" else binomial, self.argument(), self.argument())
-        if token == "\\sqrt":
-            degree = self.until("]") if self.accept("[") else Fraction(2)
-            return self.apply(lambda value, n: power(value, 1 / n), self.argument(), degree)
-        self.is_product = False
-        if token[1:] in FUNCTIONS and self.peek() in ("(", "{"):
-            return self.apply(FUNCTIONS[token[1:]], self.base()[0])
-        if token[1:] in WORDS:
-            return self.function()
-        if token in ("\\sum", "\\prod", "\\int", "\\lim") and self.peek() == "_":
-            return self.large(token)
-        raise Unreadable
-
-    def function(self) -> Number | None:
-        r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
-        while self.accept("_", "^"):
-            self.argument()
-        if self.accept("("):
-            self.sum()
-            while self.take(",", ")") == ",":
-                self.sum()
-        else:
-            self.factor()
-        return self.unknown()
-
-    def large(self, token: str) -> Number | None:
-        r"""``\sum_{k=1}^{n} k``, ``\lim_{x \to 0} x``, ``\int_0^1 x dx``."""
-        while self.accept("_", "^"):
-            if self.accept("{"):
-                end = self.sum()
-                end = self.sum() if self.accept("=", "\\to") else end
-                self.take("}")
-            else:
-                end = self.argument()
-            self.too_large |= token in ("\\sum", "\\prod") and end is not None and abs(end) > MAX_TERMS
-        (self.sum if token == "\\int" else self.product)()
-        if token == "\\int" and self.tokens[self.position - 2] != "d":
-            raise Unreadable
-        return self.unknown()
-
-    def argument(self) -> Number | None:
+    def _argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""
-        token = self.peek()
+        token = self._next()
         if token.isdigit() and len(token) > 1:
-            self.tokens[self.position] = token[1:]
+            self._tokens[self._position] = token[1:]
             return Fraction(token[0])
-        return self.base()[0]
+        return self._base()[0]
 
-    def until(self, end: str) -> Number | None:
-        value = self.sum()
-        self.take(end)
+    def _until(self, end: str) -> Number | None:
+        value = self._sum()
+        self._take(end)
         return value
