@@ -19,8 +19,8 @@ import contextlib
 import re
 from collections.abc import Set
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity, read_number, split_unit
 from infimed_plugins.records import Code
@@ -29,7 +29,7 @@ from infimed_plugins.rewards.math_syntax import SideBySide, Unreadable, parse_ex
 
 MAX_ITEMS = 12
 _HAN = "\u4e00-\u9fff"
-Part = tuple[Fraction | str, str]  # a number or the name of a vertebra, and the unit
+Part = tuple[Any, str]  # a number or the name of a vertebra, and the unit
 
 _NEARLY = re.compile(
     r"^(?:(?:about|approximately|approx\.?|around|roughly|circa|ca\.|exactly|大约|约)\s*|[≈~](?!~)\s*)", re.IGNORECASE
@@ -106,7 +106,9 @@ class Item:
     @property
     def relates(self) -> bool:
         """An equation that gives nothing a name: ``x^2 + y^2 = 1``."""
-        return len(self.values) > 1 and not self.signs and not self.name and bool(self.values[0].letters)
+        return (
+            len(self.values) > 1 and not self.signs and not self.name and bool(getattr(self.values[0], "letters", ""))
+        )
 
 
 @dataclass(frozen=True)
@@ -189,10 +191,8 @@ class Reader:
 
     def _is_arithmetic(self, text: str, parts: tuple[Part, ...]) -> bool:
         """``2 * 3`` and ``20 - 10``; not what has a unit or is written with words, nor, in a truth, what ascends."""
-        first, last = parts[0][0], parts[-1][0]
-        if parts[-1][1] or isinstance(first, str) or isinstance(last, str) or not re.fullmatch(r"[-+0-9.,* ]+", text):
-            return False
-        return "*" in text or self.words is not None or first >= last
+        plain = re.fullmatch(r"[-+0-9.,* ]+", text) is not None
+        return plain and ("*" in text or self.words is not None or parts[0][0] >= parts[-1][0])
 
 
 def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], str]:

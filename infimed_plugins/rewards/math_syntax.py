@@ -33,7 +33,7 @@ _FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NEAR = 1e-12  # likewise
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
-_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)")
+_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?![\^!*°])")
 _SPECIAL = frozenset("eEiIjJdOSNQC∞")  # what sympy or LaTeX readers take for something else
 
 
@@ -69,24 +69,12 @@ def same(gold: str, given: str) -> bool | None:
 @lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Expression:
     """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises Unreadable."""
-    if len(text) > _MAX_LENGTH:
+    written = _TOKEN.findall(text)
+    if len(text) > _MAX_LENGTH or len(written) > _MAX_TOKENS or "".join(written) != "".join(text.split()):
         raise Unreadable
-    tokens: list[str] = []
-    words: set[str] = set()
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        found = _TOKEN.match(text, position)
-        if not found or len(tokens) > _MAX_TOKENS:
-            raise Unreadable
-        token, position = found[1], found.end()
-        if token in WORDS:
-            tokens.append("\\" + token)
-        elif token[0].isalpha():
-            tokens.extend(token)
-            words.update([token] if token[1:] else [])
-        else:
-            tokens.append(token)
-    return Expression(tokens, frozenset(words))
+    tokens = ["\\" + token if token in WORDS else token for token in written]
+    words = frozenset(token for token in tokens if token[0].isalpha() and len(token) > 1)
+    return Expression([one for token in tokens for one in (token if token in words else [token])], words)
 
 
 class Expression:
@@ -133,22 +121,14 @@ class Expression:
             self.too_large = True
             return None
 
-    def _deeper(self, read: Callable[[], Number | None]) -> Number | None:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise Unreadable
-        value = read()
-        self._depth -= 1
-        return value
-
     def _sum(self) -> Number | None:
         sign = self._accept("+", "-")
-        value = self._deeper(self._product)
+        value = self._product()
         if sign == "-":
             value = self._apply(operator.neg, value)
         while sign := self._accept("+", "-"):
             self.is_product = False
-            value = self._apply(operator.add if sign == "+" else operator.sub, value, self._deeper(self._product))
+            value = self._apply(operator.add if sign == "+" else operator.sub, value, self._product())
         return value
 
     def _product(self) -> Number | None:
@@ -162,19 +142,20 @@ class Expression:
             right, kind = self._factor()
             if sign:
                 divided = sign == "/"
-            elif token[0].isdigit() or (before == "number" and self._is_bracketed_number(start)):
+            elif token[0].isdigit() or (before == "number" and _BRACKETED_NUMBER.match("".join(self._tokens[start:]))):
                 raise SideBySide
             else:
                 taste = (before, token) in (("number", "\\frac"), ("letter", "("))
                 self.open |= divided or taste or "function" in (before, kind)
             value = self._apply(operator.truediv if sign == "/" else operator.mul, value, right)
 
-    def _is_bracketed_number(self, start: int) -> bool:
-        return _BRACKETED_NUMBER.fullmatch("".join(self._tokens[start : self._position])) is not None
-
     def _factor(self) -> tuple[Number | None, str]:
         """A base with its factorial or exponent, and what kind it is."""
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise Unreadable
         value, kind = self._base()
+        self._depth -= 1
         while self._accept("!"):
             value, kind = self._apply(math_values.factorial, value), "factorial"
         if self._accept("°"):
@@ -201,7 +182,7 @@ class Expression:
             return self._apply(abs, value) if token == "|" else value, "group"
         if token.isalpha() or token == "∞":
             return self._letter(token), "letter"
-        value = self._deeper(lambda: self._command(token))
+        value = self._command(token)
         return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
 
     def _letter(self, letter: str) -> Number | None:

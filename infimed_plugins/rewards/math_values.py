@@ -16,9 +16,9 @@ _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
 
 Number = Fraction | float
 FUNCTIONS: dict[str, Callable[[Number], Number]] = {
-    name: getattr(math, name.replace("arc", "a"))
-    for name in "sin cos tan exp arcsin arccos arctan sinh cosh tanh".split()
-} | {"ln": math.log}
+    name: getattr(math, name.replace("arc", "a").replace("ln", "log"))
+    for name in ("sin", "cos", "tan", "ln", "exp", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh")
+}
 
 
 class TooLarge(Exception):
@@ -78,10 +78,10 @@ def apart(left: Number, right: Number, least: float) -> float:
     """How far apart by the larger of the two; floats by ``least`` where that is more."""
     if left == right:
         return 0.0
-    exact, size = isinstance(left, Fraction) and isinstance(right, Fraction), max(abs(left), abs(right))
-    if not exact and size >= _MAX_FLOAT:
-        return 1.0
-    return float(abs(left - right) / (size if exact else max(least, size)))
+    size: Number = max((left, -left, right, -right))
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return float(abs(left - right) / size)
+    return 1.0 if size >= _MAX_FLOAT else float(abs(left - right) / max(least, size))
 
 
 def _point(step: int, negative: int) -> dict[str, Number]:
