@@ -52,13 +52,14 @@ _NUMBER = re.compile(  # sign, whole before a fraction, decimal, what it is divi
     rf"(?:\s*/\s*({_D})|\s*(?:[*x]\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?)?"
 )
 
-_UNITS = """% percent percentage pct; mm MM millimeter millimetre 毫米; cm centimeter centimetre 厘米; m meter metre 米; um µm μm
-    micrometer micrometre micron 微米; nm nanometer nanometre; km kilometer kilometre 公里 千米; in inch inches; mL
-    milliliter millilitre cc 毫升; L liter litre 升; uL µl μl; dL; kg kilogram 千克 公斤; g gram 克; mg milligram 毫克; ug
-    µg μg mcg microgram 微克; ng; s sec second 秒; ms millisecond 毫秒; min mins minute 分钟; h hr hrs hour 小时; day d
-    天; week 周; month 个月; year yr yrs yearold year-old yearsold years-old 岁 年; degree ° deg \\circ 度; degC °c;
-    degF °f; mmHg mm-hg; kPa; bpm beats/min; Hz; mHz; kHz; MHz; IU unit; HU; px pixel; T tesla; Gy; mGy; Sv;
-    mSv; mol; mmol; M; mM; mEq; keV; MeV; kcal; mV; kV; MV; mA; MA; mW; MW; Nm"""  # the name of each, then other spellings
+# the name of each unit, then other spellings
+_UNITS = """% percent percentage pct; mm MM millimeter millimetre 毫米; cm centimeter centimetre 厘米; m meter
+    metre 米; um µm μm micrometer micrometre micron 微米; nm nanometer nanometre; km kilometer kilometre 公里 千米;
+    in inch inches; mL milliliter millilitre cc 毫升; L liter litre 升; uL µl μl; dL; kg kilogram 千克 公斤; g gram
+    克; mg milligram 毫克; ug µg μg mcg microgram 微克; ng; s sec second 秒; ms millisecond 毫秒; min mins minute
+    分钟; h hr hrs hour 小时; day d 天; week 周; month 个月; year yr yrs yearold year-old yearsold years-old 岁 年;
+    degree ° deg \\circ 度; degC °c; degF °f; mmHg mm-hg; kPa; bpm beats/min; Hz; mHz; kHz; MHz; IU unit; HU; px
+    pixel; T tesla; Gy; mGy; Sv; mSv; mol; mmol; M; mM; mEq; keV; MeV; kcal; mV; kV; MV; mA; MA; mW; MW; Nm"""
 _EXACT = {name: unit.split()[0] for unit in _UNITS.split(";") for name in unit.split()}
 _CASELESS: dict[str, set[str]] = {}  # 6 mV and 6 MV meet
 for _name, _unit_of_name in _EXACT.items():

@@ -36,7 +36,8 @@ _LOOSE_SPACE = re.compile(r"(?<![0-9.,]) | (?![0-9.,])")
 
 def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify."""
-    gold = _clean_gold(_text(truth.answer))
+    right = truth.answer
+    gold = _clean_gold(", ".join(map(str, right)) if isinstance(right, list) else str(right))
     if not gold:
         return Verdict(0.0, None, "the ground truth is empty", code=Code.BAD_TRUTH)
     if len(answer) > MAX_RAW_LENGTH:
@@ -57,10 +58,6 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     except NotRead as problem:
         return Verdict(0.0, given, problem.reason, code=problem.code)
     return Verdict(float(equal), given, "equivalent" if equal else "not equivalent")
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _tight(text: str) -> str:
@@ -116,34 +113,26 @@ def _same_item(gold: Item, given: Item, named: bool = False) -> bool:
         return False
     if gold.signs:  # the name of what is ordered may be missing
         known = not gold.name or not given.name or gold.name == given.name
-        return known and all(map(_same_side, gold.values, given.values))
+        return known and all(map(_same_value, gold.values, given.values))
     if gold.relates or (given.relates and "=" in gold.text):
         return "=" in given.text and _verified(gold.text, given.text)
-    return all(_same_side(gold.last, value) for value in given.values)
+    return all(_same_value(gold.last, value) for value in given.values)
 
 
-def _same_side(gold: Value | None, given: Value | None) -> bool:
-    return _same_value(gold, given) if gold and given else gold is given
-
-
-def _same_value(gold: Value, given: Value) -> bool:
-    if gold.parts or given.parts:
-        if gold.joint == given.joint and _same_parts(gold, given):
+def _same_value(gold: Value | None, given: Value | None) -> bool:
+    """Part by part, where a unit may be missing on one side; else as numbers or expressions."""
+    if gold is None or given is None:
+        return gold is given
+    if gold.joint == given.joint != "" and len(gold.parts) == len(given.parts):
+        pairs = zip(gold.parts, given.parts, strict=True)
+        if all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs):
             return True
-        if (gold.parts and not gold.arithmetic) or (given.parts and not given.arithmetic):
-            return False
+    if not (gold.arithmetic and given.arithmetic):
+        return False
     if gold.unit and given.unit and gold.unit != given.unit:
         return False
     equal = _same_number(gold.number, given.number)
     return _verified(gold.text, given.text) if equal is None else equal
-
-
-def _same_parts(gold: Value, given: Value) -> bool:
-    """Part by part; a unit may be missing on one side."""
-    if len(gold.parts) != len(given.parts):
-        return False
-    pairs = zip(gold.parts, given.parts, strict=True)
-    return all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs)
 
 
 def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:

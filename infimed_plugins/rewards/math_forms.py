@@ -97,18 +97,12 @@ class Item:
     name: str
     values: tuple[Value | None, ...]
     signs: str = ""
+    relates: bool = False  # an equation that gives nothing a name: ``x^2 + y^2 = 1``
 
     @property
     def last(self) -> Value:
         """The value at the end of an equation, or of an order."""
         return next(value for value in reversed(self.values) if value)
-
-    @property
-    def relates(self) -> bool:
-        """An equation that gives nothing a name: ``x^2 + y^2 = 1``."""
-        return (
-            len(self.values) > 1 and not self.signs and not self.name and bool(getattr(self.values[0], "letters", ""))
-        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +143,8 @@ class Reader:
         texts, signs = _split(_SIDES, text)
         if not signs.strip("="):
             name = texts[0] if len(texts) > 1 and is_name(texts[0]) else ""
-            return Item(text, name, tuple(map(self.value, texts[bool(name) :])))
+            values = tuple(map(self.value, texts[bool(name) :]))
+            return Item(text, name, values, relates=bool(signs and not name and values[0].letters))
         if signs[0] in _FLIPPED:
             texts, signs = texts[::-1], "".join(_FLIPPED.get(sign, "") for sign in signs[::-1])
         names = [side for side in texts if not side or is_name(side)]

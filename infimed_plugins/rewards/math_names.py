@@ -17,21 +17,23 @@ _SYMBOL = re.compile(
 _OF = re.compile(r" (?:of|in|at|for) | ")
 _POWER = re.compile(r"\b(?:square|cube) of\b")
 _LONGEST = 80  # characters of a name
-_WORDS = """answer result value solution area perimeter circumference volume length width height depth radius diameter
-    distance thickness size angle slope sum product quotient difference total number count amount mean median mode
-    average range ratio rate probability percentage proportion fraction speed velocity force mass weight density
-    pressure temperature time duration age dose dosage concentration output index score grade stage level frequency
-    interval voltage current power energy cost price it there ef lvef hr bp bmi gfr egfr suv hu ctr psa iop fev1 the
-    a an this that its their final correct required measured estimated calculated resulting overall maximum minimum
-    max min normal surface lateral base bottom top side cross sectional short long axis inner outer left right upper
-    lower anterior posterior ventricular atrial ejection cardiac blood respiratory systolic diastolic body wall peak
-    minor major central inscribed shaded circle triangle rectangle square parallelogram trapezoid rhombus polygon
-    sphere cone cylinder cube prism sector arc chord line segment figure region building flagpole image picture
-    patient person kidney lung liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle atrium
-    vertebra rib bone vessel lobe lymph node stone lesion nodule tumor cyst fracture polyp stroke object tooth teeth child children people"""
-_NO_NOUNS = """hundred thousand million billion trillion dozen half halve third quarter percent squared cubed time plu minu fold
-    fourth fifth sixth seventh eighth ninth tenth twelfth twentieth hundredth thousandth millionth besides always
-    afterwards does sometimes perhaps versus unless others"""  # without an s
+_WORDS = """answer result value solution area perimeter circumference volume length width height depth radius
+    diameter distance thickness size angle slope sum product quotient difference total number count amount
+    mean median mode average range ratio rate probability percentage proportion fraction speed velocity force
+    mass weight density pressure temperature time duration age dose dosage concentration output index score
+    grade stage level frequency interval voltage current power energy cost price it there ef lvef hr bp bmi
+    gfr egfr suv hu ctr psa iop fev1 the a an this that its their final correct required measured estimated
+    calculated resulting overall maximum minimum max min normal surface lateral base bottom top side cross
+    sectional short long axis inner outer left right upper lower anterior posterior ventricular atrial
+    ejection cardiac blood respiratory systolic diastolic body wall peak minor major central inscribed shaded
+    circle triangle rectangle square parallelogram trapezoid rhombus polygon sphere cone cylinder cube prism
+    sector arc chord line segment figure region building flagpole image picture patient person kidney lung
+    liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle atrium vertebra rib bone
+    vessel lobe lymph node stone lesion nodule tumor cyst fracture polyp stroke object tooth teeth child
+    children people"""
+_NO_NOUNS = """hundred thousand million billion trillion dozen half halve third quarter percent squared cubed
+    time plu minu fold fourth fifth sixth seventh eighth ninth tenth twelfth twentieth hundredth thousandth
+    millionth besides always afterwards does sometimes perhaps versus unless others"""  # without an s
 _KNOWN, _UNCOUNTED = frozenset(_WORDS.split()), frozenset(_NO_NOUNS.split())
 _HAN_NUMERALS, _HAN_COUNTERS = "十百千万亿", "个处枚颗根例次人只"
 

@@ -1,28 +1,34 @@
 r"""A small grammar for the mathematics that answers are made of, which is evaluated as it is read.
 
-    2\sqrt{2}        \sqrt{8}          the same
-    (x+1)^2          x^2 + 2x + 1      the same
-    \frac{1}{x+1}    \frac{x}{x+1}     not the same
+    2\sqrt{2}        \sqrt{8}          the same: their values are, at every point, to the last digits of a float
+    \frac{1}{x+1}    \frac{x}{x+1}     not the same: further apart than math_verify's rounding, by their own size
     9^{9^{9^{9}}}    12                out of range: nobody can evaluate it; it would cost a process its time limit
-    0.3333           \frac{1}{3}       undecided: nearly equal, and rounding is math_verify's business
+    0.3333           \frac{1}{3}       undecided, as what is nearly equal is; math_verify is asked
     2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or they have no value here
 
-It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is Unreadable, or
-read and marked ``open``. Both sides are evaluated at the same points. The same are equal values at each, to the last
-digits of a float; not the same are values further apart than math_verify's rounding, by their own size. What is
-undecided goes to math_verify.
+It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is Unreadable.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
-from infimed_plugins.rewards import math_values
-from infimed_plugins.rewards.math_values import FUNCTIONS, MAX_TERMS, POINTS, Number, TooLarge, apart, binomial, power
+from infimed_plugins.rewards.math_values import (
+    FUNCTIONS,
+    MAX_TERMS,
+    POINTS,
+    Number,
+    TooLarge,
+    apart,
+    apply,
+    counting,
+    power,
+)
 
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
@@ -33,7 +39,7 @@ _FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NEAR = 1e-12  # likewise
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
-_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?![\^!*°])")
+_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|°|\*\*)")
 _SPECIAL = frozenset("eEiIjJdOSNQC∞")  # what sympy or LaTeX readers take for something else
 
 
@@ -116,7 +122,7 @@ class Expression:
 
     def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
         try:
-            return math_values.apply(function, *values)
+            return apply(function, *values)
         except TooLarge:
             self.too_large = True
             return None
@@ -157,9 +163,9 @@ class Expression:
         value, kind = self._base()
         self._depth -= 1
         while self._accept("!"):
-            value, kind = self._apply(math_values.factorial, value), "factorial"
+            value, kind = self._apply(partial(counting, math.factorial), value), "factorial"
         if self._accept("°"):
-            value, kind = self._unknown(), "degrees"
+            value, kind = None, "degrees"
         if sign := self._accept("^", "**"):
             self.open |= kind == "function"
             value, kind = self._apply(power, value, self._exponent(sign)), "power"
@@ -187,16 +193,16 @@ class Expression:
 
     def _letter(self, letter: str) -> Number | None:
         if letter in _SPECIAL:
-            return self._unknown()
+            return None
         self.letters |= {letter} - {"π"}
         if self._accept("_"):
             self._argument()
-            return self._unknown()
+            return None
         return self._point.get(letter)
 
     def _command(self, token: str) -> Number | None:
         if token in ("\\frac", "\\binom"):
-            function = operator.truediv if token == "\\frac" else binomial
+            function = operator.truediv if token == "\\frac" else partial(counting, math.comb)
             return self._apply(function, self._argument(), self._argument())
         if token == "\\sqrt":
             degree = self._until("]") if self._accept("[") else Fraction(2)
@@ -210,7 +216,7 @@ class Expression:
             self._series()
         else:
             raise Unreadable
-        return self._unknown()
+        return None
 
     def _function(self) -> None:
         r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
@@ -233,11 +239,6 @@ class Expression:
         last = self._argument()
         self.too_large |= last is not None and last > MAX_TERMS
         self._product()
-
-    def _unknown(self) -> Number | None:
-        """What is read, but has no value here."""
-        self.open = True
-        return None
 
     def _argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""

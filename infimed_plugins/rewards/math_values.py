@@ -52,22 +52,13 @@ def power(base: Number, exponent: Number) -> object:
     return float(base) ** float(exponent)
 
 
-def factorial(value: Number) -> Fraction:
-    """Of a whole number."""
-    return Fraction(math.factorial(_whole(value)))
-
-
-def binomial(n: Number, k: Number) -> Fraction:
-    """Of whole numbers."""
-    return Fraction(math.comb(_whole(n), _whole(k)))
-
-
-def _whole(value: Number) -> int:
-    if value > MAX_TERMS:
+def counting(function: Callable[..., int], *numbers: Number) -> Fraction:
+    """A factorial or a binomial, of whole numbers."""
+    if max(numbers) > MAX_TERMS:
         raise TooLarge
-    if not isinstance(value, Fraction) or value.denominator != 1:
+    if not all(isinstance(number, Fraction) and number.denominator == 1 for number in numbers):
         raise ValueError
-    return value.numerator
+    return Fraction(function(*map(int, numbers)))
 
 
 def _bits(value: Fraction) -> int:
@@ -78,10 +69,11 @@ def apart(left: Number, right: Number, least: float) -> float:
     """How far apart by the larger of the two; floats by ``least`` where that is more."""
     if left == right:
         return 0.0
-    size: Number = max((left, -left, right, -right))
     if isinstance(left, Fraction) and isinstance(right, Fraction):
-        return float(abs(left - right) / size)
-    return 1.0 if size >= _MAX_FLOAT else float(abs(left - right) / max(least, size))
+        return float(abs(left - right) / max(abs(left), abs(right)))
+    if not max(left, -left, right, -right) < _MAX_FLOAT:
+        return 1.0
+    return abs(float(left) - float(right)) / max(least, abs(float(left)), abs(float(right)))
 
 
 def _point(step: int, negative: int) -> dict[str, Number]:
