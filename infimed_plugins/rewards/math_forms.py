@@ -25,7 +25,7 @@ from typing import Any
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity, read_number, split_unit
 from infimed_plugins.records import Code
 from infimed_plugins.rewards.math_names import counts, is_name
-from infimed_plugins.rewards.math_syntax import SideBySide, Unreadable, parse_expression
+from infimed_plugins.rewards.math_syntax import NotRead, parse_expression
 
 MAX_ITEMS = 12
 _HAN = "\u4e00-\u9fff"
@@ -43,7 +43,6 @@ _BETWEEN = re.compile(r"(?:from|between)\s+([-+0-9.]+(?:\s?[A-Za-z%]+)?)\s+(?:to
 _RANGE = re.compile(r"(?<=[^\s(+*/^-])(?:\s*-\s*|\s+to\s+|\s*[~至到]\s*)(?=[-+]?[0-9.]|[A-Z][0-9])")
 _SIZE = re.compile(r"\s*\*\s*|\s+by\s+|(?<=[0-9])\s*[xX]\s*(?=[0-9])|(?<=\S)\s+[xX]\s+(?=\S)")
 _JOINTS = (("-", _RANGE), ("x", _SIZE), (":", re.compile(r"\s*:\s*")))
-_JOINED = re.compile(r".(?:[-~:*xX至到]|to|by)")
 _LABEL = re.compile(r"([A-Z][A-Za-z]?)[0-9]{1,2}")
 _PLAIN = re.compile(r"[-+]?[0-9.,]+(?![0-9.,]*\s*[/*^\\])")
 
@@ -58,14 +57,6 @@ _ITEMS = re.compile(r",(?![0-9]{3}(?![0-9]))|[;、或和]|(?<![A-Za-z])(?:and|or
 _LISTED = re.compile(r"[,;]")  # within brackets
 _GROUP = re.compile(r"[\[({][^][(){}]*[\])}]")
 _BRACKETED = re.compile(r"(\\\{|[(\[])(.*)(\\\}|[)\]])")
-
-
-class NotRead(Exception):
-    """None of the forms, or not to be judged."""
-
-    def __init__(self, reason: str = "not one value", code: Code = Code.UNREADABLE) -> None:
-        super().__init__(reason)
-        self.reason, self.code = reason, code
 
 
 @dataclass(frozen=True)
@@ -105,12 +96,7 @@ class Item:
         return next(value for value in reversed(self.values) if value)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What is claimed: one item, or several with the brackets around them."""
-
-    items: tuple[Item, ...]
-    brackets: str = ""
+Claim = tuple[tuple[Item, ...], str]  # one item, or several with the brackets around them
 
 
 @dataclass(frozen=True)
@@ -131,15 +117,15 @@ class Reader:
         if len(pieces) > self.most:
             raise NotRead("several values", Code.SEVERAL)
         ways = [piece.replace("±", sign) for piece in pieces for sign in ("+-" if piece.count("±") == 1 else "±")]
-        return Claim(tuple(map(self.item, ways)), brackets)
+        return tuple(map(self.item, ways)), brackets
 
     def item(self, text: str) -> Item:
         """An equation, an order or a value."""
         text = _SIGN.sub(lambda found: _SIGNS[found[0].lower()], text)
         is_ = _IS.search(text)
         if is_ and is_name(text[: is_.start()].strip()):
-            rest = text[is_.end() :]
-            text = text[: is_.start()] + ("" if rest.startswith(("<", ">", "≤", "≥")) else "=") + rest
+            ordered = text.startswith((*"<>≤≥",), is_.end())
+            text = text[: is_.start()] + ("" if ordered else "=") + text[is_.end() :]
         texts, signs = _split(_SIDES, text)
         if not signs.strip("="):
             name = texts[0] if len(texts) > 1 and is_name(texts[0]) else ""
@@ -173,12 +159,7 @@ class Reader:
         """Those of an expression in which no word is strange. Raises NotRead."""
         if read_number(text) is not None:
             return frozenset()
-        try:
-            found = parse_expression(text)
-        except SideBySide as error:
-            raise NotRead("several numbers side by side", Code.SEVERAL) from error
-        except Unreadable as error:
-            raise NotRead from error
+        found = parse_expression(text)
         known = self.words
         if known is not None and any(word.lower() not in known and not set(word) <= known for word in found.words):
             raise NotRead
@@ -216,7 +197,7 @@ def _bracketed(text: str) -> tuple[str, str]:
 
 def _parts(text: str) -> tuple[str, tuple[Part, ...]]:
     """The joint and the parts of a range, a size or a ratio; "" where it is none."""
-    for joint, pattern in _JOINTS if _JOINED.search(text) else ():
+    for joint, pattern in _JOINTS:
         pieces = pattern.split(text)
         if len(pieces) > 1:
             label = _LABEL.fullmatch(pieces[0].strip())

@@ -14,8 +14,7 @@ _SYMBOL = re.compile(
     rf"[A-Za-zα-ωΔΘΣΦΩ]{_INDEX}|[A-Za-z]{_INDEX}\s?\((?:{_ARGUMENT}){{1,40}}\)|(?!NO)[A-Z]{{2}}"
     r"|(?:[∠△]|S\s?△|(?:angle|triangle|arc) )\s?[A-Z0-9]{1,4}|\\?(?:sin|cos|tan)\s*∠?\s?(?:[A-Z]{1,3}|[α-ω])"
 )
-_OF = re.compile(r" (?:of|in|at|for) | ")
-_POWER = re.compile(r"\b(?:square|cube) of\b")
+_IN = re.compile(r" (?:of|in|at|for) | ")
 _LONGEST = 80  # characters of a name
 _WORDS = """answer result value solution area perimeter circumference volume length width height depth radius
     diameter distance thickness size angle slope sum product quotient difference total number count amount
@@ -42,8 +41,10 @@ def is_name(side: str) -> bool:
     r"""``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of the building``; not ``-x`` or ``unknown``."""
     if _SYMBOL.fullmatch(side):
         return True
-    words = _OF.split(side) if len(side) <= _LONGEST and not _POWER.search(side) else []
-    return any(map(_is_known, words)) and all(_is_known(word) or _SYMBOL.fullmatch(word) for word in words)
+    head, of, rest = side.partition(" of ")
+    if len(side) > _LONGEST or (of and head.endswith(("square", "cube"))) or not all(map(_is_known, _IN.split(head))):
+        return False
+    return all(_is_known(word) or _SYMBOL.fullmatch(word) for word in _IN.split(rest) if of)
 
 
 def _is_known(word: str) -> bool:

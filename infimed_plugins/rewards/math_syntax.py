@@ -6,7 +6,7 @@ r"""A small grammar for the mathematics that answers are made of, which is evalu
     0.3333           \frac{1}{3}       undecided, as what is nearly equal is; math_verify is asked
     2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or they have no value here
 
-It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is Unreadable.
+It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is not read.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property, lru_cache, partial
+from string import ascii_letters
 
-from infimed_plugins.rewards.math_values import (
-    FUNCTIONS,
-    MAX_TERMS,
-    POINTS,
-    Number,
-    TooLarge,
-    apart,
-    apply,
-    counting,
-    power,
-)
+from infimed_plugins.records import Code
 
+Number = Fraction | float
+FUNCTIONS: dict[str, Callable[[Number], Number]] = {
+    name: getattr(math, name.replace("arc", "a").replace("ln", "log"))
+    for name in ("sin", "cos", "tan", "ln", "exp", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh")
+}
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
 _MAX_LENGTH = 512
 _MAX_DEPTH = 40
 _MAX_TOKENS = 120
+_MAX_TERMS = 4096  # of a sum, a product, a factorial
+_MAX_BITS = 1 << 16  # of a number: about 20,000 digits
+_MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
 _FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NEAR = 1e-12  # likewise
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
@@ -43,50 +42,76 @@ _BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|°|\*\*)")
 _SPECIAL = frozenset("eEiIjJdOSNQC∞")  # what sympy or LaTeX readers take for something else
 
 
-class Unreadable(Exception):
-    """Not in the grammar, or not with one meaning."""
+class NotRead(Exception):
+    """None of the forms, not in the grammar, or not to be judged."""
+
+    def __init__(self, reason: str = "not one value", code: Code = Code.UNREADABLE) -> None:
+        super().__init__(reason)
+        self.reason, self.code = reason, code
 
 
-class SideBySide(Unreadable):
-    """``12 13``, ``12 (13)``: math_verify adds them up or takes one."""
+class TooLarge(Exception):
+    """A value of more bits, or terms, than can be."""
 
 
 def same(gold: str, given: str) -> bool | None:
     """Whether two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
 
-    Raises TooLarge where only the second is out of range.
+    Raises NotRead where only the second is out of range.
     """
     try:
         a, b = parse_expression(gold), parse_expression(given)
-    except Unreadable:
+    except NotRead:
         return None
     if b.too_large and not a.too_large:
-        raise TooLarge
-    values, others = a.values, b.values
-    if values[0] is None or [x is None for x in values] != [y is None for y in others]:
+        raise NotRead("out of range: too large to evaluate", Code.TIMED_OUT)
+    pairs = [(x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None or y is not None]
+    if a.value is None or any(x is None or y is None for x, y in pairs):
         return None
     least = 0.0 if a.is_product and b.is_product else 1.0  # a sum of floats may leave a small difference
-    distance = max(apart(x, y, least) for x, y in zip(values, others, strict=True) if x is not None and y is not None)
+    distance = max(_apart(x, y, least) for x, y in pairs if x is not None and y is not None)
     if a.open or b.open:
         return False if distance > _FAR and bool(a.letters) != bool(b.letters) else None
     return False if distance > _FAR else True if distance <= _NEAR else None
 
 
+def _apart(left: Number, right: Number, least: float) -> float:
+    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    if left == right:
+        return 0.0
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return float(abs(left - right) / max(abs(left), abs(right)))
+    if not max(left, -left, right, -right) < _MAX_FLOAT:
+        return 1.0
+    return abs(float(left) - float(right)) / max(least, abs(float(left)), abs(float(right)))
+
+
 @lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Expression:
-    """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises Unreadable."""
+    """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises NotRead."""
     written = _TOKEN.findall(text)
     if len(text) > _MAX_LENGTH or len(written) > _MAX_TOKENS or "".join(written) != "".join(text.split()):
-        raise Unreadable
+        raise NotRead
     tokens = ["\\" + token if token in WORDS else token for token in written]
     words = frozenset(token for token in tokens if token[0].isalpha() and len(token) > 1)
     return Expression([one for token in tokens for one in (token if token in words else [token])], words)
 
 
-class Expression:
-    """Reads tokens at a point, from the loosest to the closest: sum, product, factor, base. Raises Unreadable."""
+def _point(step: int, negative: int) -> dict[str, Number]:
+    """A size between 0.5 and 2.2 for each letter; minus where ``negative`` is a bit of the letter's number."""
+    letters = ascii_letters + "αβγδεθλμσφωρτ"
+    sizes = {letter: Fraction(3001 + index * step % 9973, 6007) for index, letter in enumerate(letters, 3)}
+    minus = {letter for index, letter in enumerate(letters) if (1 + index % 7) & negative}
+    return {"π": math.pi} | {letter: -size if letter in minus else size for letter, size in sizes.items()}
 
-    def __init__(self, tokens: list[str], words: frozenset[str], point: dict[str, Number] = POINTS[0]) -> None:
+
+_POINTS = (_point(1237, 0), _point(3301, 1), _point(2203, 2), _point(1811, 4))  # near letters differ in sign at one
+
+
+class Expression:
+    """Reads tokens at a point, from the loosest to the closest: sum, product, factor, base. Raises NotRead."""
+
+    def __init__(self, tokens: list[str], words: frozenset[str], point: dict[str, Number] = _POINTS[0]) -> None:
         self._written, self._tokens, self.words, self._point = tokens, [*tokens], words, point
         self._position = self._depth = 0
         self.letters: set[str] = set()
@@ -95,14 +120,14 @@ class Expression:
         self.is_product = True  # neither a sum nor a function: no small difference of large numbers
         self.value = self._sum()
         if self._next():
-            raise Unreadable
+            raise NotRead
 
     @cached_property
     def values(self) -> list[Number | None]:
         """Its values at the points; without letters they are all one."""
         if not self.letters:
-            return [self.value] * len(POINTS)
-        return [self.value, *(Expression(self._written, self.words, point).value for point in POINTS[1:])]
+            return [self.value] * len(_POINTS)
+        return [self.value, *(Expression(self._written, self.words, point).value for point in _POINTS[1:])]
 
     def _next(self) -> str:
         return self._tokens[self._position] if self._position < len(self._tokens) else ""
@@ -115,14 +140,13 @@ class Expression:
         return token
 
     def _take(self, *wanted: str) -> str:
-        token = self._accept(*wanted)
-        if not token:
-            raise Unreadable
-        return token
+        if token := self._accept(*wanted):
+            return token
+        raise NotRead
 
     def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
         try:
-            return apply(function, *values)
+            return _evaluate(function, *values)
         except TooLarge:
             self.too_large = True
             return None
@@ -149,7 +173,7 @@ class Expression:
             if sign:
                 divided = sign == "/"
             elif token[0].isdigit() or (before == "number" and _BRACKETED_NUMBER.match("".join(self._tokens[start:]))):
-                raise SideBySide
+                raise NotRead("several numbers side by side", Code.SEVERAL)
             else:
                 taste = (before, token) in (("number", "\\frac"), ("letter", "("))
                 self.open |= divided or taste or "function" in (before, kind)
@@ -159,16 +183,16 @@ class Expression:
         """A base with its factorial or exponent, and what kind it is."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise Unreadable
+            raise NotRead
         value, kind = self._base()
         self._depth -= 1
         while self._accept("!"):
-            value, kind = self._apply(partial(counting, math.factorial), value), "factorial"
+            value, kind = self._apply(partial(_counting, math.factorial), value), "factorial"
         if self._accept("°"):
             value, kind = None, "degrees"
         if sign := self._accept("^", "**"):
             self.open |= kind == "function"
-            value, kind = self._apply(power, value, self._exponent(sign)), "power"
+            value, kind = self._apply(_power, value, self._exponent(sign)), "power"
         return value, kind
 
     def _exponent(self, sign: str) -> Number | None:
@@ -202,11 +226,11 @@ class Expression:
 
     def _command(self, token: str) -> Number | None:
         if token in ("\\frac", "\\binom"):
-            function = operator.truediv if token == "\\frac" else partial(counting, math.comb)
+            function = operator.truediv if token == "\\frac" else partial(_counting, math.comb)
             return self._apply(function, self._argument(), self._argument())
         if token == "\\sqrt":
             degree = self._until("]") if self._accept("[") else Fraction(2)
-            return self._apply(lambda value, n: power(value, 1 / n), self._argument(), degree)
+            return self._apply(lambda value, n: _power(value, 1 / n), self._argument(), degree)
         self.is_product = False
         if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
             return self._apply(FUNCTIONS[token[1:]], self._base()[0])
@@ -215,7 +239,7 @@ class Expression:
         elif token in ("\\sum", "\\prod") and self._next() == "_":
             self._series()
         else:
-            raise Unreadable
+            raise NotRead
         return None
 
     def _function(self) -> None:
@@ -231,13 +255,12 @@ class Expression:
 
     def _series(self) -> None:
         r"""``_{k=1}^{n} k``; with too many terms it takes math_verify more or less than the time it has."""
-        self._take("_")
-        self._take("{")
+        for token in ("_", "{"):
+            self._take(token)
         self._until("=")
         self._until("}")
         self._take("^")
-        last = self._argument()
-        self.too_large |= last is not None and last > MAX_TERMS
+        self._apply(partial(_counting, int), self._argument())
         self._product()
 
     def _argument(self) -> Number | None:
@@ -252,3 +275,40 @@ class Expression:
         value = self._sum()
         self._take(end)
         return value
+
+
+def _evaluate(function: Callable[..., object], *values: Number | None) -> Number | None:
+    """The function's value, None where one is missing or what it gives is no real number of a fair size."""
+    if None in values:
+        return None
+    try:
+        value = function(*values)
+    except (ArithmeticError, ValueError):
+        return None
+    if isinstance(value, Fraction):
+        if _bits(value) > _MAX_BITS:
+            raise TooLarge
+        return value
+    return value if isinstance(value, float) and abs(value) < _MAX_FLOAT else None
+
+
+def _power(base: Number, exponent: Number) -> object:
+    """Exactly where both are rational and the exponent whole; complex where it is no real number."""
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
+        if abs(base) not in (0, 1) and (_bits(base) - 1) * abs(exponent) > _MAX_BITS:
+            raise TooLarge
+        return base**exponent.numerator
+    return float(base) ** float(exponent)
+
+
+def _counting(function: Callable[..., int], *numbers: Number) -> Fraction:
+    """A factorial or a binomial, of whole numbers."""
+    if max(numbers) > _MAX_TERMS:
+        raise TooLarge
+    if not all(isinstance(number, Fraction) and number.denominator == 1 for number in numbers):
+        raise ValueError
+    return Fraction(function(*map(int, numbers)))
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
