@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Verdict
@@ -30,7 +30,7 @@ _NEAR = Fraction(1, 10**5)  # of the larger; math_verify compares to 6 decimals,
 _WORD = re.compile(r"\\?[A-Za-z]+")
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")
 _LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, "*": "\\cdot ", "∞": "\\infty "})
-_LOOSE_SPACE = re.compile(r"(?<![0-9.,]) | (?![0-9.,])")
+_tight = partial(re.compile(r"(?<![0-9.,]) | (?![0-9.,])").sub, "")  # without blanks that tell no two numbers apart
 
 
 def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
@@ -59,11 +59,6 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     return Verdict(float(equal), given, "equivalent" if equal else "not equivalent")
 
 
-def _tight(text: str) -> str:
-    """Without the blanks that tell no two numbers apart."""
-    return _LOOSE_SPACE.sub("", text)
-
-
 _clean_gold = lru_cache(maxsize=4096)(clean_math)
 _gold_number = lru_cache(maxsize=4096)(parse_quantity)
 
@@ -76,7 +71,8 @@ def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
     except NotRead:
         return None
     words = frozenset(word if len(word) == 1 else word.lower() for word in _WORD.findall(gold))
-    return claim, Reader(words, claim[0][0].last.unit, most=1 if len(claim[0]) == 1 else MAX_ITEMS)
+    unit = max(value.unit for value in claim[0][0].values if value)
+    return claim, Reader(words, unit, most=1 if len(claim[0]) == 1 else MAX_ITEMS)
 
 
 def _judge(gold: str, given: str) -> bool:
@@ -115,7 +111,7 @@ def _same_item(gold: Item, given: Item, named: bool = False) -> bool:
         return known and all(map(_same_value, gold.values, given.values))
     if gold.relates or (given.relates and "=" in gold.text):
         return "=" in given.text and _verified(gold.text, given.text)
-    return all(_same_value(gold.last, value) for value in given.values)
+    return all(_same_value(gold.values[-1], value) for value in given.values)
 
 
 def _same_value(gold: Value | None, given: Value | None) -> bool:
@@ -135,16 +131,14 @@ def _same_value(gold: Value | None, given: Value | None) -> bool:
 
 
 def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
-    """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer.
-
-    50% is 0.5; it is 50 too where the sign was left out, or where both are whole, as math_verify has it.
-    """
+    """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
     if a is None or b is None:
         return None
     if a.unit and b.unit and a.unit != b.unit:
         return False
     if a.percent != b.percent:
         percent, bare = (a, b) if a.percent else (b, a)
+        # 50% is 0.5; it is 50 too where the sign was left out, or where both are whole, as math_verify has it
         forgiven = percent.value == bare.value and (a.percent or percent.value.denominator == 1)
         return not bare.unit and (percent.value / 100 == bare.value or forgiven)
     if a.value == b.value:
@@ -166,4 +160,4 @@ def _verified(gold: str, given: str) -> bool:
 
 def _latex(text: str) -> str:
     """The spelling that math_verify reads."""
-    return _FUNCTION.sub(r"\\\1", text.replace("**", "^").replace("°", "^\\circ ").translate(_LATEX))
+    return _FUNCTION.sub(r"\\\1", text.replace("**", "^").translate(_LATEX))

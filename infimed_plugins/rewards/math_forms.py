@@ -9,8 +9,7 @@ r"""The forms in which an answer of maths is paid, each read whole; what stands 
     > 3, x \ge 3 mm, 1 < x < 2           an order, compared with its signs
     1, 2   x = 1 or x = 2   (1, 2)   ±2  several, where the truth is several
 
-Both sides are read once into the same records, which math_equivalence.py compares. Names and nouns are those of
-math_names.py.
+Truth and answer are read into the same records, once; math_equivalence.py compares them. math_names.py: the names.
 """
 
 from __future__ import annotations
@@ -90,11 +89,6 @@ class Item:
     signs: str = ""
     relates: bool = False  # an equation that gives nothing a name: ``x^2 + y^2 = 1``
 
-    @property
-    def last(self) -> Value:
-        """The value at the end of an equation, or of an order."""
-        return next(value for value in reversed(self.values) if value)
-
 
 Claim = tuple[tuple[Item, ...], str]  # one item, or several with the brackets around them
 
@@ -143,7 +137,10 @@ class Reader:
         text = _DIMENSION.sub("", _NEARLY.sub("", text).strip())
         joint, parts = _parts(text)
         if parts:
-            return Value(text, parts[-1][1], joint=joint, parts=parts, arithmetic=self._is_arithmetic(text, parts))
+            # 2 * 3 and 20 - 10; not what has a unit or is written with words, nor, in a truth, what ascends
+            plain = re.fullmatch(r"[-+0-9.,* ]+", text) is not None
+            arithmetic = plain and ("*" in text or self.words is not None or parts[0][0] >= parts[-1][0])
+            return Value(text, parts[-1][1], joint=joint, parts=parts, arithmetic=arithmetic)
         before, unit = split_unit(text, self.words)
         counted = None if unit else _COUNTED.fullmatch(text)
         if counted and counts(counted[2].lower(), self.unit):
@@ -164,11 +161,6 @@ class Reader:
         if known is not None and any(word.lower() not in known and not set(word) <= known for word in found.words):
             raise NotRead
         return found.letters
-
-    def _is_arithmetic(self, text: str, parts: tuple[Part, ...]) -> bool:
-        """``2 * 3`` and ``20 - 10``; not what has a unit or is written with words, nor, in a truth, what ascends."""
-        plain = re.fullmatch(r"[-+0-9.,* ]+", text) is not None
-        return plain and ("*" in text or self.words is not None or parts[0][0] >= parts[-1][0])
 
 
 def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from infimed_plugins.parsing.lexicon import read_text, rule
+
 _INDEX = r"(?:_(?:\{(?:[A-Z0-9△∠ ]{1,6}|[a-zα-ωΔΘΣΦΩ]|max|min)\}|[A-Za-z0-9]))?'{0,2}"
 _ARGUMENT = r"[-+0-9.,*^| {}π]|\\frac|/(?!=)|[=<>≤≥](?![=<>/])|[A-Za-zα-ω](?![A-Za-z])"
 _SYMBOL = re.compile(
@@ -32,8 +34,9 @@ _WORDS = """answer result value solution area perimeter circumference volume len
     children people"""
 _NO_NOUNS = """hundred thousand million billion trillion dozen half halve third quarter percent squared cubed
     time plu minu fold fourth fifth sixth seventh eighth ninth tenth twelfth twentieth hundredth thousandth
-    millionth besides always afterwards does sometimes perhaps versus unless others"""  # without an s
+    millionth besides always afterwards does sometimes others"""  # without an s
 _KNOWN, _UNCOUNTED = frozenset(_WORDS.split()), frozenset(_NO_NOUNS.split())
+_DENIES = rule("{negated|rejected|possible|hypothetical|than}")
 _HAN_NUMERALS, _HAN_COUNTERS = "十百千万亿", "个处枚颗根例次人只"
 
 
@@ -56,6 +59,8 @@ def counts(noun: str, unit: str | None) -> bool:
     """Whether ``3 noun`` counts: a plural or the truth's ``unit``, any in a truth; no number as in ``3 million``."""
     *others, last = noun.split()
     if noun[0] in _HAN_NUMERALS or any({word, word.removesuffix("s")} & _UNCOUNTED for word in (*others, last)):
+        return False
+    if unit is not None and _DENIES.search(read_text(f"{noun} {noun.removesuffix('s')}").codes):
         return False
     plural = last.isascii() and last.endswith("s") and last[-2] not in "aisu"
     known = plural or _is_known(last) or last in _HAN_COUNTERS

@@ -28,7 +28,6 @@ FUNCTIONS: dict[str, Callable[[Number], Number]] = {
 }
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
-_MAX_LENGTH = 512
 _MAX_DEPTH = 40
 _MAX_TOKENS = 120
 _MAX_TERMS = 4096  # of a sum, a product, a factorial
@@ -37,9 +36,9 @@ _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
 _FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NEAR = 1e-12  # likewise
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
-_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|°|\*\*)")
-_SPECIAL = frozenset("eEiIjJdOSNQC∞")  # what sympy or LaTeX readers take for something else
+_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!-])")
+_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|\*\*)")
+_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # what sympy or LaTeX readers may take for one, or something else
 
 
 class NotRead(Exception):
@@ -90,7 +89,7 @@ def _apart(left: Number, right: Number, least: float) -> float:
 def parse_expression(text: str) -> Expression:
     """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises NotRead."""
     written = _TOKEN.findall(text)
-    if len(text) > _MAX_LENGTH or len(written) > _MAX_TOKENS or "".join(written) != "".join(text.split()):
+    if len(written) > _MAX_TOKENS or "".join(written) != "".join(text.split()):
         raise NotRead
     tokens = ["\\" + token if token in WORDS else token for token in written]
     words = frozenset(token for token in tokens if token[0].isalpha() and len(token) > 1)
@@ -99,7 +98,7 @@ def parse_expression(text: str) -> Expression:
 
 def _point(step: int, negative: int) -> dict[str, Number]:
     """A size between 0.5 and 2.2 for each letter; minus where ``negative`` is a bit of the letter's number."""
-    letters = ascii_letters + "αβγδεθλμσφωρτ"
+    letters = [letter for letter in ascii_letters + "αβγδεθλμσφωρτ" if letter not in _CONSTANTS]
     sizes = {letter: Fraction(3001 + index * step % 9973, 6007) for index, letter in enumerate(letters, 3)}
     minus = {letter for index, letter in enumerate(letters) if (1 + index % 7) & negative}
     return {"π": math.pi} | {letter: -size if letter in minus else size for letter, size in sizes.items()}
@@ -188,8 +187,6 @@ class Expression:
         self._depth -= 1
         while self._accept("!"):
             value, kind = self._apply(partial(_counting, math.factorial), value), "factorial"
-        if self._accept("°"):
-            value, kind = None, "degrees"
         if sign := self._accept("^", "**"):
             self.open |= kind == "function"
             value, kind = self._apply(_power, value, self._exponent(sign)), "power"
@@ -211,18 +208,13 @@ class Expression:
             value = self._until({"(": ")", "{": "}"}.get(token, token))
             return self._apply(abs, value) if token == "|" else value, "group"
         if token.isalpha() or token == "∞":
-            return self._letter(token), "letter"
+            self.letters |= {token} - _CONSTANTS
+            if self._accept("_"):
+                self._argument()
+                return None, "letter"
+            return self._point.get(token), "letter"
         value = self._command(token)
         return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
-
-    def _letter(self, letter: str) -> Number | None:
-        if letter in _SPECIAL:
-            return None
-        self.letters |= {letter} - {"π"}
-        if self._accept("_"):
-            self._argument()
-            return None
-        return self._point.get(letter)
 
     def _command(self, token: str) -> Number | None:
         if token in ("\\frac", "\\binom"):
@@ -236,8 +228,14 @@ class Expression:
             return self._apply(FUNCTIONS[token[1:]], self._base()[0])
         if token[1:] in WORDS:
             self._function()
-        elif token in ("\\sum", "\\prod") and self._next() == "_":
-            self._series()
+        elif token in ("\\sum", "\\prod"):  # _{k=1}^{n} k; many terms take math_verify about the time it has
+            for mark in ("_", "{"):
+                self._take(mark)
+            self._until("=")
+            self._until("}")
+            self._take("^")
+            self._apply(partial(_counting, int), self._argument())
+            self._product()
         else:
             raise NotRead
         return None
@@ -252,16 +250,6 @@ class Expression:
                 self._sum()
         else:
             self._factor()
-
-    def _series(self) -> None:
-        r"""``_{k=1}^{n} k``; with too many terms it takes math_verify more or less than the time it has."""
-        for token in ("_", "{"):
-            self._take(token)
-        self._until("=")
-        self._until("}")
-        self._take("^")
-        self._apply(partial(_counting, int), self._argument())
-        self._product()
 
     def _argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""

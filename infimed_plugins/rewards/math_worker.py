@@ -22,6 +22,10 @@ class OutOfTime(BaseException):
     """Not an Exception: sympy and math_verify catch those."""
 
 
+def on_alarm(*_: object) -> None:
+    raise OutOfTime
+
+
 def main() -> None:
     """Read the settings, import, say "ready", then answer line by line until the input ends."""
     replies = os.fdopen(os.dup(1), "w", buffering=1)
@@ -75,10 +79,6 @@ def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
         return "wrong"
     finally:
         faulthandler.cancel_dump_traceback_later()
-
-
-def on_alarm(signum: int, frame: Any) -> None:
-    raise OutOfTime
 
 
 if __name__ == "__main__":
