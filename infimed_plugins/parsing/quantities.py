@@ -8,6 +8,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from infimed_plugins.parsing.normalize import nfkc
 
@@ -65,7 +66,7 @@ _CASELESS: dict[str, set[str]] = {}  # 6 mV and 6 MV meet
 for _name, _unit_of_name in _EXACT.items():
     _CASELESS.setdefault(_name.lower(), set()).add(_unit_of_name)
 _UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°/])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
-_UNIT_SPELLING = str.maketrans("", "", " {}^")
+_UNIT_SPELLING = re.compile(r"[ ^]|\{(-?[0-9])\}")
 _POWER = re.compile(r"(square|sq\.?|平方)?(cubic|立方)?(.+?)([23])?")
 _HAVE_POWERS = ("mm", "cm", "m", "um", "nm", "km", "in", "s", "IU")  # 12 square units
 _FACTORS = re.compile(r"[A-Za-z](?:/[A-Za-z])?")  # units that may be letters of an expression
@@ -131,7 +132,7 @@ def is_unit(word: str) -> bool:
 
 def _unit(written: str) -> str:
     """The one name of a unit, of a power of one, or of one by another (``mm/s``)."""
-    spelled = written.translate(_UNIT_SPELLING).rstrip(".")
+    spelled = _UNIT_SPELLING.sub(r"\1", written).rstrip(".")
     if unit := _one_unit(spelled):
         return unit
     above, by, below = spelled.partition("/")
@@ -160,14 +161,17 @@ def _one_unit(spelled: str) -> str:
     return "" if another_prefix and len(spelled) > 1 else unit
 
 
+@lru_cache(maxsize=4096)
 def read_number(text: str) -> Fraction | None:
     """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
     found = _NUMBER.fullmatch(_FRACTION.sub(r" \1/\2 ", text).strip() if "\\" in text else text)
     if found is None:
         return None
     sign, whole, decimal, below, exponent = found.groups()
-    value, divisor = (Fraction(digits.replace(",", "")) for digits in (decimal, below or "1"))
-    if not divisor or (whole and value >= divisor):
-        return None
-    value = int(whole or 0) + value / divisor * Fraction(10) ** int(exponent or 0)
-    return -value if sign == "-" else value
+    value = Fraction(sign + decimal.replace(",", "") + (f"e{exponent}" if exponent else ""))
+    if below:
+        divisor = Fraction(below.replace(",", ""))
+        if not divisor or (whole and abs(value) >= divisor):
+            return None
+        value = value / divisor + int(sign + (whole or "0"))
+    return value

@@ -16,26 +16,25 @@ _SYMBOL = re.compile(
     rf"[A-Za-zα-ωΔΘΣΦΩ]{_INDEX}|[A-Za-z]{_INDEX}\s?\((?:{_ARGUMENT}){{1,40}}\)|(?!NO)[A-Z]{{2}}"
     r"|(?:[∠△]|S\s?△|(?:angle|triangle|arc) )\s?[A-Z0-9]{1,4}|\\?(?:sin|cos|tan)\s*∠?\s?(?:[A-Z]{1,3}|[α-ω])"
 )
-_IN = re.compile(r" (?:of|in|at|for) | ")
-_LONGEST = 80  # characters of a name
-_WORDS = """answer result value solution area perimeter circumference volume length width height depth radius
-    diameter distance thickness size angle slope sum product quotient difference total number count amount
-    mean median mode average range ratio rate probability percentage proportion fraction speed velocity force
-    mass weight density pressure temperature time duration age dose dosage concentration output index score
-    grade stage level frequency interval voltage current power energy cost price it there ef lvef hr bp bmi
-    gfr egfr suv hu ctr psa iop fev1 the a an this that its their final correct required measured estimated
-    calculated resulting overall maximum minimum max min normal surface lateral base bottom top side cross
-    sectional short long axis inner outer left right upper lower anterior posterior ventricular atrial
-    ejection cardiac blood respiratory systolic diastolic body wall peak minor major central inscribed shaded
-    circle triangle rectangle square parallelogram trapezoid rhombus polygon sphere cone cylinder cube prism
-    sector arc chord line segment figure region building flagpole image picture patient person kidney lung
-    liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle atrium vertebra rib bone
-    vessel lobe lymph node stone lesion nodule tumor cyst fracture polyp stroke object tooth teeth child
-    children people"""
+_OF = re.compile(r" (?:of|in|at|for) ")
+_HEADS = """answer result value solution area perimeter circumference volume length width height depth radius
+    diameter distance thickness size angle slope sum product quotient difference total number count amount mean
+    median mode average range ratio rate probability percentage proportion fraction speed velocity force mass
+    weight density pressure temperature time duration age dose dosage concentration output index score grade stage
+    level frequency interval voltage current power energy cost price it there ef lvef hr bp bmi gfr egfr suv hu
+    ctr psa iop fev1 the a an this that its their final correct required measured estimated calculated resulting
+    overall maximum minimum max min normal surface lateral base bottom top side cross sectional short long axis
+    inner outer left right upper lower anterior posterior ventricular atrial ejection cardiac heart blood
+    respiratory systolic diastolic body bone wall vessel tumor cyst nodule lesion stroke peak minor major central
+    inscribed shaded"""
+_THINGS = """circle triangle rectangle square parallelogram trapezoid rhombus polygon sphere cone cylinder cube
+    prism sector arc chord line segment side figure region building flagpole image picture patient person people
+    child children kidney lung liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle
+    atrium vertebra rib tooth teeth lesion nodule mass tumor cyst fracture polyp lobe lymph node stone object"""
 _NO_NOUNS = """hundred thousand million billion trillion dozen half halve third quarter percent squared cubed
     time plu minu fold fourth fifth sixth seventh eighth ninth tenth twelfth twentieth hundredth thousandth
     millionth besides always afterwards does sometimes others"""  # without an s
-_KNOWN, _UNCOUNTED = frozenset(_WORDS.split()), frozenset(_NO_NOUNS.split())
+_NAMING, _OBJECTS, _UNCOUNTED = (frozenset(words.split()) for words in (_HEADS, _THINGS, _NO_NOUNS))
 _DENIES = rule("{negated|rejected|possible|hypothetical|than}")
 _HAN_NUMERALS, _HAN_COUNTERS = "十百千万亿", "个处枚颗根例次人只"
 
@@ -44,15 +43,15 @@ def is_name(side: str) -> bool:
     r"""``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of the building``; not ``-x`` or ``unknown``."""
     if _SYMBOL.fullmatch(side):
         return True
-    head, of, rest = side.partition(" of ")
-    if len(side) > _LONGEST or (of and head.endswith(("square", "cube"))) or not all(map(_is_known, _IN.split(head))):
+    head, *rest = _OF.split(side)
+    if not head or not _NAMING.issuperset(head.lower().split()):
         return False
-    return all(_is_known(word) or _SYMBOL.fullmatch(word) for word in _IN.split(rest) if of)
+    return all(_is_known(word) or _SYMBOL.fullmatch(word) for part in rest for word in part.split())
 
 
 def _is_known(word: str) -> bool:
     word = word.lower()
-    return not _KNOWN.isdisjoint([word, word.removesuffix("s"), word.removesuffix("es")])
+    return word in _NAMING or not _OBJECTS.isdisjoint([word, word.removesuffix("s"), word.removesuffix("es")])
 
 
 def counts(noun: str, unit: str | None) -> bool:
@@ -63,5 +62,5 @@ def counts(noun: str, unit: str | None) -> bool:
     if unit is not None and _DENIES.search(read_text(f"{noun} {noun.removesuffix('s')}").codes):
         return False
     plural = last.isascii() and last.endswith("s") and last[-2] not in "aisu"
-    known = plural or _is_known(last) or last in _HAN_COUNTERS
+    known = plural or last in _OBJECTS or last in _HAN_COUNTERS
     return unit in (None, noun.removesuffix("s")) or (known and all(map(_is_known, others)))

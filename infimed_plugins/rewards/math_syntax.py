@@ -28,8 +28,7 @@ FUNCTIONS: dict[str, Callable[[Number], Number]] = {
 }
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
-_MAX_DEPTH = 40
-_MAX_TOKENS = 120
+_MAX_DEPTH, _MAX_TOKENS = 40, 120  # of an expression
 _MAX_TERMS = 4096  # of a sum, a product, a factorial
 _MAX_BITS = 1 << 16  # of a number: about 20,000 digits
 _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
@@ -64,7 +63,8 @@ def same(gold: str, given: str) -> bool | None:
         return None
     if b.too_large and not a.too_large:
         raise NotRead("out of range: too large to evaluate", Code.TIMED_OUT)
-    pairs = [(x, y) for x, y in zip(a.values, b.values, strict=True) if x is not None or y is not None]
+    points = len(_POINTS) if a.letters or b.letters else 1
+    pairs = [(x, y) for x, y in zip(a.values[:points], b.values, strict=False) if x is not None or y is not None]
     if a.value is None or any(x is None or y is None for x, y in pairs):
         return None
     least = 0.0 if a.is_product and b.is_product else 1.0  # a sum of floats may leave a small difference
@@ -114,8 +114,10 @@ class Expression:
         self._written, self._tokens, self.words, self._point = tokens, [*tokens], words, point
         self._position = self._depth = 0
         self.letters: set[str] = set()
-        self.too_large = False
-        self.open = bool(words)  # letters without a blank between them; or more than one reading is possible
+        self.too_large, self.open = (
+            False,
+            bool(words),
+        )  # letters without a blank between them; or more than one reading is possible
         self.is_product = True  # neither a sum nor a function: no small difference of large numbers
         self.value = self._sum()
         if self._next():
