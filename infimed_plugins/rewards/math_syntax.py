@@ -32,8 +32,7 @@ _MAX_DEPTH, _MAX_TOKENS = 40, 120  # of an expression
 _MAX_TERMS = 4096  # of a sum, a product, a factorial
 _MAX_BITS = 1 << 16  # of a number: about 20,000 digits
 _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
-_FAR = 1e-4  # relative, absolute below 1; math_verify rounds to 6 decimals
-_NEAR = 1e-12  # likewise
+_FAR, _NEAR = 1e-4, 1e-12  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!-])")
 _BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|\*\*)")
@@ -114,10 +113,8 @@ class Expression:
         self._written, self._tokens, self.words, self._point = tokens, [*tokens], words, point
         self._position = self._depth = 0
         self.letters: set[str] = set()
-        self.too_large, self.open = (
-            False,
-            bool(words),
-        )  # letters without a blank between them; or more than one reading is possible
+        self.too_large = False
+        self.open = bool(words)  # letters without a blank between them; or more than one reading is possible
         self.is_product = True  # neither a sum nor a function: no small difference of large numbers
         self.value = self._sum()
         if self._next():
