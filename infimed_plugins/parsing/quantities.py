@@ -8,116 +8,68 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from infimed_plugins.parsing.normalize import nfkc
 
 MAX_LENGTH = 64  # characters of one number with its unit
-
+_LONGEST_UNIT = 32
 _HAN = "\u4e00-\u9fff"
-_PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
-_MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
-_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-_LOWERED = re.compile("[₀-₉]+")
-_VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
-_SIGNS = str.maketrans(
-    {**dict.fromkeys("−‐‑‒–—", "-"), **dict.fromkeys("⁄∕÷", "/"), **dict.fromkeys("×·⋅", "*"), "。": ".", "∼": "~"}
-)
+
+_SIGNS = str.maketrans("−‐‑‒–—⁄∕÷×·⋅。∼", "------///***.~")
 _GREEK_NAMES = "alpha beta gamma delta epsilon theta lambda mu sigma phi omega rho tau pi Delta Theta Sigma Phi Omega"
 GREEK = dict(zip("αβγδεθλμσφωρτπΔΘΣΦΩ", _GREEK_NAMES.split(), strict=True))
-_SAME = {name: mark for mark, name in GREEK.items()} | {
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "\\frac"),
-    **dict.fromkeys(("dbinom", "tbinom"), "\\binom"),
-    **dict.fromkeys(("times", "cdot", "ast"), "*"),
-    **dict.fromkeys(("le", "leq", "leqslant"), "≤"),
-    **dict.fromkeys(("ge", "geq", "geqslant"), "≥"),
-    **dict.fromkeys(("left", "right", "displaystyle", "quad", "qquad", *"()[]!$,;: "), " "),
-    **{"div": "/", "lt": "<", "gt": ">", "pm": "±", "infty": "∞", "approx": "≈", "sim": "~", "degree": "°", "%": "%"},
-    **{"angle": "∠", "triangle": "△", "varphi": "φ", "varepsilon": "ε"},
+_COMMANDS = {name: mark for mark, name in GREEK.items()} | {
+    name: mark
+    for mark, names in {
+        **{"\\frac": "dfrac tfrac cfrac", "\\binom": "dbinom tbinom", "*": "times cdot ast", "/": "div", "≈": "approx"},
+        **{"≤": "le leq leqslant", "≥": "ge geq geqslant", "<": "lt", ">": "gt", "±": "pm", "∞": "infty", "~": "sim"},
+        **{"°": "degree", "%": "%", "∠": "angle", "△": "triangle", "φ": "varphi", "ε": "varepsilon"},
+        " ": "left right displaystyle quad qquad ( ) [ ] ! $ , ; :",
+    }.items()
+    for name in names.split()
 }
-_COMMAND = re.compile(r"\\([A-Za-z]+|.)")
-_DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
-_ROOT = re.compile(
-    r"(?:√|\\sqrt(?![A-Za-z])|(?<![A-Za-z\\])sqrt)\s*(?:\(([^()]{1,60})\)|([0-9]+(?:\.[0-9]+)?|[A-Za-zπ])|)"
-)
-_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
+_PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+_RAISED, _LOWERED, _VULGAR = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+"), re.compile("[₀-₉]+"), re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
+_TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
-_TIE = re.compile(r"(?<=[0-9A-Za-z}])~(?=\s*[A-Za-z\\])")
+_DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
+_COMMAND = re.compile(r"\\([A-Za-z]+|.)")
+_ROOT = re.compile(r"√|(?<![A-Za-z\\])sqrt")
+_ROOT_OF = re.compile(r"\\sqrt(?![A-Za-z])\s*(?:\(([^()]{1,60})\)|([0-9]+(?:\.[0-9]+)?|[A-Za-zπ]))")
+_TIE = re.compile(r"(?<=[0-9A-Za-z}])~\s*(?=[A-Za-z\\])")
+_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
+_MARKUP = re.compile(r"\$|\*\*(?![0-9(])(?=\s|$)|^\*\*|`")
 _ANNOUNCED = re.compile(
-    r"\s*(?:(?:so|thus|therefore|hence)\W+)?(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|:|=)\s*:?\s*",
+    r"^(?:(?:so|thus|therefore|hence)[,:]?\s+)?"
+    r"(?:(?:the\s+)?(?:final\s+|correct\s+)*(?:answer|result|value)\s*(?:is\b|[:=])\s*:?\s*)?",
     re.IGNORECASE,
 )
 
-_D = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?"
-_DECIMAL = re.compile(rf"([-+]?)\s*({_D})")
-_SCIENTIFIC = re.compile(
-    rf"([-+]?)\s*({_D})\s*(?:(?:\*|x)\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?"
+_D = r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
+_FRACTION = re.compile(rf"\\frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*({_D})\s*\}}")
+_NUMBER = re.compile(  # sign, whole before a fraction, decimal, what it is divided by or the power of ten
+    rf"([-+]?)\s*(?:([0-9]{{1,9}})\s+(?=[0-9]{{1,9}}\s*/\s*[0-9]{{1,9}}$))?({_D})"
+    rf"(?:\s*/\s*({_D})|\s*(?:[*x]\s*10\s*(?:\^|\*\*)\s*\{{?\s*|[eE])([-+]?[0-9]{{1,3}})\s*\}}?)?"
 )
-_FRACTION = re.compile(rf"([-+]?)\s*(?:\\frac\s*\{{\s*([-+]?{_D})\s*\}}\s*\{{\s*([-+]?{_D})\s*\}}|({_D})\s*/\s*({_D}))")
-_MIXED = re.compile(
-    r"([-+]?)\s*([0-9]{1,9})\s*(?:\\frac\s*\{\s*([0-9]{1,9})\s*\}\s*\{\s*([0-9]{1,9})\s*\}|\s([0-9]{1,9})\s*/\s*([0-9]{1,9}))"
-)
-_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
-_ONE_LETTER_EACH = re.compile(r"[A-Za-z](?:/[A-Za-z])*")
-_LONGEST_UNIT = 32
 
-_UNIT_NAMES: dict[str, str] = {  # a name also stands for itself in other cases, where no other unit does
-    "%": "percent percentage pct",
-    "mm": "MM millimeter millimeters millimetre millimetres 毫米",
-    "cm": "centimeter centimeters centimetre centimetres 厘米",
-    "m": "meter meters metre metres 米",
-    "um": "µm μm micrometer micrometers micron microns 微米",
-    "nm": "nanometer nanometers",
-    "km": "kilometer kilometers kilometre kilometres 公里 千米",
-    "in": "inch inches",
-    "mm^2": "squaremm squaremillimeters sqmm 平方毫米",
-    "cm^2": "squarecm squarecentimeters squarecentimetres sqcm 平方厘米",
-    "m^2": "squarem squaremeters squaremetres sqm 平方米",
-    "unit^2": "squareunits squnits",
-    "mm^3": "cubicmm 立方毫米",
-    "mL": "milliliter milliliters millilitre millilitres cc cm3 cubiccm cubiccentimeters 毫升 立方厘米",
-    "m^3": "立方米",
-    "L": "liter liters litre litres 升",
-    "uL": "µl μl",
-    "kg": "kilogram kilograms 千克 公斤",
-    "g": "gram grams 克",
-    "mg": "milligram milligrams 毫克",
-    "ug": "µg μg mcg microgram micrograms 微克",
-    "s": "sec secs second seconds 秒",
-    "ms": "millisecond milliseconds 毫秒",
-    "min": "mins minute minutes 分钟",
-    "h": "hr hrs hour hours 小时",
-    "day": "d days 天",
-    "week": "weeks 周",
-    "month": "months 个月",
-    "year": "yr yrs years yearold yearsold year-old years-old 岁 年",
-    "mmHg": "mm-hg",
-    "beat": "beats",
-    "IU": "units unit",
-    "T": "tesla",
-    "px": "pixel pixels",
-    "degree": "° degrees deg \\circ 度",
-    "degC": "°c",
-    "degF": "°f",
-}
-_OTHER_UNITS = "dL ng kPa bpm Hz mHz kHz MHz HU mol mmol M mM mEq Gy mGy Sv mSv keV MeV kcal mV kV MV mA MA mW MW Nm"
-_UNIT_SPELLING = str.maketrans("", "", " {}^")
-
-
-def _spellings() -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Units by spelling, and by spelling in lower case, where 6 mV and 6 MV meet."""
-    exact: dict[str, str] = {}
-    caseless: dict[str, set[str]] = {}
-    for unit, names in (*_UNIT_NAMES.items(), *((unit, "") for unit in _OTHER_UNITS.split())):
-        for name in (unit, *names.split()):
-            spelled = name.translate(_UNIT_SPELLING)
-            exact[spelled] = unit
-            caseless.setdefault(spelled.lower(), set()).add(unit)
-    return exact, caseless
-
-
-_EXACT, _CASELESS = _spellings()
+# the name of each unit, then other spellings
+_UNITS = """% percent percentage pct; mm MM millimeter millimetre 毫米; cm centimeter centimetre 厘米; m meter
+    metre 米; um µm μm micrometer micrometre micron 微米; nm nanometer nanometre; km kilometer kilometre 公里 千米;
+    in inch inches; mL milliliter millilitre cc 毫升; L liter litre 升; uL µl μl; dL; kg kilogram 千克 公斤; g gram
+    克; mg milligram 毫克; ug µg μg mcg microgram 微克; ng; s sec second 秒; ms millisecond 毫秒; min mins minute
+    分钟; h hr hrs hour 小时; day d 天; week 周; month 个月; year yr yrs yearold year-old yearsold years-old 岁 年;
+    degree ° deg \\circ 度; degC °c; degF °f; mmHg mm-hg; kPa; bpm beats/min; Hz; mHz; kHz; MHz; IU unit; HU; px
+    pixel; T tesla; Gy; mGy; Sv; mSv; mol; mmol; M; mM; mEq; keV; MeV; kcal; mV; kV; MV; mA; MA; mW; MW; Nm"""
+_EXACT = {name: unit.split()[0] for unit in _UNITS.split(";") for name in unit.split()}
+_CASELESS: dict[str, set[str]] = {}  # 6 mV and 6 MV meet
+for _name, _unit_of_name in _EXACT.items():
+    _CASELESS.setdefault(_name.lower(), set()).add(_unit_of_name)
+_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°/])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
+_UNIT_SPELLING = re.compile(r"[ ^]|\{(-?[0-9])\}")
+_POWER = re.compile(r"(square|sq\.?|平方)?(cubic|立方)?(.+?)([23])?")
+_HAVE_POWERS = ("mm", "cm", "m", "um", "nm", "km", "in", "s", "IU")  # 12 square units
+_FACTORS = re.compile(r"[A-Za-z](?:/[A-Za-z])?")  # units that may be letters of an expression
 
 
 @dataclass(frozen=True)
@@ -137,40 +89,26 @@ def clean_math(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     if not text.isascii():
-        text = _RAISED.sub(lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}", _VULGAR.sub(" ", text))
-        text = nfkc(_LOWERED.sub(r"_{\g<0>}", text)).translate(_SIGNS)
+        text = _LOWERED.sub(r"_{\g<0>}", _RAISED.sub(r"^{\g<0>}", _VULGAR.sub(" ", text)))
+        text = nfkc(text).translate(_SIGNS)
     if "\\" in text:
         text = _DEGREE.sub("°", _THOUSANDS.sub(",", _TEXT.sub(r" \1 ", text)))
-        text = _COMMAND.sub(_one_spelling, text)
+        text = _COMMAND.sub(lambda found: _COMMANDS.get(found[1].strip() or ",", found[0]), text)
     if "√" in text or "sqrt" in text:
-        text = _ROOT.sub(_root, text)
-    text = _TIE.sub(" ", text) if "~" in text else text
-    text = _MARKUP.sub(" ", _PI.sub("π", text.replace("{,}", ",")))
-    text = " ".join(text.split())
-    announced = _ANNOUNCED.match(text)
-    return text[announced.end() if announced else 0 :].strip().rstrip(".").strip()
-
-
-def _one_spelling(found: re.Match[str]) -> str:
-    return _SAME.get(found[1]) or found[0]
-
-
-def _root(found: re.Match[str]) -> str:
-    return f"\\sqrt{{{found[1] or found[2]}}}" if found[1] or found[2] else "\\sqrt"
+        text = _ROOT_OF.sub(r"\\sqrt{\1\2}", _ROOT.sub(r"\\sqrt ", text))
+    text = _MARKUP.sub(" ", _PI.sub("π", _TIE.sub(" ", text).replace("{,}", ",")))
+    return _ANNOUNCED.sub("", " ".join(text.split())).rstrip(".").strip()
 
 
 def parse_quantity(text: str) -> Quantity | None:
     """The number ``clean_math`` left, with its unit; None when it is anything else."""
     if not text or len(text) > MAX_LENGTH:
         return None
-    value = read_number(text)
-    if value is not None:
-        return Quantity(value)
-    before, unit = split_unit(text)
-    value = read_number(before) if unit else None
+    value, unit = read_number(text), ""
     if value is None:
-        return None
-    return Quantity(value, percent=True) if unit == "%" else Quantity(value, unit=unit)
+        before, unit = split_unit(text)
+        value = read_number(before) if unit else None
+    return None if value is None else Quantity(value, unit == "%", unit.replace("%", ""))
 
 
 def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, str]:
@@ -179,11 +117,11 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
     A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
     """
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
-        start = found.start()
-        unit = _unit(text[start:])
-        attached = text[start - 1] != " " and _ONE_LETTER_EACH.fullmatch(text, start)
-        if unit and not (attached and (factors is None or text[start] in factors)):
-            return text[:start].strip(), unit
+        before, written = text[: found.start()], text[found.start() :]
+        unit = _unit(written)
+        factor = before[-1:] != " " and _FACTORS.fullmatch(written)
+        if unit and not (factor and (factors is None or any(letter in factors for letter in written))):
+            return before.strip(), unit
     return text, ""
 
 
@@ -193,11 +131,26 @@ def is_unit(word: str) -> bool:
 
 
 def _unit(written: str) -> str:
-    """The one name of a unit. Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
-    if "/" in written:
-        parts = [_unit(part) for part in written.split("/")]
-        return "/".join(parts) if all(parts) else ""
-    spelled = written.translate(_UNIT_SPELLING).rstrip(".")
+    """The one name of a unit, of a power of one, or of one by another (``mm/s``)."""
+    spelled = _UNIT_SPELLING.sub(r"\1", written).rstrip(".")
+    if unit := _one_unit(spelled):
+        return unit
+    above, by, below = spelled.partition("/")
+    if by and "%" not in spelled:
+        above, below = _unit(above), _unit(below)
+        return f"{above}/{below}" if above and below and "/" not in below else ""
+    found = _POWER.fullmatch(spelled)
+    unit = _one_unit(found[3]) if found else ""
+    if not found or unit not in _HAVE_POWERS or bool(found[1]) + bool(found[2]) + bool(found[4]) != 1:
+        return ""
+    power = found[4] or ("2" if found[1] else "3")
+    return "mL" if unit + power == "cm3" else f"{unit}^{power}"
+
+
+def _one_unit(spelled: str) -> str:
+    """Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
+    if len(spelled) > 3 and spelled not in _EXACT:
+        spelled = spelled.removesuffix("s")
     if spelled in _EXACT:
         return _EXACT[spelled]
     units = _CASELESS.get(spelled.lower(), set())
@@ -208,28 +161,17 @@ def _unit(written: str) -> str:
     return "" if another_prefix and len(spelled) > 1 else unit
 
 
+@lru_cache(maxsize=4096)
 def read_number(text: str) -> Fraction | None:
     """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
-    if found := _DECIMAL.fullmatch(text):
-        return _signed(found[1], _decimal(found[2]))
-    if found := _SCIENTIFIC.fullmatch(text):
-        base = _decimal(found[2])
-        return None if base is None else _signed(found[1], base * Fraction(10) ** int(found[3]))
-    if found := _FRACTION.fullmatch(text):
-        above, below = _decimal(found[2] or found[4]), _decimal(found[3] or found[5])
-        return _signed(found[1], above / below) if above is not None and below else None
-    if found := _MIXED.fullmatch(text):
-        part, whole = int(found[3] or found[5]), int(found[4] or found[6])
-        return _signed(found[1], int(found[2]) + Fraction(part, whole)) if part < whole else None
-    return None
-
-
-def _signed(sign: str, value: Fraction | None) -> Fraction | None:
-    return -value if value is not None and sign == "-" else value
-
-
-def _decimal(text: str) -> Fraction | None:
-    digits = text.replace(",", "")
-    if not any(digit.isdigit() for digit in digits):
+    found = _NUMBER.fullmatch(_FRACTION.sub(r" \1/\2 ", text).strip() if "\\" in text else text)
+    if found is None:
         return None
-    return Fraction(digits.removesuffix("."))
+    sign, whole, decimal, below, exponent = found.groups()
+    value = Fraction(sign + decimal.replace(",", "") + (f"e{exponent}" if exponent else ""))
+    if below:
+        divisor = Fraction(below.replace(",", ""))
+        if not divisor or (whole and abs(value) >= divisor):
+            return None
+        value = value / divisor + int(sign + (whole or "0"))
+    return value

@@ -1,285 +1,301 @@
-r"""A small grammar for the mathematics that answers are made of, as a tree of tuples.
+r"""A small grammar for the mathematics that answers are made of, which is evaluated as it is read.
 
-``\frac{x}{2}`` gives ``("quotient", ("letter", "x"), ("number", Fraction(2)))``. It reads LaTeX and plain notation
-where both, and math_verify, agree on the meaning; anything else is Unreadable, or read and marked ``open`` so that its
-size at least is known (``9**9**9**9``).
+    2\sqrt{2}        \sqrt{8}          the same: their values are, at every point, to the last digits of a float
+    \frac{1}{x+1}    \frac{x}{x+1}     not the same: further apart than math_verify's rounding, by their own size
+    9^{9^{9^{9}}}    12                out of range: nobody can evaluate it; it would cost a process its time limit
+    0.3333           \frac{1}{3}       undecided, as what is nearly equal is; math_verify is asked
+    2^10, 1/2x, xy, e, f(x), \log_2 8  undecided: their reading is open, or they have no value here
+
+It reads LaTeX and plain notation where both, and math_verify, agree on the meaning; anything else is not read.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache, partial
+from string import ascii_letters
 
-Node = tuple[Any, ...]
-_FUNCTION_NAMES = "sin cos tan ln exp arcsin arccos arctan sinh cosh tanh"
-FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
-WORDS = FUNCTIONS | frozenset(["cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"])  # \ or none before them
+from infimed_plugins.records import Code
 
-_MAX_LENGTH = 512
-_MAX_DEPTH = 40
-_MAX_TOKENS = 120  # a sum of n terms makes a tree n deep
+Number = Fraction | float
+FUNCTIONS: dict[str, Callable[[Number], Number]] = {
+    name: getattr(math, name.replace("arc", "a").replace("ln", "log"))
+    for name in ("sin", "cos", "tan", "ln", "exp", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh")
+}
+WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
+
+_MAX_DEPTH, _MAX_TOKENS = 40, 120  # of an expression
+_MAX_TERMS = 4096  # of a sum, a product, a factorial
+_MAX_BITS = 1 << 16  # of a number: about 20,000 digits
+_MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
+_FAR, _NEAR = 1e-4, 1e-12  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!°-])")
-_PLAIN_NUMBER = re.compile(_NUMBER)
-_SPECIAL = frozenset("eEiIjJdOSNQC")  # letters that sympy or LaTeX readers take for something else
-_OPAQUE: Node = ("opaque",)  # read, but left to math_verify
+_TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!-])")
+_BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|\*\*)")
+_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # what sympy or LaTeX readers may take for one, or something else
 
 
-class Unreadable(Exception):
-    """Not in the grammar, or not with one meaning."""
+class NotRead(Exception):
+    """None of the forms, not in the grammar, or not to be judged."""
+
+    def __init__(self, reason: str = "not one value", code: Code = Code.UNREADABLE) -> None:
+        super().__init__(reason)
+        self.reason, self.code = reason, code
 
 
-class SideBySide(Unreadable):
-    """``12 13``, ``12 (13)``: math_verify adds them up or takes one."""
+class TooLarge(Exception):
+    """A value of more bits, or terms, than can be."""
 
 
-@dataclass
-class Expression:
-    """What was read. ``open``: more than one reading is possible. ``words``: letters without a blank between them."""
+def same(gold: str, given: str) -> bool | None:
+    """Whether two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
 
-    node: Node
-    letters: frozenset[str]
-    words: frozenset[str]
-    decimal: bool
-    open: bool
-    product: bool  # neither a sum nor a function: no small difference of large numbers
+    Raises NotRead where only the second is out of range.
+    """
+    try:
+        a, b = parse_expression(gold), parse_expression(given)
+    except NotRead:
+        return None
+    if b.too_large and not a.too_large:
+        raise NotRead("out of range: too large to evaluate", Code.TIMED_OUT)
+    points = len(_POINTS) if a.letters or b.letters else 1
+    pairs = [(x, y) for x, y in zip(a.values[:points], b.values, strict=False) if x is not None or y is not None]
+    if a.value is None or any(x is None or y is None for x, y in pairs):
+        return None
+    least = 0.0 if a.is_product and b.is_product else 1.0  # a sum of floats may leave a small difference
+    distance = max(_apart(x, y, least) for x, y in pairs if x is not None and y is not None)
+    if a.open or b.open:
+        return False if distance > _FAR and bool(a.letters) != bool(b.letters) else None
+    return False if distance > _FAR else True if distance <= _NEAR else None
+
+
+def _apart(left: Number, right: Number, least: float) -> float:
+    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    if left == right:
+        return 0.0
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return float(abs(left - right) / max(abs(left), abs(right)))
+    if not max(left, -left, right, -right) < _MAX_FLOAT:
+        return 1.0
+    return abs(float(left) - float(right)) / max(least, abs(float(left)), abs(float(right)))
 
 
 @lru_cache(maxsize=8192)
 def parse_expression(text: str) -> Expression:
-    """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises Unreadable."""
-    if len(text) > _MAX_LENGTH:
-        raise Unreadable
-    words: set[str] = set()
-    reader = _Reader(_tokens(text, words))
-    node = reader.sum()
-    if reader.peek():
-        raise Unreadable
-    letters = frozenset(reader.letters - {"π"})
-    return Expression(node, letters, frozenset(words), reader.decimal, reader.open, reader.product_only)
+    """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises NotRead."""
+    written = _TOKEN.findall(text)
+    if len(written) > _MAX_TOKENS or "".join(written) != "".join(text.split()):
+        raise NotRead
+    tokens = ["\\" + token if token in WORDS else token for token in written]
+    words = frozenset(token for token in tokens if token[0].isalpha() and len(token) > 1)
+    return Expression([one for token in tokens for one in (token if token in words else [token])], words)
 
 
-def _tokens(text: str, words: set[str]) -> list[str]:
-    tokens: list[str] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        found = _TOKEN.match(text, position)
-        if not found or len(tokens) > _MAX_TOKENS:
-            raise Unreadable
-        token, position = found[1], found.end()
-        if token in WORDS:
-            tokens.append("\\" + token)
-        elif token[0].isalpha() and len(token) > 1:
-            words.add(token)
-            tokens.extend(token)
-        else:
-            tokens.append(token)
-    return tokens
+def _point(step: int, negative: int) -> dict[str, Number]:
+    """A size between 0.5 and 2.2 for each letter; minus where ``negative`` is a bit of the letter's number."""
+    letters = [letter for letter in ascii_letters + "αβγδεθλμσφωρτ" if letter not in _CONSTANTS]
+    sizes = {letter: Fraction(3001 + index * step % 9973, 6007) for index, letter in enumerate(letters, 3)}
+    minus = {letter for index, letter in enumerate(letters) if (1 + index % 7) & negative}
+    return {"π": math.pi} | {letter: -size if letter in minus else size for letter, size in sizes.items()}
 
 
-@dataclass
-class _Reader:
-    tokens: list[str]
-    position: int = 0
-    depth: int = 0
-    letters: set[str] = field(default_factory=set)
-    decimal: bool = False
-    open: bool = False
-    product_only: bool = True
+_POINTS = (_point(1237, 0), _point(3301, 1), _point(2203, 2), _point(1811, 4))  # near letters differ in sign at one
 
-    def peek(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
-    def take(self, wanted: str = "") -> str:
-        token = self.peek()
-        if not token or (wanted and token != wanted):
-            raise Unreadable
-        self.position += 1
+class Expression:
+    """Reads tokens at a point, from the loosest to the closest: sum, product, factor, base. Raises NotRead."""
+
+    def __init__(self, tokens: list[str], words: frozenset[str], point: dict[str, Number] = _POINTS[0]) -> None:
+        self._written, self._tokens, self.words, self._point = tokens, [*tokens], words, point
+        self._position = self._depth = 0
+        self.letters: set[str] = set()
+        self.too_large = False
+        self.open = bool(words)  # letters without a blank between them; or more than one reading is possible
+        self.is_product = True  # neither a sum nor a function: no small difference of large numbers
+        self.value = self._sum()
+        if self._next():
+            raise NotRead
+
+    @cached_property
+    def values(self) -> list[Number | None]:
+        """Its values at the points; without letters they are all one."""
+        if not self.letters:
+            return [self.value] * len(_POINTS)
+        return [self.value, *(Expression(self._written, self.words, point).value for point in _POINTS[1:])]
+
+    def _next(self) -> str:
+        return self._tokens[self._position] if self._position < len(self._tokens) else ""
+
+    def _accept(self, *wanted: str) -> str:
+        token = self._next()
+        if token not in wanted:
+            return ""
+        self._position += 1
         return token
 
-    def sum(self) -> Node:
-        self.depth += 1
-        if self.depth > _MAX_DEPTH:
-            raise Unreadable
-        sign = self.take() if self.peek() in ("+", "-") else "+"
-        node = self.product()
-        if sign == "-":
-            node = ("negative", node)
-        while self.peek() in ("+", "-"):
-            self.product_only = False
-            negative = self.take() == "-"
-            term = self.product()
-            node = ("sum", node, ("negative", term) if negative else term)
-        self.depth -= 1
-        return node
+    def _take(self, *wanted: str) -> str:
+        if token := self._accept(*wanted):
+            return token
+        raise NotRead
 
-    def product(self) -> Node:
+    def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
+        try:
+            return _evaluate(function, *values)
+        except TooLarge:
+            self.too_large = True
+            return None
+
+    def _sum(self) -> Number | None:
+        sign = self._accept("+", "-")
+        value = self._product()
+        if sign == "-":
+            value = self._apply(operator.neg, value)
+        while sign := self._accept("+", "-"):
+            self.is_product = False
+            value = self._apply(operator.add if sign == "+" else operator.sub, value, self._product())
+        return value
+
+    def _product(self) -> Number | None:
         r"""``1/2x`` and ``\sin(x)y`` are open: where the quotient or the argument ends is a matter of taste."""
-        node, kind = self.factor()
+        value, kind = self._factor()
         divided = False
         while True:
-            token = self.peek()
-            if token in ("*", "/"):
-                self.take()
-                divided = token == "/"
-                right, kind = self.factor()
-                node = ("quotient" if divided else "product", node, right)
-            elif self._starts_factor(token):
-                right, right_kind = self.factor()
-                if token[0].isdigit() or (kind == "number" and token == "(" and _is_number(right)):
-                    raise SideBySide
-                mixed = kind == "number" and right_kind == "fraction"
-                called = kind == "letter" and token == "("
-                if divided or mixed or called or "function" in (kind, right_kind):
-                    self.open = True
-                node, kind = ("product", node, right), right_kind
+            sign, token, before, start = self._accept("*", "/"), self._next(), kind, self._position
+            if not sign and not (token and (token[0].isalnum() or token[0] in "({\\")):
+                return value
+            right, kind = self._factor()
+            if sign:
+                divided = sign == "/"
+            elif token[0].isdigit() or (before == "number" and _BRACKETED_NUMBER.match("".join(self._tokens[start:]))):
+                raise NotRead("several numbers side by side", Code.SEVERAL)
             else:
-                return node
+                taste = (before, token) in (("number", "\\frac"), ("letter", "("))
+                self.open |= divided or taste or "function" in (before, kind)
+            value = self._apply(operator.truediv if sign == "/" else operator.mul, value, right)
 
-    def factor(self) -> tuple[Node, str]:
+    def _factor(self) -> tuple[Number | None, str]:
         """A base with its factorial or exponent, and what kind it is."""
-        node, kind = self.base()
-        while self.peek() == "!":
-            self.take()
-            node, kind = ("factorial", node), "factorial"
-        if self.peek() == "°":
-            self.take()
-            node, kind = self.unknown(), "degrees"
-        if self.peek() in ("^", "**"):
-            latex = self.take() == "^"
-            node = ("power", node, self.exponent(latex))
-            if kind == "function" or self.peek() in ("^", "!"):
-                self.open = True
-            if self.peek() == "^":
-                raise Unreadable
-            kind = "power"
-        return node, kind
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise NotRead
+        value, kind = self._base()
+        self._depth -= 1
+        while self._accept("!"):
+            value, kind = self._apply(partial(_counting, math.factorial), value), "factorial"
+        if sign := self._accept("^", "**"):
+            self.open |= kind == "function"
+            value, kind = self._apply(_power, value, self._exponent(sign)), "power"
+        return value, kind
 
-    def exponent(self, latex: bool) -> Node:
-        """After ``^``, a group or one mark; ``2^10`` is 2^{10} to some readers only. After ``**``, right to left."""
-        if not latex:
-            return self.factor()[0]
-        if self.peek() == "-":
-            self.take()
-            self.open = True
-            return ("negative", self.base()[0])
-        node, kind = self.base()
-        one_mark = kind in ("letter", "group") or (kind == "number" and len(self.tokens[self.position - 1]) == 1)
-        self.open |= not one_mark
-        if self.peek() == "^":  # 9^9^9
-            self.take()
-            self.open = True
-            return ("power", node, self.exponent(latex))
-        return node
+    def _exponent(self, sign: str) -> Number | None:
+        """A group or one mark: ``2^10`` is 2^{10} to some readers only, and so is where ``2^-x`` or ``9^9^9`` ends."""
+        negative, start = self._accept("-"), self._next()
+        value, kind = self._factor()
+        one_mark = kind in ("letter", "group") or (kind == "number" and len(start) == 1)
+        self.open |= bool(negative) or (sign == "^" and not one_mark)
+        return self._apply(operator.neg, value) if negative else value
 
-    def base(self) -> tuple[Node, str]:
-        token = self.take()
-        if _PLAIN_NUMBER.fullmatch(token):
-            self.decimal |= "." in token
-            return ("number", Fraction(token.removesuffix(".").replace(",", ""))), "number"
-        if token == "|":
-            node = self.sum()
-            self.take("|")
-            return ("absolute", node), "group"
-        if token in ("(", "{"):
-            self.position -= 1
-            return self.between(token, ")" if token == "(" else "}"), "group"
-        if token == "∞" or token in _SPECIAL:
-            return self.unknown(), "letter"
-        if len(token) == 1 and token.isalpha():
-            self.letters.add(token)
-            if self.peek() != "_":
-                return ("letter", token), "letter"
-            self.take()
-            self.argument()
-            return self.unknown(), "letter"
-        self.depth += 1
-        node = self.command(token)
-        self.depth -= 1
-        return node, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
+    def _base(self) -> tuple[Number | None, str]:
+        token = self._take(self._next())
+        if token[0].isdigit() or token[0] == ".":
+            return Fraction(token.removesuffix(".").replace(",", "")), "number"
+        if token in ("(", "{", "|"):
+            value = self._until({"(": ")", "{": "}"}.get(token, token))
+            return self._apply(abs, value) if token == "|" else value, "group"
+        if token.isalpha() or token == "∞":
+            self.letters |= {token} - _CONSTANTS
+            if self._accept("_"):
+                self._argument()
+                return None, "letter"
+            return self._point.get(token), "letter"
+        value = self._command(token)
+        return value, "fraction" if token == "\\frac" else "function" if token[1:] in WORDS else "group"
 
-    def command(self, token: str) -> Node:
-        if self.depth > _MAX_DEPTH:
-            raise Unreadable
-        if token == "\\frac":
-            return ("quotient", self.argument(), self.argument())
-        if token == "\\binom":
-            return ("binomial", self.argument(), self.argument())
+    def _command(self, token: str) -> Number | None:
+        if token in ("\\frac", "\\binom"):
+            function = operator.truediv if token == "\\frac" else partial(_counting, math.comb)
+            return self._apply(function, self._argument(), self._argument())
         if token == "\\sqrt":
-            degree = self.between("[", "]") if self.peek() == "[" else None
-            argument = self.argument()
-            return ("power", argument, ("quotient", ("number", Fraction(1)), degree)) if degree else ("root", argument)
+            degree = self._until("]") if self._accept("[") else Fraction(2)
+            return self._apply(lambda value, n: _power(value, 1 / n), self._argument(), degree)
+        self.is_product = False
+        if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
+            return self._apply(FUNCTIONS[token[1:]], self._base()[0])
         if token[1:] in WORDS:
-            return self.function(token[1:])
-        if token in ("\\sum", "\\prod", "\\int", "\\lim") and self.peek() == "_":
-            self.limits()
-            (self.sum if token == "\\int" else self.product)()
-            if token == "\\int" and self.tokens[self.position - 2] != "d":
-                raise Unreadable
-            return self.unknown()
-        raise Unreadable
-
-    def function(self, name: str) -> Node:
-        r"""``\sin(x)``, and what only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
-        self.product_only = False
-        if self.peek() in ("(", "{") and name in FUNCTIONS:
-            return ("function", name, self.base()[0])
-        while self.peek() in ("_", "^"):
-            self.take()
-            self.argument()
-        if self.peek() == "(":
-            self.take()
-            self.sum()
-            while self.peek() == ",":
-                self.take()
-                self.sum()
-            self.take(")")
+            self._function()
+        elif token in ("\\sum", "\\prod"):  # _{k=1}^{n} k; many terms take math_verify about the time it has
+            for mark in ("_", "{"):
+                self._take(mark)
+            self._until("=")
+            self._until("}")
+            self._take("^")
+            self._apply(partial(_counting, int), self._argument())
+            self._product()
         else:
-            self.factor()
-        return self.unknown()
+            raise NotRead
+        return None
 
-    def limits(self) -> None:
-        """``_{k=1}^{n}``, ``_{x \\to 0}``."""
-        while self.peek() in ("_", "^"):
-            self.take()
-            if self.peek() != "{":
-                self.base()
-                continue
-            self.take()
-            self.sum()
-            if self.peek() in ("=", "\\to"):
-                self.take()
-                self.sum()
-            self.take("}")
+    def _function(self) -> None:
+        r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
+        while self._accept("_", "^"):
+            self._argument()
+        if self._accept("("):
+            self._sum()
+            while self._take(",", ")") == ",":
+                self._sum()
+        else:
+            self._factor()
 
-    def unknown(self) -> Node:
-        """What is read, but has no value here."""
-        self.open = True
-        return _OPAQUE
-
-    def argument(self) -> Node:
+    def _argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""
-        token = self.peek()
-        if token == "{":
-            return self.between("{", "}")
+        token = self._next()
         if token.isdigit() and len(token) > 1:
-            self.tokens[self.position] = token[1:]
-            return ("number", Fraction(token[0]))
-        return self.base()[0]
+            self._tokens[self._position] = token[1:]
+            return Fraction(token[0])
+        return self._base()[0]
 
-    def between(self, start: str, end: str) -> Node:
-        self.take(start)
-        node = self.sum()
-        self.take(end)
-        return node
-
-    @staticmethod
-    def _starts_factor(token: str) -> bool:
-        return bool(token) and (token[0].isalnum() or token in ("(", "{", "π") or token[0] == "\\")
+    def _until(self, end: str) -> Number | None:
+        value = self._sum()
+        self._take(end)
+        return value
 
 
-def _is_number(node: Node) -> bool:
-    return node[0] == "number" or (node[0] == "negative" and _is_number(node[1]))
+def _evaluate(function: Callable[..., object], *values: Number | None) -> Number | None:
+    """The function's value, None where one is missing or what it gives is no real number of a fair size."""
+    if None in values:
+        return None
+    try:
+        value = function(*values)
+    except (ArithmeticError, ValueError):
+        return None
+    if isinstance(value, Fraction):
+        if _bits(value) > _MAX_BITS:
+            raise TooLarge
+        return value
+    return value if isinstance(value, float) and abs(value) < _MAX_FLOAT else None
+
+
+def _power(base: Number, exponent: Number) -> object:
+    """Exactly where both are rational and the exponent whole; complex where it is no real number."""
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
+        if abs(base) not in (0, 1) and (_bits(base) - 1) * abs(exponent) > _MAX_BITS:
+            raise TooLarge
+        return base**exponent.numerator
+    return float(base) ** float(exponent)
+
+
+def _counting(function: Callable[..., int], *numbers: Number) -> Fraction:
+    """A factorial or a binomial, of whole numbers."""
+    if max(numbers) > _MAX_TERMS:
+        raise TooLarge
+    if not all(isinstance(number, Fraction) and number.denominator == 1 for number in numbers):
+        raise ValueError
+    return Fraction(function(*map(int, numbers)))
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())

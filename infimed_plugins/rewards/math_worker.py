@@ -1,10 +1,9 @@
 r"""The process that runs math_verify: one JSON line ``[gold, answer, seconds]`` in, one word out.
 
-Started by math_process.py.
-It imports nothing of this package and runs as a plain file. Three limits, each for what the one before cannot stop:
-a timer on CPU time (Python code, and a busy machine changes no verdict), ``faulthandler``'s watchdog thread, which
-ends the process even inside a C call that holds the interpreter (a huge factorial), and an address-space limit
-(memory). Without a parent its input ends, and so does it.
+Started by math_process.py. It imports nothing of this package and runs as a plain file. Three limits, each for what the
+one before cannot stop: a timer on CPU time (Python code, and a busy machine changes no verdict), ``faulthandler``'s
+watchdog thread, which ends the process even inside a C call that holds the interpreter (a huge factorial), and an
+address-space limit (memory). Without a parent its input ends, and so does it.
 """
 
 from __future__ import annotations
@@ -18,11 +17,13 @@ import signal
 import sys
 from typing import Any
 
-RIGHT, WRONG, TIME, MEMORY = "right", "wrong", "time", "memory"
-
 
 class OutOfTime(BaseException):
     """Not an Exception: sympy and math_verify catch those."""
+
+
+def on_alarm(*_: object) -> None:
+    raise OutOfTime
 
 
 def main() -> None:
@@ -37,30 +38,14 @@ def main() -> None:
     except ImportError as error:
         print(f"cannot import: {error}", file=replies)
         return
-    limit_memory(settings["memory"])
+    with contextlib.suppress(ImportError, OSError, ValueError):  # where the system can
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (settings["memory"] << 20, settings["memory"] << 20))
     signal.signal(signal.SIGPROF, on_alarm)
     print("ready", file=replies)
     for line in sys.stdin:
         print(judged(verify, *json.loads(line)), file=replies)
-
-
-def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
-    """One verdict within the limits; anything math_verify chokes on is wrong."""
-    faulthandler.dump_traceback_later(seconds * 2 + 0.5, exit=True, file=sys.stderr)
-    try:
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        try:
-            return RIGHT if verify(gold, answer) else WRONG
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-    except OutOfTime:
-        return TIME
-    except MemoryError:
-        return MEMORY
-    except Exception:  # noqa: BLE001  sympy raises anything
-        return WRONG
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 def load() -> Any:
@@ -69,25 +54,31 @@ def load() -> Any:
 
     extraction = (LatexExtractionConfig(boxed_match_priority=0),)  # its reader of expressions takes any number
 
-    def run(gold: str, answer: str) -> bool:
-        parsed_gold = parse(f"\\boxed{{{gold}}}", extraction, parsing_timeout=None)
-        parsed = parse(f"\\boxed{{{answer}}}", extraction, parsing_timeout=None)
-        return bool(verify(parsed_gold, parsed, timeout_seconds=None)) if parsed_gold and parsed else False
+    def run(*sides: str) -> bool:
+        gold, answer = (parse(f"\\boxed{{{side}}}", extraction, parsing_timeout=None) for side in sides)
+        return bool(gold and answer and verify(gold, answer, timeout_seconds=None))
 
     run("1", r"\frac{1}{2}")
     return run
 
 
-def limit_memory(megabytes: int) -> None:
-    """Bound the address space where the system can."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-
-
-def on_alarm(signum: int, frame: Any) -> None:
-    raise OutOfTime
+def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
+    """One verdict within the limits; anything math_verify chokes on is wrong."""
+    faulthandler.dump_traceback_later(seconds * 2 + 0.5, exit=True, file=sys.stderr)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        try:
+            return "right" if verify(gold, answer) else "wrong"
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    except OutOfTime:
+        return "time"
+    except MemoryError:
+        return "memory"
+    except Exception:  # noqa: BLE001  sympy raises anything
+        return "wrong"
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from infimed_plugins.records import GroundTruth, Json, Verdict
+from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards import judge_answer
 
 # (answer, truth)
@@ -90,6 +90,11 @@ EQUAL: list[tuple[str, Json]] = [
     ("120/80", "1.5"),
     ("about 12", "12"),
     ("\\approx 12", "12"),
+    ("12 mm/s", "12"),
+    ("5", "5 mm/s"),
+    ("12 square cm", "12 cm²"),
+    ("x₁ = 12", "12"),
+    ("log₂ 4096", "12"),
 ]
 NOT_EQUAL: list[tuple[str, Json]] = [
     ("2", "2\\pi"),
@@ -202,6 +207,10 @@ NOT_EQUAL: list[tuple[str, Json]] = [
     ("3x = 12", "12"),
     ("x + 1 = 12", "12"),
     ("x^2=12", "12"),
+    ("2", "2ab"),
+    ("12 wrongs", "12"),
+    ("12 mg }", "12 mg"),
+    ("5 mm/min", "5 mm/s"),
 ]
 BURNERS = [
     "100000000!",
@@ -216,6 +225,7 @@ BURNERS = [
     "1" * 100_000,
     "12 " * 30_000,
     "\\sqrt{" * 400 + "2" + "}" * 400,
+    "\\sum_{k=1}^{10^9} k^9",
     "\\frac{1}{" * 19 + "2" + "}" * 19,
 ]
 
@@ -239,6 +249,11 @@ def test_a_burner_is_wrong_and_does_not_hang(answer: str) -> None:
     started = time.monotonic()
     assert judge(answer, "41").value == 0.0
     assert time.monotonic() - started < 60  # a hang guard: 1 s for the pair, at most 5 to the kill
+
+
+def test_a_sum_of_many_terms_is_out_of_range_whenever_it_is_judged() -> None:
+    verdicts = [judge("\\sum_{k=1}^{10^{9}} k^7", "41") for _ in range(2)]
+    assert [(verdict.value, verdict.code) for verdict in verdicts] == [(0.0, Code.TIMED_OUT)] * 2
 
 
 def test_a_burner_equal_to_the_truth_as_text_is_right() -> None:

@@ -122,7 +122,7 @@ CODES = [
     ("x != 12?", "12", Code.UNREADABLE),
     ("pneumonia", "12", Code.UNREADABLE),
     ("\\frac{1}{2", "12", Code.UNREADABLE),
-    ("(" * 30 + "1" + ")" * 30, "12", Code.UNREADABLE),
+    ("(" * 50 + "1" + ")" * 50, "12", Code.UNREADABLE),
     ("1+" * 300 + "1", "12", Code.TOO_LONG),
     ("1" * 5000, "12", Code.TOO_LONG),
     ("9^{9^{9^{9}}}", "12", Code.TIMED_OUT),
