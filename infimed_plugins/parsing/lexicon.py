@@ -45,10 +45,14 @@ class Text:
 
     def __init__(self, text: str) -> None:
         self.text = _APART.sub(r"\1", text) if ">" in text or "<" in text or "≤" in text or "≥" in text else text
-        stretches = [_known.get(one) or _look_up(one) for one in self.text.replace("\n", " \n ").split(" ")]
-        self.written = list(chain.from_iterable([written for written, _, _ in stretches]))
-        self.words = list(chain.from_iterable([words for _, words, _ in stretches]))
-        self.codes = "".join([codes for _, _, codes in stretches])
+        parts = self.text.replace("\n", " \n ").split(" ")
+        stretches = list(map(_known.get, parts))
+        if None in stretches:
+            stretches = [_known.get(one) or _look_up(one) for one in parts]
+        written, words, codes = zip(*stretches, strict=True)
+        self.written = list(chain.from_iterable(written))
+        self.words = list(chain.from_iterable(words))
+        self.codes = "".join(codes)
         phrases = lexicon().phrases
         starts = [at for at, word in enumerate(self.words) if word in phrases]
         if starts:
