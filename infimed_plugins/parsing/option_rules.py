@@ -182,24 +182,20 @@ FORMS = (
     Form("letters or texts", r"(?:[-(:,\n]|{filler|and|option|correct})*{opt}(?:[-().,:\n]|{filler|option}|{and}"
          r"(?=~{option}?[(]*~{opt})|{opt})*",
          (("**C**\n\nC. Hemangioma", "C"),)),
-
-        Form("announced", r"(?:{word}{opt}(?:[,{and|filler}]*{opt})*,|{subject}?{be}?{negated}{be|filler}*{opt},)?"
+    Form("announced", r"(?:{word}{opt}(?:[,{and|filler}]*{opt})*,|{subject}?{be}?{negated}{be|filler}*{opt},)?"
          + _ANNOUNCED + "<{opt}>" + _REASON,
-         
-         
          (("The answer is C.", "C"), ("Final answer: C", "C"), ("答案是C", "C"), ("故选C", "C"),
           ("Not A, so the answer is C", "C"))),
     Form("picked", r"(?:{so},?)?{subject}?{be|filler}*{pick}{be|option|filler}*\(?<{opt}>" + _REASON,
          (("I would choose C.", "C"),)),
     Form("it is", r"(?:{so},?)?~(?:{subject}~){0,3}(?:{be|shows}~){1,2}{option}?\(?<{opt}>" + _REASON,
          (("It is C.", "C"), ("So it is a hemangioma.", "C"))),
-    Form("is right", r"(?:{so},?)?{filler|option}*[(]?<{opt}"
-         r">\)?{filler|option}*{be}{0,2}{filler|likely}*{correct|answer}{filler}*{answer|option|correct}?" + _REASON,
+    Form("is right", r"(?:{so},?)?{filler|option}*[(]?<{opt}>"
+         r"\)?{filler|option}*{be}{0,2}{filler|likely}*{correct|answer}{filler}*{answer|option|correct}?" + _REASON,
          (("C is correct.", "C"), ("C is the answer.", "C"), ("C选项正确", "C"))),
     Form("with a reason", r"(?:{so},?)?~[(]?<{opt}>" + _REASON, (("C because it is bright.", "C"),)),
 )  # fmt: skip
 # where the options are not known, the text behind a letter can be any that says nothing of the letter
-UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED +
-r")?[(]?<{letter}>[-().:,\n]{1,3}"
-r"{negated|all}?{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
+UNKNOWN_TEXT = Form("a letter and a text", "(?:" + _ANNOUNCED + r")?[(]?<{letter}>[-().:,\n]{1,3}"
+                    r"{negated|all}?{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?",
                     (("C. Xanthoma", "C"), ("The answer is C: no xanthoma", "C")))  # fmt: skip
