@@ -69,12 +69,12 @@ def _chosen(
     if sides and not (choice := read_option(reply.answer, ("",) * len(options))).letters:  # by its letter
         said = read_yes_no(reply.answer, question)
         if said.side or len(options) == len(sides):
-            reason = f"it says {said.side}" if said.side else said.code.value
+            reason = f"it says {said.side}" if said.side else said.code.replace("_", " ")
             return form, sides.get(said.side, ""), said.code, said.trace, reason
     elif sides:
         return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace)
     choice = read_option(reply.answer, options, question, several=several)
-    return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.value
+    return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
 
 
 _remembered = lru_cache(maxsize=8192)(_chosen)
