@@ -750,6 +750,20 @@ def test_letters_keep_their_places_beside_an_empty_cell(
 
 
 @pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(("gold", "kept_as"), [("A, C", "AC"), ("CA", "AC"), ("CAD", "B"), ("ac", "ac")])
+def test_a_gold_of_several_letters_is_all_of_them_where_no_option_reads_so(
+    gold: str, kept_as: str, tmp_path: Path
+) -> None:
+    row = {**MCQ_ROW, "A": "Liver", "B": "CAD", "C": "Spleen", "D": "Kidney", "answer": gold}
+    rows = [{**row, "index": str(at), "prediction": said} for at, said in enumerate(["A and C", "A", "B", "A, C, D"])]
+    _, kept = imported(save_json(tmp_path / "M_GMAI-MMBench_VAL.json", rows))
+    assert {one.gold for one in kept} == {kept_as}
+    if kept_as == "AC":
+        judged = [one.accuracy for one in scores("robust", benchmark("gmai_mmbench"), kept, "medevalkit")]
+        assert judged == [1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_reply_in_words_is_of_the_option_at_its_place(tmp_path: Path) -> None:
     row = {**MCQ_ROW, "A": "Liver", "B": "", "C": "Spleen", "D": "Kidney", "answer": "C"}
     replies = ["The answer is the spleen.", "Kidney", "B", "Liver"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import OPTION_LETTERS, Json
+from infimed_plugins.records import OPTION_LETTERS, Json, is_choice
 from infimed_plugins.sources.public import clean, letter_of_text, split_letter
 
 META = {  # the file's field -> ours
@@ -83,14 +85,14 @@ def _bare(choice: str, letter: str) -> str:
 
 
 def _letter(gold: Json, options: tuple[str, ...] | None) -> str:
-    """The letter of the right option; "" for an answer in words."""
-    letter = str(gold).strip().upper()
-    if options is None or (len(letter) == 1 and letter in OPTION_LETTERS[: len(options)]):
-        return letter if options else ""
+    """The letter of the right option, or all of several ("A, C"); "" for an answer in words."""
+    letters = "".join(sorted(re.sub(r"[\s,;、]", "", str(gold).upper())))
+    if options is None or (len(letters) == 1 and is_choice(letters, len(options))):
+        return letters if options else ""
     try:
         return letter_of_text(gold, options)
     except DataError:
-        return ""
+        return letters if str(gold).isupper() and is_choice(letters, len(options)) else ""
 
 
 def _meta(row: dict[str, Json]) -> dict[str, Json]:
