@@ -123,7 +123,7 @@ def import_results(
         if count["skipped"]:
             console.print(f"{name}: {count['skipped']:,} rows left out, which have no gold answer", highlight=False)
         if count["problem"]:
-            console.print(f"{name}: {count['problem']}", highlight=False, soft_wrap=True)
+            console.print(f"{name}: {count['problem']}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"judge them with: infimed score {out}", highlight=False, soft_wrap=True)
 
 
