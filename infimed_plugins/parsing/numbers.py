@@ -54,9 +54,10 @@ _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
 _N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?"
 _TERM = rf"(?:{_N}|\\d?frac|\\?sqrt|√|\\?pi|π|\{{[^{{}}\n]{{0,30}}\}}|\([^()A-Za-z\n]{{1,30}}\))"
+_JOINT = r"(?:[-+−*/×^–±]|\\times|to|(?:[mc]m )?(?:[x×]|by)|(?<=\d):(?=\d))"  # also of a size, a range, a ratio
 _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
-    rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?(?:[-+−*/×^–±]|\\times|to|x(?= ?10\^)) ?-?{_TERM}|[eE][-+]?\d+)*)"
+    rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?{_JOINT} ?-?{_TERM}|[eE][-+]?\d+)*)"
     r"(?P<unit> ?(?:[%°]|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
     rf"|(?P<count>(?i:{'|'.join(reading.COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
 )

@@ -110,6 +110,11 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
         ("How many cysts are larger than 5 mm?", "There are 2 cysts larger than 5 mm.", "2"),
         ("4 dots are in 2 groups. How many has each?", "Each group has 4/2 = 2 dots.", "2"),
         ("How many cysts are seen?", "3 cysts are seen. 4 cysts are seen.", None),
+        ("What is its diameter?", "It measures 12 x 14 mm.", "12 x 14"),
+        ("What is its diameter?", "It measures 12 mm x 14 mm.", "12 mm x 14"),
+        ("What is its diameter?", "It measures 12 by 14 mm at 2x zoom.", "12 by 14"),
+        ("What is the ratio?", "The ratio is 1:2.", "1:2"),
+        ("How many cysts are seen?", "There are 12: 5 left and 7 right.", None),
     ],
 )
 def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str | None) -> None:
