@@ -33,6 +33,7 @@ _PAIRS = (  # "|": what is one of them is not the other; "/": it may be beside t
     "malignant malignancy|benign", "male|female", "single solitary|multiple several", "typical|atypical",
     "hyperintense|hypointense isointense", "hyperdense|hypodense isodense", "hyperechoic|hypoechoic isoechoic",
     "left/right", "upper/lower", "acute/chronic", "mild/severe", "axial/sagittal/coronal", "左/右",
+    "mri mr/ct/radiograph xray/ultrasound sonogram",
 )  # fmt: skip
 _PAIR_OF = {word: pair for pair in _PAIRS for word in re.findall(r"\w+", pair)}
 _FINDINGS = _words("opacity consolidation infiltrate nodule mass lesion fracture effusion edema cyst tumor hemorrhage")

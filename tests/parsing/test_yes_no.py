@@ -63,7 +63,7 @@ BY_QUESTION = [
     ("Is there a mass in the liver?", "It is in the liver.", ""),
     ("Is this a CT scan?", "This is a CT scan.", "yes"),
     ("Is this a CT scan?", "It's an MRI, not a CT scan.", "no"),
-    ("Is this a CT scan?", "This is an MRI.", ""),
+    ("Is this a CT scan?", "This is an MRI.", "no"),
     ("Is this a CT scan?", "This is a CT scan, not an MRI.", "yes"),
     ("Is this a CT scan?", "This is an MRI rather than a CT scan.", "no"),
     ("Is this a CT scan?", "This is either a CT scan or an MRI.", ""),
