@@ -44,6 +44,10 @@ _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|�
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
 _TITLE = re.compile(r"question:|.*: (?=(?:is|are|was|were|do|does|did|can|has|have) )")
 _PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
+_LED = re.compile(
+    r"(?:^|(?<=[.?!] ))\W*(?i:yes|no|true|false|(?:not )?present|absent|none)(?:<\|\w+\|>|[\"'])?(?= +[A-Z])",
+    re.MULTILINE,
+)
 _ORGANS = {"cardio": "heart", "hepato": "liver", "spleno": "spleen"}
 _MEGALY = re.compile(r"(?i)\b(cardio|hepato|spleno)megaly")
 _HAN = re.compile(f"[{HAN}]")
@@ -81,6 +85,7 @@ class Asked:
 
 WORDS = (  # that mean something else here than in the lexicon, where the pattern follows them
     Rule("than evidence sign signs presence used good example", "", "filler", "More than one mass. = yes"),
+    Rule("right", "", "_", "Right. = "),
     Rule("do does did can include includes", "", "be", "It does. = yes"),
     Rule("there", "", "present", "? There is a mass. = yes"),
     Rule("nor", "", "or", "There is neither mass nor cyst. = no"),
@@ -105,13 +110,15 @@ EXPLICIT = (
     Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$"
          "|{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, "The best option here is (A) yes. = yes"),
-    Rule("announced in words", "{answer}[{be}:]+~({be|present|correct})$", SAID, "答案：有 = yes"),
+    Rule("announced in words", r"{answer}[{be}:]+~({be|present|correct})$|^({present})\(", SAID, "答案：有 = yes"),
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
     Rule("last", r"[{so|be|contrast|pick|retracts},:-][{filler|likely}:(]*({yes|no})\)?$", SAID, "Dark, so yes. = yes"),
 )  # fmt: skip
 SHORT = (  # of the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$", NO, "It is normal. = no"),
+    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$"
+         "|^[{so|filler|be|present},]*{negated}~{abnormal}[{filler|be|present}]*$", NO,
+         "It is normal. = no; Is there a fracture? No abnormality is seen. = no"),
     Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
 )  # fmt: skip
@@ -149,7 +156,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """The side that a reply takes; where no yes-no question is known, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
-    text = _PROGRAM.split(_plain(reply_text), maxsplit=1)[0]
+    text = _LED.sub(r"\g<0>.", _PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
     if len(text) > 2 * READ_AT_EITHER_END:
         text = f"{text[:READ_AT_EITHER_END]}\n{text[-READ_AT_EITHER_END:]}"
     if text.lower() == "none":  # a null that was written out, as likely as a no
