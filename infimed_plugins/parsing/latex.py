@@ -89,12 +89,6 @@ def plain(text: str) -> str:
     return text.translate(_MARKUP).replace("**", " ").replace("__", " ").strip()
 
 
-def balanced(text: str) -> bool:
-    r"""Whether every brace closes and none closes too early, escaped ones (``\{``) aside."""
-    boxes = find_boxes(f"{BOX}{text}}}")
-    return boxes is not None and [box.end for box in boxes] == [len(BOX) + len(text) + 1]
-
-
 def find_boxes(text: str) -> list[Boxed] | None:
     """The boxes of a text that hold something, boxes in them opened; None where one never closes or there is no end."""
     boxes: list[Boxed] = []
