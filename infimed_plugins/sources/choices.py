@@ -35,7 +35,7 @@ def read_options(fields: Mapping[str, Any]) -> tuple[str, ...] | None:
     given = structured(pick(fields, OPTIONS))
     if isinstance(given, str) or (given is not None and not isinstance(given, (list, tuple, dict))):
         raise UnusableRow("the options are no list", repr(given)[:100])
-    lettered = _columns(fields) if given is None else _lettered(given)
+    lettered = _lettered(given) if given else _columns(fields)
     texts = list(given or ()) if lettered is None else _in_order(lettered)
     if not texts:
         return None
