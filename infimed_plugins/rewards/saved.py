@@ -173,10 +173,10 @@ def _log_entries(path: Path) -> Iterator[tuple[int, str, bool]]:
     start, last = 1, ""
     with open_text(path) as file:
         for number, line in enumerate(file, start=1):
-            if line.removeprefix("\ufeff").startswith(_LOG_START) and _END.fullmatch(last):
+            if line.startswith(_LOG_START) and _END.fullmatch(last):
                 yield start, "".join(lines), True
                 lines, start = [], number
-            lines.append(line)
+            lines.append(line.replace("\r\n", "\n"))
             last = line.strip() or last
     yield start, "".join(lines), bool(_END.fullmatch(last))
 

@@ -24,7 +24,7 @@ from infimed_plugins.sources.archives import image_file
 from infimed_plugins.sources.choices import plain, read_choice, read_options
 from infimed_plugins.sources.entry import SourceEntry
 from infimed_plugins.sources.faults import MissingImageError
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, without_image_tags
+from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text, without_image_tags
 from infimed_plugins.tables.cells import blank, pick, structured
 from infimed_plugins.tables.rows import FileRow, named_columns, read_rows
 
@@ -42,10 +42,24 @@ ANSWER = (
     "label",
     "answer_idx",
     "answer_index",
+    "answer_key",
     "cop",  # MedMCQA
     "solution",  # R1-V and VLM-R1: "<answer> B </answer>"
 )
-IMAGES = ("images", "image", "image_path", "image_paths", "image_file", "image_name", "img", "img_path", "img_name")
+IMAGES = (
+    "images",
+    "image",
+    "image_path",
+    "image_paths",
+    "image_file",
+    "image_name",
+    "img",
+    "img_path",
+    "img_name",
+    "figure_path",  # PMC-VQA
+    "picture",
+)
+LANGUAGE = ("language", "lang", "q_lang")
 IDS = ("id", "row_id", "qid", "question_id")
 _BASE64 = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "data:image/")  # JPEG, PNG, GIF, WebP
 
@@ -90,6 +104,8 @@ class Pairs(PublicSource):
         options, answer = read_options(fields), _without_tags(answer)
         task = _task(pick(fields, ("task",)), answer, options)
         images = tuple(_image(row.fields["folder"], image) for image in _images(fields))
+        if not images and IMAGE_TAG.search(as_text(question)):
+            raise UnusableRow("a question with an image tag and no image", f"looked for {', '.join(IMAGES)}")
         return self.make(
             row,
             split,
@@ -99,7 +115,7 @@ class Pairs(PublicSource):
             images=images,
             options=options,
             rationale=as_text(pick(fields, ("rationale",))) or None,
-            language=as_text(pick(fields, ("language",))) or "en",
+            language=as_text(pick(fields, LANGUAGE)) or "en",
             meta=_meta(fields),
         )
 

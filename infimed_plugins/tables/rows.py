@@ -121,7 +121,7 @@ def open_text(path: Path) -> TextIO:
                 f"{path} is not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x}); save it as UTF-8, "
                 "such as with: iconv -f GB18030 -t UTF-8 FILE > NEW"
             ) from error
-    if encoding == "utf-8" and b"\0" in head:
+    if encoding == "utf-8" and b"\0" in head[:4]:
         raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
     return path.open(encoding=encoding, errors="surrogateescape", newline="")
 

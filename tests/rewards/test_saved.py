@@ -98,6 +98,12 @@ def test_a_row_that_a_kill_has_cut_is_named_and_the_others_are_used(text: str, l
     assert len(read) >= 2
 
 
+def test_a_log_with_a_mark_and_the_line_ends_of_windows_is_the_same_log(tmp_path: Path) -> None:
+    text = _log_entry(RIGHT) + _log_entry("B")
+    plain = _read(tmp_path / "a.log", text)
+    assert _read(tmp_path / "b.log", "\ufeff" + text.replace("\n", "\r\n")) == plain
+
+
 def test_a_line_that_is_cut_within_a_character_costs_that_line_alone(tmp_path: Path) -> None:
     lines = [json.dumps({"response": "肝", "ground_truth": "肝"}, ensure_ascii=False)] * 2
     whole = "\n".join(lines).encode()

@@ -127,8 +127,8 @@ BLOOD = ["B", "A", "AB", "O"]
         (FOUR, "B. stone", "B"), (FOUR, "(B) STONE", "B"), (FOUR, "b: stone", "B"),
         (FOUR, 1, "B"), (FOUR, "1", "B"), (FOUR, 1.0, "B"), (FOUR, 0, "A"), (FOUR, "3", "D"),
         (NUMBERS, "1", "A"), (NUMBERS, 3, "C"), (NUMBERS, 2.0, "B"), ([1, 2, 3], 2, "B"), ([1.0, 2.5], "1", "A"),
-        (FOUR, "AC", "AC"), (FOUR, "C, A", "AC"), (FOUR, "a;c", "AC"), (FOUR, "A and C", "AC"), (FOUR, ["C", "A"], "AC"),
-        (FOUR, ["tumor", "cyst"], "AC"), (FOUR, '["A", "C"]', "AC"), (FOUR, "['tumor']", "C"),
+        (FOUR, "AC", "AC"), (FOUR, "C, A", "AC"), (FOUR, "a;c", "AC"), (FOUR, "A and C", "AC"),
+        (FOUR, ["C", "A"], "AC"), (FOUR, ["tumor", "cyst"], "AC"), (FOUR, '["A", "C"]', "AC"), (FOUR, "['tumor']", "C"),
         (FOUR, "<answer> B </answer>", "B"), (FOUR, "<think> A? </think><answer>stone</answer>", "B"),
         (["Yes", "No"], True, "A"), (["No", "Yes"], True, "B"), (["True", "False"], False, "B"),
         (["lung", "liver", "Lung"], "lung", "A"), (BLOOD, "AB", "C"), (BLOOD, "O", "D"), (["A", "B", "C"], "B", "B"),
@@ -222,6 +222,7 @@ def test_an_answer_without_options_has_the_form_of_its_task(
         ({"answer": "[[1, 2, 30, 40], [5, 6, 7, 8]]", "task": "grounding"}, "grounding needs one box"),
         ({"answer": "[30, 40, 1, 2]"}, "several answers: give one, and those as good under synonyms"),
         ({"answer": "x", "question": None}, "no question"),
+        ({"answer": "x", "question": "<image>Which?"}, "a question with an image tag and no image"),
         ({"answer": "x", "question": NAN}, "no question"),
         ({"answer": "x", "question": [{"role": "user", "content": "Which?"}]}, "the question is no text"),
         ({"answer": "x", "meta": "a note"}, "meta is no object"),
@@ -259,6 +260,29 @@ def test_an_image_that_is_not_there_is_named(image: Any, tmp_path: Path) -> None
     row = read_one(tmp_path, answer="x", image=image)
     assert isinstance(row, BadRow)
     assert row.reason == "its image is missing"
+
+
+LAYOUTS = {  # of public sets and trainers: a row as it is there, and what it asks
+    "medqa": ({"question": "Q", "answer": "lung", "options": {"A": "liver", "B": "lung"}, "answer_idx": "B"}, "B"),
+    "medmcqa": ({"question": "Q", "cop": 1, "opa": "liver", "opb": "lung", "choice_type": "single"}, "B"),
+    "pmc_vqa": (
+        {"Figure_path": "ok.png", "Question": "Q", "Choice A": " A:liver", "Choice B": " B:lung", "Answer": "lung"}, "B"
+    ),
+    "mmbench": ({"index": 1, "question": "Q", "A": "liver", "B": "lung", "C": "", "answer": "B", "hint": ""}, "B"),
+    "scienceqa": ({"question": "Q", "choices": ["liver", "lung"], "answer": 1, "solution": "It breathes."}, "B"),
+    "arc": ({"question": "Q", "choices": {"text": ["liver", "lung"], "label": ["A", "B"]}, "answerKey": "B"}, "B"),
+    "r1v": ({"problem": "<image>Q", "solution": "<answer> 3 </answer>", "image": "ok.png"}, "3"),
+    "slake": ({"img_name": "ok.png", "question": "Q", "answer": "lung", "q_lang": "en", "qid": 7}, "lung"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_rows_as_public_sets_have_them(name: str, tmp_path: Path) -> None:
+    row, answer = LAYOUTS[name]
+    (sample,) = read(tmp_path, json.dumps(row))
+    assert isinstance(sample, Sample), sample
+    assert (sample.answer, len(sample.images)) == (answer, int("ok.png" in row.values()))
+    assert sample.options == (("liver", "lung") if answer == "B" else None)
 
 
 def test_synonyms_are_texts_and_never_letters(tmp_path: Path) -> None:
@@ -343,6 +367,7 @@ def test_another_encoding_is_refused_with_the_mend_before_the_first_row(
     [
         ("x.jsonl", '{"question": "Q", "answer": "a"}\n{"question": "Q", "ans', "the line is no JSON", "line 2"),
         ("x.jsonl", '{"question": "Q", "answer": "a"}\n\n[1]\n', "it is no object", "row 3"),
+        ("x.jsonl", '{"question": "Q", "answer": "a"}\n' + "\0" * 600, "the line is no JSON", "line 2"),
         ("x.json", '{"question": "Q", \n{"question": "Q", "answer": "a"}\n', "the line is no JSON", "line 1"),
         ("x.csv", "question,answer\nQ,a\nQ", "a row of another number of cells than the header", "line 3"),
         ("x.csv", 'question,answer\nQ,a\n"Q', "the row is no CSV", "lines 3 to 3"),
