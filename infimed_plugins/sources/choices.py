@@ -6,8 +6,8 @@ Options, a list or object also as JSON or Python text in a cell::
     columns A, B, …, also option_a, "Choice A", opt_a, opa; what is missing at the end is not there
 
 Answers: a letter ("B", "(b)", "B."), the text of an option, both ("B. lung"), a 0-based index that is no option's
-text, or several letters ("A, C", "AC"). What could mean two of these is refused; of a text that stands twice the first
-letter is taken.
+text, several letters ("A, C", "AC"), or true and false for Yes and No. What could mean two of these is refused; of a
+text that stands twice the first letter is taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OPTIONS = ("options", "choices")
 COLUMNS = ("option", "choice", "opt", "op", "")  # what stands before the letter in names of columns
 _LETTER_KEYS = ("key", "label", "letter", "id")
 _TEXT_KEYS = ("value", "text", "content", "option")
-_LETTERS = re.compile(r"[A-Za-z](?:(?:[\s,;/&+、]|and)+[A-Za-z])*|[A-Z]+")
+_LETTERS = re.compile(r"[A-Za-z](?:(?:[\s,;&+、]|and)+[A-Za-z])*|[A-Z]+")
 _INDEX = re.compile(r"(\d{1,3})(?:\.0)?")
 NONE_OF_THEM = "the answer is none of the options"
 
@@ -92,7 +92,7 @@ def _in_order(lettered: Mapping[Any, Any]) -> list[Any]:
 
 
 def _without_letters(options: list[str]) -> list[str]:
-    """ "A. liver" without its letter, where each has the right one."""
+    """The texts of "A. liver", "B. lung" … where each has the right letter."""
     split = [split_letter(option) for option in options]
     all_right = "".join(letter for letter, _ in split) == OPTION_LETTERS[: len(options)]
     return [text for _, text in split] if all_right else options
@@ -117,7 +117,7 @@ def read_choice(answer: Any, options: Sequence[str]) -> str:
 
 def _read_text(text: str, options: Sequence[str]) -> str:
     of_text, of_letter = _of_text(text, options), _of_letters(text)
-    if of_text and of_text != of_letter and is_choice(of_letter[:1], len(options)) and len(of_letter) == 1:
+    if of_text and of_text != of_letter and len(of_letter) == 1 and is_choice(of_letter, len(options)):
         raise UnusableRow("the answer is a letter and the text of another option", text)
     if of_text or of_letter:
         return of_text or _checked(of_letter, options, text)
@@ -139,10 +139,12 @@ def _of_text(text: str, options: Sequence[str]) -> str:
 
 
 def _of_letters(text: str) -> str:
-    """ "B", "(b)", "A, C" or "AC" as letters in order; "" for anything else."""
+    """The letters that are all of a text, in order: of "(b)", "A, C" and "AC"; "" where it holds more."""
     word = re.sub(r"[()\[\].:]", "", text).strip()
-    if not _LETTERS.fullmatch(word) or (word.isalpha() and word.isupper()):
-        return word if _LETTERS.fullmatch(word) else ""
+    if not _LETTERS.fullmatch(word):
+        return ""
+    if word.isalpha() and word.isupper():
+        return word  # out of order it is a word
     return "".join(sorted(set(re.sub("and|[^A-Za-z]", "", word).upper())))
 
 

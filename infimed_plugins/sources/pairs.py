@@ -25,7 +25,7 @@ from infimed_plugins.sources.choices import plain, read_choice, read_options
 from infimed_plugins.sources.entry import SourceEntry
 from infimed_plugins.sources.faults import MissingImageError
 from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text, without_image_tags
-from infimed_plugins.tables.cells import blank, pick, structured
+from infimed_plugins.tables.cells import blank, pick, picked, structured
 from infimed_plugins.tables.rows import FileRow, named_columns, read_rows
 
 ANY_SPLIT = "*"
@@ -104,8 +104,9 @@ class Pairs(PublicSource):
         options, answer = read_options(fields), _without_tags(answer)
         task = _task(pick(fields, ("task",)), answer, options)
         images = tuple(_image(row.fields["folder"], image) for image in _images(fields))
-        if not images and IMAGE_TAG.search(as_text(question)):
-            raise UnusableRow("a question with an image tag and no image", f"looked for {', '.join(IMAGES)}")
+        tags = IMAGE_TAG.findall(as_text(question))
+        if len(images) < tags.count("<image>") + len({*tags} - {"<image>"}):
+            raise UnusableRow("fewer images than image tags", f"{len(images)}; looked for {', '.join(IMAGES)}")
         return self.make(
             row,
             split,
@@ -199,7 +200,7 @@ def _several(value: Any) -> list[Any]:
 
 def _images(fields: Mapping[str, Any]) -> list[Any]:
     """The images of a row: of the first column that has any."""
-    columns = (_several(pick(fields, (name,))) for name in IMAGES)
+    columns = map(_several, picked(fields, IMAGES))
     return next((images for images in columns if not all(map(blank, images))), [])
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 NO_WORDS = frozenset(["nan", "NaN", "NaT", "<NA>"])
@@ -58,15 +59,21 @@ def structured(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
 def spelt(name: object) -> str:
     """A column's name as it is compared: ``Option A``, ``option_a`` and ``optionA`` are one."""
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()
 
 
-def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """The first of these columns that is not blank in a row, None when all are."""
-    found: dict[str, Any] = {}
+def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
+    """What stands under these names of columns in a row, in their order, the blank left out."""
+    by_name: dict[str, list[Any]] = {}
     for key, value in fields.items():
-        if not blank(value):
-            found.setdefault(spelt(key), value)
-    return next((found[spelt(name)] for name in names if spelt(name) in found), None)
+        by_name.setdefault(spelt(key), []).append(value)
+    for name in names:
+        yield from (value for value in by_name.get(spelt(name), ()) if not blank(value))
+
+
+def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The first of what ``picked`` gives, None without any."""
+    return next(picked(fields, names), None)
