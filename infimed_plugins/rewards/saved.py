@@ -41,8 +41,20 @@ RESPONSE_KEYS = (
     "outputs",
     "completions",
     "predictions",
+    "pred",
+    "messages",  # the last turn
 )
-TRUTH_KEYS = ("ground_truth", "answer", "label", "gts", "gold", "solution")  # a solution may be worked: the last
+TRUTH_KEYS = (
+    "ground_truth",
+    "answer",
+    "label",
+    "gts",
+    "gold",
+    "gt",
+    "reference",
+    "target",
+    "solution",
+)  # may be worked
 PROMPT_KEYS = ("prompt", "input", "problem", "question")
 _LOG_START = "[prompt] "
 _END = re.compile(r"\[score\] \S+")

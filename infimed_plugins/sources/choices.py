@@ -60,7 +60,8 @@ def _lettered(given: Any) -> Mapping[Any, Any] | None:
         keys, texts = (next((name for name in names if name in given), None) for names in (_LETTER_KEYS, _TEXT_KEYS))
         if keys and texts and len(given) == 2 and isinstance(given[keys], list) and isinstance(given[texts], list):
             return dict(zip(given[keys], given[texts], strict=True))
-        return given
+        columns = _columns(given)
+        return columns if len(columns) == len(given) else given
     if given and all(isinstance(item, dict) for item in given):
         found = {pick(item, _LETTER_KEYS): pick(item, _TEXT_KEYS) for item in given}
         if len(found) < len(given):
@@ -140,7 +141,7 @@ def _of_text(text: str, options: Sequence[str]) -> str:
 
 def _of_letters(text: str) -> str:
     """The letters that are all of a text, in order: of "(b)", "A, C" and "AC"; "" where it holds more."""
-    word = re.sub(r"[()\[\].:]", "", text).strip()
+    word = re.sub(r"[()\[\].:]", "", text).strip(" 、")
     if not _LETTERS.fullmatch(word):
         return ""
     if word.isalpha() and word.isupper():

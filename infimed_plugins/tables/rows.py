@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import itertools
 import json
 import re
@@ -33,6 +34,7 @@ MAX_FIELD = 1 << 24  # characters of one cell; a base64 image has millions
 _CHUNK = 1 << 20
 _BETWEEN = re.compile(r"[\s,]*")
 _DELIMITERS = ",;\t|"
+_SEPARATOR = "sep="  # Excel's own line before the header
 _MARKS = {  # UTF-32's begins with UTF-16's
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -148,6 +150,9 @@ def list_items(file: TextIO) -> Iterator[Any]:
     while True:
         at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         if buffer.startswith("]", at):
+            buffer += file.read()
+            if buffer[at + 1 :].strip():
+                raise json.JSONDecodeError("something behind the list's end", buffer, at + 1)
             return
         try:
             item, at = decoder.raw_decode(buffer, at)
@@ -167,22 +172,28 @@ def _object_or_lines(file: TextIO) -> Iterator[FileRow]:
 
 
 def _one_object(file: TextIO) -> Iterable[Any] | None:
-    """The rows of the object that fills the file; None where each line is an object of its own."""
+    """The rows of the object, or objects over several lines, that fill the file; None where each line is an object."""
     first = next(line for line in file if line.strip())
     is_line = not _line(1, first).fault
     if is_line and any(line.strip() for line in file):
         return None
     try:
-        whole = json.loads(first if is_line else first + file.read())
+        found = list(list_items(io.StringIO(f"[{first if is_line else first + file.read()}]")))
     except (ValueError, RecursionError):
         return None
-    for name in WRAPPERS:
-        inner = whole.get(name)
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            return inner
-    if all(isinstance(value, dict) or missing(value) for value in whole.values()):
-        return named_rows(whole)
-    return None if is_line else [whole]
+    if len(found) > 1 or not isinstance(found[0], dict):
+        return found
+    within = map(_rows_within, (*(found[0].get(name) for name in WRAPPERS), found[0]))
+    return next((rows for rows in within if rows), None if is_line else found)
+
+
+def _rows_within(value: Any) -> list[Any] | None:
+    """The rows of a list of objects or of an object id -> row, None for anything else."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return value
+    if isinstance(value, dict) and all(isinstance(row, dict) or missing(row) for row in value.values()):
+        return list(named_rows(value))
+    return None
 
 
 def named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
@@ -204,7 +215,7 @@ def _line(number: int, text: str) -> FileRow:
 def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
     """The rows of CSV; strict, or a quote that is never closed would take in the rest without a word."""
     csv.field_size_limit(MAX_FIELD * 4)
-    header = next((line for line in file if line.strip()), "")
+    header = next((line for line in file if line.strip() and not line.startswith(_SEPARATOR)), "")
     delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), ())))
     file.seek(0)
     table, names = csv.reader(file, delimiter=delimiter, strict=True), list[str]()
@@ -216,7 +227,7 @@ def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
             return
         except csv.Error as error:
             yield FileRow(number, {}, "the row is no CSV", f"lines {number} to {table.line_num}: {error}")
-        if not any(cell.strip() for cell in cells):
+        if not any(cell.strip() for cell in cells) or (not names and cells[0].startswith(_SEPARATOR)):
             continue
         if not names:
             names = _header(path, cells)
