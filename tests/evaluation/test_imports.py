@@ -302,7 +302,11 @@ def test_a_renamed_file_is_read_when_the_benchmark_is_named(tmp_path: Path) -> N
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="there is no"):
         read(tmp_path / "gone")
-    with pytest.raises(DataError, match=r"holds neither MedEvalKit's results\.json nor VLMEvalKit's"):
+    with pytest.raises(DataError, match=r"holds no results; known are MedEvalKit's results\.json in a folder MMMU-"):
+        read(tmp_path)
+    (tmp_path / "HealthBench").mkdir()
+    (tmp_path / "HealthBench" / "results.json").write_text("[]")
+    with pytest.raises(DataError, match=r"results of sets that are not known here \(HealthBench\); known are .*SLAKE"):
         read(tmp_path)
     with pytest.raises(DataError, match="name MedEvalKit's output"):
         list(read_medevalkit(tmp_path))
