@@ -11,6 +11,8 @@ from infimed_plugins.records import OPTION_LETTERS
 
 _WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
 
+_GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
+
 
 def option_key(text: str) -> str:
     """An option's text for comparing: without the case of its words, its blanks and its final stop."""
@@ -47,4 +49,6 @@ def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
         places.setdefault(option_key(option), []).append(place)
     most = max(map(len, places.values()), default=1)
     kept = [{found[turn % len(found)] for found in places.values()} for turn in range(most if most > 1 else 0)]
-    return [tuple(option if place in keep else "" for place, option in enumerate(options)) for keep in kept]
+    return [
+        tuple(option.rstrip(" .") if place in keep else _GONE for place, option in enumerate(options)) for keep in kept
+    ]

@@ -34,7 +34,7 @@ class PmcVqa(PublicSource):
     name = "pmc_vqa"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "test_clean")
     csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
-    archives = ("images.zip",)
+    archives: ClassVar[tuple[str, ...]] = ("images.zip",)
     folders = ("images", "figures")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", "Answer", *CHOICES, "Answer_label")
 
@@ -66,7 +66,7 @@ class PmcVqa2(PmcVqa):
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
-    archives = ("images_2.zip", "figures")  # what it unpacks to
+    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
 

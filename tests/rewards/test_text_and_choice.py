@@ -176,8 +176,8 @@ TWINS = ("Lung", "liver", "lung.", "Spleen")
 @pytest.mark.parametrize(
     ("reply", "options", "gold", "right"),
     [
-        *((reply, TWINS, gold, 1.0) for gold in "AC" for reply in ("A", "C", "(C)", "lung", "C. lung", "A. Lung")),
-        *((reply, TWINS, gold, 0.0) for gold in "AC" for reply in ("B", "D", "liver", "A or B", "spleen")),
+        *((reply, TWINS, gold, 1.0) for gold in "AC" for reply in ("A", "C", "(C)", "lung", "C. Lung", "A. Lung")),
+        *((reply, TWINS, gold, 0.0) for gold in "AC" for reply in ("B", "D", "liver", "A or B", "Spleen")),
         ("A", TWINS, "B", 0.0),  # twins elsewhere stay wrong
         ("B", TWINS, "B", 1.0),
         *((reply, ("AA", "Aa", "aa"), "B", float(reply == "B")) for reply in "ABC"),  # genotypes are told apart by case

@@ -230,7 +230,7 @@ def test_omnimedvqa_is_read_in_its_archive_or_unpacked(packed: bool, tmp_path: P
         ("ACRIMA_0001", "B", 3),
         ("ACRIMA_0002", "B", 2),
         ("ACRIMA_0003", "B", 4),
-        ("ACRIMA_0004", "A", 4),  # its answer stands twice: a twin is as right
+        ("ACRIMA_0004", "B", 4),  # its answer is B and C: a twin is as right
         ("Chest CT Scan_0000", "D", 4),
     ]
     assert [s.meta["modality"] for s in samples[1:3] + samples[5:]] == [

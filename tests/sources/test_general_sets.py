@@ -245,8 +245,8 @@ def test_tabmwp_has_numbers_units_and_choices_by_their_text(split: str) -> None:
         ("math", "1/12", ""),
         ("math", "-3", "(Unit: degrees)"),
         ("multiple_choice", "A", ""),
-        ("multiple_choice", "A", ""),
         ("text", "2:15 P.M.", ""),
+        ("multiple_choice", "A", ""),  # of two that are the same
     ]
     assert samples[0].id == f"tabmwp-{split}-3"
     assert samples[0].rationale == "Multiply $4.10 by 2.\nThat is $8.20."

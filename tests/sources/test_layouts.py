@@ -94,7 +94,7 @@ def test_a_trainset_of_another_data_set_is_refused_by_its_columns(tmp_path: Path
 def test_medxpertqa_in_githubs_form(where: str, images: list[Any], tmp_path: Path) -> None:
     options = [{"letter": "A", "content": "Gout"}, {"letter": "B", "content": "Lupus"}]
     row = {"id": "MM-0", "question": "Which?\nAnswer Choices: (A) Gout (B) Lupus", "options": options, "label": ["B"],
-           "images": images, "medical_task": "Diagnosis", "body_system": "Skin", "question_type": "Reasoning"}  # fmt: skip
+           "images": images, "medical_task": "Diagnosis", "body_system": "Skin", "question_type": "R"}  # fmt: skip
     write(tmp_path / where / "medxpertqa_mm_input.jsonl", json.dumps(row) + "\n")
     write(tmp_path / where / "medxpertqa_text_input.jsonl", json.dumps({**row, "id": "Text-0"}) + "\n")
     picture(tmp_path / "images" / "MM-0-a.jpeg")
@@ -107,7 +107,7 @@ def test_medxpertqa_in_githubs_form(where: str, images: list[Any], tmp_path: Pat
 @pytest.mark.parametrize("root", ["", "scienceqa", "ScienceQA/data/scienceqa"])
 @pytest.mark.parametrize("images", ["images/", ""])
 def test_scienceqa_of_its_authors(root: str, images: str, tmp_path: Path) -> None:
-    row = {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "", "grade": "grade2", "topic": "geography",
+    row = {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "", "grade": "2", "topic": "geography",
            "subject": "social science", "solution": "It is b.", "image": None, "task": "closed choice"}  # fmt: skip
     rows = {
         "1": {**row, "split": "train"},
