@@ -244,15 +244,17 @@ def letter_of_index(index: Any, options: Sequence[str]) -> str:
 
 
 def letter_of_text(text: Any, options: Sequence[str]) -> str:
-    """The letter of the one option with this text. Raises UnusableRow when none or several have it."""
+    """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
     wanted = clean(text).casefold()
     if not wanted:
         raise UnusableRow("no answer")
-    found = [index for index, option in enumerate(options) if clean(option).casefold() == wanted]
-    if len(found) != 1:
-        reason = "two options are the same" if found else "the answer is none of the options"
-        raise UnusableRow(reason, clean(text)[:100])
-    return OPTION_LETTERS[found[0]]
+    texts = [clean(option) for option in options]
+    found = [text.casefold() for text in texts]
+    if clean(text) in texts:
+        return OPTION_LETTERS[texts.index(clean(text))]
+    if wanted not in found:
+        raise UnusableRow("the answer is none of the options", clean(text)[:100])
+    return OPTION_LETTERS[found.index(wanted)]
 
 
 def letter_among(letter: Any, options: Sequence[str]) -> str:

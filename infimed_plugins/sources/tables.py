@@ -102,6 +102,20 @@ def delimited_rows(
             raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
 
 
+def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file without a header; raises DamagedFileError where the first has not as many fields."""
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
+        try:
+            for number, row in enumerate(csv.reader(file)):
+                if number == 0 and len(row) != len(columns):
+                    raise DamagedFileError(
+                        f"{path} has {len(row)} columns, not {', '.join(columns)}; download it again"
+                    )
+                yield dict(itertools.zip_longest(columns, row[: len(columns)], fillvalue=""))
+        except csv.Error as error:
+            raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
+
+
 def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The rows of parquet files, a few at a time, only these columns. Raises DataError when one is not there."""
     for path in paths:
@@ -119,5 +133,5 @@ def check_columns(path: Path, expected: Sequence[str], found: Sequence[str]) -> 
     if missing:
         raise DamagedFileError(
             f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {named_columns(found)}. "
-            "The data set has changed upstream; use the pinned revision"
+            "The data set has changed upstream, or the file is another's; use the pinned revision"
         )
