@@ -10,7 +10,9 @@ from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
-from infimed_plugins.trainers.image_check import image_fault
+from infimed_plugins.trainers.image_check import check_image
+from infimed_plugins.trainers.path_check import unreadable_file
+from infimed_plugins.trainers.prompt_check import SpecialTokens
 
 _NO_CUT = 1 << 30
 # what upstream's converters, templates and processors raise on rows they cannot read
@@ -33,7 +35,12 @@ def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int],
     _, data, _, _, _ = arguments
     rows = Rows()
     try:
-        sets = [_Set(attributes, data) for attributes in get_dataset_list(data.dataset, data.dataset_dir)]
+        names = [(data.dataset, True), (data.eval_dataset, False)]
+        sets = [
+            _Set(attributes, data, is_trained)
+            for listed, is_trained in names
+            for attributes in get_dataset_list(listed, data.dataset_dir)
+        ]
     except _LoadError as error:
         return Rows(faults=[error.fault])
     encoder = None
@@ -44,17 +51,20 @@ def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int],
             mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
             rows.faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
     total = sum(len(one.rows) for one in sets)
-    text_rows_first = 0
+    text_rows_first = done = 0
     for one in sets:
         for index, row in enumerate(one.rows):
             faults, images = one.check(index, row, encoder, rows)
             rows.faults += faults
-            rows.count += 1
+            done += 1
+            rows.count += one.is_trained
+            if not one.is_trained:
+                text_rows_first = -_NO_CUT
             if images and text_rows_first >= data.preprocessing_batch_size:
                 rows.faults.append(_text_first(sets[0].name, text_rows_first))
                 text_rows_first = -_NO_CUT
             text_rows_first = -_NO_CUT if images else text_rows_first + 1
-            on_progress(rows.count, total)
+            on_progress(done, total)
     if not rows.faults:
         rows.faults += _merge_faults(arguments)
     return rows
@@ -74,10 +84,10 @@ class _LoadError(Exception):
 class _Set:
     """One data set as upstream loads it (data/loader.py:_load_single_dataset), with its converter."""
 
-    def __init__(self, attributes: Any, data: Any) -> None:
+    def __init__(self, attributes: Any, data: Any, is_trained: bool) -> None:
         from llamafactory.data.converter import get_dataset_converter
 
-        self.name = attributes.dataset_name
+        self.name, self.is_trained = attributes.dataset_name, is_trained  # else evaluated on
         self.attributes, self.data = attributes, data
         self.rows = self._load()
         self.convert = get_dataset_converter(attributes.formatting, attributes, data)
@@ -102,9 +112,12 @@ class _Set:
         try:
             rows = load_dataset(**options)
         except (DatasetGenerationError, ArrowException, OSError, ValueError) as error:
-            cause = first_line(error.__cause__ or error)
-            mend = "give every row the same columns of the same types"
+            known = [found for file in options.get("data_files", ()) if (found := unreadable_file(Path(file)))]
+            same_columns = "give every row the same columns of the same types"
+            cause, mend = known[0] if known else (first_line(error.__cause__ or error), same_columns)
             raise _LoadError(Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)) from error
+        if not len(rows):
+            raise _LoadError(Fault(f"dataset {self.name}", "it holds no rows", "build it again, or leave it out"))
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
 
     def check(self, index: int, row: Any, encoder: _Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
@@ -116,6 +129,9 @@ class _Set:
             return [Fault(where, f"cannot be read ({first_line(error)})", "give it the columns of the others")], False
         images = converted["_images"] or []
         faults = list(_content_faults(where, converted, images))
+        texts = [converted["_system"], *(turn["content"] for turn in (*converted["_prompt"], *converted["_response"]))]
+        for text in texts if encoder is not None else ():
+            faults += encoder.special.faults(where, str(text or ""))
         if not faults and encoder is not None:
             length, faults = encoder.check(where, converted)
             rows.longest = max(rows.longest or 0, length)
@@ -135,8 +151,8 @@ def _content_faults(where: str, row: dict[str, Any], images: list[Any]) -> Itera
         mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
         yield Fault(where, f"{_count(tags, f'{IMAGE_TAG} tag')} but {_count(len(images), 'image')}", mend)
     for image in images:
-        if fault := image_fault(image, where):
-            yield fault
+        if isinstance(found := check_image(image, where), Fault):
+            yield found
 
 
 def _count(number: int, thing: str) -> str:
@@ -154,6 +170,7 @@ class _Encoder:
         model, data, _, _, _ = arguments
         loaded = load_tokenizer(model)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
+        self.special = SpecialTokens(loaded["tokenizer"])
         self.cutoff = data.cutoff_len
         whole = copy(data)
         whole.cutoff_len = _NO_CUT

@@ -31,6 +31,7 @@ SIZES = (
     "worker.actor.micro_batch_size_per_device_for_experience=16",
     "worker.rollout.n=8",
 )
+KWARGS = "worker.reward.reward_function_kwargs"
 needs_easyr1 = pytest.mark.easyr1
 
 
@@ -63,11 +64,11 @@ def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[st
 
 
 @needs_easyr1
-def test_gold_answers_are_said_with_the_tags_the_reward_reads(overrides: list[str]) -> None:
-    kwargs = "worker.reward.reward_function_kwargs"
-    assert (
-        check_rl(QUICKSTART, [*overrides, f"{kwargs}.think_tag=reasoning", f"{kwargs}.answer_tag=final"]).faults == ()
-    )
+def test_gold_answers_are_said_with_the_tags_the_reward_reads(overrides: list[str], tmp_path: Path) -> None:
+    template = tmp_path / "own.jinja"
+    template.write_text("{{ content }} Use <reasoning> </reasoning>, then <final> </final>.")
+    tags = [f"{KWARGS}.think_tag=reasoning", f"{KWARGS}.answer_tag=final", f"data.format_prompt={template}"]
+    assert check_rl(QUICKSTART, [*overrides, *tags]).faults == ()
 
 
 @needs_easyr1
