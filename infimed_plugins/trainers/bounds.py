@@ -36,14 +36,16 @@ class Bound:
         return value is None or value in self.besides or _is_within(value, self.allowed)
 
     def fault(self, value: Any, default: Any) -> Fault:
+        """What a value out of bounds does, and what to write; ``default`` is upstream's own."""
+        if isinstance(value, (list, tuple)):
+            value = next(item for item in value if not self.allows(item))
         if isinstance(self.allowed, tuple):
-            listed = f"one of {', '.join(map(str, self.allowed))}"
-            mend = nearest(str(value), map(str, self.allowed), otherwise=listed)
-            return Fault(self.key, f"{value!r} is not {listed}: {self.otherwise}", mend)
+            listed = ", ".join(map(str, self.allowed))
+            mend = nearest(str(value), map(str, self.allowed), otherwise=f"set it to one of {listed}")
+            return Fault(self.key, f"{value!r} is not one of {listed}: {self.otherwise}", mend)
+        wanted = " or ".join([_in_words(self.allowed), *map(str, self.besides)])
         such = f", such as {default}" if default is not None and self.allows(default) else ""
-        besides = "".join(f" or {other}" for other in self.besides)
-        what = f"{value!r} is not within {self.allowed}{besides}: {self.otherwise}"
-        return Fault(self.key, what, f"set it within {self.allowed}{besides}{such}")
+        return Fault(self.key, f"{value!r} is not {wanted}: {self.otherwise}", f"set it to {wanted}{such}")
 
 
 def _is_within(value: Any, interval: str) -> bool:
@@ -52,6 +54,12 @@ def _is_within(value: Any, interval: str) -> bool:
     low, high = map(float, interval[1:-1].split(","))
     above = value >= low if interval[0] == "[" else value > low
     return above and (value <= high if interval[-1] == "]" else value < high)
+
+
+def _in_words(interval: str) -> str:
+    low, high = interval[1:-1].split(", ")
+    least = f"{low} or more" if interval[0] == "[" else f"more than {low}"
+    return least if high == "inf" else f"{least} and {'at most' if interval[-1] == ']' else 'less than'} {high}"
 
 
 def bound_faults(bounds: Iterable[Bound], find: Find, default: Find) -> Iterator[Fault]:

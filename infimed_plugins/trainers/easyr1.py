@@ -65,8 +65,10 @@ def check_rl(
         rules = RowRules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
-    faults += _size_faults(settings, train) if train and val else ()
-    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train) if train and val else None)
+    if train is None or val is None or settings.data.rollout_batch_size < 1:
+        return Checked(tuple(dict.fromkeys(faults)), None)
+    faults += _size_faults(settings, train)
+    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train))  # train and val may share a fault
 
 
 _MODEL_KEY = "worker.actor.model.model_path"

@@ -71,12 +71,15 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
     if rows.faults:
         return rows
     name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
-    if not total:
-        rows.faults.append(Fault(key, f"{data} holds no rows", "build the data again, or name another file"))
     truths: list[tuple[str, Any]] = []
     kinds = _Kinds(dataset, rules)
     for index in range(total):
-        where, row = f"{name}[{index}]", dataset.dataset[index]
+        where = f"{name}[{index}]"
+        try:
+            row = dataset.dataset[index]
+        except ValueError as error:  # text in another encoding is decoded only here
+            rows.faults.append(_load_fault(key, data, error))
+            return rows
         value = row[rules.data.answer_key]
         truth = None if _is_empty(value) else rules.truth(value)
         faults = list(_row_faults(where, row, truth, rules))
@@ -142,12 +145,16 @@ def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
             filter_overlong_prompts=False,
         )
     except (DatasetGenerationError, DatasetNotFoundError, ArrowException, *_ROW_ERRORS) as error:
-        what, mend = unreadable_file(Path(data.partition("@")[0])) or (
-            first_line(error.__cause__ or error),
-            "write it as one parquet file (infimed data build)",
-        )
-        faults.append(Fault(key, f"{data} cannot be loaded ({what})", mend))
+        faults.append(_load_fault(key, data, error))
         return None
+
+
+def _load_fault(key: str, data: str, error: Exception) -> Fault:
+    what, mend = unreadable_file(Path(data.partition("@")[0])) or (
+        first_line(error.__cause__ or error),
+        "write it as one parquet file (infimed data build)",
+    )
+    return Fault(key, f"{data} cannot be loaded ({what})", mend)
 
 
 def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
@@ -158,6 +165,9 @@ def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fa
             what = f"has no column {wanted!r} (data.{name}){consequence}"
             close = nearest(wanted, columns, otherwise=f"its columns are {', '.join(columns)}")
             yield Fault(key, what, close)
+    if rules.tokenizer is not None and rules.processor is None and rules.data.image_key in columns:
+        what = f"has a column {rules.data.image_key!r}, which EasyR1 reads with a processor, and the model has none"
+        yield Fault(key, what, "name a vision-language model, or drop the column")
 
 
 def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:

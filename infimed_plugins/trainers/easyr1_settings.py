@@ -244,7 +244,7 @@ def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
         ("trainer.critic_warmup", trainer.critic_warmup),
         ("worker.actor.optim.lr_warmup_steps", optim.lr_warmup_steps or 0),
     ):
-        if first > 0 and first >= total:
+        if first >= total > 0:
             yield Fault(key, f"{first} is no less than the run's {total} steps: {_NOTHING}", f"set it below {total}")
     last = last_step(Path(trainer.save_checkpoint_path)) if trainer.find_last_checkpoint else None
     if last is not None and last >= total > 0:

@@ -21,7 +21,7 @@ from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
 from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
-from infimed_plugins.trainers.path_check import model_fault, unreadable_file
+from infimed_plugins.trainers.path_check import in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.quiet import quiet_llamafactory
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
@@ -114,9 +114,9 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():
         named = settings.get(key)
-        folders = named.split(",") if isinstance(named, str) else named if isinstance(named, list) else []
+        folders = named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ())
         for folder in folders:
-            if not Path(str(folder).strip()).is_dir():
+            if not Path(folder.strip()).is_dir() and not in_cache(folder.strip(), "adapter_config.json"):
                 yield Fault(key, f"there is no folder {folder}", mend)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"

@@ -29,45 +29,46 @@ class Rows:
 
 
 def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
-    """Check the rows of all training sets. Without ``tokenize`` (no model here) lengths are not counted."""
-    from llamafactory.data.parser import get_dataset_list
-
+    """Check the rows of all sets, and count those to train on. Without ``tokenize`` (no model here) lengths are not."""
     _, data, _, _, _ = arguments
     rows = Rows()
+    encoder = _encoder(arguments, rows.faults) if tokenize else None
+    done, first_image = 0, None
     try:
-        names = [(data.dataset, True), (data.eval_dataset, False)]
-        sets = [
-            _Set(attributes, data, is_trained)
-            for listed, is_trained in names
-            for attributes in get_dataset_list(listed, data.dataset_dir)
-        ]
+        trained, held_out = _load_sets(data.dataset, data), _load_sets(data.eval_dataset, data)
+        total = sum(len(one.rows) for one in (*trained, *held_out))
+        for one in (*trained, *held_out):
+            for index, row in one.read():
+                faults, images = one.check(index, row, encoder, rows)
+                rows.faults += faults
+                if images and first_image is None:
+                    first_image = done
+                done += 1
+                on_progress(done, total)
     except _LoadError as error:
-        return Rows(faults=[error.fault])
-    encoder = None
-    if tokenize:
-        try:
-            encoder = _Encoder(arguments)
-        except (ValueError, TypeError, OSError, KeyError) as error:
-            mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
-            rows.faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
-    total = sum(len(one.rows) for one in sets)
-    text_rows_first = done = 0
-    for one in sets:
-        for index, row in enumerate(one.rows):
-            faults, images = one.check(index, row, encoder, rows)
-            rows.faults += faults
-            done += 1
-            rows.count += one.is_trained
-            if not one.is_trained:
-                text_rows_first = -_NO_CUT
-            if images and text_rows_first >= data.preprocessing_batch_size:
-                rows.faults.append(_text_first(sets[0].name, text_rows_first))
-                text_rows_first = -_NO_CUT
-            text_rows_first = -_NO_CUT if images else text_rows_first + 1
-            on_progress(done, total)
+        rows.faults.append(error.fault)
+        return rows
+    rows.count = sum(len(one.rows) for one in trained)
+    if first_image is not None and data.preprocessing_batch_size <= first_image < rows.count:
+        rows.faults.append(_text_first(trained[0].name, first_image))
     if not rows.faults:
         rows.faults += _merge_faults(arguments)
     return rows
+
+
+def _load_sets(names: list[str] | None, data: Any) -> list[_Set]:
+    from llamafactory.data.parser import get_dataset_list
+
+    return [_Set(attributes, data) for attributes in get_dataset_list(names, data.dataset_dir)]
+
+
+def _encoder(arguments: Any, faults: list[Fault]) -> _Encoder | None:
+    try:
+        return _Encoder(arguments)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
+        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
+    return None
 
 
 def _text_first(name: str, count: int) -> Fault:
@@ -84,10 +85,10 @@ class _LoadError(Exception):
 class _Set:
     """One data set as upstream loads it (data/loader.py:_load_single_dataset), with its converter."""
 
-    def __init__(self, attributes: Any, data: Any, is_trained: bool) -> None:
+    def __init__(self, attributes: Any, data: Any) -> None:
         from llamafactory.data.converter import get_dataset_converter
 
-        self.name, self.is_trained = attributes.dataset_name, is_trained  # else evaluated on
+        self.name = attributes.dataset_name
         self.attributes, self.data = attributes, data
         self.rows = self._load()
         self.convert = get_dataset_converter(attributes.formatting, attributes, data)
@@ -99,6 +100,7 @@ class _Set:
         from pyarrow import ArrowException
 
         options: dict[str, Any] = {"split": self.attributes.split}
+        self.files: list[str] = []
         if self.attributes.load_from == "file":
             path = Path(self.data.dataset_dir) / self.name
             files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -106,19 +108,30 @@ class _Set:
             if len(kinds) != 1 or None in kinds:
                 what = f"{path} must hold files of one type, of {', '.join(sorted(FILEEXT2TYPE))}"
                 raise _LoadError(Fault(f"dataset {self.name}", what, "move the others away"))
-            options |= {"path": kinds.pop(), "data_files": [str(file) for file in files]}
+            self.files = [str(file) for file in files]
+            options |= {"path": kinds.pop(), "data_files": self.files}
         else:
             options |= {"path": self.name, "name": self.attributes.subset, "data_dir": self.attributes.folder}
         try:
             rows = load_dataset(**options)
         except (DatasetGenerationError, ArrowException, OSError, ValueError) as error:
-            known = [found for file in options.get("data_files", ()) if (found := unreadable_file(Path(file)))]
-            same_columns = "give every row the same columns of the same types"
-            cause, mend = known[0] if known else (first_line(error.__cause__ or error), same_columns)
-            raise _LoadError(Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)) from error
+            raise _LoadError(self._load_fault(error)) from error
         if not len(rows):
             raise _LoadError(Fault(f"dataset {self.name}", "it holds no rows", "build it again, or leave it out"))
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
+
+    def _load_fault(self, error: Exception) -> Fault:
+        known = [found for file in self.files if (found := unreadable_file(Path(file)))]
+        same_columns = "give every row the same columns of the same types"
+        cause, mend = known[0] if known else (first_line(error.__cause__ or error), same_columns)
+        return Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)
+
+    def read(self) -> Iterator[tuple[int, Any]]:
+        """Each row and its number; text in another encoding is decoded only here."""
+        try:
+            yield from enumerate(self.rows)
+        except UnicodeDecodeError as error:
+            raise _LoadError(self._load_fault(error)) from error
 
     def check(self, index: int, row: Any, encoder: _Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
         """The faults of one row, and whether it has images."""

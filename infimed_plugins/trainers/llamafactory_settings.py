@@ -55,24 +55,11 @@ BOUNDS = (
     Bound("lora_rank", "[1, inf)", "the adapter would hold nothing"),
     Bound("lora_alpha", "(0, inf)", "the adapter would have no weight"),
     Bound("lora_dropout", "[0, 1)", "the adapter would see nothing"),
-    Bound("freeze_trainable_layers", "[1, inf)", _NOTHING, tuple(range(-1000, 0))),
     Bound("quantization_bit", (2, 3, 4, 5, 6, 8), "there is no such quantisation"),
 )
 
 RULES = (
     Rule("bf16", lambda s: s.bf16 and s.fp16, "bf16 and fp16 are both set", "set one of them"),
-    Rule(
-        "image_min_pixels",
-        lambda s: s.image_min_pixels > s.image_max_pixels,
-        "{s.image_min_pixels} is above image_max_pixels {s.image_max_pixels}, so no picture fits",
-        "set it to {s.image_max_pixels} or less",
-    ),
-    Rule(
-        "video_min_pixels",
-        lambda s: s.video_min_pixels > s.video_max_pixels,
-        "{s.video_min_pixels} is above video_max_pixels {s.video_max_pixels}, so no video fits",
-        "set it to {s.video_max_pixels} or less",
-    ),
     Rule(
         "freeze_language_model",
         lambda s: (
@@ -87,12 +74,6 @@ RULES = (
         lambda s: not (s.do_train or s.do_eval or s.do_predict) and s.eval_strategy == "no",
         "is not set, so nothing would be done",
         "set do_train: true",
-    ),
-    Rule(
-        "adapter_name_or_path",
-        lambda s: s.adapter_name_or_path is not None and s.finetuning_type != "lora",
-        "an adapter is named, and finetuning_type is {s.finetuning_type}",
-        "set finetuning_type: lora, or remove the adapter",
     ),
 )
 

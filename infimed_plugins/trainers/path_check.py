@@ -14,6 +14,7 @@ from infimed_plugins.trainers.faults import Fault, nearest
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
+_NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
 _HEADS = (  # how files begin that are not what their name says, with the mend
     (codecs.BOM_UTF8, "starts with a byte order mark", "save it as UTF-8 without one (sed -i '1s/^\\xEF\\xBB\\xBF//')"),
     (codecs.BOM_UTF16_LE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
@@ -35,14 +36,19 @@ def model_fault(key: str, model: str) -> Fault | None:
         return Fault(key, f"{model} has no {missing[0]}", "save the model, its tokenizer and processor there")
     if not _HUB_NAME.fullmatch(model):
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
+    if in_cache(model, "config.json"):
+        return None
+    what = f"{model} is not on this machine, so no row was tokenised"
+    return Fault(key, what, f"run: hf download {model}")
+
+
+def in_cache(name: str, file: str) -> bool:
+    """Whether a file of the hub is on this machine."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    if isinstance(try_to_load_from_cache(model, "config.json"), str):
-        return None
-    what = f"{model} is not on this machine, so no row was tokenised"
-    return Fault(key, what, f"run: hf download {model}")
+    return _HUB_NAME.fullmatch(name) is not None and isinstance(try_to_load_from_cache(name, file), str)
 
 
 def is_file_name(data: str) -> bool:
@@ -61,9 +67,7 @@ def unreadable_file(path: Path) -> tuple[str, str] | None:
         if content.lstrip().startswith(head):
             return f"it {what}", mend
     if path.suffix == ".parquet":
-        whole, mend = content.startswith(b"PAR1"), "write or fetch it again"
-        cut = None if content.endswith(b"PAR1") else ("it was cut short", mend)
-        return cut if whole else ("it is no parquet file", mend)
+        return _not_parquet(path, content)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -77,6 +81,16 @@ def unreadable_file(path: Path) -> tuple[str, str] | None:
     return _not_json(text) if path.suffix in _JSON_SUFFIXES else None
 
 
+def _not_parquet(path: Path, content: bytes) -> tuple[str, str] | None:
+    from pyarrow import parquet
+
+    if not content.startswith(b"PAR1"):
+        return "it is no parquet file", "write or fetch it again"
+    if not content.endswith(b"PAR1"):
+        return "it was cut short", "write or fetch it again"
+    return None if parquet.read_metadata(path).num_rows else _NO_ROWS
+
+
 def _not_json(text: str) -> tuple[str, str] | None:
     try:
         rows = json.loads(text)
@@ -88,7 +102,7 @@ def _not_json(text: str) -> tuple[str, str] | None:
             except (ValueError, RecursionError) as error:
                 place = f"line {number}" if len(lines) > 1 else " ".join(str(error).split())
                 return f"it is not JSON: {place}", "mend or drop what stands there, or write the file again"
-    return None if rows else ("it holds no rows", "write its rows again, or leave it out")
+    return None if rows else _NO_ROWS
 
 
 def unknown_modules(key: str, model: Path, named: Sequence[str]) -> Iterator[Fault]:

@@ -160,39 +160,38 @@ class _Batch:
         return {task: row for task, (_, row) in best.items()}
 
 
-def _reason(reward: LoadedReward, given: dict[str, Any]) -> str:
-    """Why our reward pays so little, in its own words; empty for one of the user's."""
-    if not reward.is_ours:
-        return ""
-    settings = {"w_format": W_FORMAT, "w_acc": W_ACC, **reward.settings}
+def _scored(settings: Mapping[str, Any], response: str, truth: Any) -> tuple[float, str]:
+    """What compute_score with these arguments pays for one response, and why in brackets."""
+    given = {"response": response, "ground_truth": truth}
+    settings = {"w_format": W_FORMAT, "w_acc": W_ACC, **settings}
     named = {key: settings.get(key) for key in ("w_format", "w_acc", "task", "reward", "answer_frame")}
-    reason = score_row(given, form=response_form(settings), **named).score.reason
-    return f" ({reason})" if reason else ""
+    score = score_row(given, form=response_form(settings), **named).score
+    return score.overall, f" ({score.reason})" if score.reason else ""
 
 
 def _gold_faults(gold: _Batch) -> Iterator[Fault]:
-    for (where, _), given, score in gold.scored:
+    reward = gold.reward
+    for (where, truth), given, score in gold.scored:
         if score["overall"] < _ALL:
-            what = f"the gold answer itself earns {score['overall']:.2f}, not 1.00{_reason(gold.reward, given)}"
-            also = "" if gold.reward.is_ours else ", or let data.format_prompt ask for the form that is paid"
+            reason = _scored(reward.settings, given["response"], truth)[1] if reward.is_ours else ""
+            also = "" if reward.is_ours else ", or let data.format_prompt ask for the form that is paid"
+            what = f"the gold answer itself earns {score['overall']:.2f}, not 1.00{reason}"
             yield Fault(where, what, f"correct the answer or its task, or drop the row{also}")
 
 
 def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
     """Prompts whose reply, written just as they ask, is not paid, though the same answer is in the reward's form."""
-    reward, found = gold.reward, []
+    settings, found = gold.reward.settings, []
     paid = {where for (where, _), _, score in gold.scored if score["overall"] >= _ALL}
     for kind in kinds:
         if kind.where in paid:
-            obedient = _Batch("gold", reward, kind.asked, gold_text)
-            found += obedient.score([(kind.where, kind.truth)])
-            for _, given, score in obedient.scored:
-                if score["overall"] < _ALL:
-                    reply = f"the reply {given['response']!r}, just as the prompt asks for it"
-                    what = f"{reply}, earns {score['overall']:.2f}{_reason(reward, given)}"
-                    key, mend = _form_mend(kind.asked, form)
-                    found.append(Fault(key, what, mend))
-        found += _setting_faults(kind, form, reward.settings)
+            reply = kind.asked.reply("…", gold_text(kind.truth, settings))
+            earned, reason = _scored(settings, reply, kind.truth)
+            if earned < _ALL:
+                what = f"the reply {reply!r}, just as the prompt asks for it, earns {earned:.2f}{reason}"
+                key, mend = _form_mend(kind.asked, form)
+                found.append(Fault(key, what, mend))
+        found += _setting_faults(kind, form, settings)
     return list({fault.kind: fault for fault in reversed(found)}.values())[::-1]  # the first of each kind
 
 
