@@ -223,7 +223,9 @@ def _box_faults(where: str, truth: GroundTruth, prompt: str, sizes: list[tuple[i
     boxes, size = parse_boxes(truth.answer), truth.size or (sizes[0] if len(sizes) == 1 else None)
     if truth.size is None and truth.frame == "truth" and asks_thousandths(prompt):
         size = (1000, 1000)
-    for box in boxes.boxes if boxes and size else ():
+    if boxes is None or size is None:
+        return
+    for box in boxes.boxes:
         if min(box) < 0 or box[2] > size[0] + 1 or box[3] > size[1] + 1:
             what = f"the gold box {list(box)} reaches beyond its picture of {size[0]:g}×{size[1]:g}"
             yield Fault(where, what, "write it in pixels of that picture, name its size in the truth, or drop the row")

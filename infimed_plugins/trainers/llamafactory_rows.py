@@ -142,9 +142,10 @@ class _Set:
             return [Fault(where, f"cannot be read ({first_line(error)})", "give it the columns of the others")], False
         images = converted["_images"] or []
         faults = list(_content_faults(where, converted, images))
-        texts = [converted["_system"], *(turn["content"] for turn in (*converted["_prompt"], *converted["_response"]))]
-        for text in texts if encoder is not None else ():
-            faults += encoder.special.faults(where, str(text or ""))
+        if encoder is not None:
+            turns = (*converted["_prompt"], *converted["_response"])
+            for text in (converted["_system"], *(turn["content"] for turn in turns)):
+                faults += encoder.special.faults(where, str(text or ""))
         if not faults and encoder is not None:
             length, faults = encoder.check(where, converted)
             rows.longest = max(rows.longest or 0, length)

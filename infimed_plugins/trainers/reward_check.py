@@ -163,8 +163,8 @@ class _Batch:
 def _scored(settings: Mapping[str, Any], response: str, truth: Any) -> tuple[float, str]:
     """What compute_score with these arguments pays for one response, and why in brackets."""
     given = {"response": response, "ground_truth": truth}
-    settings = {"w_format": W_FORMAT, "w_acc": W_ACC, **settings}
-    named = {key: settings.get(key) for key in ("w_format", "w_acc", "task", "reward", "answer_frame")}
+    named: dict[str, Any] = {"w_format": W_FORMAT, "w_acc": W_ACC}
+    named |= {key: settings[key] for key in ("w_format", "w_acc", "task", "reward", "answer_frame") if key in settings}
     score = score_row(given, form=response_form(settings), **named).score
     return score.overall, f" ({score.reason})" if score.reason else ""
 
