@@ -26,7 +26,7 @@ from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import MissingEasyR1Error, read_settings
-from infimed_plugins.trainers.path_check import is_file_name, model_fault
+from infimed_plugins.trainers.path_check import in_cache, is_file_name, model_fault
 from infimed_plugins.trainers.quiet import quiet
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
@@ -146,6 +146,12 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model):
         yield fault
+    for key, other in (
+        ("worker.actor.model.tokenizer_path", settings.worker.actor.model.tokenizer_path),
+        ("worker.critic.model.model_path", settings.worker.critic.model.model_path),
+    ):
+        if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
+            yield Fault(key, f"there is no folder {other}", "correct the path, or leave it out")
     reward = settings.worker.reward.reward_function
     if reward is None:
         yield Fault(REWARD_KEY, "is not set", "name easyr1_configs/infimed_reward.py:compute_score")

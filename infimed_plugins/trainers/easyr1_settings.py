@@ -143,6 +143,12 @@ RULES = (
         "set it to 1, or to a divisor",
     ),
     Rule(
+        "worker.actor.fsdp.fsdp_size",
+        lambda s: 0 < s.worker.actor.fsdp.fsdp_size < _world(s) and _world(s) % s.worker.actor.fsdp.fsdp_size > 0,
+        "{s.worker.actor.fsdp.fsdp_size} does not divide the number of GPUs",
+        "set it to -1, or to a divisor",
+    ),
+    Rule(
         "worker.actor.ulysses_size",
         lambda s: _world(s) % s.worker.actor.ulysses_size > 0,
         "{s.worker.actor.ulysses_size} does not divide the number of GPUs",
@@ -238,14 +244,11 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
 
 def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
     """What a run of so many steps would never come to."""
-    trainer, optim = settings.trainer, settings.worker.actor.optim
+    trainer = settings.trainer
     total = trainer.max_steps or steps * trainer.total_epochs
-    for key, first in (
-        ("trainer.critic_warmup", trainer.critic_warmup),
-        ("worker.actor.optim.lr_warmup_steps", optim.lr_warmup_steps or 0),
-    ):
-        if first >= total > 0:
-            yield Fault(key, f"{first} is no less than the run's {total} steps: {_NOTHING}", f"set it below {total}")
+    if trainer.critic_warmup > total > 0:
+        what = f"{trainer.critic_warmup} is more than the run's {total} steps: {_NOTHING}"
+        yield Fault("trainer.critic_warmup", what, "set it to 0: only a critic needs it")
     last = last_step(Path(trainer.save_checkpoint_path)) if trainer.find_last_checkpoint else None
     if last is not None and last >= total > 0:
         what = f"{trainer.save_checkpoint_path} is at step {last} already: nothing would be trained"

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,11 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
 
-    actions = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions
+    actions, default = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions, _defaults()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
+        if value is None and default.get(key) is not None:
+            yield Fault(key, "is null, and LLaMA-Factory needs a value", f"write one, such as {default[key]}")
         if action is None or value is None or isinstance(value, (dict, list)):
             continue
         if action.choices and value not in action.choices:
@@ -114,10 +117,12 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():
         named = settings.get(key)
-        folders = named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ())
-        for folder in folders:
-            if not Path(folder.strip()).is_dir() and not in_cache(folder.strip(), "adapter_config.json"):
-                yield Fault(key, f"there is no folder {folder}", mend)
+        for name in named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ()):
+            folder = Path(name.strip())
+            if not folder.is_dir() and not in_cache(name.strip(), "adapter_config.json"):
+                yield Fault(key, f"there is no folder {name.strip()}", mend)
+            elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
+                yield Fault(key, f"{name.strip()} holds no weights", mend)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
         yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
@@ -130,7 +135,7 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("deepspeed", f"there is no file {deepspeed}", "write the settings in place or correct the path")
 
 
-_STEPS = "checkpoint-*"
+_STEPS, _WEIGHTS = "checkpoint-*", ("*.safetensors", "*.bin", "*.pt", "global_step*")
 _FOLDERS = {
     "media_dir": "build the data or correct the path",
     "resume_from_checkpoint": f"name a folder {_STEPS} of the run, or remove it",

@@ -123,9 +123,6 @@ def step_faults(training: Any, trained: int, at_once: int) -> Iterator[Fault]:
         return
     updates = -(-batches // training.gradient_accumulation_steps)
     steps = training.max_steps if training.max_steps > 0 else math.ceil(updates * training.num_train_epochs)
-    if 0 < steps <= training.warmup_steps:
-        what = f"{training.warmup_steps} is no less than the run's {steps} steps: the rate never reaches learning_rate"
-        yield Fault("warmup_steps", what, f"set it below {steps}")
     resumed = training.resume_from_checkpoint
     state = Path(str(resumed), "trainer_state.json")
     done = json.loads(state.read_text(encoding="utf-8")).get("global_step", 0) if state.is_file() else 0

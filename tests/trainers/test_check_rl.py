@@ -167,7 +167,7 @@ def test_the_stand_in_for_vllm_is_forgotten_after_the_check(overrides: list[str]
         pytest.param(["worker.rollout.top_p=2"], "top_p: 2.0 is not more than 0 and at most 1: vLLM", id="top_p"),
         pytest.param(["trainer.max_steps=0"], "max_steps: 0 is not 1 or more: nothing would be learnt", id="no steps"),
         pytest.param(["trainer.max_steps=null", "trainer.total_epochs=0"], "total_epochs: 0 is not", id="no epochs"),
-        pytest.param(["trainer.critic_warmup=40"], "40 is no less than the run's 40 steps", id="only a warm-up"),
+        pytest.param(["trainer.critic_warmup=41"], "41 is more than the run's 40 steps", id="only a warm-up"),
         pytest.param(["worker.actor.optim.lr=0"], r"optim\.lr: 0\.0 is not more than 0", id="no learning rate"),
         pytest.param(["worker.actor.global_batch_size=0"], "global_batch_size: 0 is not 1 or more", id="no update"),
         pytest.param(["worker.actor.max_grad_norm=0"], "at 0 every gradient is 0", id="no gradient"),
@@ -447,6 +447,39 @@ def _with_reward(folder: Path, code: str) -> Path:
 def test_a_sequential_reward_of_ones_own_is_called_as_easyr1_calls_it(overrides: list[str], tmp_path: Path) -> None:
     code = "REWARD_TYPE = 'sequential'\ndef f(row): return {'overall': float('gold answer' in row['response'])}"
     assert _lines(check_rl(_with_reward(tmp_path, code), overrides)) == []
+
+
+UPSTREAM_PROMPTS = {  # EasyR1's own rewards: the reply each is asked for, and one that asks for the other's
+    "tags": (
+        r"<think>.*</think>\s*<answer>(.*)</answer>",
+        "<think> </think> <answer> </answer>",
+        r"<think> </think> \boxed{}",
+    ),
+    "box": (r"<think>.*</think>.*\\boxed\{(.*)\}", r"<think> </think> \boxed{}", "<think> </think> <answer> </answer>"),
+}
+
+
+@needs_easyr1
+@pytest.mark.parametrize("name", UPSTREAM_PROMPTS)
+def test_a_reward_of_ones_own_is_judged_by_the_reply_its_prompt_asks_for(
+    name: str, overrides: list[str], tmp_path: Path
+) -> None:
+    form, asked, other = UPSTREAM_PROMPTS[name]
+    code = f"""import json, re
+def f(rows):
+    found = [re.fullmatch({form!r}, row['response'], re.DOTALL) for row in rows]
+    gold = [json.loads(row['ground_truth'])['answer'] for row in rows]
+    said = ['No Objects' if answer == [] else str(answer) for answer in gold]
+    return [{{'overall': float(bool(one) and one[1].strip() == text)}} for one, text in zip(found, said)]
+"""
+    config, template = _with_reward(tmp_path, code), tmp_path / "asked.jinja"
+    settings = [*overrides, f"data.format_prompt={template}"]
+    template.write_text("{{ content }} " + asked)
+    assert _lines(check_rl(config, settings)) == []
+    template.write_text("{{ content }} " + other)
+    faults = _lines(check_rl(config, settings))
+    assert len(faults) == 40
+    assert all("earns 0.00, not 1.00" in line and "let data.format_prompt ask" in line for line in faults)
 
 
 @needs_easyr1
