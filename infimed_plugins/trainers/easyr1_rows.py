@@ -88,7 +88,7 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
         else:
             truths.append((where, value))
         if not faults and truth is not None:
-            kinds.add(where, row, truth)
+            kinds.add(row, truth)
         if faults or rules.processor is None or kinds.faults:
             rows.kept += 1
         else:
@@ -110,7 +110,7 @@ class _Kinds:
         self.found: list[Kind] = []
         self.faults: list[Fault] = []
 
-    def add(self, where: str, row: dict[str, Any], truth: GroundTruth) -> None:
+    def add(self, row: dict[str, Any], truth: GroundTruth) -> None:
         """Render a row if it is the first of its kind."""
         kind = (truth.task, bool(row[self.rules.data.image_key]), row.get("style"))
         if kind in self.seen:
@@ -119,7 +119,7 @@ class _Kinds:
         rendered = render(row, self.dataset, self.rules)
         self.faults += [fault for fault in rendered.faults if fault.kind not in {one.kind for one in self.faults}]
         if not rendered.faults:
-            self.found.append(Kind(where, row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
+            self.found.append(Kind(row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
 
 
 def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:

@@ -13,8 +13,9 @@ from typing import Any, TypeGuard
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.parsing.response import ResponseForm
+from infimed_plugins.records import Score
 from infimed_plugins.rewards import compute_score, parse_truth
-from infimed_plugins.rewards.batch import score_row
+from infimed_plugins.rewards.batch import score_rows
 from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
@@ -99,7 +100,7 @@ def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kin
         asked = kinds[0].asked if kinds and not reward.is_ours else Asked(form.think_tag, form.answer_tag)
         gold, wrong = _Batch("gold", reward, asked, gold_text), _Batch("wrong", reward, asked, _wrong_text)
         faults = gold.score(rows)
-        faults += wrong.score(list(gold.best().values()))
+        faults += wrong.score([row for row, _ in gold.best().values()])
         faults += [*_gold_faults(gold), *_constant_faults(gold, wrong), *_filter_faults(gold, wrong, algorithm)]
         return [*faults, *_form_faults(kinds, gold, form)] if reward.is_ours else faults
     except ConfigError as error:
@@ -108,9 +109,8 @@ def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kin
 
 @dataclass(frozen=True)
 class Kind:
-    """One row for all that are asked in the same way, and the form of the reply that its prompt asks for."""
+    """The ground truth of one row for all that are asked in the same way, and the reply that its prompt asks for."""
 
-    where: str
     truth: Any
     asked: Asked
 
@@ -150,45 +150,52 @@ class _Batch:
             self.scored = list(zip(kept, inputs, scores, strict=True))
         return [*faults, *broken]
 
-    def best(self) -> dict[str, Row]:
-        """Of each task the row that earns most, if any earns something."""
-        best: dict[str, tuple[float, Row]] = {}
+    def best(self) -> dict[str, tuple[Row, float]]:
+        """Of each task the row that earns most, if any earns something, and how much."""
+        best: dict[str, tuple[Row, float]] = {}
         for row, _, score in self.scored:
             task = parse_truth(row[1], self.reward.settings.get("task")).task
-            if score["overall"] > best.get(task, (0.0, row))[0]:
-                best[task] = score["overall"], row
-        return {task: row for task, (_, row) in best.items()}
+            if score["overall"] > best.get(task, (row, 0.0))[1]:
+                best[task] = row, score["overall"]
+        return best
 
 
-def _scored(settings: Mapping[str, Any], response: str, truth: Any) -> tuple[float, str]:
-    """What compute_score with these arguments pays for one response, and why in brackets."""
-    given = {"response": response, "ground_truth": truth}
-    named: dict[str, Any] = {"w_format": W_FORMAT, "w_acc": W_ACC}
-    named |= {key: settings[key] for key in ("w_format", "w_acc", "task", "reward", "answer_frame") if key in settings}
-    score = score_row(given, form=response_form(settings), **named).score
-    return score.overall, f" ({score.reason})" if score.reason else ""
+def _score(settings: Mapping[str, Any], inputs: Sequence[dict[str, Any]]) -> list[Score]:
+    """What compute_score with these arguments gives, with its reasons."""
+    weights = (settings.get("w_format", W_FORMAT), settings.get("w_acc", W_ACC))
+    named = [settings.get(key) for key in ("task", "reward")]
+    return [
+        row.score for row in score_rows(inputs, *weights, *named, response_form(settings), settings.get("answer_frame"))
+    ]
+
+
+def _because(score: Score) -> str:
+    return f" ({score.reason})" if score.reason else ""
 
 
 def _gold_faults(gold: _Batch) -> Iterator[Fault]:
-    reward = gold.reward
-    for (where, truth), given, score in gold.scored:
-        if score["overall"] < _ALL:
-            reason = _scored(reward.settings, given["response"], truth)[1] if reward.is_ours else ""
-            also = "" if reward.is_ours else ", or let data.format_prompt ask for the form that is paid"
-            what = f"the gold answer itself earns {score['overall']:.2f}, not 1.00{reason}"
-            yield Fault(where, what, f"correct the answer or its task, or drop the row{also}")
+    reward, mend = gold.reward, "correct the answer or its task, or drop the row"
+    unpaid = [(where, given, score["overall"]) for (where, _), given, score in gold.scored if score["overall"] < _ALL]
+    if reward.is_ours:
+        reasons = [_because(score) for score in _score(reward.settings, [given for _, given, _ in unpaid])]
+    else:
+        reasons, mend = [""] * len(unpaid), f"{mend}, or let data.format_prompt ask for the form that is paid"
+    for (where, _, earned), reason in zip(unpaid, reasons, strict=True):
+        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", mend)
 
 
 def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
     """Prompts whose reply, written just as they ask, is not paid, though the same answer is in the reward's form."""
-    settings, found = gold.reward.settings, []
-    paid = {where for (where, _), _, score in gold.scored if score["overall"] >= _ALL}
+    settings, best, found = gold.reward.settings, gold.best(), []
     for kind in kinds:
-        if kind.where in paid:
-            reply = kind.asked.reply("…", gold_text(kind.truth, settings))
-            earned, reason = _scored(settings, reply, kind.truth)
-            if earned < _ALL:
-                what = f"the reply {reply!r}, just as the prompt asks for it, earns {earned:.2f}{reason}"
+        (_, truth), most = best.get(parse_truth(kind.truth, settings.get("task")).task, (("", None), 0.0))
+        if most >= _ALL:
+            reply = kind.asked.reply("…", gold_text(truth, settings))
+            (score,) = _score(settings, [{"response": reply, "ground_truth": truth}])
+            if score.overall < _ALL:
+                what = (
+                    f"the reply {reply!r}, just as the prompt asks for it, earns {score.overall:.2f}{_because(score)}"
+                )
                 key, mend = _form_mend(kind.asked, form)
                 found.append(Fault(key, what, mend))
         found += _setting_faults(kind, form, settings)
@@ -214,8 +221,9 @@ def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
     if asked.opened and (not form.think_prefilled or asked.opened != form.think_tag):
         tag = "" if asked.opened == form.think_tag else f" and {_ARGUMENTS}.think_tag={asked.opened}"
         return f"{_ARGUMENTS}.think_prefilled", f"set {_ARGUMENTS}.think_prefilled=true{tag}"
-    for key, written, read in (("think", asked.think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
-        if written and written != read and not asked.opened:
+    think = form.think_tag if asked.opened else asked.think
+    for key, written, read in (("think", think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
+        if written and written != read:
             mend = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
             return f"{_ARGUMENTS}.{key}_tag", mend
     default = (form.think_tag, form.answer_tag) == ("think", "answer")

@@ -216,6 +216,12 @@ PROMPTS: dict[str, tuple[tuple[str, str] | None, str | None, list[str], str]] = 
         [f"{KWARGS}.think_prefilled=true"],
         f"set {KWARGS}.think_prefilled=true and {KWARGS}.think_tag=thinking",
     ),
+    "opened, another answer tag": (
+        (GENERATION, OPENS),
+        None,
+        [f"{KWARGS}.think_prefilled=true", f"{KWARGS}.answer_tag=final"],
+        f"set {KWARGS}.answer_tag=answer",
+    ),
     "prefilled, not opened": (None, None, [f"{KWARGS}.think_prefilled=true"], "does not open <think>: replies without"),
     "reasoning closed": ((GENERATION, CLOSED), None, [], "name a chat template that leaves the reasoning"),
     "think_tag": (None, None, [f"{KWARGS}.think_tag=thinking"], "(it does not start with <thinking>)"),
@@ -255,6 +261,18 @@ def test_what_the_rendered_prompt_asks_for_is_what_is_paid(name: str, overrides:
     faults = _lines(check_rl(QUICKSTART, [*overrides, *settings]))
     assert len(faults) == bool(expected), faults
     assert not expected or expected in faults[0]
+
+
+@needs_easyr1
+def test_a_form_that_is_not_paid_is_found_though_the_first_row_is_faulty(
+    overrides: list[str], rl_folder: Path, rl_rows: list[Row], write_parquet: WriteParquet
+) -> None:
+    boxes = [{**row, "answer": _truth("grounding", [26, 30, 42, 46])} for row in rl_rows]
+    boxes[0]["answer"] = _truth("grounding", [42, 30, 26, 46])
+    write_parquet(rl_folder / "train.parquet", boxes[:32])
+    write_parquet(rl_folder / "val.parquet", boxes[32:])
+    faults = check_rl(QUICKSTART, [*overrides, f"{KWARGS}.think_tag=thinking"]).faults
+    assert [fault.where for fault in faults] == ["train.parquet[0]", f"{KWARGS}.think_tag"]
 
 
 @needs_easyr1
