@@ -24,7 +24,7 @@ from infimed_plugins.paths import PACKAGE
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
-from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import MissingEasyR1Error, read_settings
 from infimed_plugins.trainers.path_check import in_cache, is_file_name, model_fault
 from infimed_plugins.trainers.quiet import quiet
@@ -136,11 +136,20 @@ def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
 
 def _path_faults(settings: Any) -> Iterator[Fault]:
     """Missing files and folders, before upstream turns them into None."""
+    from jinja2 import Template, TemplateSyntaxError
+
     for key, consequence in _PATH_KEYS.items():
         group, _, name = key.partition(".")
         path = getattr(getattr(settings, group), name)
         if path is not None and not Path(path).exists():
             yield Fault(key, f"there is no {path}; {consequence}", "correct the path, relative to where you start")
+        elif path is not None and group == "data" and Path(path).is_file():
+            try:
+                text = Path(path).read_text(encoding="utf-8")
+                Template(text if name == "format_prompt" else "")
+            except (UnicodeDecodeError, TemplateSyntaxError) as error:
+                yield Fault(key, f"{path} cannot be read ({first_line(error)})", "mend it, and save it as UTF-8")
+                setattr(settings.data, name, None)  # the rest is judged as if it were not there
     model = settings.worker.actor.model.model_path
     if model is None:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
@@ -227,8 +236,8 @@ def _version_faults() -> Iterator[Fault]:
 def _rows(key: str, data: str, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
     if any(fault.where == key for fault in faults):
         return None
-    rows, known = check_rows(key, data, rules, on_progress), {fault.kind for fault in faults}
-    faults += [fault for fault in rows.faults if "[" in fault.where or fault.kind not in known]
+    rows, known = check_rows(key, data, rules, on_progress), {fault.where for fault in faults}
+    faults += [fault for fault in rows.faults if "[" in fault.where or fault.where not in known]
     return rows if rows.kept else None
 
 

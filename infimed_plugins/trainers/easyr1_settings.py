@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,7 @@ _VALIDATION = "worker.rollout.val_override_config"
 
 
 def _within(group: str, bounds: Sequence[Bound]) -> Iterator[Bound]:
-    for bound in bounds:
-        yield Bound(f"{group}.{bound.key}", bound.allowed, bound.otherwise, bound.besides)
+    return (replace(bound, key=f"{group}.{bound.key}") for bound in bounds)
 
 
 def _at(settings: Any, key: str) -> Any:

@@ -60,9 +60,9 @@ def read_prompt(rendered: Rendered, form: ResponseForm) -> Asked:
     answer = _choose(names, form.answer_tag, answer_like)
     others = [name for name in names if name != answer and f"</{name}>" in head]
     think = _choose(names, form.think_tag, think_like) or (others[0] if answer and others else None)
-    at_end = list(_TAG.finditer(begun)) or [
-        found for found in _TAG.finditer(prompt) if not prompt[found.end() :].strip()
-    ]
+    at_end = list(_TAG.finditer(begun))
+    if rendered.by_template and not at_end:  # a format prompt that opens the reply under a bare template
+        at_end = [found for found in _TAG.finditer(prompt) if not found[1] and not prompt[found.end() :].strip()]
     tags = [found for found in at_end if think_like.fullmatch(found[0]) or found[2] == think]
     return Asked(
         think,
