@@ -239,7 +239,7 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
         yield Fault("worker.rollout.tensor_parallel_size", what, "set it to 1, or to a divisor")
     named = model.lora.target_modules
     if model.lora.rank > 0 and named != "all-linear":
-        yield from unknown_modules("worker.actor.model.lora.target_modules", file.parent, named.split(","))
+        yield from unknown_modules("worker.actor.model.lora.target_modules", str(file.parent), named.split(","))
 
 
 def step_faults(settings: Any, steps: int) -> Iterator[Fault]:

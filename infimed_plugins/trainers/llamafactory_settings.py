@@ -90,12 +90,11 @@ def setting_faults(settings: dict[str, Any], default: dict[str, Any]) -> Iterato
 
 def _module_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Modules that LoRA is told to train; PEFT passes over those that are not there, as long as one is."""
-    folder = Path(str(settings.get("model_name_or_path")))
     for key in ("lora_target", "additional_target"):
         named = settings.get(key)
         names = named.split(",") if isinstance(named, str) else list(named or ())
-        if names and names != ["all"] and (folder / "config.json").is_file():
-            yield from unknown_modules(key, folder, list(map(str, names)))
+        if names and names != ["all"]:
+            yield from unknown_modules(key, str(settings.get("model_name_or_path")), list(map(str, names)))
 
 
 def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:

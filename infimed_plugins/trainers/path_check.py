@@ -105,17 +105,20 @@ def _not_json(text: str) -> tuple[str, str] | None:
     return None if rows else _NO_ROWS
 
 
-def unknown_modules(key: str, model: Path, named: Sequence[str]) -> Iterator[Fault]:
+def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
     """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
     try:
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
     except ImportError as error:
         raise MissingExtraError("finding a model's modules", str(error.name), "transformers") from error
-    config = AutoConfig.from_pretrained(model)
-    kind = AutoModelForImageTextToText if type(config) in AutoModelForImageTextToText._model_mapping else None
-    with torch.device("meta"):
-        built = (kind or AutoModelForCausalLM).from_config(config)
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True)
+        kind = AutoModelForImageTextToText if type(config) in AutoModelForImageTextToText._model_mapping else None
+        with torch.device("meta"):
+            built = (kind or AutoModelForCausalLM).from_config(config)
+    except (ValueError, OSError, KeyError, ImportError):  # not here, or of its own code
+        return
     modules = [module for module, _ in built.named_modules()]
     known = {part for module in modules for part in module.split(".") if not part.isdigit()}
     for name in filter(None, map(str.strip, named)):
