@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
 from infimed_plugins.sources.files import Files, hub_commit
 from infimed_plugins.sources.tables import NO_OBJECT
+from infimed_plugins.tables.cells import missing
 
 _log = logging.getLogger(__name__)
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
-_LETTERED = re.compile(r"^\s*\(?([A-Za-z])\s*(?:\)|\.|:|：)\s*(.*)$", re.DOTALL)
+_LETTERED = re.compile(r"^\s*[(（]?([A-Za-z])\s*[)）.．:：、]\s*(.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,6 @@ def _check_encodable(sample: Sample) -> None:
 
 def _escaped(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def missing(value: Any) -> bool:
-    """Whether a field is null, or the NaN that tables have in its place."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def as_text(value: Any) -> str:
