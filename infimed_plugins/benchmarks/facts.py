@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infimed_plugins import __version__
-from infimed_plugins.benchmarks.run_folder import write_whole
 from infimed_plugins.records import Json
+from infimed_plugins.storage import write_whole
 
 RUN_FILE = "run.json"
 PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")

@@ -16,12 +16,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import BadRow, Json
+from infimed_plugins.storage import whole_file, write_whole
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int}  # and their types
@@ -116,15 +118,13 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[Json]) -> None:
         """Write a JSON lines file, whole or not at all; none for no rows."""
-        partial, path = self.path / f"{name}.partial", self.path / name
-        dumps = _fast_dumps()
-        with partial.open("wb") as file:
-            file.writelines(dumps(row) for row in rows)
-        if partial.stat().st_size:
-            partial.replace(path)
-        else:
-            partial.unlink()
-            path.unlink(missing_ok=True)
+        dumps, rest = _fast_dumps(), iter(rows)
+        first = next(rest, None)
+        if first is None:
+            (self.path / name).unlink(missing_ok=True)
+            return
+        with whole_file(self.path / name) as partial, partial.open("wb") as file:
+            file.writelines(dumps(row) for row in chain([first], rest))
 
     def _rows(self, name: str) -> Iterator[Answered]:
         path = self.path / name
@@ -152,14 +152,6 @@ def _check(row: Answered) -> None:
         raise TypeError("a field is not of its type")
     if options is not None and not (type(options) is list and all(type(option) is str for option in options)):
         raise TypeError("the options are not texts")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file by way of a partial one: a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _fast_loads() -> Callable[[bytes], dict[str, Json]]:

@@ -26,9 +26,10 @@ class _OneLineErrors(typer.core.TyperGroup):
         except InfimedError as error:
             said = str(error)
         except OSError as error:
-            if error.filename is None:
+            if error.errno is None:
                 raise
-            said = f"{os.fsdecode(error.filename)}: {error.strerror}; name another place, or mend that one"
+            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            said = f"{where}{error.strerror}; mend it, or name another place, and run the same command again"
         messages.print(f"error: {' '.join(said.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2)
 

@@ -13,6 +13,7 @@ import typer
 from infimed_plugins.cli.dimensions import dimension_tables, dimensions, grade_table
 from infimed_plugins.cli.output import console, messages, print_json, print_table
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.storage import write_whole
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -64,8 +65,7 @@ class Outputs:
         texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
         for path, made in texts:
             if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(made(summary), encoding="utf-8", errors="replace")
+                write_whole(path, made(summary))
                 messages.print(f"wrote {path}", highlight=False, soft_wrap=True)
         if self.html is not None:
             self._write_page(runs, groupings, facts, notes, downloads)

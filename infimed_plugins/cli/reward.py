@@ -12,6 +12,7 @@ import typer
 
 from infimed_plugins.cli.output import AsJson, messages, print_json, print_table, progress
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.storage import whole_file
 
 
 def reward(
@@ -80,14 +81,8 @@ def _whole_or_nothing(path: Path | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
+        yield file
 
 
 def _print_review(summary: dict[str, Any]) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.export import ExportRow, whole_file
+from infimed_plugins.export import ExportRow
+from infimed_plugins.storage import whole_file
 
 ROW_GROUP_BYTES = 32 * 1024 * 1024  # images held in memory before a row group is written
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.export import ExportRow
+from infimed_plugins.storage import whole_folder
 
 _TEXTS = ("id", "source", "task", "language", "question", "prompt", "target", "answer", "rationale")
 WRITER_ROWS = 100  # held in memory at a time
@@ -35,25 +37,23 @@ def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str
     features = Features(
         {name: Value("string") for name in _TEXTS} | {"options": Sequence(Value("string")), "images": Sequence(Image())}
     )
-    writers: dict[str, Any] = {}
-    for row in rows:
-        if row.into not in writers:
-            path = _unfinished(folder, row.into)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writers[row.into] = ArrowWriter(path=str(path), features=features, writer_batch_size=WRITER_ROWS)
-        writers[row.into].write(dataset_row(row, store_root))
+    writers: dict[str, tuple[Any, Path]] = {}
     counts = {}
-    for into, writer in sorted(writers.items()):
-        counts[f"{into}/{FILE}"], _ = writer.finalize()
-        data = Dataset.from_file(str(_unfinished(folder, into)))
-        data._fingerprint = f"infimed-{into}"  # else a random one, and no two builds are the same
-        data.save_to_disk(str(folder / into), num_shards=1)
-        shutil.rmtree(_unfinished(folder, into).parent)
+    with ExitStack() as stack:
+        for row in rows:
+            if row.into not in writers:
+                partial = stack.enter_context(whole_folder(folder / row.into))
+                (partial / "rows").mkdir()
+                path = str(partial / "rows" / "rows.arrow")
+                writers[row.into] = ArrowWriter(path=path, features=features, writer_batch_size=WRITER_ROWS), partial
+            writers[row.into][0].write(dataset_row(row, store_root))
+        for into, (writer, partial) in sorted(writers.items()):
+            counts[f"{into}/{FILE}"], _ = writer.finalize()
+            data = Dataset.from_file(str(partial / "rows" / "rows.arrow"))
+            data._fingerprint = f"infimed-{into}"  # else a random one, and no two builds are the same
+            data.save_to_disk(str(partial), num_shards=1)
+            shutil.rmtree(partial / "rows")
     return counts
-
-
-def _unfinished(folder: Path, into: str) -> Path:
-    return folder / f".{into}.partial" / "rows.arrow"
 
 
 FILE = "data-00000-of-00001.arrow"

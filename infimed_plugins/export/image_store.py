@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import astuple, dataclass
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import TextIO
 
 from infimed_plugins.errors import InfimedError
-from infimed_plugins.export import whole_file
 from infimed_plugins.images import prepare_image
 from infimed_plugins.records import ImageRef
+from infimed_plugins.storage import sha256_of, whole_file
 
+_NAME = re.compile(r"images/([0-9a-f]{2})/\1[0-9a-f]{62}\.[a-z]+")
 _Key = tuple[bytes, bool]  # the hash of the bytes handed in, and whether it was resized by the model's own rule
 
 
@@ -44,7 +46,7 @@ class ImageStore:
         self._pending: dict[_Key, Future[StoredImage]] = {}
         self._log: TextIO | None = None
         if log is not None:
-            self._known.update(_logged(log, root))
+            self._known.update(logged_images(log, root))
             log.parent.mkdir(parents=True, exist_ok=True)
             self._log = log.open("a", encoding="utf-8", buffering=1)
 
@@ -72,6 +74,10 @@ class ImageStore:
         if self._log is not None:
             self._log.write(json.dumps([key[0].hex(), key[1], *astuple(stored)]) + "\n")
 
+    def paths(self) -> list[str]:
+        """Where the images lie that are stored, relative to the root."""
+        return sorted({stored.path for stored in self._known.values()})
+
     def close(self) -> None:
         """Let the log go."""
         if self._log is not None:
@@ -88,15 +94,23 @@ class ImageStore:
         return self._known[key]
 
 
-def _logged(log: Path, root: Path) -> Iterator[tuple[_Key, StoredImage]]:
-    """What an earlier store wrote down, but for a torn line and images that are not there."""
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
+def logged_images(log: Path, root: Path | None = None) -> Iterator[tuple[_Key, StoredImage]]:
+    """What an earlier store wrote down, but for a torn line and, below a root, images that are not there unharmed."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
         try:
             digest, exact, path, original, size, notes = json.loads(line)
-        except ValueError:
+            key = (bytes.fromhex(digest), bool(exact))
+            stored = StoredImage(str(path), tuple(original), tuple(size), tuple(notes))
+        except (ValueError, TypeError):
             continue
-        if (root / path).exists():
-            yield (bytes.fromhex(digest), exact), StoredImage(path, tuple(original), tuple(size), tuple(notes))
+        if _NAME.fullmatch(stored.path) and (root is None or is_stored(root, stored.path)):
+            yield key, stored
+
+
+def is_stored(root: Path, path: str) -> bool:
+    """Whether an image lies below the root with the bytes that its name tells."""
+    file = root / path
+    return file.is_file() and sha256_of(file) == file.stem
 
 
 def write_image(root: Path, data: bytes, name: str, max_pixels: int | None, exact: bool) -> StoredImage:
@@ -104,7 +118,7 @@ def write_image(root: Path, data: bytes, name: str, max_pixels: int | None, exac
     made = prepare_image(data, name, max_pixels, exact)
     digest = hashlib.sha256(made.data).hexdigest()
     relative = f"images/{digest[:2]}/{digest}{made.suffix}"
-    if not (root / relative).exists():
-        with whole_file(root / relative) as unfinished:
+    if not is_stored(root, relative):
+        with whole_file(root / relative, sync=False) as unfinished:
             unfinished.write_bytes(made.data)
     return StoredImage(relative, made.original, made.size, made.notes)

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, TextIO, TypedDict
 
 from infimed_plugins import prompts
-from infimed_plugins.export import ExportRow, whole_file
+from infimed_plugins.export import ExportRow
+from infimed_plugins.storage import whole_file, write_whole
 
 REGISTRY_FILE = "dataset_info.json"  # the name LLaMA-Factory looks for (data/parser.py)
 
@@ -79,8 +80,7 @@ def write(rows: Iterable[ExportRow], folder: Path, name: str) -> dict[str, int]:
             files[dataset].write(json.dumps(sharegpt_row(row), ensure_ascii=False) + "\n")
             counts[dataset] = counts.get(dataset, 0) + 1
     ordered = sorted(counts, key=lambda dataset: (dataset.endswith("_text"), dataset))
-    with whole_file(folder / REGISTRY_FILE) as partial:
-        partial.write_text(json.dumps(dataset_info(ordered), indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / REGISTRY_FILE, json.dumps(dataset_info(ordered), indent=2) + "\n")
     return {f"{dataset}.jsonl": counts[dataset] for dataset in ordered}
 
 

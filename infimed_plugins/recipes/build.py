@@ -20,12 +20,12 @@ from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
-from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor, whole_file
+from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_engines import BuildEngines, shaping
-from infimed_plugins.recipes.build_folder import REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
+from infimed_plugins.recipes.build_folder import IMAGES_FILE, REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.part_file import PartFile
@@ -36,6 +36,7 @@ from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import model_identity, model_path
 from infimed_plugins.records import Json
+from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
 REASONS_SHOWN = 3
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
@@ -76,10 +77,11 @@ def build(
     downloads = None if folder is None else Path(folder)
     work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on, allow_empty)
     try:
-        standing = work.folder.prepare(work.settings(), fresh=fresh)
-        for part in standing.parts if standing else ():
-            check_inputs(part, downloads)
-        return standing or work.run()
+        with locked(work.folder.out):
+            standing = work.folder.prepare(work.settings(), fresh=fresh)
+            for part in standing.parts if standing else ():
+                check_inputs(part, downloads)
+            return standing or work.run()
     except InfimedError:
         raise
     except ModuleNotFoundError as error:
@@ -147,7 +149,7 @@ class _Build:
         self.progress(f"writing {self.recipe.format} files", 0, None)
         sets = self._write_sets(store)
         beside = [llamafactory.REGISTRY_FILE] if self.recipe.format == "llamafactory" else []
-        beside += self._write_samples()
+        beside += self._write_images(store) + self._write_samples()
         beside += [REJECTS_FILE] if self._write_rejects() else []
         files = {**sets, **dict.fromkeys(beside, 0)}
         manifest = Manifest(
@@ -159,7 +161,7 @@ class _Build:
             parts=counts,
             outputs=tuple(output_of(self.folder.out, file, rows) for file, rows in files.items()),
             datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
-            images=sum(1 for path in (store.root / "images").rglob("*") if path.is_file()),
+            images=len(store.paths()),
             checked_against=self._checked_against(),
         )
         self._engines.close()
@@ -181,6 +183,13 @@ class _Build:
             return hf_datasets.write(rows, self.folder.out, store.root)
         return llamafactory.write(rows, self.folder.out, self.recipe.name)
 
+    def _write_images(self, store: ImageStore) -> list[str]:
+        """The list of the images that lie beside a LLaMA-Factory set; other formats hold them in their files."""
+        if self.recipe.format != "llamafactory" or not store.paths():
+            return []
+        write_whole(self.folder.out / IMAGES_FILE, "".join(f"{Path(path).stem}  {path}\n" for path in store.paths()))
+        return [IMAGES_FILE]
+
     def _write_samples(self) -> list[str]:
         """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
         names = [part.name for part in self.recipe.parts if part.steps]
@@ -200,7 +209,7 @@ class _Build:
     def _part(self, part: Part, planned: PlanRow, store: ImageStore) -> PartCount:
         file = PartFile(self.folder.parts, part.name)
         known = file.count()
-        if known is not None:
+        if known is not None and file.images() <= set(store.paths()):
             check_inputs(known, self.downloads)
             return known
         tally = Tally()
@@ -238,6 +247,7 @@ class _Build:
             not_checked=tuple(sorted(tally.not_checked)),
             inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads),
         )
+        sync_all(self.folder.out)
         self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
         file.finish(count)
         return count
@@ -275,8 +285,7 @@ class _Build:
         """One file of every bad row so far; whether there are any."""
         lines = [line for part in self.recipe.parts for line in PartFile(self.folder.parts, part.name).reject_lines()]
         if lines:
-            with whole_file(self.folder.out / REJECTS_FILE) as partial:
-                partial.write_text("".join(lines), encoding="utf-8")
+            write_whole(self.folder.out / REJECTS_FILE, "".join(lines))
         return bool(lines)
 
 

@@ -5,7 +5,6 @@ It names no time and no place, so that the same recipe gives the same manifest o
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import re
@@ -15,8 +14,8 @@ from pathlib import Path
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.errors import ConfigError, MissingFileError
-from infimed_plugins.export import whole_file
 from infimed_plugins.records import Json
+from infimed_plugins.storage import sha256_of, write_whole
 
 MANIFEST_FILE = "manifest.json"
 _OLD_RIGHT_OF = re.compile(r"(\d+) right of (\d+)")  # in parts that were written without ``right_of``
@@ -95,8 +94,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``: the last file of a build, so that its presence means the build is whole."""
-        with whole_file(folder / MANIFEST_FILE) as partial:
-            partial.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(folder / MANIFEST_FILE, json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -116,9 +114,7 @@ def read_manifest(folder: str | Path) -> Manifest:
 
 def output_of(folder: Path, name: str, rows: int) -> Output:
     """The record of a written file."""
-    with (folder / name).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Output(name, rows, (folder / name).stat().st_size, digest)
+    return Output(name, rows, (folder / name).stat().st_size, sha256_of(folder / name))
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A part's finished rows on disk, so that a build that was ended goes on behind its last finished part.
 
 ``PART.jsonl`` holds a row a line: the sample's fields, its images as paths in the store, its prompt style and set.
-``PART.json`` holds the counts and is written last: its presence means that the part is whole.
+``PART.json`` holds the counts and the sha256 of the others, and is written last: the part is whole while they agree.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.export import ExportRow, whole_file
+from infimed_plugins.export import ExportRow
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.storage import sha256_of, whole_file, write_whole
 
 
 class PartFile:
@@ -28,8 +29,17 @@ class PartFile:
         self._rejects = folder / f"{part}.rejects.jsonl"
 
     def count(self) -> PartCount | None:
-        """The counts of the finished part; None when it is not finished."""
-        return PartCount.of_json(json.loads(self._count.read_text(encoding="utf-8"))) if self._count.exists() else None
+        """The counts of the finished part; None when it is not finished, or its files have changed since."""
+        try:
+            raw = json.loads(self._count.read_text(encoding="utf-8"))
+            if raw.pop("files") == self._hashes():
+                return PartCount.of_json(raw)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass
+        return None
+
+    def _hashes(self) -> dict[str, str]:
+        return {path.name: sha256_of(path) for path in (self.path, self.aside, self._rejects) if path.exists()}
 
     def write(self, lines: Iterable[str]) -> None:
         """Write the rows, whole or not at all."""
@@ -38,17 +48,16 @@ class PartFile:
 
     def write_rejects(self, rejects: Iterable[Mapping[str, str]]) -> None:
         """Write the rows that cannot be used, each with its reason, by id: processes finish them in any order."""
-        with whole_file(self._rejects) as partial:
-            ordered = sorted(rejects, key=lambda reject: reject["id"])
-            lines = [json.dumps(reject, ensure_ascii=False) + "\n" for reject in ordered]
-            partial.write_text("".join(lines), encoding="utf-8")
+        ordered = sorted(rejects, key=lambda reject: reject["id"])
+        write_whole(self._rejects, "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in ordered))
 
     def write_aside(self, samples: Iterable[Sample]) -> None:
         """Write what the steps put aside, without images: their ids lead back to the source."""
         lines = [_bare_line(sample) + "\n" for sample in samples]
         if lines:
-            with whole_file(self.aside) as partial:
-                partial.write_text("".join(lines), encoding="utf-8")
+            write_whole(self.aside, "".join(lines))
+        else:
+            self.aside.unlink(missing_ok=True)
 
     def reject_lines(self) -> list[str]:
         """The rejects, as JSON lines; none for a part that was not built yet."""
@@ -56,12 +65,16 @@ class PartFile:
 
     def finish(self, count: PartCount) -> None:
         """Mark the part finished."""
-        with whole_file(self._count) as partial:
-            partial.write_text(json.dumps(asdict(count)), encoding="utf-8")
+        write_whole(self._count, json.dumps(asdict(count) | {"files": self._hashes()}))
 
     def reopen(self) -> None:
         """Mark the part unfinished."""
         self._count.unlink(missing_ok=True)
+
+    def images(self) -> set[str]:
+        """The images that the rows name."""
+        with self.path.open(encoding="utf-8") as file:
+            return {image for line in file for image in json.loads(line)["images"]}
 
     def rows(self, store_root: Path) -> Iterator[ExportRow]:
         """The finished rows, in the order they were written."""

@@ -15,6 +15,7 @@ from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.recipes.manifest import Manifest
+from infimed_plugins.storage import write_whole
 
 THUMBNAIL = 360  # pixels of the longer side
 ROWS = 40
@@ -39,8 +40,7 @@ def write_page(folder: Path, manifest: Manifest, path: Path, *, rows: int = ROWS
     template = Path(__file__).with_name("build_review.html.jinja").read_text(encoding="utf-8")
     shown = list(random_rows(folder, manifest, rows, seed))
     text = Environment(autoescape=True).from_string(template).render(manifest=manifest, rows=shown, seed=seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:

@@ -20,6 +20,7 @@ from infimed_plugins.errors import DataError, MissingExtraError, MissingFileErro
 from infimed_plugins.images import decode_image
 from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
+from infimed_plugins.storage import write_whole
 
 ROWS = 60
 THUMBNAIL = 200  # pixels of the longer side
@@ -113,8 +114,7 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
         .from_string(template)
         .render(counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def _steps(manifest: Manifest) -> list[str]:

@@ -22,6 +22,7 @@ from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
 from infimed_plugins.reports.variants import Curve, curves
+from infimed_plugins.storage import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -87,7 +88,7 @@ def write_evaluation_page(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    _write(path, html)
+    write_whole(path, html)
 
 
 def _environment() -> Environment:
@@ -147,10 +148,3 @@ def _chart(curve: Curve, summary: Summary) -> str:
     if not any(points.values()):
         return ""
     return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colours, curve.axis)
-
-
-def _write(path: Path, html: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".tmp")
-    fresh.write_bytes(html.encode("utf-8", "replace"))  # a lone surrogate in a reason must not lose the page
-    fresh.replace(path)

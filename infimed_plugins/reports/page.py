@@ -11,6 +11,7 @@ from typing import Any
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.reports.svg import Series, line_chart
 from infimed_plugins.reports.table import Comparison, Line, percent, points
+from infimed_plugins.storage import write_whole
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,4 @@ def write_page(data: ReportData, path: Path) -> None:
         reward_chart=line_chart(data.rewards, "GRPO step", "mean reward"),
         most=max(data.right_of_ten.values(), default=1),
     )
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(html, encoding="utf-8")
-    fresh.replace(path)
+    write_whole(path, html)

@@ -10,6 +10,7 @@ from pathlib import Path
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import Json
 from infimed_plugins.rewards.saved import Scored
+from infimed_plugins.storage import write_whole
 
 PAGE_ROWS = 2000  # a browser shows no more of them with ease
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
@@ -94,5 +95,4 @@ def write_page(review: Review, title: str, path: Path) -> None:
         .from_string(template)
         .render(title=title, summary=review.to_json(), rows=review.kept, general=general)
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8", errors="replace")
+    write_whole(path, html)

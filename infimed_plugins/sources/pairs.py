@@ -86,6 +86,7 @@ class Pairs(PublicSource):
         if folder is None:
             raise ConfigError("pairs are read from a file of yours: name its folder with --from")
         path = _file(split, folder)
+        self._opened[split, folder] = {path: None}
         for index, found in enumerate(read_rows(path)):
             if limit is not None and index >= limit:
                 return

@@ -15,7 +15,7 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import write_run_file
 from infimed_plugins.benchmarks.imported.file_question import from_file
-from infimed_plugins.benchmarks.imported.out_folder import check_out, empty
+from infimed_plugins.benchmarks.imported.out_folder import check_out
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
 from infimed_plugins.benchmarks.imported.same_question import is_of
 from infimed_plugins.benchmarks.imported.sets import benchmark_of
@@ -24,6 +24,7 @@ from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
+from infimed_plugins.storage import locked, whole_file, whole_folder
 
 Show = Callable[[str, int, int | None], None]
 
@@ -61,11 +62,11 @@ def import_run(
     check_out(out, path, downloads, fresh=fresh)
     source = registry().get("benchmark", benchmark).source if benchmark else None
     taken, counts = _taken(path, source, downloads, show)
-    if fresh:
-        empty(out)
-    for known, rows in taken:
-        _write(RunFolder(out / known.name / style), known, rows, model, style, path)
-    write_run_file(out, {"name": model, "imported from": str(path)})
+    with locked(out), whole_folder(out.resolve()) as partial:
+        check_out(out, path, downloads, fresh=fresh)
+        for known, rows in taken:
+            _write(RunFolder(partial / known.name / style), known, rows, model, style, path)
+        write_run_file(partial, {"name": model, "imported from": str(path)})
     return counts
 
 
@@ -201,6 +202,5 @@ def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model:
             "imported": str(path),
         }
     )
-    with (folder.path / RESPONSES).open("wb") as file:
-        for row in rows:
-            file.write(answered_line(row))
+    with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
+        file.writelines(map(answered_line, rows))

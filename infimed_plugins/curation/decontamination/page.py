@@ -19,6 +19,7 @@ from infimed_plugins.curation.decontamination import escapes
 from infimed_plugins.curation.decontamination.step import DecontaminationSettings
 from infimed_plugins.curation.step_settings import read_settings
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.storage import write_whole
 
 ROWS = 200
 
@@ -52,8 +53,7 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[
             escapes=escapes if read.tier == "hashes" else None,
         )
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def read_report(report: Path) -> list[dict[str, Any]]:
