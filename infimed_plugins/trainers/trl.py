@@ -15,6 +15,7 @@ from typing import Any
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
 from infimed_plugins.rewards.batch import SETTINGS
+from infimed_plugins.rewards.ground_truth import is_missing
 
 TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
 
@@ -30,9 +31,10 @@ def infimed_reward(
     ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
     and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.
     """
-    truths = next((columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None), None)
-    if truths is None:
+    named = [columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None]
+    if not named:
         raise ConfigError(f"the data set has no ground truth; name its column one of {', '.join(TRUTH_COLUMNS)}")
+    truths = [next((value for value in row if not is_missing(value)), None) for row in zip(*named, strict=True)]
     rows = [
         {"response": _text(completion), "ground_truth": truth}
         for completion, truth in zip(completions, truths, strict=True)
@@ -48,7 +50,8 @@ def infimed_reward(
 def _text(completion: Any) -> Any:
     if not isinstance(completion, list):
         return completion
-    content = completion[-1].get("content") if completion else ""
+    turn = completion[-1] if completion else None
+    content = turn.get("content") if isinstance(turn, dict) else ""
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
     return content
