@@ -14,8 +14,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.batch import SETTINGS
 from infimed_plugins.rewards.ground_truth import is_missing
+from infimed_plugins.rewards.settings import read_settings, settings_of_environment
 
 TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
 
@@ -39,7 +39,7 @@ def infimed_reward(
         {"response": _text(completion), "ground_truth": truth}
         for completion, truth in zip(completions, truths, strict=True)
     ]
-    settings = {name: columns[name] for name in SETTINGS if isinstance(columns.get(name), (str, bool, int, float))}
+    settings = {**settings_of_environment(), **read_settings(columns)}
     scores = compute_score(rows, **settings)
     if log_metric is not None and scores:
         for key in scores[0]:
