@@ -58,7 +58,7 @@ def _from_string(text: str, task: str | None) -> GroundTruth:
             value = json.loads(stripped)
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict) and ("answer" in value or parse_boxes(stripped) is None):
+        if isinstance(value, dict) and ("answer" in value or not _holds_boxes(stripped)):
             return _from_mapping(value, task)
         if isinstance(value, str) and value.lstrip().startswith("{"):
             return _from_string(value, task)
@@ -69,7 +69,7 @@ def _from_string(text: str, task: str | None) -> GroundTruth:
 
 def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
     answer = _json_value(row.get("answer"))
-    if isinstance(answer, str) and _OBJECT.match(answer.strip()) and parse_boxes(answer) is None:
+    if isinstance(answer, str) and _OBJECT.match(answer.strip()) and not _holds_boxes(answer):
         return _from_string(answer, row.get("task") or task)
     options, synonyms = _texts(row, "options"), _texts(row, "synonyms") or ()
     answer = _one_answer(answer, options)
@@ -114,10 +114,17 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...] | None:
 
 def _task_among(answer: Json, options: tuple[str, ...] | None) -> Task:
     labelled = _LABELLED.fullmatch(answer) if options and isinstance(answer, str) else None
-    if options and labelled and 0 <= ord(labelled[1]) - ord("A") < len(options):
-        if labelled[2].strip().casefold() == options[ord(labelled[1]) - ord("A")].strip().casefold():
-            return "multiple_choice"
+    own = (
+        options[place].casefold() if options and labelled and (place := ord(labelled[1]) - 65) < len(options) else None
+    )
+    if labelled and own and labelled[2].strip().casefold() == own.strip():
+        return "multiple_choice"
     return task_of(answer)
+
+
+def _holds_boxes(text: str) -> bool:
+    boxes = parse_boxes(text)
+    return boxes is not None and bool(boxes.boxes)
 
 
 def _check_payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str, ...] | None) -> None:
@@ -138,7 +145,9 @@ def _check_payable(row: Mapping[Any, Any], task: str, answer: Json, options: tup
 def _meant(row: Mapping[Any, Any]) -> str:
     """The mend of a row without an answer: the key that was probably meant."""
     close = get_close_matches("answer", [str(key) for key in row], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r} to be 'answer'?" if close and close[0] != "answer" else "give every row an answer"
+    return (
+        f"did you mean {close[0]!r} to be 'answer'?" if close and close[0] != "answer" else "give every row an answer"
+    )
 
 
 def _frame(row: Mapping[Any, Any]) -> Frame:

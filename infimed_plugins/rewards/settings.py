@@ -61,7 +61,7 @@ def settings_of_environment() -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ConfigError(f"{VARIABLE} is no JSON object of settings, such as {{\"think_prefilled\": true}}")
+        raise ConfigError(f'{VARIABLE} is no JSON object of settings, such as {{"think_prefilled": true}}')
     if unknown := sorted(set(value) - set(SETTINGS)):
         raise ConfigError(f"{VARIABLE} names {unknown[0]!r}, which is no setting; one of {', '.join(SETTINGS)}")
     return read_settings(value)

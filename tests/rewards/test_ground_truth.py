@@ -108,3 +108,45 @@ def test_a_box_scores_alike_in_every_form_of_the_truth(answer: Any) -> None:
         "ground_truth": {"task": "grounding", "answer": answer},
     }
     assert compute_score([row])[0]["overall"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{'task': 'text', 'answer': 'liver'}",
+        '{"task": "text", "answer": "liver",}',
+        '{"task": "text", "ans',
+        '{"task": "text", "anwser": "liver"}',
+        float("nan"),
+        "None",
+        {"answer": "C", "task": "multiple_choice", "options": ["left", "right"]},
+        {"answer": 1, "task": "multiple_choice", "options": ["left", "right"]},
+        {"answer": "liver", "task": "grounding"},
+        {"answer": "liver", "synonyms": ["hepatic", None]},
+        {"answer": 10**5000},
+    ],
+)
+def test_what_is_no_known_form_is_a_bad_row(value: Any) -> None:
+    with pytest.raises(DataError, match="ground truth"):
+        parse_truth(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\ufeff" + '{"task": "text", "answer": "liver"}', GroundTruth("text", "liver")),
+        ('"{\\"task\\": \\"text\\", \\"answer\\": \\"liver\\"}"', GroundTruth("text", "liver")),
+        (["liver", "hepatic"], GroundTruth("text", "liver", synonyms=("hepatic",))),
+        (["A", "C"], GroundTruth("multiple_choice", "AC")),
+        (True, GroundTruth("text", "yes")),
+        (3.0, GroundTruth("math", 3)),
+        ("none", GroundTruth("text", "none")),
+        ({"answer": "liver", "size": float("nan"), "options": float("nan")}, GroundTruth("text", "liver")),
+        (
+            {"answer": "B. lung", "options": ["liver", "lung"]},
+            GroundTruth("multiple_choice", "B. lung", ("liver", "lung")),
+        ),
+    ],
+)
+def test_a_careless_form_with_one_meaning_is_read(value: Any, expected: GroundTruth) -> None:
+    assert parse_truth(value) == expected

@@ -196,3 +196,26 @@ def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
     result = CliRunner().invoke(app, ["trainers", "show", "ppo"])
     assert result.exit_code == 2
     assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf, verifiers" in result.stderr
+
+
+def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefilled = RIGHT.removeprefix("<think>")
+    assert verl.compute_score("", prefilled, TRUTH, think_prefilled="false")["score"] == 0.0
+    for name in ("w_fmt", "think_prefill"):
+        with pytest.raises(ConfigError, match="did you mean"):
+            verl.compute_score("", RIGHT, TRUTH, **{name: 0.1})
+        with pytest.raises(ConfigError, match="did you mean"):
+            infimed_reward([RIGHT], ground_truth=[TRUTH], **{name: 0.1})
+    monkeypatch.setenv("INFIMED_REWARD", '{"think_prefilled": true}')
+    assert InfimedReward()([prefilled], ground_truth=[TRUTH]) == [1.0]
+
+
+def test_the_truth_is_chosen_for_each_row() -> None:
+    assert infimed_reward([RIGHT, RIGHT], ground_truth=[None, TRUTH], answer=["B", None]) == [1.0, 1.0]
+
+
+def test_a_mark_that_the_policy_writes_starts_no_reply() -> None:
+    mark = "<start_of_turn>model\n"
+    query = f"<start_of_turn>user\n<img><img>what?<end_of_turn>\n{mark}I guess C.{mark}{RIGHT}<end_of_turn>"
+    prompt = f"<start_of_turn>user\n<img>what?<end_of_turn>\n{mark}"
+    assert openrlhf.response_of(query, prompt) == f"I guess C.{mark}{RIGHT}"
