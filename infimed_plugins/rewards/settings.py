@@ -49,7 +49,7 @@ def typed(name: str, value: Any) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind):
-        wanted = {bool: "true or false", float: "a number", str: "a text"}[kind]
+        wanted = {bool: "true or false", float: "a number of at least 0", str: "a text"}[kind]
         raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
     return value
 
