@@ -139,9 +139,7 @@ def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
 def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
     """Say once that a batch may have earned nothing because the template, not the model, opened the reasoning."""
     global _warned_of_prefill
-    think, think_end, _, _ = form.tags
-    texts = [row.get("response") for row in rows if isinstance(row, Mapping)]
-    missing = sum(isinstance(text, str) and think_end in text and think not in text for text in texts)
+    missing = sum(closes_unopened(row.get("response"), form) for row in rows if isinstance(row, Mapping))
     if _warned_of_prefill or form.think_prefilled or 2 * missing < len(rows):
         return
     _warned_of_prefill = True
@@ -152,9 +150,15 @@ def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
         "variable %s='{\"think_prefilled\": true}' (said once)",
         missing,
         len(rows),
-        think,
+        form.tags[0],
         VARIABLE,
     )
+
+
+def closes_unopened(response: Any, form: ResponseForm) -> bool:
+    """Whether a response ends its reasoning without having begun it, as where the chat template opens the tag."""
+    think, think_end, _, _ = form.tags
+    return isinstance(response, str) and think_end in response and think not in response
 
 
 def _warn_once(row: Any, error: Exception) -> None:
