@@ -3,7 +3,7 @@
     from infimed_plugins.trainers.trl import infimed_reward
     GRPOTrainer(..., reward_funcs=infimed_reward)
 
-The data set needs a column ``ground_truth``, or ``solution`` or ``answer``. A plain function, so that it can be
+The data set needs a column ``ground_truth``, or ``answer`` or ``solution``. A plain function, so that it can be
 pickled; other weights: ``functools.partial(infimed_reward, w_format=0.2, w_acc=0.8)`` with a ``__name__`` of its own.
 """
 
@@ -17,7 +17,7 @@ from infimed_plugins.rewards import compute_score
 from infimed_plugins.rewards.ground_truth import is_missing
 from infimed_plugins.rewards.settings import read_settings, settings_of_environment
 
-TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
+TRUTH_COLUMNS = ("ground_truth", "answer", "solution")  # a solution may be worked
 
 
 def infimed_reward(

@@ -6,7 +6,7 @@
     [env.taskset.task.metrics.infimed]
     fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
 
-The task's data needs a field ``ground_truth``, or ``solution`` or ``answer``; settings stand in the
+The task's data needs a field ``ground_truth``, or ``answer`` or ``solution``; settings stand in the
 environment variable INFIMED_REWARD (verifiers/v1/configs/task.py and
 verifiers/v1/utils/loaders.py, plugged_fn).
 """

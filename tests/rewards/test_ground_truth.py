@@ -144,7 +144,7 @@ def test_what_is_no_known_form_is_a_bad_row(value: Any) -> None:
         ({"answer": "liver", "size": float("nan"), "options": float("nan")}, GroundTruth("text", "liver")),
         (
             {"answer": "B. lung", "options": ["liver", "lung"]},
-            GroundTruth("multiple_choice", "B. lung", ("liver", "lung")),
+            GroundTruth("multiple_choice", "B", ("liver", "lung")),
         ),
     ],
 )

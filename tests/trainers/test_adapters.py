@@ -59,7 +59,7 @@ def test_trl_passes_settings_on_and_takes_columns_of_the_same_name_for_columns()
 
 
 def test_trl_without_a_column_of_truths_is_told_what_to_name_it() -> None:
-    with pytest.raises(ConfigError, match="name its column one of ground_truth, solution, answer"):
+    with pytest.raises(ConfigError, match="name its column one of ground_truth, answer, solution"):
         infimed_reward([RIGHT], prompts=["q"])
 
 
