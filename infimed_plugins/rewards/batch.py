@@ -89,10 +89,13 @@ def score_rows(rows: Sequence[Any], *settings: Any) -> list[ScoredRow]:
         current.noting = True
         scored: list[ScoredRow | None] = []
         for row in rows:
+            noted = current.noted
             try:
-                scored.append(score_row(row, *settings))
+                done = score_row(row, *settings)
             except Pending:
-                scored.append(None)
+                done = None
+            # a plugin's reward may have caught Pending, with a bare except
+            scored.append(done if current.noted == noted else None)
         current.noting = False
         MATH.ask_all(current.wanted, current)
         return [done or score_row(row, *settings) for row, done in zip(rows, scored, strict=True)]
@@ -120,7 +123,7 @@ def score_row(
         _warn_once(row, error)
         reason = f"the row cannot be scored: {type(error).__name__}: {error}"
         return ScoredRow("unknown", Score(0.0, 0.0, 0.0, None, reason, invalid=True, code=Code.BAD_ROW), bad_row=True)
-    return ScoredRow(truth.task, score)
+    return ScoredRow(truth.task, score, bad_row=score.code is Code.BAD_ROW)
 
 
 def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:

@@ -41,7 +41,7 @@ def response_of(query: str, prompt: str) -> str:
     if query.startswith(prompt):
         response = query[len(prompt) :]
     else:
-        mark = next((mark for mark in _ASSISTANT if mark in query), "")
+        mark = next((mark for text in (prompt, query) for mark in _ASSISTANT if mark in text), "")
         turns = max(prompt.count(mark), 1) if mark else 0  # a mark that the policy writes itself starts nothing
         response = query.split(mark, turns)[-1] if mark else query
     response = response.rstrip()

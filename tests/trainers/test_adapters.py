@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.rewards import compute_score
 from infimed_plugins.trainers import openrlhf, verl
 from infimed_plugins.trainers.adapters import ADAPTERS, find_adapter
 from infimed_plugins.trainers.ms_swift import InfimedReward
@@ -188,7 +191,7 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
         assert adapter.path.is_file()
         shown = CliRunner().invoke(app, ["trainers", "show", adapter.name])
         assert shown.exit_code == 0
-        assert "{" not in shown.stdout
+        assert "{file}" not in shown.stdout
         assert str(adapter.path) in shown.stdout or f"infimed_plugins.trainers.{adapter.path.stem}" in shown.stdout
 
 
@@ -201,6 +204,11 @@ def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
 def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     prefilled = RIGHT.removeprefix("<think>")
     assert verl.compute_score("", prefilled, TRUTH, think_prefilled="false")["score"] == 0.0
+    weights = {"w_format": numpy.float32(0.25), "w_acc": torch.tensor(0.75), "think_prefilled": numpy.bool_(True)}
+    assert verl.compute_score("", prefilled.replace("B", "C"), TRUTH, **weights)["score"] == 0.25
+    for value in ("perhaps", 1, [True]):
+        with pytest.raises(ConfigError, match=r"think_prefilled is .* it must be true or false"):
+            compute_score([{"response": RIGHT, "ground_truth": TRUTH}], think_prefilled=value)
     for name in ("w_fmt", "think_prefill"):
         with pytest.raises(ConfigError, match="did you mean"):
             verl.compute_score("", RIGHT, TRUTH, **{name: 0.1})
@@ -212,6 +220,13 @@ def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.M
 
 def test_the_truth_is_chosen_for_each_row() -> None:
     assert infimed_reward([RIGHT, RIGHT], ground_truth=[None, TRUTH], answer=["B", None]) == [1.0, 1.0]
+    worked = "<think>It is bright.</think><answer> B </answer>"
+    assert infimed_reward([RIGHT, RIGHT], solution=["As it is bright, B", worked], answer=["B", None]) == [1.0, 1.0]
+    assert infimed_reward([[{"role": "assistant", "content": None}], [None], RIGHT], answer=["B"] * 3) == [
+        0.0,
+        0.0,
+        1.0,
+    ]
 
 
 def test_a_mark_that_the_policy_writes_starts_no_reply() -> None:
