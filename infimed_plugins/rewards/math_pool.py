@@ -28,7 +28,7 @@ SHORT, SECONDS = 0.08, 0.7  # CPU time of one pair
 PATIENCE, REFILL = 1.0, 0.02  # seconds, and for each second that passes
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
-REMEMBERED = 8_192  # verdicts of at most two expressions of 512 characters each
+REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
 OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 
 _COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{2}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")

@@ -216,6 +216,31 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert MATH.verdict("4", r"\sqrt{16}") == "right" and MATH.processes[0].pid == ours
 print("fine")
 """
+FORK_AMID = r"""
+import os, threading, time
+from infimed_plugins.rewards.math_pool import MATH
+going, wrong = True, []
+def ask(number):
+    while going:
+        number += 8
+        if MATH.verdict(str(number % 50 + 5), rf"\log_2({2 ** (number % 50 + 5)}) + {number} - {number}") != "right":
+            wrong.append(number)
+threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+[thread.start() for thread in threads]
+codes = []
+for number in range(12):
+    time.sleep(0.03)
+    child = os.fork()
+    if child == 0:
+        said = [MATH.verdict(str(number + 5), rf"\log_2({2 ** (number + 5 + more)})") for more in (0, 1)]
+        MATH.close()
+        os._exit(said != ["right", "wrong"])
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+going = False
+[thread.join() for thread in threads]
+assert not wrong and not any(codes), (wrong, codes)
+print("fine")
+"""
 DAEMON = r"""
 import multiprocessing
 from infimed_plugins.rewards.math_pool import MATH
@@ -231,7 +256,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("code", [FORK, DAEMON], ids=["fork", "daemon"])
+@pytest.mark.parametrize("code", [FORK, FORK_AMID, DAEMON], ids=["fork", "fork-amid", "daemon"])
 def test_forks_and_daemonic_processes_may_use_it(code: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")
