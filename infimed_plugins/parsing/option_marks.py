@@ -9,9 +9,10 @@ disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-rea
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
@@ -41,7 +42,7 @@ class OptionSet(NamedTuple):
     longest: int
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def option_set(options: tuple[str, ...]) -> OptionSet:
     """The options made ready to be found. A text that stands twice names none; a bare letter is a letter."""
     seen: dict[Words, int] = {}
@@ -112,7 +113,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
                 codes[at:after] = [chr(code), *[""] * (after - at - 1)]
                 beyond = after
                 continue
-        if word in _LETTERS and _is_letter(text, at):
+        if word in _LETTERS and (_is_letter(text, at) or _before_own_text(text, at, texts)):
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
     return _joined("".join(codes))
@@ -134,6 +135,16 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
         else:
             return code, place
     return 0, at
+
+
+def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int]]]) -> bool:
+    """Whether a capital letter and a stop have the text of that option behind them: "B. lung" is no species."""
+    words, codes = text.words, text.codes
+    named = at > 0 and (words[at - 1] == ")" or words[at - 1] in _LETTERS)  # "(C) C. difficile"
+    if named or codes[at + 1 : at + 2] != "." or at + 2 >= len(words) or not text.written[at].isupper():
+        return False
+    own = TEXT + ord(words[at]) - ord("a")
+    return _text_at(words, codes, at + 2, texts.get(words[at + 2], []))[0] & ~_NUMERIC == own
 
 
 def _in_formula(words: list[str], at: int) -> bool:

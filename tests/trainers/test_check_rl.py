@@ -348,7 +348,7 @@ ROW_FAULTS: dict[str, tuple[Callable[[Row], Row], str]] = {
     ),
     "a broken box": (
         lambda row: {**row, "answer": _truth("grounding", [30, 30, 10, 10])},
-        "earns 0.10, not 1.00 (the ground truth is not one box",
+        "is no box [x1, y1, x2, y2]",
     ),
     "a box beyond its picture": (
         lambda row: {**row, "answer": _truth("grounding", [26, 30, 42, 460])},
