@@ -6,6 +6,7 @@ run_folder.py, which rules judge it in modes.py.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -22,6 +23,7 @@ from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import BadRow, ImageRef, Json
 from infimed_plugins.sources.entry import source_entries
+from infimed_plugins.storage import locked, naming
 
 MAX_FAILED_SHARE = 0.05
 MIN_FAILED = 5
@@ -95,24 +97,37 @@ def ask(
     """
     check_style(asking.prompt_style)
     settings = asking.settings(benchmark, engine.model)
-    folder.prepare(settings | (facts or {}))
-    log = _Log(folder, benchmark, asking, folder.ids())
-    sampling = Sampling(max_tokens=settings["max_tokens"], seed=asking.seed)
-    total = _total(benchmark, asking)
-    requests = log.missing()
-    first = next(requests, None)
-    if first is not None:
-        with (folder.path / RESPONSES).open("ab") as file:
-            for reply in engine.generate(chain([first], requests), sampling):
-                row = log.take(reply)
-                if row.error is None:
-                    file.write(answered_line(row))
-                    file.flush()
-                progress(log.done, total)
-    progress(log.done, log.asked)
-    folder.write_bad_rows(log.bad_rows)
-    folder.write_failed(log.failed)
+    with locked(folder.path):
+        folder.prepare(settings | (facts or {}))
+        log = _Log(folder, benchmark, asking, folder.ids())
+        _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
+        progress(log.done, log.asked)
+        folder.write_bad_rows(log.bad_rows)
+        folder.write_failed(log.failed)
     _refuse_failures(log.failed, log.asked)
+
+
+def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progress) -> None:
+    """Ask, and write each reply as it comes, in the thread of the requests where the engine has one."""
+    requests, total = log.missing(), _total(log.benchmark, log.asking)
+    first = next(requests, None)
+    if first is None:
+        return
+    path = log.folder.path / RESPONSES
+    with naming(path), path.open("ab") as file:
+
+        def keep(reply: Reply) -> None:
+            row = log.take(reply)
+            if row is not None and row.error is None:
+                file.write(answered_line(row))
+                file.flush()
+
+        engine.on_result = keep  # type: ignore[attr-defined]  # an engine that has none takes no notice
+        for reply in engine.generate(chain([first], requests), sampling):
+            keep(reply)
+            progress(log.done, total)
+        os.fsync(file.fileno())
+    log.take_unanswered()
 
 
 def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
@@ -173,8 +188,10 @@ class _Log:
             self._waiting[row.id] = replace(row, images=[image.sha256() for image in images])
             yield replace(made, images=images)
 
-    def take(self, reply: Reply) -> Answered:
-        """The question of a reply, answered."""
+    def take(self, reply: Reply) -> Answered | None:
+        """The question of a reply, answered; None for one that has been taken."""
+        if reply.id not in self._waiting:
+            return None
         text = reply.texts[0] if reply.texts else ""
         cut = bool(reply.cut and reply.cut[0])
         row = replace(self._waiting.pop(reply.id), text=text, error=reply.error, cut=cut, tokens=reply.usage.completion)
@@ -183,6 +200,10 @@ class _Log:
         else:
             self.failed.append(row)
         return row
+
+    def take_unanswered(self) -> None:
+        """Count what the engine has left without a reply among the failed."""
+        self.failed += [replace(row, error="the engine gave no reply") for row in self._waiting.values()]
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:

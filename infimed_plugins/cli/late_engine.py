@@ -27,6 +27,7 @@ class Later:
 
         self.model = model_path(self.choice["model"])  # both as the engine itself has them
         self.revision = str(self.choice["settings"].get("revision") or "")
+        self.on_result: Callable[[Any], None] | None = None
 
     def start(self) -> Engine:
         """The engine, started once."""
@@ -43,7 +44,9 @@ class Later:
         waiting = iter(requests)
         first = next(waiting, None)
         if first is not None:
-            yield from self.start().generate(chain([first], waiting), sampling)
+            engine: Any = self.start()
+            engine.on_result, self.on_result = self.on_result, None
+            yield from engine.generate(chain([first], waiting), sampling)
 
     def over(self, store: RequestStore) -> Engine:
         """The engine over a request store, which knows it by all that shapes its replies."""

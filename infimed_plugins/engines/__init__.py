@@ -112,7 +112,8 @@ class Embedding:
 class Engine(Protocol):
     """A model that answers.
 
-    It may have more attributes, which the request store minds: ``revision``, of the model; ``shaping``, a mapping of
+    It may have more attributes, which the request store minds: ``on_result``, set before a run: called with each
+    reply as it comes, before it is yielded and in any thread; ``revision``, of the model; ``shaping``, a mapping of
     settings that shape its replies; ``own_seeds``, True where sample i of a request is what ``n`` 1 and the seed plus i
     give (so vLLM draws them), and the ``known`` samples of a request are left out.
     """

@@ -25,15 +25,21 @@ _R = TypeVar("_R")
 Job = Callable[[_S], Coroutine[Any, Any, _R]]
 
 
-def finished(jobs: Iterator[Job[_S, _R]], session: AbstractAsyncContextManager[_S], window: int) -> Iterator[_R]:
+def finished(
+    jobs: Iterator[Job[_S, _R]],
+    session: AbstractAsyncContextManager[_S],
+    window: int,
+    keep: Callable[[_R], None] | None = None,
+) -> Iterator[_R]:
     """Yield what the jobs return, as they finish; at most ``window`` are drawn and not yet yielded.
 
+    ``keep`` is called with each result as it comes, in the thread of the requests, whatever the caller's thread does.
     The session is opened for the first job and closed at the end. The first error of a job ends all of them.
     """
     drawn = next(jobs, None)
     if drawn is None:
         return
-    with _Loop[_S, _R](session) as loop:
+    with _Loop[_S, _R](session, keep) as loop:
         outstanding = 0
         while True:
             while drawn is not None and outstanding < window:
@@ -50,8 +56,8 @@ def finished(jobs: Iterator[Job[_S, _R]], session: AbstractAsyncContextManager[_
 class _Loop(Generic[_S, _R]):
     """The thread with the loop, the session in it and the tasks that run."""
 
-    def __init__(self, session: AbstractAsyncContextManager[_S]) -> None:
-        self._session = session
+    def __init__(self, session: AbstractAsyncContextManager[_S], keep: Callable[[_R], None] | None) -> None:
+        self._session, self._keep = session, keep
         self._opened: Future[_S] = Future()
         self._results: queue.SimpleQueue[tuple[_R | None, BaseException | None]] = queue.SimpleQueue()
         self._tasks: set[asyncio.Task[_R]] = set()
@@ -90,9 +96,15 @@ class _Loop(Generic[_S, _R]):
 
     def _ended(self, task: asyncio.Task[_R]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            error = task.exception()
-            self._results.put((None, error) if error else (task.result(), None))
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None and self._keep is not None:
+            try:
+                self._keep(task.result())
+            except BaseException as failure:  # noqa: BLE001  a full disk: the caller's thread must hear of it
+                error = failure
+        self._results.put((None, error) if error else (task.result(), None))
 
     def _run(self) -> None:
         try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling
@@ -82,6 +82,7 @@ class OpenAIEngine:
         self._extra = _extra(extra_body)
         self._suffix = suffix_of(model, embed_suffix)
         self._chat = Chat()
+        self.on_result: Callable[[Any], None] | None = None
         shaping = {"extra_body": self._extra or None, "embed_suffix": self._suffix}
         self.shaping = {name: value for name, value in shaping.items() if value is not None}
 
@@ -145,7 +146,8 @@ class OpenAIEngine:
         return {name: value for name, value in (body | self._extra).items() if value is not None}
 
     def _stream(self, items: Iterable[_T], task: Task[_T, _R]) -> Iterator[_R]:
-        return finished(map(task, items), self.session(), window=2 * self._concurrency)
+        keep, self.on_result = self.on_result, None
+        return finished(map(task, items), self.session(), 2 * self._concurrency, keep)
 
 
 def _guarded(job: Task[_T, _R], failed: Callable[[_T, str], _R]) -> Task[_T, _R]:

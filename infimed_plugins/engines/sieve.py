@@ -57,6 +57,7 @@ class _Asked:
     key: str
     known: int
     stored: Json | None
+    kept: bool = False
 
 
 class Sieve(Generic[Item, R]):
@@ -93,17 +94,24 @@ class Sieve(Generic[Item, R]):
                 return
         self.ended = True
 
-    def answered(self, result: R) -> Iterable[R]:
-        """Store a result; what is to be handed out for it: itself, whole, and one for each that waited for it."""
-        kind = self._kind
-        asked = self._asked.pop(result.id, None)
+    def keep(self, result: R) -> tuple[R, Json]:
+        """Store a result, once; the whole of it and its value. May be called from another thread as it comes."""
+        kind, asked = self._kind, self._asked.get(result.id)
         if asked is None:
             raise EngineError(f"the engine answered {result.id!r}, which it was not asked")
         whole = result if asked.stored is None else kind.joined(asked.stored, result)
         samples = kind.samples(whole)
         value = kind.dump(whole) if samples else {"error": whole.error}
-        if samples > asked.known or not samples:
+        if not asked.kept and (samples > asked.known or not samples):
             self._store.put(asked.key, value, samples=samples)
+        asked.kept = True
+        return whole, value
+
+    def answered(self, result: R) -> Iterable[R]:
+        """Store a result; what is to be handed out for it: itself, whole, and one for each that waited for it."""
+        kind = self._kind
+        whole, value = self.keep(result)
+        asked = self._asked.pop(result.id)
         waited = self._waiting.pop(asked.key)
         self._waiters.difference_update(waited)
         if whole.error is not None:

@@ -127,6 +127,7 @@ class Stored:
     ) -> Iterator[R]:
         sieve = Sieve(iter(items), kind, self._store)
         while not sieve.ended:
+            self._engine.on_result = sieve.keep
             for result in ask(sieve.missing()):
                 yield from sieve.answered(result)
                 yield from sieve.take_known()

@@ -588,10 +588,12 @@ def test_fresh_removes_an_earlier_run_only_and_only_when_all_is_read(tmp_path: P
         import_run(results, out, model="m")
     assert files_below(out) == before
     (out / "run.json").unlink()  # a kill came before it
-    (out / "left").write_text("")
+    (out / "left").write_text("of mine")
+    with pytest.raises(ConfigError, match="left is no file of a run, and --fresh would remove it"):
+        import_run(results, out, model="second", fresh=True)
+    (out / "left").unlink()
     import_run(results, out, model="second", fresh=True)
     assert RunFolder(out / "vqa_rad" / "medevalkit").settings()["model"] == "second"
-    assert not (out / "left").exists()
     for name in ("notes.txt", "settings.json"):
         other = tmp_path / f"of-{name}"
         save_json(other / name, {"editor": "another tool's"})

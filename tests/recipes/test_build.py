@@ -53,7 +53,7 @@ def test_building_twice_gives_the_same_bytes(form: str, tmp_path: Path) -> None:
 def test_a_build_holds_its_files_and_nothing_of_the_work(tmp_path: Path) -> None:
     manifest = build(recipe(), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "dataset_info.json", "demo.jsonl", "demo_val.jsonl", "images", "manifest.json",
+        "dataset_info.json", "demo.jsonl", "demo_val.jsonl", "images", "images.sha256", "manifest.json",
     ]  # fmt: skip
     assert manifest.datasets == ("demo", "demo_val")
     assert (manifest.rows, manifest.images) == (15, 15)
@@ -133,7 +133,12 @@ def test_bad_rows_are_counted_and_named_and_do_not_end_the_build(plug_in: Callab
     rejects = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [reject["id"].rsplit("-", 1)[0] for reject in rejects] == ["phantom-train-00000", "phantom-train-00025"]
     assert all("does not open" in reject["detail"] for reject in rejects)
-    assert {output.file for output in manifest.outputs} == {"demo.jsonl", "dataset_info.json", "rejects.jsonl"}
+    assert {output.file for output in manifest.outputs} == {
+        "demo.jsonl",
+        "dataset_info.json",
+        "images.sha256",
+        "rejects.jsonl",
+    }
 
 
 def test_too_many_bad_rows_stop_the_build_and_leave_the_rejects_file(

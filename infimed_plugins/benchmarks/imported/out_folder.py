@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from pathlib import Path
 
 from infimed_plugins.benchmarks.facts import RUN_FILE, read_run_file
 from infimed_plugins.benchmarks.run_folder import SETTINGS, RunFolder
 from infimed_plugins.errors import ConfigError, InfimedError
+from infimed_plugins.storage import PARTIAL
+
+RUN_FILES = re.compile(
+    r"(?:run|settings)\.json|(?:responses|failed|bad_rows)\.jsonl|(?:verdicts|judge)-.*\.jsonl?|judge\.sqlite.*"
+    rf"|.*{re.escape(PARTIAL)}"
+)
 
 
 def check_out(out: Path, path: Path, downloads: Path | None, *, fresh: bool) -> None:
@@ -34,15 +40,9 @@ def check_out(out: Path, path: Path, downloads: Path | None, *, fresh: bool) -> 
             f"{out} holds no earlier run (no {RUN_FILE}, no BENCHMARK/STYLE/{SETTINGS}), so --fresh removes nothing "
             "there; name a new folder"
         )
-
-
-def empty(out: Path) -> None:
-    """Remove what a folder holds, which ``check_out`` has seen; the folder itself, or a link to it, stays."""
-    for place in out.iterdir() if out.exists() else ():
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink()
+    own = [path for path in sorted(out.rglob("*")) if path.is_file() and not RUN_FILES.fullmatch(path.name)]
+    if own:
+        raise ConfigError(f"{own[0]} is no file of a run, and --fresh would remove it; move it, or name a new folder")
 
 
 def _holds_run(out: Path) -> bool:
