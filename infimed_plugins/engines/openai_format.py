@@ -11,14 +11,13 @@ import base64
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
-from infimed_plugins.engines.http_status import Again, EmptyReply, RequestFailed
+from infimed_plugins.engines.http_status import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.images import prepare_image
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
-PASSING = frozenset({"408", "425", "429"})  # codes of an error told with status 200 that may pass, as do 5xx
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 Drawn = tuple[list[str], list[bool], Usage]  # texts, whether each was cut, tokens
@@ -85,15 +84,6 @@ def _is_plain_jpeg(data: bytes) -> bool:
     return False
 
 
-def _told(error: Json) -> Again | RequestFailed:
-    """The error of a reply with status 200, in the server's words; it may pass if its code is one that does."""
-    told = error if isinstance(error, dict) else {"message": error}
-    words = str(told.get("message") or error)[:200]
-    code = str(told.get("code"))
-    kind = Again if code in PASSING or (code.isdigit() and 500 <= int(code) < 600) else RequestFailed
-    return kind(f"the server answers with an error: {words}")
-
-
 def _said(message: Json) -> str:
     """What a choice says: its thoughts, where the server parts them off, in ``<think>`` before its text or refusal."""
     text = _plain(message.get("content")) or _plain(message.get("refusal"))
@@ -113,12 +103,7 @@ def _plain(content: Json) -> str:
 
 
 def read_chat(body: Json, most: int) -> Drawn:
-    """The choices of a chat reply, ``most`` at most.
-
-    Raises EmptyReply for none, or for nothing but empty ones; Again or RequestFailed for an error told with status 200.
-    """
-    if isinstance(body, dict) and body.get("error"):
-        raise _told(body["error"])
+    """The choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for nothing but empty ones."""
     choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
     texts = [_said(choice["message"]) for choice in choices]
     cut = [choice.get("finish_reason") == "length" for choice in choices]
