@@ -112,7 +112,7 @@ def ask(
     progress(log.done, log.asked)
     folder.write_bad_rows(log.bad_rows)
     folder.write_failed(log.failed)
-    _refuse_failures(log.failed, log.asked)
+    _refuse_failures(log)
 
 
 def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
@@ -192,6 +192,10 @@ def _total(benchmark: Benchmark, asking: Asking) -> int | None:
     return min(counts, default=None) if not asking.variant else None
 
 
-def _refuse_failures(failed: list[Answered], asked: int) -> None:
-    if len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked:
+def _refuse_failures(log: _Log) -> None:
+    failed, asked = log.failed, log.asked
+    if not asked:
+        rows = [f": {row.id}: {row.reason} {row.detail}".rstrip() for row in log.bad_rows[:1]]
+        raise DataError(f"no question could be asked, {len(log.bad_rows)} bad rows{''.join(rows)}")
+    if len(failed) == asked or (len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked):
         raise DataError(f"{len(failed)} of {asked} requests failed, the first: {failed[0].error}; mend and rerun")
