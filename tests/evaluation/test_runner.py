@@ -14,6 +14,7 @@ from infimed_plugins.benchmarks import runner
 from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.records import BadRow
 from infimed_plugins.sources.phantom import PHANTOM as SOURCE
 
 
@@ -93,3 +94,17 @@ def test_empty_replies_are_replies_that_count_wrong(tmp_path: Path) -> None:
     engine = KnowsEverything()
     assert runner.run(PHANTOM, engine, tmp_path, limit=30) == judged
     assert engine.asked == []
+
+
+def test_a_run_of_which_every_request_fails_is_an_error_however_short(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 of 2 requests failed, the first: server gone"):
+        runner.run(PHANTOM, KnowsEverything(fail_every=1), tmp_path, limit=2)
+
+
+def test_a_run_without_a_question_that_can_be_asked_is_an_error(tmp_path: Path) -> None:
+    def rejected(rows: Iterable[object]) -> Iterator[BadRow]:
+        return (BadRow(f"row{number}", "unreadable") for number, _ in enumerate(rows))
+
+    asking = runner.Asking(limit=3, variant="none", vary=rejected)
+    with pytest.raises(DataError, match="no question could be asked, 3 bad rows: row0: unreadable"):
+        runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), asking)
