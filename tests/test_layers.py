@@ -17,7 +17,7 @@ LAYERS = (
     ("errors",),
     ("images",),
     ("records",),
-    ("paths", "hookspecs"),
+    ("paths", "hookspecs", "tables"),
     ("__init__",),
     ("prompts", "plugins", "parsing"),
     ("rewards", "quoting"),

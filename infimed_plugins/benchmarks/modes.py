@@ -26,7 +26,7 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
@@ -101,7 +101,10 @@ def _by_robust(row: Answered, text: str) -> Score:
     options, gold = row.options, row.gold
     if row.task == "multiple_choice" and options and is_choice(gold, len(options)):
         return robust.score_choice(text, tuple(options), gold, row.question)  # a Sample takes as long to make
-    return robust.score(text, row.sample)
+    try:
+        return robust.score(text, row.sample)
+    except DataError as error:  # a row of somebody else's file, without a gold answer
+        return _unscored(str(error), Code.BAD_TRUTH)
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:

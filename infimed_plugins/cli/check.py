@@ -22,9 +22,10 @@ FAULTS_FOUND = 1
 
 @app.command(epilog="Example: infimed check sft llamafactory_configs/infimed_sft.yaml learning_rate=1.0e-5")
 def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Check a LLaMA-Factory configuration: keys, paths, and every row it would cut, drop or fail on.
+    """Check a LLaMA-Factory configuration: keys, values, paths, and every row it would cut, drop or fail on.
 
-    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked.
+    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked. Of many faults
+    of one kind the first three are shown and the others counted; --json has all.
     """
     from infimed_plugins.trainers.llamafactory import check_sft
 
@@ -35,9 +36,10 @@ def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) ->
 
 @app.command(epilog="Example: infimed check rl easyr1_configs/grpo.yaml trainer.nnodes=1")
 def rl(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Check an EasyR1 configuration: keys, batch sizes, paths, every row, and that gold answers score 1.0.
+    """Check an EasyR1 configuration: keys, values, paths, every row, and that the reward pays what the prompt asks for.
 
-    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked.
+    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked. Of many faults
+    of one kind the first three are shown and the others counted; --json has all.
     """
     from infimed_plugins.trainers.easyr1 import check_rl
 
@@ -47,11 +49,13 @@ def rl(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> 
 
 
 def _report(checked: Checked, config: Path, as_json: bool) -> None:
+    from infimed_plugins.trainers.faults import grouped
+
     if as_json:
         print_json(asdict(checked))
     else:
-        for fault in checked.faults:
-            console.print(str(fault), style="red", markup=False, highlight=False, soft_wrap=True)
+        for line in grouped(checked.faults):
+            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         if checked.summary:
             console.print(f"{config}: {checked.summary}", markup=False, highlight=False, soft_wrap=True)
         found = len(checked.faults)

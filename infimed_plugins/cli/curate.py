@@ -22,7 +22,10 @@ REASONED = ("rationales", "reflective_cot")  # steps that write the reasoning wh
 Source = Annotated[
     str | None, typer.Option("--source", help="A data set and its split, such as slake/train; or give --input.")
 ]
-Input = Annotated[Path | None, typer.Option("--input", help="A JSON lines file of questions and answers of yours.")]
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", help="A file of questions and answers of yours: JSON lines, JSON, CSV, TSV or parquet."),
+]
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 Model = Annotated[str | None, typer.Option(help="The model to ask: a folder, a hub id, or a server's model name.")]
 Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
@@ -66,7 +69,7 @@ class _Rows:
 
     def part(self) -> dict[str, Any]:
         """What a recipe's part says of them."""
-        split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name.removesuffix(".jsonl")
+        split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name
         order = self.order or ("first" if self.name in PROCEDURAL else "hash")
         part = {"source": self.name, "split": split or "train", "order": order}
         return part | ({"limit": self.limit} if self.limit else {})

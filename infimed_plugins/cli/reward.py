@@ -11,11 +11,11 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from infimed_plugins.cli.output import AsJson, messages, print_json, print_table, progress
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, DataError
 
 
 def reward(
-    file: Annotated[Path, typer.Argument(help="JSON lines of generations, or EasyR1's generations.log.")],
+    file: Annotated[Path, typer.Argument(help="Generations as JSON lines, JSON, CSV, TSV, parquet, or EasyR1's log.")],
     out: Annotated[
         Path | None, typer.Option(help="Write each row with what was parsed and why, as JSON lines.")
     ] = None,
@@ -35,7 +35,7 @@ def reward(
     """Score saved generations offline: a table by task, and the reasons for zeros."""
     from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
-    from infimed_plugins.rewards.batch import check_settings
+    from infimed_plugins.rewards.batch import check_settings, closes_unopened
     from infimed_plugins.rewards.frames import check_frame
     from infimed_plugins.rewards.saved import read_generations, score_generation
 
@@ -43,17 +43,16 @@ def reward(
     frame = check_frame(answer_frame)
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out {out} is the file that is read; name another")
-    form, review = ResponseForm(think_prefilled=think_prefilled), Review()
+    form, review, unopened = ResponseForm(think_prefilled=think_prefilled), Review(), 0
     with progress() as show, _whole_or_nothing(out) as lines:
         for generation in read_generations(file):
             scored = score_generation(generation, w_format, w_acc, task, name, form, frame)
             review.add(scored)
+            unopened += closes_unopened(generation.response, form)
             if lines is not None:
-                lines.write(json.dumps(scored.to_json(), ensure_ascii=True) + "\n")
+                lines.write(json.dumps(scored.to_json(), ensure_ascii=True, default=_shortened) + "\n")
             if review.rows % 100 == 0:
                 show(f"scoring {file.name}", review.rows, None)
-    if not review.rows:
-        raise ConfigError(f"{file} holds no generations")
     if html is not None:
         write_page(review, f"Rewards of {file.name}", html)
     if as_json:
@@ -63,6 +62,16 @@ def reward(
     for written in (out, html):
         if written is not None:
             messages.print(f"wrote {written}", highlight=False)
+    if 2 * unopened >= review.rows and not think_prefilled:
+        said = f"{unopened:,} of {review.rows:,} responses close {form.tags[1]} without opening it"
+        messages.print(f"{said}; if the chat template opens it, add --think-prefilled", highlight=False, soft_wrap=True)
+    if review.tasks.keys() == {"unknown"}:
+        raise DataError(f"no row of {file} can be scored; {review.kept[0].score.reason}")
+
+
+def _shortened(value: Any) -> str:
+    """What JSON cannot hold, such as an image's bytes."""
+    return str(value)[:100]
 
 
 @contextlib.contextmanager

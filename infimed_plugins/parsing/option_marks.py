@@ -112,7 +112,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
                 codes[at:after] = [chr(code), *[""] * (after - at - 1)]
                 beyond = after
                 continue
-        if word in _LETTERS and _is_letter(text, at):
+        if word in _LETTERS and (_is_letter(text, at) or _before_own_text(text, at, texts)):
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
     return _joined("".join(codes))
@@ -134,6 +134,16 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
         else:
             return code, place
     return 0, at
+
+
+def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int]]]) -> bool:
+    """Whether a capital letter and a stop have the text of that option behind them: "B. lung" is no species."""
+    words, codes = text.words, text.codes
+    named = at > 0 and (words[at - 1] == ")" or words[at - 1] in _LETTERS)  # "(C) C. difficile"
+    if named or codes[at + 1 : at + 2] != "." or at + 2 >= len(words) or not text.written[at].isupper():
+        return False
+    own = TEXT + ord(words[at]) - ord("a")
+    return _text_at(words, codes, at + 2, texts.get(words[at + 2], []))[0] & ~_NUMERIC == own
 
 
 def _in_formula(words: list[str], at: int) -> bool:

@@ -33,6 +33,7 @@ _PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 _RAISED, _LOWERED, _VULGAR = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+"), re.compile("[₀-₉]+"), re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _TEXT = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf|it)|operatorname|mbox|boxed|rm|bf)\s*\{([^{}]{0,200})\}")
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,)(?=[0-9]{3})")
+_THIN = re.compile("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)")
 _ROOT = re.compile(r"√|(?<![A-Za-z\\])sqrt")
@@ -54,22 +55,25 @@ _NUMBER = re.compile(  # sign, whole before a fraction, decimal, what it is divi
 )
 
 # the name of each unit, then other spellings
-_UNITS = """% percent percentage pct; mm MM millimeter millimetre 毫米; cm centimeter centimetre 厘米; m meter
-    metre 米; um µm μm micrometer micrometre micron 微米; nm nanometer nanometre; km kilometer kilometre 公里 千米;
-    in inch inches; mL milliliter millilitre cc 毫升; L liter litre 升; uL µl μl; dL; kg kilogram 千克 公斤; g gram
-    克; mg milligram 毫克; ug µg μg mcg microgram 微克; ng; s sec second 秒; ms millisecond 毫秒; min mins minute
-    分钟; h hr hrs hour 小时; day d 天; week 周; month 个月; year yr yrs yearold year-old yearsold years-old 岁 年;
-    degree ° deg \\circ 度; degC °c; degF °f; mmHg mm-hg; kPa; bpm beats/min; Hz; mHz; kHz; MHz; IU unit; HU; px
-    pixel; T tesla; Gy; mGy; Sv; mSv; mol; mmol; M; mM; mEq; keV; MeV; kcal; mV; kV; MV; mA; MA; mW; MW; Nm"""
+_UNITS = """% percent percentage pct; mm MM millimeter millimetre 毫米; cm centimeter centimetre 厘米; m meter metre
+    米; um µm μm micrometer micrometre micron 微米; nm nanometer nanometre; km kilometer kilometre 公里 千米; in inch
+    inches; mL milliliter millilitre cc 毫升; L liter litre 升; uL µl μl microliter microlitre; dL; kg kilogram 千克
+    公斤; g gram 克; mg milligram 毫克; ug µg μg mcg microgram 微克; ng; s sec second 秒; ms millisecond 毫秒; min
+    mins minute 分钟; h hr hrs hour 小时; day d 天; week 周; month 个月; year yr yrs yearold year-old yearsold
+    years-old 岁 年; degree ° deg \\circ 度; degC °c celsius degreecelsius degreescelsius degreesc 摄氏度; degF °f
+    fahrenheit degreefahrenheit degreesfahrenheit degreesf 华氏度; mmHg mm-hg; kPa; bpm beats/min beats/minute 次/分
+    次/分钟; Hz; mHz; kHz; MHz; IU unit; HU; px pixel; T tesla; Gy; mGy; Sv; mSv; mol; mmol; M; mM; mEq; keV; MeV;
+    kcal; mV; kV; MV; mA; MA; mW; MW; Nm"""
 _EXACT = {name: unit.split()[0] for unit in _UNITS.split(";") for name in unit.split()}
 _CASELESS: dict[str, set[str]] = {}  # 6 mV and 6 MV meet
 for _name, _unit_of_name in _EXACT.items():
     _CASELESS.setdefault(_name.lower(), set()).add(_unit_of_name)
-_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°/])(?:[A-Za-z{_HAN}µμ°%]|\\circ)")
+_UNIT_STARTS = re.compile(rf"(?<![A-Za-z{_HAN}µμ\\°/])(?:/? ?[A-Za-z{_HAN}µμ°%]|\\circ)")
 _UNIT_SPELLING = re.compile(r"[ ^]|\{(-?[0-9])\}")
+_PER = re.compile(r"(?:^|(?<=[A-Za-z0-9])) ?per (?!cent)", re.IGNORECASE)
 _POWER = re.compile(r"(square|sq\.?|平方)?(cubic|立方)?(.+?)([23])?")
 _HAVE_POWERS = ("mm", "cm", "m", "um", "nm", "km", "in", "s", "IU")  # 12 square units
-_FACTORS = re.compile(r"[A-Za-z](?:/[A-Za-z])?")  # units that may be letters of an expression
+_FACTORS = re.compile(r"(?!/L$)/?[A-Za-z](?:/[A-Za-z])?")  # units that may be letters of an expression
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def clean_math(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     if not text.isascii():
+        text = _THIN.sub(",", text)
         text = _LOWERED.sub(r"_{\g<0>}", _RAISED.sub(r"^{\g<0>}", _VULGAR.sub(" ", text)))
         text = nfkc(text).translate(_SIGNS)
     if "\\" in text:
@@ -131,14 +136,15 @@ def is_unit(word: str) -> bool:
 
 
 def _unit(written: str) -> str:
-    """The one name of a unit, of a power of one, or of one by another (``mm/s``)."""
-    spelled = _UNIT_SPELLING.sub(r"\1", written).rstrip(".")
+    """The one name of a unit, of a power of one, of one by another (``mm/s``), or of what there is in one (``/uL``)."""
+    spelled = _UNIT_SPELLING.sub(r"\1", _PER.sub("/", written)).rstrip(".")
     if unit := _one_unit(spelled):
         return unit
     above, by, below = spelled.partition("/")
     if by and "%" not in spelled:
+        bare = not above
         above, below = _unit(above), _unit(below)
-        return f"{above}/{below}" if above and below and "/" not in below else ""
+        return f"{above}/{below}" if (above or bare) and below else ""
     found = _POWER.fullmatch(spelled)
     unit = _one_unit(found[3]) if found else ""
     if not found or unit not in _HAVE_POWERS or bool(found[1]) + bool(found[2]) + bool(found[4]) != 1:
@@ -149,7 +155,7 @@ def _unit(written: str) -> str:
 
 def _one_unit(spelled: str) -> str:
     """Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
-    if len(spelled) > 3 and spelled not in _EXACT:
+    if len(spelled) > 3 and spelled not in _EXACT and spelled.lower() not in _CASELESS:
         spelled = spelled.removesuffix("s")
     if spelled in _EXACT:
         return _EXACT[spelled]

@@ -24,8 +24,8 @@ from infimed_plugins.records import Code
 MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
 YES, NO, NOTHING, SAID = "yes", "no", "", "said"
 _words = re.compile(r"\S+").findall
-_GOLD = dict.fromkeys(_words("yes true 是 是的 有 包含 存在 对 能 会 可以"), YES)
-_GOLD |= dict.fromkeys(_words("no false 否 不是 没有 不包含 不存在 不对 无 不能 不会 不可以"), NO)
+_GOLD = dict.fromkeys(_words("yes true 是 是的 有 包含 包括 存在 对 能 会 可以"), YES)
+_GOLD |= dict.fromkeys(_words("no false 否 不是 没有 不包含 不包括 不存在 不对 无 不能 不会 不可以"), NO)
 # codes: the words of a question, their opposites, another side than the one asked about, a finding that is not normal
 _ASKED, _OPPOSITE, _BESIDE, _FINDING, _TO_OPPOSITE = "\ue400", "\ue480", "\ue4c0", "\ue4c1", 0x80
 _PAIRS = (  # "|": what is one of them is not the other; "/": it may be beside the other

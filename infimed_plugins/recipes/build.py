@@ -267,7 +267,9 @@ class _Build:
                 )
         decided = tally.chosen - later - tally.dropped[ENGINE_ERROR]
         if tally.kept == 0 and not (self.allow_empty and decided > 0):
-            raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {_top(tally.dropped)}")
+            first = next((f"; the first: {bad['detail']}" for bad in tally.rejects if bad["detail"]), "")
+            why = f"{_top(tally.dropped + tally.rejected)}{first}"
+            raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {why}")
 
     def _write_rejects(self) -> bool:
         """One file of every bad row so far; whether there are any."""

@@ -56,7 +56,7 @@ def write_evaluation_page(
 
     ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
-    ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2, Pillow or statsmodels, and DataError for
+    ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
     """
     environment = _environment()

@@ -116,7 +116,7 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
 
     ``groupings`` names, for a benchmark, the keys of ``Judged.meta`` that get a breakdown (``group``, ``task`` and
     ``language`` too); kind and modality for those it does not name. Raises DataError for two runs of the same model,
-    benchmark and setting, and MissingExtraError without statsmodels where a pair shares several benchmarks.
+    benchmark and setting.
     """
     by_key: dict[tuple[str, str, Asked], Run] = {}
     for run in runs:

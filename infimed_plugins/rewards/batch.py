@@ -19,20 +19,10 @@ from infimed_plugins.rewards.frames import check_frame, in_frame
 from infimed_plugins.rewards.ground_truth import parse_truth
 from infimed_plugins.rewards.math_pool import MATH, Pending, batch
 from infimed_plugins.rewards.math_process import MathProcessError
+from infimed_plugins.rewards.settings import VARIABLE, typed
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, score_response
 
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
-SETTINGS = (  # the keyword arguments of compute_score, for the adapters
-    "w_format",
-    "w_acc",
-    "task",
-    "reward",
-    "think_prefilled",
-    "think_tag",
-    "answer_tag",
-    "answer_frame",
-    "confidence",
-)
 _log = logging.getLogger("infimed_plugins.rewards")
 _warned = False
 _warned_of_prefill = False
@@ -60,12 +50,15 @@ def compute_score(
     kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
     once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
+    w_format, w_acc = typed("w_format", w_format), typed("w_acc", w_acc)
+    think_prefilled, confidence = typed("think_prefilled", think_prefilled), typed("confidence", confidence)
     check_settings(w_format, w_acc, task, reward)
     if isinstance(reward_inputs, (Mapping, str, bytes)):
         raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
     check_frame(answer_frame)
     form = ResponseForm(think_tag, answer_tag, think_prefilled)
-    rows = list(reward_inputs)
+    columns = getattr(reward_inputs, "to_dict", None)  # a DataFrame, whose iteration gives the names of its columns
+    rows = columns("records") if columns else list(reward_inputs)
     scored = score_rows(rows, w_format, w_acc, task, reward, form, answer_frame)
     scores = [_floats(row, confidence) for row in scored]
     if scores and not any(score["overall"] for score in scores):
@@ -96,10 +89,13 @@ def score_rows(rows: Sequence[Any], *settings: Any) -> list[ScoredRow]:
         current.noting = True
         scored: list[ScoredRow | None] = []
         for row in rows:
+            noted = current.noted
             try:
-                scored.append(score_row(row, *settings))
+                done = score_row(row, *settings)
             except Pending:
-                scored.append(None)
+                done = None
+            # a plugin's reward may have caught Pending, with a bare except
+            scored.append(done if current.noted == noted else None)
         current.noting = False
         MATH.ask_all(current.wanted, current)
         return [done or score_row(row, *settings) for row, done in zip(rows, scored, strict=True)]
@@ -127,7 +123,7 @@ def score_row(
         _warn_once(row, error)
         reason = f"the row cannot be scored: {type(error).__name__}: {error}"
         return ScoredRow("unknown", Score(0.0, 0.0, 0.0, None, reason, invalid=True, code=Code.BAD_ROW), bad_row=True)
-    return ScoredRow(truth.task, score)
+    return ScoredRow(truth.task, score, bad_row=score.code is Code.BAD_ROW)
 
 
 def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
@@ -146,19 +142,26 @@ def _floats(scored: ScoredRow, confidence: bool) -> dict[str, float]:
 def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
     """Say once that a batch may have earned nothing because the template, not the model, opened the reasoning."""
     global _warned_of_prefill
-    think, think_end, _, _ = form.tags
-    texts = [row.get("response") for row in rows if isinstance(row, Mapping)]
-    missing = sum(isinstance(text, str) and think_end in text and think not in text for text in texts)
+    missing = sum(closes_unopened(row.get("response"), form) for row in rows if isinstance(row, Mapping))
     if _warned_of_prefill or form.think_prefilled or 2 * missing < len(rows):
         return
     _warned_of_prefill = True
     _log.warning(
         "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template opens "
-        "it, set think_prefilled=true among the reward's keyword arguments (said once)",
+        "it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
+        "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
+        "variable %s='{\"think_prefilled\": true}' (said once)",
         missing,
         len(rows),
-        think,
+        form.tags[0],
+        VARIABLE,
     )
+
+
+def closes_unopened(response: Any, form: ResponseForm) -> bool:
+    """Whether a response ends its reasoning without having begun it, as where the chat template opens the tag."""
+    think, think_end, _, _ = form.tags
+    return isinstance(response, str) and think_end in response and think not in response
 
 
 def _warn_once(row: Any, error: Exception) -> None:

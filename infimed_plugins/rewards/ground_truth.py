@@ -5,15 +5,18 @@ r"""What an answer is compared with, read from whatever a trainer passes on.
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
     '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see frames.py
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
-    "liver"                                                    a plain string
+    "liver", 3.0, True, ["liver", "hepatic"]                   a plain value; of several texts each is right
 
-The task of a plain string is the ``task`` keyword; without one it goes by its look:
+Each means what it says; anything else is a bad row: a missing value of any library, what looks like JSON and is none,
+an answer that no reply can earn. Keys that are not known are passed over, whatever they hold.
 
-    one letter A to Z, also with brackets or a full stop          multiple_choice
-    "No Objects", or several boxes in a list                      detection
-    one box                                                       grounding
-    a number (fraction, percent, unit), or text with a \command   math
-    anything else                                                 text
+The task of a plain value is the ``task`` keyword; without one it goes by its look:
+
+    options beside it, or one letter A to Z, also with brackets or a full stop    multiple_choice
+    "No Objects", or several boxes in a list                                      detection
+    one box                                                                       grounding
+    numbers (fraction, percent, unit), or text with a \command                   math
+    anything else                                                                 text
 """
 
 from __future__ import annotations
@@ -21,87 +24,205 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, cast, get_args
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.parsing.boxes import parse_boxes
+from infimed_plugins.parsing.boxes import ParsedBoxes, parse_boxes
+from infimed_plugins.parsing.option_marks import UNKNOWN
 from infimed_plugins.parsing.quantities import clean_math, parse_quantity
 from infimed_plugins.parsing.response import extract_answer
-from infimed_plugins.records import Frame, GroundTruth, Json, Size, Task
+from infimed_plugins.parsing.twins import read_choice
+from infimed_plugins.records import OPTION_LETTERS, TASKS, Frame, GroundTruth, Json, Size, Task, is_choice
+from infimed_plugins.tables.cells import NO_WORDS, missing
 
 _LETTER = re.compile(r"\(?[A-Z]\)?\.?")
+_LETTERS = re.compile(r"[A-Z](?:(?:[\s,;&]|and)+[A-Z])+")
+_LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*(?:["'{]|None|null|nan|NaN)|\[[^\])]*$|"\s*[{[]""")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf", re.IGNORECASE)
+_MISSING = NO_WORDS | {"None", "null", "NULL"}  # what str() and JSON make of a missing value
+_ALIASES = {"jaccard": "text", "math_verify": "math", "iou": "grounding"}
+_MAX_BITS = 14_000  # an integer that Python writes out
 
 
 def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
     """The ground truth of one row. ``task`` is used where the value does not name one.
 
-    Raises DataError when there is no answer in it. Whether a reward exists for the task is not checked here.
+    Raises DataError for what is no known form. Whether a reward exists for the task is not checked here.
     """
     if isinstance(value, GroundTruth):
-        return value
+        if isinstance(value.options, (tuple, type(None))) and isinstance(value.synonyms, tuple):
+            return value
+        return replace(value, options=tuple(value.options or ()) or None, synonyms=tuple(value.synonyms or ()))
     if isinstance(value, str):
         return _from_string(value, task) if len(value) <= 10_000 else _from_string.__wrapped__(value, task)
-    if isinstance(value, Mapping):
-        return _from_mapping(value, task)
-    return _from_mapping({"answer": value}, task)
+    return _from_mapping(value if isinstance(value, Mapping) else {"answer": value}, task)
 
 
 @lru_cache(maxsize=8192)
 def _from_string(text: str, task: str | None) -> GroundTruth:
-    stripped = text.strip()
-    if stripped.startswith("{"):
-        try:
-            value = json.loads(stripped)
-        except (ValueError, RecursionError):
-            value = None
-        if isinstance(value, dict) and "answer" in value:
-            return _from_mapping(value, task)
-    answer = extract_answer(stripped) or stripped
-    if not answer:
-        raise DataError("the ground truth is empty; give every row an answer")
-    return GroundTruth(cast(Task, task or task_of(answer)), answer)
+    value = _unpacked(text)
+    return _from_mapping(value if isinstance(value, dict) else {"answer": value}, task)
+
+
+def _unpacked(text: str) -> Json:
+    """What a text holds as JSON, or JSON in JSON; the text itself where it does not look like that."""
+    text = text.removeprefix("\ufeff").strip()
+    if not _LIKE_JSON.match(text) or _holds_boxes(text):
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the ground truth {_short(text)} is no valid JSON; write it with json.dumps") from error
+    return _unpacked(value) if isinstance(value, str) else value
 
 
 def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
+    named = _json_value(row.get("task")) or task
+    if named is not None and not isinstance(named, str):
+        raise _bad(row, "has a task that is not a name")
+    if named and named.strip().lower() in TASKS:
+        named = named.strip().lower()
     answer = _json_value(row.get("answer"))
-    if isinstance(answer, str):
-        answer = extract_answer(answer) or answer.strip()
+    if named and named not in TASKS and named not in _ALIASES:  # a reward of somebody's own may take anything
+        kind, options, synonyms = named, _texts(row, "options"), _texts(row, "synonyms")
+    else:
+        kind, answer, options, synonyms = _known_form(row, answer, named)
     if answer is None or answer == "":
-        raise DataError(f"the ground truth {_short(row)} has no answer; give every row an answer")
-    options = _json_value(row.get("options"))
-    named = row.get("task") or task or task_of(answer)
-    if not isinstance(named, str):
-        raise DataError(f"the ground truth {_short(row)} has a task that is not a name")
-    synonyms = _json_value(row.get("synonyms"))
-    for key, value in (("options", options), ("synonyms", synonyms)):
-        if value is not None and not isinstance(value, list):
-            raise DataError(f"the ground truth {_short(row)} has {key} that are not a list of texts")
-    texts = tuple(str(option) for option in options) if options else None
-    return GroundTruth(
-        cast(Task, named),
-        answer,
-        texts,
-        tuple(str(text) for text in synonyms or ()),
-        _frame(row),
-        _size(row, "size"),
-        _size(row, "resized"),
-    )
+        raise _bad(row, f"has no answer; {_meant(row)}")
+    sizes = _size(row, "size"), _size(row, "resized")
+    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, _frame(row), *sizes)
+
+
+def _known_form(
+    row: Mapping[Any, Any], answer: Json, task: str | None
+) -> tuple[str, Json, tuple[str, ...], tuple[str, ...]]:
+    """The task, answer, options and synonyms of a row for one of our own rewards."""
+    options, synonyms = _texts(row, "options"), _texts(row, "synonyms")
+    if isinstance(answer, str):
+        answer = _unpacked(extract_answer(answer) or ("" if "<answer>" in answer else answer))
+        if isinstance(answer, dict) and "answer" in answer:
+            read = _from_mapping({**row, **answer}, task)
+            return read.task, read.answer, read.options or (), read.synonyms
+    texts = isinstance(answer, list) and bool(answer) and all(isinstance(text, str) for text in answer)
+    if texts and task != "math" and not _holds_boxes(answer):
+        answer = [text.strip() for text in answer]
+        if options or task == "multiple_choice" or all(map(_LETTER.fullmatch, answer)):
+            answer = ", ".join(answer) if len(answer) > 1 else answer[0]
+            task = task or "multiple_choice"
+        else:
+            answer, synonyms = answer[0], (*answer[1:], *synonyms)
+    answer = _plain(row, answer, options)
+    if answer is None or answer == "":
+        return task or "", None, (), ()
+    kind = task or ("multiple_choice" if options else task_of(answer))
+    return kind, _payable(row, _ALIASES.get(kind, kind), answer, options), options, synonyms
+
+
+def _plain(row: Mapping[Any, Any], answer: Json, options: tuple[str, ...]) -> Json:
+    """The answer in one form of its type; None where it is the trace of a missing value."""
+    if isinstance(answer, bool):
+        return "yes" if answer else "no"
+    if isinstance(answer, float):
+        return int(answer) if answer.is_integer() else answer
+    if isinstance(answer, int) and answer.bit_length() > _MAX_BITS:
+        raise DataError("the ground truth is an integer too long to compare; write it as a power")
+    if isinstance(answer, str):
+        if not answer.isascii() and any("\ud800" <= mark <= "\udfff" for mark in answer):
+            raise _bad(row, "holds half a character (a lone surrogate)")
+        return None if answer in _MISSING and answer not in options else answer
+    if answer is not None and not isinstance(answer, (int, list)):
+        raise _bad(row, f"has an answer of the type {type(answer).__name__}")
+    return answer
+
+
+def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str, ...]) -> Json:
+    """The answer, of a choice its letters. Raises DataError for one that no reply to its task can earn."""
+    if task == "multiple_choice":
+        count = len(options) or UNKNOWN
+        if is_choice(answer, count):
+            return answer
+        letters = read_choice(str(answer), options, strict=True, several=True).letters
+        listed = re.findall("[A-Z]", str(answer)) if _LETTERS.fullmatch(str(answer)) else ()
+        if not letters or not set(listed) <= set(OPTION_LETTERS[:count]):
+            raise _bad(row, "names none of its options" if options else "names no option by its letter")
+        return letters
+    boxes = _boxes(answer)
+    if task in ("grounding", "detection"):
+        if boxes is None or boxes.invalid or (task == "grounding" and boxes.count != 1):
+            raise _bad(row, "is no box [x1, y1, x2, y2]" + ", nor a list of them" * (task == "detection"))
+    elif task == "math":
+        numbers = answer if isinstance(answer, list) else [answer]
+        if any(isinstance(one, (list, dict, type(None))) or not clean_math(str(one)) for one in numbers):
+            raise _bad(row, "is no number, nor a list of numbers")
+    elif not isinstance(answer, (str, int, float)):
+        raise _bad(row, "is no text")
+    return answer
+
+
+def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
+    """A list of texts, for options also an object by letters, as JSON too; empty where it is missing."""
+    value = _json_value(row.get(key))
+    value = _unpacked(value) if isinstance(value, str) else value
+    if isinstance(value, dict) and key == "options":
+        names = [str(name).strip(" ().").upper() for name in value]
+        value = [value[name] for _, name in sorted(zip(names, value, strict=True))] if is_row(names) else 0
+    if value is None or value == "":
+        return ()
+    if not isinstance(value, list) or any(isinstance(text, bool) for text in value):
+        raise _bad(row, f"has {key} that are not a list of texts")
+    if not all(isinstance(text, (str, int, float)) and str(text).strip() not in ("", *NO_WORDS) for text in value):
+        raise _bad(row, f"has {key} of which one is missing or no text")
+    return tuple(str(text) for text in value)
+
+
+def is_row(letters: list[str]) -> bool:
+    """Whether these are the first letters of options, in any order."""
+    return sorted(letters) == list(OPTION_LETTERS[: len(letters)])
+
+
+def _boxes(answer: Json) -> ParsedBoxes | None:
+    """The boxes of an answer, also where one is invalid; None for what has not the four numbers of a box."""
+    try:
+        boxes = parse_boxes(answer)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    if boxes is not None and boxes.invalid and not boxes.boxes:
+        count = len(_NUMBER.findall(str(answer)[:2000]))
+        return boxes if count and count % 4 == 0 else None
+    return boxes
+
+
+def _holds_boxes(text: Json) -> bool:
+    boxes = _boxes(text)
+    return boxes is not None and bool(boxes.boxes)
+
+
+def _meant(row: Mapping[Any, Any]) -> str:
+    """The mend of a row without an answer: the key that was probably meant."""
+    close = get_close_matches("answer", [str(key) for key in row if key != "answer"], n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r} to be 'answer'?" if close else "give every row an answer"
+
+
+def _bad(row: Mapping[Any, Any], what: str) -> DataError:
+    return DataError(f"the ground truth {_short(row)} {what}")
 
 
 def _frame(row: Mapping[Any, Any]) -> Frame:
-    frame = row.get("frame") or "truth"
+    frame = _json_value(row.get("frame")) or "truth"
     if frame not in get_args(Frame):
-        raise DataError(f"the ground truth {_short(row)} has a frame that is none of {', '.join(get_args(Frame))}")
+        raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
     return cast(Frame, frame)
 
 
 def _size(row: Mapping[Any, Any], key: str) -> Size | None:
     value = _json_value(row.get(key))
-    if value is None:
+    if value is None or value == [None, None]:
         return None
     if not isinstance(value, list) or len(value) != 2 or not all(_is_length(side) for side in value):
-        raise DataError(f"the ground truth {_short(row)} has a {key} that is not [width, height] in pixels")
+        raise _bad(row, f"has a {key} that is not [width, height] in pixels")
     return float(value[0]), float(value[1])
 
 
@@ -114,22 +235,26 @@ def task_of(answer: Json) -> Task:
     text = answer if isinstance(answer, str) else _short(answer, 2000)
     if isinstance(answer, str) and _LETTER.fullmatch(answer.strip()):
         return "multiple_choice"
-    boxes = parse_boxes(answer)
-    if boxes is not None and not (boxes.invalid and not boxes.boxes):
+    boxes = _boxes(answer)
+    words = isinstance(answer, str) and "[" not in answer and answer.strip(" .").casefold() != "no objects"
+    if boxes is not None and not (words and not boxes.count):
         return "grounding" if boxes.count == 1 and not text.lstrip().startswith("[[") else "detection"
-    if "\\" in text or parse_quantity(clean_math(text[:4096])) is not None:
+    if isinstance(answer, list) or "\\" in text or parse_quantity(clean_math(text[:4096])) is not None:
         return "math"
     return "text"
 
 
 def _json_value(value: Any) -> Json:
-    """numpy arrays and scalars as lists and numbers; the rest as it is."""
-    to_list = getattr(value, "tolist", None)
-    if to_list is not None:
-        value = to_list()
+    """numpy arrays and scalars as lists and numbers, a missing value of any library as None; the rest as it is."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, (list, tuple)):
         return [_json_value(item) for item in value]
-    return value
+    return None if missing(value) or value in (float("inf"), float("-inf")) else value
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds no value: None, or NaN, NaT or NA of any library, or a text without a word."""
+    return missing(value) or (isinstance(value, str) and not value.strip())
 
 
 def _short(value: object, length: int = 120) -> str:

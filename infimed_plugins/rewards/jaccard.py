@@ -28,8 +28,8 @@ _LEAD = (
     r"(?:(?:最终)?答案(?:是|为)?[:：]?)?"
 )
 _ZH_YES, _ZH_NO = (
-    "是的?|有的?|对的?|存在|包含|能|会|可以|正确",
-    "否|不是的?|没有?|无|不(?:对|存在|包含|能|会|可以|正确)?|错误",
+    "是的?|有的?|对的?|存在|包[含括]|能|会|可以|正确",
+    "否|不是的?|没有?|无|不(?:对|存在|包[含括]|能|会|可以|正确)?|错误",
 )
 _SIDES = {
     "yes": re.compile(
@@ -42,6 +42,8 @@ _SIDES = {
         rf"|(?:{_ZH_NO})(?:[,。 ]+(?:{_ZH_NO}))?)"
     ),
 }
+_NORMAL = {"正常": "yes", "健康": "yes", "不正常": "no", "不健康": "no"}  # golds of whether something is normal
+_IS_NORMAL = _NORMAL | {"异常": "no"}
 _ENDS = " \t\r\n.,!。,!\"'“”‘’()[]*"
 
 
@@ -71,7 +73,7 @@ def side_of(text: str) -> str | None:
 def _against(text: str, given: frozenset[str], gold_text: str) -> Verdict:
     side, gold = _gold(gold_text)
     if side:
-        said = side_of(text)
+        said = side_of(text) or (_IS_NORMAL.get(text.strip(_ENDS)) if gold_text.strip(_ENDS) in _NORMAL else None)
         if said is None:
             return Verdict(
                 0.0, None, "it does not say just yes or no", code=Code.UNREADABLE if text else Code.NO_ANSWER
@@ -89,4 +91,4 @@ def _against(text: str, given: frozenset[str], gold_text: str) -> Verdict:
 @lru_cache(maxsize=4096)
 def _gold(text: str) -> tuple[str | None, frozenset[str]]:
     """The side of a truth that is yes or no, and its tokens."""
-    return polarity_of_gold(plain(text)), frozenset(signed_tokens(plain(text)))
+    return polarity_of_gold(plain(text)) or _NORMAL.get(text.strip(_ENDS)), frozenset(signed_tokens(plain(text)))

@@ -44,6 +44,7 @@ class Batch:
     deadline: float
     patience: float = PATIENCE_SECONDS
     wanted: dict[Pair, None] = field(default_factory=dict)
+    noted: int = 0  # how often
     noting: bool = False
 
     def limit(self, seconds: float) -> float:
@@ -96,6 +97,7 @@ class MathPool:
             return known
         if current is not None and current.noting:
             current.wanted[pair] = None
+            current.noted += 1
             raise Pending
         return self._ask(pair, current or Batch(float("inf")))
 

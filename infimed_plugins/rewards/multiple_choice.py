@@ -4,7 +4,8 @@ truth "B"     B, (B), B. Pneumonia, The answer is B      1.0
 truth "B"     A or B, Not B, B is seen, B and C          0.0
 truth "AC"    A, C                                       1.0
 
-The reader is parsing/options.py, which in its strict setting reads whole forms only.
+An option with the same text as the right one is as right. The reader is parsing/options.py, which in its strict
+setting reads whole forms only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from infimed_plugins.parsing.options import Reading, read_option
+from infimed_plugins.parsing.twins import read_choice, same_options
 from infimed_plugins.records import Code, GroundTruth, Verdict
 
 
@@ -22,11 +24,12 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     right = _gold(gold, options).letters
     if not right:
         return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter", code=Code.BAD_TRUTH)
-    given = read_option(answer, options, strict=True, several=len(right) > 1)
+    given = read_choice(answer, options, strict=True, several=len(right) > 1)
     if not given.letters:
         return Verdict(0.0, None, "no whole form of an answer", code=given.code)
-    reason = f"{'the' if given.letters == right else 'another'} option, read as {', '.join(given.trace)}"
-    return Verdict(float(given.letters == right), given.letters, reason, trace=given.trace)
+    same = same_options(given.letters, right, options)
+    reason = f"{'the' if same else 'another'} option, read as {', '.join(given.trace)}"
+    return Verdict(float(same), given.letters, reason, trace=given.trace)
 
 
 @lru_cache(maxsize=4096)  # the 16 rollouts of a question share its truth

@@ -1,17 +1,20 @@
 """Saved generations, scored again: what was parsed, what it earned, and why.
 
-Three forms are read, a row at a time: JSON lines with a response and a ground truth, under the names different
-trainers give them; and the ``generations.log`` of EasyR1 (verl/utils/logger/gen_logger.py, FileGenerationLogger):
+Read are files of rows (tables/rows.py) with a response and a ground truth, under the names that trainers give them:
+TRL's prompt and completion, verl's input, output and gts. A response may be in chat form, or a list of several. And
+the ``generations.log`` of EasyR1 (verl/utils/logger/gen_logger.py, FileGenerationLogger):
 
     [prompt] …
     [output] <think> … </think> <answer> B </answer>
     [ground_truth] {"task": "multiple_choice", "answer": "B"}
     [score] 1.0
+
+A row that cannot be read, such as the last of a file that a kill has cut, is a bad row with its line and the reason.
 """
 
 from __future__ import annotations
 
-import json
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,25 +23,56 @@ from typing import Any
 
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
-from infimed_plugins.records import Frame, Json, Score
+from infimed_plugins.records import Code, Frame, Json, Score
 from infimed_plugins.rewards.batch import score_row
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT
+from infimed_plugins.tables.cells import missing, pick, spelt, structured
+from infimed_plugins.tables.rows import FileRow, open_text, read_rows
 
-RESPONSE_KEYS = ("response", "output", "completion", "prediction", "solution_str")
-TRUTH_KEYS = ("ground_truth", "answer", "label", "gts")
+RESPONSE_KEYS = (
+    "response",
+    "output",
+    "completion",
+    "prediction",
+    "generation",
+    "generated_text",
+    "solution_str",
+    "responses",
+    "outputs",
+    "completions",
+    "predictions",
+    "pred",
+    "messages",  # the last turn
+)
+TRUTH_KEYS = (
+    "ground_truth",
+    "answer",
+    "label",
+    "gts",
+    "gold",
+    "gt",
+    "reference",
+    "target",
+    "solution",
+)  # may be worked
 PROMPT_KEYS = ("prompt", "input", "problem", "question")
+_LOG_START = "[prompt] "
 _END = re.compile(r"\[score\] \S+")
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One saved reply. ``row`` is what else was saved with it, ``number`` its place in the file, from 1."""
+    """One saved reply. ``row`` is what else was saved with it, ``number`` its line or place in the file, from 1.
+
+    ``fault`` says why it could not be read.
+    """
 
     number: int
     prompt: str
     response: Any
     ground_truth: Any
     row: Mapping[str, Json]
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,15 +99,19 @@ class Scored:
 
 
 def read_generations(path: Path) -> Iterator[Generation]:
-    """The saved replies of a file. Raises MissingFileError, and DataError naming the line that cannot be used."""
+    """The saved replies of a file, those that cannot be read with their fault.
+
+    Raises MissingFileError, and DataError where none can be read, or no column is a response or a ground truth.
+    """
     if not path.is_file():
-        raise MissingFileError(f"no file at {path}; name a JSON lines file of generations, or EasyR1's generations.log")
-    try:
-        with path.open(encoding="utf-8") as file:
-            first = file.readline()
-        yield from _read_log(path) if first.startswith("[prompt] ") else _read_lines(path)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise MissingFileError(f"no file at {path}; name a file of generations, or EasyR1's generations.log")
+    with path.open("rb") as file:
+        is_log = file.read(64).removeprefix(codecs.BOM_UTF8).startswith(_LOG_START.encode())
+    if is_log:
+        yield from _read_log(path)
+        return
+    for found in read_rows(path, {"response": RESPONSE_KEYS, "ground truth": TRUTH_KEYS}):
+        yield from _of_row(found)
 
 
 def score_generation(
@@ -86,55 +124,85 @@ def score_generation(
     answer_frame: Frame | None = None,
 ) -> Scored:
     """Score one saved reply as compute_score does; a row that cannot be scored is a ``bad_row``, with its reason."""
+    if generation.fault:
+        score = Score(0.0, 0.0, 0.0, None, generation.fault, invalid=True, code=Code.BAD_ROW)
+        return Scored(generation, "unknown", score, bad_row=True)
     row = {"response": generation.response, "ground_truth": generation.ground_truth}
     judged = score_row(row, w_format, w_acc, task, reward, form, answer_frame)
     return Scored(generation, judged.task, judged.score, judged.bad_row)
 
 
-def _read_lines(path: Path) -> Iterator[Generation]:
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}:{number} is not JSON ({error}); one object a line is needed") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}:{number} is a {type(row).__name__}; one JSON object a line is needed")
-            response, truth = _named(row, RESPONSE_KEYS), _named(row, TRUTH_KEYS)
-            if response is None or truth is None:
-                missing, names = ("response", RESPONSE_KEYS) if response is None else ("ground truth", TRUTH_KEYS)
-                raise DataError(f"{path}:{number} has no {missing}; name it one of {', '.join(names)}")
-            yield Generation(number, str(row.get(_named(row, PROMPT_KEYS) or "", "")), row[response], row[truth], row)
+def _of_row(found: FileRow) -> Iterator[Generation]:
+    fields = found.fields
+    if found.fault:
+        yield Generation(found.number, "", None, None, {}, f"{found.fault}: {found.detail}")
+        return
+    given = {spelt(name): value for name, value in fields.items() if not missing(value)}
+    response = next((given[spelt(name)] for name in RESPONSE_KEYS if spelt(name) in given), None)
+    truth = pick(fields, TRUTH_KEYS)
+    if isinstance(truth, str) and truth.lstrip().startswith("{'"):  # as pandas writes an object into a cell
+        truth = structured(truth)
+    prompt = "\n".join(str(text) for text in _replies(pick(fields, PROMPT_KEYS) or ""))
+    for reply in _replies(response):
+        yield Generation(found.number, prompt, reply, truth, fields)
 
 
-def _named(row: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in row), None)
+def _replies(value: Any) -> list[Any]:
+    """The replies of a cell: the text of each, in chat form what the assistant says last."""
+    held = structured(value)
+    if isinstance(held, list) and held and all(_is_turn(turn) for turn in held):
+        said = [turn for turn in held if turn.get("role") == "assistant"] or held
+        return [_content(said[-1]["content"])]
+    if isinstance(held, list) and held and all(isinstance(item, (str, list)) for item in held):
+        return [text for item in held for text in _replies(item)] if not isinstance(value, str) else [value]
+    return [_content(held["content"])] if _is_turn(held) else [value]
+
+
+def _is_turn(value: Any) -> bool:
+    return isinstance(value, dict) and "content" in value and "role" in value
+
+
+def _content(content: Any) -> Any:
+    """The text of a turn, whose content may come in parts."""
+    if not isinstance(content, list):
+        return "" if content is None else content
+    return "".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in content)
 
 
 def _read_log(path: Path) -> Iterator[Generation]:
+    good, first = False, None
+    for number, text, is_whole in _log_entries(path):
+        generation = _log_entry(text, number, is_whole)
+        good, first = good or not generation.fault, first or generation
+        yield generation
+    if first and not good:
+        raise DataError(f"{path}:{first.number} is {first.fault}")
+
+
+def _log_entries(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """The line, the text, and whether a score ends it, of each entry."""
     lines: list[str] = []
     start, last = 1, ""
-    with path.open(encoding="utf-8") as file:
+    with open_text(path) as file:
         for number, line in enumerate(file, start=1):
-            if line.startswith("[prompt] ") and _END.fullmatch(last):
-                yield _log_entry("".join(lines), path, start)
+            if line.startswith(_LOG_START) and _END.fullmatch(last):
+                yield start, "".join(lines), True
                 lines, start = [], number
-            lines.append(line)
+            lines.append(line.replace("\r\n", "\n"))
             last = line.strip() or last
-    if not _END.fullmatch(last):
-        raise DataError(f"{path}:{start} begins an entry that has no [score] line; was the log cut?")
-    yield _log_entry("".join(lines), path, start)
+    yield start, "".join(lines), bool(_END.fullmatch(last))
 
 
-def _log_entry(text: str, path: Path, number: int) -> Generation:
+def _log_entry(text: str, number: int, is_whole: bool) -> Generation:
     """The output may hold any of the marks; the first [output] and the last [ground_truth] are EasyR1's."""
     prompt, output, rest = text.partition("\n[output] ")
     response, truth, tail = rest.rpartition("\n[ground_truth] ")
-    if not output or not truth or not prompt.startswith("[prompt] "):
-        raise DataError(f"{path}:{number} is no entry of EasyR1's generations.log")
+    if not is_whole or not output or not truth or not prompt.startswith(_LOG_START):
+        why = (
+            "no entry of EasyR1's generations.log" if is_whole else "an entry that has no [score] line: the log was cut"
+        )
+        return Generation(number, "", None, None, {}, why)
     ground_truth, _, score = tail.rpartition("\n[score] ")
-    prompt = prompt.removeprefix("[prompt] ")
+    prompt = prompt.removeprefix(_LOG_START)
     row = {"prompt": prompt, "response": response, "ground_truth": ground_truth, "logged_score": score.strip()}
     return Generation(number, prompt, response, ground_truth, row)

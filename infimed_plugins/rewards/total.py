@@ -5,9 +5,11 @@ R_accuracy is 0 unless R_format is 1; the paper's weights are 0.1 and 0.9 (appen
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from infimed_plugins import plugins
@@ -53,12 +55,20 @@ def find_reward(name: str) -> Reward:
 
 def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> Verdict:
     """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it."""
-    verdict = find_reward(reward or truth.task)(answer, truth)
-    value = float(verdict.value)
-    if 0.0 <= value <= 1.0:
-        return verdict
-    reason = f"the reward {reward or truth.task!r} gave {value}, which is not in [0, 1]"
-    return Verdict(0.0, verdict.parsed, reason, code=Code.BAD_ROW)
+    name = reward or truth.task
+    judge = find_reward(name)
+    if name in BUILT_IN:
+        return judge(answer, truth)
+    verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
+    value, confidence = float(verdict.value), verdict.confidence
+    if not 0.0 <= value <= 1.0:
+        reason = f"the reward {name!r} gave {value}, which is not in [0, 1]"
+        return Verdict(0.0, None, reason, code=Code.BAD_ROW)
+    sure = isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0
+    parsed = None if verdict.parsed is None else str(verdict.parsed)
+    return replace(
+        verdict, value=value, parsed=parsed, reason=str(verdict.reason or ""), confidence=confidence if sure else 0.0
+    )
 
 
 def score_response(

@@ -2,7 +2,8 @@
 
 ``accuracy`` is 1 or 0, so that accuracies have intervals and paired tests:
 
-    multiple_choice  the option the reply states is the right one (or, of several right ones, all of them)
+    multiple_choice  the option the reply states is the right one (or, of several right ones, all of them); one with
+                     the same text is as right
     text             yes or no, where the gold is that; else the gold is what the reply gives as its answer
     math             the value the reply states is equivalent by math_verify
     grounding        IoU of at least 0.5 (the usual detection threshold; the choice is ours)
@@ -22,6 +23,7 @@ from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
+from infimed_plugins.parsing.twins import read_choice, same_options
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
@@ -54,7 +56,7 @@ def score_choice(text: str, options: tuple[str, ...], gold: str, question: str =
     Short replies to the same question are remembered: models asked directly answer in few ways.
     """
     short = isinstance(text, str) and len(text) <= _MAX_REMEMBERED
-    return _score_of_choice(*(_remembered if short else _chosen)(text, options, question, len(gold) > 1), gold)
+    return _score_of_choice(*(_remembered if short else _chosen)(text, options, question, len(gold) > 1), gold, options)
 
 
 def _chosen(
@@ -73,7 +75,7 @@ def _chosen(
             return form, sides.get(said.side, ""), said.code, said.trace, reason
     elif sides:
         return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace)
-    choice = read_option(reply.answer, options, question, several=several)
+    choice = read_choice(reply.answer, options, question, several=several)
     return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
 
 
@@ -94,9 +96,11 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=4096)
-def _score_of_choice(form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str) -> Score:
+def _score_of_choice(
+    form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str, options: tuple[str, ...]
+) -> Score:
     """The verdict on an option; a benchmark has few different ones, so they are made once."""
-    accuracy = float(letters == gold and letters != "")
+    accuracy = float(same_options(letters, gold, options))
     return Score(accuracy, form, accuracy, letters or None, reason, not letters, code=code, trace=trace)
 
 

@@ -6,6 +6,7 @@ twice.
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,9 +87,9 @@ def image_file(root: Path, *names: str) -> ImageRef:
     for name in names:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:  # not resolved: the hub's are links
             raise MissingImageError(f"{name} lies outside of {root}")
-        path = root / name
-        if path.is_file():
-            return ImageRef(path=str(path))
+        with contextlib.suppress(OSError):  # a name longer than any file's
+            if (root / name).is_file():
+                return ImageRef(path=str(root / name))
     raise MissingImageError(f"there is no {names[0]}")
 
 

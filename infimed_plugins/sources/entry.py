@@ -28,6 +28,7 @@ class SourceEntry:
     hub: str | None = None  # the data set's id on the Hugging Face hub
     url: str | None = None  # of the one archive of a set that is not there
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
+    folders: tuple[str, ...] = ()  # where authors and frameworks keep it, below --from or below its own folder
     note: str = ""
 
 
@@ -37,8 +38,9 @@ def source_entries() -> dict[str, SourceEntry]:
     raw: dict[str, Any] = yaml.safe_load(shipped(SOURCES_FILE).read_text(encoding="utf-8"))
     entries = {}
     for name, fields in raw.items():
+        lists = {"languages": tuple(fields.get("languages", ("en",))), "folders": tuple(fields.get("folders", ()))}
         try:
-            entries[name] = SourceEntry(**{**fields, "languages": tuple(fields.get("languages", ("en",)))})
+            entries[name] = SourceEntry(**{**fields, **lists})
         except TypeError as error:
             raise ConfigError(f"{SOURCES_FILE}: {name}: {error}") from error
     return entries

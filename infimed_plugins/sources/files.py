@@ -20,6 +20,8 @@ from infimed_plugins.sources.download import NotFetchedError, archive_name, cach
 from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.faults import DamagedFileError, UnreachableFileError
 
+CONTAINERS = ("datas", "data", "datasets")  # of MedEvalKit and others, one folder for each data set
+
 
 @dataclass(frozen=True)
 class Files:
@@ -73,21 +75,28 @@ class Files:
         if not self.folder.is_dir():
             raise MissingFileError(f"there is no folder {self.folder}; name the one with your downloads")
         holds_others = any((self.folder / name).is_dir() for name in source_entries())
-        return any(root.is_dir() for root in self._own_folders()) or not holds_others
+        return bool(self._own_folders()) or not holds_others
 
     def _own_folders(self) -> list[Path]:
-        """The folder of the set's name, then those of the sets that the same repository holds."""
+        """The folders of the set's name, of the sets that the same repository holds, and of its other names."""
         same = [
             name
             for name, entry in source_entries().items()
             if name != self.name and self.entry.hub is not None and entry.hub == self.entry.hub
         ]
-        return [Path(str(self.folder)) / name for name in (self.name, *same)]
+        names = (self.name, *same, *self._other_names())
+        top = Path(str(self.folder))
+        return [root for place in (top, *_below(top, CONTAINERS)) for root in _below(place, names)]
+
+    def _other_names(self) -> tuple[str, ...]:
+        """What its folder is called elsewhere: as its repository, or as the registry says."""
+        return (*([self.entry.hub.rpartition("/")[2]] if self.entry.hub else []), *self.entry.folders)
 
     def _roots(self, patterns: Sequence[str]) -> list[Path]:
         """Where to look: the folders of the set in the user's folder and that itself, or what was fetched."""
         if self.is_local:
-            return [root for root in (*self._own_folders(), Path(str(self.folder))) if root.is_dir()]
+            tops = (*self._own_folders(), Path(str(self.folder)))
+            return list(dict.fromkeys(root for top in tops for root in (top, *_below(top, self._other_names()))))
         return [self._fetched(patterns)]
 
     def _fetched(self, patterns: Sequence[str]) -> Path:
@@ -121,6 +130,22 @@ class Files:
             raise DamagedFileError(f"{path} has {size:,} bytes, not {known['bytes']:,}: download it again")
         if "sha256" in known and _sha256(path, size) != known["sha256"]:
             raise DamagedFileError(f"{path} is not the file the registry knows (sha256 differs): download it again")
+
+
+def _below(top: Path, paths: Sequence[str]) -> list[Path]:
+    """The folders with these paths, in their order; ``VQA-RAD`` and ``vqa_rad`` are one name."""
+    found = []
+    for path in paths:
+        places = [top]
+        for part in path.split("/"):
+            children = [child for place in places if place.is_dir() for child in sorted(place.iterdir())]
+            places = [child for child in children if _plain(child.name) == _plain(part) and child.is_dir()]
+        found += places
+    return found
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def hub_commit(entry: SourceEntry) -> str | None:

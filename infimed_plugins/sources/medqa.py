@@ -11,13 +11,16 @@ The authors' own archive has the same files below ``questions/US/4_options``, wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_among
 from infimed_plugins.sources.tables import json_rows
 
+_LEFT_OVER = re.compile(r"\s*\n[\s\"']*$")
 COLUMNS = ("question", "options", "answer_idx")
 
 
@@ -37,12 +40,17 @@ class MedQa(PublicSource):
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the step of the examination."""
         fields = row.fields
-        options = tuple(clean(fields["options"].get(letter)) for letter in "ABCD")
+        options = tuple(_option(fields["options"].get(letter)) for letter in "ABCD")
         if not all(options):
             raise UnusableRow("a choice is empty")
         letter = letter_among(fields["answer_idx"], options)
         meta = {"kind": clean(fields.get("meta_info")) or "unknown"}
         return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
+
+
+def _option(text: Any) -> str:
+    """The option without what the end of upstream's table left in it: 38 test rows end in a newline and a quote."""
+    return clean(_LEFT_OVER.sub("", as_text(text)))
 
 
 MEDQA = MedQa()

@@ -5,7 +5,7 @@
      "medical_task": "Diagnosis", "body_system": "Skeletal", "question_type": "Reasoning"}
 
 The question repeats its options at its end; they are cut off. GitHub's copy has a list of ``{"letter", "content"}`` for
-options and a list for the label. Pictures are in ``images.zip``.
+options, a list for the label, and ``{"image_path": "MM-26-a.jpeg"}`` for a picture. Pictures are in ``images.zip``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MedXpertQaMm(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """JSON lines, or the hub's conversion to parquet; pictures in an archive."""
-        paths = files.all(f"MM/{split}.jsonl", f"MM/{split}-*.parquet", f"MM/{split}/*.parquet")
+        paths = files.all(*layouts("MM", split))
         images = files.archive("images.zip")
         found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
         for index, row in enumerate(found):
@@ -44,6 +44,13 @@ class MedXpertQaMm(PublicSource):
             raise UnusableRow("its image is missing")
         more: dict[str, Any] = {"options": asked.options, "images": images, "meta": asked.meta}
         return self.make(row, split, asked.text, "multiple_choice", asked.letter, **more)
+
+
+def layouts(part: str, split: str) -> list[str]:
+    """Where the rows of a part lie: JSON lines, the hub's conversion to parquet; on GitHub the test rows."""
+    on_github = f"medxpertqa_{part.lower()}_input.jsonl"
+    more = [f"eval/data/medxpertqa/input/{on_github}", on_github] if split == "test" else []
+    return [f"{part}/{split}.jsonl", f"{part}/{split}-*.parquet", f"{part}/{split}/*.parquet", *more]
 
 
 class Asked(NamedTuple):
@@ -65,7 +72,9 @@ def question_of(fields: Mapping[str, Any]) -> Asked:
 
 
 def _pictures(opener: Callable[[str, str], ImageRef], row: Mapping[str, Any]) -> tuple[ImageRef, ...]:
-    return tuple(opener(f"images/{name}", str(name)) for name in row["images"])
+    written = [image["image_path"] if isinstance(image, dict) else image for image in row["images"]]
+    names = [str(name).removeprefix("images/") for name in written]
+    return tuple(opener(f"images/{name}", name) for name in names)
 
 
 def _options(written: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.medxpertqa_mm import question_of
+from infimed_plugins.sources.medxpertqa_mm import layouts, question_of
 from infimed_plugins.sources.public import PublicSource, Row, row_id
 from infimed_plugins.sources.tables import json_rows, parquet_rows
 
@@ -28,7 +28,7 @@ class MedXpertQaText(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """JSON lines, or the hub's conversion to parquet."""
-        paths = files.all(f"Text/{split}.jsonl", f"Text/{split}-*.parquet", f"Text/{split}/*.parquet")
+        paths = files.all(*layouts("Text", split))
         found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
         for index, row in enumerate(found):
             yield Row(row_id(row, "id", index), row)

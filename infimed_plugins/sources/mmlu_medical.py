@@ -3,17 +3,21 @@
     {"question": "A lesion of the facial nerve …?", "subject": "anatomy",
      "choices": ["paralysis of …", "…", "…", "…"], "answer": 0}
 
+The authors' own tables (hendrycks/test, ``data/test/anatomy_test.csv``) are read, too.
+
 MedEvalKit names them in utils/MMLU/MMLU.py:16; its own loader ends with a NameError (line 54), so it has no figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index
-from infimed_plugins.sources.tables import parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, letter_of_index
+from infimed_plugins.sources.tables import headless_rows, parquet_rows
 
 SUBJECTS = (
     "anatomy",
@@ -27,6 +31,7 @@ SUBJECTS = (
     "high_school_biology",
 )
 COLUMNS = ("question", "subject", "choices", "answer")
+TABLE = ("question", *"ABCD", "answer")
 
 
 class MmluMedical(PublicSource):
@@ -38,7 +43,11 @@ class MmluMedical(PublicSource):
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """A folder of parquet files for each subject."""
         for subject in SUBJECTS:
-            for index, row in enumerate(parquet_rows(files.all(f"{subject}/{split}-*.parquet"), COLUMNS)):
+            part = "val" if split == "validation" else split
+            table = f"{part}/{subject}_{part}.csv"
+            paths = files.all(f"{subject}/{split}-*.parquet", table, f"data/{table}")
+            is_table = paths[0].suffix == ".csv"
+            for index, row in enumerate(_table_rows(paths[0]) if is_table else parquet_rows(paths, COLUMNS)):
                 yield Row(f"{subject}-{index:04d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
@@ -47,9 +56,16 @@ class MmluMedical(PublicSource):
         options = tuple(clean(choice) for choice in fields["choices"])
         if not all(options):
             raise UnusableRow("a choice is empty")
-        letter = letter_of_index(fields["answer"], options)
+        answer = fields["answer"]
+        letter = (letter_among if isinstance(answer, str) else letter_of_index)(answer, options)
         meta = {"kind": row.id.rpartition("-")[0]}
         return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
+
+
+def _table_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of the authors' table, which has no header: question, four choices, the letter of the answer."""
+    for row in headless_rows(path, TABLE):
+        yield {"question": row["question"], "choices": [row[letter] for letter in "ABCD"], "answer": row["answer"]}
 
 
 MMLU_MEDICAL = MmluMedical()

@@ -6,7 +6,8 @@
      "image_1": …, "image_2": …, "image_3": None, …, "image_7": None}
 
 Pictures are referred to in questions and in options, so a tag becomes words ("image 1") that count the pictures there
-are. Options are a list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
+are. Those that only the explanation names are not sent, and an explanation that names them is left out. Options are a
+list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
 """
 
 from __future__ import annotations
@@ -80,15 +81,18 @@ class MmmuHealth(PublicSource):
             answer,
             options=options,
             images=tuple(embedded_image(fields[name], name) for name in places),
-            rationale=_with_words(fields["explanation"], places) or None,
+            rationale=_rationale(fields["explanation"], places),
             meta={"kind": fields["question_type"], "subject": fields["config"], "subfield": fields["subfield"], **more},
         )
 
 
 def _places(fields: Mapping[str, Any]) -> dict[str, int]:
-    """The columns that hold a picture, and where it stands among them, from 1."""
+    """The columns whose pictures are sent, and where each stands among them, from 1: those named, else all."""
     present = [name for name in IMAGES if fields[name] and fields[name].get("bytes")]
-    return {name: place for place, name in enumerate(present, 1)}
+    asked = as_text(fields["question"]) + as_text(fields["options"])
+    named = {f"image_{number}" for number in _TAG.findall(asked)}
+    sent = [name for name in present if name in named] or present
+    return {name: place for place, name in enumerate(sent, 1)}
 
 
 def _with_words(text: Any, places: dict[str, int]) -> str:
@@ -97,9 +101,19 @@ def _with_words(text: Any, places: dict[str, int]) -> str:
     def words(tag: re.Match[str]) -> str:
         if f"image_{tag[1]}" not in places:
             raise UnusableRow("its image is missing", tag[0])
-        return f"image {places[f'image_{tag[1]}']}"
+        before, after = tag.string[: tag.start()][-1:], tag.string[tag.end() :][:1]
+        glued = before.isalnum() or before in tuple(".,;:?!)]}>")  # the tag stood for a break
+        return f"{' ' * glued}image {places[f'image_{tag[1]}']}{' ' * after.isalnum()}"
 
     return clean(_TAG.sub(words, as_text(text)))
+
+
+def _rationale(text: Any, places: dict[str, int]) -> str | None:
+    """The explanation; None where there is none, or it names a picture that is not sent."""
+    try:
+        return _with_words(text, places) or None
+    except UnusableRow:
+        return None
 
 
 def _open_answers(written: str) -> list[str]:

@@ -7,7 +7,7 @@
         index 35, Figure_path PMC8253797_Fig4_11.jpg, Caption, Question, Choice A " A: Green ", …, Answer B, split train
 
 Real rows are bad in many ways: an answer label that is a quotation mark, a choice B that begins "C:", a no-break space
-behind the letter, "N/A". What does not fit together is refused, and so are two equal choices. A quotation mark may be
+behind the letter, "N/A". What does not fit together is refused. A quotation mark may be
 part of a choice ('"Pre" treatment', "3'"), so only a pair around all of it is taken away. hub: RadGenome/PMC-VQA
 """
 
@@ -34,7 +34,7 @@ class PmcVqa(PublicSource):
     name = "pmc_vqa"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "test_clean")
     csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
-    archives = ("images.zip",)
+    archives: ClassVar[tuple[str, ...]] = ("images.zip",)
     folders = ("images", "figures")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", "Answer", *CHOICES, "Answer_label")
 
@@ -48,8 +48,6 @@ class PmcVqa(PublicSource):
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice whose letter, label and text agree."""
         options = tuple(_option(letter, row.fields[f"Choice {letter}"]) for letter in "ABCD")
-        if len({option.casefold() for option in options}) < len(options):
-            raise UnusableRow("two options are the same", str(options)[:100])
         letter = self._answer(row, options)
         images = (row.fields["image"](),)
         return self.make(row, split, row.fields["Question"], "multiple_choice", letter, options=options, images=images)
@@ -68,7 +66,7 @@ class PmcVqa2(PmcVqa):
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
-    archives = ("images_2.zip",)
+    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
 

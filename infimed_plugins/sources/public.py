@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
 from infimed_plugins.sources.files import Files, hub_commit
 from infimed_plugins.sources.tables import NO_OBJECT
+from infimed_plugins.tables.cells import missing
 
 _log = logging.getLogger(__name__)
 
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
-_LETTERED = re.compile(r"^\s*\(?([A-Za-z])\s*(?:\)|\.|:|：)\s*(.*)$", re.DOTALL)
+_LETTERED = re.compile(r"^\s*[(（]?([A-Za-z])\s*[)）.．:：、]\s*(.*)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -207,11 +207,6 @@ def _escaped(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def missing(value: Any) -> bool:
-    """Whether a field is null, or the NaN that tables have in its place."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
 def as_text(value: Any) -> str:
     """A field as text, "" where it is missing."""
     return "" if missing(value) else str(value)
@@ -249,15 +244,17 @@ def letter_of_index(index: Any, options: Sequence[str]) -> str:
 
 
 def letter_of_text(text: Any, options: Sequence[str]) -> str:
-    """The letter of the one option with this text. Raises UnusableRow when none or several have it."""
+    """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
     wanted = clean(text).casefold()
     if not wanted:
         raise UnusableRow("no answer")
-    found = [index for index, option in enumerate(options) if clean(option).casefold() == wanted]
-    if len(found) != 1:
-        reason = "two options are the same" if found else "the answer is none of the options"
-        raise UnusableRow(reason, clean(text)[:100])
-    return OPTION_LETTERS[found[0]]
+    texts = [clean(option) for option in options]
+    found = [text.casefold() for text in texts]
+    if clean(text) in texts:
+        return OPTION_LETTERS[texts.index(clean(text))]
+    if wanted not in found:
+        raise UnusableRow("the answer is none of the options", clean(text)[:100])
+    return OPTION_LETTERS[found.index(wanted)]
 
 
 def letter_among(letter: Any, options: Sequence[str]) -> str:

@@ -6,20 +6,34 @@ hub: openlifescienceai/pubmedqa, the copy that MedEvalKit reads
      "Options": {"A": "yes", "B": "no", "C": "maybe"}, "Context": ["Dyschesia can be provoked by …", …],
      "Correct Option": "A", "Correct Answer": "yes", "Long Answer": "Linear anorectal …"}}
 
-The abstract stands before the question; ids count rows. Where the parquet files lie is unconfirmed: ``data/`` and the
-top are both tried.
+The authors' own files (pubmedqa/pubmedqa, ``data/ori_pqal.json``) are objects by PubMed id
+
+    {"QUESTION": …, "CONTEXTS": […], "LABELS": […], "final_decision": "yes", "LONG_ANSWER": …}
+
+``test_ground_truth.json`` names the test rows; what is left trains, without a validation split unless the authors'
+script has made its folds. The abstract stands before the question; ids count rows. Where the parquet files lie is
+unconfirmed: ``data/`` and the top are both tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
-from infimed_plugins.sources.tables import parquet_rows
+from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 ANSWERS = "ABC"
+WORDS = ("yes", "no", "maybe")
+WHOLE = "ori_pqal.json"
+OWN_FILES = {
+    "train": ("pqal_fold0/train_set.json", WHOLE),
+    "validation": ("pqal_fold0/dev_set.json",),
+    "test": ("test_set.json", WHOLE),
+}
 
 
 class PubMedQa(PublicSource):
@@ -29,8 +43,12 @@ class PubMedQa(PublicSource):
     splits = ("train", "validation", "test")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files; all that upstream reads is in one column."""
-        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
+        """The hub's parquet files, where all that upstream reads is in one column, or the authors' JSON."""
+        own = [f"{folder}{name}" for name in OWN_FILES[split] for folder in ("", "data/")]
+        paths = files.all(f"data/{split}-*.parquet", f"{split}-*.parquet", *own)
+        if paths[0].suffix == ".json":
+            yield from _own_rows(paths[0], files, split)
+            return
         for index, row in enumerate(parquet_rows(paths, ("data",))):
             yield Row(f"{index:04d}", row)
 
@@ -54,6 +72,28 @@ class PubMedQa(PublicSource):
             rationale=clean(data.get("Long Answer")) or None,
             meta={"kind": options[ANSWERS.index(letter)]},
         )
+
+
+def _own_rows(path: Path, files: Files, split: str) -> Iterator[Row]:
+    """The authors' rows of a split, with the hub's column."""
+    tested = None
+    if path.name == WHOLE:
+        truth = files.one("test_ground_truth.json", "data/test_ground_truth.json")
+        tested = set(next(json_rows(truth), {}))  # one object, id -> answer
+    for row in json_rows(path, ("QUESTION", "CONTEXTS", "final_decision")):
+        if tested is None or (row["row_id"] in tested) == (split == "test"):
+            yield Row(row["row_id"], {"data": _as_on_the_hub(row)})
+
+
+def _as_on_the_hub(row: Mapping[str, Any]) -> dict[str, Any]:
+    word = clean(row["final_decision"]).lower()
+    return {
+        "Question": row["QUESTION"],
+        "Options": dict(zip(ANSWERS, WORDS, strict=True)),
+        "Context": row["CONTEXTS"],
+        "Correct Option": ANSWERS[WORDS.index(word)] if word in WORDS else word,
+        "Long Answer": row.get("LONG_ANSWER"),
+    }
 
 
 PUBMEDQA = PubMedQa()

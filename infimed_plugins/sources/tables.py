@@ -8,20 +8,17 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import DataError
 from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
+from infimed_plugins.tables.rows import MAX_FIELD as MAX_FIELD
+from infimed_plugins.tables.rows import list_items, named_columns, named_rows, parquet_fields
 
-MAX_FIELD = 1 << 24  # characters of one CSV or TSV field; a base64 image has millions
-_CHUNK = 1 << 20
-_BETWEEN = re.compile(r"[\s,]*")
-BATCH_ROWS = 64  # of a parquet file at a time
-HEAD_ROWS = 100  # of a JSON file: the columns that none of them has are not there
-MAX_NAMED = 40  # columns in a message
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
 
@@ -34,7 +31,7 @@ def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any
         try:
             start = file.read(1024).lstrip()[:1]
             file.seek(0)
-            yield from checked_rows(path, columns, _list_items(file) if start == "[" else _lines_or_object(file))
+            yield from checked_rows(path, columns, list_items(file) if start == "[" else _lines_or_object(file))
         except (json.JSONDecodeError, RecursionError) as error:
             raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
         except UnicodeDecodeError as error:
@@ -49,11 +46,7 @@ def parsed_rows(path: Path, text: bytes, columns: Sequence[str] = ()) -> Iterato
         raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
     if not isinstance(whole, dict):
         raise DamagedFileError(f"{path} holds a {type(whole).__name__} where an object should be; download it again")
-    yield from checked_rows(path, columns, _named_rows(whole))
-
-
-def _named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
-    yield from ({**row, "row_id": key} if isinstance(row, dict) else row for key, row in whole.items())
+    yield from checked_rows(path, columns, named_rows(whole))
 
 
 def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -73,25 +66,6 @@ def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Ite
         yield row if isinstance(row, dict) else {NO_OBJECT: repr(row)[:100]}
 
 
-def _list_items(file: TextIO) -> Iterator[Any]:
-    """The items of a JSON list that may be larger than memory."""
-    decoder, buffer, at = json.JSONDecoder(), file.read(_CHUNK), 0
-    at = buffer.index("[") + 1
-    while True:
-        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if buffer.startswith("]", at):
-            return
-        try:
-            item, at = decoder.raw_decode(buffer, at)
-        except json.JSONDecodeError:
-            more = file.read(_CHUNK)
-            if not more:
-                raise
-            buffer, at = buffer[at:] + more, 0
-            continue
-        yield item
-
-
 def _lines_or_object(file: TextIO) -> Iterator[Any]:
     first = file.readline()
     try:
@@ -100,7 +74,7 @@ def _lines_or_object(file: TextIO) -> Iterator[Any]:
     except json.JSONDecodeError:  # an object over several lines
         row, rest = json.loads(first + file.read()), ""
     if not rest and isinstance(row, dict) and sum(isinstance(value, dict) for value in row.values()) * 2 > len(row):
-        yield from _named_rows(row)
+        yield from named_rows(row)
         return
     yield row
     for line in itertools.chain([rest], file):
@@ -128,31 +102,36 @@ def delimited_rows(
             raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
 
 
+def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file without a header; raises DamagedFileError where the first has not as many fields."""
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
+        try:
+            for number, row in enumerate(csv.reader(file)):
+                if number == 0 and len(row) != len(columns):
+                    raise DamagedFileError(
+                        f"{path} has {len(row)} columns, not {', '.join(columns)}; download it again"
+                    )
+                yield dict(itertools.zip_longest(columns, row[: len(columns)], fillvalue=""))
+        except csv.Error as error:
+            raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
+
+
 def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The rows of parquet files, a few at a time, only these columns. Raises DataError when one is not there."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("reading parquet", "pyarrow", "data") from error
     for path in paths:
         try:
-            with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-                check_columns(path, columns, file.schema_arrow.names)
-                for group in range(file.num_row_groups):  # over all of them it would keep what it has read
-                    for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=list(columns)):
-                        yield from batch.to_pylist()
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            said = " ".join(str(error).split())  # arrow's errors have several lines
-            raise DamagedFileError(f"{path} is no whole parquet file ({said}); download it again") from error
+            yield from parquet_fields(path, columns, partial(check_columns, path, columns))
+        except DamagedFileError:
+            raise
+        except DataError as error:
+            raise DamagedFileError(f"{error}; download it again") from error
 
 
 def check_columns(path: Path, expected: Sequence[str], found: Sequence[str]) -> None:
     """Raise DataError naming the columns expected and found: the upstream schema has changed."""
     missing = [column for column in expected if column not in found]
     if missing:
-        some = [*found[:MAX_NAMED], *["…"] * (len(found) > MAX_NAMED)]
         raise DamagedFileError(
-            f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {', '.join(some)}. "
-            "The data set has changed upstream; use the pinned revision"
+            f"{path} has no column {missing[0]!r}: expected {', '.join(expected)}; found {named_columns(found)}. "
+            "The data set has changed upstream, or the file is another's; use the pinned revision"
         )

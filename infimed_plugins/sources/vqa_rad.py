@@ -4,6 +4,8 @@
     OSF  one JSON list:  {"qid": "1", "image_name": "synpic54610.jpg", "question": …, "answer": "Yes",
                           "answer_type": "CLOSED", "phrase_type": "freeform", "image_organ": "HEAD", …}
 
+    MEVF trainset.json and testset.json, each a list of OSF's rows
+
 The hub's copy has no ids and no answer types: ids count rows, and an answer of yes or no is closed. In OSF's the test
 rows are those of phrase type ``test_freeform`` and ``test_para``.
 """
@@ -15,14 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.archives import embedded_image, image_file
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, row_id
 from infimed_plugins.sources.tables import json_rows, parquet_rows
 
-OSF_FILES = ("*VQA_RAD*Dataset*Public*.json", "trainset.json")
+OSF_FILE = "*VQA_RAD*Dataset*Public*.json"
 OSF_COLUMNS = ("qid", "image_name", "question", "answer", "phrase_type")
 OSF_IMAGES = ("VQA_RAD Image Folder", "images", "imgs", ".")
 TEST_PHRASES = ("test_freeform", "test_para")
@@ -35,24 +36,19 @@ class VqaRad(PublicSource):
     splits = ("train", "test")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files, or OSF's JSON where a folder holds that."""
-        if files.folder is not None:
-            try:
-                path = files.one(*OSF_FILES)
-            except MissingFileError:
-                pass
-            else:
-                yield from self._osf_rows(files, split, path)
-                return
-        columns = ("image", "question", "answer")
-        for index, row in enumerate(parquet_rows(files.all(f"data/{split}-*.parquet", f"{split}*.parquet"), columns)):
+        """The hub's parquet files, or the JSON of OSF or of MEVF."""
+        parquet = (f"data/{split}-*.parquet", f"{split}*.parquet")
+        paths = files.all(*parquet, OSF_FILE, f"{split}set.json", "trainset.json")
+        if paths[0].suffix == ".json":
+            yield from self._osf_rows(split, paths[0])
+            return
+        for index, row in enumerate(parquet_rows(paths, ("image", "question", "answer"))):
             yield Row(f"{index:05d}", {**row, "image": lambda row=row: embedded_image(row["image"], "the row")})
 
-    def _osf_rows(self, files: Files, split: str, path: Path) -> Iterator[Row]:
-        root = files.root()
+    def _osf_rows(self, split: str, path: Path) -> Iterator[Row]:
         for index, row in enumerate(json_rows(path, OSF_COLUMNS)):
-            if (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
-                yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, root, row)})
+            if path.name == "testset.json" or (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
+                yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, path.parent, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta`` says whether it is closed, and OSF's organ and question type."""

@@ -54,6 +54,7 @@ ADAPTERS = (
     reward_function_kwargs:
       w_format: 0.1
       w_acc: 0.9
+      think_prefilled: false  # true where the chat template opens <think> itself
 """,
         "easyr1_configs/infimed_reward.py",
     ),
@@ -69,6 +70,7 @@ ADAPTERS = (
     reward_kwargs:
       w_format: 0.1
       w_acc: 0.9
+      think_prefilled: false  # true where the chat template opens <think> itself
 """,
         "infimed_plugins/trainers/verl.py",
     ),
@@ -80,6 +82,8 @@ ADAPTERS = (
         """from infimed_plugins.trainers.trl import infimed_reward
 
 GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a column ground_truth
+# where the chat template opens <think> itself: functools.partial(infimed_reward, think_prefilled=True),
+# with a __name__ of its own, or INFIMED_REWARD={{"think_prefilled": true}} in the environment
 """,
         "infimed_plugins/trainers/trl.py",
     ),
@@ -88,7 +92,9 @@ GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a
         "4.6",
         "a file that registers a class",
         "ms-swift 4.6.0's own loader",
-        "swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...\n",
+        """swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...
+# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
+""",
         "infimed_plugins/trainers/ms_swift.py",
     ),
     Adapter(
@@ -96,7 +102,9 @@ GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a
         "0.11",
         "a file with a function of queries, prompts and labels",
         "OpenRLHF 0.11.2's own loader",
-        "python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth ...\n",
+        """python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth ...
+# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
+""",
         "infimed_plugins/trainers/openrlhf.py",
     ),
     Adapter(
@@ -109,6 +117,7 @@ fn = "infimed_plugins.trainers.verifiers:infimed"
 
 [env.taskset.task.metrics.infimed]
 fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
+# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
 """,
         "infimed_plugins/trainers/verifiers.py",
     ),

@@ -11,7 +11,6 @@ tag are ignored, and a gold answer that earns nothing teaches nothing.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module, invalidate_caches
@@ -24,9 +23,10 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.paths import PACKAGE
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
-from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
+from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import MissingEasyR1Error, read_settings
-from infimed_plugins.trainers.path_check import is_file_name, model_fault
+from infimed_plugins.trainers.path_check import in_cache, is_file_name, model_fault
 from infimed_plugins.trainers.quiet import quiet
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
@@ -58,13 +58,14 @@ def check_rl(
         if settings is None:
             return Checked(tuple(faults), None)
         faults += _path_faults(settings)
+        faults += setting_faults(settings, type(settings)())
         settings.deep_post_init()
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
         rules = RowRules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
-    if train is None or val is None:
+    if train is None or val is None or settings.data.rollout_batch_size < 1:
         return Checked(tuple(dict.fromkeys(faults)), None)
     faults += _size_faults(settings, train)
     return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train))  # train and val may share a fault
@@ -135,16 +136,31 @@ def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
 
 def _path_faults(settings: Any) -> Iterator[Fault]:
     """Missing files and folders, before upstream turns them into None."""
+    from jinja2 import Template, TemplateSyntaxError
+
     for key, consequence in _PATH_KEYS.items():
         group, _, name = key.partition(".")
         path = getattr(getattr(settings, group), name)
         if path is not None and not Path(path).exists():
             yield Fault(key, f"there is no {path}; {consequence}", "correct the path, relative to where you start")
+        elif path is not None and group == "data" and Path(path).is_file():
+            try:
+                text = Path(path).read_text(encoding="utf-8")
+                Template(text if name == "format_prompt" else "")
+            except (UnicodeDecodeError, TemplateSyntaxError) as error:
+                yield Fault(key, f"{path} cannot be read ({first_line(error)})", "mend it, and save it as UTF-8")
+                setattr(settings.data, name, None)  # the rest is judged as if it were not there
     model = settings.worker.actor.model.model_path
     if model is None:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model):
         yield fault
+    for key, other in (
+        ("worker.actor.model.tokenizer_path", settings.worker.actor.model.tokenizer_path),
+        ("worker.critic.model.model_path", settings.worker.critic.model.model_path),
+    ):
+        if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
+            yield Fault(key, f"there is no folder {other}", "correct the path, or leave it out")
     reward = settings.worker.reward.reward_function
     if reward is None:
         yield Fault(REWARD_KEY, "is not set", "name easyr1_configs/infimed_reward.py:compute_score")
@@ -166,24 +182,15 @@ def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
 
 
 def _rule_faults(settings: Any) -> Iterator[Fault]:
-    """Upstream's own rules on sizes, and those that it checks only after the model was loaded."""
-    worker, world = settings.worker, settings.trainer.nnodes * settings.trainer.n_gpus_per_node
-    rollout, room = worker.rollout, settings.data.max_prompt_length + settings.data.max_response_length
+    """Upstream's own rules on sizes; a value out of bounds that they divide by is named already."""
+    world = settings.trainer.nnodes * settings.trainer.n_gpus_per_node
     for judge in (_trainer_rules, _worker_rules):
         try:
             judge(settings, world)
         except (ValueError, NotImplementedError) as error:
             yield Fault("batch sizes", f"EasyR1 refuses them: {str(error).rstrip('.')}", "change the figures it names")
-    if world % rollout.tensor_parallel_size:
-        what = f"{rollout.tensor_parallel_size} does not divide the number of GPUs, {world}"
-        yield Fault("worker.rollout.tensor_parallel_size", what, "set it to 1, or to a divisor")
-    if rollout.max_num_batched_tokens < room:
-        what = f"{rollout.max_num_batched_tokens:,} is less than prompt and response together"
-        yield Fault("worker.rollout.max_num_batched_tokens", what, f"set it to {room} or more")
-    last = _last_step(Path(settings.trainer.save_checkpoint_path)) if settings.trainer.find_last_checkpoint else None
-    if last is not None and settings.trainer.max_steps is not None and last >= settings.trainer.max_steps:
-        what = f"{settings.trainer.save_checkpoint_path} is at step {last} already: nothing would be trained"
-        yield Fault("trainer.save_checkpoint_path", what, "name another folder or raise max_steps")
+        except ArithmeticError:
+            pass
     yield from _version_faults()
 
 
@@ -212,13 +219,6 @@ def _worker_rules(settings: Any, world: int) -> None:
             setattr(fsdp_workers, name, value)
 
 
-def _last_step(folder: Path) -> int | None:
-    tracker = folder / "checkpoint_tracker.json"
-    if not tracker.exists():
-        return None
-    return int(json.loads(tracker.read_text(encoding="utf-8"))["last_global_step"])
-
-
 def _version_faults() -> Iterator[Fault]:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -236,16 +236,18 @@ def _version_faults() -> Iterator[Fault]:
 def _rows(key: str, data: str, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
     if any(fault.where == key for fault in faults):
         return None
-    rows = check_rows(key, data, rules, on_progress)
-    faults += rows.faults
+    rows, known = check_rows(key, data, rules, on_progress), {fault.where for fault in faults}
+    faults += [fault for fault in rows.faults if "[" in fault.where or fault.where not in known]
     return rows if rows.kept else None
 
 
 def _size_faults(settings: Any, train: Rows) -> Iterator[Fault]:
-    at_once = settings.data.mini_rollout_batch_size or settings.data.rollout_batch_size
-    if train.kept < at_once:
-        what = f"{train.kept} rows do not fill one batch of {at_once}, and EasyR1 drops what does not"
+    batch = at_once(settings)
+    if train.kept < batch:
+        what = f"{train.kept} rows do not fill one batch of {batch}, and EasyR1 drops what does not"
         yield Fault("data.train_files", what, "lower data.rollout_batch_size or add rows")
+    else:
+        yield from step_faults(settings, train.kept // settings.data.rollout_batch_size)
 
 
 def _summary(settings: Any, train: Rows) -> Summary:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.parsing.boxes import parse_boxes
+from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.records import GroundTruth
+from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.image_check import MAX_ASPECT_RATIO, image_fault
-from infimed_plugins.trainers.reward_check import LoadedReward, gold_faults
+from infimed_plugins.trainers.image_check import MAX_ASPECT_RATIO, check_image
+from infimed_plugins.trainers.path_check import unreadable_file
+from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt, render
+from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
 
 _ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
 
@@ -28,8 +36,12 @@ class RowRules:
     """What a configuration asks of a row. ``tokenize`` is False where the model is not here."""
 
     def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
-        self.data, self.limit_images = settings.data, settings.worker.rollout.limit_images
-        self.reward = reward
+        self.data, self.algorithm, self.reward = settings.data, settings.algorithm, reward
+        self.limit_images, self.model_key = settings.worker.rollout.limit_images, "worker.actor.model.model_path"
+        self.task = reward.settings.get("task") if reward else None
+        self.form = INFIMED_FORM
+        with suppress(ConfigError):  # reward_faults names it
+            self.form = response_form(reward.settings) if reward else INFIMED_FORM
         self.tokenizer: Any = None
         self.processor: Any = None
         if tokenize:
@@ -39,6 +51,14 @@ class RowRules:
             options = {"trust_remote_code": model.trust_remote_code, "use_fast": True}
             self.tokenizer = get_tokenizer(model.model_path, override_chat_template=template, **options)
             self.processor = get_processor(model.model_path, override_chat_template=template, **options)
+        self.special = SpecialTokens(self.tokenizer)
+
+    def truth(self, value: Any) -> GroundTruth | None:
+        """A row's ground truth, None where it cannot be read."""
+        try:
+            return parse_truth(value, self.task)
+        except DataError:
+            return None
 
 
 def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
@@ -52,23 +72,54 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
         return rows
     name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
     truths: list[tuple[str, Any]] = []
+    kinds = _Kinds(dataset, rules)
     for index in range(total):
-        where, row = f"{name}[{index}]", dataset.dataset[index]
-        truth = row[rules.data.answer_key]
-        faults = list(_row_faults(where, row, rules))
-        if _is_empty(truth):
+        where = f"{name}[{index}]"
+        try:
+            row = dataset.dataset[index]
+        except ValueError as error:  # text in another encoding is decoded only here
+            rows.faults.append(_load_fault(key, data, error))
+            return rows
+        value = row[rules.data.answer_key]
+        truth = None if _is_empty(value) else rules.truth(value)
+        faults = list(_row_faults(where, row, truth, rules))
+        if _is_empty(value):
             faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
         else:
-            truths.append((where, truth))
-        if faults or rules.processor is None:
+            truths.append((where, value))
+        if not faults and truth is not None:
+            kinds.add(row, truth)
+        if faults or rules.processor is None or kinds.faults:
             rows.kept += 1
         else:
             faults += _measure(where, row, dataset, rules, rows)
         rows.faults += faults
         on_progress(index + 1, total)
+    rows.faults += kinds.faults
     if rules.reward is not None:
-        rows.faults += gold_faults(truths, rules.reward)
+        rows.faults += reward_faults(truths, rules.reward, kinds.found, rules.algorithm)
     return rows
+
+
+class _Kinds:
+    """The first row of each kind, its prompt rendered: task, pictures or none, and style."""
+
+    def __init__(self, dataset: Any, rules: RowRules) -> None:
+        self.dataset, self.rules = dataset, rules
+        self.seen: set[tuple[Any, ...]] = set()
+        self.found: list[Kind] = []
+        self.faults: list[Fault] = []
+
+    def add(self, row: dict[str, Any], truth: GroundTruth) -> None:
+        """Render a row if it is the first of its kind."""
+        kind = (truth.task, bool(row[self.rules.data.image_key]), row.get("style"))
+        if kind in self.seen:
+            return
+        self.seen.add(kind)
+        rendered = render(row, self.dataset, self.rules)
+        self.faults += [fault for fault in rendered.faults if fault.kind not in {one.kind for one in self.faults}]
+        if not rendered.faults:
+            self.found.append(Kind(row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
 
 
 def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
@@ -94,9 +145,16 @@ def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
             filter_overlong_prompts=False,
         )
     except (DatasetGenerationError, DatasetNotFoundError, ArrowException, *_ROW_ERRORS) as error:
-        what = f"{data} cannot be loaded ({first_line(error.__cause__ or error)})"
-        faults.append(Fault(key, what, "write it as one parquet file (infimed data build)"))
+        faults.append(_load_fault(key, data, error))
         return None
+
+
+def _load_fault(key: str, data: str, error: Exception) -> Fault:
+    what, mend = unreadable_file(Path(data.partition("@")[0])) or (
+        first_line(error.__cause__ or error),
+        "write it as one parquet file (infimed data build)",
+    )
+    return Fault(key, f"{data} cannot be loaded ({what})", mend)
 
 
 def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
@@ -107,6 +165,9 @@ def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fa
             what = f"has no column {wanted!r} (data.{name}){consequence}"
             close = nearest(wanted, columns, otherwise=f"its columns are {', '.join(columns)}")
             yield Fault(key, what, close)
+    if rules.tokenizer is not None and rules.processor is None and rules.data.image_key in columns:
+        what = f"has a column {rules.data.image_key!r}, which EasyR1 reads with a processor, and the model has none"
+        yield Fault(key, what, "name a vision-language model, or drop the column")
 
 
 def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
@@ -133,7 +194,7 @@ def _is_empty(truth: Any) -> bool:
     return truth is None or (isinstance(truth, str) and not truth.strip())
 
 
-def _row_faults(where: str, row: dict[str, Any], rules: RowRules) -> Iterator[Fault]:
+def _row_faults(where: str, row: dict[str, Any], truth: GroundTruth | None, rules: RowRules) -> Iterator[Fault]:
     prompt, images = row[rules.data.prompt_key], row[rules.data.image_key]
     if not isinstance(prompt, str) or not prompt.strip():
         yield Fault(where, "the prompt is empty", "drop the row")
@@ -146,12 +207,29 @@ def _row_faults(where: str, row: dict[str, Any], rules: RowRules) -> Iterator[Fa
     if tags != len(images):
         mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
         yield Fault(where, f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images", mend)
+    yield from rules.special.faults(where, prompt)
     if rules.limit_images and len(images) > rules.limit_images:
         what = f"{len(images)} images are more than worker.rollout.limit_images {rules.limit_images}"
         yield Fault(where, what, "raise it or drop the row")
-    for image in images:
-        if fault := image_fault(_located(image, rules), where, max_aspect_ratio=MAX_ASPECT_RATIO):
-            yield fault
+    found = [check_image(_located(image, rules), where, max_aspect_ratio=MAX_ASPECT_RATIO) for image in images]
+    yield from (image for image in found if isinstance(image, Fault))
+    sizes = [image for image in found if not isinstance(image, Fault)]
+    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(found):
+        yield from _box_faults(where, truth, prompt, sizes)
+
+
+def _box_faults(where: str, truth: GroundTruth, prompt: str, sizes: list[tuple[int, int]]) -> Iterator[Fault]:
+    """Gold boxes that reach beyond their picture: they are pixels of another size, or no pixels at all."""
+    boxes, size = parse_boxes(truth.answer), truth.size or (sizes[0] if len(sizes) == 1 else None)
+    if truth.size is None and truth.frame == "truth" and asks_thousandths(prompt):
+        size = (1000, 1000)
+    if boxes is None or size is None:
+        return
+    for box in boxes.boxes:
+        if min(box) < 0 or box[2] > size[0] + 1 or box[3] > size[1] + 1:
+            what = f"the gold box {list(box)} reaches beyond its picture of {size[0]:g}×{size[1]:g}"
+            yield Fault(where, what, "write it in pixels of that picture, name its size in the truth, or drop the row")
+            return
 
 
 def _located(image: Any, rules: RowRules) -> Any:

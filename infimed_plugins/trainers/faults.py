@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -17,6 +17,25 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What faults of one kind share: the key or file, and the mend."""
+        return self.where.partition("[")[0], self.mend
+
+
+_SHOWN = 3  # faults of one kind
+
+
+def grouped(faults: Sequence[Fault]) -> Iterator[str]:
+    """The faults for people, kind by kind: the first three of each, one a line, and how many more there are."""
+    kinds: dict[tuple[str, str], list[Fault]] = {}
+    for fault in faults:
+        kinds.setdefault(fault.kind, []).append(fault)
+    for (where, _), alike in kinds.items():
+        yield from map(str, alike[:_SHOWN])
+        if len(alike) > _SHOWN:
+            yield f"{where}: … and {len(alike) - _SHOWN:,} more like these"
 
 
 @dataclass(frozen=True)

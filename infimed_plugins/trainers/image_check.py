@@ -15,8 +15,8 @@ MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers,
 _WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
 
 
-def image_fault(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> Fault | None:
-    """The first thing wrong with an image as a data set names it: a path, bytes, or ``{"bytes": …, "path": …}``."""
+def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
+    """(width, height) of an image, or its fault. A data set names it by path, bytes, or ``{"bytes": …, "path": …}``."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
@@ -44,7 +44,7 @@ def image_fault(image: Any, where: str, *, max_aspect_ratio: float | None = None
     if max_aspect_ratio is not None and ratio > max_aspect_ratio:
         what = f"an image of {picture.width}×{picture.height} is more than {max_aspect_ratio:g} times as long as wide"
         return Fault(where, what, "crop it or drop the row")
-    return None
+    return picture.size
 
 
 def _reference(image: Any) -> ImageRef | None:

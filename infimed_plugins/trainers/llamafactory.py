@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from infimed_plugins.errors import ConfigError, MissingExtraError
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
-from infimed_plugins.trainers.path_check import model_fault
+from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
+from infimed_plugins.trainers.path_check import in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.quiet import quiet_llamafactory
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
@@ -48,16 +50,21 @@ def check_sft(
     with quiet_llamafactory():
         faults = [*_key_faults(settings), *_value_faults(settings)]
         sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
+        faults += setting_faults(sound, _defaults())
+        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
         faults += _path_faults(settings)
         arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
             return Checked(tuple(faults), None)
         rows = check_rows(arguments, _model_is_here(faults), on_progress)
-    faults += rows.faults
-    return Checked(tuple(faults), _summary(arguments, rows, devices))
+        faults += rows.faults
+        trained = trained_rows(rows.count, arguments[1], faults)
+        at_once = arguments[2].per_device_train_batch_size * (devices or _devices_here())
+        faults += step_faults(arguments[2], trained, at_once)
+    return Checked(tuple(faults), _summary(arguments[2], rows, trained, at_once))
 
 
-_DATA_KEYS = ("dataset", "dataset_dir", "media_dir")
+_DATA_KEYS = ("dataset", "eval_dataset", "dataset_dir", "media_dir")
 
 
 def _need_llamafactory() -> None:
@@ -67,14 +74,16 @@ def _need_llamafactory() -> None:
         raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
 
 
-def _known_keys() -> set[str]:
+def _defaults() -> dict[str, Any]:
+    """Upstream's keys, each with its own value; None where that is made anew each time."""
     from llamafactory.hparams import parser
 
-    return {field.name for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init}
+    fields = [field for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init]
+    return {field.name: None if field.default is dataclasses.MISSING else field.default for field in fields}
 
 
 def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    known = _known_keys()
+    known = _defaults()
     for key, value in settings.items():
         if key not in known:
             yield Fault(key, "LLaMA-Factory has no such key and would refuse to start", nearest(key, known))
@@ -87,9 +96,11 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
 
-    actions = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions
+    actions, default = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions, _defaults()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
+        if value is None and default.get(key) is not None:
+            yield Fault(key, "is null, and LLaMA-Factory needs a value", f"write one, such as {default[key]}")
         if action is None or value is None or isinstance(value, (dict, list)):
             continue
         if action.choices and value not in action.choices:
@@ -104,9 +115,17 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     if isinstance(model, str) and (fault := model_fault("model_name_or_path", model)):
         yield fault
     yield from _dataset_faults(settings)
-    media = settings.get("media_dir")
-    if media is not None and not Path(str(media)).is_dir():
-        yield Fault("media_dir", f"there is no folder {media}", "build the data or correct the path")
+    for key, mend in _FOLDERS.items():
+        named = settings.get(key)
+        for name in named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ()):
+            folder = Path(name.strip())
+            if not folder.is_dir() and not in_cache(name.strip(), "adapter_config.json"):
+                yield Fault(key, f"there is no folder {name.strip()}", mend)
+            elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
+                yield Fault(key, f"{name.strip()} holds no weights", mend)
+    if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
+        what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
+        yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
     tokenized = settings.get("tokenized_path")
     if tokenized and Path(str(tokenized)).exists():
         what = f"{tokenized} exists, and would be trained on whatever dataset says"
@@ -116,37 +135,49 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("deepspeed", f"there is no file {deepspeed}", "write the settings in place or correct the path")
 
 
-def dataset_names(settings: dict[str, Any]) -> list[str]:
+_STEPS, _WEIGHTS = "checkpoint-*", ("*.safetensors", "*.bin", "*.pt", "global_step*")
+_FOLDERS = {
+    "media_dir": "build the data or correct the path",
+    "resume_from_checkpoint": f"name a folder {_STEPS} of the run, or remove it",
+    "adapter_name_or_path": "train or download the adapter, or remove it",
+}
+
+
+def dataset_names(settings: dict[str, Any], key: str = "dataset") -> list[str]:
     """The data sets a configuration names: ``a,b`` or a list."""
-    named = settings.get("dataset") or []
+    named = settings.get(key) or []
     return [name.strip() for name in (named.split(",") if isinstance(named, str) else map(str, named))]
 
 
 def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     folder = Path(str(settings.get("dataset_dir", "data")))
     registry = folder / "dataset_info.json"
-    names = dataset_names(settings)
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Fault("dataset", f"{name} is named twice and would be read once", "name it once")
     if not registry.is_file():
         yield Fault("dataset_dir", f"there is no {registry}", "build the data (infimed data build) or correct the path")
         return
     try:
         known = json.loads(registry.read_text(encoding="utf-8"))
     except ValueError as error:
-        yield Fault("dataset_dir", f"{registry} is not JSON ({error})", "build the data again")
+        what, mend = unreadable_file(registry) or (str(error), "build the data again")
+        yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)
         return
-    for name in names:
-        if name not in known:
-            yield Fault("dataset", f"{registry} has no data set {name!r}", nearest(name, known))
-        elif "file_name" in known[name] and not (folder / known[name]["file_name"]).exists():
-            missing = folder / known[name]["file_name"]
-            yield Fault("dataset", f"there is no {missing}", "build the data again or correct file_name")
-        elif known[name].get("formatting") == "sharegpt" and "messages" not in known[name].get(
-            "columns", ("messages",)
-        ):
-            what = f"the columns of {name!r} do not name messages, which naming any column resets"
-            yield Fault("dataset", what, f'add "messages" to its columns in {registry}')
+    for key in ("dataset", "eval_dataset"):
+        names = dataset_names(settings, key)
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield Fault(key, f"{name} is named twice and would be read once", "name it once")
+        for name in names:
+            yield from _entry_faults(key, name, known, registry)
+
+
+def _entry_faults(key: str, name: str, known: Any, registry: Path) -> Iterator[Fault]:
+    if not isinstance(known, dict) or name not in known:
+        yield Fault(key, f"{registry} has no data set {name!r}", nearest(name, known))
+    elif "file_name" in known[name] and not (registry.parent / known[name]["file_name"]).exists():
+        missing = registry.parent / known[name]["file_name"]
+        yield Fault(key, f"there is no {missing}", "build the data again or correct file_name")
+    elif known[name].get("formatting") == "sharegpt" and "messages" not in known[name].get("columns", ("messages",)):
+        what = f"the columns of {name!r} do not name messages, which naming any column resets"
+        yield Fault(key, what, f'add "messages" to its columns in {registry}')
 
 
 def _model_is_here(faults: Sequence[Fault]) -> bool:
@@ -170,12 +201,8 @@ def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
     return None
 
 
-def _summary(arguments: Any, rows: Rows, devices: int | None) -> Summary:
-    _, data, training, _, _ = arguments
-    held_out = data.val_size if data.val_size > 1 else rows.count * data.val_size
-    trained = rows.count - int(held_out)
-    at_once = training.per_device_train_batch_size * (devices or _devices_here())
-    batches = -(-trained // at_once)
+def _summary(training: Any, rows: Rows, trained: int, at_once: int) -> Summary:
+    batches = trained // at_once if training.dataloader_drop_last else -(-trained // at_once)
     return Summary(
         rows=trained,
         max_tokens=rows.longest,

@@ -10,7 +10,9 @@ from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
-from infimed_plugins.trainers.image_check import image_fault
+from infimed_plugins.trainers.image_check import check_image
+from infimed_plugins.trainers.path_check import unreadable_file
+from infimed_plugins.trainers.prompt_check import SpecialTokens
 
 _NO_CUT = 1 << 30
 # what upstream's converters, templates and processors raise on rows they cannot read
@@ -27,37 +29,46 @@ class Rows:
 
 
 def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
-    """Check the rows of all training sets. Without ``tokenize`` (no model here) lengths are not counted."""
-    from llamafactory.data.parser import get_dataset_list
-
+    """Check the rows of all sets, and count those to train on. Without ``tokenize`` (no model here) lengths are not."""
     _, data, _, _, _ = arguments
     rows = Rows()
+    encoder = _encoder(arguments, rows.faults) if tokenize else None
+    done, first_image = 0, None
     try:
-        sets = [_Set(attributes, data) for attributes in get_dataset_list(data.dataset, data.dataset_dir)]
+        trained, held_out = _load_sets(data.dataset, data), _load_sets(data.eval_dataset, data)
+        total = sum(len(one.rows) for one in (*trained, *held_out))
+        for one in (*trained, *held_out):
+            for index, row in one.read():
+                faults, images = one.check(index, row, encoder, rows)
+                rows.faults += faults
+                if images and first_image is None:
+                    first_image = done
+                done += 1
+                on_progress(done, total)
     except _LoadError as error:
-        return Rows(faults=[error.fault])
-    encoder = None
-    if tokenize:
-        try:
-            encoder = _Encoder(arguments)
-        except (ValueError, TypeError, OSError, KeyError) as error:
-            mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
-            rows.faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
-    total = sum(len(one.rows) for one in sets)
-    text_rows_first = 0
-    for one in sets:
-        for index, row in enumerate(one.rows):
-            faults, images = one.check(index, row, encoder, rows)
-            rows.faults += faults
-            rows.count += 1
-            if images and text_rows_first >= data.preprocessing_batch_size:
-                rows.faults.append(_text_first(sets[0].name, text_rows_first))
-                text_rows_first = -_NO_CUT
-            text_rows_first = -_NO_CUT if images else text_rows_first + 1
-            on_progress(rows.count, total)
+        rows.faults.append(error.fault)
+        return rows
+    rows.count = sum(len(one.rows) for one in trained)
+    if first_image is not None and data.preprocessing_batch_size <= first_image < rows.count:
+        rows.faults.append(_text_first(trained[0].name, first_image))
     if not rows.faults:
         rows.faults += _merge_faults(arguments)
     return rows
+
+
+def _load_sets(names: list[str] | None, data: Any) -> list[_Set]:
+    from llamafactory.data.parser import get_dataset_list
+
+    return [_Set(attributes, data) for attributes in get_dataset_list(names, data.dataset_dir)]
+
+
+def _encoder(arguments: Any, faults: list[Fault]) -> _Encoder | None:
+    try:
+        return _Encoder(arguments)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
+        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
+    return None
 
 
 def _text_first(name: str, count: int) -> Fault:
@@ -89,6 +100,7 @@ class _Set:
         from pyarrow import ArrowException
 
         options: dict[str, Any] = {"split": self.attributes.split}
+        self.files: list[str] = []
         if self.attributes.load_from == "file":
             path = Path(self.data.dataset_dir) / self.name
             files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -96,16 +108,30 @@ class _Set:
             if len(kinds) != 1 or None in kinds:
                 what = f"{path} must hold files of one type, of {', '.join(sorted(FILEEXT2TYPE))}"
                 raise _LoadError(Fault(f"dataset {self.name}", what, "move the others away"))
-            options |= {"path": kinds.pop(), "data_files": [str(file) for file in files]}
+            self.files = [str(file) for file in files]
+            options |= {"path": kinds.pop(), "data_files": self.files}
         else:
             options |= {"path": self.name, "name": self.attributes.subset, "data_dir": self.attributes.folder}
         try:
             rows = load_dataset(**options)
         except (DatasetGenerationError, ArrowException, OSError, ValueError) as error:
-            cause = first_line(error.__cause__ or error)
-            mend = "give every row the same columns of the same types"
-            raise _LoadError(Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)) from error
+            raise _LoadError(self._load_fault(error)) from error
+        if not len(rows):
+            raise _LoadError(Fault(f"dataset {self.name}", "it holds no rows", "build it again, or leave it out"))
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
+
+    def _load_fault(self, error: Exception) -> Fault:
+        known = [found for file in self.files if (found := unreadable_file(Path(file)))]
+        same_columns = "give every row the same columns of the same types"
+        cause, mend = known[0] if known else (first_line(error.__cause__ or error), same_columns)
+        return Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)
+
+    def read(self) -> Iterator[tuple[int, Any]]:
+        """Each row and its number; text in another encoding is decoded only here."""
+        try:
+            yield from enumerate(self.rows)
+        except UnicodeDecodeError as error:
+            raise _LoadError(self._load_fault(error)) from error
 
     def check(self, index: int, row: Any, encoder: _Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
         """The faults of one row, and whether it has images."""
@@ -116,6 +142,10 @@ class _Set:
             return [Fault(where, f"cannot be read ({first_line(error)})", "give it the columns of the others")], False
         images = converted["_images"] or []
         faults = list(_content_faults(where, converted, images))
+        if encoder is not None:
+            turns = (*converted["_prompt"], *converted["_response"])
+            for text in (converted["_system"], *(turn["content"] for turn in turns)):
+                faults += encoder.special.faults(where, str(text or ""))
         if not faults and encoder is not None:
             length, faults = encoder.check(where, converted)
             rows.longest = max(rows.longest or 0, length)
@@ -135,8 +165,8 @@ def _content_faults(where: str, row: dict[str, Any], images: list[Any]) -> Itera
         mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
         yield Fault(where, f"{_count(tags, f'{IMAGE_TAG} tag')} but {_count(len(images), 'image')}", mend)
     for image in images:
-        if fault := image_fault(image, where):
-            yield fault
+        if isinstance(found := check_image(image, where), Fault):
+            yield found
 
 
 def _count(number: int, thing: str) -> str:
@@ -154,6 +184,7 @@ class _Encoder:
         model, data, _, _, _ = arguments
         loaded = load_tokenizer(model)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
+        self.special = SpecialTokens(loaded["tokenizer"])
         self.cutoff = data.cutoff_len
         whole = copy(data)
         whole.cutoff_len = _NO_CUT

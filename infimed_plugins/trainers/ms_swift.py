@@ -2,7 +2,8 @@
 
     swift rlhf --rlhf_type grpo --external_plugins PATH_OF_THIS_FILE --reward_funcs infimed …
 
-The data set needs a column ``ground_truth``, or ``solution`` or ``answer``.
+The data set needs a column ``ground_truth``, or ``answer`` or ``solution``; settings stand in the
+environment: INFIMED_REWARD='{"think_prefilled": true}'.
 """
 
 from __future__ import annotations

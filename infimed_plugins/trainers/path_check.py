@@ -1,15 +1,29 @@
-"""Whether what a configuration names is there, without the network."""
+"""Whether what a configuration names is there and can be read, without the network."""
 
 from __future__ import annotations
 
+import codecs
+import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.trainers.faults import Fault
+from infimed_plugins.trainers.faults import Fault, nearest
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_DATA_SUFFIXES = {".parquet", ".json", ".jsonl", ".csv", ".arrow", ".txt"}
+_JSON_SUFFIXES = {".json", ".jsonl"}
+_DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
+_NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
+_HEADS = (  # how files begin that are not what their name says, with the mend
+    (codecs.BOM_UTF8, "starts with a byte order mark", "save it as UTF-8 without one (sed -i '1s/^\\xEF\\xBB\\xBF//')"),
+    (codecs.BOM_UTF16_LE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (codecs.BOM_UTF16_BE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file", "fetch it (git lfs pull)"),
+    (b"\x1f\x8b", "is packed with gzip", "unpack it (gunzip)"),
+    (b"PK\x03\x04", "is a ZIP archive or a spreadsheet", "unpack it, or save it as CSV or JSON"),
+    (b"<", "is a page of HTML or XML, perhaps an error page", "fetch it again"),
+)
 
 
 def model_fault(key: str, model: str) -> Fault | None:
@@ -22,16 +36,91 @@ def model_fault(key: str, model: str) -> Fault | None:
         return Fault(key, f"{model} has no {missing[0]}", "save the model, its tokenizer and processor there")
     if not _HUB_NAME.fullmatch(model):
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError as error:
-        raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    if isinstance(try_to_load_from_cache(model, "config.json"), str):
+    if in_cache(model, "config.json"):
         return None
     what = f"{model} is not on this machine, so no row was tokenised"
     return Fault(key, what, f"run: hf download {model}")
 
 
+def in_cache(name: str, file: str) -> bool:
+    """Whether a file of the hub is on this machine."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError as error:
+        raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
+    return _HUB_NAME.fullmatch(name) is not None and isinstance(try_to_load_from_cache(name, file), str)
+
+
 def is_file_name(data: str) -> bool:
     """Whether a data set's name means a file or folder here, rather than a data set on the hub."""
     return Path(data).suffix in _DATA_SUFFIXES or not _HUB_NAME.fullmatch(data)
+
+
+def unreadable_file(path: Path) -> tuple[str, str] | None:
+    """Why no reader takes a data file, and the mend; None where its bytes show nothing of the kind."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if not content.strip():
+        return "it is empty", "write its rows again, or leave it out"
+    for head, what, mend in _HEADS:
+        if content.lstrip().startswith(head):
+            return f"it {what}", mend
+    if path.suffix == ".parquet":
+        return _not_parquet(path, content)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return (
+            f"it is not UTF-8, by line {line}",
+            "save it as UTF-8 (iconv -f GB18030 -t UTF-8, or -f LATIN1 and the like)",
+        )
+    if "\0" in text[:200]:
+        return "it is UTF-16", "save it as UTF-8 (iconv -f UTF-16LE -t UTF-8)"
+    return _not_json(text) if path.suffix in _JSON_SUFFIXES else None
+
+
+def _not_parquet(path: Path, content: bytes) -> tuple[str, str] | None:
+    from pyarrow import parquet
+
+    if not content.startswith(b"PAR1"):
+        return "it is no parquet file", "write or fetch it again"
+    if not content.endswith(b"PAR1"):
+        return "it was cut short", "write or fetch it again"
+    return None if parquet.read_metadata(path).num_rows else _NO_ROWS
+
+
+def _not_json(text: str) -> tuple[str, str] | None:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        lines, rows = [text] if text.lstrip().startswith("[") else text.splitlines(), text
+        for number, line in enumerate(lines, 1):
+            try:
+                json.loads(line or "{}")
+            except (ValueError, RecursionError) as error:
+                place = f"line {number}" if len(lines) > 1 else " ".join(str(error).split())
+                return f"it is not JSON: {place}", "mend or drop what stands there, or write the file again"
+    return None if rows else _NO_ROWS
+
+
+def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
+    """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
+    try:
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    except ImportError as error:
+        raise MissingExtraError("finding a model's modules", str(error.name), "transformers") from error
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True)
+        kind = AutoModelForImageTextToText if type(config) in AutoModelForImageTextToText._model_mapping else None
+        with torch.device("meta"):
+            built = (kind or AutoModelForCausalLM).from_config(config)
+    except (ValueError, OSError, KeyError, ImportError):  # not here, or of its own code
+        return
+    modules = [module for module, _ in built.named_modules()]
+    known = {part for module in modules for part in module.split(".") if not part.isdigit()}
+    for name in filter(None, map(str.strip, named)):
+        if not any(module == name or module.endswith(f".{name}") for module in modules):
+            yield Fault(key, f"the model has no module {name!r}", nearest(name, known, otherwise="set it to all"))

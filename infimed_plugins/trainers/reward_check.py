@@ -1,19 +1,31 @@
-"""Whether the reward function of an EasyR1 configuration loads, keeps EasyR1's contract, and pays a gold answer 1."""
+"""Whether the reward function of an EasyR1 configuration loads and keeps EasyR1's contract, and what it pays:
+
+1 for a gold answer, less for a wrong one, and as much for a reply in the form that the prompt asks for as in its own.
+"""
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from infimed_plugins import prompts
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
-from infimed_plugins.rewards import parse_truth
+from infimed_plugins.parsing.response import ResponseForm
+from infimed_plugins.records import Score
+from infimed_plugins.rewards import compute_score, parse_truth
+from infimed_plugins.rewards.batch import score_rows
 from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
-from infimed_plugins.trainers.faults import Fault, first_line
+from infimed_plugins.rewards.total import W_ACC, W_FORMAT
+from infimed_plugins.trainers.faults import Fault, first_line, nearest
+from infimed_plugins.trainers.prompt_check import Asked
 
 KEY = "worker.reward.reward_function"
+_ARGUMENTS = f"{KEY}_kwargs"
+_ALL = 1.0 - 1e-6
+_WRONG = {"math": "-987654321", "grounding": "[0, 0, 1, 1]", "detection": "[[0, 0, 1, 1]]"}
+_THOUGHTS = {"gold": "This is the gold answer.", "wrong": "This is a guess."}
 Row = tuple[str, Any]  # where it is, and its ground truth
 
 
@@ -23,7 +35,8 @@ class LoadedReward:
 
     function: Callable[[Any], Any]
     batch: bool
-    settings: Mapping[str, Any] = field(default_factory=dict)  # those keyword arguments
+    is_ours: bool = False  # compute_score
+    settings: Mapping[str, Any] = field(default_factory=dict)  # those keyword arguments, if it is
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
@@ -44,8 +57,16 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
     if manager.reward_type not in ("batch", "sequential"):
         faults.append(Fault(KEY, f"REWARD_TYPE is {manager.reward_type!r}", "set it to 'batch' or 'sequential'"))
         return None
-    settings = dict(config.reward_function_kwargs or {})
-    return LoadedReward(manager.reward_fn, manager.reward_type == "batch", settings)
+    settings, function = dict(config.reward_function_kwargs or {}), manager.reward_fn.func
+    taken = inspect.signature(function).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    unknown = [name for name in settings if name not in taken and not takes_all]
+    for name in unknown:
+        faults.append(Fault(f"{_ARGUMENTS}.{name}", "the function takes no such argument", nearest(name, taken)))
+    if unknown:
+        return None
+    is_ours = function is compute_score
+    return LoadedReward(manager.reward_fn, manager.reward_type == "batch", is_ours, settings if is_ours else {})
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
@@ -53,33 +74,196 @@ def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
 
     Raises DataError where there is none, or a size that the frame needs is missing.
     """
-    answer = gold_answer(in_frame(parse_truth(truth), check_frame(settings.get("answer_frame"))))
-    response = prompts.tagged("This is the gold answer.", "No Objects" if answer == [] else str(answer))
-    for tag in ("think", "answer"):
-        name = settings.get(f"{tag}_tag", tag)
-        response = response.replace(f"<{tag}>", f"<{name}>").replace(f"</{tag}>", f"</{name}>")
-    return response
+    form = response_form(settings)
+    return Asked(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
 
 
-def gold_faults(rows: Sequence[Row], reward: LoadedReward) -> list[Fault]:
-    """Rows whose own answer does not earn 1.0, or for which the function breaks EasyR1's contract."""
-    inputs, faults, where = [], [], []
-    for place, truth in rows:
-        try:
-            response = gold_response(truth, reward.settings)
-        except (DataError, ConfigError) as error:
-            faults.append(Fault(place, *_split(str(error))))
-            continue
-        inputs.append({"response": response, "response_length": len(response), "ground_truth": truth})
-        where.append(place)
+def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
+    """The gold answer alone, as ``gold_response`` says it."""
+    answer = gold_answer(in_frame(parse_truth(truth, settings.get("task")), check_frame(settings.get("answer_frame"))))
+    return "No Objects" if answer == [] else str(answer)
+
+
+def response_form(settings: Mapping[str, Any]) -> ResponseForm:
+    """The form that compute_score reads with these keyword arguments. Raises ConfigError."""
+    named = {key: settings[key] for key in ("think_tag", "answer_tag", "think_prefilled") if key in settings}
+    return ResponseForm(**named)
+
+
+def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kind], algorithm: Any) -> list[Fault]:
+    """Rows whose own answer does not earn 1.0, and prompts that ask for what the reward does not pay.
+
+    ``kinds`` holds one row of each kind with what its prompt asks for; ``algorithm`` is EasyR1's AlgorithmConfig.
+    """
     try:
-        scores = list(reward.function(inputs)) if reward.batch else [reward.function(row) for row in inputs]
-    except InfimedError as error:
-        return [*faults, Fault(f"{KEY}_kwargs", *_split(str(error)))]
-    except Exception as error:  # noqa: BLE001  a user's function may raise anything, and any would end the run
-        what = f"raises on gold answers ({first_line(error)}); EasyR1 would stop there"
-        return [*faults, Fault(KEY, what, "let it score every row")]
-    return [*faults, *_contract_faults(scores, len(inputs)), *_score_faults(scores, where)]
+        form = response_form(reward.settings)
+        asked = kinds[0].asked if kinds and not reward.is_ours else Asked(form.think_tag, form.answer_tag)
+        gold, wrong = _Batch("gold", reward, asked, gold_text), _Batch("wrong", reward, asked, _wrong_text)
+        faults = gold.score(rows)
+        faults += wrong.score([row for row, _ in gold.best().values()])
+        faults += [*_gold_faults(gold), *_constant_faults(gold, wrong), *_filter_faults(gold, wrong, algorithm)]
+        return [*faults, *_form_faults(kinds, gold, form)] if reward.is_ours else faults
+    except ConfigError as error:
+        return [Fault(_ARGUMENTS, *_split(str(error)))]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The ground truth of one row for all that are asked in the same way, and the reply that its prompt asks for."""
+
+    truth: Any
+    asked: Asked
+
+
+class _Batch:
+    """Responses to rows, and what each earns; nothing where the function breaks EasyR1's contract."""
+
+    def __init__(self, name: str, reward: LoadedReward, asked: Asked, text: Callable[..., str]) -> None:
+        self.name, self.reward, self.asked, self.text = name, reward, asked, text
+        self.scored: list[tuple[Row, dict[str, Any], dict[str, float]]] = []  # row, input, score
+
+    def score(self, rows: Sequence[Row]) -> list[Fault]:
+        """Score the rows, and name what keeps one from being scored, or the function from keeping the contract."""
+        faults, kept, inputs = [], [], []
+        for where, truth in rows:
+            try:
+                response = self.asked.reply(_THOUGHTS[self.name], self.text(truth, self.reward.settings))
+            except DataError as error:
+                faults.append(Fault(where, *_split(str(error))))
+                continue
+            kept.append((where, truth))
+            inputs.append({"response": response, "response_length": len(response), "ground_truth": truth})
+        if not inputs:
+            return faults
+        function = self.reward.function
+        try:
+            scores = list(function(inputs)) if self.reward.batch else [function(row) for row in inputs]
+        except ConfigError:
+            raise
+        except InfimedError as error:
+            return [*faults, Fault(_ARGUMENTS, *_split(str(error)))]
+        except Exception as error:  # noqa: BLE001  a user's function may raise anything, and any would end the run
+            what = f"raises on {self.name} answers ({first_line(error)}); EasyR1 would stop there"
+            return [*faults, Fault(KEY, what, "let it score every row")]
+        broken = _contract_faults(scores, len(inputs))
+        if not broken:
+            self.scored = list(zip(kept, inputs, scores, strict=True))
+        return [*faults, *broken]
+
+    def best(self) -> dict[str, tuple[Row, float]]:
+        """Of each task the row that earns most, if any earns something, and how much."""
+        best: dict[str, tuple[Row, float]] = {}
+        for row, _, score in self.scored:
+            task = parse_truth(row[1], self.reward.settings.get("task")).task
+            if score["overall"] > best.get(task, (row, 0.0))[1]:
+                best[task] = row, score["overall"]
+        return best
+
+
+def _score(settings: Mapping[str, Any], inputs: Sequence[dict[str, Any]]) -> list[Score]:
+    """What compute_score with these arguments gives, with its reasons."""
+    weights = (settings.get("w_format", W_FORMAT), settings.get("w_acc", W_ACC))
+    named = [settings.get(key) for key in ("task", "reward")]
+    return [
+        row.score for row in score_rows(inputs, *weights, *named, response_form(settings), settings.get("answer_frame"))
+    ]
+
+
+def _because(score: Score) -> str:
+    return f" ({score.reason})" if score.reason else ""
+
+
+def _gold_faults(gold: _Batch) -> Iterator[Fault]:
+    reward, mend = gold.reward, "correct the answer or its task, or drop the row"
+    unpaid = [(where, given, score["overall"]) for (where, _), given, score in gold.scored if score["overall"] < _ALL]
+    if reward.is_ours:
+        reasons = [_because(score) for score in _score(reward.settings, [given for _, given, _ in unpaid])]
+    else:
+        reasons, mend = [""] * len(unpaid), f"{mend}, or let data.format_prompt ask for the form that is paid"
+    for (where, _, earned), reason in zip(unpaid, reasons, strict=True):
+        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", mend)
+
+
+def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
+    """Prompts whose reply, written just as they ask, is not paid, though the same answer is in the reward's form."""
+    settings, best, found = gold.reward.settings, gold.best(), []
+    for kind in kinds:
+        (_, truth), most = best.get(parse_truth(kind.truth, settings.get("task")).task, (("", None), 0.0))
+        if most >= _ALL:
+            reply = kind.asked.reply("…", gold_text(truth, settings))
+            (score,) = _score(settings, [{"response": reply, "ground_truth": truth}])
+            if score.overall < _ALL:
+                what = (
+                    f"the reply {reply!r}, just as the prompt asks for it, earns {score.overall:.2f}{_because(score)}"
+                )
+                key, mend = _form_mend(kind.asked, form)
+                found.append(Fault(key, what, mend))
+        found += _setting_faults(kind, form, settings)
+    return list({fault.kind: fault for fault in reversed(found)}.values())[::-1]  # the first of each kind
+
+
+def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any]) -> Iterator[Fault]:
+    """Settings at odds with the prompt that a right reply does not show."""
+    if form.think_prefilled and kind.asked.rendered and not kind.asked.opened:
+        what = f"is set, and the chat template does not open <{form.think_tag}>: replies without it are paid"
+        yield Fault(f"{_ARGUMENTS}.think_prefilled", what, "remove it, or name a chat template that opens the tag")
+    truth = in_frame(parse_truth(kind.truth, settings.get("task")), check_frame(settings.get("answer_frame")))
+    asked, read = kind.asked.frame, "thousandths" if truth.frame == "thousandths" else "pixels"
+    if truth.task in ("grounding", "detection") and truth.frame != "truth" and asked not in (None, read):
+        what = f"the prompt asks for boxes in {asked}, and the frame {truth.frame!r} reads them as {read}"
+        yield Fault(f"{_ARGUMENTS}.answer_frame", what, f"let the prompt ask for {read}, or declare another frame")
+
+
+def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
+    """The key to change, and to what, so that prompt and reward agree on the form."""
+    if asked.closed:
+        return "data.override_chat_template", "name a chat template that leaves the reasoning to the model"
+    if asked.opened and (not form.think_prefilled or asked.opened != form.think_tag):
+        tag = "" if asked.opened == form.think_tag else f" and {_ARGUMENTS}.think_tag={asked.opened}"
+        return f"{_ARGUMENTS}.think_prefilled", f"set {_ARGUMENTS}.think_prefilled=true{tag}"
+    think = form.think_tag if asked.opened else asked.think
+    for key, written, read in (("think", think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
+        if written and written != read:
+            mend = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
+            return f"{_ARGUMENTS}.{key}_tag", mend
+    default = (form.think_tag, form.answer_tag) == ("think", "answer")
+    by_name = "name easyr1_configs/infimed.jinja, or " if default else ""
+    wanted = f"<{form.think_tag}> </{form.think_tag}> and <{form.answer_tag}> </{form.answer_tag}>"
+    return "data.format_prompt", f"{by_name}let the template ask for {wanted}"
+
+
+def _wrong_text(truth: Any, settings: Mapping[str, Any]) -> str:
+    read = parse_truth(truth, settings.get("task"))
+    if read.task == "multiple_choice":
+        return "B" if str(read.answer).strip("(). ").upper() == "A" else "A"
+    return _WRONG.get(read.task, "zqxj")
+
+
+def _constant_faults(gold: _Batch, wrong: _Batch) -> Iterator[Fault]:
+    earned = {where: score["overall"] for (where, _), _, score in gold.scored}
+    for (where, _), given, score in wrong.scored:
+        if score["overall"] >= earned[where] - 1e-6:
+            what = (
+                f"the wrong answer {given['response']!r} to {where} earns {score['overall']:.2f}, as the right one does"
+            )
+            yield Fault(KEY, what, "let right answers earn more, or nothing is learnt")
+            return
+
+
+def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Fault]:
+    """``filter_key`` and its limits, against the keys and figures that the function really gives."""
+    key, low, high = algorithm.filter_key, algorithm.filter_low, algorithm.filter_high
+    right, guessed = ([score for _, _, score in batch.scored] for batch in (gold, wrong))
+    if right and key not in right[0]:
+        what = f"the reward gives no {key!r}, and online filtering would stop there"
+        yield Fault("algorithm.filter_key", what, nearest(key, right[0], otherwise=f"one of {', '.join(right[0])}"))
+    elif right and guessed and algorithm.online_filtering and low < high:
+        most, least = max(score[key] for score in right), min(score[key] for score in guessed)
+        if most <= low or least >= high:
+            what = (
+                f"{key!r} is {least:.2f} for a wrong reply and {most:.2f} for a right one, and no mean of them is kept"
+            )
+            yield Fault("algorithm.filter_low", what, "set filter_low and filter_high between the two")
 
 
 def _contract_faults(scores: Sequence[Any], rows: int) -> list[Fault]:
@@ -99,16 +283,6 @@ def _contract_faults(scores: Sequence[Any], rows: int) -> list[Fault]:
 
 def _is_finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _score_faults(scores: Sequence[Any], where: Sequence[str]) -> list[Fault]:
-    faults = []
-    for place, score in zip(where, scores, strict=False):
-        overall = score.get("overall") if isinstance(score, dict) else None
-        if _is_finite(overall) and overall < 1.0 - 1e-6:
-            what = f"the gold answer itself earns {overall:.2f}, not 1.00"
-            faults.append(Fault(place, what, "correct the answer or its task, or drop the row"))
-    return faults
 
 
 def _split(message: str) -> tuple[str, str]:

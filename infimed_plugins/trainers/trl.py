@@ -3,7 +3,7 @@
     from infimed_plugins.trainers.trl import infimed_reward
     GRPOTrainer(..., reward_funcs=infimed_reward)
 
-The data set needs a column ``ground_truth``, or ``solution`` or ``answer``. A plain function, so that it can be
+The data set needs a column ``ground_truth``, or ``answer`` or ``solution``. A plain function, so that it can be
 pickled; other weights: ``functools.partial(infimed_reward, w_format=0.2, w_acc=0.8)`` with a ``__name__`` of its own.
 """
 
@@ -14,9 +14,10 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.batch import SETTINGS
+from infimed_plugins.rewards.ground_truth import is_missing
+from infimed_plugins.rewards.settings import read_settings, settings_of_environment
 
-TRUTH_COLUMNS = ("ground_truth", "solution", "answer")
+TRUTH_COLUMNS = ("ground_truth", "answer", "solution")  # a solution may be worked
 
 
 def infimed_reward(
@@ -30,14 +31,15 @@ def infimed_reward(
     ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
     and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.
     """
-    truths = next((columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None), None)
-    if truths is None:
+    named = [columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None]
+    if not named:
         raise ConfigError(f"the data set has no ground truth; name its column one of {', '.join(TRUTH_COLUMNS)}")
+    truths = [next((value for value in row if not is_missing(value)), None) for row in zip(*named, strict=True)]
     rows = [
         {"response": _text(completion), "ground_truth": truth}
         for completion, truth in zip(completions, truths, strict=True)
     ]
-    settings = {name: columns[name] for name in SETTINGS if isinstance(columns.get(name), (str, bool, int, float))}
+    settings = {**settings_of_environment(), **read_settings(columns)}
     scores = compute_score(rows, **settings)
     if log_metric is not None and scores:
         for key in scores[0]:
@@ -48,7 +50,8 @@ def infimed_reward(
 def _text(completion: Any) -> Any:
     if not isinstance(completion, list):
         return completion
-    content = completion[-1].get("content") if completion else ""
+    turn = completion[-1] if completion else None
+    content = turn.get("content") if isinstance(turn, dict) else ""
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        return "".join(part.get("text") or "" for part in content if isinstance(part, dict))
     return content

@@ -6,7 +6,8 @@
     [env.taskset.task.metrics.infimed]
     fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
 
-The task's data needs a field ``ground_truth``, or ``solution`` or ``answer`` (verifiers/v1/configs/task.py and
+The task's data needs a field ``ground_truth``, or ``answer`` or ``solution``; settings stand in the
+environment variable INFIMED_REWARD (verifiers/v1/configs/task.py and
 verifiers/v1/utils/loaders.py, plugged_fn).
 """
 
@@ -17,6 +18,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
+from infimed_plugins.rewards.ground_truth import is_missing
+from infimed_plugins.rewards.settings import settings_of_environment
 from infimed_plugins.trainers.trl import TRUTH_COLUMNS
 
 
@@ -32,11 +35,11 @@ async def infimed_metrics(task: Any, trace: Any) -> dict[str, float]:
 
 
 async def _score(task: Any, trace: Any) -> dict[str, float]:
-    truth = next((value for name in TRUTH_COLUMNS if (value := getattr(task, name, None)) is not None), None)
+    truth = next((value for name in TRUTH_COLUMNS if not is_missing(value := getattr(task, name, None))), None)
     if truth is None:
         raise ConfigError(f"the task has no ground truth; name a field of its data one of {', '.join(TRUTH_COLUMNS)}")
     row = {"response": _reply(trace), "ground_truth": truth}
-    return (await asyncio.to_thread(compute_score, [row]))[0]
+    return (await asyncio.to_thread(compute_score, [row], **settings_of_environment()))[0]
 
 
 def _reply(trace: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from infimed_plugins.rewards import compute_score as score_batch
-from infimed_plugins.rewards.batch import SETTINGS
+from infimed_plugins.rewards.settings import read_settings, settings_of_environment
 
 
 def compute_score(
@@ -17,9 +17,9 @@ def compute_score(
 ) -> dict[str, float]:
     """The score of one reply: ``score`` for training, ``acc`` for validation, the same keys in every sample.
 
-    ``settings`` are SETTINGS of compute_score, from ``reward_kwargs``. Whatever else verl passes
-    (``reward_router_address`` and the like) is ignored.
+    ``settings`` are settings of compute_score, from ``reward_kwargs``. Whatever else verl passes
+    (``reward_router_address`` and the like) is ignored. Raises ConfigError for a misspelt setting.
     """
-    own = {key: settings[key] for key in SETTINGS if key in settings}
+    own = {**settings_of_environment(), **read_settings(settings)}
     (row,) = score_batch([{"response": solution_str, "ground_truth": ground_truth}], **own)
     return {"score": row["overall"], "acc": row["accuracy"], **row}

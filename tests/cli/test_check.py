@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,23 @@ def test_each_fault_is_one_line_with_its_mend_and_the_exit_code_is_1(data: Path)
     shown = lines.stdout.splitlines()
     assert [f"{fault['where']}: {fault['what']}; {fault['mend']}" for fault in faults] == shown[: len(faults)]
     assert shown[-1] == f"{len(faults)} faults"
+
+
+def test_of_many_faults_of_one_kind_three_are_shown_and_the_others_counted(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("llamafactory")
+    spoilt = tmp_path / "data"
+    shutil.copytree(data, spoilt)
+    for image in spoilt.rglob("*.png"):
+        image.unlink()
+    overrides = ["dataset=small", f"dataset_dir={spoilt}", f"media_dir={spoilt}", "learning_rte=1"]
+    lines = RUNNER.invoke(app, ["check", "sft", SFT, *overrides]).stdout.splitlines()
+    machine = json.loads(RUNNER.invoke(app, ["check", "sft", SFT, *overrides, "--json"]).stdout)
+    of_rows = [line for line in lines if line.startswith("small.json")]
+    assert ["cannot be read" in line for line in of_rows] == [True, True, True, False]
+    assert of_rows[-1].endswith(": … and 1 more like these")
+    assert sum("cannot be read" in fault["what"] for fault in machine["faults"]) == 4
+    assert any(line.startswith("learning_rte: ") for line in lines)
+    assert lines[-1] == f"{len(machine['faults'])} faults"
 
 
 @pytest.mark.parametrize("kind", ["sft", "rl"])

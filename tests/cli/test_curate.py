@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from chat_server import Body, ChatServer, serving
 from PIL import Image
@@ -101,6 +103,23 @@ def test_letters_and_texts_of_options_are_read(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     written = [json.loads(line) for line in (tmp_path / "out" / "instructions_text.jsonl").read_text().splitlines()]
     assert [row["messages"][1]["content"] for row in written] == ["B", "B", "B"]
+
+
+def test_a_file_of_any_form_is_taken_and_a_cut_line_is_named(tmp_path: Path) -> None:
+    rows = [{"question": "Which?", "answer": answer, "A": "liver", "B": "lung"} for answer in ("B", "lung", "B. lung")]
+    lines = [",".join(row.values()) for row in (dict(zip(rows[0], rows[0], strict=True)), *rows)]
+    cut = "\r\n".join([*lines, "Which?,l"])
+    (tmp_path / "excel.csv").write_text(cut, encoding="utf-8-sig")
+    (tmp_path / "list.json").write_text(json.dumps({"data": [*rows, None]}))
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "B": None}]), tmp_path / "p.parquet")
+    reasons = {"excel.csv": "a row of another number of cells than the header", "list.json": "it is no object"}
+    for name in ("excel.csv", "list.json", "p.parquet"):
+        done = invoke("curate", "instructions", "--input", tmp_path / name, "--out", tmp_path / "out" / name, "--json")
+        assert done.exit_code == 0, done.stderr
+        (part,) = json.loads(done.stdout)["parts"]
+        assert part["rejected"] == {reasons.get(name, "fewer than two options, or more than letters"): 1}
+        written = (tmp_path / "out" / name / "instructions_text.jsonl").read_text().splitlines()
+        assert [json.loads(row)["messages"][1]["content"] for row in written] == ["B", "B", "B"]
 
 
 @pytest.mark.slow

@@ -84,10 +84,38 @@ def test_settings_that_cannot_be_end_with_one_line_and_code_2(options: list[str]
     assert saved.read_bytes() == before
 
 
-def test_a_broken_line_leaves_nothing_half_written(saved: Path, tmp_path: Path) -> None:
-    saved.write_text(saved.read_text() + "{broken\n")
+def test_a_line_cut_by_a_kill_is_named_and_the_rest_scored(saved: Path, tmp_path: Path) -> None:
+    saved.write_text("\ufeff" + saved.read_text() + '{"response": "<think> a', encoding="utf-8")
+    out = tmp_path / "rows.jsonl"
+    result = CliRunner().invoke(app, ["reward", str(saved), "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["rows"], summary["tasks"]["unknown"]["rows"]) == (6, 2)
+    assert ("unknown", 6) in {(zero["task"], zero["first_line"]) for zero in summary["zeros"]}
+    last = json.loads(out.read_text().splitlines()[-1])["reward"]
+    assert (last["bad_row"], last["reason"].startswith("the line is no JSON: line 6")) == (True, True)
+
+
+def test_a_list_that_is_cut_leaves_nothing_half_written(saved: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in saved.read_text().splitlines()] * 30
+    saved.write_text(json.dumps(rows)[:-20])
     out, page = tmp_path / "rows.jsonl", tmp_path / "page.html"
     result = CliRunner().invoke(app, ["reward", str(saved), "--out", str(out), "--html", str(page)])
     assert result.exit_code == 2
-    assert "saved.jsonl:6 is not JSON" in result.stderr
+    assert "saved.jsonl is cut off or no JSON behind row 149" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["saved.jsonl"]
+
+
+def test_replies_that_only_close_their_reasoning_get_the_option_named(tmp_path: Path) -> None:
+    path = tmp_path / "saved.jsonl"
+    path.write_text(json.dumps({"response": "round </think><answer> B </answer>", "ground_truth": ROWS[0][1]}))
+    for options, named in (([], True), (["--think-prefilled"], False)):
+        result = CliRunner().invoke(app, ["reward", str(path), *options])
+        assert ("1 of 1 responses close </think> without opening it" in result.stderr) is named
+        assert ("add --think-prefilled" in result.stderr) is named
+
+
+def test_a_file_of_which_no_row_can_be_scored_ends_with_code_2(tmp_path: Path) -> None:
+    (tmp_path / "saved.csv").write_text("response,answer\nB,\nB,NA\n")
+    result = CliRunner().invoke(app, ["reward", str(tmp_path / "saved.csv")])
+    assert (result.exit_code, "no row of" in result.stderr) == (2, True)

@@ -26,6 +26,7 @@ from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.benchmarks.modes import MODES, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
+from infimed_plugins.parsing.twins import same_options
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring import medevalkit
@@ -302,7 +303,11 @@ def test_a_renamed_file_is_read_when_the_benchmark_is_named(tmp_path: Path) -> N
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="there is no"):
         read(tmp_path / "gone")
-    with pytest.raises(DataError, match=r"holds neither MedEvalKit's results\.json nor VLMEvalKit's"):
+    with pytest.raises(DataError, match=r"holds no results; known are MedEvalKit's results\.json in a folder MMMU-"):
+        read(tmp_path)
+    (tmp_path / "HealthBench").mkdir()
+    (tmp_path / "HealthBench" / "results.json").write_text("[]")
+    with pytest.raises(DataError, match=r"results of sets that are not known here \(HealthBench\); known are .*SLAKE"):
         read(tmp_path)
     with pytest.raises(DataError, match="name MedEvalKit's output"):
         list(read_medevalkit(tmp_path))
@@ -427,7 +432,10 @@ def test_without_the_data_set_the_question_is_what_the_file_tells(
         else:
             assert row.question.split()[: len(sample.question.split())] == sample.question.split()
             assert list(row.options or ()) == list(sample.options or ())
-            assert str(row.gold).lower() == str(sample.answer).lower()
+            if sample.task == "multiple_choice":
+                assert same_options(str(row.gold), str(sample.answer), sample.options or ())
+            else:
+                assert str(row.gold).lower() == str(sample.answer).lower()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -704,7 +712,7 @@ def test_a_folder_in_the_place_of_a_file_and_a_huge_number_are_one_line(tmp_path
     (tmp_path / "b" / "M_GMAI-MMBench_VAL.tsv").mkdir(parents=True)
     (tmp_path / "c" / "VQA_RAD").mkdir(parents=True)
     (tmp_path / "c" / "VQA_RAD" / "results.json").write_text(f'[{{"response": "yes", "answer": {"9" * 5_000}}}]')
-    for name, said in (("a", "cannot be read"), ("b", "holds neither"), ("c", "is cut off or no JSON")):
+    for name, said in (("a", "cannot be read"), ("b", "holds no results"), ("c", "is cut off or no JSON")):
         with pytest.raises(DataError, match=said) as caught:
             import_run(tmp_path / name, tmp_path / "run", model="m", fresh=True)
         assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ from infimed_plugins.benchmarks.modes import MODES, is_open, judges_verdict, sco
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.cli.run_notes import _unscored
-from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Code
 from infimed_plugins.scoring import medevalkit
@@ -180,10 +180,11 @@ def test_a_row_on_which_upstream_would_end_is_unscored(name: str, changed: dict[
 
 
 @pytest.mark.parametrize("gold", ["D", "", "BA", None, 1])
-def test_a_choice_whose_gold_is_none_of_its_letters_is_refused(gold: Any) -> None:
+def test_a_choice_whose_gold_is_none_of_its_letters_is_unscored_and_ends_nothing(gold: Any) -> None:
     row = answered(task="multiple_choice", options=("CT", "MRI", "X-ray"), gold=gold, text="A")
-    with pytest.raises(DataError, match=rf"answer {gold!r} is not a letter|has no answer"):
-        scores("robust", benchmark("phantom"), [row], "direct")
+    bad, good = scores("robust", benchmark("phantom"), [row, replace(row, gold="A")], "direct")
+    assert (bad.accuracy, bad.code, good.accuracy) == (None, "bad_truth", 1.0)
+    assert f"answer {gold!r} is not a letter" in bad.reason or "has no answer" in bad.reason
 
 
 def test_multimedeval_takes_english_rows_only() -> None:

@@ -96,6 +96,8 @@ def test_several_letters_are_all_reported_and_are_never_one(answer: str, letters
         ("pneumonia.", "B"),
         ("The answer is pneumonia", "B"),
         ("B. Pneumonia", "B"),
+        ("B. pneumonia", "B"),
+        ("The answer is B. pneumonia", "B"),
         ("B Pneumonia", "B"),
         ("B: E. coli", ""),  # the text of another option
         ("E. coli", "D"),  # the text of an option, not option E

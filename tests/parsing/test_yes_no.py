@@ -147,6 +147,8 @@ BY_QUESTION = [
     ("图中有气胸吗？", "未见气胸征象。", "no"),
     ("图像中能看到肾脏吗？", "能，位于两侧。", "yes"),
     ("图中包含脾脏吗？", "包含脾脏。", "yes"),
+    ("图中包括脾脏吗？", "包括", "yes"),
+    ("图中的肺健康吗？", "不健康", "no"),
     ("Are the lung bases clear?", "There is a nodule in the left lung base.", "no"),
     ("Are the lung bases clear?", "The left lung base has a consolidation and an effusion.", "no"),
     ("Is there a mass?", "Incorrect, the liver is dark.", "no"),
@@ -304,7 +306,16 @@ def test_the_code_tells_programs_why(reply: str, code: Code) -> None:
 
 @pytest.mark.parametrize(
     ("gold", "side"),
-    [("yes", "yes"), ("No ", "no"), ("是", "yes"), ("没有", "no"), ("不包含", "no"), ("normal", None), ("none", None)],
+    [
+        ("yes", "yes"),
+        ("No ", "no"),
+        ("是", "yes"),
+        ("没有", "no"),
+        ("不包括", "no"),
+        ("正常", None),
+        ("normal", None),
+        ("none", None),
+    ],
 )
 def test_only_a_bare_yes_or_no_is_a_yes_no_gold(gold: str, side: str | None) -> None:
     assert polarity_of_gold(gold) == side

@@ -329,6 +329,42 @@ def test_boxes_on_a_picture_that_exif_turns_are_refused(plug_in: Callable[..., N
     assert (count.kept, count.rejected) == (1, {"boxes on a picture that EXIF turns": 1})
 
 
+@pytest.mark.parametrize(
+    ("task", "answer", "right"),
+    [
+        ("grounding", "[56, 140, 280, 280]", [5.6, 14, 28, 28]),
+        ("grounding", [56, 140, 280, 280], [5.6, 14, 28, 28]),
+        ("detection", "[[56, 140, 280, 280], [0, 0, 560, 280]]", [[5.6, 14, 28, 28], [0, 0, 56, 28]]),
+        ("detection", "No Objects", []),
+    ],
+)
+def test_boxes_that_are_written_as_text_follow_their_resized_picture(
+    task: str, answer: Any, right: Any, tmp_path: Path
+) -> None:
+    Image.new("RGB", (560, 280)).save(tmp_path / "a.png")
+    row = {"question": "Where?", "task": task, "answer": answer, "image": "a.png"}
+    bad = [{**row, "answer": text} for text in ("[280, 140, 56, 280]", "at the left", "[1, 2, NaN, 4]")]
+    (tmp_path / "x.json").write_text(json.dumps([row, *bad]))
+    parts = (Part("p", "pairs", "x", order="first"),)
+    made = recipe(parts=parts, image_max_pixels=56 * 28, max_rejects=1.0)
+    manifest = build(made, tmp_path / "out", folder=tmp_path)
+    (count,) = manifest.parts
+    assert (count.kept, sum(count.rejected.values())) == (1, 3)
+    (line,) = (tmp_path / "out" / "demo.jsonl").read_text().splitlines()
+    assert Image.open(tmp_path / "out" / json.loads(line)["images"][0]).size == (56, 28)
+    said = json.loads(line)["messages"][1]["content"]
+    assert said == "No Objects" if right == [] else json.loads(said) == right
+
+
+def test_a_file_without_a_column_of_answers_says_which_were_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("question,reply\nWhich?,liver\n")
+    made = recipe(parts=(Part("p", "pairs", "x"),), max_rejects=1.0)
+    with pytest.raises(
+        DataError, match=r"keeps none of 1 rows read; most often: 1 x no answer; .*looked for answer, g"
+    ):
+        build(made, tmp_path / "out", folder=tmp_path)
+
+
 def test_a_part_that_keeps_nothing_is_an_error_that_says_why(tmp_path: Path) -> None:
     part = Part("p", "phantom", "val", kinds=("fracture",))
     with pytest.raises(DataError, match="part p keeps none of 1000 rows read; most often: 1000 x other kind"):

@@ -30,3 +30,12 @@ def test_other_benchmarks_come_after_the_papers_by_name() -> None:
     names = ["phantom", "gmai_mmbench", "medxpertqa_mm", "mmmu_health", "vqa_rad"]
     assert in_paper_order(names) == ("mmmu_health", "vqa_rad", "medxpertqa_mm", "gmai_mmbench", "phantom")
     assert (header("omnimedvqa"), header("phantom")) == ("OMVQA", "phantom")
+
+
+def test_the_model_card_prints_another_row_of_medgemma_and_both_are_held() -> None:
+    paper = next(row for row in TABLE.rows if row.model == "MedGemma-4B-IT")
+    (card,) = TABLE.other_version.rows
+    assert (paper.values[1], paper.average) == (49.9, 51.5)
+    assert (card.model, card.values[1], card.average) == ("MedGemma-4B-IT", 72.5, 54.8)
+    assert sum(card.values) / 7 == pytest.approx(54.8, abs=0.051)
+    assert "InfiX-ai/InfiMed-SFT-3B" in TABLE.other_version.source

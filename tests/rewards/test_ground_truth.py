@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from infimed_plugins.errors import DataError
@@ -108,3 +109,96 @@ def test_a_box_scores_alike_in_every_form_of_the_truth(answer: Any) -> None:
         "ground_truth": {"task": "grounding", "answer": answer},
     }
     assert compute_score([row])[0]["overall"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{'task': 'text', 'answer': 'liver'}",
+        '{"task": "text", "answer": "liver",}',
+        '{"task": "text", "ans',
+        '{"task": "text", "anwser": "liver"}',
+        float("nan"),
+        "None",
+        {"answer": "C", "task": "multiple_choice", "options": ["left", "right"]},
+        {"answer": 1, "task": "multiple_choice", "options": ["left", "right"]},
+        {"answer": "liver", "task": "grounding"},
+        {"answer": "liver", "synonyms": ["hepatic", None]},
+        {"answer": 10**5000},
+        str(["liver", "hepatic"]),
+        '["liver",]',
+        "[1, 2, 3",
+        [None, "liver"],
+        {"answer": {"a": 1}},
+        b"liver",
+        "\ud800liver",
+        [110, 20, 10, 220],
+        {"task": "grounding", "answer": [1, 2, float("inf"), 4]},
+        {"answer": "AF", "options": ["x", "y"]},
+        {"answer": "B, C", "options": ["x", "y"]},
+        {"answer": "liver", "options": ["x", "y"]},
+        {"answer": "B. lung", "options": ["liver", "kidney"]},
+        {"answer": "B", "options": {"A": "liver", "C": "lung"}},
+        {"answer": "B", "options": "liver/lung"},
+        {"task": "multiple_choice", "answer": "Z"},
+        {"task": "math", "answer": "$$"},
+        "<answer> </answer>",
+    ],
+)
+def test_what_is_no_known_form_is_a_bad_row(value: Any) -> None:
+    with pytest.raises(DataError, match="ground truth"):
+        parse_truth(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("\ufeff" + '{"task": "text", "answer": "liver"}', GroundTruth("text", "liver")),
+        ('"{\\"task\\": \\"text\\", \\"answer\\": \\"liver\\"}"', GroundTruth("text", "liver")),
+        (["liver", "hepatic"], GroundTruth("text", "liver", synonyms=("hepatic",))),
+        (["A", "C"], GroundTruth("multiple_choice", "AC")),
+        (True, GroundTruth("text", "yes")),
+        (3.0, GroundTruth("math", 3)),
+        ("none", GroundTruth("text", "none")),
+        ('["liver", "hepatic"]', GroundTruth("text", "liver", synonyms=("hepatic",))),
+        ({"task": "Text", "answer": "liver"}, GroundTruth("text", "liver")),
+        ({"answer": "None", "options": ["None", "One"]}, GroundTruth("multiple_choice", "A", ("None", "One"))),
+        (
+            {"answer": "B", "options": {"B": "lung", "A": "liver"}},
+            GroundTruth("multiple_choice", "B", ("liver", "lung")),
+        ),
+        ([3, 4], GroundTruth("math", [3, 4])),
+        (GroundTruth("text", "a", ["a", "b"]), GroundTruth("text", "a", ("a", "b"))),  # type: ignore[arg-type]
+        ({"answer": "liver", "size": float("nan"), "options": float("nan")}, GroundTruth("text", "liver")),
+        (
+            {"answer": "B. lung", "options": ["liver", "lung"]},
+            GroundTruth("multiple_choice", "B", ("liver", "lung")),
+        ),
+    ],
+)
+def test_a_careless_form_with_one_meaning_is_read(value: Any, expected: GroundTruth) -> None:
+    assert parse_truth(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("truth", "reply"),
+    [
+        ("liver", "liver"), (["liver", "hepatic"], "hepatic"), (3.0, "3"), (True, "yes"), (False, "no"),
+        (BOX, str(BOX)),
+        (["A", "C"], "A, C"), ([3, 4], "3, 4"), ("x^2", "x^2"), ("No lesion", "No lesion"), ("[]", "No Objects"),
+        ({"answer": "B. lung", "options": ["liver", "lung"]}, "B. lung"),
+        ({"task": "math", "answer": "[0, 1]"}, "[0, 1]"),
+        ({"answer": "lung", "options": ["liver", "lung"]}, "B"),
+        ({"task": "multiple_choice", "answer": "B) lung"}, "B"),
+        ({"task": "detection", "answer": BOX}, str(BOX)), ("yes", "Yes"),
+        ("None of these", "none of these"), ("3 mm", "3 mm"),
+    ],
+)  # fmt: skip
+def test_every_truth_that_is_taken_can_be_earned(truth: Any, reply: str) -> None:
+    row = {"response": f"<think>a</think><answer>{reply}</answer>", "ground_truth": truth}
+    assert compute_score([row])[0]["overall"] == 1.0
+
+
+def test_a_table_of_rows_is_scored_row_by_row() -> None:
+    frame = pandas.DataFrame([{"response": "<think>a</think><answer>B</answer>", "ground_truth": "B"}] * 4)
+    assert [score["overall"] for score in compute_score(frame)] == [1.0] * 4

@@ -53,6 +53,17 @@ WHOLE = [
     ("p < 0.05", "p < .05 ; 0.05 > p", "p > 0.05 ; p = 0.05 ; 0.05 ; q < 0.05"),
     ("1 < x < 2", "1.0 < x < 2 ; 2 > x > 1", "1 < x ; 1 ≤ x < 2 ; 2 < x < 1"),
 ]
+UNITS = [
+    ("4.5 x 10^9/L", "4.5×10^9/L ; 4.5e9 per litre ; 4,500,000,000/L ; 4.5 × 10⁹", "4.5 x 10^9/mL ; 4.5 x 10^8/L"),
+    ("150,000/µL", "150000/µL ; 150,000/uL ; 150 x 10^3 per microliter", "150,000/L ; 15,000/µL ; 150,000 µL"),
+    ("37 °C", "37 degrees Celsius ; 37 celsius ; 37 摄氏度", "37 °F ; 37 degrees Fahrenheit ; 37°"),
+    ("60 bpm", "60 beats per minute ; 60 beats/min ; 60 次/分", "60/h ; 60 mmHg"),
+    ("5 mg/kg/day", "5 mg/kg/d ; 5 mg per kg per day", "5 mg/kg ; 5 mg/d ; 5 g/kg/day"),
+    ("3 mm3", "3 mm³ ; 3 cubic mm", "3 mm² ; 3 mm"),
+    ("28 %", "28 per cent ; 28% ; 0.28", "28 mm"),
+    ("1,000,000", "1\u202f000\u202f000 ; 1000000 ; 1\u00a0000\u00a0000", "1\u202f000 ; 1 000 000 ; 100000"),
+    ("1/m", "1/m ; m^{-1}", "1/n ; m"),
+]
 PARTS = [
     (
         "10-20",
@@ -105,7 +116,7 @@ AS_WRITTEN = [
 ]
 CASES = [
     (truth, answer, worth)
-    for table in (NAMED, WHOLE, PARTS, NUMBERS, AS_WRITTEN)
+    for table in (NAMED, WHOLE, UNITS, PARTS, NUMBERS, AS_WRITTEN)
     for truth, *answers in table
     for worth, texts in zip((1.0, 0.0), answers, strict=True)
     for answer in texts.split(" ; ")

@@ -67,4 +67,4 @@ def test_a_batch_of_zeros_for_that_reason_is_said_once(
         compute_score(rows)
     assert len(caplog.messages) == 1
     assert "4 of 4 responses close <think> without opening it" in caplog.messages[0]
-    assert "think_prefilled=true" in caplog.messages[0]
+    assert "set think_prefilled to true: in reward_function_kwargs (EasyR1)" in caplog.messages[0]

@@ -13,6 +13,7 @@ from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.normalize import signed_tokens
 from infimed_plugins.records import GroundTruth, Json
 from infimed_plugins.rewards import compute_score, judge_answer, parse_truth
+from infimed_plugins.scoring.robust import score_choice
 
 
 def text(answer: str, truth: Json) -> float:
@@ -83,6 +84,8 @@ def test_where_a_long_text_is_cut_for_normalising_changes_no_letter(before: int)
         ("No, there is not.", "no", 1.0), ("No, it isn't", "no", 1.0), ("是的", "是", 1.0), ("有。", "有", 1.0),
         ("无", "没有", 1.0), ("不，没有。", "没有", 1.0), ("答案是没有", "没有", 1.0), ("对", "yes", 1.0),
         ("不是", "是", 0.0), ("没有", "有", 0.0), ("有", "没有", 0.0), ("有没有", "有", 0.0), ("是吗", "是", 0.0),
+        ("包括", "不包括", 0.0), ("否", "不包括", 1.0), ("正常", "不正常", 0.0), ("异常", "不正常", 1.0),
+        ("不是", "不健康", 1.0), ("是", "正常", 1.0), ("健康", "正常", 1.0), ("正常", "有", 0.0),
         ("yes or no", "yes", 0.0), ("yes, no", "yes", 0.0), ("yes?", "yes", 0.0), ("not yes", "yes", 0.0),
         ("~~yes~~", "yes", 0.0), ("Yes, there is not", "yes", 0.0), ("Yes", "no", 0.0), ("", "no", 0.0),
         ("yes " * 9000, "yes", 0.0),
@@ -167,3 +170,24 @@ def test_the_text_of_an_option_may_stand_behind_its_box(said: str, accuracy: flo
     for response in (f"<think>a</think>{said}", f"<think>a</think><answer>{said}</answer>"):
         (row,) = compute_score([{"response": response, "ground_truth": json.dumps(truth)}])
         assert row["accuracy"] == accuracy
+
+
+TWINS = ("Lung", "liver", "lung.", "Spleen")
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "gold", "right"),
+    [
+        *((reply, TWINS, gold, 1.0) for gold in "AC" for reply in ("A", "C", "(C)", "lung", "C. Lung", "A. Lung")),
+        *((reply, TWINS, gold, 0.0) for gold in "AC" for reply in ("B", "D", "liver", "A or B", "Spleen")),
+        ("A", TWINS, "B", 0.0),  # twins elsewhere stay wrong
+        ("B", TWINS, "B", 1.0),
+        *((reply, ("AA", "Aa", "aa"), "B", float(reply == "B")) for reply in "ABC"),  # genotypes are told apart by case
+        *((reply, ("T1", "T2", "t1 ", "T1"), "A", float(reply in "ACD")) for reply in "ABCD"),
+        ("A", ("mM", "MM"), "B", 0.0),
+        ("A, B", ("x", "y", "x", "z"), "BC", 1.0),
+    ],
+)
+def test_a_twin_of_the_right_option_is_as_right(reply: str, options: tuple[str, ...], gold: str, right: float) -> None:
+    assert judge_answer(reply, GroundTruth("multiple_choice", gold, options)).value == right
+    assert score_choice(reply, options, gold).accuracy == right

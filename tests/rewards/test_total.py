@@ -115,6 +115,19 @@ def test_an_unknown_task_or_reward_lists_what_there_is() -> None:
             call()
 
 
+def _changes(answer: str, truth: GroundTruth) -> Verdict:
+    gold = list(truth.answer)
+    truth.answer.append(answer)
+    return Verdict(float(answer not in gold), answer)
+
+
+def _catches_all(answer: str, truth: GroundTruth) -> Verdict:
+    try:
+        return judge_answer(answer, GroundTruth("math", "\\log_2(1024)"))
+    except BaseException:  # noqa: BLE001  as a plugin may
+        return Verdict(0.0, answer, "something failed")
+
+
 @pytest.fixture
 def plugged(plug_in: Callable[..., None]) -> None:
     find_reward.cache_clear()
@@ -124,6 +137,10 @@ def plugged(plug_in: Callable[..., None]) -> None:
             "beyond": lambda answer, truth: Verdict(7.0, parsed=answer),
             "not_a_number": lambda answer, truth: Verdict(math.nan, parsed=answer),
             "raises": lambda answer, truth: Verdict(1 / 0),
+            "no_reason": lambda answer, truth: Verdict(1.0, 3, None, confidence="high"),  # type: ignore[arg-type]
+            "words": lambda answer, truth: Verdict(0.5, answer, "out of range"),
+            "changes": _changes,
+            "catches_all": _catches_all,
         }
     )
 
@@ -138,7 +155,23 @@ def test_a_plugins_reward_is_used_by_task_or_by_keyword() -> None:
 
 
 @pytest.mark.usefixtures("plugged")
-@pytest.mark.parametrize(("name", "bad_row"), [("beyond", 0.0), ("not_a_number", 0.0), ("raises", 1.0)])
+def test_a_plugins_careless_reward_is_taken_for_what_it_says() -> None:
+    def scored(name: str, answer: str, truth: Any = "any", n: int = 1) -> list[dict[str, float]]:
+        rows = [{"response": response(answer), "ground_truth": truth}] * n
+        return compute_score(rows, reward=name, confidence=True)
+
+    assert scored("no_reason", "1")[0] | {"overall": 0} == {
+        "overall": 0, "format": 1.0, "accuracy": 1.0, "parsed": 1.0, "timed_out": 0.0, "bad_row": 0.0, "confidence": 0.0
+    }  # fmt: skip
+    assert scored("words", "1")[0]["timed_out"] == 0.0
+    golds = {"task": "changes", "answer": ["2"]}
+    assert [score["accuracy"] for score in scored("changes", "1", golds, n=3)] == [1.0, 1.0, 1.0]
+    assert [score["accuracy"] for score in scored("catches_all", "10", n=2)] == [1.0, 1.0]
+    find_reward.cache_clear()
+
+
+@pytest.mark.usefixtures("plugged")
+@pytest.mark.parametrize(("name", "bad_row"), [("beyond", 1.0), ("not_a_number", 1.0), ("raises", 1.0)])
 def test_a_plugins_reward_that_misbehaves_earns_nothing(name: str, bad_row: float) -> None:
     score = compute_score([{"response": response("1"), "ground_truth": "any"}], reward=name)[0]
     assert score["accuracy"] == 0.0

@@ -181,6 +181,30 @@ def test_mmmu_puts_words_for_image_tags_and_images_in_order() -> None:
     ]
 
 
+PIXEL = {"bytes": b"x", "path": None}
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "explanation", "held", "asked", "sent", "rationale"),
+    [
+        ("Of A and B.<image 1>", ["a", "b"], "", [1], "Of A and B. image 1", 1, None),
+        ("<image 1>Which?", ["a", "b"], "See <image 2>.", [1, 2], "image 1 Which?", 1, None),
+        ("Which (<image 2>)?", ["a", "<image 1>"], "In <image 2>.", [1, 2, 3], "Which (image 2)?", 2, "In image 2."),
+        ("<image 1><image 3>", ["a", "b"], "See <image 7>.", [1, 3], "image 1 image 2", 2, None),
+        ("Which?", ["a", "b"], "As <image 1> shows.", [1], "Which?", 1, "As image 1 shows."),
+    ],
+)
+def test_mmmu_sends_what_question_or_options_name(
+    question: str, options: list[str], explanation: str, held: list[int], asked: str, sent: int, rationale: str | None
+) -> None:
+    pictures = {f"image_{number}": PIXEL if number in held else None for number in range(1, 8)}
+    fields = {"question": question, "options": str(options), "explanation": explanation, "answer": "A", **pictures}
+    more = {"question_type": "multiple-choice", "config": "Pharmacy", "subfield": "s"}
+    sample = MMMU_HEALTH.read(Row("1", {**fields, **more}), "validation")
+    assert isinstance(sample, Sample)
+    assert (sample.question, len(sample.images), sample.rationale) == (asked, sent, rationale)
+
+
 def test_mmmu_open_answers_are_texts_or_numbers_and_may_have_several_forms() -> None:
     samples, _ = read(MMMU_HEALTH, "validation")
     assert [(s.task, s.answer, s.meta.get("synonyms")) for s in samples if s.meta["kind"] == "open"] == [
@@ -206,16 +230,16 @@ def test_omnimedvqa_is_read_in_its_archive_or_unpacked(packed: bool, tmp_path: P
         ("ACRIMA_0001", "B", 3),
         ("ACRIMA_0002", "B", 2),
         ("ACRIMA_0003", "B", 4),
+        ("ACRIMA_0004", "B", 4),  # its answer is B and C: a twin is as right
         ("Chest CT Scan_0000", "D", 4),
     ]
-    assert [s.meta["modality"] for s in samples[1:3] + samples[4:]] == [
+    assert [s.meta["modality"] for s in samples[1:3] + samples[5:]] == [
         "MR (Magnetic Resonance Imaging)",
         "OCT (Optical Coherence Tomography)",
         "CT(Computed Tomography)",
     ]
     assert (samples[0].meta["kind"], samples[0].meta["dataset"]) == ("Modality Recognition", "ACRIMA")
     assert bad == [
-        ("ACRIMA_0004", "two options are the same"),
         ("Chest CT Scan_0001", "the answer is none of the options"),
         ("Chest CT Scan_0002", "no answer"),
         ("Chest CT Scan_0003", "its image is missing"),

@@ -152,7 +152,7 @@ def test_an_object_of_rows_gives_each_its_id(text: str, tmp_path: Path) -> None:
 def test_a_large_list_is_read_across_its_pieces_and_odd_line_ends_stay_in_their_strings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.tables._CHUNK", 7)
+    monkeypatch.setattr("infimed_plugins.tables.rows._CHUNK", 7)
     rows = [{"text": f"a\u2028b\u0085 {n} ]" * 3} for n in range(20)]
     for text in (json.dumps(rows, ensure_ascii=False), "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)):
         (tmp_path / "x.json").write_text(text, encoding="utf-8")

@@ -206,7 +206,7 @@ def test_iconqa_of_the_hub_joins_its_choices_and_answers_with_their_text(split: 
         ('["a", "b"]', "0", ("a", "b"), "A"),
         ("a,b", "2", None, "the answer is none of the options"),
         ("a,b", "-1", None, "the answer is none of the options"),
-        ("a,a", "a", None, "two options are the same"),
+        ("a,a", "a", ("a", "a"), "A"),
         ("[__import__('os')]", "a", None, "a list cannot be read"),
         ("['a', None]", "a", None, "a choice is empty"),
     ],
@@ -246,6 +246,7 @@ def test_tabmwp_has_numbers_units_and_choices_by_their_text(split: str) -> None:
         ("math", "-3", "(Unit: degrees)"),
         ("multiple_choice", "A", ""),
         ("text", "2:15 P.M.", ""),
+        ("multiple_choice", "A", ""),  # of two that are the same
     ]
     assert samples[0].id == f"tabmwp-{split}-3"
     assert samples[0].rationale == "Multiply $4.10 by 2.\nThat is $8.20."
@@ -253,7 +254,6 @@ def test_tabmwp_has_numbers_units_and_choices_by_their_text(split: str) -> None:
     assert samples[0].meta == {"kind": "free_text", "ans_type": "decimal_number", "grade": 3}
     assert reasons(bad) == [
         "the answer is none of the options",
-        "two options are the same",
         "no choices",
         "no answer",
         "its image is missing",
@@ -263,7 +263,7 @@ def test_tabmwp_has_numbers_units_and_choices_by_their_text(split: str) -> None:
 
 def test_tabmwp_may_lie_at_the_top_of_a_folder(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "tabmwp" / "data" / "tabmwp", tmp_path, dirs_exist_ok=True)
-    assert len(read(TABMWP, "train", tmp_path)[0]) == 6
+    assert len(read(TABMWP, "train", tmp_path)[0]) == 7
 
 
 def test_tqa_distill_takes_the_answer_after_the_reasoning() -> None:

@@ -99,7 +99,7 @@ SIDES = (" A:Left", " B: Right", "C:Both", "D: Neither")
         ((' A:"Pre" treatment', *SIDES[1:]), 'Pre" treatment', "A", ('"Pre" treatment', "Right", "Both", "Neither")),
         ((*SIDES[:3], " D:3'"), "3'", "D", ("Left", "Right", "Both", "3'")),
         (('"A: Left"', "' B: Right'", "C: 'Both'", '"D: Neither'), "'both'", "C", ("Left", "Right", "Both", "Neither")),
-        ((" A:same", " B:Same", *SIDES[2:]), "same", "A", "two options are the same"),
+        ((" A:same", " B:Same", *SIDES[2:]), "same", "A", ("same", "Same", "Both", "Neither")),
         ((" A:'", *SIDES[1:]), "'", "A", "a choice is empty"),
         ((" B:Left", *SIDES[1:]), "Left", "A", "a choice has another letter"),
         (SIDES, "Left", "B", "answer and label differ"),

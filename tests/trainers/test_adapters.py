@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.rewards import compute_score
 from infimed_plugins.trainers import openrlhf, verl
 from infimed_plugins.trainers.adapters import ADAPTERS, find_adapter
 from infimed_plugins.trainers.ms_swift import InfimedReward
@@ -59,7 +62,7 @@ def test_trl_passes_settings_on_and_takes_columns_of_the_same_name_for_columns()
 
 
 def test_trl_without_a_column_of_truths_is_told_what_to_name_it() -> None:
-    with pytest.raises(ConfigError, match="name its column one of ground_truth, solution, answer"):
+    with pytest.raises(ConfigError, match="name its column one of ground_truth, answer, solution"):
         infimed_reward([RIGHT], prompts=["q"])
 
 
@@ -188,7 +191,7 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
         assert adapter.path.is_file()
         shown = CliRunner().invoke(app, ["trainers", "show", adapter.name])
         assert shown.exit_code == 0
-        assert "{" not in shown.stdout
+        assert "{file}" not in shown.stdout
         assert str(adapter.path) in shown.stdout or f"infimed_plugins.trainers.{adapter.path.stem}" in shown.stdout
 
 
@@ -196,3 +199,38 @@ def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
     result = CliRunner().invoke(app, ["trainers", "show", "ppo"])
     assert result.exit_code == 2
     assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf, verifiers" in result.stderr
+
+
+def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefilled = RIGHT.removeprefix("<think>")
+    assert verl.compute_score("", prefilled, TRUTH, think_prefilled="false")["score"] == 0.0
+    weights = {"w_format": numpy.float32(0.25), "w_acc": torch.tensor(0.75), "think_prefilled": numpy.bool_(True)}
+    assert verl.compute_score("", prefilled.replace("B", "C"), TRUTH, **weights)["score"] == 0.25
+    for value in ("perhaps", 1, [True]):
+        with pytest.raises(ConfigError, match=r"think_prefilled is .* it must be true or false"):
+            compute_score([{"response": RIGHT, "ground_truth": TRUTH}], think_prefilled=value)
+    for name in ("w_fmt", "think_prefill"):
+        with pytest.raises(ConfigError, match="did you mean"):
+            verl.compute_score("", RIGHT, TRUTH, **{name: 0.1})
+        with pytest.raises(ConfigError, match="did you mean"):
+            infimed_reward([RIGHT], ground_truth=[TRUTH], **{name: 0.1})
+    monkeypatch.setenv("INFIMED_REWARD", '{"think_prefilled": true}')
+    assert InfimedReward()([prefilled], ground_truth=[TRUTH]) == [1.0]
+
+
+def test_the_truth_is_chosen_for_each_row() -> None:
+    assert infimed_reward([RIGHT, RIGHT], ground_truth=[None, TRUTH], answer=["B", None]) == [1.0, 1.0]
+    worked = "<think>It is bright.</think><answer> B </answer>"
+    assert infimed_reward([RIGHT, RIGHT], solution=["As it is bright, B", worked], answer=["B", None]) == [1.0, 1.0]
+    assert infimed_reward([[{"role": "assistant", "content": None}], [None], RIGHT], answer=["B"] * 3) == [
+        0.0,
+        0.0,
+        1.0,
+    ]
+
+
+def test_a_mark_that_the_policy_writes_starts_no_reply() -> None:
+    mark = "<start_of_turn>model\n"
+    query = f"<start_of_turn>user\n<img><img>what?<end_of_turn>\n{mark}I guess C.{mark}{RIGHT}<end_of_turn>"
+    prompt = f"<start_of_turn>user\n<img>what?<end_of_turn>\n{mark}"
+    assert openrlhf.response_of(query, prompt) == f"I guess C.{mark}{RIGHT}"

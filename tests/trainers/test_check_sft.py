@@ -69,10 +69,47 @@ def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[st
         pytest.param(["deepspeed=./ds.json"], "deepspeed: there is no file", id="no deepspeed file"),
         pytest.param(["tokenized_path=."], "tokenized_path: .* whatever dataset says", id="an old tokenised set"),
         pytest.param(["output_dir=${oc.env:HOME}/x"], "does not fill in", id="a variable that stays as it is"),
+        pytest.param(["val_size=42"], "val_size: 42 of 40 rows cannot be held out", id="more held out than there is"),
+        pytest.param(["val_size=40"], "val_size: 40 of 40 rows", id="all held out"),
+        pytest.param(["val_size=-1"], "val_size: -1 is not 0 or more", id="less than none held out"),
+        pytest.param(
+            ["per_device_train_batch_size=0"], "per_device_train_batch_size: 0 is not 1 or more", id="no batch"
+        ),
+        pytest.param(["gradient_accumulation_steps=0"], "gradient_accumulation_steps: 0 is not", id="no accumulation"),
+        pytest.param(["eval_dataset=phantom"], "eval_dataset: .* did you mean 'phantoms'", id="unknown evaluation set"),
+        pytest.param(["eval_strategy=steps"], "make sure eval_dataset be provided", id="nothing to evaluate on"),
+        pytest.param(["resume_from_checkpoint=./none"], "there is no folder ./none", id="no checkpoint"),
+        pytest.param(["resume_from_checkpoint=true"], "there is no checkpoint in", id="nothing to go on from"),
+        pytest.param(["bf16=true", "fp16=true"], "bf16 and fp16 are both set", id="two precisions"),
+        pytest.param(["finetuning_type=lora", "lora_rank=0"], "lora_rank: 0 is not 1 or more", id="an empty adapter"),
+        pytest.param(
+            ["finetuning_type=lora", "lora_target=q_proj,qq_proj"], "no module 'qq_proj'; .*'q_proj'", id="module"
+        ),
+        pytest.param(
+            ["finetuning_type=lora", "adapter_name_or_path=./none"], "there is no folder ./none", id="adapter"
+        ),
+        pytest.param(["num_train_epochs=0"], "num_train_epochs: 0 is not more than 0", id="no epoch"),
+        pytest.param(["learning_rate=-0.001"], "learning_rate: -0.001 is not more than 0", id="a rate below 0"),
+        pytest.param(["learning_rate=5"], "learning_rate: 5 is not more than 0 and at most 0.1", id="a rate too high"),
+        pytest.param(["learning_rate=null"], "learning_rate: is null, and LLaMA-Factory needs", id="no rate"),
+        pytest.param(["cutoff_len=0"], "cutoff_len: 0 is not 1 or more", id="no token"),
+        pytest.param(["save_steps=0"], "save_steps: 0 is not more than 0", id="never saved"),
+        pytest.param(["max_samples=0"], "max_samples: 0 is not 1 or more: no row", id="no sample"),
+        pytest.param(["warmup_ratio=2"], "warmup_ratio: 2 is not 0 or more and less than 1", id="only a warm-up"),
+        pytest.param(["lr_scheduler_type=cosin"], "lr_scheduler_type: 'cosin' is not a choice", id="schedule"),
+        pytest.param(["report_to=wandbb"], "report_to: 'wandbb' .*did you mean 'wandb'", id="report"),
+        pytest.param(["image_max_pixels=10"], "`image_max_pixels` cannot be smaller", id="pixels"),
+        pytest.param(["freeze_language_model=true"], "are all frozen: nothing would be learnt", id="all frozen"),
+        pytest.param(["do_train=false"], "do_train: is not set, so nothing would be done", id="nothing to do"),
+        pytest.param(
+            ["dataloader_drop_last=true", "per_device_train_batch_size=64"],
+            "40 rows do not fill one batch of 64, .*no step is left",
+            id="no step",
+        ),
     ],
 )
 def test_a_fault_of_the_configuration_is_named(overrides: list[str], changes: list[str], expected: str) -> None:
-    faults = _lines(check_sft(QUICKSTART, [*overrides, *changes]))
+    faults = _lines(check_sft(QUICKSTART, [*overrides, *changes], devices=1))
     assert any(_matches(expected, fault) for fault in faults), faults
     assert all("\n" not in fault for fault in faults)
 
@@ -88,6 +125,95 @@ def _change(row: Row, **message: str) -> Row:
     for turn in changed["messages"]:
         turn["content"] = message.get(turn["role"], turn["content"])
     return changed
+
+
+TOKENS = ("<|image_pad|>", "<|vision_start|>", "<|im_end|>", "<|endoftext|>", "<|video_pad|>")
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_texts_that_spell_the_models_own_tokens_are_faults_and_marks_of_regions_are_not(
+    role: str, overrides: list[str], sft_folder: Path, sft_rows: list[Row], add_dataset: AddDataset
+) -> None:
+    def spelt(text: str) -> Row:
+        said = next(turn["content"] for turn in sft_rows[0]["messages"] if turn["role"] == role)
+        return _change(sft_rows[0], **{role: f"{said} {text}"})
+
+    harmless = (
+        "<|box_start|>(1,2),(3,4)<|box_end|>",
+        "<|object_ref_start|>lung<|object_ref_end|>",
+        "< |im_end|>",
+        "<x>",
+    )
+    add_dataset(sft_folder, "phantoms", [spelt(text) for text in (*TOKENS, *harmless)])
+    faults = check_sft(QUICKSTART, overrides).faults
+    assert [fault.where for fault in faults] == [f"phantoms.jsonl[{index}]" for index in range(len(TOKENS))]
+    assert [token in fault.what for token, fault in zip(TOKENS, faults, strict=True)] == [True] * len(TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [
+        pytest.param("phantoms.jsonl", b"", "(it is empty)", id="empty"),
+        pytest.param("phantoms.json", b"\xef\xbb\xbf[{}]", "byte order mark); save it as UTF-8 without", id="BOM"),
+        pytest.param("phantoms.jsonl", '{"a": 1}'.encode("utf-16"), "(it is UTF-16); save it as UTF-8", id="UTF-16"),
+        pytest.param("phantoms.json", '[{"a": "é"}]'.encode("latin-1"), "(it is not UTF-8, by line 1)", id="Latin-1"),
+        pytest.param("phantoms.jsonl", b'{"a": 1}\n{"a": 2', "(it is not JSON: line 2)", id="a last line cut"),
+        pytest.param("phantoms.json", b"[]", "(it holds no rows)", id="no rows"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_for_what_it_is(
+    file: str, content: bytes, expected: str, overrides: list[str], sft_folder: Path
+) -> None:
+    registry = sft_folder / "dataset_info.json"
+    registry.write_text(registry.read_text().replace("phantoms.jsonl", file))
+    (sft_folder / file).write_bytes(content)
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert faults[0].startswith(f"dataset {file}: cannot be loaded ")
+    assert expected in faults[0]
+
+
+def test_text_in_another_encoding_is_found_where_it_is_decoded(
+    overrides: list[str], sft_folder: Path, sft_rows: list[Row]
+) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) for row in (*sft_rows[:2], _change(sft_rows[2], user="<image>部位？"))]
+    (sft_folder / "phantoms.jsonl").write_bytes("\n".join(lines).encode("gb18030"))
+    assert ["(it is not UTF-8, by line 3)" in line for line in _lines(check_sft(QUICKSTART, overrides))] == [True]
+
+
+def test_a_registry_with_a_byte_order_mark_is_named(overrides: list[str], sft_folder: Path) -> None:
+    registry = sft_folder / "dataset_info.json"
+    registry.write_bytes(b"\xef\xbb\xbf" + registry.read_bytes())
+    faults = _lines(check_sft(QUICKSTART, overrides))
+    assert len(faults) == 1
+    assert "it starts with a byte order mark; save it as UTF-8 without one" in faults[0]
+
+
+def test_rows_to_evaluate_on_are_checked_and_not_counted(
+    overrides: list[str], sft_folder: Path, sft_rows: list[Row], add_dataset: AddDataset
+) -> None:
+    add_dataset(sft_folder, "held", [sft_rows[0], _change(sft_rows[1], assistant=" ")])
+    checked = check_sft(QUICKSTART, [*overrides, "eval_dataset=held"])
+    assert _lines(checked) == ["held.jsonl[1]: the answer is empty; drop the row or answer it"]
+    assert checked.summary is not None
+    assert checked.summary.rows == 40
+
+
+@pytest.mark.parametrize(("val_size", "trained"), [("0.1", 36), ("39", 1), ("10", 30)])
+def test_rows_held_out_are_not_trained_on(val_size: str, trained: int, overrides: list[str]) -> None:
+    checked = check_sft(QUICKSTART, [*overrides, f"val_size={val_size}"])
+    assert (_lines(checked), checked.summary and checked.summary.rows) == ([], trained)
+
+
+@pytest.mark.parametrize(("step", "faults"), [(6, 1), (5, 0)])
+def test_a_finished_run_in_the_way_is_a_fault_and_an_interrupted_one_is_not(
+    step: int, faults: int, overrides: list[str], sft_folder: Path
+) -> None:
+    checkpoint = sft_folder / "out" / f"checkpoint-{step}"  # 40 rows, 32 at once, 3 epochs: 6 steps
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    found = _lines(check_sft(QUICKSTART, [*overrides, "overwrite_output_dir=false"], devices=1))
+    assert ["is at step 6 already: nothing would be trained" in line for line in found] == [True] * faults
 
 
 ROW_FAULTS: dict[str, tuple[Callable[[Row], Row], str]] = {

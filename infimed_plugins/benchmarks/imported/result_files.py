@@ -101,10 +101,19 @@ def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[Import
         return read_medevalkit(path, benchmark=benchmark)
     if path.is_dir() and not _vlmevalkit_files(path):
         raise DataError(
-            f"{path} holds neither MedEvalKit's results.json nor VLMEvalKit's MODEL_DATASET{_SUFFIXES} of "
-            f"{', '.join(VLMEVALKIT_SETS)}; name the folder or file that the run wrote"
+            f"{path} holds {_unknown(path)}; known are MedEvalKit's results.json in a folder "
+            f"{', '.join(MEDEVALKIT_SETS)} and VLMEvalKit's MODEL_DATASET{_SUFFIXES} of {', '.join(VLMEVALKIT_SETS)}: "
+            "name the folder or file that the run wrote, with --benchmark where it was renamed"
         )
     return read_vlmevalkit(path, benchmark=benchmark)
+
+
+def _unknown(path: Path) -> str:
+    """The data sets of a folder that we have no source for, in words."""
+    folders = [child.name for child in sorted(path.iterdir()) if child.is_dir() and any(_result_files(child))]
+    files = [child.name for child in sorted(path.iterdir()) if child.is_file() and child.suffix in VLMEVALKIT_SUFFIXES]
+    found = [*folders, *files]
+    return f"results of sets that are not known here ({', '.join(found[:10])})" if found else "no results"
 
 
 def read_medevalkit(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:

@@ -1,0 +1,79 @@
+"""One cell of a row, whichever library wrote it: what counts as missing, and under which names a thing is kept.
+
+Missing are None, NaN of any library, NaT and pandas.NA; in a CSV file, where all is text, the words that pandas takes
+for missing too (``MISSING_WORDS``: "None", "NA", "null" …). Elsewhere "None" is an answer like any other, and only
+``NO_WORDS`` are not: no one writes them, str() of a missing value does.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+NO_WORDS = frozenset(["nan", "NaN", "NaT", "<NA>"])
+MISSING_WORDS = NO_WORDS | {
+    "None",
+    "null",
+    "NULL",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "#NA",
+    "-nan",
+    "-NaN",
+}  # pandas.read_csv
+
+
+def missing(value: Any) -> bool:
+    """Whether a value is None, or one that equals nothing, as NaN and NaT of every library."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas.NA has no truth value, an array has several
+        return type(value).__name__ == "NAType"
+
+
+def blank(value: Any) -> bool:
+    """Whether nothing stands in a cell: a missing value, or text without a word."""
+    return missing(value) or (isinstance(value, str) and (not value.strip() or value.strip() in NO_WORDS))
+
+
+def structured(value: Any) -> Any:
+    """A list or object written as text (JSON, or Python as pandas writes it), an array as list; the rest as it is."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return found if isinstance(found, (list, dict)) else value
+    return value
+
+
+@lru_cache(maxsize=4096)
+def spelt(name: object) -> str:
+    """A column's name as it is compared: ``Option A``, ``option_a`` and ``optionA`` are one."""
+    return re.sub(r"[\s_.-]+", "", str(name)).casefold()
+
+
+def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
+    """What stands under these names of columns in a row, in their order, the blank left out."""
+    by_name: dict[str, list[Any]] = {}
+    for key, value in fields.items():
+        by_name.setdefault(spelt(key), []).append(value)
+    for name in names:
+        yield from (value for value in by_name.get(spelt(name), ()) if not blank(value))
+
+
+def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The first of what ``picked`` gives, None without any."""
+    return next(picked(fields, names), None)

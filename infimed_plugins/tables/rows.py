@@ -1,0 +1,270 @@
+"""The rows of a file of a user's own, told by what it holds rather than by its name, one at a time.
+
+    JSON lines    one object a line
+    JSON          a list of objects, an object id -> row (the id becomes ``row_id``), or {"data": [row, …]}
+    CSV, TSV      a header, then its rows, with , ; | or a tab between cells
+    parquet       all columns
+
+Text is UTF-8, or UTF-16 and UTF-32 that say so with a mark. Another encoding is refused before the first row: a wrong
+guess would be read without a word. A row that cannot be read, as the last line of a file that a kill has cut, is one
+with a fault; the others are used.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.tables.cells import MISSING_WORDS, missing, spelt
+
+WRAPPERS = ("data", "rows", "items", "questions", "samples", "examples", "records", "annotations")
+HEAD_ROWS = 100  # of a file: the columns that none of them has are not there
+BATCH_ROWS = 64  # of a parquet file at a time
+MAX_NAMED = 40  # columns in a message
+MAX_FIELD = 1 << 24  # characters of one cell; a base64 image has millions
+_CHUNK = 1 << 20
+_BETWEEN = re.compile(r"[\s,]*")
+_DELIMITERS = ",;\t|"
+_SEPARATOR = "sep="  # Excel's own line before the header
+_MARKS = {  # UTF-32's begins with UTF-16's
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_OTHERS = {
+    b"PK\x03\x04": "an Excel file or a zip archive; save the sheet as CSV in UTF-8",
+    b"\x1f\x8b": "compressed; unpack it with gunzip",
+    b"\x28\xb5\x2f\xfd": "compressed; unpack it with unzstd",
+}
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A row and its line, from 1 (in a list or parquet its place). ``fault`` says why ``fields`` could not be read."""
+
+    number: int
+    fields: Mapping[str, Any]
+    fault: str = ""
+    detail: str = ""
+
+
+def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> Iterator[FileRow]:
+    """The rows of a file. ``wanted`` says what each needs, and under which names of columns.
+
+    Raises MissingFileError without the file; DataError when it has no row, when no row can be read, for another
+    encoding, and where the first hundred rows have no column of something that is wanted.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"there is no {path}; name a file of rows: JSON lines, JSON, CSV, TSV or parquet")
+    rows = _rows(path)
+    head = list(itertools.islice(rows, HEAD_ROWS))
+    good = [row for row in head if not row.fault]
+    if not head:
+        raise DataError(f"{path} is empty: it holds no row")
+    if not good and len(head) < HEAD_ROWS:
+        raise DataError(f"no row of {path} can be read: {head[0].fault} ({head[0].detail})")
+    found = dict.fromkeys(name for row in good for name in row.fields)
+    for what, names in wanted.items() if wanted and good else ():
+        if not {spelt(name) for name in found} & {spelt(name) for name in names}:
+            said = f"name it one of {', '.join(names)}; its columns are {named_columns(found)}"
+            raise DataError(f"{path}:{good[0].number} has no {what}; {said}")
+    yield from itertools.chain(head, rows)
+
+
+def named_columns(columns: Iterable[object]) -> str:
+    """The names of columns for a message, the first of very many."""
+    names = [str(name) for name in columns]
+    return ", ".join([*names[:MAX_NAMED], *["…"] * (len(names) > MAX_NAMED)])
+
+
+def _rows(path: Path) -> Iterator[FileRow]:
+    with path.open("rb") as file:
+        head = file.read(512)
+    other = next((mend for start, mend in _OTHERS.items() if head.startswith(start)), None)
+    if other:
+        raise DataError(f"{path} is {other}")
+    if head.startswith(b"PAR1"):
+        yield from (FileRow(place, fields) for place, fields in enumerate(parquet_fields(path), 1))
+        return
+    with open_text(path) as text:
+        start = next((line.strip()[0] for line in text if line.strip()), "")
+        text.seek(0)
+        if start == "[":
+            yield from _listed(path, text)
+        elif start == "{":
+            yield from _object_or_lines(text)
+        else:
+            yield from _lines(text) if path.suffix.startswith((".json", ".ndjson")) else _delimited(path, text)
+
+
+def open_text(path: Path) -> TextIO:
+    """A text file, opened in its encoding. Raises DataError for one that is not in UTF-8 and has no mark of another."""
+    with path.open("rb") as file:
+        head = file.read(512)
+        encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+        decoder = codecs.getincrementaldecoder(encoding)()  # a character that the end cuts is no error
+        file.seek(0)
+        try:
+            while chunk := file.read(_CHUNK):
+                decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path} is not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x}); save it as UTF-8, "
+                "such as with: iconv -f GB18030 -t UTF-8 FILE > NEW"
+            ) from error
+    if encoding == "utf-8" and b"\0" in head[:4]:
+        raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
+    return path.open(encoding=encoding, errors="surrogateescape", newline="")
+
+
+def _row(number: int, value: Any) -> FileRow:
+    if isinstance(value, dict):
+        return FileRow(number, value)
+    return FileRow(number, {}, "it is no object", f"row {number}: {value!r:.100}")
+
+
+def _listed(path: Path, file: TextIO) -> Iterator[FileRow]:
+    count = 0
+    try:
+        for count, item in enumerate(list_items(file), 1):
+            yield _row(count, item)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is cut off or no JSON behind row {count:,} ({error}); write it again") from error
+
+
+def list_items(file: TextIO) -> Iterator[Any]:
+    """The items of a JSON list that may be larger than memory. Raises ValueError where it is none."""
+    decoder, buffer, at = json.JSONDecoder(), file.read(_CHUNK), 0
+    at = buffer.index("[") + 1
+    while True:
+        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if buffer.startswith("]", at):
+            buffer += file.read()
+            if buffer[at + 1 :].strip():
+                raise json.JSONDecodeError("something behind the list's end", buffer, at + 1)
+            return
+        try:
+            item, at = decoder.raw_decode(buffer, at)
+        except json.JSONDecodeError:
+            more = file.read(_CHUNK)
+            if not more:
+                raise
+            buffer, at = buffer[at:] + more, 0
+            continue
+        yield item
+
+
+def _object_or_lines(file: TextIO) -> Iterator[FileRow]:
+    whole = _one_object(file)
+    file.seek(0)
+    yield from _lines(file) if whole is None else itertools.starmap(_row, enumerate(whole, 1))
+
+
+def _one_object(file: TextIO) -> Iterable[Any] | None:
+    """The rows of the object, or objects over several lines, that fill the file; None where each line is an object."""
+    first = next(line for line in file if line.strip())
+    is_line = not _line(1, first).fault
+    if is_line and any(line.strip() for line in file):
+        return None
+    try:
+        found = list(list_items(io.StringIO(f"[{first if is_line else first + file.read()}]")))
+    except (ValueError, RecursionError):
+        return None
+    if len(found) > 1 or not isinstance(found[0], dict):
+        return found
+    within = map(_rows_within, (*(found[0].get(name) for name in WRAPPERS), found[0]))
+    return next((rows for rows in within if rows), None if is_line else found)
+
+
+def _rows_within(value: Any) -> list[Any] | None:
+    """The rows of a list of objects or of an object id -> row, None for anything else."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return value
+    if isinstance(value, dict) and all(isinstance(row, dict) or missing(row) for row in value.values()):
+        return list(named_rows(value))
+    return None
+
+
+def named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
+    """The rows of an object id -> row, each with its id as ``row_id``."""
+    yield from ({**row, "row_id": key} if isinstance(row, dict) else row for key, row in whole.items())
+
+
+def _lines(file: TextIO) -> Iterator[FileRow]:
+    yield from (_line(number, line) for number, line in enumerate(file, 1) if line.strip())
+
+
+def _line(number: int, text: str) -> FileRow:
+    try:
+        return _row(number, json.loads(text.lstrip("\ufeff")))
+    except (ValueError, RecursionError) as error:
+        return FileRow(number, {}, "the line is no JSON", f"line {number}: {error}")
+
+
+def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
+    """The rows of CSV; strict, or a quote that is never closed would take in the rest without a word."""
+    csv.field_size_limit(MAX_FIELD * 4)
+    header = next((line for line in file if line.strip() and not line.startswith(_SEPARATOR)), "")
+    delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), ())))
+    file.seek(0)
+    table, names = csv.reader(file, delimiter=delimiter, strict=True), list[str]()
+    while True:
+        number, cells = table.line_num + 1, list[str]()
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield FileRow(number, {}, "the row is no CSV", f"lines {number} to {table.line_num}: {error}")
+        if not any(cell.strip() for cell in cells) or (not names and cells[0].startswith(_SEPARATOR)):
+            continue
+        if not names:
+            names = _header(path, cells)
+        elif len(cells) != len(names):
+            said = f"line {number}: {len(cells)} cells, where the header has {len(names)}"
+            yield FileRow(number, {}, "a row of another number of cells than the header", said)
+        else:
+            named = zip(names, cells, strict=True)
+            yield FileRow(
+                number, {name: None if text.strip() in MISSING_WORDS else text for name, text in named if name}
+            )
+
+
+def _header(path: Path, cells: Iterable[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    twice = next((name for at, name in enumerate(names) if name and name in names[:at]), None)
+    if twice:
+        raise DataError(f"{path} has two columns called {twice!r}; give each a name of its own")
+    return names
+
+
+def parquet_fields(
+    path: Path, columns: Sequence[str] | None = None, check: Callable[[Sequence[str]], None] = lambda names: None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a parquet file, a few at a time; ``check`` gets the names of all columns. Raises DataError."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError("reading parquet", "pyarrow", "data") from error
+    wanted = None if columns is None else list(columns)
+    try:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
+            check(file.schema_arrow.names)
+            for group in range(file.num_row_groups):  # over all of them it would keep what it has read
+                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=wanted):
+                    yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())  # arrow's errors have several lines
+        raise DataError(f"{path} is no whole parquet file ({said})") from error

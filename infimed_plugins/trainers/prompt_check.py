@@ -1,0 +1,153 @@
+"""What a rendered prompt asks for: the tags of its reply, what the template opens itself, the frame of its boxes.
+
+The commonest complaint of all trackers, "the reward is always 0", is a reward that pays another form than this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infimed_plugins.parsing.latex import BOX
+from infimed_plugins.parsing.response import ResponseForm
+from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.faults import Fault, first_line
+
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_-]*)>")
+_NO_TAGS = ("image", "img", "video", "audio", "box", "ref", "bos", "eos", "s", "start_of_turn", "end_of_turn")
+_THOUSANDTHS = re.compile(r"\b0(?:\.0)?\s*(?:-|–|~|,|to|and|到|至)\s*(?:1,?000|999)\b|\bthousandth|千分", re.IGNORECASE)
+_REGION = re.compile(r"<\|?(?:object_ref|box|quad|ref)_(?:start|end)\|?>|</?(?:ref|box|quad)>")
+_PIXELS = re.compile(r"\bpixels?\b|\bpx\b|像素", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The reply that a prompt asks for. Names of tags are as written, None where the prompt has none.
+
+    ``opened`` and ``closed`` are tags of the reasoning that the chat template itself writes where the reply begins.
+    """
+
+    think: str | None = None
+    answer: str | None = None
+    boxed: bool = False
+    opened: str | None = None
+    closed: bool = False
+    frame: str | None = None  # "thousandths" or "pixels"
+    rendered: bool = False  # by the chat template; without a model only the format prompt is known
+
+    def reply(self, reasoning: str, answer: str) -> str:
+        """What a model writes that does as it was asked."""
+        lines = []
+        if self.opened:
+            lines.append(f"{reasoning} </{self.opened}>")
+        elif self.think and not self.closed:
+            lines.append(f"<{self.think}> {reasoning} </{self.think}>")
+        answer = rf"{BOX}{answer}}}" if self.boxed and not self.answer else answer
+        lines.append(f"<{self.answer}> {answer} </{self.answer}>" if self.answer else answer)
+        return "\n".join(lines)
+
+
+def read_prompt(rendered: Rendered, form: ResponseForm) -> Asked:
+    """What a prompt asks for, by the names of ``form``, which the reward reads, where it has them."""
+    prompt, words = rendered.prompt, rendered.words
+    place = prompt.rfind(words) if words else -1
+    begun = prompt[place + len(words) :] if place >= 0 else ""
+    head = prompt[: len(prompt) - len(begun)]
+    think_like, answer_like = form.lenient_tags
+    names = list(dict.fromkeys(name for _, name in _TAG.findall(head) if name.lower() not in _NO_TAGS))
+    answer = _choose(names, form.answer_tag, answer_like)
+    others = [name for name in names if name != answer and f"</{name}>" in head]
+    think = _choose(names, form.think_tag, think_like) or (others[0] if answer and others else None)
+    at_end = list(_TAG.finditer(begun))
+    if rendered.by_template and not at_end:  # a format prompt that opens the reply under a bare template
+        at_end = [found for found in _TAG.finditer(prompt) if not found[1] and not prompt[found.end() :].strip()]
+    tags = [found for found in at_end if think_like.fullmatch(found[0]) or found[2] == think]
+    return Asked(
+        think,
+        answer,
+        BOX in head,
+        opened=tags[-1][2] if tags and not tags[-1][1] else None,
+        closed=bool(tags and tags[-1][1]),
+        frame="thousandths" if asks_thousandths(head) else "pixels" if _PIXELS.search(head) else None,
+        rendered=rendered.by_template,
+    )
+
+
+def asks_thousandths(text: str) -> bool:
+    """Whether coordinates of 0 to 1000 are asked for."""
+    return _THOUSANDTHS.search(text) is not None
+
+
+def _choose(names: list[str], wanted: str, like: re.Pattern[str]) -> str | None:
+    return wanted if wanted in names else next((name for name in names if like.fullmatch(f"<{name}>")), None)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row's prompt as the model gets it, the last of the user's words in it, and what is wrong with it."""
+
+    prompt: str
+    words: str
+    faults: tuple[Fault, ...] = ()
+    by_template: bool = False  # the chat template's; else the format prompt's alone
+
+
+def render(row: dict[str, Any], dataset: Any, rules: Any) -> Rendered:
+    """Render one row through upstream's own data set, and compare what comes out with what went in."""
+    messages = dataset._build_messages(row)
+    parts = messages[0]["content"]
+    texts = [part["text"].strip() for part in parts if part.get("text", "").strip()]
+    plain = IMAGE_TAG.join(texts)
+    question = [text.strip() for text in row[rules.data.prompt_key].split(IMAGE_TAG)]
+    if any(text not in plain for text in question):
+        what = "the template leaves the question out"
+        fault = Fault("data.format_prompt", what, "write {{ content }} where the question belongs")
+        return Rendered(plain, plain, (fault,))
+    if rules.processor is None:
+        return Rendered(plain, texts[-1] if texts else "")
+    where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
+    try:
+        prompt = rules.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # noqa: BLE001  a template may raise anything
+        what = f"the chat template cannot render a prompt ({first_line(error)})"
+        fault = Fault(where, what, "name a chat template of the model's family in data.override_chat_template")
+        return Rendered(plain, plain, (fault,))
+    faults = tuple(_template_faults(where, prompt, texts, len(row[rules.data.image_key]), rules.processor))
+    return Rendered(prompt, texts[-1] if texts else "", faults, by_template=True)
+
+
+def _template_faults(where: str, prompt: str, texts: list[str], images: int, processor: Any) -> Iterator[Fault]:
+    mend = "name the model's own chat template, or mend this one"
+    if any(text not in prompt for text in texts) or "{'type':" in prompt:
+        yield Fault(where, "the chat template does not write the question as it is", mend)
+        return
+    marks = [mark for mark in (getattr(processor, name, None) for name in ("boi_token", "image_token")) if mark]
+    written = max((prompt.count(mark) for mark in marks), default=images)
+    if written != images:
+        what = f"the chat template {'drops pictures' if written < images else 'repeats pictures'}"
+        yield Fault(where, f"{what}: {written} of {images} in a prompt", mend)
+
+
+class SpecialTokens:
+    """A tokenizer's special tokens in a text: they are read as what they stand for, not as what is written.
+
+    Those that mark regions are meant for texts: Qwen's grounding is written with them.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        special = () if tokenizer is None else [*tokenizer.all_special_tokens, *_added(tokenizer)]
+        names = [re.escape(name) for name in special if name != IMAGE_TAG and not _REGION.fullmatch(name)]
+        self._special = re.compile("|".join(names)) if names else None
+
+    def faults(self, where: str, text: str) -> Iterator[Fault]:
+        """The first special token that a text spells."""
+        found = self._special.search(text) if self._special else None
+        if found:
+            what = f"the text spells the model's own token {found[0]}, which would be read as one"
+            yield Fault(where, what, "write it with a space after its first sign, or take it out")
+
+
+def _added(tokenizer: Any) -> list[str]:
+    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
