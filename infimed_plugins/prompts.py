@@ -2,8 +2,8 @@
 
 Two styles, as in the first paper's figure 4: ``direct`` asks for the final prediction only, ``reasoning`` for
 thinking first. The paper does not print their wording; these are ours, except the multiple-choice instruction,
-which is the second paper's (section 3.1). Chinese rows get Chinese words, all ours, and the same tags. Evaluation has ``grounding`` besides (second paper, 3.2.2: an answer and a
-box as its evidence; the wording is ours).
+which is the second paper's (section 3.1). Evaluation has ``grounding`` besides (second paper, 3.2.2: an answer and a
+box as its evidence; the wording is ours). Chinese rows get Chinese words, all ours, and the same tags.
 """
 
 from __future__ import annotations
@@ -51,7 +51,21 @@ REFLECTION_BRIDGE = (
     "Let’s re-evaluate the problem step by step to ensure accuracy."
 )  # first paper, A.2
 CHINESE_REFLECTION_BRIDGE = "等等，也许可以换一个角度来考虑。让我们一步一步地重新评估这个问题，以确保准确。"
-_CHINESE = frozenset("zh zho chi cmn cn chs cht chinese mandarin 中文 汉语 中国语 简体中文 繁体中文".split())
+_CHINESE = (
+    "zh",
+    "zho",
+    "chi",
+    "cmn",
+    "cn",
+    "chs",
+    "cht",
+    "chinese",
+    "mandarin",
+    "中文",
+    "汉语",
+    "简体中文",
+    "繁体中文",
+)
 
 
 def in_chinese(language: str) -> bool:

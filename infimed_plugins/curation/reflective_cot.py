@@ -254,9 +254,7 @@ def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: Reflect
     }
 
 
-def reflect(
-    wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE, chinese: bool = False
-) -> str:
+def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE, chinese: bool = False) -> str:
     """The joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
 
     ``chinese`` rows are joined in Chinese; a bridge of the user's own stays.

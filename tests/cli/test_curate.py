@@ -290,20 +290,21 @@ def test_reflect_leaves_out_what_a_benchmark_asks_of_a_public_set_unless_told_no
     assert made["own"]["settings"]["decontaminate"] is None
 
 
-def test_questions_that_nobody_answers_are_put_aside_and_shown_and_are_no_error(
+def test_questions_that_nobody_answers_are_put_aside_and_shown_and_the_run_ends_with_2(
     serve: Callable[..., Server], choices: Path, tmp_path: Path
 ) -> None:
     server = serve(WRONG)
     command = ["reflect", "--input", choices, "--model", "m", "--base-url", server.url, "--set", "judge=rule"]
     command += ["--out", tmp_path / "out", "--html", tmp_path / "page.html"]
     done = invoke(*command)
-    assert done.exit_code == 0, done.stderr
-    assert "no chain is left to train on; what was put aside is in" in done.stdout
+    assert done.exit_code == 2
+    assert "none of 2 rows is left to train on; what was put aside is in" in done.stderr
     assert re.search(r"no right candidate\W+2\W+100\.0%", done.stdout)
     aside = (tmp_path / "out" / "samples" / "reflective_cot.aside.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["id"] for line in aside] == ["pairs-x-q0", "pairs-x-q1"]
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article>") == 2
-    assert invoke(*command, "--json").exit_code == 0
+    again = invoke(*command, "--json")
+    assert (again.exit_code, json.loads(again.stdout)["kept"]) == (2, 0)
     assert server.asked == 2, "a rerun finds the build as it was left"
 
 
@@ -315,8 +316,7 @@ def test_a_set_that_a_benchmark_asks_whole_leaves_an_empty_build_and_its_page(fo
         *("curate", "decontamination", "--source", "slake/test", "--from", DOWNLOADS, "--format", form),
         *("--set", "benchmarks=[slake/test]", "--out", tmp_path / "out", "--html", tmp_path / "page.html"),
     )
-    assert done.exit_code == 0, done.stderr
-    assert "no row is left to train on" in done.stdout
+    assert (done.exit_code, "none of 7 rows is left to train on" in done.stderr) == (2, True)
     part = json.loads((tmp_path / "out" / "manifest.json").read_text())["parts"][0]
     assert (part["kept"], part["dropped"]) == (0, {"in slake/test: image and question": 5})
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article>") == 5
