@@ -20,7 +20,8 @@ from infimed_plugins.benchmarks.questions import Question, check_style, question
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import BadRow, ImageRef, Json
+from infimed_plugins.images import decode_image
+from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json
 from infimed_plugins.sources.entry import source_entries
 
 MAX_FAILED_SHARE = 0.05
@@ -163,13 +164,13 @@ class _Log:
             except DataError as error:
                 self.bad_rows.append(BadRow(question.sample.id, "it cannot be asked in this style", str(error)))
                 continue
+            try:
+                images = tuple(map(_decoded, made.images))
+            except DataError as error:
+                self.bad_rows.append(BadRow(question.sample.id, BAD_IMAGE, str(error)))
+                continue
             self.asked += 1
             row = unanswered(index, question, made.text)
-            try:
-                images = tuple(ImageRef(data=image.read()) for image in made.images)  # read once
-            except DataError as error:
-                self.failed.append(replace(row, error=str(error)))
-                continue
             self._waiting[row.id] = replace(row, images=[image.sha256() for image in images])
             yield replace(made, images=images)
 
@@ -183,6 +184,13 @@ class _Log:
         else:
             self.failed.append(row)
         return row
+
+
+def _decoded(image: ImageRef) -> ImageRef:
+    """The image in memory, read once. Raises DataError naming the file where it does not decode."""
+    read = ImageRef(data=image.read())
+    decode_image(read.read(), image.path or "in memory")
+    return read
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:

@@ -326,3 +326,35 @@ def test_a_run_of_which_no_row_could_be_used_is_an_error_still(tmp_path: Path) -
     (tmp_path / "bad.jsonl").write_text(json.dumps({"question": "What?"}), encoding="utf-8")
     done = invoke("curate", "instructions", "--input", tmp_path / "bad.jsonl", "--out", tmp_path / "out")
     assert (done.exit_code, "keeps none of 1 rows read" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("step", ["difficulty", "rationales", "reflective_cot"])
+def test_no_model_is_paid_for_a_picture_that_does_not_decode(
+    step: str, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((96, 96), 80).convert("RGB").save(buffer, "JPEG")
+    whole = buffer.getvalue()
+    files = {
+        "whole.jpg": whole,
+        "torn.jpg": whole[: len(whole) // 2],
+        "text.png": b"<html>404</html>",
+        "empty.png": b"",
+    }
+    rows = []
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        rows.append({"id": name, "question": "What is it?", "answer": "B", "options": ["cyst", "stone"], "image": name})
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    server = serve(RIGHT)
+    command = ["curate", step, "--input", tmp_path / "x.jsonl", "--model", "m", "--base-url", server.url, "--json"]
+    command += ["--set", "candidates=1", *(("--set", "judge=rule") if step == "reflective_cot" else ())]
+    done = invoke(*command, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    (part,) = json.loads(done.stdout)["parts"]
+    assert (server.asked, part["read"], part["kept"]) == (1, 4, 1)
+    assert (part["dropped"], sum(part["rejected"].values())) == ({}, 3)
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    assert sorted(name for bad in rejects for name in files if name in bad["detail"]) == sorted(
+        files.keys() - {"whole.jpg"}
+    )

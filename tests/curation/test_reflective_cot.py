@@ -248,14 +248,9 @@ def test_another_engine_may_judge_and_what_nobody_answers_is_put_aside() -> None
 @pytest.mark.parametrize(
     ("language", "chinese"),
     [
-        ("zh", True),
-        ("zh-CN", True),
-        ("ZH_hant", True),
-        ("Chinese", True),
-        (" 中文 ", True),
-        ("Chinese (simplified)", True),
-    ]
-    + [("en", False), ("", False), ("zhuang", False), ("ja", False), ("English", False)],
+        *((name, True) for name in ("zh", "zh-CN", "ZH_hant", "Chinese", " 中文 ", "Chinese (simplified)")),
+        *((name, False) for name in ("en", "", "zhuang", "ja", "English")),
+    ],
 )
 def test_a_row_is_asked_and_its_chain_joined_in_its_language(language: str, chinese: bool) -> None:
     row = replace(SAMPLE, language=language, question="它是什么？")

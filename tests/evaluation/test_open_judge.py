@@ -225,6 +225,27 @@ def test_verdicts_are_stored_and_failures_asked_again_by_the_next_run(tmp_path: 
         assert server.asked.total() == 3
 
 
+def test_what_an_earlier_run_could_not_read_is_asked_anew_and_what_it_read_is_not(tmp_path: Path) -> None:
+    items = [JudgeItem(str(n), "What is it?", "cyst", f"a cyst {n}") for n in range(2)]
+    mended = False
+
+    def says(*given: Any) -> str:
+        return RIGHT if mended or "a cyst 0" in str(given) else "I would rather not say."
+
+    with TalkingServer(says) as server, RequestStore(tmp_path / "judge.sqlite") as store:
+        engine = Stored(OpenAIEngine("j", base_url=server.url), store)
+
+        def run() -> list[bool | None]:
+            found = judge_answers(engine, items, JudgeSettings())
+            return [one.right for one in sorted(found, key=lambda one: one.id)]
+
+        assert (run(), server.asked) == ([True, None], 4)  # the unread one three times
+        assert (run(), server.asked) == ([True, None], 7)  # and three times more, never the read one
+        mended = True
+        assert (run(), server.asked) == ([True, True], 8)
+        assert (run(), server.asked) == ([True, True], 8)
+
+
 def test_a_judge_that_is_not_there_is_said_and_nothing_needs_no_judge() -> None:
     with TalkingServer(lambda *_: RIGHT) as server:
         away = engine(server)

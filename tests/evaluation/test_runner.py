@@ -108,3 +108,14 @@ def test_a_run_without_a_question_that_can_be_asked_is_an_error(tmp_path: Path) 
     asking = runner.Asking(limit=3, variant="none", vary=rejected)
     with pytest.raises(DataError, match="no question could be asked, 3 bad rows: row0: unreadable"):
         runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), asking)
+
+
+def test_a_picture_that_does_not_decode_is_a_bad_row_and_not_asked(tmp_path: Path) -> None:
+    def torn(rows: Iterable[Any]) -> Iterator[Any]:
+        for number, row in enumerate(rows):
+            image = ImageRef(data=row.sample.images[0].read()[: 60 if number else None])
+            yield replace(row, sample=replace(row.sample, images=(image,)))
+
+    engine, folder = KnowsEverything(), runner.RunFolder(tmp_path)
+    runner.ask(PHANTOM, engine, folder, runner.Asking(limit=3, variant="torn", vary=torn))
+    assert (len(engine.asked), folder.bad_rows()) == (1, 2)
