@@ -88,7 +88,7 @@ def _said(message: Json) -> str:
     """What a choice says: its thoughts, where the server parts them off, in ``<think>`` before its text or refusal."""
     text = _plain(message.get("content")) or _plain(message.get("refusal"))
     thoughts = _plain(message.get("reasoning_content")) or _plain(message.get("reasoning"))
-    if not thoughts.strip() or "<think>" in text:
+    if not thoughts.strip() or "think>" in text:
         return text
     return f"<think>{thoughts}</think>{text}"
 

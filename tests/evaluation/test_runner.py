@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from infimed_plugins.benchmarks import runner
 from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.records import BadRow
+from infimed_plugins.records import BadRow, ImageRef
 from infimed_plugins.sources.phantom import PHANTOM as SOURCE
 
 
