@@ -16,7 +16,15 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from infimed_plugins.engines.http_status import Again, EmptyReply, RequestFailed, Unreachable, judge_status, told_status
+from infimed_plugins.engines.http_status import (
+    LONGEST_MESSAGE,
+    Again,
+    EmptyReply,
+    RequestFailed,
+    Unreachable,
+    judge_status,
+    told_status,
+)
 from infimed_plugins.engines.server_pool import Server, ServerPool
 from infimed_plugins.errors import EngineError, MissingExtraError
 from infimed_plugins.records import Json
@@ -151,7 +159,8 @@ class Servers:
             return read(body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             self._pool.failed(server, "its replies are not of the expected form", at_once=False)
-            raise Again(f"the reply is not of the expected form ({type(error).__name__})") from None
+            said = self._masked(" ".join(content[:LONGEST_MESSAGE].decode("utf-8", "replace").split()))
+            raise Again(f"the reply is not of the expected form ({type(error).__name__}): {said}") from None
 
     def _pause(self, attempt: int, least: float) -> float:
         return max(least, _doubled(attempt)) * self._random.uniform(1.0, 1.5)
