@@ -75,6 +75,9 @@ def build(
         bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
     ] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let the recipe's file set what `infimed data plan` says needs your word.")
+    ] = False,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +85,7 @@ def build(
     from infimed_plugins import recipes
     from infimed_plugins.recipes.recipe import EngineChoice
 
-    loaded = recipes.load_recipe(recipe)
+    loaded = recipes.load_recipe(recipe, trust=trust)
     chosen = engine_choice(model_engine, model, base_url, engine_settings)
     if chosen is None and (judge_model or judge_url):
         raise ConfigError("--judge-model and --judge-url need a --model that answers")
@@ -153,6 +156,9 @@ def _print_plan(plan: Plan) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    for word in plan.needs_word:
+        text = f"needs your word (--trust, if you know what it is for; a path may lie below --out or --from): {word}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_manifest(manifest: Manifest, folder: Path) -> None:

@@ -215,5 +215,5 @@ def _facts(root: Path, label: str, chosen: dict[str, Any]) -> dict[str, str]:
         facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
         facts |= {name: str(version) for name, version in entry["versions"].items()}
         if entry.get("git"):
-            facts["git"] = str(entry["git"]["commit"])[:12] + (" (changed)" if entry["git"]["changed"] else "")
+            facts["git"] = str(entry["git"]["commit"])[:12]
     return facts

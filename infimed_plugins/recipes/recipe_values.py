@@ -12,7 +12,7 @@ from infimed_plugins.errors import ConfigError
 
 def fields_of(kind: type[Any], raw: Any, where: str) -> dict[str, Any]:
     """The mapping's entries, after checking that they are fields of the dataclass and that none is missing."""
-    known = kind.__dataclass_fields__
+    known = [name for name, one in kind.__dataclass_fields__.items() if one.metadata.get("in file", True)]
     for key in (entries := mapping(raw, where)):
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{near(str(key), known)}; keys are {', '.join(known)}")

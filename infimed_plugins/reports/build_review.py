@@ -14,6 +14,7 @@ from typing import Any
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
 from infimed_plugins.parsing.boxes import parse_boxes
+from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
 
 THUMBNAIL = 360  # pixels of the longer side
@@ -53,7 +54,7 @@ def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iter
         first += output.rows
         if not inside:
             continue
-        path = folder / output.file
+        path = below(folder, output.file)
         yield from _parquet_rows(path, inside) if path.suffix == ".parquet" else _sharegpt_rows(path, inside)
 
 
@@ -64,7 +65,7 @@ def _sharegpt_rows(path: Path, wanted: list[int]) -> Iterator[ShownRow]:
             if index in left:
                 row = json.loads(line)
                 turns = tuple((turn["role"], turn["content"]) for turn in row["messages"])
-                images = tuple(_thumbnail((path.parent / name).read_bytes(), name) for name in row["images"])
+                images = tuple(_thumbnail(below(path.parent, name).read_bytes(), name) for name in row["images"])
                 yield ShownRow(path.name, row["id"], turns, images)
 
 

@@ -18,6 +18,7 @@ from infimed_plugins.curation import RIGHT_OF, reflective_cot
 from infimed_plugins.engines.meter import keys_of
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.images import decode_image
+from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
 
@@ -104,8 +105,8 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
         raise MissingFileError(f"{folder} holds no reflective chains; make them with: infimed reflect")
     chains, hard = [], []
     for count in manifest.parts:
-        chains += _read(folder / "samples" / f"{count.part}.jsonl", rows)
-        hard += _read(folder / "samples" / f"{count.part}.aside.jsonl", rows // 3)
+        chains += _read(below(folder, f"samples/{count.part}.jsonl"), rows)
+        hard += _read(below(folder, f"samples/{count.part}.aside.jsonl"), rows // 3)
     images = _images(folder, chains)
     template = Path(__file__).with_name("chains.html.jinja").read_text(encoding="utf-8")
     text = (
@@ -139,12 +140,12 @@ def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     wanted = {row["id"]: row["images"] for row in rows}
     shown: dict[str, list[str]] = {}
     for id, names in wanted.items():
-        paths = [folder / name for name in names]
+        paths = [below(folder, name) for name in names]
         shown[id] = [_data_uri(path.read_bytes(), path.name) for path in paths if path.is_file()]
     for path in sorted(folder.glob("*.parquet")):
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(below(folder, path.name)) as file:
             for batch in file.iter_batches(batch_size=64, columns=["id", "images"]):
                 for row in batch.to_pylist():
                     if row["id"] in wanted:

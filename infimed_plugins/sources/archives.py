@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.paths import lies_in
 from infimed_plugins.records import ImageRef
 from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
 
@@ -85,9 +86,9 @@ class Unpacked(Archive):
 def image_file(root: Path, *names: str) -> ImageRef:
     """The first of these files below a folder. Raises DataError when none is there, or it would lie outside."""
     for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:  # not resolved: the hub's are links
-            raise MissingImageError(f"{name} lies outside of {root}")
         with contextlib.suppress(OSError):  # a name longer than any file's
+            if not lies_in(root, root / name):
+                raise MissingImageError(f"{name} lies outside of {root}")
             if (root / name).is_file():
                 return ImageRef(path=str(root / name))
     raise MissingImageError(f"there is no {names[0]}")

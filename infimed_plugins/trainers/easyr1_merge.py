@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,8 +73,6 @@ def _actor_folder(folder: Path) -> Path:
 
 def _whole_weights(actor: Path) -> dict[str, Tensor]:
     """The weights of all shards put together, by name."""
-    import torch
-
     shards = {
         int(match[2]): (path, int(match[1])) for path in actor.iterdir() if (match := _SHARD.fullmatch(path.name))
     }
@@ -82,13 +82,25 @@ def _whole_weights(actor: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{actor} lacks the weights of rank {missing[0]} of {world_size}; copy every node's files into it"
         )
-    loaded = [torch.load(shards[0][0], map_location="cpu", weights_only=False)]
+    loaded = [_load(shards[0][0])]
     if any(_is_sharded(tensor) for tensor in loaded[0].values()):
-        loaded += [
-            torch.load(shards[rank][0], map_location="cpu", weights_only=False)
-            for rank in range(1, _shard_count(loaded[0]))
-        ]
+        loaded += [_load(shards[rank][0]) for rank in range(1, _shard_count(loaded[0]))]
     return {name: _join([shard[name] for shard in loaded]) for name in loaded[0]}
+
+
+def _load(shard: Path) -> dict[str, Any]:
+    """The tensors of a shard. Raises DataError for anything else: a pickle can run code."""
+    import torch
+    import torch.distributed.tensor  # it names DTensor and its parts as safe to load
+
+    try:
+        weights: dict[str, Any] = torch.load(shard, map_location="cpu", weights_only=True)
+        whole = isinstance(weights, dict) and all(isinstance(one, torch.Tensor) for one in weights.values())
+    except (UnpicklingError, RuntimeError, EOFError) as error:
+        raise DataError(f"{shard} cannot be read as weights ({first_line(error)}); copy it again") from error
+    if not whole:
+        raise DataError(f"{shard} holds other things than weights; name the checkpoint that EasyR1 saved")
+    return weights
 
 
 def _is_sharded(tensor: Any) -> bool:

@@ -112,7 +112,9 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Missing files and folders, and old ones in the way."""
     model = settings.get("model_name_or_path")
-    if isinstance(model, str) and (fault := model_fault("model_name_or_path", model)):
+    if isinstance(model, str) and (
+        fault := model_fault("model_name_or_path", model, bool(settings.get("trust_remote_code")))
+    ):
         yield fault
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():

@@ -12,6 +12,12 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.trainers.faults import Fault, nearest
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_MAY_NAME_CODE = (
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+)
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
 _NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
@@ -26,8 +32,14 @@ _HEADS = (  # how files begin that are not what their name says, with the mend
 )
 
 
-def model_fault(key: str, model: str) -> Fault | None:
-    """What is missing of a model's folder, or of a hub model on this machine."""
+def model_fault(key: str, model: str, trust: bool) -> Fault | None:
+    """What is missing of a model's folder, or of a hub model on this machine; or its own code, where that is trusted.
+
+    Checks themselves load every model without its code.
+    """
+    if trust and _brings_code(model):
+        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenised)"
+        return Fault(key, what, "set trust_remote_code to false, or name a model that needs no code")
     folder = Path(model)
     if folder.is_dir():
         missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
@@ -42,13 +54,31 @@ def model_fault(key: str, model: str) -> Fault | None:
     return Fault(key, what, f"run: hf download {model}")
 
 
+def _brings_code(model: str) -> bool:
+    """Whether a file of a model's settings names classes in the model's own folder."""
+    folder = Path(model)
+    for name in ("config.json", *_MAY_NAME_CODE):
+        path = folder / name if folder.is_dir() else _cached(model, name)
+        try:
+            if path is not None and path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
+                return True
+        except (OSError, ValueError, TypeError, RecursionError):  # the loader says what it is
+            continue
+    return False
+
+
 def in_cache(name: str, file: str) -> bool:
     """Whether a file of the hub is on this machine."""
+    return _cached(name, file) is not None
+
+
+def _cached(name: str, file: str) -> Path | None:
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    return _HUB_NAME.fullmatch(name) is not None and isinstance(try_to_load_from_cache(name, file), str)
+    found = try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
+    return Path(found) if isinstance(found, str) else None
 
 
 def is_file_name(data: str) -> bool:
