@@ -49,7 +49,10 @@ def build(
         str | None, typer.Option(help="The model that judges, by the same engine; --model itself without it.")
     ] = None,
     judge_url: Annotated[
-        list[str] | None, typer.Option(help="Of the server with --judge-model; --base-url without it.")
+        list[str] | None,
+        typer.Option(
+            help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."
+        ),
     ] = None,
     form: Annotated[
         str | None,

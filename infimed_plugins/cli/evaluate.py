@@ -92,7 +92,7 @@ def evaluate(
     from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
     from infimed_plugins.benchmarks.runner import Asking
 
-    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
+    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template, base_url)
     judging.check(skill_judge)
     outputs = Outputs(html, csv, markdown, latex, as_json, dimensions)
     outputs.check()

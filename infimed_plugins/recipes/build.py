@@ -74,10 +74,10 @@ def build(
         UnknownPluginError, MissingFileError, MissingExtraError, EngineError: something the recipe names is not there.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    planned = plan(recipe).parts  # every name is checked before any work
-    shown = progress or (lambda title, done, total: None)
     downloads = None if folder is None else Path(folder)
     check_words(recipe, Path(out_dir), downloads)
+    planned = plan(recipe).parts  # every name is checked before any work
+    shown = progress or (lambda title, done, total: None)
     work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on, allow_empty)
     try:
         standing = work.folder.prepare(work.settings(), fresh=fresh)
@@ -295,9 +295,9 @@ def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
     if count <= 1:
         yield None
         return
-    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"  # a worker would import a multiprocessing.py of the working folder
+    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
     try:
         yield executor
     finally:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from infimed_plugins.engines import server_hosts
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.paths import lies_in
 from infimed_plugins.records import Json
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from infimed_plugins.recipes.recipe import Recipe
 
 ENGINE_SETTINGS = frozenset(
-    "batch_size max_pixels max_images group block actors embed embed_suffix concurrency timeout retries extra_body "
-    "revision dtype quantization max_model_len max_num_seqs max_num_batched_tokens gpu_memory_utilization "
-    "tensor_parallel_size pipeline_parallel_size data_parallel_size enforce_eager enable_prefix_caching "
-    "enable_chunked_prefill kv_cache_dtype limit_mm_per_prompt seed".split()
+    {"batch_size", "max_pixels", "max_images", "revision", "group", "embed", "embed_suffix", "extra_body"}
+    | {"concurrency", "timeout", "retries", "actors", "block"}
+    # of vLLM itself
+    | {"dtype", "quantization", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization"}
+    | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enforce_eager", "kv_cache_dtype"}
+    | {"enable_prefix_caching", "enable_chunked_prefill", "limit_mm_per_prompt", "seed"}
 )
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLDER, REPORT = "folder", "report"  # settings of steps that are paths, beside the files of prompts
 WORDS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are words, whatever stands in them
 SHOWN = 200  # characters of a value
@@ -80,7 +82,7 @@ def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
 def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
     settings = engine.get("settings")
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
-        if not (name == "base_url" and _is_here(value)) and name not in ENGINE_SETTINGS:
+        if not (name == "base_url" and server_hosts(value) <= LOOPBACK) and name not in ENGINE_SETTINGS:
             yield Word(f"{key}.settings.{name}", _shown(value))
 
 
@@ -116,19 +118,6 @@ def _stays_in(folder: Path, name: str, value: str) -> bool:
     path = Path(value).resolve()
     parts = path.relative_to(folder.resolve()).parts
     return path.suffix == ".jsonl" and not any(part.startswith(".") for part in parts)
-
-
-def _is_here(value: Json) -> bool:
-    """Whether all servers of a ``base_url`` are on this machine."""
-    urls = value.split(",") if isinstance(value, str) else value
-    return isinstance(urls, (list, tuple)) and all(isinstance(url, str) and _host(url) in LOOPBACK for url in urls)
-
-
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url.strip()).hostname
-    except ValueError:  # [::1 without its end
-        return None
 
 
 def _shown(value: Json) -> str:

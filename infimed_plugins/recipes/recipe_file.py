@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -189,6 +189,8 @@ def parse_engine(raw: Any, where: str) -> EngineChoice:
 def _part(raw: Any, where: str) -> Part:
     fields = fields_of(Part, raw, where)
     where = f"{where} ({fields['name']})"
+    if PurePath(fields["split"]).is_absolute() or ".." in PurePath(fields["split"]).parts:
+        raise ConfigError(f"{where}: split {fields['split']!r} leads out of --from; name a file that lies below it")
     for key in ("limit", "keep"):
         if fields.get(key) is not None:
             whole_number(fields[key], f"{where}: {key}", least=1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import relpath
 from pathlib import Path
 from typing import Any, get_args
 
@@ -129,7 +130,7 @@ def _file(split: str, folder: Path) -> Path:
         if len(found) > 1:
             raise ConfigError(f"{' and '.join(map(str, found))} are both there: name one with its ending")
         if found:
-            return below(folder, found[0].relative_to(folder))
+            return below(folder, relpath(found[0], folder))
     ending = "" if split.endswith(ENDINGS) else f"{ENDINGS[0]} (or {', '.join(ENDINGS[1:])})"
     raise MissingFileError(f"there is no {folder / split}{ending}; give a file of questions and answers")
 

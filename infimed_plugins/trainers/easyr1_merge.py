@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
-from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,13 +92,11 @@ def _load(shard: Path) -> dict[str, Any]:
     import torch
     import torch.distributed.tensor  # it names DTensor and its parts as safe to load
 
-    try:
-        weights: dict[str, Any] = torch.load(shard, map_location="cpu", weights_only=True)
-        whole = isinstance(weights, dict) and all(isinstance(one, torch.Tensor) for one in weights.values())
-    except (UnpicklingError, RuntimeError, EOFError) as error:
-        raise DataError(f"{shard} cannot be read as weights ({first_line(error)}); copy it again") from error
-    if not whole:
-        raise DataError(f"{shard} holds other things than weights; name the checkpoint that EasyR1 saved")
+    weights: Any = None
+    with suppress(Exception):  # a damaged or hostile pickle may raise any
+        weights = torch.load(shard, map_location="cpu", weights_only=True)
+    if not (isinstance(weights, dict) and all(isinstance(one, torch.Tensor) for one in weights.values())):
+        raise DataError(f"{shard} is damaged, or holds other things than weights; copy what EasyR1 saved again")
     return weights
 
 
