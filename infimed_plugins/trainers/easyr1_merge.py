@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +44,10 @@ def merged_checkpoint(folder: Path) -> Path:
     except ImportError as error:
         raise MissingExtraError("merging a checkpoint", error.name or "transformers", "transformers") from error
 
-    config = AutoConfig.from_pretrained(merged)
+    try:
+        config = AutoConfig.from_pretrained(merged, trust_remote_code=False)
+    except (OSError, ValueError) as error:  # no JSON, or a model that needs code of its own
+        raise DataError(f"{merged} is no model that transformers has ({first_line(error)})") from error
     weights = {name: tensor.to(config.dtype) for name, tensor in _whole_weights(actor).items()}
     is_vision_language = type(config) in AutoModelForImageTextToText._model_mapping
     auto_class: Any = AutoModelForImageTextToText if is_vision_language else AutoModelForCausalLM

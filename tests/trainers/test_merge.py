@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -143,3 +144,13 @@ def test_a_shard_without_weights_is_one_line(saved: object, whole: Path, tmp_pat
     torch.save(saved, whole / "model_world_size_1_rank_0.pt")
     with pytest.raises(DataError, match="holds other things than weights"):
         merged_checkpoint(tmp_path)
+
+
+def test_the_code_of_a_checkpoints_folder_is_not_run(whole: Path, tmp_path: Path) -> None:
+    (whole / "huggingface" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    config = whole / "huggingface" / "config.json"
+    settings = json.loads(config.read_text()) | {"model_type": "of_its_own", "auto_map": {"AutoConfig": "evil.Evil"}}
+    config.write_text(json.dumps(settings))
+    with pytest.raises(DataError, match="is no model that transformers has"):
+        merged_checkpoint(tmp_path)
+    assert not (tmp_path / "ran").exists()
