@@ -50,9 +50,7 @@ def build(
     ] = None,
     judge_url: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."
-        ),
+        typer.Option(help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."),
     ] = None,
     form: Annotated[
         str | None,

@@ -7,6 +7,7 @@ refused by ``infimed data build`` without ``--trust``. Recipes made in Python or
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,6 @@ ENGINE_SETTINGS = frozenset(
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLDER, REPORT = "folder", "report"  # settings of steps that are paths, beside the files of prompts
 WORDS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are words, whatever stands in them
-SHOWN = 200  # characters of a value
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
     settings = engine.get("settings")
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
         if not (name == "base_url" and server_hosts(value) <= LOOPBACK) and name not in ENGINE_SETTINGS:
-            yield Word(f"{key}.settings.{name}", _shown(value))
+            yield Word(f"{key}.settings.{name}", reprlib.repr(value))
 
 
 def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
@@ -99,7 +99,7 @@ def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
         for one in value:
             yield from _settings(key, one, folder)
     elif isinstance(value, str) and _is_path(name, value) and not _stays_in(folder, name, value):
-        yield Word(key, _shown(value), value)
+        yield Word(key, reprlib.repr(value), value)
 
 
 def _is_path(name: str, value: str) -> bool:
@@ -118,8 +118,3 @@ def _stays_in(folder: Path, name: str, value: str) -> bool:
     path = Path(value).resolve()
     parts = path.relative_to(folder.resolve()).parts
     return path.suffix == ".jsonl" and not any(part.startswith(".") for part in parts)
-
-
-def _shown(value: Json) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"

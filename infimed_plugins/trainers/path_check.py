@@ -12,12 +12,6 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.trainers.faults import Fault, nearest
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_MAY_NAME_CODE = (
-    "tokenizer_config.json",
-    "processor_config.json",
-    "preprocessor_config.json",
-    "video_preprocessor_config.json",
-)
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
 _NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
@@ -56,15 +50,9 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
 
 def _brings_code(model: str) -> bool:
     """Whether a file of a model's settings names classes in the model's own folder."""
-    folder = Path(model)
-    for name in ("config.json", *_MAY_NAME_CODE):
-        path = folder / name if folder.is_dir() else _cached(model, name)
-        try:
-            if path is not None and path.is_file() and "auto_map" in json.loads(path.read_text(encoding="utf-8")):
-                return True
-        except (OSError, ValueError, TypeError, RecursionError):  # the loader says what it is
-            continue
-    return False
+    config = Path(model) / "config.json" if Path(model).is_dir() else _cached(model, "config.json")
+    files = [] if config is None else config.parent.glob("*config.json")
+    return any(b'"auto_map"' in path.read_bytes() for path in files if path.is_file())
 
 
 def in_cache(name: str, file: str) -> bool:

@@ -166,8 +166,9 @@ def test_the_key_of_those_who_answer_goes_to_no_judge_on_another_host(
     monkeypatch.setenv("JUDGE_API_KEY", "second")
     with serving(Heart()) as answering, serving(Heart()) as judging:
         url = judging.url.replace("127.0.0.1", "localhost") if elsewhere else judging.url
-        command = ["eval", "m", "--base-url", answering.url, "--judge", "j", "--judge-url", url, *more]
-        RUNNER.invoke(app, [*command, "--benchmarks", "phantom", "--limit", "8", "--out", str(tmp_path / "out")])
+        command = ["eval", "--model", "m", "--base-url", answering.url, "--judge", "j", "--judge-url", url, *more]
+        done = RUNNER.invoke(app, [*command, "--limit", "8", "--prompt", "direct", "--out", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
         assert (answering.keys, judging.keys) == ({"Bearer first"}, seen)
 
 
