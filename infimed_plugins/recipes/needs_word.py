@@ -32,6 +32,8 @@ ENGINE_SETTINGS = frozenset(
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLDER, REPORT = "folder", "report"  # settings of steps that are paths, beside the files of prompts
 WORDS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are words, whatever stands in them
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Word:
         return first == "engine" or step_setting == "judge_engine"
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.value}"
+        return f"{self.key.encode('unicode_escape').decode()}: {self.value}"
 
 
 def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
@@ -83,30 +85,30 @@ def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
     settings = engine.get("settings")
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
         if not (name == "base_url" and server_hosts(value) <= LOOPBACK) and name not in ENGINE_SETTINGS:
-            yield Word(f"{key}.settings.{name}", reprlib.repr(value))
+            yield Word(f"{key}.settings.{name}", SHOWN.repr(value))
 
 
 def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
     """Of a step's settings, at any depth: engines by the table, and paths that leave the recipe's folder."""
     name = key.rpartition(".")[2]
     if isinstance(value, Mapping):
-        if {"name", "model"} <= value.keys():
-            yield from _engine(key, value)
-        else:
-            for inner, one in value.items():
+        is_engine = {"name", "model"} <= value.keys()
+        yield from _engine(key, value) if is_engine else ()
+        for inner, one in value.items():
+            if not (is_engine and inner in ("name", "model", "settings")):
                 yield from _settings(f"{key}.{inner}", one, folder)
     elif isinstance(value, (list, tuple)):
         for one in value:
             yield from _settings(key, one, folder)
     elif isinstance(value, str) and _is_path(name, value) and not _stays_in(folder, name, value):
-        yield Word(key, reprlib.repr(value), value)
+        yield Word(key, SHOWN.repr(value), value)
 
 
 def _is_path(name: str, value: str) -> bool:
     """Whether a setting is a path: by its name, and in steps that others wrote by its look."""
-    if name in (FOLDER, REPORT):
-        return True
-    return "{" not in value and name not in WORDS and ("prompt" in name or any(mark in value for mark in "/\\~\0"))
+    if "prompt" in name:
+        return "{" not in value  # else it is the prompt's words
+    return name in (FOLDER, REPORT) or (name not in WORDS and any(mark in value for mark in "/\\~\0"))
 
 
 def _stays_in(folder: Path, name: str, value: str) -> bool:

@@ -70,6 +70,7 @@ from infimed_plugins.records import TASKS
 
 RECIPE_FOLDER = "data_registry/recipes"
 YAML = (".yaml", ".yml")
+MOST_CHARACTERS = 1_000_000
 
 
 def shipped_recipes() -> list[str]:
@@ -100,9 +101,21 @@ def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    _check_size(raw, path)
     if isinstance(raw, dict) and "extends" in raw:
         return _extended(raw, path, (*extending, path.resolve()))
     return parse_recipe(raw, str(path))
+
+
+def _check_size(raw: Any, path: Path) -> None:
+    """Raise ConfigError for what aliases blow up: ten lines of them are a billion values, or one without end."""
+    left, size = [raw], 0
+    while left:
+        value = left.pop()
+        size += 1 + (len(value) if isinstance(value, str) else 0)
+        left += [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+        if size > MOST_CHARACTERS:
+            raise ConfigError(f"{path} holds over {MOST_CHARACTERS:,} values and characters, aliases written out")
 
 
 def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> Recipe:

@@ -92,6 +92,10 @@ SENSITIVE = [
     (step("reflective_cot", judge_prompt="/etc/passwd"), "parts.one.reflective_cot.judge_prompt"),
     (step("somebodys_step", where={"to": ["../x"]}), "parts.one.somebodys_step.where.to: '../x'"),
     (step("somebodys_step", out="/etc/cron.d/x"), "parts.one.somebodys_step.out"),
+    (step("somebodys_step", out="/etc/cron.d/{x}"), "parts.one.somebodys_step.out"),
+    (step("somebodys_step", judge={"name": "n", "model": "m", "out": "/etc/x"}), "parts.one.somebodys_step.judge.out"),
+    (step("somebodys_step", **{"\x1b[2Jout\n": "../x"}), r"parts.one.somebodys_step.\x1b[2Jout\n: '../x'"),
+    (engine(**{"\x1b]52;c;x\x07": "\x1b[31m"}), r"engine.settings.\x1b]52;c;x\x07: '\x1b[31m'"),
 ]
 HARMLESS = [
     {},
@@ -164,7 +168,19 @@ def test_a_recipe_starts_from_none_outside_and_not_from_itself(start: str, said:
         load_recipe("theirs/recipe.yaml")
 
 
-@pytest.mark.parametrize("text", ["[" * 3000, "seed: " + "9" * 5000, "a: &a [*a]\nname: *a", "words: []\nname: x"])
+LAUGHS = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"l0: &l0 [x]\n{LAUGHS}\nname: *l11",
+        "[" * 3000,
+        "seed: " + "9" * 5000,
+        "a: &a [*a]\nname: *a",
+        "words: []\nname: x",
+    ],
+)
 def test_a_recipe_that_is_odd_yaml_is_one_line(text: str, cwd: Path) -> None:
     Path("theirs/odd.yaml").write_text(text)
     with pytest.raises(ConfigError):
