@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
@@ -154,7 +154,7 @@ def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
     return _by_rule(float(verdict.correct), verdict.parsed, why, guessed)
 
 
-@lru_cache(maxsize=1024)
+@cached(1024)
 def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Score:
     """A verdict; there are few different ones, so they are made once."""
     return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)

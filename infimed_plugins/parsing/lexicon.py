@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.resources import files
 from itertools import chain
 from string import ascii_letters
 from typing import Any, NamedTuple
+
+from infimed_plugins.bounded_cache import cached
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
@@ -157,7 +159,7 @@ def _look_up(stretch: str) -> _Stretch:
     return entry
 
 
-@lru_cache(maxsize=65536)
+@cached(65536)
 def _code(word: str) -> str:
     known = lexicon()
     if word in _MARKS:

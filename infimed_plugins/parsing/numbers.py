@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing import reading
 from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, beside, read_text, rule
 from infimed_plugins.parsing.quantities import is_unit
@@ -123,7 +124,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
     return _VALUE.sub(name, text), values
 
 
-@lru_cache(maxsize=1024)
+@cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The codes of the words and numbers of a question."""
     text, values = _valued(tidy(question))

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import lexicon, rule
 from infimed_plugins.parsing.option_marks import named
 from infimed_plugins.parsing.option_rules import NO_OPTION, REWRITES, RULES, STRENGTH, Form, Rewrite, Rule
@@ -102,7 +103,7 @@ def _list_items(sentences: list[str]) -> set[int]:
     return listed
 
 
-@lru_cache(maxsize=16384)
+@cached(16384)
 def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
     """The rule that each clause of a sentence with an option matches, and the letters it claims."""
     code_of = lexicon().code_of
@@ -133,7 +134,7 @@ def _needed() -> frozenset[str]:
     return frozenset().union(*(_needs(row.needs) for row in (*REWRITES, *RULES)))
 
 
-@lru_cache(maxsize=8192)
+@cached(8192)
 def _that_may_match(rows: tuple[_Row, ...], present: frozenset[str]) -> list[_Row]:
     return [row for row in rows if not row.needs or not _needs(row.needs).isdisjoint(present)]
 
@@ -143,6 +144,6 @@ def _needs(names: str) -> frozenset[str]:
     return frozenset(lexicon().code_of[name] for name in names.split("|") if name)
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def compiled(row: Rule | Rewrite | Form) -> re.Pattern[str]:
     return rule(re.sub(r"<(\{[a-z]+\})>", r"(\1)", row.pattern))

@@ -9,9 +9,10 @@ disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-rea
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
@@ -41,7 +42,7 @@ class OptionSet(NamedTuple):
     longest: int
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def option_set(options: tuple[str, ...]) -> OptionSet:
     """The options made ready to be found. A text that stands twice names none; a bare letter is a letter."""
     seen: dict[Words, int] = {}

@@ -12,9 +12,9 @@ of option_rules.py. Reading is linear in the length of the reply.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
@@ -130,7 +130,7 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
     return _settled_several(stated) if several else _settled(stated)
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _asks(question: str) -> tuple[bool, bool]:
     """Whether a question asks what is not so, and whether it supposes something."""
     low = _LISTED.split(question.lower(), maxsplit=1)[0]
@@ -138,7 +138,7 @@ def _asks(question: str) -> tuple[bool, bool]:
     return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _matter(question: str) -> frozenset[str]:
     """The words of a question that are about its matter."""
     read = read_text(nfkc(plain(question[-1000:])))

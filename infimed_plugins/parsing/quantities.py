@@ -8,8 +8,8 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.normalize import nfkc
 
 MAX_LENGTH = 64  # characters of one number with its unit
@@ -167,7 +167,7 @@ def _one_unit(spelled: str) -> str:
     return "" if another_prefix and len(spelled) > 1 else unit
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def read_number(text: str) -> Fraction | None:
     """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
     found = _NUMBER.fullmatch(_FRACTION.sub(r" \1/\2 ", text).strip() if "\\" in text else text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, rule
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
@@ -75,7 +75,7 @@ def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Read
             for span, (words, plain, own) in zip(spans, parts, strict=True) if len(words) <= _MAX_WORDS]  # fmt: skip
 
 
-@lru_cache(maxsize=8192)
+@cached(8192)
 def norm(word: str) -> str:
     """A word in the singular, a number in digits."""
     if word in COUNTS or word[0].isdigit():

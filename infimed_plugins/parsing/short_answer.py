@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
 from infimed_plugins.parsing.numbers import stated_value
@@ -141,7 +142,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
     return stated if stated.found == number else reading
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def _plan(gold: str, question: str) -> _Plan:
     """What a gold and a question make of words; no items where the gold holds no word that counts."""
     parsed = read_text(_named(gold))
@@ -163,7 +164,7 @@ def _plan(gold: str, question: str) -> _Plan:
     return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
 
 
-@lru_cache(maxsize=1024)
+@cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
     text = read_text(_named(tidy(question)))
@@ -200,7 +201,7 @@ def _items(words: Iterable[str]) -> frozenset[object]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
     lacks = any(_LEXICON.words.get(word.split()[0]) == _LEXICON.code_of["negated"] for word in item)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.options import Reading, read_option
 from infimed_plugins.records import OPTION_LETTERS
 
@@ -24,7 +24,7 @@ def same_options(given: str, right: str, options: Sequence[str]) -> bool:
     return bool(given) and (given == right or _texts(given, tuple(options)) == _texts(right, tuple(options)))
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
     keys = dict(zip(OPTION_LETTERS, map(option_key, options), strict=False))
     return frozenset(keys.get(letter) or f"({letter})" for letter in letters)
@@ -41,7 +41,7 @@ def read_choice(
     return next((found for found in again if found.letters), reading)
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The options with each text once, at its first place, at its second, and so on; none where no two are twins."""
     places: dict[str, list[int]] = {}

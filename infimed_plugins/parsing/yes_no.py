@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
@@ -212,13 +213,13 @@ def _settled(found: list[_Said], codes: str) -> Reading:
     return Reading(stands if judged else "", Code.JUDGED if judged else Code(stands or Code.NO_ANSWER), trace)
 
 
-@lru_cache(maxsize=65_536)
+@cached(65_536)
 def _stem(word: str) -> str:
     """An English word without its usual endings, in American spelling."""
     return _ENDING.sub("", word.replace("ae", "e").replace("oe", "e").replace("our", "or"))
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _asked(question: str) -> Asked:
     """What a question asks."""
     known = lexicon().code_of

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.parsing.boxes import MAX_LENGTH, Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
@@ -103,7 +103,7 @@ def _gold_boxes(value: Json) -> ParsedBoxes | None:
     return None if text is None else _read(text)
 
 
-_read = lru_cache(maxsize=4096)(parse_boxes)
+_read = cached(4096)(parse_boxes)
 
 
 def _no_boxes(answer: str, reason: str) -> Verdict:

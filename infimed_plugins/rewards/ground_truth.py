@@ -26,9 +26,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, cast, get_args
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.boxes import ParsedBoxes, parse_boxes
 from infimed_plugins.parsing.option_marks import UNKNOWN
@@ -57,11 +57,11 @@ def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
             return value
         return replace(value, options=tuple(value.options or ()) or None, synonyms=tuple(value.synonyms or ()))
     if isinstance(value, str):
-        return _from_string(value, task) if len(value) <= 10_000 else _from_string.__wrapped__(value, task)
+        return _from_string(value, task)
     return _from_mapping(value if isinstance(value, Mapping) else {"answer": value}, task)
 
 
-@lru_cache(maxsize=8192)
+@cached(8192)
 def _from_string(text: str, task: str | None) -> GroundTruth:
     value = _unpacked(text)
     return _from_mapping(value if isinstance(value, dict) else {"answer": value}, task)

@@ -12,8 +12,8 @@ the best match counts. A truth that is yes or no, in English or Chinese, is matc
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.normalize import nfkc, signed_tokens
 from infimed_plugins.parsing.yes_no import polarity_of_gold
@@ -88,7 +88,7 @@ def _against(text: str, given: frozenset[str], gold_text: str) -> Verdict:
     return Verdict(shared / either, text, f"{shared} of {either} tokens shared")
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _gold(text: str) -> tuple[str | None, frozenset[str]]:
     """The side of a truth that is yes or no, and its tokens."""
     return polarity_of_gold(plain(text)) or _NORMAL.get(text.strip(_ENDS)), frozenset(signed_tokens(plain(text)))

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import partial
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Verdict
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
@@ -62,11 +63,11 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     return Verdict(float(equal), given, "equivalent" if equal else "not equivalent")
 
 
-_clean_gold = lru_cache(maxsize=4096)(clean_math)
-_gold_number = lru_cache(maxsize=4096)(parse_quantity)
+_clean_gold = cached(4096)(clean_math)
+_gold_number = cached(4096)(parse_quantity)
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
     """What the truth claims, and how answers to it are read."""
     try:

@@ -1,9 +1,10 @@
-"""math_verify's verdicts for a batch: asked of a few processes at once, remembered, and bounded in time.
+r"""math_verify's verdicts: asked of a few processes, remembered, and bounded in time for a whole training process.
 
-Within ``batch()`` three bounds hold. A pair may take SECONDS of CPU time. Once answers that ran out of time have cost
-PATIENCE_SECONDS, every further pair may take only HURRIED_SECONDS, which an ordinary one (1 to 30 ms) does not need.
-And nothing is asked after ``seconds`` of the batch. What ran out of time or memory once is not tried again; what was
-cut short by the batch is.
+An ordinary answer takes 1 to 30 ms of CPU time; every one may take SHORT seconds. What runs out of that may take
+SECONDS, once, while there is patience: so many seconds as answers that ran out may cost, PATIENCE at once, refilled
+slowly. Without patience what looks costly (factorials, sums, high powers) is not asked at all: any number of such
+answers, alone or in a batch, costs no more, and holds up no other. A batch asks what looks cheap first, and nothing
+after its own time. Only what ran out of SECONDS or of memory is remembered as such, whatever it is compared with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import atexit
 import contextlib
 import os
 import queue
+import re
 import threading
 import time
 from collections import OrderedDict, deque
@@ -20,16 +22,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, MathProcess
+from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, RIGHT, WRONG, MathProcess
 
-SECONDS = 1.0  # CPU time of one pair
-HURRIED_SECONDS = 0.1
-PATIENCE_SECONDS = 10.0  # of a batch, summed over the processes
+SHORT, SECONDS = 0.08, 0.7  # CPU time of one pair
+PATIENCE, REFILL = 1.0, 0.02  # seconds, and for each second that passes
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
-REMEMBERED = 50_000  # verdicts
-OUT_OF_BUDGET = "out of the batch's time"
+REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
+OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 
+_COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{2}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
 
 
@@ -42,16 +44,9 @@ class Batch:
     """What is left of a batch's time. ``wanted`` collects pairs while they are only noted."""
 
     deadline: float
-    patience: float = PATIENCE_SECONDS
     wanted: dict[Pair, None] = field(default_factory=dict)
     noted: int = 0  # how often
     noting: bool = False
-
-    def limit(self, seconds: float) -> float:
-        """Seconds that the next pair may take; 0 when the batch's time is over."""
-        if time.monotonic() > self.deadline:
-            return 0.0
-        return seconds if self.patience > 0 else min(seconds, HURRIED_SECONDS)
 
 
 _batch: ContextVar[Batch | None] = ContextVar("math_batch", default=None)
@@ -59,7 +54,7 @@ _batch: ContextVar[Batch | None] = ContextVar("math_batch", default=None)
 
 @contextlib.contextmanager
 def batch(seconds: float) -> Iterator[Batch]:
-    """Verdicts within the block share one time budget."""
+    """Verdicts within the block are asked for within ``seconds``."""
     made = Batch(time.monotonic() + seconds)
     token = _batch.set(made)
     try:
@@ -75,6 +70,8 @@ class MathPool:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
         self._verdicts: OrderedDict[Pair, str] = OrderedDict()
         self._poisonous: OrderedDict[str, str] = OrderedDict()  # answers, whatever they were compared with
+        self._slow: OrderedDict[str, str] = OrderedDict()  # answers that ran out of SHORT
+        self.patience, self._filled = PATIENCE, time.monotonic()
         self.processes: list[MathProcess] = []
         self._set_up()
 
@@ -86,7 +83,7 @@ class MathPool:
             self._idle.put(process)
 
     def verdict(self, gold: str, answer: str) -> str:
-        """RIGHT, WRONG, or which limit was hit.
+        """RIGHT, WRONG, or why there is no verdict.
 
         Raises Pending in a batch that is only noting pairs, MissingExtraError without math_verify, MathProcessError
         when no process can be started.
@@ -102,8 +99,8 @@ class MathPool:
         return self._ask(pair, current or Batch(float("inf")))
 
     def ask_all(self, pairs: Iterable[Pair], current: Batch) -> None:
-        """Ask for many pairs at once and remember what was said. Raises what ``verdict`` does."""
-        todo = deque(pairs)
+        """Ask for many pairs at once, the cheap ones first, and remember what was said; raises as ``verdict`` does."""
+        todo = deque(sorted(pairs, key=lambda pair: is_costly(pair[1])))
         failures: list[BaseException] = []
 
         def work() -> None:
@@ -151,30 +148,56 @@ class MathPool:
             return self._poisonous.get(pair[1])
 
     def _ask(self, pair: Pair, current: Batch) -> str:
+        """Within SHORT, then, for what runs out of it, within the full limit."""
+        if self._may_take(pair[1], SHORT):
+            said = self._asked(pair, min(SHORT, self._seconds), current)
+            if said != OUT_OF_TIME:
+                return said
+            with self._lock:
+                _remember(self._slow, pair[1], said)
+        if not self._may_take(pair[1], self._seconds):
+            return OUT_OF_BUDGET
+        return self._asked(pair, self._seconds, current)
+
+    def _may_take(self, answer: str, seconds: float) -> bool:
+        """Whether an answer may take so long, by what is left of the patience."""
+        with self._lock:
+            now = time.monotonic()
+            self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
+            self._filled = now
+            if seconds == SHORT:
+                return answer not in self._slow and (self.patience > 0 or not is_costly(answer))
+            return self.patience >= seconds / 2
+
+    def _asked(self, pair: Pair, seconds: float, current: Batch) -> str:
         process = self._idle.get()
         try:
-            limit = current.limit(self._seconds)
-            if not limit:
+            if time.monotonic() > current.deadline:
                 return OUT_OF_BUDGET
-            started = time.monotonic()
-            said = process.ask(*pair, seconds=limit)
+            said = process.ask(*pair, seconds=seconds)
         finally:
             self._idle.put(process)
-        if said in (OUT_OF_TIME, OUT_OF_MEMORY):
-            current.patience -= time.monotonic() - started
-            if limit < self._seconds:
-                return OUT_OF_BUDGET
+            for other in self.processes:
+                _ = other.pid  # one that was killed while idle is taken notice of
         with self._lock:
-            self._remember(self._verdicts, pair, said)
             if said in (OUT_OF_TIME, OUT_OF_MEMORY):
-                self._remember(self._poisonous, pair[1], said)
+                self.patience -= seconds
+            if said in (RIGHT, WRONG):
+                _remember(self._verdicts, pair, said)
+            elif said == OUT_OF_MEMORY or (said == OUT_OF_TIME and seconds == self._seconds):
+                _remember(self._poisonous, pair[1], said)
         return said
 
-    @staticmethod
-    def _remember(store: OrderedDict[Any, str], key: Any, said: str) -> None:
-        store[key] = said
-        if len(store) > REMEMBERED:
-            store.popitem(last=False)
+
+def is_costly(answer: str) -> bool:
+    """Whether an expression has what can make it cost much: factorials, sums, high or stacked powers, great length."""
+    return _COSTLY.search(answer) is not None
+
+
+def _remember(store: OrderedDict[Any, str], key: Any, said: str) -> None:
+    store[key] = said
+    if len(store) > REMEMBERED:
+        store.popitem(last=False)
 
 
 MATH = MathPool()

@@ -16,9 +16,10 @@ import operator
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from string import ascii_letters
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.records import Code
 
 Number = Fraction | float
@@ -84,7 +85,7 @@ def _apart(left: Number, right: Number, least: float) -> float:
     return abs(float(left) - float(right)) / max(least, abs(float(left)), abs(float(right)))
 
 
-@lru_cache(maxsize=8192)
+@cached(8192, each=4000)
 def parse_expression(text: str) -> Expression:
     """Read one expression, the whole of it, as ``clean_math`` leaves it. Raises NotRead."""
     written = _TOKEN.findall(text)

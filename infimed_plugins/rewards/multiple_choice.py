@@ -10,8 +10,7 @@ setting reads whole forms only.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.options import Reading, read_option
 from infimed_plugins.parsing.twins import read_choice, same_options
 from infimed_plugins.records import Code, GroundTruth, Verdict
@@ -32,7 +31,7 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     return Verdict(float(same), given.letters, reason, trace=given.trace)
 
 
-@lru_cache(maxsize=4096)  # the 16 rollouts of a question share its truth
+@cached(4096)  # the 16 rollouts of a question share its truth
 def _gold(gold: str, options: tuple[str, ...]) -> Reading:
     return read_option(gold, options, strict=True, several=True)
 

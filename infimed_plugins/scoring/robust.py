@@ -17,8 +17,7 @@ format gate says. Reasoning that never ends holds no answer.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.response import parse_response
@@ -79,10 +78,10 @@ def _chosen(
     return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
 
 
-_remembered = lru_cache(maxsize=8192)(_chosen)
+_remembered = cached(8192)(_chosen)
 
 
-@lru_cache(maxsize=1024)
+@cached(1024)
 def _sides(options: tuple[str, ...]) -> dict[str, str]:
     """The letters of yes and no, where two options are that."""
     sides = {side: letter for letter, text in zip(OPTION_LETTERS, options, strict=False)
@@ -90,12 +89,7 @@ def _sides(options: tuple[str, ...]) -> dict[str, str]:
     return sides if len(sides) == 2 and len(options) <= 3 else {}
 
 
-def forget() -> None:
-    """Empty what is remembered between replies, for a fair measure of speed."""
-    _remembered.cache_clear()
-
-
-@lru_cache(maxsize=4096)
+@cached(4096)
 def _score_of_choice(
     form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str, options: tuple[str, ...]
 ) -> Score:

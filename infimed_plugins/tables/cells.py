@@ -11,8 +11,9 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
+
+from infimed_plugins.bounded_cache import cached
 
 NO_WORDS = frozenset(["nan", "NaN", "NaT", "<NA>"])
 MISSING_WORDS = NO_WORDS | {
@@ -59,7 +60,7 @@ def structured(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=4096)
+@cached(4096)
 def spelt(name: object) -> str:
     """A column's name as it is compared: ``Option A``, ``option_a`` and ``optionA`` are one."""
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()

@@ -22,7 +22,6 @@ import argparse
 import gzip
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 import infimed_plugins
+from infimed_plugins import bounded_cache
 from infimed_plugins.records import OPTION_LETTERS, Sample, Score
 from infimed_plugins.reports.statistics import wilson
 from infimed_plugins.scoring import medevalkit, robust, vlmevalkit
@@ -132,19 +132,11 @@ def tally(rows: Sequence[Row], readings: Sequence[Reading | None]) -> Tally:
     return found
 
 
-def forget() -> None:
-    """Empty the package's caches of replies and truths, which have a bound; tables of words are kept."""
-    for name, module in list(sys.modules.items()):
-        for thing in list(vars(module).values()) if name.startswith("infimed_plugins") else ():
-            if hasattr(thing, "cache_parameters") and thing.cache_parameters()["maxsize"] is not None:
-                thing.cache_clear()
-
-
 def speeds(rows: Sequence[Row], samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """By group and over all: mean, 95th percentile and maximum of what reading a reply takes, in µs."""
     best = [float("inf")] * len(rows)
     for _ in range(3):
-        forget()
+        bounded_cache.clear()
         for place, (row, sample) in enumerate(zip(rows, samples, strict=True)):
             started = time.perf_counter()
             by_package(row, sample)

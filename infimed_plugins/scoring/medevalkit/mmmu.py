@@ -14,8 +14,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
 
 SEED = 42  # eval.py:41, set anew for each data set
@@ -44,7 +44,7 @@ class Draws:
 _FindAll = Callable[[str], list[str]]
 
 
-@lru_cache(maxsize=256)
+@cached(256)
 def _finders(letters: tuple[str, ...]) -> tuple[_FindAll, _FindAll]:
     """Of the letters in brackets, and of those between blanks, in the order they stand in a text."""
     any_letter = "|".join(re.escape(letter) for letter in letters) or "(?!)"

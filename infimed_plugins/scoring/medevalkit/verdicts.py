@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.scoring.medevalkit.choice import mcq
 from infimed_plugins.scoring.medevalkit.messages import construct, lettered, mmmu_options
@@ -39,7 +40,7 @@ class MedEvalKitVerdict:
     guessed: bool = False
 
 
-_shared = lru_cache(maxsize=4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
+_shared = cached(4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
 _Rule = Callable[[Sequence[Mapping[str, Any]], Sequence[str | None]], Iterator[MedEvalKitVerdict]]
 
 

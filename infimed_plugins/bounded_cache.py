@@ -1,0 +1,51 @@
+"""Caches by text that are bounded by what they hold, and not only by how many entries: texts may be of any length."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+MOST_BYTES = 64 << 20  # in all caches of a process together
+BYTES_A_CHARACTER = 16  # of an argument, with what is made of it: words, codes, sets of them
+_F = TypeVar("_F", bound=Callable[..., Any])
+_caches: list[Callable[[], None]] = []
+_held = 0
+
+
+def cached(maxsize: int, each: int = 500) -> Callable[[_F], _F]:
+    """``functools.lru_cache``, emptied with all others when they hold MOST_BYTES; ``each`` result has so many bytes."""
+
+    def decorate(function: _F) -> _F:
+        @functools.lru_cache(maxsize)
+        @functools.wraps(function)
+        def kept(*args: Any) -> Any:
+            result = function(*args)
+            _hold(each + BYTES_A_CHARACTER * sum(map(_characters, args)))
+            return result
+
+        _caches.append(kept.cache_clear)
+        return cast(_F, kept)
+
+    return decorate
+
+
+def clear() -> None:
+    """Empty all of them."""
+    global _held
+    _held = 0
+    for cache_clear in _caches:
+        cache_clear()
+
+
+def _hold(size: int) -> None:
+    global _held
+    _held += size
+    if _held > MOST_BYTES:
+        clear()
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(_characters, value)) if isinstance(value, (tuple, list, frozenset)) else 4
