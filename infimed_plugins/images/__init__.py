@@ -1,5 +1,6 @@
 """Images made fit for the trainers: prepare.py does it, dicom.py reads DICOM, metadata.py drops the words in files."""
 
+from infimed_plugins.images.metadata import without_words
 from infimed_plugins.images.prepare import (
     FACTOR,
     JPEG_QUALITY,
@@ -24,4 +25,5 @@ __all__ = [
     "image_size",
     "prepare_image",
     "smart_resize",
+    "without_words",
 ]

@@ -73,6 +73,7 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
         notes.append("resized to the pixel limit")
     if clear or opened.mode not in ("RGB", "L"):
         notes.append(f"converted from {opened.mode}{clear}")
+    image.info.clear()  # Pillow would write the comment and the profile again
     buffer = io.BytesIO()
     if form == "JPEG":
         image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
