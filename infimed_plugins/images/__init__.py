@@ -3,6 +3,7 @@
 from infimed_plugins.images.metadata import without_words
 from infimed_plugins.images.prepare import (
     FACTOR,
+    FORMATS,
     JPEG_QUALITY,
     MAX_DECODED_PIXELS,
     MIN_PIXELS,
@@ -16,6 +17,7 @@ from infimed_plugins.images.prepare import (
 
 __all__ = [
     "FACTOR",
+    "FORMATS",
     "JPEG_QUALITY",
     "MAX_DECODED_PIXELS",
     "MIN_PIXELS",

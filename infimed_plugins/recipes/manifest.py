@@ -16,6 +16,7 @@ from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.export import whole_file
+from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 
 MANIFEST_FILE = "manifest.json"
@@ -105,7 +106,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     if not path.is_file():
         raise MissingFileError(f"{folder} holds no finished build (no {MANIFEST_FILE}); run: infimed data build RECIPE")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         raw.pop("rows")
         raw["parts"] = tuple(PartCount.of_json(part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])

@@ -40,9 +40,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import shipped
 from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.recipe import (
@@ -84,9 +83,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     """
     path = _find(name_or_path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raw = parse_yaml(read_bytes(path, "yaml").decode())
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if isinstance(raw, dict) and "extends" in raw:
         return _extended(raw, path)
     return parse_recipe(raw, str(path))
