@@ -49,7 +49,7 @@ def check(name: str, value: int, where: object) -> None:
     """Raise DataError where a value is over a limit, with the number and the way to raise it."""
     if value > limit(name):
         raise DataError(
-            f"{where}: {value:,} or more {LIMITS[name][1]}, where {limit(name):,} are the limit; "
+            f"{where or 'it'}: {value:,} or more {LIMITS[name][1]}, where {limit(name):,} are the limit; "
             f"if it is to be trusted, set {VARIABLE}={name}={value}"
         )
 
@@ -69,23 +69,27 @@ def read_bytes(path: Path, name: str = "file") -> bytes:
     """A file's bytes. Raises DataError for one over the limit, or that is a device or a pipe; OSError as ever."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{path} is no file")
+        raise DataError(f"{path} cannot be read: it is no file")
     check(name, status.st_size, path)
     return path.read_bytes()
 
 
 def read_json(path: Path) -> Any:
-    """The JSON of a file in UTF-8. Raises ValueError for whatever is wrong in it, and OSError."""
-    return parse_json(read_bytes(path).decode("utf-8-sig"), path)
+    """The JSON of a file in UTF-8. Raises DataError naming it for whatever is wrong in it, and OSError."""
+    try:
+        return parse_json(read_bytes(path).decode("utf-8-sig"), path)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 ({error})") from error
 
 
-def parse_json(text: str | bytes, where: object = "JSON", **how: Any) -> Any:
-    """``json.loads``; also what is nested too deep or has too many values is a ValueError."""
+def parse_json(text: str | bytes, where: object = "", **how: Any) -> Any:
+    """``json.loads``. Raises DataError, a ValueError, for whatever is wrong, ``where`` being its place."""
     check_json(text, where)
     try:
         return json.loads(text, **how)
-    except RecursionError as error:
-        raise DataError("it is nested too deep") from error
+    except (ValueError, RecursionError) as error:  # an integer of over 4,300 digits is no JSONDecodeError
+        said = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise DataError(f"{where} is no JSON ({said})" if where else said) from error
 
 
 def check_json(text: str | bytes, where: object) -> None:

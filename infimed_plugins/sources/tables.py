@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -76,7 +75,7 @@ def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
     try:
         row = parse_json(first)
         rest = next(read, "")
-    except json.JSONDecodeError:  # an object over several lines
+    except ValueError:  # an object over several lines
         first += file.read(limit("file"))
         check("file", len(first), path)
         row, rest = parse_json(first), ""

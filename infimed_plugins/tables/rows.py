@@ -129,6 +129,8 @@ def open_text(path: Path) -> TextIO:
     with path.open("rb") as file:
         head = file.read(512)
         encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+        if encoding == "utf-8" and b"\0" in head[:4]:
+            raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
         decoder = codecs.getincrementaldecoder(encoding)()  # a character that the end cuts is no error
         file.seek(0)
         try:
@@ -139,8 +141,6 @@ def open_text(path: Path) -> TextIO:
                 f"{path} is not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x}); save it as UTF-8, "
                 "such as with: iconv -f GB18030 -t UTF-8 FILE > NEW"
             ) from error
-    if encoding == "utf-8" and b"\0" in head[:4]:
-        raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
     return path.open(encoding=encoding, errors="surrogateescape", newline="")
 
 
