@@ -25,7 +25,7 @@ from infimed_plugins.limits import check_json, lines, parse_json, read_json
 from infimed_plugins.records import BadRow, Json
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
-_SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int}  # and their types
+_SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
 LABELS = ("name",)  # settings that name a run and shape no reply
 _ANSWERED = tuple(one.name for one in fields(Answered))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
@@ -84,9 +84,9 @@ class RunFolder:
         if "benchmark" not in read:
             raise DataError(f"{path} names no benchmark; put it back, or remove the folder and run again")
         for key, kind in _SETTINGS.items():
-            value = read.get(key)
-            if not (value is None and key in ("limit",)) and type(read.get(key, kind())) is not kind:
-                raise DataError(f"{path}: {key} is {read[key]!r}; mend it, or remove the folder and run again")
+            value = read.get(key, "" if kind is str else 0)
+            if not isinstance(value, kind) or (key == "limit" and (value or 0) < 0):
+                raise DataError(f"{path}: {key} is {read[key]!r:.100}; mend it, or remove the folder and run again")
         return read
 
     def answered(self) -> list[Answered]:
@@ -151,6 +151,7 @@ class RunFolder:
 def _check(row: Answered) -> None:
     """Raise TypeError for fields that scoring could not read."""
     good = type(row.text) is str and type(row.id) is str and type(row.index) is int and type(row.meta) is dict
+    good = good and type(row.tokens) is int and row.tokens >= 0
     good = good and type(row.question) is str and type(row.prompt) is str and type(row.images) is list
     options, synonyms = row.options, row.meta.get("synonyms", ()) if good else ()
     if not good or not isinstance(synonyms, (list, tuple)):
