@@ -1,6 +1,6 @@
 """Bounds on what is read from files and servers of other hands: every number, and the readers that keep to them.
 
-One environment variable raises them: ``INFIMED_LIMITS="file=1GiB,pixels=200000000"``.
+One environment variable raises them: ``INFIMED_LIMITS="file=1GiB,deep_pixels=40000000"``.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def test_an_alias_of_a_plain_recipe_is_followed() -> None:
 def test_a_limit_says_its_number_and_is_raised_by_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.png").write_bytes(bytes(2000))
     monkeypatch.setenv(limits.VARIABLE, "picture=1KiB")
-    with pytest.raises(DataError, match="2,000 .* where 1,024 are the limit; .* set INFIMED_LIMITS=picture=2000"):
+    with pytest.raises(DataError, match=r"2,000 .* where 1,024 are the limit; .* set INFIMED_LIMITS=picture=2000"):
         ImageRef(path=str(tmp_path / "x.png")).read()
     monkeypatch.setenv(limits.VARIABLE, "picture=2000")
     assert len(ImageRef(path=str(tmp_path / "x.png")).read()) == 2000

@@ -85,7 +85,7 @@ class RunFolder:
             raise DataError(f"{path} names no benchmark; put it back, or remove the folder and run again")
         for key, kind in _SETTINGS.items():
             value = read.get(key, "" if kind is str else 0)
-            if not isinstance(value, kind) or (key == "limit" and (value or 0) < 0):
+            if not isinstance(value, kind) or (key == "limit" and str(value).startswith("-")):
                 raise DataError(f"{path}: {key} is {read[key]!r:.100}; mend it, or remove the folder and run again")
         return read
 
