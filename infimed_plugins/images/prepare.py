@@ -40,6 +40,7 @@ FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM"
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 JPEG_QUALITY = 95
 PNG_LEVEL = 3  # a third of the time of the default 6, a few percent larger
+FIRST_FRAME = "first of several frames"  # a note
 TURNED = "turned as EXIF says"  # a note; boxes on such a picture may be in either frame
 
 
@@ -65,9 +66,11 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     original, form = opened.size, opened.format
     size = _size_within(original, name, max_pixels, exact)
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
-    if not notes and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
+    as_it_is = not notes or (form == "JPEG" and notes == [FIRST_FRAME])  # a phone's: the second lies behind the end
+    if as_it_is and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
         kept = without_words(data)
-        return PreparedImage(kept, SUFFIXES[form], original, size, () if kept is data else ("stripped of metadata",))
+        notes += [] if kept is data or notes else ["stripped of metadata"]
+        return PreparedImage(kept, SUFFIXES[form], original, size, tuple(notes))
     with _refusing(name):
         image = to_rgb(opened)
     if size != original:
@@ -185,7 +188,7 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
 
         form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture
         if getattr(image, "n_frames", 1) > 1:
-            notes.append("first of several frames")
+            notes.append(FIRST_FRAME)
             image.seek(0)
         rawmode = _rawmode(image)  # load() forgets it, and how a TIFF was turned
         turned = image.getexif().get(_ORIENTATION) in _TURNED
