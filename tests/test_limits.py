@@ -185,8 +185,8 @@ def empty_lists(path: Path) -> None:
     pq.write_table(pa.table({"question": row.take(pa.array([0] * 30))}), path, compression="zstd")
 
 
-def hostile(root: Path) -> dict[str, tuple[Callable[[Path], Any], Path]]:
-    """Small files that take gigabytes, and what reads each."""
+def write_hostile(root: Path) -> None:
+    """Small files that take gigabytes."""
     for name, start in (("nul.json", b"["), ("nul.jsonl", b'{"a": 1'), ("nul.csv", b"a,b\n1,"), ("behind.json", b"[]")):
         sparse(root / name, start)
     sparse(root / "nul.png")
@@ -199,6 +199,10 @@ def hostile(root: Path) -> dict[str, tuple[Callable[[Path], Any], Path]]:
     empty_lists(root / "lists.parquet")
     (root / "scan.dcm").write_bytes(deflated_dicom(1 << 29))
     (root / "settings.json").write_text('{"benchmark": [' + "{}," * 16_000_000 + "{}]}")
+
+
+def readers(root: Path) -> dict[str, tuple[Callable[[Path], Any], Path]]:
+    """What reads each of them."""
     rows: Callable[[Path], Any] = lambda path: sum(1 for _ in read_rows(path))  # noqa: E731
     found: dict[str, tuple[Callable[[Path], Any], Path]] = {
         path.name: (rows, path)
@@ -229,8 +233,12 @@ def _measured(root: Path) -> dict[str, int]:
     """Peak memory in MiB above the start, of each file in a process of its own."""
     import os
 
-    files, peaks = hostile(root), {}
-    for name, (read, path) in files.items():
+    if (child := os.fork()) == 0:  # what writing took would be there for reading
+        write_hostile(root)
+        os._exit(0)
+    os.waitpid(child, 0)
+    peaks = {}
+    for name, (read, path) in readers(root).items():
         out, into = os.pipe()
         if (child := os.fork()) == 0:
             Path("/proc/self/clear_refs").write_text("5")  # the peak of the parent
