@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "infimed_plugins"
 # from the bottom; rooms on one line may not import each other
 LAYERS = (
     ("errors", "bounded_cache"),
+    ("limits",),
     ("images",),
     ("records",),
     ("paths", "hookspecs", "tables"),

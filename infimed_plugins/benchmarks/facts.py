@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.benchmarks.run_folder import write_whole
+from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 
 RUN_FILE = "run.json"
@@ -29,7 +30,7 @@ def write_run_file(root: Path, facts: dict[str, Json]) -> None:
 def read_run_file(root: Path) -> list[dict[str, Json]]:
     """The entries, oldest first; none where there is no file that can be read."""
     try:
-        entries = json.loads((root / RUN_FILE).read_text(encoding="utf-8"))
+        entries = read_json(root / RUN_FILE)
     except (OSError, ValueError):
         return []
     return entries if isinstance(entries, list) else []

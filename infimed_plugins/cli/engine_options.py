@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.limits import parse_yaml
 
 JUDGE_KEY = "JUDGE_API_KEY"
 EngineName = Annotated[str, typer.Option("--engine", help="What runs it: transformers, vllm, openai or ray.")]
@@ -63,7 +63,7 @@ def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]
         if not equals:
             raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            settings[key] = parse_yaml(value)
+        except ValueError as error:
             raise ConfigError(f"{option} {one}: the value is no YAML ({error})") from error
     return settings

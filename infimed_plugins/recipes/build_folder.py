@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.export import remove_partial_files, whole_file
+from infimed_plugins.limits import read_json
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.recipe import DECONTAMINATION
@@ -84,7 +85,7 @@ class BuildFolder:
                 return manifest
             self._clear()  # an output was removed by hand
         else:
-            self._check_same(json.loads(self._settings_file.read_text(encoding="utf-8")), settings)
+            self._check_same(read_json(self._settings_file), settings)
         return None
 
     def _check_same(self, known: dict[str, Json], wanted: dict[str, Json]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow, whole_file
+from infimed_plugins.limits import parse_json, read_json
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import ImageRef, Sample
 
@@ -29,7 +30,7 @@ class PartFile:
 
     def count(self) -> PartCount | None:
         """The counts of the finished part; None when it is not finished."""
-        return PartCount.of_json(json.loads(self._count.read_text(encoding="utf-8"))) if self._count.exists() else None
+        return PartCount.of_json(read_json(self._count)) if self._count.exists() else None
 
     def write(self, lines: Iterable[str]) -> None:
         """Write the rows, whole or not at all."""
@@ -67,7 +68,7 @@ class PartFile:
         """The finished rows, in the order they were written."""
         with self.path.open(encoding="utf-8") as file:
             for line in file:
-                yield _from_json(json.loads(line), store_root)
+                yield _from_json(parse_json(line, self.path), store_root)
 
 
 def row_to_line(row: ExportRow) -> str:

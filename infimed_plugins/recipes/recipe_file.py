@@ -40,9 +40,8 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.needs_word import words_needed
@@ -98,24 +97,12 @@ def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:
     if path.resolve() in extending:
         raise ConfigError(f"{path} extends itself; start from another recipe")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    _check_size(raw, path)
+        raw = parse_yaml(read_bytes(path, "yaml").decode())
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if isinstance(raw, dict) and "extends" in raw:
         return _extended(raw, path, (*extending, path.resolve()))
     return parse_recipe(raw, str(path))
-
-
-def _check_size(raw: Any, path: Path) -> None:
-    """Raise ConfigError for what aliases blow up: ten lines of them are a billion values, or one without end."""
-    left, size = [raw], 0
-    while left:
-        value = left.pop()
-        size += 1 + (len(value) if isinstance(value, str) else 0)
-        left += [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-        if size > MOST_CHARACTERS:
-            raise ConfigError(f"{path} holds over {MOST_CHARACTERS:,} values and characters, aliases written out")
 
 
 def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> Recipe:

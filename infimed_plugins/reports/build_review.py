@@ -13,6 +13,7 @@ from typing import Any
 
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
+from infimed_plugins.limits import parse_json
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
@@ -63,7 +64,7 @@ def _sharegpt_rows(path: Path, wanted: list[int]) -> Iterator[ShownRow]:
     with path.open(encoding="utf-8") as file:
         for index, line in enumerate(file):
             if index in left:
-                row = json.loads(line)
+                row = parse_json(line, path)
                 turns = tuple((turn["role"], turn["content"]) for turn in row["messages"])
                 images = tuple(_thumbnail(below(path.parent, name).read_bytes(), name) for name in row["images"])
                 yield ShownRow(path.name, row["id"], turns, images)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from infimed_plugins.curation import RIGHT_OF, reflective_cot
 from infimed_plugins.engines.meter import keys_of
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.images import decode_image
+from infimed_plugins.limits import parse_json
 from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
@@ -127,7 +127,7 @@ def _read(path: Path, limit: int) -> list[dict[str, Any]]:
     if path.is_file():
         with path.open(encoding="utf-8") as file:
             for line in file:
-                row = json.loads(line)
+                row = parse_json(line, path)
                 if "reflective" in row["meta"]:
                     rows.append(row)
                 if len(rows) == limit:

@@ -7,13 +7,13 @@ installs, and always writes bfloat16; this one writes the type that the configur
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def merged_checkpoint(folder: Path) -> Path:
 def _actor_folder(folder: Path) -> Path:
     candidates = [folder, folder / "actor"]
     if (folder / _TRACKER).exists():
-        step = json.loads((folder / _TRACKER).read_text(encoding="utf-8"))["last_global_step"]
+        step = read_json(folder / _TRACKER)["last_global_step"]
         candidates.append(folder / f"global_step_{step}" / "actor")
     for candidate in candidates:
         if any(candidate.glob("model_world_size_*_rank_0.pt")):

@@ -211,10 +211,10 @@ def test_pairs_are_not_read_through_a_link(linked: str, tmp_path: Path) -> None:
 
 
 def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.archives.MAX_MEMBER_BYTES", 1 << 20)
+    monkeypatch.setenv("INFIMED_LIMITS", "picture=1MiB")
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", b"\0" * (2 << 20))
-    with pytest.raises(DataError, match=r"a\.zip/bomb\.png unpacks to 2 MiB: refused"):
+    with pytest.raises(DataError, match=r"a\.zip/bomb\.png: 2,097,152 .* set INFIMED_LIMITS=picture=2097152"):
         Archive(tmp_path / "a.zip").image("bomb.png").read()
 
 

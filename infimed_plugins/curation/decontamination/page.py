@@ -9,7 +9,6 @@ stand the thresholds and what is known to escape them (escapes.py).
 from __future__ import annotations
 
 import base64
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from infimed_plugins.curation.decontamination import escapes
 from infimed_plugins.curation.decontamination.step import DecontaminationSettings
 from infimed_plugins.curation.step_settings import read_settings
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import parse_json
 
 ROWS = 200
 
@@ -63,7 +63,7 @@ def read_report(report: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(report.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
+            rows.append(parse_json(line))
         except ValueError as error:
             raise DataError(f"{report}, line {number}, is no JSON; run decontamination again") from error
     return rows
