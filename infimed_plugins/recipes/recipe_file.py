@@ -69,7 +69,6 @@ from infimed_plugins.records import TASKS
 
 RECIPE_FOLDER = "data_registry/recipes"
 YAML = (".yaml", ".yml")
-MOST_CHARACTERS = 1_000_000
 
 
 def shipped_recipes() -> list[str]:
