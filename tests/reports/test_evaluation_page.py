@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.reports.evaluation_cases import MOST_CHARACTERS, all_cases, draw_cases
+from infimed_plugins.pages import MOST_CHARACTERS
+from infimed_plugins.reports.evaluation_cases import all_cases, draw_cases
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
