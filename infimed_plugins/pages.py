@@ -46,8 +46,9 @@ def write_page(
     fresh.replace(path)
 
 
-def shortened(value: Any, most: int = MOST_CHARACTERS) -> Any:
-    """A text of at most ``most`` characters, with a word on the rest; safe markup and all that is no text as it is."""
-    if not isinstance(value, str) or hasattr(value, "__html__") or len(value) <= most:
-        return value
-    return f"{value[:most]} … (cut here, {len(value):,} characters in all)"
+def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
+    """What a value is in words, at most ``most`` characters and a word on the rest; safe markup as it is."""
+    text = value if isinstance(value, str) else str(value)
+    if hasattr(text, "__html__") or len(text) <= most:
+        return text
+    return f"{text[:most]} … (cut here, {len(text):,} characters in all)"

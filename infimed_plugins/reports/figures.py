@@ -102,4 +102,4 @@ def breakdown(scored: Sequence[Judged], columns: Columns, key: str, seed: Sequen
 def _values(row: Judged, key: str) -> Sequence[str]:
     value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
     values = value if isinstance(value, (list, tuple)) else (value,)
-    return list(dict.fromkeys(shortened(str(one), MOST_NAME) for one in values if one not in (None, "")))
+    return list(dict.fromkeys(shortened(one, MOST_NAME) for one in values if one not in (None, "")))

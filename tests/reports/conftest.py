@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from chromium import Page
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
@@ -102,3 +103,10 @@ def write_synthetic() -> Callable[[Sequence[Run], Path], str]:
         return path.read_text(encoding="utf-8")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = Page(tmp_path_factory.mktemp("chromium"))
+    yield page
+    page.close()
