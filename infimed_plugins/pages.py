@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,10 @@ def write_page(
     beside = template.with_suffix("").with_suffix(".js")
     script = beside.read_text(encoding="utf-8") if beside.is_file() else ""
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    html = environment.get_template(template.name).render(values, script=script, script_hash=allowed)
+    page = environment.get_template(template.name).render(values, script=script, script_hash=allowed)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.tmp")
-    fresh.write_bytes(html.encode("utf-8", "backslashreplace"))
+    fresh.write_bytes(page.encode("utf-8", "backslashreplace"))
     fresh.replace(path)
 
 
@@ -52,3 +53,8 @@ def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
     if hasattr(text, "__html__") or len(text) <= most:
         return text
     return f"{text[:most]} … (cut here, {len(text):,} characters in all)"
+
+
+def escape(text: str) -> str:
+    """A text for a drawing inside a page, escaped and cut as a template would."""
+    return html.escape(shortened(text))

@@ -144,9 +144,9 @@ def _case_json(case: Case, image: int | str) -> CaseJson:
     options = [shortened(option) for option in row.options or ()]
     return {
         "id": shortened(case.id, MOST_NAME),
-        "benchmark": run.benchmark,
-        "asked": asked_in(run).label,
-        "image": image,
+        "benchmark": shortened(run.benchmark),
+        "asked": shortened(asked_in(run).label),
+        "image": image if isinstance(image, int) else shortened(image),
         "question": shortened(row.question),
         "prompt": shortened(row.prompt),
         "options": options,
@@ -166,7 +166,7 @@ def _named_groups(meta: Mapping[str, Json]) -> list[str]:
 
 def _reply_json(model: str, judged: Judged) -> ReplyJson:
     return {
-        "model": model,
+        "model": shortened(model),
         "text": shortened(judged.text),
         "parsed": None if judged.parsed is None else shortened(judged.parsed),
         "accuracy": judged.accuracy,

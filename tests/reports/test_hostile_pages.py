@@ -18,10 +18,10 @@ from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.curation.decontamination import page as decontamination_page
 from infimed_plugins.pages import MOST_CHARACTERS, MOST_NAME
 from infimed_plugins.recipes.manifest import Manifest, Output, PartCount
+from infimed_plugins.records import Score
 from infimed_plugins.reports import build_review, chains, page, reward_review, table
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
 from infimed_plugins.rewards.saved import Generation, Scored
-from infimed_plugins.rewards.score import Score
 
 RUN = "window.stolen = 1"
 PAYLOADS = (
@@ -77,7 +77,7 @@ def quickstart(text: str, path: Path) -> None:
 
 def rewards(text: str, path: Path) -> None:
     review = reward_review.Review()
-    score = Score(0.0, 0.0, 0.0, text, False, text)
+    score = Score(0.0, 0.0, 0.0, text, text)
     review.add(Scored(Generation(1, text, text, {text: [text]}, {}), text, score))
     reward_review.write_page(review, text, path)
 
@@ -140,7 +140,9 @@ def test_hostile_text_is_shown_and_neither_runs_nor_asks(
     assert browser.js("location.href") == address
     assert [url for url in browser.requests if not url.startswith("data:image/")] == [address]
     assert browser.errors == []
-    own = "iframe, object, embed, base, form, link, math, video, audio, marquee, textarea, [onload], [onerror], [onfocus]"
+    own = (
+        "iframe, object, embed, base, form, link, math, video, audio, marquee, textarea, [onload], [onerror], [onfocus]"
+    )
     assert browser.js(f"document.querySelectorAll({json.dumps(own)}).length") == 0
     shown = str(browser.js("document.documentElement.textContent"))
     missing = [one for one in PAYLOADS if one.isprintable() and one not in shown]
@@ -159,21 +161,21 @@ def test_the_policy_of_a_page_stops_what_got_into_it_all_the_same(
     browser.open(path.as_uri())
     browser.js("new Promise(go => setTimeout(go, 200))")
     assert browser.js("typeof window.stolen") == "undefined"
-    assert any("Content Security Policy" in error for error in browser.errors)
-    assert not any(url.startswith("http:") for url in browser.requests)
+    refused = [error for error in browser.errors if "Content Security Policy" in error]
+    assert any("127.0.0.1:9/x.png" in error for error in refused)
+    assert any("inline script" in error for error in refused)
+    assert any("inline event handler" in error for error in refused)
 
 
 @every_page
 def test_no_text_makes_a_page_large(tmp_path: Path, write: Callable[[str, Path], None]) -> None:
-    write("x", tmp_path / "small.html")
-    for made in ("samples",):
-        if (tmp_path / made).exists():
-            (tmp_path / made).rename(tmp_path / f"{made}.before")
+    (tmp_path / "small").mkdir()
+    write("x", tmp_path / "small" / "page.html")
     write(LONG, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "1,000,000 characters in all" in text
     assert "x" * (MOST_CHARACTERS + 1) not in text
-    assert len(text) - len((tmp_path / "small.html").read_text(encoding="utf-8")) < 60 * MOST_CHARACTERS
+    assert len(text) - len((tmp_path / "small" / "page.html").read_text(encoding="utf-8")) < 60 * MOST_CHARACTERS
 
 
 def test_ids_and_the_values_of_groupings_are_names_and_cut_as_such(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_page_that_cannot_be_made_leaves_the_earlier_one(tmp_path: Path) -> No
     rewards("earlier", path)
     before = path.read_bytes()
     broken = reward_review.Review()
-    broken.add(Scored(Generation(1, "", "", "", {}), "t", Score(0.0, 0.0, 0.0, "", False, "")))
+    broken.add(Scored(Generation(1, "", "", "", {}), "t", Score(0.0, 0.0, 0.0)))
     broken.kept[0] = None  # type: ignore[call-overload]
     with pytest.raises(Exception, match="generation"):
         reward_review.write_page(broken, "later", path)
