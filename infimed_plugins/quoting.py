@@ -10,6 +10,7 @@ spell the tokens that a chat template turns into a new turn. What is filled in h
 from __future__ import annotations
 
 import hashlib
+import html
 import itertools
 import json
 import re
@@ -66,7 +67,7 @@ def repeated(prompt: str, reply: str, *claims: str) -> bool:
     """
     quoted = "\0".join(_spelled_out(found[2]) for found in _QUOTED.finditer(prompt))
     said = _OBJECT.search(reply)
-    marks = (rf"{re.escape(_spelled_out(claim))}(?!\d)" for claim in claims)
+    marks = (rf"{re.escape(_spelled_out(claim))}(?![\d_])" for claim in claims)
     return bool(said and _spelled_out(said[0]) in quoted) or all(re.search(mark, quoted) for mark in marks)
 
 
@@ -89,5 +90,5 @@ def _is_seen(character: str) -> bool:
 
 def _spelled_out(text: str) -> str:
     """A text as a judge may repeat it: letters, digits and what verdicts are made of, escapes as what they mean."""
-    text = _UNMARKED.sub("", _QUOTATION.sub('"', unicodedata.normalize("NFKC", text)))
+    text = _UNMARKED.sub("", _QUOTATION.sub('"', unicodedata.normalize("NFKC", html.unescape(text))))
     return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text).replace("\\", "").casefold()

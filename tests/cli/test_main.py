@@ -144,7 +144,8 @@ ORDERS = (
         f"{ESC}#8",
     ),
     *(f"{ESC}]0;title\a", f"{ESC}]8;;http://x{ST}here{ESC}]8;;{ST}", f"{ESC}]52;c;cm0gLXJm\a", f"{ESC}]52;c;?{ST}"),
-    *(f"{ESC}]1337;File=x\a", f"{ESC}]777;notify;a;b\a", f'{ESC}P$q"p{ST}', f"{ESC}_G{ST}", f"{ESC}^x{ST}", f"{ESC}(0"),
+    *(f"{ESC}]1337;File=x\a", f"{ESC}]777;notify;a;b\a", f'{ESC}P$q"p{ST}', f"{ESC}_G{ST}", f"{ESC}^x{ST}"),
+    *(f"{ESC}(0", f"{ESC}#8"),
     *(f"{CSI}2J", f"{OSC}52;c;eA==\x9c", f"\x90q{ST}", "\x9e", "\x9f", "\x84", "\x85", "\x8d", "\x80", "\x98"),
     *(
         "\a",
@@ -194,7 +195,9 @@ def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, terminal:
     """What a call prints on both streams; as to a terminal of 200 columns, or to a pipe."""
     streams = {False: io.StringIO(), True: io.StringIO()}
     for name, error in (("console", False), ("messages", True)):
-        made = PlainConsole(file=streams[error], force_terminal=terminal, color_system="truecolor", width=200)
+        made = PlainConsole(
+            file=streams[error], force_terminal=terminal, color_system="truecolor" if terminal else None, width=200
+        )
         monkeypatch.setattr(output, name, made)
     show()
     return streams[False].getvalue() + streams[True].getvalue()
@@ -203,7 +206,7 @@ def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, terminal:
 PRINTERS: dict[str, Callable[[str], None]] = {
     "say": output.say,
     "tell": lambda text: output.tell(f"error: {text}", style="red"),
-    "title": lambda text: output.print_table(text, ["a"], [["b"]]),
+    "title": lambda text: output.print_table(text, ["a" * 60], [["b"]]),
     "column": lambda text: output.print_table("t", [text], [["b"]]),
     "cell": lambda text: output.print_table("t", ["a"], [[text]]),
     "text": lambda text: output.console.print(Text(text)),
@@ -244,8 +247,8 @@ def test_json_holds_the_text_and_no_order(order: str, capsys: pytest.CaptureFixt
 
 def test_a_table_has_room_for_what_it_shows_of_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [["a\x1b[2Jb", 1], ["plain", 22]]
-    lines = printed(lambda: output.print_table("t", ["name", "n"], rows), monkeypatch, terminal=False).splitlines()
-    assert len({len(line) for line in lines}) == 1
+    shown = printed(lambda: output.print_table("", ["name", "n"], rows), monkeypatch, terminal=False)
+    assert [line.rindex("│") for line in shown.splitlines()[2:]] == [1 + len("a\\u001b[2Jb") + 1] * 2
 
 
 def test_consoles_are_used_by_the_functions_of_output_alone() -> None:
