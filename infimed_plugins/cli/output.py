@@ -57,7 +57,7 @@ class _Stream(io.FileIO):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())  # what is still buffered must not fail again when Python ends
             os.close(nowhere)
-            if self.fileno() == sys.__stderr__.fileno():  # there is nobody to tell
+            if self.fileno() == 2:  # there is nobody to tell
                 return len(data)
             if isinstance(error, BrokenPipeError):  # the reader has enough: quiet, as click has it
                 raise
@@ -92,7 +92,8 @@ def tell(line: str, style: str | None = None) -> None:
 
 def print_json(value: Json) -> None:
     """One JSON document on stdout; what no terminal should get, and half a surrogate, as its escape."""
-    typer.echo(_visible_lines(json.dumps(value, indent=2, ensure_ascii=False)))
+    whole = "utf" in (getattr(sys.stdout, "encoding", None) or "")  # else Python's escapes, which are not JSON's
+    typer.echo(_visible_lines(json.dumps(value, indent=2, ensure_ascii=not whole)))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -6,7 +6,7 @@ request. What models said is embedded as JSON and only ever shown as text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
 from infimed_plugins.reports.variants import Curve, curves
 
 MOST_CASES = 300
-_FILTERS = {
+_FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
 }

@@ -307,6 +307,13 @@ def test_a_stdout_of_ascii_gets_escapes(command: str) -> None:
     assert done.stdout.isascii()
 
 
+def test_json_for_a_stdout_of_ascii_is_json() -> None:
+    code = "from infimed_plugins.cli import output; output.guard_streams(); output.print_json({'a': '肺 👩 é'})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, check=True, timeout=120)
+    assert json.loads(done.stdout.decode("ascii")) == {"a": "肺 👩 é"}
+
+
 def test_a_missing_character_is_written_as_its_escape(tmp_path: Path) -> None:
     folder = tmp_path / "肺"
     done = run(f"infimed data show {shlex.quote(str(folder))}", **ASCII, PYTHONFSENCODING="utf-8")
