@@ -29,6 +29,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Json = Any  # a JSON value: what json.loads returns
 
 OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+BAD_IMAGE = "an image cannot be used"  # why a row is left out
 
 
 def is_choice(answer: Json, count: int) -> bool:

@@ -27,6 +27,7 @@ class Opinion:
     replies: Sequence[str] = ()
 
 
+CUT = "(cut off at max_tokens)"
 Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
 
 
@@ -109,7 +110,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
         accuracy=score.accuracy,
         format=score.format,
         invalid=score.invalid,
-        reason=score.reason,
+        reason=f"{score.reason or 'no answer'} {CUT}" if row.cut and score.invalid else score.reason,
         question=row.question,
         options=row.options,
         task=row.task,

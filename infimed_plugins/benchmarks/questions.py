@@ -112,7 +112,7 @@ def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: 
     if benchmark.medevalkit is not None and question.row is not None:
         return medevalkit.construct(benchmark.medevalkit, question.row, reasoning)
     sample = question.sample
-    language = sample.language if sample.language in ("en", "zh") else "en"
+    language = "zh" if prompts.in_chinese(sample.language) else "en"
     kind, choices = "judgement" if str(sample.answer).lower() in YES_NO else "open", None
     if sample.options:
         lettered = zip(OPTION_LETTERS, sample.options, strict=False)

@@ -20,7 +20,8 @@ from infimed_plugins.benchmarks.questions import Question, check_style, question
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import BadRow, ImageRef, Json
+from infimed_plugins.images import decode_image
+from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json
 from infimed_plugins.sources.entry import source_entries
 
 MAX_FAILED_SHARE = 0.05
@@ -112,7 +113,7 @@ def ask(
     progress(log.done, log.asked)
     folder.write_bad_rows(log.bad_rows)
     folder.write_failed(log.failed)
-    _refuse_failures(log.failed, log.asked)
+    _refuse_failures(log)
 
 
 def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
@@ -163,13 +164,13 @@ class _Log:
             except DataError as error:
                 self.bad_rows.append(BadRow(question.sample.id, "it cannot be asked in this style", str(error)))
                 continue
+            try:
+                images = tuple(map(_decoded, made.images))
+            except DataError as error:
+                self.bad_rows.append(BadRow(question.sample.id, BAD_IMAGE, str(error)))
+                continue
             self.asked += 1
             row = unanswered(index, question, made.text)
-            try:
-                images = tuple(ImageRef(data=image.read()) for image in made.images)  # read once
-            except DataError as error:
-                self.failed.append(replace(row, error=str(error)))
-                continue
             self._waiting[row.id] = replace(row, images=[image.sha256() for image in images])
             yield replace(made, images=images)
 
@@ -185,6 +186,13 @@ class _Log:
         return row
 
 
+def _decoded(image: ImageRef) -> ImageRef:
+    """The image in memory, read once. Raises DataError naming the file where it does not decode."""
+    read = ImageRef(data=image.read())
+    decode_image(read.read(), image.path or "in memory")
+    return read
+
+
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:
     """How many questions there will be, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
@@ -192,6 +200,10 @@ def _total(benchmark: Benchmark, asking: Asking) -> int | None:
     return min(counts, default=None) if not asking.variant else None
 
 
-def _refuse_failures(failed: list[Answered], asked: int) -> None:
-    if len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked:
+def _refuse_failures(log: _Log) -> None:
+    failed, asked = log.failed, log.asked
+    if not asked:
+        rows = [f": {row.id}: {row.reason} {row.detail}".rstrip() for row in log.bad_rows[:1]]
+        raise DataError(f"no question could be asked, {len(log.bad_rows)} bad rows{''.join(rows)}")
+    if len(failed) == asked or (len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked):
         raise DataError(f"{len(failed)} of {asked} requests failed, the first: {failed[0].error}; mend and rerun")

@@ -10,7 +10,7 @@ import typer
 
 from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice, key_values
 from infimed_plugins.cli.output import AsJson, Fresh, print_json, print_table, progress, say, tell
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Recipe
@@ -125,6 +125,7 @@ def curate(
         _warn(manifest)
         if step == "decontamination":
             _print_thresholds(given)
+    _refuse_empty(manifest, out)
 
 
 def reflect(
@@ -172,6 +173,7 @@ def reflect(
     else:
         _print_chains(counts, out)
         _warn(manifest)
+    _refuse_empty(manifest, out)
 
 
 def _step_settings(given: list[str] | None) -> dict[str, Any]:
@@ -222,8 +224,14 @@ def _print(manifest: Manifest, out: Path) -> None:
     for title, counts in (("dropped", part.dropped), ("rejected", part.rejected), ("counted", part.counted)):
         rows += [[f"{title}: {reason}", count] for reason, count in counts.items()]
     print_table(f"{part.part} on {part.source}/{part.split}, in {out}", ["", "rows"], rows)
+
+
+def _refuse_empty(manifest: Manifest, out: Path) -> None:
+    """Raise DataError where nothing is kept, once all is written and told."""
+    (part,) = manifest.parts
     if not part.kept:
-        say("no row is left to train on", style="yellow")
+        aside = "".join(f"; what was put aside is in {path}" for path in (out / "samples").glob("*.aside.jsonl"))
+        raise DataError(f"none of {part.read:,} rows is left to train on{aside}")
 
 
 def _print_thresholds(given: dict[str, Any]) -> None:
@@ -257,9 +265,6 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
     print_table(
         "What it took, and what else is to know", ["", "count"], list((counts.cost | counts.notes | others).items())
     )
-    if not counts.kept:
-        aside = f"; what was put aside is in {out / 'samples'}" if counts.kinds else ""
-        say(f"no chain is left to train on{aside}", style="yellow")
 
 
 def _warn(manifest: Manifest) -> None:

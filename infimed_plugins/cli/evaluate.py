@@ -23,7 +23,7 @@ from infimed_plugins.cli.late_engine import Later
 from infimed_plugins.cli.output import AsJson, progress
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
-from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people
+from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def evaluate(
     )
     if failed:
         raise DataError(f"{len(failed)} of {len(plan)} were not finished; mend and rerun: {'; '.join(failed)}")
+    refuse_unscored(runs)
 
 
 Planned = list[tuple["Benchmark", "Asking", "RunFolder"]]

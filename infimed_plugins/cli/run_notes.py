@@ -43,13 +43,18 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
 
 
 def _unscored(run: Run) -> Iterator[str]:
-    """How many questions are in no figure, and the commonest reason."""
+    """How many questions are in no figure, and the commonest reason; how many replies ended before an answer."""
+    from infimed_plugins.benchmarks.judging import CUT
+
     reasons = Counter(row.reason for row in run.rows if row.accuracy is None)
     if reasons:
         (reason, _), count = reasons.most_common(1)[0], reasons.total()
         shown = f"{reason[:MOST_REASON]}…" if len(reason) > MOST_REASON else reason
         commonest = "" if len(reasons) == 1 else ", the commonest reason"
         yield f"{run.benchmark}: {count:,} of {len(run.rows):,} unscored ({run.mode}): {shown}{commonest}"
+    if cut := sum(row.invalid and row.reason.endswith(CUT) for row in run.rows):
+        text = f"{cut:,} of {len(run.rows):,} replies were cut off before an answer ({run.mode})"
+        yield f"{run.benchmark}: {text}; give a larger --max-tokens"
 
 
 def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from infimed_plugins.cli.judge_options import (
 from infimed_plugins.cli.output import AsJson, Fresh, print_json, progress, say
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
-from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people
+from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
 from infimed_plugins.errors import MissingFileError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def score(
     )
     if metrics and not as_json:
         print_json(extra["medevalkit"])
+    refuse_unscored(judged)
 
 
 def import_results(

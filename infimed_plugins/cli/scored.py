@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.judge_options import JudgeOptions
+from infimed_plugins.errors import DataError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
@@ -64,6 +65,13 @@ def judge_folders(
             judged = judge_folder(folder, benchmark, modes, started, identity)
             runs += [shown for run in judged for shown in folded(run)]
     return runs
+
+
+def refuse_unscored(runs: Sequence[Run]) -> None:
+    """Raise DataError, with the first reason, where not one reply is scored: once all else is written and told."""
+    rows = [row for run in runs for row in run.rows]
+    if all(row.accuracy is None for row in rows):
+        raise DataError(f"no reply of {len(rows):,} is scored{''.join(f': {row.reason}' for row in rows[:1])}")
 
 
 def read_people(labels: Path | None) -> dict[str, bool]:

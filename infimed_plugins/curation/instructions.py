@@ -21,7 +21,7 @@ from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import check_flag, check_one_of, read_settings
 from infimed_plugins.parsing import parse_quantity, tokens
 from infimed_plugins.parsing.quantities import clean_math
-from infimed_plugins.prompts import TASK_INSTRUCTIONS
+from infimed_plugins.prompts import CHINESE_TASK_INSTRUCTIONS, TASK_INSTRUCTIONS, in_chinese
 from infimed_plugins.records import Sample
 
 CAPTION_KINDS = ("caption", "report")  # values of meta["kind"]
@@ -39,7 +39,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "Which option is right? Give its letter alone.",
         ),
         "zh": (
-            "请从给出的选项中选择，用选项字母作答。",
+            CHINESE_TASK_INSTRUCTIONS["multiple_choice"],
             "请只回答正确选项的字母。",
             "请选出一项，并写出它的字母。",
         ),
@@ -58,7 +58,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "Give the answer in a few words.",
             "Keep the answer to a word or a short phrase.",
         ),
-        "zh": ("请用一个词或短语作答。", "请用几个字简要回答。", "答案只需一个词或短语。"),
+        "zh": (CHINESE_TASK_INSTRUCTIONS["text"], "请用几个字简要回答。", "答案只需一个词或短语。"),
     },
     "long_text": {
         "en": (
@@ -70,7 +70,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "number": {
         "en": (TASK_INSTRUCTIONS["math"], "Give the answer as a number.", "Reply with one number only."),
-        "zh": ("请用一个数字作答。", "答案请写成数字。", "请只回答一个数字。"),
+        "zh": (CHINESE_TASK_INSTRUCTIONS["math"], "答案请写成数字。", "请只回答一个数字。"),
     },
     "expression": {
         "en": (
@@ -87,7 +87,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "Locate it with a single box, [x1, y1, x2, y2], in pixels.",
         ),
         "zh": (
-            "请用一个以像素为单位的框 [x1, y1, x2, y2] 作答。",
+            CHINESE_TASK_INSTRUCTIONS["grounding"],
             "请给出一个边界框 [x1, y1, x2, y2]，单位为像素。",
             "请用单个框 [x1, y1, x2, y2] 标出位置，单位为像素。",
         ),
@@ -99,7 +99,7 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "List the boxes [[x1, y1, x2, y2], ...] in pixels; if there is nothing, answer No Objects.",
         ),
         "zh": (
-            "请用框的列表 [[x1, y1, x2, y2], ...] 作答，单位为像素；若没有，回答 No Objects。",
+            CHINESE_TASK_INSTRUCTIONS["detection"],
             "请以像素为单位列出所有边界框 [[x1, y1, x2, y2], ...]，没有目标时回答 No Objects。",
         ),
     },
@@ -144,7 +144,7 @@ def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sa
 
 def template(sample: Sample, wordings: str = "paper", seed: int = 0) -> str:
     """The words for a sample: those of its kind and language; which of them, by seed and id."""
-    choices = TEMPLATES[answer_kind(sample)]["zh" if sample.language.startswith("zh") else "en"]
+    choices = TEMPLATES[answer_kind(sample)]["zh" if in_chinese(sample.language) else "en"]
     if wordings == "paper":
         return choices[0]
     return random.Random(f"{seed}/{sample.id}").choice(choices)

@@ -44,7 +44,7 @@ from infimed_plugins.curation.step_settings import (
 from infimed_plugins.engines import ChatRequest, Engine, Sampling
 from infimed_plugins.engines.meter import Meter
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing import parse_response
+from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
 from infimed_plugins.scoring.robust import score
@@ -60,6 +60,7 @@ JUDGES = ("model", "rule")
 QUESTION = "{QUESTION}"
 PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and evaluated with; the paper prints none
 
+_FORM = ResponseForm(think_prefilled=True)  # a template may open the tag: then a reply only closes it
 _TAG = re.compile(r"</?(?:think|answer|image|video|audio)\b", re.IGNORECASE)
 
 
@@ -141,7 +142,7 @@ def _draw(
     group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
 ) -> dict[str, list[Candidate]]:
     asked = {sample.id: sample for sample in group}
-    requests = (ChatRequest(s.id, fill(settings.prompt, {QUESTION: prompts.question_text(s)}), s.images) for s in group)
+    requests = (ChatRequest(s.id, candidate_prompt(s, settings.prompt), s.images) for s in group)
     sampling = Sampling(
         settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
     )
@@ -155,9 +156,16 @@ def _draw(
     return drawn
 
 
+def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:
+    """The user turn: a prompt of the user's own as it is, ours in the language of the sample."""
+    if prompt == PROMPT:
+        return prompts.render(sample, "reasoning")
+    return fill(prompt, {QUESTION: prompts.question_text(sample)})
+
+
 def read_candidate(text: str, sample: Sample, by_rule: bool = True) -> Candidate:
     """Read one response; it is right when the robust scorer says so, whatever the format gate says."""
-    parsed = parse_response(text)
+    parsed = parse_response(text, _FORM)
     right = score(text, sample).accuracy == 1.0
     value = rule_score(parsed.reasoning, parsed.answer, sample) if right and by_rule and parsed.format_ok else None
     return Candidate(text, parsed.reasoning, parsed.answer, right, value, well_formed=parsed.format_ok)
@@ -227,7 +235,7 @@ def synthesise(
     reflects = m < settings.keep_from and bool(wrong)
     rationale = best.reasoning
     if reflects:
-        rationale = reflect(rng.choice(wrong), best, settings.bridge)
+        rationale = reflect(rng.choice(wrong), best, settings.bridge, prompts.in_chinese(sample.language))
     return replace(sample, rationale=rationale).with_meta(reflective=_evidence(candidates, reflects, settings, seed))
 
 
@@ -246,6 +254,12 @@ def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: Reflect
     }
 
 
-def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE) -> str:
-    """The joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt."""
-    return f"{wrong.reasoning.strip()} The answer is {wrong.answer.strip()}. {bridge} {right.reasoning.strip()}"
+def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE, chinese: bool = False) -> str:
+    """The joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
+
+    ``chinese`` rows are joined in Chinese; a bridge of the user's own stays.
+    """
+    said = f"答案是{wrong.answer.strip()}。" if chinese else f"The answer is {wrong.answer.strip()}."
+    if chinese and bridge == prompts.REFLECTION_BRIDGE:
+        bridge = prompts.CHINESE_REFLECTION_BRIDGE
+    return f"{wrong.reasoning.strip()} {said} {bridge} {right.reasoning.strip()}"

@@ -12,11 +12,19 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from infimed_plugins.engines.http_status import Again, EmptyReply, RequestFailed, Unreachable, judge_status
+from infimed_plugins.engines.http_status import (
+    LONGEST_MESSAGE,
+    Again,
+    EmptyReply,
+    RequestFailed,
+    Unreachable,
+    judge_status,
+    told_status,
+)
 from infimed_plugins.engines.server_pool import Server, ServerPool
 from infimed_plugins.errors import EngineError, MissingExtraError
 from infimed_plugins.records import Json
@@ -140,15 +148,19 @@ class Servers:
             server.load -= 1
         self._lost = 0
         if answer.status_code >= 300:
-            self._refuse(answer, server)
+            self._refuse(answer.status_code, answer.headers, answer.text, server)
         return answer.content
 
     def _read(self, server: Server, content: bytes, read: Callable[[Json], _T]) -> _T:
         try:
-            return read(json.loads(content))
+            body = json.loads(content)
+            if isinstance(body, dict) and (error := body.get("error")):
+                self._refuse(told_status(error), {}, json.dumps(body, ensure_ascii=False), server)
+            return read(body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             self._pool.failed(server, "its replies are not of the expected form", at_once=False)
-            raise Again(f"the reply is not of the expected form ({type(error).__name__})") from None
+            said = self._masked(" ".join(content[:LONGEST_MESSAGE].decode("utf-8", "replace").split()))
+            raise Again(f"the reply is not of the expected form ({type(error).__name__}): {said}") from None
 
     def _pause(self, attempt: int, least: float) -> float:
         return max(least, _doubled(attempt)) * self._random.uniform(1.0, 1.5)
@@ -184,7 +196,7 @@ class Servers:
             return ""
         if answer.status_code in (401, 403):
             try:
-                self._refuse(answer, server)
+                self._refuse(answer.status_code, answer.headers, answer.text, server)
             except Again as again:
                 return str(again)
         return ""
@@ -199,12 +211,12 @@ class Servers:
         async with asyncio.timeout(min(CONNECT_SECONDS, self._timeout)):
             return await self._clients[0].get(server.url + "/models")
 
-    def _refuse(self, answer: httpx.Response, server: Server) -> NoReturn:
+    def _refuse(self, status: int, headers: Mapping[str, str], text: str, server: Server) -> NoReturn:
         """Raise what the status means; the server may be set aside for it, or left out of the run."""
-        text = self._masked(answer.text)[:4000]
-        reason = f"it answers {answer.status_code}"
+        text = self._masked(text)[:4000]
+        reason = f"it answers {status}"
         try:
-            judge_status(answer.status_code, answer.headers, text, server.url, self._key_name)
+            judge_status(status, headers, text, server.url, self._key_name)
         except EngineError as error:
             self._pool.drop(server, error, reason)
             raise Again(str(error)) from None

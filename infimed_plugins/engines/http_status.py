@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping
 
 from infimed_plugins.errors import EngineError
+from infimed_plugins.records import Json
 
 RETRIED = (408, 425, 429)
 LONGEST_MESSAGE = 300
@@ -67,6 +68,12 @@ def judge_status(status: int, headers: Mapping[str, str], text: str, url: str, k
     if status in (404, 405) or status < 400:
         raise EngineError(f"{said}; check the model's name ({url}/models lists them) and base_url (it ends in /v1)")
     raise Refused(said)
+
+
+def told_status(error: Json) -> int:
+    """The status that an error in a body with status 200 names as its code; 400 if it names none."""
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    return int(code) if len(code) == 3 and code.isascii() and code.isdigit() and code >= "300" else 400
 
 
 def _message(text: str) -> str:

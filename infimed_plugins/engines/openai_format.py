@@ -84,12 +84,28 @@ def _is_plain_jpeg(data: bytes) -> bool:
     return False
 
 
+def _said(message: Json) -> str:
+    """What a choice says: its thoughts, where the server parts them off, in ``<think>`` before its text or refusal."""
+    text = _plain(message.get("content")) or _plain(message.get("refusal"))
+    thoughts = _plain(message.get("reasoning_content")) or _plain(message.get("reasoning"))
+    if not thoughts.strip() or "think>" in text:
+        return text
+    return f"<think>{thoughts}</think>{text}"
+
+
+def _plain(content: Json) -> str:
+    """The text of a string, of a list of text parts, or of nothing. Raises TypeError for another form."""
+    if isinstance(content, list):
+        return "".join(_plain(part["text"]) for part in content if part["type"] == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError("content")
+    return content or ""
+
+
 def read_chat(body: Json, most: int) -> Drawn:
     """The choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for nothing but empty ones."""
     choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
-    texts = [choice["message"].get("content") or "" for choice in choices]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("content")
+    texts = [_said(choice["message"]) for choice in choices]
     cut = [choice.get("finish_reason") == "length" for choice in choices]
     if not any(text.strip() for text in texts) and not any(cut):  # cut: a model that only thought until the limit
         text, read_as = ("the reply is empty", (texts, cut, read_usage(body))) if choices else (NO_CHOICES, None)

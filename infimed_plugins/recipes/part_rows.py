@@ -20,7 +20,7 @@ from infimed_plugins.recipes.image_spill import ImageSpill
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
 from infimed_plugins.recipes.sampling import Tally, choose
-from infimed_plugins.records import BadRow, Json, Sample
+from infimed_plugins.records import BAD_IMAGE, BadRow, Json, Sample
 from infimed_plugins.sources import Source
 
 BOX_TASKS = ("grounding", "detection")
@@ -75,7 +75,7 @@ class PartRows:
             try:
                 begun = [self.store.submit(image, exact=sample.task in BOX_TASKS) for image in sample.images]
             except DataError as error:
-                tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
+                tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
                 continue
             waiting.append((sample, begun))
             if len(waiting) > self.ahead:
@@ -89,7 +89,7 @@ class PartRows:
         try:
             stored = [wait() for wait in begun]
         except DataError as error:
-            tally.reject(self.part.name, sample.id, "an image cannot be used", str(error))
+            tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
             return
         if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
             tally.reject(self.part.name, sample.id, "boxes on a picture that EXIF turns")  # which frame is unknown
@@ -113,7 +113,8 @@ class PartRows:
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         counted: Counter[str] = Counter()
-        flow: Iterable[Sample] = _noting_places(samples, places)
+        shown = self._decoded(samples, tally) if any(map(_asks_engine, self.steps)) else samples
+        flow: Iterable[Sample] = _noting_places(shown, places)
         for step in self.steps:
             context = StepContext(
                 seed=self.seed,
@@ -142,6 +143,17 @@ class PartRows:
         if unsaid > 0:
             tally.dropped["by a step that gave no reason"] += unsaid
         return left
+
+    def _decoded(self, samples: Iterator[Sample], tally: Tally) -> Iterator[Sample]:
+        """The samples whose images all decode: no model is paid for the others, which could not be written."""
+        for sample in samples:
+            try:
+                for image in sample.images:
+                    image.open()
+            except DataError as error:
+                tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
+                continue
+            yield sample
 
     def _step_progress(self, step: str) -> Callable[[int, int], None]:
         return lambda done, total: self.progress(f"{self.part.name}: {step}", done, total)

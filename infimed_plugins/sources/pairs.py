@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -61,6 +62,7 @@ IMAGES = (
 )
 LANGUAGE = ("language", "lang", "q_lang")
 IDS = ("id", "row_id", "qid", "question_id")
+_HAN = re.compile("[\u4e00-\u9fff]")
 _BASE64 = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "data:image/")  # JPEG, PNG, GIF, WebP
 
 
@@ -116,7 +118,7 @@ class Pairs(PublicSource):
             images=images,
             options=options,
             rationale=as_text(pick(fields, ("rationale",))) or None,
-            language=as_text(pick(fields, LANGUAGE)) or "en",
+            language=as_text(pick(fields, LANGUAGE)) or ("zh" if _HAN.search(as_text(question)) else "en"),
             meta=_meta(fields),
         )
 

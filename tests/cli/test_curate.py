@@ -290,20 +290,21 @@ def test_reflect_leaves_out_what_a_benchmark_asks_of_a_public_set_unless_told_no
     assert made["own"]["settings"]["decontaminate"] is None
 
 
-def test_questions_that_nobody_answers_are_put_aside_and_shown_and_are_no_error(
+def test_questions_that_nobody_answers_are_put_aside_and_shown_and_the_run_ends_with_2(
     serve: Callable[..., Server], choices: Path, tmp_path: Path
 ) -> None:
     server = serve(WRONG)
     command = ["reflect", "--input", choices, "--model", "m", "--base-url", server.url, "--set", "judge=rule"]
     command += ["--out", tmp_path / "out", "--html", tmp_path / "page.html"]
     done = invoke(*command)
-    assert done.exit_code == 0, done.stderr
-    assert "no chain is left to train on; what was put aside is in" in done.stdout
+    assert done.exit_code == 2
+    assert "none of 2 rows is left to train on; what was put aside is in" in done.stderr
     assert re.search(r"no right candidate\W+2\W+100\.0%", done.stdout)
     aside = (tmp_path / "out" / "samples" / "reflective_cot.aside.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["id"] for line in aside] == ["pairs-x-q0", "pairs-x-q1"]
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article>") == 2
-    assert invoke(*command, "--json").exit_code == 0
+    again = invoke(*command, "--json")
+    assert (again.exit_code, json.loads(again.stdout)["kept"]) == (2, 0)
     assert server.asked == 2, "a rerun finds the build as it was left"
 
 
@@ -315,8 +316,7 @@ def test_a_set_that_a_benchmark_asks_whole_leaves_an_empty_build_and_its_page(fo
         *("curate", "decontamination", "--source", "slake/test", "--from", DOWNLOADS, "--format", form),
         *("--set", "benchmarks=[slake/test]", "--out", tmp_path / "out", "--html", tmp_path / "page.html"),
     )
-    assert done.exit_code == 0, done.stderr
-    assert "no row is left to train on" in done.stdout
+    assert (done.exit_code, "none of 7 rows is left to train on" in done.stderr) == (2, True)
     part = json.loads((tmp_path / "out" / "manifest.json").read_text())["parts"][0]
     assert (part["kept"], part["dropped"]) == (0, {"in slake/test: image and question": 5})
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<article>") == 5
@@ -326,3 +326,35 @@ def test_a_run_of_which_no_row_could_be_used_is_an_error_still(tmp_path: Path) -
     (tmp_path / "bad.jsonl").write_text(json.dumps({"question": "What?"}), encoding="utf-8")
     done = invoke("curate", "instructions", "--input", tmp_path / "bad.jsonl", "--out", tmp_path / "out")
     assert (done.exit_code, "keeps none of 1 rows read" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("step", ["difficulty", "rationales", "reflective_cot"])
+def test_no_model_is_paid_for_a_picture_that_does_not_decode(
+    step: str, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((96, 96), 80).convert("RGB").save(buffer, "JPEG")
+    whole = buffer.getvalue()
+    files = {
+        "whole.jpg": whole,
+        "torn.jpg": whole[: len(whole) // 2],
+        "text.png": b"<html>404</html>",
+        "empty.png": b"",
+    }
+    rows = []
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        rows.append({"id": name, "question": "What is it?", "answer": "B", "options": ["cyst", "stone"], "image": name})
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    server = serve(RIGHT)
+    command = ["curate", step, "--input", tmp_path / "x.jsonl", "--model", "m", "--base-url", server.url, "--json"]
+    command += ["--set", "candidates=1", *(("--set", "judge=rule") if step == "reflective_cot" else ())]
+    done = invoke(*command, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    (part,) = json.loads(done.stdout)["parts"]
+    assert (server.asked, part["read"], part["kept"]) == (1, 4, 1)
+    assert (part["dropped"], sum(part["rejected"].values())) == ({}, 3)
+    rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
+    assert sorted(name for bad in rejects for name in files if name in bad["detail"]) == sorted(
+        files.keys() - {"whole.jpg"}
+    )

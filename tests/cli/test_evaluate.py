@@ -29,12 +29,16 @@ class AlwaysYes:
     timeout: float = 1.0
     top_k: int = 0
     fails: bool = False
+    cut: bool = False
 
     def __post_init__(self) -> None:
         STARTED.append(self.model)
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         for request in requests:
+            if self.cut:
+                yield Reply(request.id, ("<think>It may be",), cut=(True,))
+                continue
             failed = self.fails and "<think>" in request.text
             yield Reply(request.id, (), "the server went away") if failed else Reply(request.id, ("yes",))
 
@@ -140,3 +144,17 @@ def test_the_others_are_asked_when_one_fails_and_the_end_says_so(tmp_path: Path)
     }
     assert found == {"reasoning": (0, 40), "direct": (40, 0)}
     assert any("phantom reasoning: 40 of 40 requests failed" in note for note in said["notes"])
+
+
+def test_replies_that_were_cut_before_an_answer_are_told_with_the_mend(tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "direct", "--engine-set", "cut=true", "--json"))
+    notes = json.loads(done.stdout)["notes"]
+    told = "phantom: 40 of 40 replies were cut off before an answer (robust); give a larger --max-tokens"
+    assert [note for note in notes if "cut" in note] == [told]
+
+
+def test_a_score_of_no_reply_ends_with_2_and_says_so(tmp_path: Path) -> None:
+    RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "direct"))
+    (tmp_path / "phantom/direct/responses.jsonl").write_text("")
+    done = RUNNER.invoke(app, ["score", str(tmp_path), "--json"])
+    assert (done.exit_code, "no reply of 0 is scored" in done.stderr) == (2, True)

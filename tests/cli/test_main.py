@@ -308,7 +308,8 @@ def test_a_stdout_of_ascii_gets_escapes(command: str) -> None:
 
 
 def test_json_for_a_stdout_of_ascii_is_json() -> None:
-    code = "from infimed_plugins.cli import output; output.guard_streams(); output.print_json({'a': '肺 👩 é'})"
+    shown = r"output.print_json({'a': '\u80ba \U0001f469 \xe9'})"
+    code = f"from infimed_plugins.cli import output; output.guard_streams(); {shown}"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, check=True, timeout=120)
     assert json.loads(done.stdout.decode("ascii")) == {"a": "肺 👩 é"}

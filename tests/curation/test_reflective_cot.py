@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.reflective_cot import ReflectiveSettings, read_candidate, reflective_cot, synthesise
+from infimed_plugins.curation.reflective_cot import (
+    ReflectiveSettings,
+    candidate_prompt,
+    read_candidate,
+    reflective_cot,
+    synthesise,
+)
 from infimed_plugins.curation.rule_judge import rule_score
 from infimed_plugins.engines import ChatRequest, Reply, Sampling, Usage
 from infimed_plugins.errors import ConfigError
@@ -236,3 +243,54 @@ def test_another_engine_may_judge_and_what_nobody_answers_is_put_aside() -> None
     assert started == [choice]
     assert [sample.id for sample in aside] == ["q"]
     assert aside[0].meta["reflective"]["right"] == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "chinese"),
+    [
+        *((name, True) for name in ("zh", "zh-CN", "ZH_hant", "Chinese", " 中文 ", "Chinese (simplified)")),
+        *((name, False) for name in ("en", "", "zhuang", "ja", "English")),
+    ],
+)
+def test_a_row_is_asked_and_its_chain_joined_in_its_language(language: str, chinese: bool) -> None:
+    row = replace(SAMPLE, language=language, question="它是什么？")
+    asked = candidate_prompt(row)
+    first, last = (
+        "请从给出的选项中选择，用选项字母作答。",
+        "请先在 <think> </think> 中思考，再在 <answer> </answer> 中给出最终答案。",
+    )
+    if not chinese:
+        first, last = (
+            "Answer with the option's letter from the given choices.",
+            "First think inside <think> </think>, then give the final answer inside <answer> </answer>.",
+        )
+    assert asked == f"它是什么？\nA. cyst\nB. stone\n{first}\n{last}"
+    context = StepContext(engine=Says((RIGHT,) + (WRONG,) * 9), settings={"judge": "rule"})
+    (chain,) = reflective_cot([row], context)
+    joined = "答案是A。 等等" if chinese else "The answer is A. Wait"
+    assert str(chain.rationale).startswith(f"One cyst. Option A is cyst. {joined}")
+
+
+def test_words_of_the_user_stay_in_a_chinese_row() -> None:
+    row = replace(SAMPLE, language="zh")
+    assert candidate_prompt(row, "Think! {QUESTION}") == f"Think! {prompts.question_text(row)}"
+    settings = {"judge": "rule", "bridge": "Hold on."}
+    (chain,) = reflective_cot([row], StepContext(engine=Says((RIGHT,) + (WRONG,) * 9), settings=settings))
+    assert "答案是A。 Hold on. One stone." in str(chain.rationale)
+
+
+def test_a_candidate_that_only_closes_the_tag_is_one_with_the_format() -> None:
+    read = read_candidate(RIGHT.removeprefix("<think>"), SAMPLE)
+    assert (read.well_formed, read.right, read.reasoning) == (True, True, "One stone. Option B is stone.")
+    for torn in ("One stone. <answer>B</answer>", "</think></think><answer>B</answer>", f"So. {RIGHT}"):
+        assert not read_candidate(torn, SAMPLE).well_formed
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("task", ["multiple_choice", "text"])
+def test_the_rollout_template_asks_in_the_language_of_the_row(language: str, task: str) -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    file = Path(__file__).parents[2] / "easyr1_configs" / "infimed.jinja"
+    row = replace(SAMPLE, language=language, task=task)
+    made = jinja2.Template(file.read_text(encoding="utf-8").strip()).render(content=prompts.question_text(row))
+    assert made == prompts.render(row, "reasoning")

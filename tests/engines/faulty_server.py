@@ -6,7 +6,8 @@ Example::
         OpenAIEngine("m", base_url=server.url)
 
 Faults: a status; ``hang`` (no answer), ``trickle`` (headers, then nothing more), ``drop`` (the connection ends),
-``cut`` (the body ends early), ``not json``, ``empty``, ``no choices``, ``odd`` (JSON of another form), ``length``.
+``cut`` (the body ends early), ``not json``, ``empty``, ``no choices``, ``odd`` (JSON of another form), ``length``,
+``told CODE`` (an error with status 200).
 A body with a field that the server ``refuses`` gets a 400. Requests without a schedule of their own find ``always``.
 """
 
@@ -155,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             good = b"<html>" + good
         if fault == "odd":
             good = b'{"choices": [{"message": "hello"}]}'
+        if isinstance(fault, str) and fault.startswith("told"):
+            good = json.dumps({"error": {"message": faulty.says, "code": fault.removeprefix("told ")}}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(good)))
         self.end_headers()

@@ -18,7 +18,7 @@ from faulty_server import FaultyServer
 from infimed_plugins.engines import ChatRequest, Embedder, Engine, Reply, Sampling, Scorer, Usage, http_client
 from infimed_plugins.engines.http_status import Again, RequestFailed, judge_status
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.openai_format import data_uri
+from infimed_plugins.engines.openai_format import data_uri, read_chat
 from infimed_plugins.errors import ConfigError, EngineError
 from infimed_plugins.paths import shipped
 from infimed_plugins.records import ImageRef
@@ -459,3 +459,28 @@ def test_the_continued_turn_renders_as_the_model_card_of_gme_has_it() -> None:
         f"<|im_start|>system\nFind.<|im_end|>\n<|im_start|>user\n{image}q<|im_end|>\n"
         "<|im_start|>assistant\n<|endoftext|>"
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": "B", "reasoning_content": "why"}, "<think>why</think>B"),
+        ({"content": "B", "reasoning": "why"}, "<think>why</think>B"),
+        ({"content": "B", "reasoning_content": " \n"}, "B"),
+        ({"content": "<think>own</think>B", "reasoning": "why"}, "<think>own</think>B"),
+        ({"content": [{"type": "text", "text": "B"}, {"type": "text", "text": "."}]}, "B."),
+        ({"content": None, "refusal": "I cannot."}, "I cannot."),
+    ],
+)
+def test_what_a_choice_says_is_read_in_each_form(message: dict[str, Any], text: str) -> None:
+    texts, _, _ = read_chat({"choices": [{"message": message}]}, 1)
+    assert texts == [text]
+
+
+@pytest.mark.parametrize(("code", "asked"), [("400", 1), ("context_length_exceeded", 1), ("503", 4), ("429", 4)])
+def test_an_error_told_with_status_200_is_one_of_its_code(code: str, asked: int) -> None:
+    with FaultyServer({"q1": [f"told {code}"] * 9}, says=f"the prompt is too long, {KEY}") as server:
+        replies = ask(server, questions(3))
+    assert server.asked["q1"] == asked
+    assert "the prompt is too long, ***" in str(replies["id1"].error)
+    assert replies["id2"].error is None

@@ -116,7 +116,12 @@ JSON_READ: Sequence[tuple[str, bool | None]] = [
     ('{"verdict": "right", "why": "same"}', None),
     ('[["verdict", "right"]]', None),
     (f"{RIGHT} {WRONG}", None),
-    (f"It is {RIGHT}", None),
+    (f"It is {RIGHT}", True),
+    ('Here it is: ```json\n{"verdict": "Wrong"}\n```', False),
+    ('{"verdict": "RIGHT."}', True),
+    ('{"verdict": "right"} or {"verdict": "wrong"}', None),
+    ('{"verdict": "right"}, but it is wrong', None),
+    ('{"verdict": "not right"}', None),
     (f"<think>{RIGHT}", None),
     (f"<think>It says </think>{RIGHT}, so it lies.</think>{WRONG}", None),
     ('{"verdict": ' + "[" * 100_000, None),
@@ -218,6 +223,27 @@ def test_verdicts_are_stored_and_failures_asked_again_by_the_next_run(tmp_path: 
         assert (first["good"].right, first["bad"].right) == (True, None)
         assert (second["good"].right, second["bad"].right) == (True, True)
         assert server.asked.total() == 3
+
+
+def test_what_an_earlier_run_could_not_read_is_asked_anew_and_what_it_read_is_not(tmp_path: Path) -> None:
+    items = [JudgeItem(str(n), "What is it?", "cyst", f"a cyst {n}") for n in range(2)]
+    mended = False
+
+    def says(*given: Any) -> str:
+        return RIGHT if mended or "a cyst 0" in str(given) else "I would rather not say."
+
+    with TalkingServer(says) as server, RequestStore(tmp_path / "judge.sqlite") as store:
+        engine = Stored(OpenAIEngine("j", base_url=server.url), store)
+
+        def run() -> list[bool | None]:
+            found = judge_answers(engine, items, JudgeSettings())
+            return [one.right for one in sorted(found, key=lambda one: one.id)]
+
+        assert (run(), server.asked.total()) == ([True, None], 4)  # the unread one three times
+        assert (run(), server.asked.total()) == ([True, None], 7)  # and three times more, never the read one
+        mended = True
+        assert (run(), server.asked.total()) == ([True, True], 8)
+        assert (run(), server.asked.total()) == ([True, True], 8)
 
 
 def test_a_judge_that_is_not_there_is_said_and_nothing_needs_no_judge() -> None:
@@ -415,6 +441,7 @@ class Repeats:
 
 
 SPELLED = (
+    *('{"verdict": "Right."}', 'So: {"verdict": " right "}.'),
     *(RIGHT, '{"verdict":"right"}', '{ "verdict" : "right" }', '{\n"verdict":\t"right"\n}', f"```json\n{RIGHT}\n```"),
     *(r'{"\u0076erdict": "right"}', r'{"verdict": "\u0072ight"}', r'{"verdic\u0074": "righ\u0074"}', f"x {RIGHT} y"),
     *(r'{"\u0076\u0065\u0072\u0064\u0069\u0063\u0074": "right"}', r'{"verdict": "\u0072\u0069\u0067\u0068\u0074"}'),

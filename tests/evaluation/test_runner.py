@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from infimed_plugins.benchmarks import runner
 from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.records import BadRow, ImageRef
 from infimed_plugins.sources.phantom import PHANTOM as SOURCE
 
 
@@ -93,3 +95,28 @@ def test_empty_replies_are_replies_that_count_wrong(tmp_path: Path) -> None:
     engine = KnowsEverything()
     assert runner.run(PHANTOM, engine, tmp_path, limit=30) == judged
     assert engine.asked == []
+
+
+def test_a_run_of_which_every_request_fails_is_an_error_however_short(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 of 2 requests failed, the first: server gone"):
+        runner.run(PHANTOM, KnowsEverything(fail_every=1), tmp_path, limit=2)
+
+
+def test_a_run_without_a_question_that_can_be_asked_is_an_error(tmp_path: Path) -> None:
+    def rejected(rows: Iterable[object]) -> Iterator[BadRow]:
+        return (BadRow(f"row{number}", "unreadable") for number, _ in enumerate(rows))
+
+    asking = runner.Asking(limit=3, variant="none", vary=rejected)
+    with pytest.raises(DataError, match="no question could be asked, 3 bad rows: row0: unreadable"):
+        runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), asking)
+
+
+def test_a_picture_that_does_not_decode_is_a_bad_row_and_not_asked(tmp_path: Path) -> None:
+    def torn(rows: Iterable[Any]) -> Iterator[Any]:
+        for number, row in enumerate(rows):
+            image = ImageRef(data=row.sample.images[0].read()[: 60 if number else None])
+            yield replace(row, sample=replace(row.sample, images=(image,)))
+
+    engine, folder = KnowsEverything(), runner.RunFolder(tmp_path)
+    runner.ask(PHANTOM, engine, folder, runner.Asking(limit=3, variant="torn", vary=torn))
+    assert (len(engine.asked), folder.bad_rows()) == (1, 2)

@@ -11,9 +11,10 @@ engine in a ``Stored`` (engines/stored.py).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, count
 from typing import Generic, TypeVar
 
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
@@ -75,13 +76,15 @@ def ask_until_read(
     """One Asked for each request, as they are settled.
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
-    fails in the engine, which has tried it again by itself, is settled without a value. Raises DataError for two
+    fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
+    request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
     seen: set[str] = set()
     unread: dict[str, Asked[T]] = {}
     turn_requests = _unless_empty(requests)
-    for turn in range(1 + patience.again):
+    fresh: Counter[str] = Counter()  # how often each was asked in this run
+    for turn in count():
         if turn_requests is None:
             return
         waiting: dict[str, ChatRequest] = {}
@@ -93,7 +96,9 @@ def ask_until_read(
             asked, failed = _settle(reply, request, read, turn + 1)
             if asked.id in unread:
                 asked = replace(asked, replies=(*unread[asked.id].replies, *asked.replies))
-            if asked.value is not None or failed or turn == patience.again:
+            fresh[asked.id] += reply.asked
+            if asked.value is not None or failed or fresh[asked.id] > patience.again:
+                del fresh[asked.id]
                 yield asked
             else:
                 unread[asked.id] = asked

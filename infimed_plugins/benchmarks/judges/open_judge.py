@@ -82,6 +82,7 @@ _OTHER_LANGUAGE = "a language that the data does not name"
 _MENTION: Mapping[ReplyForm, str] = {"json": "verdict", "judge-tag": "<judge>"}
 _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _JUDGE_TAG = re.compile(r"<judge>(.*?)</judge>", re.DOTALL)
+_ONE_OBJECT = re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*")  # the only one, and nothing is said after it
 _LIKE_A_VERDICT = re.compile(r"<(?=/?(?:judge|think)\b)|[\"'](?=verdict)", re.IGNORECASE)
 
 
@@ -236,15 +237,16 @@ def read_verdict(text: str, form: ReplyForm = "json") -> bool:
 
 
 def _json_verdict(text: str) -> bool:
+    found = _ONE_OBJECT.fullmatch(text)
     try:
-        entries = json.loads(text, object_pairs_hook=list) if text.startswith("{") else None
+        entries = json.loads(found[1], object_pairs_hook=list) if found else None
     except (ValueError, RecursionError):
         entries = None
     if not isinstance(entries, list) or len(entries) != 1 or entries[0][0] != "verdict":
         raise DataError('the judge\'s reply is not exactly one {"verdict": …}')
-    value = entries[0][1]
+    value = str(entries[0][1]).strip().removesuffix(".").casefold()
     if value not in ("right", "wrong"):
-        raise DataError(f"the judge's verdict is {str(value)[:40]!r}, neither right nor wrong")
+        raise DataError(f"the judge's verdict is {value[:40]!r}, neither right nor wrong")
     return bool(value == "right")
 
 
