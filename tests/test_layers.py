@@ -21,7 +21,7 @@ LAYERS = (
     ("paths", "hookspecs", "tables"),
     ("__init__",),
     ("prompts", "plugins", "parsing"),
-    ("rewards", "quoting"),
+    ("rewards", "quoting", "pages"),
     ("sources", "engines", "scoring", "trainers"),
     ("curation", "export", "benchmarks"),
     ("recipes",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import pages
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
 from infimed_plugins.limits import parse_json
@@ -34,15 +35,9 @@ class ShownRow:
 
 def write_page(folder: Path, manifest: Manifest, path: Path, *, rows: int = ROWS, seed: int = 0) -> None:
     """Write the page: one file, offline. Raises MissingExtraError without jinja2, DataError for a broken row."""
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
-    template = Path(__file__).with_name("build_review.html.jinja").read_text(encoding="utf-8")
     shown = list(random_rows(folder, manifest, rows, seed))
-    text = Environment(autoescape=True).from_string(template).render(manifest=manifest, rows=shown, seed=seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    template = Path(__file__).with_name("build_review.html.jinja")
+    pages.write_page(path, template, manifest=manifest, rows=shown, seed=seed)
 
 
 def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import pages
 from infimed_plugins.curation import RIGHT_OF, reflective_cot
 from infimed_plugins.engines.meter import keys_of
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.images import decode_image
 from infimed_plugins.limits import parse_json
 from infimed_plugins.paths import below
@@ -97,10 +98,6 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
 
     Raises MissingExtraError without jinja2, MissingFileError when no part of the build went through the step.
     """
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
     if "reflective_cot" not in _steps(manifest):
         raise MissingFileError(f"{folder} holds no reflective chains; make them with: infimed reflect")
     chains, hard = [], []
@@ -108,14 +105,8 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
         chains += _read(below(folder, f"samples/{count.part}.jsonl"), rows)
         hard += _read(below(folder, f"samples/{count.part}.aside.jsonl"), rows // 3)
     images = _images(folder, chains)
-    template = Path(__file__).with_name("chains.html.jinja").read_text(encoding="utf-8")
-    text = (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    template = Path(__file__).with_name("chains.html.jinja")
+    pages.write_page(path, template, counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
 
 
 def _steps(manifest: Manifest) -> list[str]:
