@@ -1,10 +1,10 @@
-"""Where the shipped YAML, registry and model files lie: in a checkout, or inside the installed wheel."""
+"""Where the shipped files lie, in a checkout or inside the installed wheel; and whether a path stays in its folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DataError, MissingFileError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -15,3 +15,26 @@ def shipped(relative: str) -> Path:
         if (root / relative).exists():
             return root / relative
     raise MissingFileError(f"{relative} is not shipped with this installation; reinstall infimed-plugins")
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether a path, its links followed, is below a folder.
+
+    So is a file of the hub's cache, where ``snapshots/REVISION/NAME`` is a link to ``blobs/HASH`` beside ``snapshots``.
+    """
+    try:
+        real, place, root = path.resolve(), path.parent.resolve(), folder.resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
+        return False
+    is_blob = real.parent.name == "blobs" and place.is_relative_to(real.parent.parent / "snapshots")
+    return real.is_relative_to(root) or (is_blob and place.is_relative_to(root))
+
+
+def below(folder: Path, name: str | Path) -> Path:
+    """The path of what data of others name in a folder. Raises DataError where it leads out of it."""
+    if not lies_in(folder, folder / name):
+        raise DataError(
+            f"{str(name)[:200]!r} leads out of {folder}, and only what lies below it is read: copy it there, or name "
+            "the folder that holds it"
+        )
+    return folder / name

@@ -1,5 +1,6 @@
-"""Text of other hands inside a prompt: filled in once, its control tokens broken, fenced where it must not speak.
+"""Text of other hands: quoted in a prompt, shown on a terminal, written to a cell of a table.
 
+In a prompt it is filled in once, its control tokens broken, fenced where it must not speak.
 A question, a caption or a model's own response may say "ignore the above", write the marks that end a quotation, or
 spell the tokens that a chat template turns into a new turn. What is filled in here stays data::
 
@@ -9,15 +10,27 @@ spell the tokens that a chat template turns into a new turn. What is filled in h
 from __future__ import annotations
 
 import hashlib
+import html
 import itertools
+import json
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from infimed_plugins import prompts
 
+_JOINERS = "\u200c\u200d"  # which Persian, Hindi and others spell with
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
+_ESCAPE = re.compile(r"\\(?:u(?:0000)?([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
+_QUOTATION = re.compile(r"[\"'`´‘’“”]")
+_UNMARKED = re.compile(r"[^\w<>{}:/\"\\]")
+_OBJECT = re.compile(r"[{<].*[}>]", re.DOTALL)
+_QUOTED = re.compile(r"<<<BEGIN (\w+)>>>\n(.*?)\n<<<END \1>>>", re.DOTALL)
 _CONTROL = re.compile(
     r"<(?=[|｜]|/?(?:s|bos|eos|pad|start_of_turn|end_of_turn)>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
+    r"|\\(?=u[0-9a-f{]|x[0-9a-f]{2}|N\{|[0-7])",  # by which JSON and Python spell letters; \underline stays whole
     re.IGNORECASE,
 )
 
@@ -29,7 +42,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def neutral(text: str) -> str:
-    """The text with a space inside what tokenizers read as a control token: ``<|im_end|>`` is ``< |im_end|>``."""
+    """The text with a space inside what tokenizers read as a control token, or JSON as an escaped letter:
+    ``<|im_end|>`` is ``< |im_end|>``."""
     return _CONTROL.sub(lambda found: f"{found[0]} ", text)
 
 
@@ -44,3 +58,37 @@ def fence(*texts: str) -> tuple[str, str]:
     marks = (hashlib.sha256(f"{n}/{seed}".encode(errors="surrogatepass")).hexdigest()[:16] for n in itertools.count())
     mark = next(mark for mark in marks if mark not in within)
     return f"<<<BEGIN {mark}>>>", f"<<<END {mark}>>>"
+
+
+def repeated(prompt: str, reply: str, *claims: str) -> bool:
+    """Whether a judge's verdict stands in what its prompt quotes: the whole reply, or all that it claims.
+
+    Such a reply may only repeat. Spaces, case, kinds of quotation marks and escapes make no difference.
+    """
+    quoted = "\0".join(_spelled_out(found[2]) for found in _QUOTED.finditer(prompt))
+    said = _OBJECT.search(reply)
+    marks = (rf"{re.escape(_spelled_out(claim))}(?![\d_])" for claim in claims)
+    return bool(said and _spelled_out(said[0]) in quoted) or all(re.search(mark, quoted) for mark in marks)
+
+
+def visible(text: str) -> str:
+    """The text on one line, with characters that a terminal obeys, or that hide or turn others, as JSON's escapes."""
+    if text.isprintable():
+        return text
+    return "".join(one if _is_seen(one) else json.dumps(one)[1:-1] for one in text)
+
+
+def cell(value: object) -> object:
+    """What a spreadsheet shows as it is: a text that it would compute is given a leading ``'``; numbers stay."""
+    computed = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if computed else value
+
+
+def _is_seen(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def _spelled_out(text: str) -> str:
+    """A text as a judge may repeat it: letters, digits and what verdicts are made of, escapes as what they mean."""
+    text = _UNMARKED.sub("", _QUOTATION.sub('"', unicodedata.normalize("NFKC", html.unescape(text))))
+    return _ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), text).replace("\\", "").casefold()

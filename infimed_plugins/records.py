@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import decode_image
+from infimed_plugins.limits import read_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -60,7 +61,7 @@ class ImageRef:
         if self.reader is not None:
             return self.reader()
         try:
-            return Path(str(self.path)).read_bytes()
+            return read_bytes(Path(str(self.path)), "picture")
         except OSError as error:
             raise DataError(f"image {self.path} cannot be read ({error.strerror}); check the path") from error
 

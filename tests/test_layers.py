@@ -15,12 +15,13 @@ PACKAGE = Path(__file__).parent.parent / "infimed_plugins"
 # from the bottom; rooms on one line may not import each other
 LAYERS = (
     ("errors", "bounded_cache"),
+    ("limits", "storage"),
     ("images",),
     ("records",),
     ("paths", "hookspecs", "tables"),
     ("__init__",),
     ("prompts", "plugins", "parsing"),
-    ("rewards", "quoting"),
+    ("rewards", "quoting", "pages"),
     ("sources", "engines", "scoring", "trainers"),
     ("curation", "export", "benchmarks"),
     ("recipes",),

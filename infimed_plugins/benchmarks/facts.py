@@ -1,4 +1,4 @@
-"""What a run's ``run.json`` says of how it came about: versions, the state of the code, the machine."""
+"""What a run's ``run.json`` says of how it came about: versions, the commit of the code, the machine."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import write_whole
 
 RUN_FILE = "run.json"
+PACKED_BYTES = 64 * 1024 * 1024
 PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")
 
 
@@ -28,7 +30,7 @@ def write_run_file(root: Path, facts: dict[str, Json]) -> None:
 def read_run_file(root: Path) -> list[dict[str, Json]]:
     """The entries, oldest first; none where there is no file that can be read."""
     try:
-        entries = json.loads((root / RUN_FILE).read_text(encoding="utf-8"))
+        entries = read_json(root / RUN_FILE)
     except (OSError, ValueError):
         return []
     return entries if isinstance(entries, list) else []
@@ -53,15 +55,35 @@ def _versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Json] | None:
-    """The commit that a folder is at and whether it has changes; None outside of a repository, or without git."""
+    """The commit that a folder is at; None outside of a repository.
+
+    Read from git's files: git itself runs what a folder's own configuration names (core.fsmonitor, filters, hooks).
+    """
+    for top in (folder, *folder.parents):
+        git = top / ".git"
+        if git.is_file():  # of a worktree or submodule
+            git = top / _text(git).removeprefix("gitdir:").strip()
+        if (head := _text(git / "HEAD")) or git.is_dir():
+            shared = git / (_text(git / "commondir") or ".")
+            commit = _commit(git, shared, head)
+            return None if commit is None else {"commit": commit}
+    return None
+
+
+def _commit(git: Path, shared: Path, head: str) -> str | None:
+    name = head.removeprefix("ref:").strip()
+    packed = (line.partition(" ") for line in _text(shared / "packed-refs", PACKED_BYTES).splitlines())
+    found = [_text(git / name), _text(shared / name)] if head.startswith("ref:") else [head]
+    found += [commit for commit, _, ref in packed if ref == name]
+    return next((commit for commit in found if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit)), None)
+
+
+def _text(path: Path, most: int = 4096) -> str:
+    """The beginning of a file, nothing where there is none."""
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit, "changed": bool(changed)}
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout.strip()
+        if not path.is_file():  # opening a pipe would wait
+            return ""
+        with path.open("rb") as file:
+            return file.read(most).decode(errors="replace").strip()
+    except (OSError, ValueError):
+        return ""

@@ -22,11 +22,12 @@ from typing import Any
 
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.limits import check_json, lines, parse_json, read_json
 from infimed_plugins.records import BadRow, Json
 from infimed_plugins.storage import whole_file, write_whole
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
-_SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int}  # and their types
+_SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
 LABELS = ("name",)  # settings that name a run and shape no reply
 _ANSWERED = tuple(one.name for one in fields(Answered))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
@@ -77,7 +78,7 @@ class RunFolder:
         if not path.is_file():
             raise MissingFileError(f"{self.path} holds no run (no {SETTINGS}); name what `infimed eval --out` wrote")
         try:
-            read = json.loads(path.read_text(encoding="utf-8"))
+            read = read_json(path)
         except ValueError as error:
             raise DataError(f"{path} is damaged ({error}); remove the folder and run again") from error
         if not isinstance(read, dict):
@@ -85,8 +86,9 @@ class RunFolder:
         if "benchmark" not in read:
             raise DataError(f"{path} names no benchmark; put it back, or remove the folder and run again")
         for key, kind in _SETTINGS.items():
-            if not isinstance(read.get(key, kind()), kind):
-                raise DataError(f"{path}: {key} is {read[key]!r}; mend it, or remove the folder and run again")
+            value = read.get(key, "" if kind is str else 0)
+            if not isinstance(value, kind) or (key == "limit" and str(value).startswith("-")):
+                raise DataError(f"{path}: {key} is {read[key]!r:.100}; mend it, or remove the folder and run again")
         return read
 
     def answered(self) -> list[Answered]:
@@ -110,7 +112,10 @@ class RunFolder:
     def bad_rows(self) -> int:
         """How many rows could not be asked."""
         path = self.path / BAD_ROWS
-        return path.read_bytes().count(b"\n") if path.exists() else 0
+        if not path.exists():
+            return 0
+        with path.open("rb") as file:
+            return sum(1 for line in lines(file, path) if line.endswith(b"\n"))
 
     def write_json(self, name: str, value: Json) -> None:
         """Write a JSON file, whole or not at all."""
@@ -132,7 +137,7 @@ class RunFolder:
             return
         loads = _fast_loads()
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(lines(file, path), start=1):
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
@@ -146,6 +151,7 @@ class RunFolder:
 def _check(row: Answered) -> None:
     """Raise TypeError for fields that scoring could not read."""
     good = type(row.text) is str and type(row.id) is str and type(row.index) is int and type(row.meta) is dict
+    good = good and type(row.tokens) is int and row.tokens >= 0
     good = good and type(row.question) is str and type(row.prompt) is str and type(row.images) is list
     options, synonyms = row.options, row.meta.get("synonyms", ()) if good else ()
     if not good or not isinstance(synonyms, (list, tuple)):
@@ -159,13 +165,14 @@ def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
     try:
         import orjson
     except ImportError:
-        return json.loads
+        return parse_json
 
     def loads(line: bytes) -> dict[str, Json]:
+        check_json(line, "a line")
         try:
             read: dict[str, Json] = orjson.loads(line)
         except orjson.JSONDecodeError:
-            read = json.loads(line)
+            read = parse_json(line)
         return read
 
     return loads

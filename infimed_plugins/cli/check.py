@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, console, print_json, progress
+from infimed_plugins.cli.output import AsJson, print_json, progress, say
 
 if TYPE_CHECKING:
     from infimed_plugins.trainers import Checked
@@ -55,10 +55,10 @@ def _report(checked: Checked, config: Path, as_json: bool) -> None:
         print_json(asdict(checked))
     else:
         for line in grouped(checked.faults):
-            console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+            say(line, style="red")
         if checked.summary:
-            console.print(f"{config}: {checked.summary}", markup=False, highlight=False, soft_wrap=True)
+            say(f"{config}: {checked.summary}")
         found = len(checked.faults)
-        console.print(f"{found} fault{'' if found == 1 else 's'}" if found else "no faults", highlight=False)
+        say(f"{found} fault{'' if found == 1 else 's'}" if found else "no faults")
     if checked.faults:
         raise typer.Exit(FAULTS_FOUND)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice, key_values
-from infimed_plugins.cli.output import AsJson, Fresh, console, messages, print_json, print_table, progress
+from infimed_plugins.cli.output import AsJson, Fresh, print_json, print_table, progress, say, tell
 from infimed_plugins.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -203,11 +203,9 @@ def _decontaminated(recipe: Recipe) -> Recipe:
 
     recipe = replace(recipe, decontaminate={"benchmarks": list(PAPER_BENCHMARKS), "skip_missing": True})
     planned = recipes.plan(recipe)
-    messages.print(
+    tell(
         f"rows that these ask are left out: {', '.join(planned.checked_against)} (what is not here of their "
-        f"{planned.checked_mb:,.0f} MB is fetched; --no-decontaminate goes without)",
-        highlight=False,
-        soft_wrap=True,
+        f"{planned.checked_mb:,.0f} MB is fetched; --no-decontaminate goes without)"
     )
     return recipe
 
@@ -243,7 +241,7 @@ def _print_thresholds(given: dict[str, Any]) -> None:
     from infimed_plugins.curation.step_settings import read_settings
 
     settings = read_settings(DecontaminationSettings, "decontamination", given)
-    console.print(f"taken for the same: {escapes.thresholds(settings)}", highlight=False, soft_wrap=True)
+    say(f"taken for the same: {escapes.thresholds(settings)}")
     if settings.tier == "hashes":
         print_table(
             f"What the default thresholds find, and what escapes them, by {escapes.SOURCE}",
@@ -276,4 +274,4 @@ def _warn(manifest: Manifest) -> None:
     (part,) = manifest.parts
     lines = [f"{part.failed:,} rows lack a reply; the same command asks for them again"] if part.failed else []
     for line in (*lines, *(f"{NOT_CHECKED}{name}" for name in part.not_checked)):
-        console.print(f"warning: {line}", style="yellow", highlight=False, soft_wrap=True)
+        say(f"warning: {line}", style="yellow")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infimed_plugins.cli.engine_options import EngineSettings, Url, engine_choice, judge_choice
-from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, print_table, progress
+from infimed_plugins.cli.output import AsJson, Fresh, print_json, print_table, progress, say
 from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def build(
         str | None, typer.Option(help="The model that judges, by the same engine; --model itself without it.")
     ] = None,
     judge_url: Annotated[
-        list[str] | None, typer.Option(help="Of the server with --judge-model; --base-url without it.")
+        list[str] | None,
+        typer.Option(help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."),
     ] = None,
     form: Annotated[
         str | None,
@@ -75,6 +76,9 @@ def build(
         bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
     ] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let the recipe's file set what `infimed data plan` says needs your word.")
+    ] = False,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +86,7 @@ def build(
     from infimed_plugins import recipes
     from infimed_plugins.recipes.recipe import EngineChoice
 
-    loaded = recipes.load_recipe(recipe)
+    loaded = recipes.load_recipe(recipe, trust=trust)
     chosen = engine_choice(model_engine, model, base_url, engine_settings)
     if chosen is None and (judge_model or judge_url):
         raise ConfigError("--judge-model and --judge-url need a --model that answers")
@@ -118,7 +122,7 @@ def show(
         from infimed_plugins.reports.build_review import write_page
 
         write_page(folder, manifest, html, rows=rows, seed=seed)
-        console.print(f"page: {html}", highlight=False)
+        say(f"page: {html}")
     if as_json:
         print_json(manifest.to_json())
     else:
@@ -147,12 +151,13 @@ def _print_plan(plan: Plan) -> None:
         rows,
     )
     if plan.checked_against:
-        console.print(
+        say(
             f"rows that these ask are left out: {', '.join(plan.checked_against)} ({plan.checked_mb:,.0f} MB more to "
-            "fetch; --no-decontaminate builds without)",
-            highlight=False,
-            soft_wrap=True,
+            "fetch; --no-decontaminate builds without)"
         )
+    for word in plan.needs_word:
+        text = f"needs your word (--trust, if you know what it is for; a path may lie below --out or --from): {word}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_manifest(manifest: Manifest, folder: Path) -> None:
@@ -167,26 +172,16 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
     )
     failed = sum(part.failed for part in manifest.parts)
     if failed:
-        console.print(
-            f"warning: {failed:,} rows lack a reply; the same command asks for them again",
-            style="yellow",
-            highlight=False,
-        )
+        say(f"warning: {failed:,} rows lack a reply; the same command asks for them again", style="yellow")
     for benchmark in sorted({name for part in manifest.parts for name in part.not_checked}):
-        console.print(
-            f"warning: not checked against {benchmark}: its files are missing", style="yellow", highlight=False
-        )
+        say(f"warning: not checked against {benchmark}: its files are missing", style="yellow")
     print_table(
         "Files",
         ["file", "rows", "bytes", "sha256"],
         [[output.file, output.rows or None, output.bytes, output.sha256[:16]] for output in manifest.outputs],
     )
     if manifest.format == "llamafactory":
-        console.print(
-            f"In LLaMA-Factory's YAML: dataset: {','.join(manifest.datasets)}, dataset_dir and media_dir: {folder}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(f"In LLaMA-Factory's YAML: dataset: {','.join(manifest.datasets)}, dataset_dir and media_dir: {folder}")
 
 
 def _reasons(counts: dict[str, int]) -> str:

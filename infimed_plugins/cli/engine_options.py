@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.limits import parse_yaml
 
+JUDGE_KEY = "JUDGE_API_KEY"
 EngineName = Annotated[str, typer.Option("--engine", help="What runs it: transformers, vllm, openai or ray.")]
 Url = Annotated[
     list[str] | None, typer.Option("--base-url", help="Of an OpenAI-compatible server; repeat it for several.")
@@ -41,7 +42,17 @@ def judge_choice(engine: dict[str, Any], model: str | None, urls: list[str] | No
         if urls:
             raise ConfigError("--judge-url needs a --judge-model")
         return None
-    return {**engine, "model": model, "settings": engine["settings"] | ({"base_url": urls} if urls else {})}
+    settings = engine["settings"] | ({"base_url": urls} if urls else {})
+    return {**engine, "model": model, "settings": settings | own_key(settings, engine["settings"])}
+
+
+def own_key(judge: dict[str, Any], engine: dict[str, Any]) -> dict[str, Any]:
+    """A key variable of the judge's own, where its servers are on other hosts than those that answer."""
+    from infimed_plugins.engines import server_hosts
+
+    asked, answering = judge.get("base_url"), engine.get("base_url")
+    apart = asked and answering and not server_hosts(asked) <= server_hosts(answering)
+    return {"api_key_env": JUDGE_KEY} if apart else {}
 
 
 def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]:
@@ -52,7 +63,7 @@ def key_values(given: list[str] | None, option: str = "--set") -> dict[str, Any]
         if not equals:
             raise ConfigError(f"{option} takes KEY=VALUE, not {one!r}")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            settings[key] = parse_yaml(value)
+        except ValueError as error:
             raise ConfigError(f"{option} {one}: the value is no YAML ({error})") from error
     return settings

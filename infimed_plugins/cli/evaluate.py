@@ -92,7 +92,7 @@ def evaluate(
     from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
     from infimed_plugins.benchmarks.runner import Asking
 
-    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
+    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template, base_url)
     judging.check(skill_judge)
     outputs = Outputs(html, csv, markdown, latex, as_json, dimensions)
     outputs.check()
@@ -216,5 +216,5 @@ def _facts(root: Path, label: str, chosen: dict[str, Any]) -> dict[str, str]:
         facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
         facts |= {name: str(version) for name, version in entry["versions"].items()}
         if entry.get("git"):
-            facts["git"] = str(entry["git"]["commit"])[:12] + (" (changed)" if entry["git"]["changed"] else "")
+            facts["git"] = str(entry["git"]["commit"])[:12]
     return facts

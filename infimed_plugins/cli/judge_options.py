@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.dimensions import asked_once
-from infimed_plugins.cli.engine_options import engine_choice
+from infimed_plugins.cli.engine_options import engine_choice, own_key
 from infimed_plugins.cli.late_engine import Later, StoredLater
 from infimed_plugins.errors import ConfigError
 
@@ -26,7 +26,13 @@ JUDGE_STORE = "judge.sqlite"
 
 JudgeModel = Annotated[str | None, typer.Option("--judge", help="A model that judges open answers; rules without it.")]
 JudgeEngine = Annotated[str, typer.Option("--judge-engine", help="What runs the judge: openai, vllm, transformers.")]
-JudgeUrl = Annotated[list[str] | None, typer.Option("--judge-url", help="Of the judge's server; repeat for several.")]
+JudgeUrl = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge-url",
+        help="Of the judge's server; repeat for several. On another host than --base-url its key is JUDGE_API_KEY.",
+    ),
+]
 JudgeSet = Annotated[
     list[str] | None, typer.Option("--judge-set", metavar="KEY=VALUE", help="A setting of the judge's engine.")
 ]
@@ -47,6 +53,7 @@ class JudgeOptions:
     urls: list[str] | None
     settings: list[str] | None
     template: Path | None
+    beside: list[str] | None = None  # the servers of the model that answers
 
     def check(self, skills: bool = False) -> None:
         """Raise an InfimedError for options that cannot work, before anything is asked; ``skills`` are to be graded."""
@@ -60,7 +67,10 @@ class JudgeOptions:
         if self.model is None and (self.urls or self.settings or self.template):
             raise ConfigError("--judge-url, --judge-set and --judge-template need a --judge")
         engine = self.engine if self.model else "transformers"
-        return engine_choice(engine, self.model, self.urls, self.settings, "--judge-set")
+        choice = engine_choice(engine, self.model, self.urls, self.settings, "--judge-set")
+        if choice is not None:
+            choice["settings"] = own_key(choice["settings"], {"base_url": self.beside}) | choice["settings"]
+        return choice
 
     def _settings(self) -> Any:
         from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings, settings_from_template

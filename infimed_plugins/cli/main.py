@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer.core
 
 from infimed_plugins import __version__
 from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, score, trainers
-from infimed_plugins.cli.output import messages
+from infimed_plugins.cli.output import guard_streams, tell
 from infimed_plugins.errors import InfimedError
 
 
@@ -20,9 +21,10 @@ class _OneLineErrors(typer.core.TyperGroup):
     Anything else is a bug and keeps its traceback.
     """
 
-    def invoke(self, ctx: Any) -> Any:
+    def main(self, *args: Any, **options: Any) -> Any:
+        guard_streams()
         try:
-            return super().invoke(ctx)
+            return super().main(*args, **options)
         except InfimedError as error:
             said = str(error)
         except OSError as error:
@@ -30,8 +32,8 @@ class _OneLineErrors(typer.core.TyperGroup):
                 raise
             where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
             said = f"{where}{error.strerror}; mend it, or name another place, and run the same command again"
-        messages.print(f"error: {' '.join(said.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2)
+        tell(f"error: {' '.join(said.split())}", style="red")
+        sys.exit(2)
 
 
 app = typer.Typer(

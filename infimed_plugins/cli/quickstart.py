@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, messages, print_json
+from infimed_plugins.cli.output import AsJson, messages, print_json, tell
 
 app = typer.Typer(
     help="The whole recipe on a laptop, through the real trainers.",
@@ -54,6 +54,6 @@ def pretrain(
             PretrainSettings(seed=seed),
             lambda stage, step, steps, loss: show(stage, step, steps),
         )
-    messages.print(f"{record['parameters']:,} parameters in {out}, {record['seconds']:.0f} s", highlight=False)
+    tell(f"{record['parameters']:,} parameters in {out}, {record['seconds']:.0f} s")
     if as_json:
         print_json(record)

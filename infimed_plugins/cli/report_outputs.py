@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infimed_plugins.cli.dimensions import dimension_tables, dimensions, grade_table
-from infimed_plugins.cli.output import console, messages, print_json, print_table
+from infimed_plugins.cli.output import console, print_json, print_table, say, tell
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.storage import write_whole
 
@@ -66,7 +66,7 @@ class Outputs:
         for path, made in texts:
             if path is not None:
                 write_whole(path, made(summary))
-                messages.print(f"wrote {path}", highlight=False, soft_wrap=True)
+                tell(f"wrote {path}")
         if self.html is not None:
             self._write_page(runs, groupings, facts, notes, downloads)
         if self.as_json:
@@ -87,7 +87,7 @@ class Outputs:
         if extra.get("skill_grades"):
             print_table(*grade_table(extra["skill_grades"]))
         for note in notes:
-            console.print(note, highlight=False, soft_wrap=True)
+            say(note)
 
     def _write_page(
         self,
@@ -103,7 +103,7 @@ class Outputs:
         assert self.html is not None
         images = SourceImages(downloads)
         write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
-        messages.print(f"wrote {self.html}", highlight=False, soft_wrap=True)
+        tell(f"wrote {self.html}")
 
 
 def _why_not(path: Path, parent: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, messages, print_json, print_table, progress
+from infimed_plugins.cli.output import AsJson, print_json, print_table, progress, tell
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.storage import whole_file
 
@@ -62,10 +62,10 @@ def reward(
         _print_review(review.to_json())
     for written in (out, html):
         if written is not None:
-            messages.print(f"wrote {written}", highlight=False)
+            tell(f"wrote {written}")
     if 2 * unopened >= review.rows and not think_prefilled:
         said = f"{unopened:,} of {review.rows:,} responses close {form.tags[1]} without opening it"
-        messages.print(f"{said}; if the chat template opens it, add --think-prefilled", highlight=False, soft_wrap=True)
+        tell(f"{said}; if the chat template opens it, add --think-prefilled")
     if review.tasks.keys() == {"unknown"}:
         raise DataError(f"no row of {file} can be scored; {review.kept[0].score.reason}")
 

@@ -16,7 +16,7 @@ from infimed_plugins.cli.judge_options import (
     JudgeUrl,
     SkillJudge,
 )
-from infimed_plugins.cli.output import AsJson, Fresh, console, print_json, progress
+from infimed_plugins.cli.output import AsJson, Fresh, print_json, progress, say
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
 from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
@@ -116,16 +116,15 @@ def import_results(
         print_json({"folder": str(out), "benchmarks": counts})
         return
     for name, count in counts.items():
-        console.print(
+        say(
             f"{name}: {count['replies']:,} replies, {count['unmatched']:,} of no question here, "
-            f"{count['missing']:,} questions without a reply",
-            highlight=False,
+            f"{count['missing']:,} questions without a reply"
         )
         if count["skipped"]:
-            console.print(f"{name}: {count['skipped']:,} rows left out, which have no gold answer", highlight=False)
+            say(f"{name}: {count['skipped']:,} rows left out, which have no gold answer")
         if count["problem"]:
-            console.print(f"{name}: {count['problem']}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"judge them with: infimed score {out}", highlight=False, soft_wrap=True)
+            say(f"{name}: {count['problem']}")
+    say(f"judge them with: infimed score {out}")
 
 
 def _metrics(folders: list[RunFolder], judged: list[Run]) -> dict[str, object]:

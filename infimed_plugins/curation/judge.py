@@ -22,7 +22,7 @@ from infimed_plugins import prompts
 from infimed_plugins.curation.step_settings import check_whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
-from infimed_plugins.quoting import data, fence, fill
+from infimed_plugins.quoting import data, fence, fill, repeated
 from infimed_plugins.records import ImageRef, Json, Sample
 
 LOWEST, HIGHEST = 1, 10
@@ -161,7 +161,7 @@ def judge_all(
             json_schema=JSON_SCHEMA,
         )
         for reply in engine.generate(_requests(list(waiting.values()), prompt), sampling):
-            verdict = _verdict(reply)
+            verdict = _verdict(reply, waiting.get(reply.id), prompt)
             if verdict is not None and waiting.pop(reply.id, None) is not None:
                 judged[reply.id] = Judged(*verdict, tries=turn + 1)
         if not waiting:
@@ -171,11 +171,19 @@ def judge_all(
 
 def _requests(items: Iterable[JudgeItem], prompt: str) -> Iterator[ChatRequest]:
     for item in items:
-        yield ChatRequest(item.id, judge_prompt(item.question, item.response, len(item.images), prompt), item.images)
+        yield ChatRequest(item.id, _asked(item, prompt), item.images)
 
 
-def _verdict(reply: Reply) -> tuple[int, str] | None:
-    return read_verdict(reply.texts[0]) if reply.error is None and reply.texts else None
+def _asked(item: JudgeItem, prompt: str) -> str:
+    return judge_prompt(item.question, item.response, len(item.images), prompt)
+
+
+def _verdict(reply: Reply, item: JudgeItem | None, prompt: str) -> tuple[int, str] | None:
+    """What the judge said of the item, but for a score that stands in the quoted text: it may only repeat that."""
+    verdict = read_verdict(reply.texts[0]) if item and reply.error is None and reply.texts else None
+    if item and verdict and repeated(_asked(item, prompt), reply.texts[0], f'"score": {verdict[0]}'):
+        return None
+    return verdict
 
 
 def _from_json(text: str) -> list[tuple[str, Json]] | None:

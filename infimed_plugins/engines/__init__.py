@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.records import ImageRef, Json
@@ -30,6 +31,19 @@ NOT_SHAPING = frozenset(
 def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
     """The settings of an engine that change what it says, and not only how it is asked."""
     return {key: value for key, value in settings.items() if key not in NOT_SHAPING}
+
+
+def server_hosts(base_url: Json) -> set[str | None]:
+    """The hosts of an engine's servers, None for an address that cannot be read."""
+    urls = base_url.split(",") if isinstance(base_url, str) else base_url
+    return set(map(_host, urls if isinstance(urls, (list, tuple)) else [urls]))
+
+
+def _host(url: Json) -> str | None:
+    try:
+        return urlsplit(url.strip()).hostname if isinstance(url, str) else None
+    except ValueError:  # "http://[::1"
+        return None
 
 
 @dataclass(frozen=True)

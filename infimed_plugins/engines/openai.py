@@ -184,18 +184,26 @@ def read_key(name: str) -> str:
 
 def _urls(base_url: str | Sequence[str]) -> tuple[str, ...]:
     urls = base_url.split(",") if isinstance(base_url, str) else base_url
-    cleaned = tuple(url.strip().rstrip("/") for url in urls if url.strip())
+    cleaned = tuple(str(url).strip().rstrip("/") for url in urls if str(url).strip())
     for url in cleaned:
-        parts = urlsplit(url)
-        if parts.username or parts.password or parts.query:
-            raise ConfigError(
-                f"base_url {parts.hostname}: no names, keys or queries in it; put the key into api_key_env"
-            )
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"base_url {url!r} is no web address; write it as http://host:8000/v1")
+        if "@" in url or "?" in url:
+            raise ConfigError("base_url has a name, key or query in it; put the key into api_key_env")
+        if not _is_address(url):
+            raise ConfigError(f"base_url {url[:200]!r} is no web address; write it as http://host:8000/v1")
     if not cleaned:
         raise ConfigError("base_url names no server; write it as http://host:8000/v1")
     return tuple(dict.fromkeys(cleaned))
+
+
+def _is_address(url: str) -> bool:
+    from httpx import URL, InvalidURL
+
+    try:
+        parts = urlsplit(url)
+        readable = url.isprintable() and " " not in url and parts.port != 0 and URL(url).host
+    except (ValueError, InvalidURL):  # a port of 99999, [::1 without its end
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname and readable)
 
 
 def _extra(extra_body: Mapping[str, Json] | None) -> dict[str, Json]:

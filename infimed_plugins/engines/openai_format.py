@@ -13,13 +13,15 @@ from typing import Any
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
 from infimed_plugins.engines.http_status import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
-from infimed_plugins.images import prepare_image
+from infimed_plugins.images import prepare_image, without_words
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# what asks for a rotation, in each place where Pillow looks for it, or makes a colour transparent
+_SHOWN_OTHERWISE = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
 Drawn = tuple[list[str], list[bool], Usage]  # texts, whether each was cut, tokens
 
 
@@ -58,10 +60,10 @@ def messages(request: ChatRequest) -> list[dict[str, Json]]:
 
 
 def data_uri(image: ImageRef) -> str:
-    """The image as a data URI: its own bytes when it is a plain 8-bit PNG or JPEG, else made one (images.py)."""
+    """The image as a data URI, without words: its own pixels when it is a plain 8-bit PNG or JPEG, else made one."""
     data = image.read()
-    if not (_is_plain_png(data) or _is_plain_jpeg(data)):
-        data = prepare_image(data, image.path or "in memory").data
+    plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _SHOWN_OTHERWISE)
+    data = without_words(data) if plain else prepare_image(data, image.path or "in memory").data
     kind = "png" if data.startswith(_PNG) else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
@@ -72,14 +74,12 @@ def _is_plain_png(data: bytes) -> bool:
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
-    """Whether it has one or three colours, and no EXIF block, which may ask for a rotation."""
+    """Whether it has one or three colours."""
     at = 2
     while data.startswith(_JPEG) and data[at : at + 1] == b"\xff" and at + 10 <= len(data):
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xC2:  # the frame header: baseline to progressive
             return data[at + 9] in (1, 3)
-        if marker == 0xE1 and data[at + 4 : at + 8] == b"Exif":
-            return False
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return False
 

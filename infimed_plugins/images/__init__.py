@@ -1,7 +1,9 @@
 """Images made fit for the trainers: prepare.py does it, dicom.py reads DICOM, metadata.py drops the words in files."""
 
+from infimed_plugins.images.metadata import without_words
 from infimed_plugins.images.prepare import (
     FACTOR,
+    FORMATS,
     JPEG_QUALITY,
     MAX_DECODED_PIXELS,
     MIN_PIXELS,
@@ -15,6 +17,7 @@ from infimed_plugins.images.prepare import (
 
 __all__ = [
     "FACTOR",
+    "FORMATS",
     "JPEG_QUALITY",
     "MAX_DECODED_PIXELS",
     "MIN_PIXELS",
@@ -24,4 +27,5 @@ __all__ = [
     "image_size",
     "prepare_image",
     "smart_resize",
+    "without_words",
 ]

@@ -8,10 +8,12 @@ No header is ever written on.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,33 +22,49 @@ if TYPE_CHECKING:
     Pixels = npt.NDArray[np.uint8]
 
 PATIENT_GROUP = 0x0010  # name, id, birth date, sex, weight … (DICOM PS3.6)
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # the transfer syntax
 PIXEL_FIELDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
-def dicom_pixels(data: bytes, name: str, notes: list[str], most_pixels: int) -> Pixels:
+def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
     """Height x width grey values or height x width x 3 RGB of the first frame; ``notes`` gains what was done.
 
-    Raises DataError naming the file where it does not open or holds over ``most_pixels``, and MissingExtraError.
+    Raises DataError naming the file where it does not open or is over a limit (limits.py), and MissingExtraError.
     """
     try:
         from pydicom.pixels.utils import pixel_array
     except ImportError as error:
         raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
     notes.append("converted from DICOM")
+    check("picture", len(data), f"image {name}")
     try:
+        _check_inflated(data, name)
         dataset = _data_set(data)
-        width, height = int(dataset.Columns), int(dataset.Rows)
-        if width * height <= most_pixels:
-            several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
-            made = _shown(pixel_array(dataset, index=0), dataset)
-            if several:
-                notes.append("first of several frames")
-            if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):
-                notes.append("stripped of patient fields")
-            return made
+        width, height, values = int(dataset.Columns), int(dataset.Rows), int(dataset.get("SamplesPerPixel", 1) or 1)
+        bomb = f"image {name} is {width} x {height}: refused as a decompression bomb"
+        check("deep_pixels", width * height * values, bomb)
+        several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
+        made = _shown(pixel_array(dataset, index=0), dataset)
+        if several:
+            notes.append("first of several frames")
+        if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):
+            notes.append("stripped of patient fields")
+        return made
+    except InfimedError:
+        raise
     except Exception as error:  # pydicom raises anything from a damaged file
         raise DataError(f"image {name} is a DICOM file that does not open: {error}") from error
-    raise DataError(f"image {name} is {width} x {height}: refused as a decompression bomb")
+
+
+def _check_inflated(data: bytes, name: str) -> None:
+    """Raise DataError where what is deflated behind the meta information is over the limit; pydicom inflates it all."""
+    if data.find(_DEFLATED, 0, 1 << 16) < 0:
+        return
+    if data[132:136] != b"\2\0\0\0":  # the length of the meta information (DICOM PS3.10, 7.1)
+        raise ValueError("it is deflated, and its meta information has no length")
+    start = 144 + int.from_bytes(data[140:144], "little")
+    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limit("inflated") + 1)
+    check("inflated", len(inflated), f"image {name}")
 
 
 def _data_set(data: bytes) -> Any:
@@ -69,6 +87,9 @@ def _shown(pixels: Any, dataset: Any) -> Pixels:
 
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return _coloured(pixels, dataset)
+    if pixels.ndim == 3 and int(dataset.BitsStored) == 8 and pixels.dtype == np.uint8:
+        plain: Pixels = pixels
+        return plain
     if pixels.ndim == 3:
         deepest = 2.0 ** int(dataset.BitsStored) - 1
         colour: Pixels = (pixels * (255.0 / deepest)).round().clip(0, 255).astype(np.uint8)

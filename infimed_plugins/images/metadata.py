@@ -1,55 +1,75 @@
-"""Encoded images without what was written beside the picture: a scanner's export may name the patient there.
+"""Encoded images as nothing but a picture: a scanner's export may name the patient beside it.
 
-    PNG    tEXt, zTXt, iTXt and eXIf chunks
-    JPEG   comments, and the Exif, XMP and IPTC segments (APP1, APP13)
+    PNG    IHDR, IDAT, IEND, and the resolution (pHYs)
+    JPEG   tables, frames and scans; JFIF's and Adobe's headers, cut to their numbers
 
-Pixels, colour profiles and resolution stay, byte for byte.
+Whatever else stands in a file is left out: texts, Exif, XMP, IPTC, colour profiles (they hold texts, and no trainer
+applies them), thumbnails, chunks that no one knows, and all bytes between the parts and behind the end mark. The coded
+pixels stay, byte for byte.
 """
 
 from __future__ import annotations
 
-import struct
+import re
+from collections.abc import Iterator
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-_PNG_WORDS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
-_JPEG_WORDS = (0xE1, 0xED, 0xFE)
-_START_OF_SCAN = 0xDA
+_PNG_PARTS = {b"IHDR": 13, b"IDAT": 1 << 31, b"pHYs": 9}  # and the most bytes that each may have
+_PNG_END, _JPEG_END = b"\0\0\0\0IEND\xaeB`\x82", b"\xff\xd9"
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+# marker: how such a segment begins, how many of its bytes are numbers, and what stands for its thumbnail
+_HEADERS = {0xE0: (b"JFIF\0", 12, b"\0\0"), 0xEE: (b"Adobe", 12, b"")}
+_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_CODING = {*range(0xC0, 0xD0), _START_OF_SCAN, 0xDB, 0xDC, 0xDD} - {0xC8}  # ITU T.81, table B.1
+_MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)
+_BEHIND_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 
 
 def without_words(data: bytes) -> bytes:
-    """A PNG or JPEG without such parts; the same object where it has none, or is no whole file of these forms."""
-    parts = _png_parts(data) if data.startswith(_PNG) else _jpeg_parts(data) if data.startswith(_JPEG) else None
-    return data if parts is None else b"".join(data[start:end] for start, end in parts)
+    """A PNG or JPEG without anything else; the same object where it holds nothing else, or is of another form.
+
+    Of a file that is cut off, what is whole remains.
+    """
+    parts = _png_parts(data) if data.startswith(_PNG) else _jpeg_parts(data) if data.startswith(_JPEG) else (data,)
+    made = b"".join(parts)
+    return data if made == data else made
 
 
-def _png_parts(data: bytes) -> list[tuple[int, int]] | None:
-    """What to keep, as slices; None for everything."""
-    kept, at, dropped = [(0, len(_PNG))], len(_PNG), False
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        end = at + 12 + length
-        if data[at + 4 : at + 8] in _PNG_WORDS:
-            dropped = True
-        else:
-            kept.append((at, end))
-        at = end
-    return [*kept, (at, len(data))] if dropped and at <= len(data) else None
+def _png_parts(data: bytes) -> Iterator[bytes]:
+    yield _PNG
+    at, name, seen = len(_PNG), b"", set[bytes]()
+    while at + 12 <= len(data) and name != b"IEND":
+        name, length = data[at + 4 : at + 8], int.from_bytes(data[at : at + 4], "big")
+        start, at = at, at + 12 + length
+        fits = length <= _PNG_PARTS.get(name, -1) and at <= len(data)
+        if fits and (name == b"IDAT" or name not in seen):
+            seen.add(name)
+            yield data[start:at]
+    if b"IDAT" in seen:
+        yield _PNG_END
 
 
-def _jpeg_parts(data: bytes) -> list[tuple[int, int]] | None:
-    """What to keep, as slices; None for everything. Behind the start of the scan there are no such segments."""
-    kept, at, dropped = [(0, len(_JPEG))], len(_JPEG), False
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == _START_OF_SCAN:
-            return [*kept, (at, len(data))] if dropped else None
-        if marker == 0xFF:  # a fill byte
-            at += 1
+def _jpeg_parts(data: bytes) -> Iterator[bytes]:
+    yield _JPEG
+    at, seen = len(_JPEG), set[int]()
+    while (found := _MARKER.search(data, at)) and (marker := found[1][0]) != _END_OF_IMAGE:
+        start, at = found.span()
+        if marker in _ALONE:
             continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker in _JPEG_WORDS:
-            dropped = True
+        at += int.from_bytes(data[at : at + 2], "big")
+        if marker == _START_OF_SCAN:
+            behind = _BEHIND_SCAN.search(data, at)
+            at = behind.start() if behind else len(data)
+        if at > len(data):
+            break
+        begins, size, behind_it = _HEADERS.get(marker, (b"", 0, b""))
+        if marker in _CODING:
+            yield data[start:at]
+        elif size and marker not in seen and data.startswith(begins, start + 4) and at - start >= 4 + size:
+            numbers = data[start + 4 : start + 4 + size] + behind_it
+            yield data[start : start + 2] + (len(numbers) + 2).to_bytes(2, "big") + numbers
         else:
-            kept.append((at, end))
-        at = end
-    return None
+            continue
+        seen.add(marker)
+    if _START_OF_SCAN in seen:
+        yield _JPEG_END

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.images.metadata import without_words
+from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 FACTOR = 28  # Qwen2.5-VL: patches of 14, two by two merged
 MIN_PIXELS = 4 * FACTOR * FACTOR
 MAX_ASPECT_RATIO = 200  # Qwen2.5-VL's image processor refuses more (transformers, smart_resize)
-MAX_DECODED_PIXELS = 100_000_000  # more is taken for a decompression bomb
+MAX_DECODED_PIXELS = limit("pixels")  # more is taken for a decompression bomb
+FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # what medicine uses
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 JPEG_QUALITY = 95
 PNG_LEVEL = 3  # a third of the time of the default 6, a few percent larger
+FIRST_FRAME = "first of several frames"  # a note
 TURNED = "turned as EXIF says"  # a note; boxes on such a picture may be in either frame
 
 
@@ -63,9 +66,11 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     original, form = opened.size, opened.format
     size = _size_within(original, name, max_pixels, exact)
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
-    if not notes and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
+    as_it_is = not notes or (form == "JPEG" and notes == [FIRST_FRAME])  # a phone's: the second lies behind the end
+    if as_it_is and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
         kept = without_words(data)
-        return PreparedImage(kept, SUFFIXES[form], original, size, () if kept is data else ("stripped of metadata",))
+        notes += [] if kept is data or notes else ["stripped of metadata"]
+        return PreparedImage(kept, SUFFIXES[form], original, size, tuple(notes))
     with _refusing(name):
         image = to_rgb(opened)
     if size != original:
@@ -73,6 +78,7 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
         notes.append("resized to the pixel limit")
     if clear or opened.mode not in ("RGB", "L"):
         notes.append(f"converted from {opened.mode}{clear}")
+    image.info.clear()  # Pillow would write the comment and the profile again
     buffer = io.BytesIO()
     if form == "JPEG":
         image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
@@ -151,17 +157,25 @@ def _refusing(name: str) -> Iterator[None]:
     except module.DecompressionBombError as error:
         raise DataError(f"image {name} holds too many pixels: refused as a decompression bomb") from error
     except module.UnidentifiedImageError as error:  # its own text holds an address in memory
-        raise DataError(f"image {name} does not open: no image format is known for it") from error
+        known = f"no image format is known for it; known are {', '.join(FORMATS)} and DICOM"
+        raise DataError(f"image {name} does not open: {known}") from error
     except Exception as error:  # Pillow raises anything from a damaged file
         raise DataError(f"image {name} does not open: {str(error) or type(error).__name__}") from error
+
+
+def check_pixels(width: int, height: int, name: str, *, deep: bool) -> None:
+    """Raise DataError for an image of too many pixels, of more than 8 bits (``deep``) or not."""
+    where = f"image {name} is {width} x {height}: refused as a decompression bomb"
+    check("deep_pixels" if deep else "pixels", width * height, where)
 
 
 @contextmanager
 def _header(data: bytes, name: str) -> Iterator[Any]:
     """The image before its pixels are decoded, of a size that may be."""
-    with _refusing(name), _pil().open(io.BytesIO(data)) as image:
-        if image.width * image.height > MAX_DECODED_PIXELS:
-            raise DataError(f"image {name} is {image.width} x {image.height}: refused as a decompression bomb")
+    check("picture", len(data), f"image {name}")
+    with _refusing(name), _pil().open(io.BytesIO(data), formats=FORMATS) as image:
+        deep = image.mode[0] in "IF" or _rawmode(image)[:-1].endswith(";16")
+        check_pixels(image.width, image.height, name, deep=deep)
         yield image
 
 
@@ -174,7 +188,7 @@ def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
 
         form = "JPEG" if image.format == "MPO" else image.format  # a phone's JPEG with a second picture
         if getattr(image, "n_frames", 1) > 1:
-            notes.append("first of several frames")
+            notes.append(FIRST_FRAME)
             image.seek(0)
         rawmode = _rawmode(image)  # load() forgets it, and how a TIFF was turned
         turned = image.getexif().get(_ORIENTATION) in _TURNED
@@ -245,19 +259,22 @@ def _is_dicom(data: bytes, name: str) -> bool:
 def _from_dicom(data: bytes, name: str, notes: list[str]) -> PILImage:
     from infimed_plugins.images.dicom import dicom_pixels
 
-    image: PILImage = _pil().fromarray(dicom_pixels(data, name, notes, MAX_DECODED_PIXELS))
+    image: PILImage = _pil().fromarray(dicom_pixels(data, name, notes))
     return image
 
 
 def _scaled_to_8_bits(image: PILImage) -> PILImage:
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    values = np.array(image, dtype=np.float64)  # changed in place: such pictures are large
+    np.nan_to_num(values, copy=False)
     clear = values == image.info.get("transparency", math.nan)
-    seen = values if clear.all() else values[~clear]
+    seen = values[~clear] if clear.any() and not clear.all() else values
     low, high = float(seen.min()), float(seen.max())
-    scaled = np.where(clear, 255.0, (values - low) * (255.0 / (high - low or 1.0)))
-    made: PILImage = _pil().fromarray(scaled.round().astype("uint8"))
+    values -= low
+    values *= 255.0 / (high - low or 1.0)
+    values[clear] = 255.0
+    made: PILImage = _pil().fromarray(values.round(out=values).astype("uint8"))
     return made
 
 

@@ -47,7 +47,7 @@ def run_quickstart(
 
     Raises ConfigError for a folder of other settings, too little disk, or a trainer that is not installed.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, markup=False)
     lab = open_lab(out, seed=seed, rl=rl, questions=questions, smoke=smoke, fresh=fresh)
     state = RunState(out, lab.settings)
     console.print(f"reinforcement learning runs in {lab.trainer}: {lab.why}", highlight=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from infimed_plugins.recipes.build_engines import BuildEngines, shaping
 from infimed_plugins.recipes.build_folder import IMAGES_FILE, REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
+from infimed_plugins.recipes.needs_word import check_words
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
@@ -39,6 +41,7 @@ from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
 REASONS_SHOWN = 3
+SAFE_PATH = "PYTHONSAFEPATH"
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
@@ -72,9 +75,10 @@ def build(
         UnknownPluginError, MissingFileError, MissingExtraError, EngineError: something the recipe names is not there.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    downloads = None if folder is None else Path(folder)
+    check_words(recipe, Path(out_dir), downloads)
     planned = plan(recipe).parts  # every name is checked before any work
     shown = progress or (lambda title, done, total: None)
-    downloads = None if folder is None else Path(folder)
     work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on, allow_empty)
     try:
         with locked(work.folder.out):
@@ -300,11 +304,15 @@ def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
     if count <= 1:
         yield None
         return
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"  # a worker would import a multiprocessing.py of the working folder
     executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
     try:
         yield executor
     finally:
         executor.shutdown(cancel_futures=True)
+        os.environ.pop(SAFE_PATH)
+        os.environ.update({SAFE_PATH: before} if before else {})
 
 
 def _top(reasons: Counter[str]) -> str:

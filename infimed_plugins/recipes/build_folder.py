@@ -17,6 +17,7 @@ from pathlib import Path
 from infimed_plugins.errors import ConfigError, InfimedError
 from infimed_plugins.export import hf_datasets, llamafactory
 from infimed_plugins.export.image_store import is_stored, logged_images
+from infimed_plugins.limits import read_json
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
 from infimed_plugins.recipes.part_file import PartFile
 from infimed_plugins.recipes.recipe import DECONTAMINATION
@@ -101,7 +102,7 @@ class BuildFolder:
     def _settings(self) -> dict[str, Json] | None:
         """What the build was begun with; None where it was not begun, or the file is damaged."""
         try:
-            read = json.loads(self._settings_file.read_text(encoding="utf-8"))
+            read = read_json(self._settings_file)
         except (OSError, ValueError):
             return None
         return read if isinstance(read, dict) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import sha256_of, write_whole
 
@@ -103,13 +104,24 @@ def read_manifest(folder: str | Path) -> Manifest:
     if not path.is_file():
         raise MissingFileError(f"{folder} holds no finished build (no {MANIFEST_FILE}); run: infimed data build RECIPE")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         raw.pop("rows")
+        for counted in (*raw["parts"], *raw["outputs"]):
+            _check_counts(counted)
         raw["parts"] = tuple(PartCount.of_json(part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
         return Manifest(**{**raw, "datasets": tuple(raw["datasets"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is not a manifest of this version: {error}; build again with --fresh") from error
+
+
+def _check_counts(part: dict[str, Json]) -> None:
+    """Raise ValueError where a count of a part or an output is none."""
+    counts = [part[key] for key in ("read", "kept", "rows", "bytes") if key in part]
+    counts += [count for key in ("dropped", "rejected", "counted") for count in part.get(key, {}).values()]
+    for count in counts:
+        if type(count) is not int or count < 0:
+            raise ValueError(f"{count!r:.100} is no count")
 
 
 def output_of(folder: Path, name: str, rows: int) -> Output:

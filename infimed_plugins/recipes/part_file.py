@@ -14,6 +14,7 @@ from typing import Any
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
+from infimed_plugins.limits import parse_json, read_json
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.storage import sha256_of, whole_file, write_whole
@@ -31,7 +32,7 @@ class PartFile:
     def count(self) -> PartCount | None:
         """The counts of the finished part; None when it is not finished, or its files have changed since."""
         try:
-            raw = json.loads(self._count.read_text(encoding="utf-8"))
+            raw = read_json(self._count)
             if raw.pop("files") == self._hashes():
                 return PartCount.of_json(raw)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -80,7 +81,7 @@ class PartFile:
         """The finished rows, in the order they were written."""
         with self.path.open(encoding="utf-8") as file:
             for line in file:
-                yield _from_json(json.loads(line), store_root)
+                yield _from_json(parse_json(line, self.path), store_root)
 
 
 def row_to_line(row: ExportRow) -> str:

@@ -40,6 +40,7 @@ class Plan:
     parts: tuple[PlanRow, ...]
     checked_against: tuple[str, ...] = ()  # benchmarks, as source/split
     checked_mb: float = 0.0  # megabytes to fetch for these besides
+    needs_word: tuple[str, ...] = ()  # what the recipe's file sets that is refused without --trust
 
     @property
     def total(self) -> int:
@@ -72,7 +73,8 @@ def plan(recipe: Recipe | str | Path) -> Plan:
         registry().find("engine", recipe.engine.name)
     parts = tuple(_row(replace(part, steps=recipe.steps_of(part))) for part in recipe.parts)
     against = tuple((recipe.decontaminate or {}).get("benchmarks", ()))
-    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts))
+    words = tuple(map(str, recipe.words))
+    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts), words)
 
 
 def _more_mb(benchmarks: tuple[str, ...], parts: tuple[PlanRow, ...]) -> float:

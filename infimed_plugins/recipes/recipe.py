@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, cast, get_args
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.recipes.needs_word import Word
 from infimed_plugins.recipes.recipe_values import one_of, share_of_one, whole_number
 from infimed_plugins.records import Json
 
@@ -63,7 +64,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, checked."""
+    """A recipe, checked. ``words`` is what in it needs the user's word (needs_word.py)."""
 
     name: str
     format: Format
@@ -75,6 +76,7 @@ class Recipe:
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
     decontaminate: dict[str, Json] | None = None
+    words: tuple[Word, ...] = field(default=(), metadata={"in file": False})
 
     def steps_of(self, part: Part) -> tuple[Step, ...]:
         """A part's steps, behind the decontamination that all parts share."""
@@ -82,7 +84,7 @@ class Recipe:
 
     def settings(self) -> dict[str, Json]:
         """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
-        return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects")}
+        return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "words")}
 
     def with_engine(self, engine: EngineChoice, judge: EngineChoice | None = None) -> Recipe:
         """The recipe with another engine behind its steps, and one that judges: the same without ``judge``.
@@ -95,7 +97,8 @@ class Recipe:
         parts = tuple(
             replace(part, steps=tuple(_judged_by(step, judged) for step in part.steps)) for part in self.parts
         )
-        return replace(self, engine=engine, parts=parts)
+        words = tuple(word for word in self.words if not word.of_engine())
+        return replace(self, engine=engine, parts=parts, words=words)
 
     def with_format(self, name: str) -> Recipe:
         """The recipe written for another reader. Raises ConfigError for one that is not known."""
@@ -109,7 +112,8 @@ class Recipe:
 
     def without_decontamination(self) -> Recipe:
         """The recipe with nothing checked against benchmarks."""
-        return replace(self, decontaminate=None)
+        words = tuple(word for word in self.words if not word.key.startswith("decontaminate."))
+        return replace(self, decontaminate=None, words=words)
 
     def with_max_rejects(self, share: float) -> Recipe:
         """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""

@@ -37,14 +37,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from infimed_plugins.errors import ConfigError, MissingFileError
-from infimed_plugins.paths import shipped
+from infimed_plugins.limits import parse_yaml, read_bytes
+from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
+from infimed_plugins.recipes.needs_word import words_needed
 from infimed_plugins.recipes.recipe import (
     FORMATS,
     MAX_REJECTS,
@@ -68,6 +68,7 @@ from infimed_plugins.recipes.recipe_values import (
 from infimed_plugins.records import TASKS
 
 RECIPE_FOLDER = "data_registry/recipes"
+YAML = (".yaml", ".yml")
 
 
 def shipped_recipes() -> list[str]:
@@ -75,30 +76,43 @@ def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in shipped(RECIPE_FOLDER).rglob("*.yaml"))
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
+def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> Recipe:
     """Read a shipped recipe by name, or any recipe by the path of its YAML file.
+
+    What a file sets that needs the user's word stands in ``words``; with ``trust`` it has it.
 
     Raises:
         MissingFileError: there is no such recipe; the message lists those shipped.
         ConfigError: the YAML cannot be read, or a key or value in it cannot be used; the message names file and key.
     """
     path = _find(name_or_path)
+    recipe = _read(path, ())
+    trusted = trust or lies_in(shipped(RECIPE_FOLDER), path)
+    return recipe if trusted else replace(recipe, words=words_needed(recipe, path.parent))
+
+
+def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:
+    """The recipe of a file; ``extending`` are those that start from it."""
+    if path.resolve() in extending:
+        raise ConfigError(f"{path} extends itself; start from another recipe")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raw = parse_yaml(read_bytes(path, "yaml").decode())
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if isinstance(raw, dict) and "extends" in raw:
-        return _extended(raw, path)
+        return _extended(raw, path, (*extending, path.resolve()))
     return parse_recipe(raw, str(path))
 
 
-def _extended(raw: dict[str, Any], path: Path) -> Recipe:
+def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> Recipe:
     """A recipe that starts from another one. Raises ConfigError for a part that is not there."""
     own: dict[str, Any] = {"without": [], "limits": {}, "parts": []}
     own |= {key: raw[key] for key in own if raw.get(key)}
     start = str(raw["extends"])
     beside = path.parent / start
-    base = load_recipe(beside if beside.suffix in (".yaml", ".yml") and beside.is_file() else start)
+    if beside.suffix in YAML and not lies_in(path.parent, beside):
+        raise ConfigError(f"{path}: extends names {start!r}; give a shipped recipe, or a file beside this one")
+    base = _read(_find(beside if beside.suffix in YAML else start), extending)
     limits, without = mapping(own["limits"], f"{path}: limits"), names_in(own["without"], f"{path}: without")
     for pattern in (*without, *limits):
         if not any(fnmatch(part.name, pattern) for part in base.parts):
@@ -127,7 +141,7 @@ def _extended(raw: dict[str, Any], path: Path) -> Recipe:
 
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in YAML:
         if path.is_file():
             return path
         raise MissingFileError(f"there is no recipe file {path}")
@@ -174,6 +188,8 @@ def parse_engine(raw: Any, where: str) -> EngineChoice:
 def _part(raw: Any, where: str) -> Part:
     fields = fields_of(Part, raw, where)
     where = f"{where} ({fields['name']})"
+    if PurePath(fields["split"]).is_absolute() or ".." in PurePath(fields["split"]).parts:
+        raise ConfigError(f"{where}: split {fields['split']!r} leads out of --from; name a file that lies below it")
     for key in ("limit", "keep"):
         if fields.get(key) is not None:
             whole_number(fields[key], f"{where}: {key}", least=1)

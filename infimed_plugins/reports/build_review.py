@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import pages
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
+from infimed_plugins.limits import parse_json
 from infimed_plugins.parsing.boxes import parse_boxes
+from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
-from infimed_plugins.storage import write_whole
 
 THUMBNAIL = 360  # pixels of the longer side
 ROWS = 40
@@ -33,14 +35,9 @@ class ShownRow:
 
 def write_page(folder: Path, manifest: Manifest, path: Path, *, rows: int = ROWS, seed: int = 0) -> None:
     """Write the page: one file, offline. Raises MissingExtraError without jinja2, DataError for a broken row."""
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
-    template = Path(__file__).with_name("build_review.html.jinja").read_text(encoding="utf-8")
     shown = list(random_rows(folder, manifest, rows, seed))
-    text = Environment(autoescape=True).from_string(template).render(manifest=manifest, rows=shown, seed=seed)
-    write_whole(path, text)
+    template = Path(__file__).with_name("build_review.html.jinja")
+    pages.write_page(path, template, manifest=manifest, rows=shown, seed=seed)
 
 
 def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:
@@ -53,7 +50,7 @@ def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iter
         first += output.rows
         if not inside:
             continue
-        path = folder / output.file
+        path = below(folder, output.file)
         yield from _parquet_rows(path, inside) if path.suffix == ".parquet" else _sharegpt_rows(path, inside)
 
 
@@ -62,9 +59,9 @@ def _sharegpt_rows(path: Path, wanted: list[int]) -> Iterator[ShownRow]:
     with path.open(encoding="utf-8") as file:
         for index, line in enumerate(file):
             if index in left:
-                row = json.loads(line)
+                row = parse_json(line, path)
                 turns = tuple((turn["role"], turn["content"]) for turn in row["messages"])
-                images = tuple(_thumbnail((path.parent / name).read_bytes(), name) for name in row["images"])
+                images = tuple(_thumbnail(below(path.parent, name).read_bytes(), name) for name in row["images"])
                 yield ShownRow(path.name, row["id"], turns, images)
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import pages
 from infimed_plugins.curation import RIGHT_OF, reflective_cot
 from infimed_plugins.engines.meter import keys_of
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.images import decode_image
+from infimed_plugins.limits import parse_json
+from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
-from infimed_plugins.storage import write_whole
 
 ROWS = 60
 THUMBNAIL = 200  # pixels of the longer side
@@ -97,24 +98,15 @@ def write_page(folder: Path, manifest: Manifest, path: Path, rows: int = ROWS) -
 
     Raises MissingExtraError without jinja2, MissingFileError when no part of the build went through the step.
     """
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
     if "reflective_cot" not in _steps(manifest):
         raise MissingFileError(f"{folder} holds no reflective chains; make them with: infimed reflect")
     chains, hard = [], []
     for count in manifest.parts:
-        chains += _read(folder / "samples" / f"{count.part}.jsonl", rows)
-        hard += _read(folder / "samples" / f"{count.part}.aside.jsonl", rows // 3)
+        chains += _read(below(folder, f"samples/{count.part}.jsonl"), rows)
+        hard += _read(below(folder, f"samples/{count.part}.aside.jsonl"), rows // 3)
     images = _images(folder, chains)
-    template = Path(__file__).with_name("chains.html.jinja").read_text(encoding="utf-8")
-    text = (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
-    )
-    write_whole(path, text)
+    template = Path(__file__).with_name("chains.html.jinja")
+    pages.write_page(path, template, counts=ChainCounts.of(manifest), chains=chains, hard=hard, images=images)
 
 
 def _steps(manifest: Manifest) -> list[str]:
@@ -126,7 +118,7 @@ def _read(path: Path, limit: int) -> list[dict[str, Any]]:
     if path.is_file():
         with path.open(encoding="utf-8") as file:
             for line in file:
-                row = json.loads(line)
+                row = parse_json(line, path)
                 if "reflective" in row["meta"]:
                     rows.append(row)
                 if len(rows) == limit:
@@ -139,12 +131,12 @@ def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     wanted = {row["id"]: row["images"] for row in rows}
     shown: dict[str, list[str]] = {}
     for id, names in wanted.items():
-        paths = [folder / name for name in names]
+        paths = [below(folder, name) for name in names]
         shown[id] = [_data_uri(path.read_bytes(), path.name) for path in paths if path.is_file()]
     for path in sorted(folder.glob("*.parquet")):
         import pyarrow.parquet
 
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(below(folder, path.name)) as file:
             for batch in file.iter_batches(batch_size=64, columns=["id", "images"]):
                 for row in batch.to_pylist():
                     if row["id"] in wanted:

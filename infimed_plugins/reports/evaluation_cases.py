@@ -15,6 +15,7 @@ from typing import TypedDict
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import decode_image
+from infimed_plugins.pages import MOST_NAME, shortened
 from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports.summary import asked_in, identified
 
@@ -24,7 +25,7 @@ Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | st
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 JPEG_QUALITY = 72
-MOST_CHARACTERS = 20_000  # of one text: a reply may be a megabyte
+MOST_GROUPS = 40  # of one case
 
 
 class ReplyJson(TypedDict):
@@ -140,31 +141,37 @@ def thumbnail(data: bytes, name: str) -> str:
 
 def _case_json(case: Case, image: int | str) -> CaseJson:
     run, row = case.replies[0]
-    options = [_cut(option) for option in row.options or ()]
+    options = [shortened(option) for option in row.options or ()]
     return {
-        "id": case.id,
-        "benchmark": run.benchmark,
-        "asked": asked_in(run).label,
-        "image": image,
-        "question": _cut(row.question),
-        "prompt": _cut(row.prompt),
+        "id": shortened(case.id, MOST_NAME),
+        "benchmark": shortened(run.benchmark),
+        "asked": shortened(asked_in(run).label),
+        "image": image if isinstance(image, int) else shortened(image),
+        "question": shortened(row.question),
+        "prompt": shortened(row.prompt),
         "options": options,
-        "gold": _cut(row.gold if isinstance(row.gold, str) else json.dumps(row.gold, ensure_ascii=False)),
+        "gold": shortened(row.gold if isinstance(row.gold, str) else json.dumps(row.gold, ensure_ascii=False)),
         "right": _right_option(row.gold, options),
-        "language": row.language,
-        "groups": [f"{key}: {value}" for key, value in row.meta.items() if isinstance(value, (str, int, float))],
+        "language": shortened(row.language, MOST_NAME),
+        "groups": _named_groups(row.meta),
         "replies": [_reply_json(one.model, judged) for one, judged in case.replies],
     }
 
 
+def _named_groups(meta: Mapping[str, Json]) -> list[str]:
+    """``modality: CT`` for each of the first ``MOST_GROUPS`` plain values."""
+    plain = (f"{key}: {value}" for key, value in meta.items() if isinstance(value, (str, int, float)))
+    return [shortened(group, MOST_NAME) for group in islice(plain, MOST_GROUPS)]
+
+
 def _reply_json(model: str, judged: Judged) -> ReplyJson:
     return {
-        "model": model,
-        "text": _cut(judged.text),
-        "parsed": None if judged.parsed is None else _cut(judged.parsed),
+        "model": shortened(model),
+        "text": shortened(judged.text),
+        "parsed": None if judged.parsed is None else shortened(judged.parsed),
         "accuracy": judged.accuracy,
         "invalid": judged.invalid,
-        "reason": _cut(judged.why),
+        "reason": shortened(judged.why),
     }
 
 
@@ -176,9 +183,3 @@ def _right_option(gold: Json, options: Sequence[str]) -> int | None:
         return options.index(gold)
     letters = OPTION_LETTERS[: len(options)]
     return letters.index(gold) if len(gold) == 1 and gold in letters else None
-
-
-def _cut(text: str) -> str:
-    if len(text) <= MOST_CHARACTERS:
-        return text
-    return f"{text[:MOST_CHARACTERS]} … (cut here, {len(text):,} characters in all)"

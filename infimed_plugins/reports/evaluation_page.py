@@ -6,15 +6,12 @@ request. What models said is embedded as JSON and only ever shown as text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from infimed_plugins import pages
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
 from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_plot
@@ -22,12 +19,12 @@ from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
 from infimed_plugins.reports.variants import Curve, curves
-from infimed_plugins.storage import write_whole
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 MOST_CASES = 300
+_FILTERS: Mapping[str, Callable[..., str]] = {
+    **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
+    **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
+}
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,14 @@ def write_evaluation_page(
     ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
     """
-    environment = _environment()
     summary = summarise(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
     drawn = draw_cases(cases, most_cases, seed)
     beside = any(column.benchmark in summary.benchmarks for column in published_table().columns)
-    folder = Path(__file__).parent
-    script = (folder / "evaluation.js").read_text(encoding="utf-8")
-    html = environment.from_string((folder / "evaluation.html.jinja").read_text(encoding="utf-8")).render(
+    pages.write_page(
+        path,
+        Path(__file__).with_name("evaluation.html.jinja"),
+        _FILTERS,
         title=title,
         summary=summary,
         published=published_table(),
@@ -84,24 +81,7 @@ def write_evaluation_page(
         total=sum(map(len, cases.values())),
         telling=sum(case.telling for listed in cases.values() for case in listed),
         cases=cases_json(drawn, images),
-        style=(folder / "evaluation.css").read_text(encoding="utf-8"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-    write_whole(path, html)
-
-
-def _environment() -> Environment:
-    """The templates' environment, with the forms of figures as filters."""
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the evaluation page", "jinja2", "report") from error
-    environment = Environment(autoescape=True)
-    environment.filters |= {"header": header, "kind": tables.interval_kind}
-    environment.filters |= {"average": tables.average_text, "difference": tables.difference}
-    environment.filters |= {"accuracy": tables.accuracy_text, "rate": tables.rate_text}
-    return environment
 
 
 def breakdowns(summary: Summary) -> list[Breakdown]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from infimed_plugins.pages import escape
 from infimed_plugins.reports.statistics import Estimate
 
 WIDTH = 340

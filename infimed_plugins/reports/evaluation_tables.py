@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infimed_plugins.quoting import cell
 from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.significance import SHARED_IMAGES
@@ -119,9 +120,9 @@ def terminal_tables(summary: Summary) -> list[Table]:
 def csv_text(summary: Summary) -> str:
     """A line for each figure, breakdowns, averages, differences and changes too; shares in [0, 1], under a header."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n")
+    writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
-    writer.writerows(_csv_rows(summary))
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in _csv_rows(summary))
     return buffer.getvalue()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from infimed_plugins.benchmarks.judged import Judged
+from infimed_plugins.pages import MOST_NAME, shortened
 from infimed_plugins.records import Json
 from infimed_plugins.reports.statistics import Estimate, Rate, clustered, wilson
 
@@ -100,8 +101,5 @@ def breakdown(scored: Sequence[Judged], columns: Columns, key: str, seed: Sequen
 
 def _values(row: Judged, key: str) -> Sequence[str]:
     value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
-    if type(value) is str and value:
-        return (value,)
-    if isinstance(value, (list, tuple)):
-        return list(dict.fromkeys(str(one) for one in value if one not in (None, "")))
-    return [] if value in (None, "") else [str(value)]
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return list(dict.fromkeys(shortened(one, MOST_NAME) for one in values if one not in (None, "")))

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins import pages
 from infimed_plugins.reports.svg import Series, line_chart
 from infimed_plugins.reports.table import Comparison, Line, percent, points
-from infimed_plugins.storage import write_whole
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,13 @@ class ReportData:
 
 def write_page(data: ReportData, path: Path) -> None:
     """Render the page to ``path``. Raises MissingExtraError without jinja2."""
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML report", "jinja2", "report") from error
-    template = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True)
-    environment.filters |= {"percent": percent, "points": points}
-    groups = sorted({group for line in data.lines for group in line.by_group})
-    html = environment.from_string(template).render(
+    pages.write_page(
+        path,
+        Path(__file__).with_name("page.html.jinja"),
+        {"percent": percent, "points": points},
         data=data,
-        groups=groups,
+        groups=sorted({group for line in data.lines for group in line.by_group}),
         loss_chart=line_chart(data.sft_loss, "optimiser step", "loss"),
         reward_chart=line_chart(data.rewards, "GRPO step", "mean reward"),
         most=max(data.right_of_ten.values(), default=1),
     )
-    write_whole(path, html)

@@ -7,10 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins import pages
 from infimed_plugins.records import Json
 from infimed_plugins.rewards.saved import Scored
-from infimed_plugins.storage import write_whole
 
 PAGE_ROWS = 2000  # a browser shows no more of them with ease
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
@@ -85,14 +84,5 @@ def general(reason: str) -> str:
 
 def write_page(review: Review, title: str, path: Path) -> None:
     """Write the page: one file, offline. Raises MissingExtraError without jinja2."""
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
-    template = Path(__file__).with_name("reward_review.html.jinja").read_text(encoding="utf-8")
-    html = (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(title=title, summary=review.to_json(), rows=review.kept, general=general)
-    )
-    write_whole(path, html)
+    template = Path(__file__).with_name("reward_review.html.jinja")
+    pages.write_page(path, template, title=title, summary=review.to_json(), rows=review.kept, general=general)

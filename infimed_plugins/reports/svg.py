@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from infimed_plugins.pages import escape
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
 

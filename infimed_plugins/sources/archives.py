@@ -14,10 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.limits import check, limit
+from infimed_plugins.paths import lies_in
 from infimed_plugins.records import ImageRef
 from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
 
-MAX_MEMBER_BYTES = 256 * 1024 * 1024  # of one file in an archive, unpacked
+MAX_PARTS = 12  # of a member's path that are enough to find it by; the deepest layout has six
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Archive:
         if not self._names:
             for member in self.members():
                 parts = PurePosixPath(member).parts
-                for start in range(len(parts)):
-                    self._names.setdefault("/".join(parts[start:]), member)
+                self._names.setdefault(member.strip("/"), member)
+                for start in range(1, min(len(parts), MAX_PARTS)):
+                    self._names.setdefault("/".join(parts[-start:]), member)
         return self._names.get(name.strip("/"))
 
     def _read(self, member: str) -> bytes:
         info = self._zip().getinfo(member)
-        if info.file_size > MAX_MEMBER_BYTES:
-            raise DataError(f"{self.path.name}/{member} unpacks to {info.file_size >> 20} MiB: refused")
+        check("picture", info.file_size, f"{self.path.name}/{member}")
         try:
             return self._zip().read(info)
         except RuntimeError as error:  # encrypted, or compressed by a method that Python does not have
@@ -63,9 +65,13 @@ class Archive:
     def _zip(self) -> zipfile.ZipFile:
         if not self._open:
             try:
-                self._open.append(zipfile.ZipFile(self.path))
+                with self.path.open("rb") as file:
+                    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # ZipFile reads the directory whole
+                if not end or end[5] <= limit("directory"):
+                    self._open.append(zipfile.ZipFile(self.path))
             except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
                 raise DamagedFileError(f"{self.path} is no whole zip archive ({error}); download it again") from error
+            check("directory", end[5] if end else 0, self.path)
         return self._open[0]
 
 
@@ -85,9 +91,9 @@ class Unpacked(Archive):
 def image_file(root: Path, *names: str) -> ImageRef:
     """The first of these files below a folder. Raises DataError when none is there, or it would lie outside."""
     for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:  # not resolved: the hub's are links
-            raise MissingImageError(f"{name} lies outside of {root}")
         with contextlib.suppress(OSError):  # a name longer than any file's
+            if not lies_in(root, root / name):
+                raise MissingImageError(f"{name} lies outside of {root}")
             if (root / name).is_file():
                 return ImageRef(path=str(root / name))
     raise MissingImageError(f"there is no {names[0]}")

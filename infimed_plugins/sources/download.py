@@ -11,11 +11,13 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.limits import check
 from infimed_plugins.sources.entry import SourceEntry
 
 SECONDS = 60.0  # without a byte
@@ -74,7 +76,9 @@ def fetch_archive(url: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _fetch(url, partial)
         partial.replace(whole)
-    except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+    except DataError:
+        raise
+    except (OSError, ValueError, HTTPException) as error:  # urllib's errors are OSErrors
         _refuse_full_disk(error)
         status = getattr(error, "code", None)
         raise NotFetchedError(f"{url}: {_first_line(error)}", absent=status in (401, 403, 404, 410)) from error
@@ -94,11 +98,13 @@ def _fetch(url: str, partial: Path) -> None:
     with reply:
         goes_on = reply.status == 206
         left = int(reply.headers.get("Content-Length") or 0)
+        check("download", left + begun * goes_on, url)
         with partial.open("ab" if goes_on else "wb") as file, _bar(partial.name, left, begun if goes_on else 0) as bar:
             got = 0
             while piece := reply.read(_CHUNK):
-                file.write(piece)
                 got += len(piece)
+                check("download", got + begun * goes_on, url)
+                file.write(piece)
                 bar.update(len(piece))
     if left and got < left:
         raise OSError(f"the connection ended after {got:,} of {left:,} bytes; run again, the rest is fetched then")

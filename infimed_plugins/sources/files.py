@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from infimed_plugins.errors import MissingFileError
+from infimed_plugins.paths import below
 from infimed_plugins.sources.archives import Archive, Unpacked
 from infimed_plugins.sources.download import NotFetchedError, archive_name, cache_folder, fetch_archive, hub_snapshot
 from infimed_plugins.sources.entry import SourceEntry, source_entries
@@ -43,7 +44,7 @@ class Files:
             found = sorted(path for path in root.glob(pattern) if path.is_file())
             if found:
                 for path in found:
-                    self._check(path)
+                    self._check(below(root, path.relative_to(root)))
                 self.opened.update(dict.fromkeys(found))
                 return found
         raise self._missing(patterns, "are not there")
@@ -56,7 +57,7 @@ class Files:
             stems = [Path(pattern).stem for pattern in patterns]
             for root, stem in itertools.product(self._roots(patterns) if self.is_local else (), stems):
                 if (root / stem).is_dir():
-                    return Unpacked(root / stem)
+                    return Unpacked(below(root, stem))
             raise
 
     def root(self, *patterns: str) -> Path:
@@ -140,7 +141,7 @@ def _below(top: Path, paths: Sequence[str]) -> list[Path]:
         for part in path.split("/"):
             children = [child for place in places if place.is_dir() for child in sorted(place.iterdir())]
             places = [child for child in children if _plain(child.name) == _plain(part) and child.is_dir()]
-        found += places
+        found += [below(top, place.relative_to(top)) for place in places]
     return found
 
 

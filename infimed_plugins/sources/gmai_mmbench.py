@@ -21,11 +21,12 @@ from functools import partial
 from pathlib import Path
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.limits import limit, lines
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.faults import DamagedFileError
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, row_id
-from infimed_plugins.sources.tables import MAX_FIELD, check_columns
+from infimed_plugins.sources.tables import check_columns
 
 # the first ones leave out the *_local.tsv that VLMEvalKit writes beside a download
 SPLIT_FILES = {"val": ("*VAL.tsv", "*VAL*.tsv"), "test": ("*TEST*part_*[0-9].tsv", "*TEST*.tsv")}
@@ -99,17 +100,17 @@ def tsv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str, str
 
     Raises DamagedFileError when one of the columns is not there.
     """
-    csv.field_size_limit(MAX_FIELD * 4)
+    csv.field_size_limit(limit("field"))
     at = 0
 
-    def lines() -> Iterator[str]:
+    def counted() -> Iterator[str]:
         nonlocal at
-        for line in file:
+        for line in lines(file, path):
             at += len(line)
             yield line.decode("utf-8", "replace")
 
     with path.open("rb") as file:
-        table = csv.reader(lines(), delimiter="\t")
+        table = csv.reader(counted(), delimiter="\t")
         try:
             names = [clean(name).lstrip("\ufeff").lower() for name in next(table, [])]
             check_columns(path, columns, names)
@@ -139,7 +140,7 @@ def _read(path: Path, span: Span) -> bytes:
         names = next(csv.reader([file.readline().decode("utf-8-sig")], delimiter="\t"))
         file.seek(span[0])
         text = file.read(span[1] - span[0]).decode("utf-8", "replace")
-    csv.field_size_limit(MAX_FIELD * 4)
+    csv.field_size_limit(limit("field"))
     row = next(csv.reader(io.StringIO(text, newline=""), delimiter="\t"))
     try:
         return base64.b64decode(row[[clean(name).lower() for name in names].index("image")], validate=True)

@@ -18,13 +18,13 @@ is not confirmed: a list written out, and an index that is none of the choices, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from infimed_plugins.errors import MissingFileError
+from infimed_plugins.limits import parse_json, read_bytes
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.archives import embedded_image, image_file
 from infimed_plugins.sources.faults import DamagedFileError
@@ -43,6 +43,7 @@ from infimed_plugins.sources.public import (
 from infimed_plugins.sources.tables import check_columns, checked_rows, parquet_rows
 from infimed_plugins.sources.texts import text_or_math
 
+MOST_CHOICES = 26  # the letters
 TASKS = ("choose_txt", "choose_img", "fill_in_blank")
 COLUMNS = ("question", "choices", "answer")
 HUB_COLUMNS = ("question_id", "question", "choices", "answer", "ques_type", "grade", "query_image")
@@ -84,7 +85,10 @@ class IconQa(PublicSource):
         return make("multiple_choice", self._letter(row, choices), options=options)
 
     def _choices(self, row: Row) -> list[str]:
-        return [clean(choice) for choice in row.fields.get("choices") or []]
+        choices = row.fields.get("choices") or []
+        if len(choices) > MOST_CHOICES:
+            raise UnusableRow("too many choices", f"{len(choices):,}")
+        return [clean(choice) for choice in choices]
 
     def _letter(self, row: Row, choices: Sequence[str]) -> str:
         return letter_of_index(row.fields["answer"], choices)
@@ -104,6 +108,8 @@ class IconQaHub(IconQa):
 
     def _choices(self, row: Row) -> list[str]:
         written = clean(row.fields["choices"])
+        if written.count(",") > MOST_CHOICES and written[:1] != "[":
+            raise UnusableRow("too many choices", f"{written.count(','):,}")
         choices = [clean(choice) for choice in (literal_list(written) if written[:1] == "[" else written.split(","))]
         if row.fields["ques_type"] == "choose_img" and len(choices) > len(HUB_PICTURES):
             raise UnusableRow("more choices than pictures", f"{len(choices)} choices")
@@ -125,11 +131,12 @@ def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opene
         texts = [archive.image(f"iconqa_data/{name}", name).read() for name in ("problems.json", "pid_splits.json")]
         opener: Opener = archive.image
     else:
-        texts = [path.read_bytes(), files.one("iconqa_data/pid_splits.json", "pid_splits.json").read_bytes()]
+        splits = files.one("iconqa_data/pid_splits.json", "pid_splits.json")
+        texts = [read_bytes(path), read_bytes(splits)]
         opener = partial(image_file, path.parent)
     try:
-        problems, pids = (dict(json.loads(text)) for text in texts)
-    except (ValueError, TypeError, RecursionError) as error:
+        problems, pids = (dict(parse_json(text)) for text in texts)
+    except (ValueError, TypeError) as error:
         raise DamagedFileError(
             f"{files.name}: its problems or splits are no JSON objects ({error}); download them again"
         ) from error

@@ -12,11 +12,11 @@ are misspelt (a broken word, a bracket left open). hub: foreverbeliever/OmniMedV
 
 from __future__ import annotations
 
-import json
+import io
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from infimed_plugins.sources.archives import Archive, Unpacked, image_file
 from infimed_plugins.sources.faults import DamagedFileError
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, letter_of_text, row_id
-from infimed_plugins.sources.tables import HEAD_ROWS, NO_OBJECT, check_columns, checked_rows, json_rows
+from infimed_plugins.sources.tables import NO_OBJECT, check_columns, checked_rows, first_rows, json_rows, list_items
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
 COLUMNS = ("dataset", "question_id", "question_type", "question", "gt_answer", "image_path", "option_A", "option_B")
@@ -88,10 +88,11 @@ def _packed(archive: Archive | Unpacked) -> Iterator[tuple[Path, Callable[[], It
 def _packed_rows(archive: Archive | Unpacked, name: str) -> Iterator[dict[str, Any]]:
     text = archive.image(name).read()
     try:
-        rows = json.loads(text)
+        yield from checked_rows(archive.path / name, COLUMNS, list_items(io.StringIO(text.decode("utf-8-sig"))))
+    except DamagedFileError:
+        raise
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{archive.path.name}/{name} is no JSON ({error}); download it again") from error
-    yield from checked_rows(archive.path / name, COLUMNS, rows)
 
 
 def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -99,7 +100,7 @@ def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, A
 
     A list may have two options throughout, so a column that is not known must be there in the place of the other.
     """
-    head = list(islice(rows, HEAD_ROWS))
+    head = first_rows(rows)
     found = dict.fromkeys(key for row in head for key in row)
     if not found.keys() <= {*COLUMNS, *OPTIONAL, NO_OBJECT}:
         check_columns(path, (*COLUMNS, *OPTIONAL[:2]), list(found))

@@ -14,12 +14,14 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import relpath
 from pathlib import Path
 from typing import Any, get_args
 
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import extract_answer
+from infimed_plugins.paths import below
 from infimed_plugins.records import BadRow, ImageRef, Json, Sample, Task
 from infimed_plugins.sources.archives import image_file
 from infimed_plugins.sources.choices import plain, read_choice, read_options
@@ -131,7 +133,7 @@ def _file(split: str, folder: Path) -> Path:
         if len(found) > 1:
             raise ConfigError(f"{' and '.join(map(str, found))} are both there: name one with its ending")
         if found:
-            return found[0]
+            return below(folder, relpath(found[0], folder))
     ending = "" if split.endswith(ENDINGS) else f"{ENDINGS[0]} (or {', '.join(ENDINGS[1:])})"
     raise MissingFileError(f"there is no {folder / split}{ending}; give a file of questions and answers")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import logging
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import parse_literal
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
 from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
@@ -277,8 +277,8 @@ def literal_list(text: Any) -> list[Any]:
     """A list written as a Python literal, never evaluated. Raises UnusableRow when it is none."""
     text = as_text(text)
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        value = parse_literal(text)
+    except ValueError as error:
         raise UnusableRow("a list cannot be read", text[:100]) from error
     if not isinstance(value, (list, tuple)):
         raise UnusableRow("a list cannot be read", text[:100])

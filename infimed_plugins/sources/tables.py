@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.limits import check, limit, lines, parse_json
 from infimed_plugins.sources.faults import DamagedFileError
 from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
-from infimed_plugins.tables.rows import MAX_FIELD as MAX_FIELD
-from infimed_plugins.tables.rows import list_items, named_columns, named_rows, parquet_fields
+from infimed_plugins.tables.rows import first_rows as first_rows
+from infimed_plugins.tables.rows import list_items as list_items
+from infimed_plugins.tables.rows import named_columns, named_rows, parquet_fields
 
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
@@ -31,18 +32,20 @@ def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any
         try:
             start = file.read(1024).lstrip()[:1]
             file.seek(0)
-            yield from checked_rows(path, columns, list_items(file) if start == "[" else _lines_or_object(file))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
+            yield from checked_rows(path, columns, list_items(file) if start == "[" else _lines_or_object(path, file))
+        except DamagedFileError:
+            raise
         except UnicodeDecodeError as error:
             raise DamagedFileError(f"{path} is not in UTF-8 ({error}); download it again") from error
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
 
 
 def parsed_rows(path: Path, text: bytes, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """The rows of an object id -> row in memory, as a member of an archive has; raises as ``json_rows``."""
     try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        whole = parse_json(text)
+    except ValueError as error:
         raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
     if not isinstance(whole, dict):
         raise DamagedFileError(f"{path} holds a {type(whole).__name__} where an object should be; download it again")
@@ -56,7 +59,7 @@ def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Ite
     DamagedFileError where one of them is in none of these, or none is an object.
     """
     rest = iter(rows)
-    head = list(itertools.islice(rest, HEAD_ROWS))
+    head = first_rows(rest)
     found = dict.fromkeys(key for row in head if isinstance(row, dict) for key in row)
     if head and not found:
         raise DamagedFileError(f"{path} holds a {type(head[0]).__name__} where a row should be; download it again")
@@ -66,20 +69,23 @@ def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Ite
         yield row if isinstance(row, dict) else {NO_OBJECT: repr(row)[:100]}
 
 
-def _lines_or_object(file: TextIO) -> Iterator[Any]:
-    first = file.readline()
+def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
+    read = lines(file, path)
+    first = next(read, "")
     try:
-        row = json.loads(first)
-        rest = file.readline()
-    except json.JSONDecodeError:  # an object over several lines
-        row, rest = json.loads(first + file.read()), ""
+        row = parse_json(first)
+        rest = next(read, "")
+    except ValueError:  # an object over several lines
+        first += file.read(limit("file"))
+        check("file", len(first), path)
+        row, rest = parse_json(first), ""
     if not rest and isinstance(row, dict) and sum(isinstance(value, dict) for value in row.values()) * 2 > len(row):
         yield from named_rows(row)
         return
     yield row
-    for line in itertools.chain([rest], file):
+    for line in itertools.chain([rest], read):
         if line.strip():
-            yield json.loads(line)
+            yield parse_json(line)
 
 
 def delimited_rows(
@@ -89,9 +95,9 @@ def delimited_rows(
 
     Raises DamagedFileError when a column is not there, and for a field that never ends.
     """
-    csv.field_size_limit(MAX_FIELD * 4)
+    csv.field_size_limit(limit("field"))
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        table = csv.DictReader(file, delimiter=delimiter, restval="")
+        table = csv.DictReader(lines(file, path), delimiter=delimiter, restval="")
         try:
             names = [(renamed or {}).get(name, name) for name in table.fieldnames or ()]
             check_columns(path, columns, names)
@@ -106,7 +112,7 @@ def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]
     """The rows of a CSV file without a header; raises DamagedFileError where the first has not as many fields."""
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
         try:
-            for number, row in enumerate(csv.reader(file)):
+            for number, row in enumerate(csv.reader(lines(file, path))):
                 if number == 0 and len(row) != len(columns):
                     raise DamagedFileError(
                         f"{path} has {len(row)} columns, not {', '.join(columns)}; download it again"

@@ -7,13 +7,12 @@ for missing too (``MISSING_WORDS``: "None", "NA", "null" …). Elsewhere "None" 
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infimed_plugins.bounded_cache import cached
+from infimed_plugins.limits import parse_json, parse_literal
 
 NO_WORDS = frozenset(["nan", "NaN", "NaT", "<NA>"])
 MISSING_WORDS = NO_WORDS | {
@@ -51,10 +50,10 @@ def structured(value: Any) -> Any:
         return value.tolist()
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
         return value
-    for read in (json.loads, ast.literal_eval):
+    for read in (parse_json, parse_literal):
         try:
             found = read(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except ValueError:
             continue
         return found if isinstance(found, (list, dict)) else value
     return value

@@ -18,20 +18,24 @@ import io
 import itertools
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import check, check_json, limit, lines, parse_json
 from infimed_plugins.tables.cells import MISSING_WORDS, missing, spelt
 
 WRAPPERS = ("data", "rows", "items", "questions", "samples", "examples", "records", "annotations")
 HEAD_ROWS = 100  # of a file: the columns that none of them has are not there
+HEAD_SIZE = 64 << 20  # bytes of them
+T = TypeVar("T")
 BATCH_ROWS = 64  # of a parquet file at a time
 MAX_NAMED = 40  # columns in a message
-MAX_FIELD = 1 << 24  # characters of one cell; a base64 image has millions
 _CHUNK = 1 << 20
+_LONGEST_WORD = 16  # of JSON that may be cut: -Infinity, or half an escape
 _BETWEEN = re.compile(r"[\s,]*")
 _DELIMITERS = ",;\t|"
 _SEPARATOR = "sep="  # Excel's own line before the header
@@ -68,7 +72,7 @@ def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> 
     if not path.is_file():
         raise MissingFileError(f"there is no {path}; name a file of rows: JSON lines, JSON, CSV, TSV or parquet")
     rows = _rows(path)
-    head = list(itertools.islice(rows, HEAD_ROWS))
+    head = first_rows(rows)
     good = [row for row in head if not row.fault]
     if not head:
         raise DataError(f"{path} is empty: it holds no row")
@@ -80,6 +84,18 @@ def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> 
             said = f"name it one of {', '.join(names)}; its columns are {named_columns(found)}"
             raise DataError(f"{path}:{good[0].number} has no {what}; {said}")
     yield from itertools.chain(head, rows)
+
+
+def first_rows(rows: Iterator[T]) -> list[T]:
+    """The first hundred rows, or fewer where these are large."""
+    head, size = list[T](), 0
+    for row in itertools.islice(rows, HEAD_ROWS):
+        head.append(row)
+        fields = row.fields if isinstance(row, FileRow) else row
+        size += sum(map(sys.getsizeof, fields.values() if isinstance(fields, Mapping) else ()))
+        if size > HEAD_SIZE:
+            break
+    return head
 
 
 def named_columns(columns: Iterable[object]) -> str:
@@ -98,14 +114,14 @@ def _rows(path: Path) -> Iterator[FileRow]:
         yield from (FileRow(place, fields) for place, fields in enumerate(parquet_fields(path), 1))
         return
     with open_text(path) as text:
-        start = next((line.strip()[0] for line in text if line.strip()), "")
+        start = next((line.strip()[0] for line in lines(text, path) if line.strip()), "")
         text.seek(0)
         if start == "[":
             yield from _listed(path, text)
         elif start == "{":
-            yield from _object_or_lines(text)
+            yield from _object_or_lines(path, text)
         else:
-            yield from _lines(text) if path.suffix.startswith((".json", ".ndjson")) else _delimited(path, text)
+            yield from _lines(path, text) if path.suffix.startswith((".json", ".ndjson")) else _delimited(path, text)
 
 
 def open_text(path: Path) -> TextIO:
@@ -113,6 +129,8 @@ def open_text(path: Path) -> TextIO:
     with path.open("rb") as file:
         head = file.read(512)
         encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
+        if encoding == "utf-8" and b"\0" in head[:4]:
+            raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
         decoder = codecs.getincrementaldecoder(encoding)()  # a character that the end cuts is no error
         file.seek(0)
         try:
@@ -123,8 +141,6 @@ def open_text(path: Path) -> TextIO:
                 f"{path} is not UTF-8 text ({error.reason}: byte {error.object[error.start]:#x}); save it as UTF-8, "
                 "such as with: iconv -f GB18030 -t UTF-8 FILE > NEW"
             ) from error
-    if encoding == "utf-8" and b"\0" in head[:4]:
-        raise DataError(f"{path} is not UTF-8 text (it holds zero bytes); save it as UTF-8")
     return path.open(encoding=encoding, errors="surrogateescape", newline="")
 
 
@@ -145,40 +161,50 @@ def _listed(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 def list_items(file: TextIO) -> Iterator[Any]:
     """The items of a JSON list that may be larger than memory. Raises ValueError where it is none."""
-    decoder, buffer, at = json.JSONDecoder(), file.read(_CHUNK), 0
-    at = buffer.index("[") + 1
+    decoder, buffer = json.JSONDecoder(), file.read(_CHUNK).lstrip()
+    if not buffer.startswith("["):
+        raise ValueError("it is no list")
+    at = 1
     while True:
         at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
         if buffer.startswith("]", at):
-            buffer += file.read()
-            if buffer[at + 1 :].strip():
+            behind = buffer[at + 1 :]
+            while not behind.strip() and (more := file.read(_CHUNK)):
+                behind = more
+            if behind.strip():
                 raise json.JSONDecodeError("something behind the list's end", buffer, at + 1)
             return
         try:
             item, at = decoder.raw_decode(buffer, at)
-        except json.JSONDecodeError:
-            more = file.read(_CHUNK)
+        except json.JSONDecodeError as error:
+            is_cut = error.msg.startswith("Unterminated") or error.pos > len(buffer) - _LONGEST_WORD
+            more = file.read(max(_CHUNK, len(buffer) - at)) if is_cut else ""
             if not more:
                 raise
             buffer, at = buffer[at:] + more, 0
+            check_json(buffer, "a row")
             continue
         yield item
 
 
-def _object_or_lines(file: TextIO) -> Iterator[FileRow]:
-    whole = _one_object(file)
+def _object_or_lines(path: Path, file: TextIO) -> Iterator[FileRow]:
+    whole = _one_object(path, file)
     file.seek(0)
-    yield from _lines(file) if whole is None else itertools.starmap(_row, enumerate(whole, 1))
+    yield from _lines(path, file) if whole is None else itertools.starmap(_row, enumerate(whole, 1))
 
 
-def _one_object(file: TextIO) -> Iterable[Any] | None:
+def _one_object(path: Path, file: TextIO) -> Iterable[Any] | None:
     """The rows of the object, or objects over several lines, that fill the file; None where each line is an object."""
-    first = next(line for line in file if line.strip())
+    rest = lines(file, path)
+    first = next(line for line in rest if line.strip())
     is_line = not _line(1, first).fault
-    if is_line and any(line.strip() for line in file):
+    if is_line and any(line.strip() for line in rest):
         return None
+    if not is_line:
+        first += file.read(limit("file"))
+        check("file", len(first), path)
     try:
-        found = list(list_items(io.StringIO(f"[{first if is_line else first + file.read()}]")))
+        found = list(list_items(io.StringIO(f"[{first}]")))
     except (ValueError, RecursionError):
         return None
     if len(found) > 1 or not isinstance(found[0], dict):
@@ -201,24 +227,24 @@ def named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
     yield from ({**row, "row_id": key} if isinstance(row, dict) else row for key, row in whole.items())
 
 
-def _lines(file: TextIO) -> Iterator[FileRow]:
-    yield from (_line(number, line) for number, line in enumerate(file, 1) if line.strip())
+def _lines(path: Path, file: TextIO) -> Iterator[FileRow]:
+    yield from (_line(number, line) for number, line in enumerate(lines(file, path), 1) if line.strip())
 
 
 def _line(number: int, text: str) -> FileRow:
     try:
-        return _row(number, json.loads(text.lstrip("\ufeff")))
-    except (ValueError, RecursionError) as error:
+        return _row(number, parse_json(text.lstrip("\ufeff")))
+    except ValueError as error:
         return FileRow(number, {}, "the line is no JSON", f"line {number}: {error}")
 
 
 def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
     """The rows of CSV; strict, or a quote that is never closed would take in the rest without a word."""
-    csv.field_size_limit(MAX_FIELD * 4)
-    header = next((line for line in file if line.strip() and not line.startswith(_SEPARATOR)), "")
+    csv.field_size_limit(limit("field"))
+    header = next((line for line in lines(file, path) if line.strip() and not line.startswith(_SEPARATOR)), "")
     delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), ())))
     file.seek(0)
-    table, names = csv.reader(file, delimiter=delimiter, strict=True), list[str]()
+    table, names = csv.reader(lines(file, path), delimiter=delimiter, strict=True), list[str]()
     while True:
         number, cells = table.line_num + 1, list[str]()
         try:
@@ -249,6 +275,17 @@ def _header(path: Path, cells: Iterable[str]) -> list[str]:
     return names
 
 
+def _batch_sizes(path: Path, metadata: Any) -> list[int]:
+    """How many rows of each group to read at a time: any may be as large as the group, whose values rows can share.
+
+    Raises DataError where a small file holds very many values.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    held = sum(group.column(number).num_values for group in groups for number in range(group.num_columns))
+    check("inflation", max(0, held - limit("values")) // path.stat().st_size, path)
+    return [max(1, min(BATCH_ROWS, limit("batch") // max(1, group.total_byte_size))) for group in groups]
+
+
 def parquet_fields(
     path: Path, columns: Sequence[str] | None = None, check: Callable[[Sequence[str]], None] = lambda names: None
 ) -> Iterator[dict[str, Any]]:
@@ -262,8 +299,8 @@ def parquet_fields(
     try:
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
             check(file.schema_arrow.names)
-            for group in range(file.num_row_groups):  # over all of them it would keep what it has read
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=wanted):
+            for number, size in enumerate(_batch_sizes(path, file.metadata)):  # over all it would keep what it has read
+                for batch in file.iter_batches(batch_size=size, row_groups=[number], columns=wanted):
                     yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())  # arrow's errors have several lines

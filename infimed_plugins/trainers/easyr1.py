@@ -63,6 +63,7 @@ def check_rl(
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
         rules = RowRules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
+        faults += rules.faults
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
     if train is None or val is None or settings.data.rollout_batch_size < 1:
@@ -153,7 +154,7 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     model = settings.worker.actor.model.model_path
     if model is None:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
-    elif fault := model_fault(_MODEL_KEY, model):
+    elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
         yield fault
     for key, other in (
         ("worker.actor.model.tokenizer_path", settings.worker.actor.model.tokenizer_path),

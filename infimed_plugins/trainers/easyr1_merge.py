@@ -7,12 +7,14 @@ installs, and always writes bfloat16; this one writes the type that the configur
 
 from __future__ import annotations
 
-import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import read_json
+from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +44,10 @@ def merged_checkpoint(folder: Path) -> Path:
     except ImportError as error:
         raise MissingExtraError("merging a checkpoint", error.name or "transformers", "transformers") from error
 
-    config = AutoConfig.from_pretrained(merged)
+    try:
+        config = AutoConfig.from_pretrained(merged, trust_remote_code=False)
+    except (OSError, ValueError) as error:  # no JSON, or a model that needs code of its own
+        raise DataError(f"{merged} is no model that transformers has ({first_line(error)})") from error
     weights = {name: tensor.to(config.dtype) for name, tensor in _whole_weights(actor).items()}
     is_vision_language = type(config) in AutoModelForImageTextToText._model_mapping
     auto_class: Any = AutoModelForImageTextToText if is_vision_language else AutoModelForCausalLM
@@ -61,7 +66,7 @@ def merged_checkpoint(folder: Path) -> Path:
 def _actor_folder(folder: Path) -> Path:
     candidates = [folder, folder / "actor"]
     if (folder / _TRACKER).exists():
-        step = json.loads((folder / _TRACKER).read_text(encoding="utf-8"))["last_global_step"]
+        step = read_json(folder / _TRACKER)["last_global_step"]
         candidates.append(folder / f"global_step_{step}" / "actor")
     for candidate in candidates:
         if any(candidate.glob("model_world_size_*_rank_0.pt")):
@@ -71,8 +76,6 @@ def _actor_folder(folder: Path) -> Path:
 
 def _whole_weights(actor: Path) -> dict[str, Tensor]:
     """The weights of all shards put together, by name."""
-    import torch
-
     shards = {
         int(match[2]): (path, int(match[1])) for path in actor.iterdir() if (match := _SHARD.fullmatch(path.name))
     }
@@ -82,13 +85,23 @@ def _whole_weights(actor: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{actor} lacks the weights of rank {missing[0]} of {world_size}; copy every node's files into it"
         )
-    loaded = [torch.load(shards[0][0], map_location="cpu", weights_only=False)]
+    loaded = [_load(shards[0][0])]
     if any(_is_sharded(tensor) for tensor in loaded[0].values()):
-        loaded += [
-            torch.load(shards[rank][0], map_location="cpu", weights_only=False)
-            for rank in range(1, _shard_count(loaded[0]))
-        ]
+        loaded += [_load(shards[rank][0]) for rank in range(1, _shard_count(loaded[0]))]
     return {name: _join([shard[name] for shard in loaded]) for name in loaded[0]}
+
+
+def _load(shard: Path) -> dict[str, Any]:
+    """The tensors of a shard. Raises DataError for anything else: a pickle can run code."""
+    import torch
+    import torch.distributed.tensor  # it names DTensor and its parts as safe to load
+
+    weights: Any = None
+    with suppress(Exception):  # a damaged or hostile pickle may raise any
+        weights = torch.load(shard, map_location="cpu", weights_only=True)
+    if not (isinstance(weights, dict) and all(isinstance(one, torch.Tensor) for one in weights.values())):
+        raise DataError(f"{shard} is damaged, or holds other things than weights; copy what EasyR1 saved again")
+    return weights
 
 
 def _is_sharded(tensor: Any) -> bool:

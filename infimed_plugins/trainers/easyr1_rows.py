@@ -42,15 +42,23 @@ class RowRules:
         self.form = INFIMED_FORM
         with suppress(ConfigError):  # reward_faults names it
             self.form = response_form(reward.settings) if reward else INFIMED_FORM
+        self.faults: tuple[Fault, ...] = ()
         self.tokenizer: Any = None
         self.processor: Any = None
         if tokenize:
             from verl.utils.tokenizer import get_processor, get_tokenizer
 
-            model, template = settings.worker.actor.model, self.data.override_chat_template
-            options = {"trust_remote_code": model.trust_remote_code, "use_fast": True}
-            self.tokenizer = get_tokenizer(model.model_path, override_chat_template=template, **options)
-            self.processor = get_processor(model.model_path, override_chat_template=template, **options)
+            model, template = settings.worker.actor.model.model_path, self.data.override_chat_template
+            options = {"trust_remote_code": False, "use_fast": True}  # whatever training does: a check runs no code
+            try:
+                tokenizer = get_tokenizer(model, override_chat_template=template, **options)
+                self.processor = get_processor(model, override_chat_template=template, **options)
+                self.tokenizer = tokenizer
+            except ValueError as error:
+                if "trust_remote_code" not in str(error):
+                    raise
+                what = f"{model} needs code of its own, which no check runs (no row was tokenised)"
+                self.faults = (Fault(self.model_key, what, "name a model that transformers itself has"),)
         self.special = SpecialTokens(self.tokenizer)
 
     def truth(self, value: Any) -> GroundTruth | None:

@@ -5,12 +5,12 @@ Each is judged before the model is loaded; the consequence is what EasyR1 or vLL
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.bounds import Bound, Rule, bound_faults, rule_faults
 from infimed_plugins.trainers.faults import Fault, nearest
 from infimed_plugins.trainers.path_check import unknown_modules
@@ -225,7 +225,7 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
     file = Path(model.model_path or "", "config.json")
     if not file.is_file():
         return
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = read_json(file)
     config = {**config, **(config.get("text_config") or {})}
     positions, heads = config.get("max_position_embeddings"), config.get("num_attention_heads")
     scaled = (config.get("rope_scaling") or {}).get("factor")
@@ -260,4 +260,4 @@ def last_step(folder: Path) -> int | None:
     tracker = folder / "checkpoint_tracker.json"
     if not tracker.exists():
         return None
-    return int(json.loads(tracker.read_text(encoding="utf-8"))["last_global_step"])
+    return int(read_json(tracker)["last_global_step"])

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault
 
@@ -32,7 +33,7 @@ def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(encoded))
+            picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
             picture.load()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         name = reference.path or "in the row"

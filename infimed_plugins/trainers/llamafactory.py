@@ -10,7 +10,6 @@ upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``to
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
@@ -112,7 +112,9 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Missing files and folders, and old ones in the way."""
     model = settings.get("model_name_or_path")
-    if isinstance(model, str) and (fault := model_fault("model_name_or_path", model)):
+    if isinstance(model, str) and (
+        fault := model_fault("model_name_or_path", model, bool(settings.get("trust_remote_code")))
+    ):
         yield fault
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():
@@ -156,7 +158,7 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("dataset_dir", f"there is no {registry}", "build the data (infimed data build) or correct the path")
         return
     try:
-        known = json.loads(registry.read_text(encoding="utf-8"))
+        known = read_json(registry)
     except ValueError as error:
         what, mend = unreadable_file(registry) or (str(error), "build the data again")
         yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)

@@ -182,6 +182,7 @@ class _Encoder:
         from llamafactory.model import load_tokenizer
 
         model, data, _, _, _ = arguments
+        model.trust_remote_code = False  # a check runs no code of a model's folder
         loaded = load_tokenizer(model)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
         self.special = SpecialTokens(loaded["tokenizer"])

@@ -5,13 +5,13 @@ Types, choices and most contradictions are judged by upstream's own argument cla
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.bounds import Bound, Rule, bound_faults, rule_faults
 from infimed_plugins.trainers.faults import Fault
 from infimed_plugins.trainers.path_check import unknown_modules
@@ -124,7 +124,7 @@ def step_faults(training: Any, trained: int, at_once: int) -> Iterator[Fault]:
     steps = training.max_steps if training.max_steps > 0 else math.ceil(updates * training.num_train_epochs)
     resumed = training.resume_from_checkpoint
     state = Path(str(resumed), "trainer_state.json")
-    done = json.loads(state.read_text(encoding="utf-8")).get("global_step", 0) if state.is_file() else 0
+    done = read_json(state).get("global_step", 0) if state.is_file() else 0
     if 0 < steps <= done:
         what = f"{resumed} is at step {done} already: nothing would be trained"
         yield Fault("output_dir", what, "name another folder, or raise num_train_epochs or max_steps")

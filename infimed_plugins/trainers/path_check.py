@@ -26,8 +26,14 @@ _HEADS = (  # how files begin that are not what their name says, with the mend
 )
 
 
-def model_fault(key: str, model: str) -> Fault | None:
-    """What is missing of a model's folder, or of a hub model on this machine."""
+def model_fault(key: str, model: str, trust: bool) -> Fault | None:
+    """What is missing of a model's folder, or of a hub model on this machine; or its own code, where that is trusted.
+
+    Checks themselves load every model without its code.
+    """
+    if trust and _brings_code(model):
+        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenised)"
+        return Fault(key, what, "set trust_remote_code to false, or name a model that needs no code")
     folder = Path(model)
     if folder.is_dir():
         missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
@@ -42,13 +48,25 @@ def model_fault(key: str, model: str) -> Fault | None:
     return Fault(key, what, f"run: hf download {model}")
 
 
+def _brings_code(model: str) -> bool:
+    """Whether a file of a model's settings names classes in the model's own folder."""
+    config = Path(model) / "config.json" if Path(model).is_dir() else _cached(model, "config.json")
+    files = [] if config is None else config.parent.glob("*config.json")
+    return any(b'"auto_map"' in path.read_bytes() for path in files if path.is_file())
+
+
 def in_cache(name: str, file: str) -> bool:
     """Whether a file of the hub is on this machine."""
+    return _cached(name, file) is not None
+
+
+def _cached(name: str, file: str) -> Path | None:
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError as error:
         raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    return _HUB_NAME.fullmatch(name) is not None and isinstance(try_to_load_from_cache(name, file), str)
+    found = try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
+    return Path(found) if isinstance(found, str) else None
 
 
 def is_file_name(data: str) -> bool:

@@ -21,6 +21,7 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
+        self.keys: set[str | None] = set()
 
     def answer(self, body: Body, text: str) -> Sequence[str]:
         """The replies to a request's body; ``text`` is that of its last message."""
@@ -35,6 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = body["messages"][-1]["content"]
         text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
         assert isinstance(self.server, ChatServer)
+        self.server.keys.add(self.headers["Authorization"])
         texts = self.server.answer(body, text)
         choices = [{"index": i, "finish_reason": "stop", "message": {"content": said}} for i, said in enumerate(texts)]
         answer = json.dumps({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 50}}).encode()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from chat_server import Body, ChatServer, serving
 from typer.testing import CliRunner
 
 from infimed_plugins.cli.main import app
@@ -144,6 +145,49 @@ def test_the_others_are_asked_when_one_fails_and_the_end_says_so(tmp_path: Path)
     }
     assert found == {"reasoning": (0, 40), "direct": (40, 0)}
     assert any("phantom reasoning: 40 of 40 requests failed" in note for note in said["notes"])
+
+
+class Heart(ChatServer):
+    """It answers and judges alike."""
+
+    def answer(self, body: Body, text: str) -> list[str]:
+        return ["heart"]
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "more", "seen"),
+    [
+        (False, (), {"Bearer first"}),  # two servers of one machine
+        (True, (), {"Bearer second"}),
+        (True, ("--judge-set", "api_key_env=OPENAI_API_KEY"), {"Bearer first"}),  # the user's word
+        (True, ("--judge-set", "api_key_env=THIRD"), {None}),
+    ],
+)
+def test_the_key_of_those_who_answer_goes_to_no_judge_on_another_host(
+    elsewhere: bool, more: tuple[str, ...], seen: set[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "first")
+    monkeypatch.setenv("JUDGE_API_KEY", "second")
+    with serving(Heart()) as answering, serving(Heart()) as judging:
+        url = judging.url.replace("127.0.0.1", "localhost") if elsewhere else judging.url
+        command = ["eval", "--model", "m", "--base-url", answering.url, "--judge", "j", "--judge-url", url, *more]
+        done = RUNNER.invoke(app, [*command, "--limit", "8", "--prompt", "direct", "--out", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+        assert (answering.keys, judging.keys) == ({"Bearer first"}, seen)
+
+
+def test_a_judge_that_shares_the_engine_of_a_build_has_its_own_key_elsewhere() -> None:
+    from infimed_plugins.cli.engine_options import judge_choice
+
+    engine = {"name": "openai", "model": "m", "settings": {"base_url": ["http://a/v1", "http://b/v1"], "retries": 1}}
+    keyed = {**engine, "settings": {**engine["settings"], "api_key_env": "MINE"}}
+    for urls, key in ((["http://b:9/v1"], "MINE"), (None, "MINE"), (["http://c/v1", "http://a/v1"], "JUDGE_API_KEY")):
+        made = judge_choice(keyed, "j", urls)
+        assert made is not None
+        assert made["settings"]["api_key_env"] == key
+    made = judge_choice(engine, "j", ["http://[::1"])
+    assert made is not None
+    assert made["settings"]["api_key_env"] == "JUDGE_API_KEY"
 
 
 def test_replies_that_were_cut_before_an_answer_are_told_with_the_mend(tmp_path: Path) -> None:

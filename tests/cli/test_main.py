@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import typer.main
 from click import Command, Group
+from rich.text import Text
 from typer.testing import CliRunner
 
 from infimed_plugins import __version__
+from infimed_plugins.cli import output
 from infimed_plugins.cli.main import app
+from infimed_plugins.cli.output import PlainConsole
 
 RUNNER = CliRunner()
 
@@ -120,3 +129,207 @@ def test_without_out_a_build_goes_to_the_data_folder(tmp_path: Path, monkeypatch
     Path("small.yaml").write_text(RECIPE)
     assert RUNNER.invoke(app, ["data", "build", "small.yaml"]).exit_code == 0
     assert (tmp_path / "data" / "small" / "manifest.json").is_file()
+
+
+ESC, ST, CSI, OSC = "\x1b", "\x1b\\", "\x9b", "\x9d"
+ORDERS = (
+    *(
+        f"{ESC}[2J",
+        f"{ESC}[31mred",
+        f"{ESC}[1A{ESC}[2K",
+        f"{ESC}c",
+        f"{ESC}[?1049h",
+        f"{ESC}[6n",
+        f"{ESC}[5i",
+        f"{ESC}#8",
+    ),
+    *(f"{ESC}]0;title\a", f"{ESC}]8;;http://x{ST}here{ESC}]8;;{ST}", f"{ESC}]52;c;cm0gLXJm\a", f"{ESC}]52;c;?{ST}"),
+    *(f"{ESC}]1337;File=x\a", f"{ESC}]777;notify;a;b\a", f'{ESC}P$q"p{ST}', f"{ESC}_G{ST}", f"{ESC}^x{ST}"),
+    *(f"{ESC}(0", f"{ESC}#8"),
+    *(f"{CSI}2J", f"{OSC}52;c;eA==\x9c", f"\x90q{ST}", "\x9e", "\x9f", "\x84", "\x85", "\x8d", "\x80", "\x98"),
+    *(
+        "\a",
+        "\b\b\b",
+        "\x7f",
+        "\0",
+        "\x0e",
+        "\x0f",
+        "\v",
+        "\f",
+        "ok\rerror: gone",
+        "\x05",
+        "\x11",
+        "\x13",
+        "\x1a",
+        "\x1c",
+    ),
+    *(
+        "\u202eexe.txt",
+        "\u202a",
+        "\u202b",
+        "\u202c",
+        "\u202d",
+        "\u2066",
+        "\u2067",
+        "\u2068",
+        "\u2069",
+        "\u200e",
+        "\u200f",
+    ),
+    *("\u061c", "\u2028", "\u2029", "\u200b", "\u2060", "\ufeff", "\u00ad", "\U000e0041", "\ufff9", "\ud800", "\ue000"),
+)
+WORDS = (
+    "[bold]x[/bold]",
+    "[link=http://x]y[/link]",
+    "no [/] here",
+    "[red",
+    ":smile:",
+    "[@click=bell]x",
+    "\\[x]",
+    "[/a]",
+)
+KEPT = ("右肺", "½ µm", "نمی\u200cخواهم", "👩\u200d⚕", "a\u00a0b", "a\u3000b", "é", "e\u0301", "–", "C:\\new")
+
+
+def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch, terminal: bool) -> str:
+    """What a call prints on both streams; as to a terminal of 200 columns, or to a pipe."""
+    streams = {False: io.StringIO(), True: io.StringIO()}
+    for name, error in (("console", False), ("messages", True)):
+        made = PlainConsole(
+            file=streams[error], force_terminal=terminal, color_system="truecolor" if terminal else None, width=200
+        )
+        monkeypatch.setattr(output, name, made)
+    show()
+    return streams[False].getvalue() + streams[True].getvalue()
+
+
+PRINTERS: dict[str, Callable[[str], None]] = {
+    "say": output.say,
+    "tell": lambda text: output.tell(f"error: {text}", style="red"),
+    "title": lambda text: output.print_table(text, ["a" * 60], [["b"]]),
+    "column": lambda text: output.print_table("t", [text], [["b"]]),
+    "cell": lambda text: output.print_table("t", ["a"], [[text]]),
+    "text": lambda text: output.console.print(Text(text)),
+}
+OWN = re.compile(r"\x1b\[[0-9;]*m")  # colours, which are ours
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
+@pytest.mark.parametrize("printer", PRINTERS)
+@pytest.mark.parametrize("order", ORDERS, ids=ascii)
+def test_no_text_orders_a_terminal_about(
+    order: str, printer: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = printed(lambda: PRINTERS[printer]("ab"), monkeypatch, terminal)
+    shown = printed(lambda: PRINTERS[printer](f"a{order}b"), monkeypatch, terminal)
+    assert set(OWN.findall(shown)) == set(OWN.findall(plain))
+    bare = OWN.sub("", shown).replace("\n", "")
+    assert [one for one in bare if not one.isprintable()] == []
+    if printer != "text":
+        assert f"a{json.dumps(order)[1:-1]}b".replace('\\"', '"').replace("\\\\", "\\") in bare
+
+
+@pytest.mark.parametrize("printer", PRINTERS)
+@pytest.mark.parametrize("text", [*WORDS, *KEPT], ids=ascii)
+def test_what_looks_like_markup_and_every_script_are_printed_as_they_are(
+    text: str, printer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert text in printed(lambda: PRINTERS[printer](text), monkeypatch, terminal=False)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=ascii)
+def test_json_holds_the_text_and_no_order(order: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({order: [order]})
+    shown = capsys.readouterr().out
+    assert [one for one in shown if not one.isprintable() and one != "\n"] == []
+    assert json.loads(shown) == {order: [order]}
+
+
+def test_a_table_has_room_for_what_it_shows_of_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["a\x1b[2Jb", 1], ["plain", 22]]
+    shown = printed(lambda: output.print_table("", ["name", "n"], rows), monkeypatch, terminal=False)
+    assert [line.rindex("│") for line in shown.splitlines()[2:]] == [1 + len("a\\u001b[2Jb") + 1] * 2
+
+
+def test_consoles_are_used_by_the_functions_of_output_alone() -> None:
+    folder = Path(output.__file__).parent
+    others = [path for path in folder.glob("*.py") if path.name != "output.py"]
+    named = [path.name for path in others if re.search(r"rich\b.*import|Console\(", path.read_text(encoding="utf-8"))]
+    assert named == []
+
+
+def run(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    infimed = f"{shlex.quote(sys.executable)} -c 'from infimed_plugins.cli.main import app; app()'"
+    return subprocess.run(
+        ["bash", "-c", command.replace("infimed", infimed)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+FULL = "error: standard output: No space left on device; name another place, or mend that one\n"
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["plugins", "plugins --json", "--help", "--version", "trainers show trl"])
+def test_a_full_disk_below_stdout_is_one_line_and_exit_code_2(command: str) -> None:
+    done = run(f"infimed {command} > /dev/full")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", FULL)
+
+
+@pytest.mark.parametrize("command", ["plugins", "plugins --json", "--version", "trainers show trl"])
+def test_a_closed_stdout_takes_nothing_and_fails_nothing(command: str) -> None:
+    done = run(f"infimed {command} >&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_an_error_that_nobody_can_be_told_keeps_its_exit_code(where: str) -> None:
+    if "full" in where and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = run(f"infimed data show /no/such/folder {where}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.parametrize("command", ["plugins", "plugins --json", "--help"])
+def test_a_reader_that_has_enough_is_no_error(command: str) -> None:
+    assert run(f"infimed {command} | true").stderr == ""
+
+
+@pytest.mark.parametrize("command", ["trainers", "trainers --json", "--help"])
+def test_a_stdout_of_ascii_gets_escapes(command: str) -> None:
+    done = run(f"infimed {command}", **ASCII)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+
+
+def test_json_for_a_stdout_of_ascii_is_json() -> None:
+    shown = r"output.print_json({'a': '\u80ba \U0001f469 \xe9'})"
+    code = f"from infimed_plugins.cli import output; output.guard_streams(); {shown}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, check=True, timeout=120)
+    assert json.loads(done.stdout.decode("ascii")) == {"a": "肺 👩 é"}
+
+
+def test_a_missing_character_is_written_as_its_escape(tmp_path: Path) -> None:
+    folder = tmp_path / "肺"
+    done = run(f"infimed data show {shlex.quote(str(folder))}", **ASCII, PYTHONFSENCODING="utf-8")
+    assert done.returncode == 2
+    assert done.stderr.isascii()
+    assert done.stderr.count("\n") == 1
+
+
+def test_progress_without_a_terminal_is_a_line_a_minute_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 1.9, 2.0, 2.0, 3.0, 61.9, 62.0, 62.0])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+
+    def work() -> None:
+        with output.progress() as show:
+            for done, total in ((1, 5000), (2000, 5000), (2100, 5000), (2200, 5000), (3000, None)):
+                show("rows [x]", done, total)
+
+    assert printed(work, monkeypatch, terminal=False) == "rows [x]: 2,000 of 5,000\nrows [x]: 3,000\n"

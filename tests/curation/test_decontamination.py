@@ -332,7 +332,7 @@ def test_the_report_shows_both_images(asked: Listed, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 4
     assert "Who &lt;painted&gt; this?" in page
-    assert "http" not in page
+    assert "://" not in page
     with pytest.raises(MissingFileError, match="setting report"):
         write_page(tmp_path / "none.jsonl", tmp_path / "none.html")
 

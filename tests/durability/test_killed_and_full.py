@@ -14,7 +14,7 @@ from infimed_plugins.benchmarks.imported.run import import_run
 from infimed_plugins.recipes import build
 from infimed_plugins.recipes.recipe import Part, Recipe
 
-STRIDE = 5  # of the changes in the short run; the slow one takes all
+STRIDE = 9  # of the changes in the short run; the slow one takes all
 ROWS = [{"question": f"Is there a mass in picture {n}?", "answer": "yes", "response": "yes"} for n in range(4)]
 
 
@@ -25,7 +25,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def builder(form: str) -> Callable[[Path], Any]:
-    parts = (Part("shapes", "phantom", "train", limit=5), Part("more", "phantom", "val", limit=2, into="val"))
+    parts = (Part("shapes", "phantom", "train", limit=2), Part("more", "phantom", "val", limit=1, into="val"))
     recipe = Recipe("demo", form, parts)  # type: ignore[arg-type]
     return lambda out: build(recipe, out)
 

@@ -370,7 +370,26 @@ def test_a_line_end_after_the_key_does_no_harm(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "url", [[], "", "host:8000", "ftp://host/v1", "http://me:secret@host/v1", "http://host?k=secret"]
+    "url",
+    [
+        [],
+        "",
+        "host:8000",
+        "ftp://host/v1",
+        "http://me:secret@host/v1",
+        "http://host?k=secret",
+        "http://host:99999/v1",
+        "http://host:0/v1",
+        "http://host:-1/v1",
+        "http://host:port/v1",
+        "http://[::1",
+        "http://me:secret@[::1",
+        "http://host\r\nX-Header: 1/v1",
+        "http://ho st/v1",
+        "http://host\0/v1",
+        "http://xn--/v1",
+        ["http://host/v1", 5],
+    ],
 )
 def test_an_address_that_cannot_be_used_is_refused(url: str | list[str]) -> None:
     with pytest.raises(ConfigError, match="base_url") as raised:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -506,7 +507,7 @@ def test_a_set_that_the_downloads_lack_is_taken_in_unjoined_beside_others(tmp_pa
     for dataset in ("VQA_RAD", "PATH_VQA"):
         save_results(tmp_path / "eval", dataset)
     (tmp_path / "downloads").mkdir()
-    (tmp_path / "downloads" / "vqa_rad").symlink_to(FIXTURES / "vqa_rad")
+    shutil.copytree(FIXTURES / "vqa_rad", tmp_path / "downloads" / "vqa_rad")
     counts = import_run(tmp_path / "eval", tmp_path / "run", model="m", downloads=tmp_path / "downloads")
     assert counts["vqa_rad"]["problem"] == ""
     assert "path_vqa" in counts["path_vqa"]["problem"]

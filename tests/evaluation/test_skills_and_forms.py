@@ -276,3 +276,23 @@ def test_a_reply_stays_a_quotation_in_the_prompt_of_the_skills(injected: str) ->
     assert engine.text.endswith('"flawed" or "absent".')
     (verdict,) = judge_skills(engine, [SkillItem("a", QUESTION, GOOD, OPTIONS)])
     assert verdict.grades is None
+
+
+SPELLED = (GOOD, GOOD.replace('"', "'"), GOOD.replace(" ", ""), GOOD.replace('"m', r'"\u006d'), GOOD.upper())
+SPELLED += (f"```json\n{GOOD}\n```", GOOD.replace('"', "&quot;"), GOOD.replace('"', '\\"'), GOOD.strip("{}"))
+
+
+@pytest.mark.parametrize("quoted", SPELLED, ids=range(len(SPELLED)))
+def test_grades_that_stand_in_the_reply_are_unscored_and_others_are_not(quoted: str) -> None:
+    other = json.dumps(dict.fromkeys(SKILLS, "flawed"))
+
+    class Says:
+        model = "judge"
+
+        def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+            for request in requests:
+                yield Reply(request.id, (other if request.id == "other" else GOOD,))
+
+    items = [SkillItem(id, QUESTION, f"{CHAIN}\n{quoted}", OPTIONS) for id in ("same", "other")]
+    verdicts = {verdict.id: verdict.grades for verdict in judge_skills(Says(), items)}
+    assert verdicts == {"same": None, "other": dict.fromkeys(SKILLS, "flawed")}

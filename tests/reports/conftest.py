@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
+
+sys.path.insert(0, str(Path(__file__).parent))
+from chromium import Page
 
 MODALITIES = ("CT", "MRI", "ultrasound")
 OPTIONS = ("the left lung", "the right lung", "the liver", "the spleen")
@@ -102,3 +106,10 @@ def write_synthetic() -> Callable[[Sequence[Run], Path], str]:
         return path.read_text(encoding="utf-8")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = Page(tmp_path_factory.mktemp("chromium"))
+    yield page
+    page.close()

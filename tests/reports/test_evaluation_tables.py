@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.quoting import cell
 from infimed_plugins.reports.evaluation_tables import (
     accuracy_text,
     csv_text,
@@ -195,3 +196,72 @@ def test_tables_say_where_p_takes_questions_of_one_image_as_independent(
 
 def test_wide_rows_leave_out_what_was_not_run(summary: Summary) -> None:
     assert [(row.model, len(row.figures)) for row in wide_rows(summary)] == [("base_3B", 8), ("R&D [bold]", 8)]
+
+
+FORMULAS = (
+    *("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "\r=1+1", "\n=1+1", " =1+1", "  @SUM(1)", "\u00a0=1+1"),
+    *('=cmd|"/C calc"!A0', "+cmd|'/C calc'!A0", "-cmd|'/C calc'!A0", "@cmd|'/C calc'!A0", "-2+3+cmd|'/C calc'!A0"),
+    *('=HYPERLINK("http://127.0.0.1:9/","x")', '=WEBSERVICE("http://127.0.0.1:9/")', "=IMPORTXML(A1,B1)"),
+    *("=IMAGE(A1)", '=DDE("cmd";"/C calc";"x")', "=A1&B1", "==1", "=-1", "=+1", "=@1", "+-1", "-+1", "--1", "@@1"),
+    *(
+        "＝1+1",
+        "＋1+1",
+        "－1+1",
+        "＠SUM(1)",
+        "\v=1",
+        "\f=1",
+        "\u3000=1",
+        "\0=1",
+        "\ufeff=1",
+        "\u200b=1",
+        "\u2003+1",
+        "-A1",
+        "-(1)",
+        "+A1",
+        "-0.5*2",
+    ),
+    *("-0x1f", "-1e", "-.", "-1;=2", "-1,=2", "-1\n=2", "-１", "=", "+", "-", "@", "\t", "\r", "\n", "-٣", "+1"),
+    *("\0=1", "\ufeff=1", "\u200b=1"),
+)
+HARMLESS = (
+    "1+1",
+    "a=b",
+    "CT - chest",
+    "m@home",
+    "'=1",
+    "-0.5",
+    "-12",
+    "-1e-05",
+    "肺",
+    "",
+    "1\r=2",
+    "a;=b",
+    "x,=y",
+    'a"=b',
+)
+
+
+@pytest.mark.parametrize("text", FORMULAS, ids=ascii)
+def test_a_formula_is_a_text_in_every_cell_of_the_csv(text: str) -> None:
+    row = Judged("1", "", "1", "?", "A", "A", "A", 1.0, 1.0, False, "", meta={"kind": text})
+    other = replace(row, id="2", meta={"kind": "other"})
+    runs = [Run(model, text, text, "robust", [row, other], judge=text) for model in (text, "other")]
+    made = csv_text(summarise(runs, groupings={text: ["kind"]}))
+    cells = {one for line in csv.reader(io.StringIO(made, newline="")) for one in line}
+    assert f"'{text}" in cells
+    assert text not in cells
+
+
+@pytest.mark.parametrize("text", HARMLESS, ids=ascii)
+def test_a_text_that_no_spreadsheet_computes_stays_as_it_is(text: str) -> None:
+    assert cell(text) == text
+
+
+def test_a_text_with_a_bare_line_end_is_one_cell_and_negative_numbers_stay_numbers(synthetic_runs: list[Run]) -> None:
+    row = Judged("1", "", "1", "?", "A", "A", "A", 1.0, 1.0, False, "")
+    made = csv_text(summarise([Run("x\r=1+1", "b", "direct", "robust", [row])]))
+    assert '"x\r=1+1"' in made
+    rows = csv.DictReader(io.StringIO(csv_text(summarise(synthetic_runs))))
+    low = [one["low"] for one in rows if one["low"].startswith("-")]
+    assert low
+    assert all(float(one) < 0 for one in low)

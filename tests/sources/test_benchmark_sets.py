@@ -110,10 +110,13 @@ def test_gmai_reasoning_keeps_the_reasoning_of_sft_rows_without_tags_and_answer(
 
 
 def test_gmai_reasoning_reads_the_links_of_the_hubs_cache(tmp_path: Path) -> None:
-    (tmp_path / "snapshot" / "2d" / "cls" / "ct").mkdir(parents=True)
-    for name in ("reasoning_mcq_rl.jsonl", *(f"2d/cls/ct/{i:04d}.jpg" for i in range(3))):
-        (tmp_path / "snapshot" / name).symlink_to(FIXTURES / "gmai_reasoning" / name)
-    samples, _ = read(GMAI_REASONING, "rl", tmp_path / "snapshot")
+    snapshot, blobs = tmp_path / "snapshots" / "revision", tmp_path / "blobs"
+    (snapshot / "2d" / "cls" / "ct").mkdir(parents=True)
+    blobs.mkdir()
+    for number, name in enumerate(("reasoning_mcq_rl.jsonl", *(f"2d/cls/ct/{i:04d}.jpg" for i in range(3)))):
+        (blobs / str(number)).write_bytes((FIXTURES / "gmai_reasoning" / name).read_bytes())
+        (snapshot / name).symlink_to(blobs / str(number))
+    samples, _ = read(GMAI_REASONING, "rl", snapshot)
     assert len(samples) == 5
 
 

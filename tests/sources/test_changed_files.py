@@ -148,7 +148,7 @@ def test_an_object_of_rows_may_hold_one_that_is_none(tmp_path: Path) -> None:
 def test_a_csv_file_that_cannot_be_read_is_named(
     text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.tables.MAX_FIELD", 1000)
+    monkeypatch.setenv("INFIMED_LIMITS", "field=4000")
     (tmp_path / "x.csv").write_text(text, encoding="utf-8")
     with pytest.raises(DamagedFileError, match=rf"x\.csv {said}"):
         list(delimited_rows(tmp_path / "x.csv", ("a", "b")))

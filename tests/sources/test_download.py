@@ -34,6 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     cut: ClassVar[int | None] = None
     ranges: ClassVar[bool] = True
     status: ClassVar[int] = 200
+    chunk: ClassVar[bytes] = b""  # instead of a length: the size that a chunk says it has
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range", "")
@@ -44,9 +45,12 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(DATA) - start))
+        length = ("Content-Length", str(len(DATA) - start))
+        self.send_header(*(("Transfer-Encoding", "chunked") if self.chunk else length))
         self.end_headers()
+        self.wfile.write(self.chunk)
         self.wfile.write(DATA[start : self.cut])
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -55,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    Handler.asked, Handler.cut, Handler.ranges, Handler.status = [], None, True, 200
+    Handler.asked, Handler.cut, Handler.ranges, Handler.status, Handler.chunk = [], None, True, 200, b""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/set.zip"
@@ -77,6 +81,28 @@ def test_a_fetch_that_breaks_off_goes_on_where_it_was(ranges: bool, url: str, tm
     Handler.cut, Handler.ranges = None, ranges
     assert fetch_archive(url, tmp_path).read_bytes() == DATA
     assert Handler.asked == ["", "bytes=300000-"]
+
+
+def test_a_fetch_that_ends_within_a_chunk_is_said_and_may_be_tried_again(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    Handler.chunk, Handler.cut = b"fffff\r\n", 1000
+    with pytest.raises(NotFetchedError) as caught:
+        fetch_archive(url, tmp_path)
+    assert not caught.value.absent
+    assert not (tmp_path / "set.zip").exists()
+
+
+def test_a_download_over_its_limit_ends_before_it_is_written(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFIMED_LIMITS", "download=1MiB")
+    assert fetch_archive(url, tmp_path / "a").read_bytes() == DATA
+    monkeypatch.setenv("INFIMED_LIMITS", "download=1048575")
+    with pytest.raises(DataError, match=r"1,048,576 .* bytes of a download"):
+        fetch_archive(url, tmp_path / "b")
+    assert list((tmp_path / "b").iterdir()) == []
 
 
 def test_a_fetch_that_a_kill_ended_before_the_last_rename_is_whole(url: str, tmp_path: Path) -> None:

@@ -115,16 +115,106 @@ def test_a_changed_schema_names_the_columns_expected_and_found(tmp_path: Path) -
 def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(b"x")
     (tmp_path / "in").mkdir()
-    for name in ("../secret.png", str(tmp_path / "secret.png")):
-        with pytest.raises(DataError, match="lies outside of"):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "secret.png").write_bytes(b"x")
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
+    (tmp_path / "in" / "circle.png").symlink_to(tmp_path / "in" / "circle.png")
+    outside = ("../secret.png", str(tmp_path / "secret.png"), "link.png", "folder/secret.png", "folder/../secret.png")
+    for name in (*outside, "circle.png", "a\0.png", "./../secret.png"):
+        with pytest.raises(DataError, match=r"lies outside of|there is no"):
+            image_file(tmp_path / "in", name)
+    for name in ("~/x.png", "file:///etc/passwd", "%2e%2e/secret.png"):  # names like any other
+        with pytest.raises(DataError, match="there is no"):
             image_file(tmp_path / "in", name)
 
 
+def test_links_within_the_folder_and_of_the_hubs_cache_are_followed(tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--a--b" / "snapshots" / "abc"
+    (snapshot / "sub").mkdir(parents=True)
+    (tmp_path / "datasets--a--b" / "blobs").mkdir()
+    (tmp_path / "datasets--a--b" / "blobs" / "0f").write_bytes(b"x")
+    (snapshot / "sub" / "x.png").symlink_to("../../../blobs/0f")
+    (snapshot / "y.png").symlink_to("sub/x.png")
+    (snapshot / "z.png").write_bytes(b"z")
+    (snapshot / "near.png").symlink_to("z.png")
+    for name in ("sub/x.png", "y.png", "near.png", "sub/../z.png"):
+        assert image_file(snapshot, name).path == str(snapshot / name)
+
+
+def test_blobs_of_another_cache_are_outside(tmp_path: Path) -> None:
+    private = tmp_path / "home" / "datasets--my--private"
+    (private / "blobs").mkdir(parents=True)
+    (private / "snapshots").mkdir()
+    (private / "blobs" / "0f").write_bytes(b"x")
+    theirs = tmp_path / "datasets--a--b" / "snapshots" / "abc"
+    theirs.mkdir(parents=True)
+    (theirs / "x.png").symlink_to(private / "blobs" / "0f")
+    (tmp_path / "datasets--a--b" / "blobs").symlink_to(private / "blobs")
+    (theirs / "y.png").symlink_to("../../blobs/0f")
+    for name in ("x.png", "y.png"):
+        with pytest.raises(DataError, match="lies outside of"):
+            image_file(theirs, name)
+
+
+def moved_away(theirs: Path, linked: str) -> None:
+    """Put what a stranger's folder holds elsewhere, and a link to it in its place."""
+    home = theirs.parent / "home" / Path(linked).name
+    home.parent.mkdir(exist_ok=True)
+    shutil.move(theirs / linked, home)
+    (theirs / linked).symlink_to(home)
+
+
+@pytest.mark.parametrize("linked", ["slake", "slake/train.json", "slake/imgs.zip", "slake/imgs"])
+def test_a_table_archive_or_folder_outside_is_not_read(linked: str, tmp_path: Path) -> None:
+    slake = tmp_path / "theirs" / "slake"
+    shutil.copytree(FIXTURES / "slake", slake)
+    if linked == "slake/imgs":
+        shutil.unpack_archive(slake / "imgs.zip", slake)
+        (slake / "imgs.zip").unlink()
+    rows = list(registry().get("source", "slake").load("train", folder=slake.parent))
+    assert any(isinstance(row, Sample) for row in rows)
+    moved_away(slake.parent, linked)
+    with pytest.raises(DataError, match="leads out of"):
+        list(registry().get("source", "slake").load("train", folder=slake.parent))
+
+
+def test_a_picture_outside_makes_its_rows_bad_and_no_others(tmp_path: Path) -> None:
+    slake = tmp_path / "theirs" / "slake"
+    shutil.copytree(FIXTURES / "slake", slake)
+    shutil.unpack_archive(slake / "imgs.zip", slake)
+    (slake / "imgs.zip").unlink()
+    load = registry().get("source", "slake").load
+    before = [row for row in load("train", folder=slake.parent) if isinstance(row, Sample)]
+    first = str(before[0].images[0].path)
+    moved_away(slake.parent, str(Path(first).relative_to(slake.parent)))
+    rows = list(load("train", folder=slake.parent))
+    left = [row.id for row in rows if isinstance(row, Sample)]
+    assert left == [row.id for row in before if row.images[0].path != first]
+    assert left
+
+
+@pytest.mark.parametrize("linked", ["q.jsonl", "pairs"])
+def test_pairs_are_not_read_through_a_link(linked: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "home" / "q.jsonl").write_text('{"question": "q", "answer": "a"}\n')
+    target = tmp_path / "home" if linked == "pairs" else tmp_path / "home" / linked
+    (tmp_path / "theirs" / linked).symlink_to(target)
+    source = registry().get("source", "pairs")
+    with pytest.raises(DataError, match="leads out of"):
+        list(source.load("q", folder=tmp_path / "theirs"))
+    for split in ("../home/q", str(tmp_path / "home" / "q")):
+        with pytest.raises(DataError, match="leads out of"):
+            list(source.load(split, folder=tmp_path / "theirs"))
+    assert len(list(source.load("q", folder=tmp_path / "home"))) == 1
+
+
 def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infimed_plugins.sources.archives.MAX_MEMBER_BYTES", 1 << 20)
+    monkeypatch.setenv("INFIMED_LIMITS", "picture=1MiB")
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", b"\0" * (2 << 20))
-    with pytest.raises(DataError, match=r"a\.zip/bomb\.png unpacks to 2 MiB: refused"):
+    with pytest.raises(DataError, match=r"a\.zip/bomb\.png: 2,097,152 .* set INFIMED_LIMITS=picture=2097152"):
         Archive(tmp_path / "a.zip").image("bomb.png").read()
 
 

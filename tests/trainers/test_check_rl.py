@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -553,3 +554,52 @@ def test_rows_for_the_direct_prompt_under_the_reasoning_template_are_named(
     assert "name easyr1_configs/infimed_direct.jinja" in said[0]
     template = f"data.format_prompt={REPOSITORY / 'easyr1_configs' / 'infimed_direct.jinja'}"
     assert not [line for line in _lines(check_rl(QUICKSTART, [*more, template])) if "rows are for the" in line]
+
+
+def _with_code(model: Path, folder: Path, file: str, kind: str, unknown: bool = False) -> Path:
+    """A copy of a model whose settings name a class in a module of its own folder, which leaves a trace."""
+    shutil.copytree(model, folder)
+    (folder / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    for name in (file, "config.json") if unknown else (file,):
+        settings = json.loads((folder / name).read_text())
+        settings["auto_map"] = {kind: "evil.Evil"} if kind != "AutoTokenizer" else {kind: ["evil.Evil", None]}
+        settings |= {"model_type": "of_its_own"} if unknown and name == "config.json" else {}
+        settings |= {"tokenizer_class": "Evil"} if unknown and "tokenizer" in name else {}
+        (folder / name).write_text(json.dumps(settings))
+    return folder
+
+
+@needs_easyr1
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("config.json", "AutoConfig"),
+        ("tokenizer_config.json", "AutoTokenizer"),
+        ("preprocessor_config.json", "AutoProcessor"),
+    ],
+)
+@pytest.mark.parametrize("asked", [["worker.actor.model.trust_remote_code=true"], []], ids=["asked for", "left out"])
+def test_a_models_own_code_is_a_fault_and_is_not_run(
+    file: str, kind: str, asked: list[str], overrides: list[str], tiny_vlm: Path, tmp_path: Path
+) -> None:
+    model = _with_code(tiny_vlm, tmp_path / "theirs", file, kind)
+    checked = check_rl(QUICKSTART, [*overrides, f"worker.actor.model.model_path={model}", *asked])
+    (fault,) = checked.faults
+    assert fault.where == "worker.actor.model.model_path"
+    assert "brings code of its own" in fault.what
+    assert "trust_remote_code to false" in fault.mend
+    assert not (model / "ran").exists()
+
+
+@needs_easyr1
+def test_a_model_that_needs_its_own_code_is_a_fault_where_it_is_not_trusted(
+    overrides: list[str], tiny_vlm: Path, tmp_path: Path
+) -> None:
+    off = [*overrides, "worker.actor.model.trust_remote_code=false"]
+    known = _with_code(tiny_vlm, tmp_path / "known", "config.json", "AutoConfig")
+    assert _lines(check_rl(QUICKSTART, [*off, f"worker.actor.model.model_path={known}"])) == []
+    needs = _with_code(tiny_vlm, tmp_path / "needs", "tokenizer_config.json", "AutoTokenizer", unknown=True)
+    (fault,) = check_rl(QUICKSTART, [*off, f"worker.actor.model.model_path={needs}"]).faults
+    assert (fault.where, "needs code of its own" in fault.what) == ("worker.actor.model.model_path", True)
+    assert not (known / "ran").exists()
+    assert not (needs / "ran").exists()

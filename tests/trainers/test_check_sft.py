@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -370,3 +371,21 @@ def test_without_llamafactory_the_install_command_is_named(monkeypatch: pytest.M
     monkeypatch.setitem(__import__("sys").modules, "llamafactory", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'infimed-plugins\[sft\]'"):
         check_sft(QUICKSTART)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_models_own_code_is_a_fault_and_is_not_run(
+    file: str, overrides: list[str], tiny_vlm: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "theirs"
+    shutil.copytree(tiny_vlm, model)
+    (model / "evil.py").write_text(f"open({str(model / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    settings = json.loads((model / file).read_text())
+    kinds = {"AutoConfig": "evil.Evil"} if file == "config.json" else {"AutoTokenizer": ["evil.Evil", None]}
+    (model / file).write_text(json.dumps(settings | {"auto_map": kinds}))
+    named = [*overrides, f"model_name_or_path={model}"]
+    (fault,) = check_sft(QUICKSTART, [*named, "trust_remote_code=true"]).faults
+    assert "brings code of its own" in fault.what
+    assert check_sft(QUICKSTART, [*named, "trust_remote_code=false"]).faults == ()
+    assert check_sft(QUICKSTART, [*overrides, "trust_remote_code=true"]).faults == ()
+    assert not (model / "ran").exists()

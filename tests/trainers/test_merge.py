@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -110,3 +111,46 @@ def test_a_checkpoint_that_cannot_be_merged_says_what_is_missing(whole: Path, tm
     with pytest.raises(MissingFileError, match="no EasyR1 checkpoint in"):
         merged_checkpoint(tmp_path / "elsewhere")
     assert not any((whole / "huggingface").glob("*.safetensors"))
+
+
+class Touches:
+    """A pickle of this runs a function when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("as_weights", [True, False])
+def test_a_shard_that_is_a_program_is_refused_and_not_run(whole: Path, as_weights: bool, tmp_path: Path) -> None:
+    hostile = Touches(tmp_path / "ran")
+    torch.save({"weight": hostile} if as_weights else hostile, whole / "model_world_size_1_rank_0.pt")
+    with pytest.raises(DataError, match="holds other things than weights"):
+        merged_checkpoint(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"garbage", b"\x80\x04."])
+def test_a_damaged_shard_is_one_line(data: bytes, whole: Path, tmp_path: Path) -> None:
+    (whole / "model_world_size_1_rank_0.pt").write_bytes(data)
+    with pytest.raises(DataError, match="is damaged"):
+        merged_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("saved", [{"weight": "text"}, [1], {"weight": 1}])
+def test_a_shard_without_weights_is_one_line(saved: object, whole: Path, tmp_path: Path) -> None:
+    torch.save(saved, whole / "model_world_size_1_rank_0.pt")
+    with pytest.raises(DataError, match="holds other things than weights"):
+        merged_checkpoint(tmp_path)
+
+
+def test_the_code_of_a_checkpoints_folder_is_not_run(whole: Path, tmp_path: Path) -> None:
+    (whole / "huggingface" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    config = whole / "huggingface" / "config.json"
+    settings = json.loads(config.read_text()) | {"model_type": "of_its_own", "auto_map": {"AutoConfig": "evil.Evil"}}
+    config.write_text(json.dumps(settings))
+    with pytest.raises(DataError, match="is no model that transformers has"):
+        merged_checkpoint(tmp_path)
+    assert not (tmp_path / "ran").exists()

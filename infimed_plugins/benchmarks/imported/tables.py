@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.limits import limit, parse_json, read_bytes
 from infimed_plugins.records import Json
-
-_MAX_FIELD = 1 << 26
 
 
 def delimited_rows(path: Path, delimiter: str) -> Iterator[dict[str, Json]]:
     """The rows of a table with a header. Raises DataError for an unclosed quote and a row of other columns."""
-    csv.field_size_limit(_MAX_FIELD)
+    csv.field_size_limit(limit("field"))
     # not strict, a quote that is never closed would take in the rest of the file without a word
     reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
     try:
@@ -78,8 +76,8 @@ def json_rows(path: Path) -> list[dict[str, Json]]:
     """A JSON list of objects, NaN read as None. Raises DataError for a file that holds anything else."""
     text = _text(path)
     try:
-        rows = json.loads(text, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as error:  # an integer of over 4,300 digits is no JSONDecodeError
+        rows = parse_json(text, path, parse_constant=lambda _: None)
+    except ValueError as error:  # an integer of over 4,300 digits is no JSONDecodeError
         raise DataError(f"{path} is cut off or no JSON ({error}); copy it again, whole") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} holds no list of rows; name the file of replies, not that of metrics")
@@ -88,7 +86,7 @@ def json_rows(path: Path) -> list[dict[str, Json]]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_bytes(path, "picture").decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); name a file that the run wrote") from error
     except UnicodeDecodeError as error:

@@ -8,13 +8,13 @@ A file of people's labels is JSON lines, a question each::
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.limits import parse_json
 
 _NO_WIDTH = 1e-9
 
@@ -75,8 +75,8 @@ def read_labels(path: Path) -> dict[str, bool]:
 
 def _label(line: bytes, place: str) -> tuple[str, bool]:
     try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line.decode("utf-8-sig"))
+    except ValueError as error:
         raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
     id, right = (row.get("id"), row.get("right")) if isinstance(row, dict) else (None, None)
     if not isinstance(id, str) or not id or not isinstance(right, bool):

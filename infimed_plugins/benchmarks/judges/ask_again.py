@@ -2,7 +2,7 @@
 
 Example::
 
-    for asked in ask_until_read(judge, requests, lambda id, text: read_verdict(text), Patience(again=2)):
+    for asked in ask_until_read(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
         ...  # asked.value is None where nothing could be read, and asked.reason says why
 
 Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
@@ -25,6 +25,7 @@ T = TypeVar("T")
 AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
 NO_REPLY = "the engine gave no reply"
 EMPTY_REPLY = "the reply is empty"
+REPEATED = "the judge may only repeat a verdict that stands in the quoted text"
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ class Asked(Generic[T]):
 
 
 def ask_until_read(
-    engine: Engine, requests: Iterable[ChatRequest], read: Callable[[str, str], T], patience: Patience
+    engine: Engine, requests: Iterable[ChatRequest], read: Callable[[ChatRequest, str], T], patience: Patience
 ) -> Iterator[Asked[T]]:
     """One Asked for each request, as they are settled.
 
-    ``read(id, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that fails
-    in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the request
-    store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two requests
-    of one id, and what ``engine.generate`` raises.
+    ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
+    fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
+    request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
+    requests of one id, and what ``engine.generate`` raises.
     """
     seen: set[str] = set()
     unread: dict[str, Asked[T]] = {}
@@ -92,7 +93,7 @@ def ask_until_read(
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
-            asked, failed = _settle(reply, read, turn + 1)
+            asked, failed = _settle(reply, request, read, turn + 1)
             if asked.id in unread:
                 asked = replace(asked, replies=(*unread[asked.id].replies, *asked.replies))
             fresh[asked.id] += reply.asked
@@ -109,13 +110,15 @@ def ask_until_read(
         turn_requests = again or None
 
 
-def _settle(reply: Reply, read: Callable[[str, str], T], attempts: int) -> tuple[Asked[T], bool]:
+def _settle(
+    reply: Reply, request: ChatRequest, read: Callable[[ChatRequest, str], T], attempts: int
+) -> tuple[Asked[T], bool]:
     """What a reply says, and whether the engine failed."""
     if reply.error is not None or not reply.texts:
         return Asked(reply.id, None, "", attempts, reply.error or NO_REPLY), True
     text = reply.texts[0]
     try:
-        return Asked(reply.id, read(reply.id, text), text, attempts, replies=(text,)), False
+        return Asked(reply.id, read(request, text), text, attempts, replies=(text,)), False
     except DataError as error:
         cut = " (cut off at max_tokens)" if any(reply.cut) else ""
         why = str(error) if text.strip() else EMPTY_REPLY

@@ -26,10 +26,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from infimed_plugins.benchmarks.judges.ask_again import Patience, ask_until_read
+from infimed_plugins.benchmarks.judges.ask_again import REPEATED, Patience, ask_until_read
 from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.quoting import data, fence, fill
+from infimed_plugins.quoting import data, fence, fill, repeated
 from infimed_plugins.records import Json
 
 ReplyForm = Literal["json", "judge-tag"]
@@ -73,7 +73,12 @@ JSON_SCHEMA: Mapping[str, Json] = {
     "additionalProperties": False,
 }
 
-_LANGUAGES = {"en": "English", "zh": "Chinese"}
+_LANGUAGES: Mapping[str, str] = {
+    **{"ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French"},
+    **{"hi": "Hindi", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish"},
+    **{"pt": "Portuguese", "ru": "Russian", "tr": "Turkish", "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese"},
+}
+_OTHER_LANGUAGE = "a language that the data does not name"
 _MENTION: Mapping[ReplyForm, str] = {"json": "verdict", "judge-tag": "<judge>"}
 _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _JUDGE_TAG = re.compile(r"<judge>(.*?)</judge>", re.DOTALL)
@@ -170,7 +175,7 @@ def settings_from_template(
 def judge_prompt(item: JudgeItem, settings: JudgeSettings) -> str:
     """The user turn for one answer."""
     texts = [_as_data(text) for text in (item.question, item.answer, item.reply)]
-    values = {"{language}": _as_data(_LANGUAGES.get(item.language, item.language))}
+    values = {"{language}": _language(item.language)}
     if not settings.quoted:
         return fill(_plain(settings.text), values | dict(zip(PLACEHOLDERS, texts, strict=True)))
     begin, end = fence(*texts)
@@ -197,8 +202,11 @@ def judge_answers(
             else:
                 blank.append(item.id)
 
-    def read(id: str, text: str) -> bool:
-        return read_verdict(text, settings.reply_form)
+    def read(request: ChatRequest, text: str) -> bool:
+        right = read_verdict(text, settings.reply_form)
+        if settings.quoted and repeated(request.text, _after_thinking(text.strip()), _claim(right, settings)):
+            raise DataError(REPEATED)
+        return right
 
     for asked in ask_until_read(engine, requests(), read, settings.patience):
         yield JudgeVerdict(asked.id, asked.value, asked.raw, asked.attempts, asked.reason, asked.replies)
@@ -206,6 +214,18 @@ def judge_answers(
             yield JudgeVerdict(blank.popleft(), False, reason=EMPTY)
     for id in blank:
         yield JudgeVerdict(id, False, reason=EMPTY)
+
+
+def _claim(right: bool, settings: JudgeSettings) -> str:
+    if settings.reply_form == "judge-tag":
+        return "<judge>0</judge>" if right else "<judge>1</judge>"
+    return '"verdict": "right"' if right else '"verdict": "wrong"'
+
+
+def _language(code: str) -> str:
+    """Its English name by the code of ISO 639-1 that a tag such as ``zh-CN`` begins with, or by that name."""
+    word = re.split("[-_]", code, maxsplit=1)[0].strip().lower()
+    return _LANGUAGES.get(word) or next((name for name in _LANGUAGES.values() if name.lower() == word), _OTHER_LANGUAGE)
 
 
 def read_verdict(text: str, form: ReplyForm = "json") -> bool:

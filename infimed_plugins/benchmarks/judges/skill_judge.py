@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from infimed_plugins.benchmarks.judges.ask_again import Patience, ask_until_read
+from infimed_plugins.benchmarks.judges.ask_again import REPEATED, Patience, ask_until_read
 from infimed_plugins.benchmarks.skills import SKILLS, chain_of
 from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.errors import DataError
 from infimed_plugins.prompts import IMAGE_TAG
-from infimed_plugins.quoting import data, fence, fill
+from infimed_plugins.quoting import data, fence, fill, repeated
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json
 
 GRADES = ("sound", "flawed", "absent")
@@ -95,7 +95,7 @@ def judge_skills(
             else:
                 without.append(item.id)
 
-    for asked in ask_until_read(engine, requests(), lambda id, text: read_grades(text), asking):
+    for asked in ask_until_read(engine, requests(), _read, asking):
         yield SkillVerdict(asked.id, asked.value, asked.raw, asked.attempts, asked.reason)
     for id in without:
         yield SkillVerdict(id, None, reason=NO_CHAIN)
@@ -137,6 +137,13 @@ def read_grades(text: str) -> dict[str, str]:
     if odd:
         raise DataError(f"the grade of {odd[0]} is {str(grades[odd[0]])[:40]!r}; one of {', '.join(GRADES)}")
     return {skill: str(grades[skill]) for skill in SKILLS}
+
+
+def _read(request: ChatRequest, text: str) -> dict[str, str]:
+    grades = read_grades(text)
+    if repeated(request.text, text.rpartition("</think>")[2], *(f'"{name}": "{grades[name]}"' for name in SKILLS)):
+        raise DataError(REPEATED)
+    return grades
 
 
 def _as_data(text: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.limits import parse_json
 from infimed_plugins.parsing import tokens
 from infimed_plugins.prompts import escape_media_tags
 from infimed_plugins.quoting import data, fence, fill
@@ -237,8 +238,8 @@ def _kept(sample: Sample, reason: str) -> Sample:
 
 def _wording(line: bytes, place: str) -> tuple[str, str]:
     try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        row = parse_json(line.decode("utf-8-sig"))
+    except ValueError as error:
         raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
     id, question = (row.get("id"), row.get("question")) if isinstance(row, dict) else (None, None)
     if not isinstance(id, str) or not id or not isinstance(question, str) or not question.strip():

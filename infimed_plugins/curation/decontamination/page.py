@@ -9,17 +9,17 @@ stand the thresholds and what is known to escape them (escapes.py).
 from __future__ import annotations
 
 import base64
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import pages
 from infimed_plugins.curation.decontamination import escapes
 from infimed_plugins.curation.decontamination.step import DecontaminationSettings
 from infimed_plugins.curation.step_settings import read_settings
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
-from infimed_plugins.storage import write_whole
+from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.limits import parse_json
 
 ROWS = 200
 
@@ -29,10 +29,6 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[
 
     Raises MissingFileError without a report, MissingExtraError without jinja2.
     """
-    try:
-        from jinja2 import Environment
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
     found = read_report(report)
     counts = Counter((row["benchmark"], row["why"], row["dropped"]) for row in found)
     shown = [
@@ -40,20 +36,16 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[
         for row in sorted(found, key=_doubt)[:rows]
     ]
     read = read_settings(DecontaminationSettings, "decontamination", settings or {})
-    template = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
-    text = (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(
-            title=report.stem,
-            counts=sorted(counts.items()),
-            rows=shown,
-            total=len(found),
-            thresholds=escapes.thresholds(read),
-            escapes=escapes if read.tier == "hashes" else None,
-        )
+    pages.write_page(
+        path,
+        Path(__file__).with_name("page.html.jinja"),
+        title=report.stem,
+        counts=sorted(counts.items()),
+        rows=shown,
+        total=len(found),
+        thresholds=escapes.thresholds(read),
+        escapes=escapes if read.tier == "hashes" else None,
     )
-    write_whole(path, text)
 
 
 def read_report(report: Path) -> list[dict[str, Any]]:
@@ -63,7 +55,7 @@ def read_report(report: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(report.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
+            rows.append(parse_json(line))
         except ValueError as error:
             raise DataError(f"{report}, line {number}, is no JSON; run decontamination again") from error
     return rows

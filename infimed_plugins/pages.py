@@ -1,0 +1,58 @@
+"""Every HTML page is written here: one file that opens offline, in which nothing that others wrote can run or ask.
+
+A page is a template that extends ``pages.html.jinja``; a script beside it (``NAME.js`` for ``NAME.html.jinja``) is the
+only one that the page's policy lets run::
+
+    write_page(Path("chains.html"), Path(__file__).with_name("chains.html.jinja"), chains=chains)
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.storage import write_whole
+
+MOST_CHARACTERS = 20_000  # of one text: a reply may be a megabyte
+MOST_NAME = 200  # of an id or of a grouping's value
+
+
+def write_page(
+    path: Path, template: Path, filters: Mapping[str, Callable[..., str]] | None = None, **values: Any
+) -> None:
+    """Render the template to ``path``; an earlier page stands until the new one is whole.
+
+    Every text is escaped and cut at ``MOST_CHARACTERS``, but for what the template marks as safe; half a surrogate
+    stands as its escape. Raises MissingExtraError without jinja2.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader
+    except ImportError as error:
+        raise MissingExtraError("the HTML page", "jinja2", "report") from error
+    environment = Environment(
+        autoescape=True, finalize=shortened, loader=FileSystemLoader([template.parent, Path(__file__).parent])
+    )
+    environment.filters |= filters or {}
+    beside = template.with_suffix("").with_suffix(".js")
+    script = beside.read_text(encoding="utf-8") if beside.is_file() else ""
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = environment.get_template(template.name).render(values, script=script, script_hash=allowed)
+    write_whole(path, page)
+
+
+def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
+    """What a value is in words, at most ``most`` characters and a word on the rest; safe markup as it is."""
+    text = value if isinstance(value, str) else str(value)
+    if hasattr(text, "__html__") or len(text) <= most:
+        return text
+    return f"{text[:most]} … (cut here, {len(text):,} characters in all)"
+
+
+def escape(text: str) -> str:
+    """A text for a drawing inside a page, escaped and cut as a template would."""
+    return html.escape(shortened(text))
