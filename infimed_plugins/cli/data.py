@@ -157,7 +157,7 @@ def _print_plan(plan: Plan) -> None:
         )
     for word in plan.needs_word:
         text = f"needs your word (--trust, if you know what it is for; a path may lie below --out or --from): {word}"
-        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(text, style="yellow")
 
 
 def _print_manifest(manifest: Manifest, folder: Path) -> None:
