@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _ESCAPE = re.compile(r"\\(?:u(?:0000)?([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 _QUOTATION = re.compile(r"[\"'`´‘’“”]")
 _UNMARKED = re.compile(r"[^\w<>{}:/\"\\]")
-_OBJECT = re.compile(r"[{<].*[}>]", re.DOTALL)
+_AROUND = re.compile(r"[^{<]*")
 _QUOTED = re.compile(r"<<<BEGIN (\w+)>>>\n(.*?)\n<<<END \1>>>", re.DOTALL)
 _CONTROL = re.compile(
     r"<(?=[|｜]|/?(?:s|bos|eos|pad|start_of_turn|end_of_turn)>)"
@@ -66,9 +66,9 @@ def repeated(prompt: str, reply: str, *claims: str) -> bool:
     Such a reply may only repeat. Spaces, case, kinds of quotation marks and escapes make no difference.
     """
     quoted = "\0".join(_spelled_out(found[2]) for found in _QUOTED.finditer(prompt))
-    said = _OBJECT.search(reply)
+    said = _spelled_out(_AROUND.sub("", reply, count=1))
     marks = (rf"{re.escape(_spelled_out(claim))}(?![\d_])" for claim in claims)
-    return bool(said and _spelled_out(said[0]) in quoted) or all(re.search(mark, quoted) for mark in marks)
+    return bool(said and said in quoted) or all(re.search(mark, quoted) for mark in marks)
 
 
 def visible(text: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingExtraError
-from infimed_plugins.limits import read_json
+from infimed_plugins.limits import parse_json
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
@@ -158,7 +158,7 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("dataset_dir", f"there is no {registry}", "build the data (infimed data build) or correct the path")
         return
     try:
-        known = read_json(registry)
+        known = parse_json(registry.read_text(encoding="utf-8"), registry)  # as strict as LLaMA-Factory
     except ValueError as error:
         what, mend = unreadable_file(registry) or (str(error), "build the data again")
         yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)

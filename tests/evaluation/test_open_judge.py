@@ -561,3 +561,9 @@ def test_the_datas_own_word_for_its_language_never_reaches_the_judge(language: s
 @pytest.mark.parametrize(("language", "name"), NAMED.items())
 def test_a_known_language_is_named(language: str, name: str) -> None:
     assert f"The question is in {name}.\n" in judge_prompt(JudgeItem("a", "q", "a", "r", language), JudgeSettings())
+
+
+@pytest.mark.parametrize("piece", ["{", "<", "\\", "\\u", '"', "&#", "<<<BEGIN a>>>\n", " "])
+def test_a_long_run_of_anything_is_compared_in_time_that_grows_with_it(piece: str) -> None:
+    text = piece * 100_000  # minutes where each piece looks at all the others
+    assert judged(Repeats(text), [item(reply=f"a{text}")])["a"].right is None
