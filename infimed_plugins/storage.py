@@ -16,6 +16,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 from secrets import token_hex
 
@@ -64,6 +65,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of ``path`` when the block ends well."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name[:200])}.*{PARTIAL}"):  # by a kill: whoever writes has a lock
+            shutil.rmtree(left, ignore_errors=True)
         partial = _beside(path)
         partial.mkdir()
         try:
@@ -199,4 +202,4 @@ def _lock(place: int, folder: Path) -> None:
 
 
 def _no_locks(folder: Path) -> str:
-    return f"the file system of {folder} has no locks; add --no-lock if no other process writes there"
+    return f"the file system of {folder} has no locks; if no other process writes there: infimed --no-lock …"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from infimed_plugins import __version__
+from infimed_plugins import __version__, storage
 from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, score, trainers
 from infimed_plugins.cli.output import guard_streams, tell
 from infimed_plugins.errors import InfimedError
@@ -31,7 +31,7 @@ class _OneLineErrors(typer.core.TyperGroup):
             if error.errno is None:
                 raise
             where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-            said = f"{where}{error.strerror}; mend it, or name another place, and run the same command again"
+            said = f"{where}{error.strerror}; name another place, or mend that one"
         tell(f"error: {' '.join(said.split())}", style="red")
         sys.exit(2)
 
@@ -55,11 +55,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    no_lock: Annotated[
+        bool, typer.Option("--no-lock", help="Write without locks: nobody else writes there, and there are none.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Options that stand before a command."""
+    storage.without_locks = no_lock
 
 
 app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_plugins)

@@ -56,7 +56,7 @@ def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str
     return counts
 
 
-FILE = "data-00000-of-00001.arrow"
+FILE, BESIDE = "data-00000-of-00001.arrow", ("dataset_info.json", "state.json")
 
 
 def dataset_row(row: ExportRow, store_root: Path) -> dict[str, Any]:

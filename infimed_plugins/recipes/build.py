@@ -154,6 +154,8 @@ class _Build:
         sets = self._write_sets(store)
         beside = [llamafactory.REGISTRY_FILE] if self.recipe.format == "llamafactory" else []
         beside += self._write_images(store) + self._write_samples()
+        if self.recipe.format == "datasets":
+            beside += [f"{Path(file).parent}/{name}" for file in sets for name in hf_datasets.BESIDE]
         beside += [REJECTS_FILE] if self._write_rejects() else []
         files = {**sets, **dict.fromkeys(beside, 0)}
         manifest = Manifest(

@@ -154,7 +154,7 @@ def made_files(settings: dict[str, Json]) -> Iterator[str]:
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
     yield from (REJECTS_FILE, llamafactory.REGISTRY_FILE)
     for into in ("train", "val"):
-        yield from (f"{into}.parquet", f"{into}/{hf_datasets.FILE}", f"{into}/dataset_info.json", f"{into}/state.json")
+        yield from (f"{into}.parquet", *(f"{into}/{file}" for file in (hf_datasets.FILE, *hf_datasets.BESIDE)))
     yield from (f"{escape(name)}{into}{kind}.jsonl" for into in ("", "_val") for kind in ("", "_text"))
     for part in map(escape, parts):
         yield from (f"{SAMPLES_FOLDER}/{part}.jsonl", f"{SAMPLES_FOLDER}/{part}.aside.jsonl")

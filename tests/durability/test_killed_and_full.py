@@ -19,13 +19,16 @@ ROWS = [{"question": f"Is there a mass in picture {n}?", "answer": "yes", "respo
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a folder; a run's record has its time."""
+    """The files of a folder but a run's record, which has its time; where it lies does not count."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "run.json")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    return {str(one.relative_to(folder)): one.read_bytes().replace(bytes(folder.parent), b"") for one in files}
 
 
 def builder(form: str) -> Callable[[Path], Any]:
-    parts = (Part("shapes", "phantom", "train", limit=2), Part("more", "phantom", "val", limit=1, into="val"))
+    parts = (
+        Part("shapes", "phantom", "train", limit=5, order="first"),
+        Part("more", "phantom", "val", limit=2, order="first", into="val"),
+    )
     recipe = Recipe("demo", form, parts)  # type: ignore[arg-type]
     return lambda out: build(recipe, out)
 
