@@ -2,7 +2,7 @@ r"""math_verify's verdicts: asked of a few processes, remembered, and bounded in
 
 An ordinary answer takes 1 to 30 ms of CPU time; every one may take SHORT seconds. What runs out of that may take
 SECONDS, once, while there is patience: so many seconds as answers that ran out may cost, PATIENCE at once, refilled
-slowly. Without patience what looks costly (factorials, sums, high powers) is not asked at all: any number of such
+slowly. With a debt of it what looks costly (factorials, sums, high powers) is not asked at all: any number of such
 answers, alone or in a batch, costs no more, and holds up no other. A batch asks what looks cheap first, and nothing
 after its own time. Only what ran out of SECONDS or of memory is remembered as such, whatever it is compared with.
 """
@@ -24,14 +24,15 @@ from typing import Any
 
 from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, RIGHT, WRONG, MathProcess
 
-SHORT, SECONDS = 0.08, 0.7  # CPU time of one pair
+SHORT, SECONDS = 0.1, 0.5  # CPU time of one pair
 PATIENCE, REFILL = 1.0, 0.02  # seconds, and for each second that passes
+DEBT = -1.5  # below it what looks costly is not asked even for SHORT
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
 REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
 OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 
-_COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{2}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
+_COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{3}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
 
 
@@ -166,7 +167,7 @@ class MathPool:
             self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
             self._filled = now
             if seconds == SHORT:
-                return answer not in self._slow and (self.patience > 0 or not is_costly(answer))
+                return answer not in self._slow and (self.patience > DEBT or not is_costly(answer))
             return self.patience >= seconds / 2
 
     def _asked(self, pair: Pair, seconds: float, current: Batch) -> str:

@@ -71,10 +71,11 @@ def test_after_the_batchs_time_only_known_verdicts_are_given(pool: MathPool) -> 
 
 def test_when_burners_have_used_up_the_patience_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
     slow = "(x+1)^{1000}(y+1)^{1000}"
-    pool.patience = -1.0
+    pool.patience = 2 * math_pool.DEBT
     assert pool.verdict("41", slow) == OUT_OF_BUDGET
     assert pool.processes[0].pid is None, "it was asked"
     assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    assert pool.verdict("12", "\\log_2(2^{12})") == RIGHT
     pool.patience = math_pool.PATIENCE
     assert pool.verdict("41", slow) == OUT_OF_TIME, "it was never asked, and must be"
 
