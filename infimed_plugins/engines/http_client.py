@@ -27,6 +27,7 @@ from infimed_plugins.engines.http_status import (
 )
 from infimed_plugins.engines.server_pool import Server, ServerPool
 from infimed_plugins.errors import EngineError, MissingExtraError
+from infimed_plugins.limits import parse_json
 from infimed_plugins.records import Json
 
 if TYPE_CHECKING:
@@ -148,16 +149,16 @@ class Servers:
             server.load -= 1
         self._lost = 0
         if answer.status_code >= 300:
-            self._refuse(answer.status_code, answer.headers, answer.text, server)
+            self._refuse(answer.status_code, answer.headers, answer.content.decode("utf-8", "replace"), server)
         return answer.content
 
     def _read(self, server: Server, content: bytes, read: Callable[[Json], _T]) -> _T:
         try:
-            body = json.loads(content)
+            body = parse_json(content)
             if isinstance(body, dict) and (error := body.get("error")):
                 self._refuse(told_status(error), {}, json.dumps(body, ensure_ascii=False), server)
             return read(body)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
             self._pool.failed(server, "its replies are not of the expected form", at_once=False)
             said = self._masked(" ".join(content[:LONGEST_MESSAGE].decode("utf-8", "replace").split()))
             raise Again(f"the reply is not of the expected form ({type(error).__name__}): {said}") from None
@@ -196,7 +197,7 @@ class Servers:
             return ""
         if answer.status_code in (401, 403):
             try:
-                self._refuse(answer.status_code, answer.headers, answer.text, server)
+                self._refuse(answer.status_code, answer.headers, answer.content.decode("utf-8", "replace"), server)
             except Again as again:
                 return str(again)
         return ""
@@ -213,10 +214,9 @@ class Servers:
 
     def _refuse(self, status: int, headers: Mapping[str, str], text: str, server: Server) -> NoReturn:
         """Raise what the status means; the server may be set aside for it, or left out of the run."""
-        text = self._masked(text)[:4000]
         reason = f"it answers {status}"
         try:
-            judge_status(status, headers, text, server.url, self._key_name)
+            judge_status(status, headers, text, server.url, self._key_name, self._masked)
         except EngineError as error:
             self._pool.drop(server, error, reason)
             raise Again(str(error)) from None

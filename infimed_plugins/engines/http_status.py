@@ -13,11 +13,11 @@ Example::
 from __future__ import annotations
 
 import email.utils
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from infimed_plugins.errors import EngineError
+from infimed_plugins.limits import parse_json
 from infimed_plugins.records import Json
 
 RETRIED = (408, 425, 429)
@@ -52,11 +52,21 @@ class EmptyReply(Again):
         self.read_as = read_as
 
 
-def judge_status(status: int, headers: Mapping[str, str], text: str, url: str, key_name: str = "") -> None:
-    """Return for a good status; raise Again, Refused or EngineError as the table says. ``text`` holds no key."""
+def judge_status(
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    url: str,
+    key_name: str = "",
+    mask: Callable[[str], str] = lambda said: said,
+) -> None:
+    """Return for a good status; raise Again, Refused or EngineError as the table says.
+
+    ``mask`` takes the key out of the server's words, after they are parsed: JSON can spell it in many ways.
+    """
     if 200 <= status < 300:
         return
-    said = f"{url} answers {status}: {_message(text)}"
+    said = f"{url} answers {status}: {_message(text, mask)}"
     if status == 429 and "insufficient_quota" in text:
         raise EngineError(f"{said}; the account has no quota left")
     if status in RETRIED or status >= 500:
@@ -76,16 +86,16 @@ def told_status(error: Json) -> int:
     return int(code) if len(code) == 3 and code.isascii() and code.isdigit() and code >= "300" else 400
 
 
-def _message(text: str) -> str:
+def _message(text: str, mask: Callable[[str], str]) -> str:
     """The words of an error body: OpenAI's, vLLM's or FastAPI's form, else its beginning."""
     try:
-        body = json.loads(text)
+        body = parse_json(text)
         if isinstance(body, dict):
             inner = body.get("error", body)
             text = str(inner.get("message") or inner.get("detail") or inner) if isinstance(inner, dict) else str(inner)
     except ValueError:
         pass
-    text = " ".join(text.split())
+    text = " ".join(mask(text[:100_000]).split())
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Fault = int | str
+Fault = int | str | tuple[int, bytes, str]
 
 
 class FaultyServer:
@@ -147,6 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
         faulty = self.server.faulty
         if isinstance(fault, int):
             return self.reply(fault, {"error": {"message": faulty.says}}, faulty.headers)
+        if isinstance(fault, tuple):
+            status, content, kind = fault
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            return None
         if fault in ("hang", "drop"):
             faulty.released.wait(5 if fault == "hang" else 0)
             self.close_connection = True
