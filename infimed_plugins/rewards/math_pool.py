@@ -25,7 +25,7 @@ from typing import Any
 from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, RIGHT, WRONG, MathProcess
 
 SHORT, SECONDS = 0.1, 0.5  # CPU time of one pair
-PATIENCE, REFILL = 1.0, 0.02  # seconds, and for each second that passes
+PATIENCE, REFILL = 0.8, 0.02  # seconds, and for each second that passes
 DEBT = -1.5  # below it what looks costly is not asked even for SHORT
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
