@@ -95,7 +95,7 @@ def test_ten_answers_that_never_end_cost_little_and_hold_up_no_other(pool: MathP
     else:
         for burner in BURNERS:
             assert pool.verdict("41", burner) in (OUT_OF_TIME, OUT_OF_BUDGET)
-    assert _cpu_seconds(pool) - spent < 2.0
+    assert _cpu_seconds(pool) - spent < 4.0  # 1.6 to 1.8 as measured; without bounds 7 and more
     assert pool.verdict("5", "\\log_2(32)") == RIGHT
 
 
