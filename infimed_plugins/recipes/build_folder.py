@@ -49,9 +49,9 @@ class BuildFolder:
         """
         if self._in_use():
             manifest = self._standing(settings, fresh=fresh)
+            remove_partial(self.out)
             if manifest is not None:
                 return manifest
-            remove_partial(self.out)
         write_whole(self._settings_file, json.dumps(settings))
         return None
 
