@@ -26,7 +26,7 @@ from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_O
 
 SHORT, SECONDS = 0.1, 0.5  # CPU time of one pair
 PATIENCE, REFILL = 0.8, 0.02  # seconds, and for each second that passes
-DEBT = -1.5  # below it what looks costly is not asked even for SHORT
+DEBT = -0.7  # below it what looks costly is not asked even for SHORT
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
 REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
@@ -150,15 +150,20 @@ class MathPool:
 
     def _ask(self, pair: Pair, current: Batch) -> str:
         """Within SHORT, then, for what runs out of it, within the full limit."""
-        if self._may_take(pair[1], SHORT):
-            said = self._asked(pair, min(SHORT, self._seconds), current)
-            if said != OUT_OF_TIME:
-                return said
-            with self._lock:
-                _remember(self._slow, pair[1], said)
-        if not self._may_take(pair[1], self._seconds):
-            return OUT_OF_BUDGET
-        return self._asked(pair, self._seconds, current)
+        process = self._idle.get()
+        try:  # patience is looked at when its turn has come: others have used it up meanwhile
+            for seconds in (SHORT, self._seconds):
+                if time.monotonic() > current.deadline or not self._may_take(pair[1], seconds):
+                    continue
+                said = process.ask(*pair, seconds=min(seconds, self._seconds))
+                self._keep(pair, said, seconds)
+                if said != OUT_OF_TIME:
+                    return said
+            return self._known(pair) or OUT_OF_BUDGET
+        finally:
+            self._idle.put(process)
+            for other in self.processes:
+                _ = other.pid  # one that was killed while idle is taken notice of
 
     def _may_take(self, answer: str, seconds: float) -> bool:
         """Whether an answer may take so long, by what is left of the patience."""
@@ -170,24 +175,16 @@ class MathPool:
                 return answer not in self._slow and (self.patience > DEBT or not is_costly(answer))
             return self.patience >= seconds / 2
 
-    def _asked(self, pair: Pair, seconds: float, current: Batch) -> str:
-        process = self._idle.get()
-        try:
-            if time.monotonic() > current.deadline:
-                return OUT_OF_BUDGET
-            said = process.ask(*pair, seconds=seconds)
-        finally:
-            self._idle.put(process)
-            for other in self.processes:
-                _ = other.pid  # one that was killed while idle is taken notice of
+    def _keep(self, pair: Pair, said: str, seconds: float) -> None:
         with self._lock:
             if said in (OUT_OF_TIME, OUT_OF_MEMORY):
                 self.patience -= seconds
             if said in (RIGHT, WRONG):
                 _remember(self._verdicts, pair, said)
-            elif said == OUT_OF_MEMORY or (said == OUT_OF_TIME and seconds == self._seconds):
+            elif said == OUT_OF_MEMORY or (said == OUT_OF_TIME and seconds >= self._seconds):
                 _remember(self._poisonous, pair[1], said)
-        return said
+            elif said == OUT_OF_TIME:
+                _remember(self._slow, pair[1], said)
 
 
 def is_costly(answer: str) -> bool:

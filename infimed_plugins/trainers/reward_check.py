@@ -13,7 +13,8 @@ from typing import Any, TypeGuard
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.parsing.response import ResponseForm
-from infimed_plugins.records import Score
+from infimed_plugins.parsing.twins import same_options
+from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.batch import score_rows
 from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
@@ -235,7 +236,8 @@ def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
 def _wrong_text(truth: Any, settings: Mapping[str, Any]) -> str:
     read = parse_truth(truth, settings.get("task"))
     if read.task == "multiple_choice":
-        return "B" if str(read.answer).strip("(). ").upper() == "A" else "A"
+        letters, options = OPTION_LETTERS[: len(read.options or "AB")], read.options or ()
+        return next((letter for letter in letters if not same_options(letter, str(read.answer), options)), "none")
     return _WRONG.get(read.task, "zqxj")
 
 

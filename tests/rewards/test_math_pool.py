@@ -99,6 +99,24 @@ def test_ten_answers_that_never_end_cost_little_and_hold_up_no_other(pool: MathP
     assert pool.verdict("5", "\\log_2(32)") == RIGHT
 
 
+def test_of_any_number_of_burners_that_wait_together_few_are_asked(
+    pool: MathPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pool.verdict("2", "\\sqrt{4}") == RIGHT
+    asked: list[str] = []
+    ask = pool.processes[0].ask
+    monkeypatch.setattr(
+        pool.processes[0], "ask", lambda gold, answer, seconds: (asked.append(answer), ask(gold, answer, seconds))[1]
+    )
+    threads = [threading.Thread(target=pool.verdict, args=("41", f"(x+{n})^{{1000}}(y+1)^{{900}}")) for n in range(60)]
+    for thread in threads:
+        thread.start()
+    assert pool.verdict("10", "\\log_2(1024)") == RIGHT
+    for thread in threads:
+        thread.join()
+    assert len(asked) < 30  # 12 of 61 but for what is refilled meanwhile
+
+
 def _cpu_seconds(pool: MathPool) -> float:
     """Of the process and those it has forked, the ended ones among them."""
     pid = pool.processes[0].pid
