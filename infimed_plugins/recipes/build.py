@@ -7,26 +7,23 @@ they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_reject
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
-from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_engines import BuildEngines, shaping
 from infimed_plugins.recipes.build_folder import IMAGES_FILE, REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
+from infimed_plugins.recipes.image_workers import image_workers
 from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.needs_word import check_words
@@ -41,7 +38,6 @@ from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
 REASONS_SHOWN = 3
-SAFE_PATH = "PYTHONSAFEPATH"
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
@@ -293,28 +289,6 @@ class _Build:
         if lines:
             write_whole(self.folder.out / REJECTS_FILE, "".join(lines))
         return bool(lines)
-
-
-@contextmanager
-def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
-    """Processes that prepare images; none where one is enough. Spawned: a fork beside a model's threads may hang."""
-    if on == "ray":
-        yield ray_executor.RayDataExecutor()
-        return
-    if on != "local":
-        raise ConfigError(f"--engine is {on!r}; one of local, ray")
-    if count <= 1:
-        yield None
-        return
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"  # a worker would import a multiprocessing.py of the working folder
-    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        yield executor
-    finally:
-        executor.shutdown(cancel_futures=True)
-        os.environ.pop(SAFE_PATH)
-        os.environ.update({SAFE_PATH: before} if before else {})
 
 
 def _top(reasons: Counter[str]) -> str:

@@ -248,7 +248,7 @@ def test_workers_import_nothing_of_the_working_folder(cwd: Path) -> None:
     for name in ("multiprocessing", "PIL", "infimed_plugins"):
         Path(f"{name}.py").write_text(HOSTILE_MODULE)
     Path("q.jsonl").write_text(json.dumps(PAIR) + "\n")
-    from infimed_plugins.recipes.build import image_workers
+    from infimed_plugins.recipes.image_workers import image_workers
 
     before = dict(os.environ)
     with image_workers(2) as executor:
