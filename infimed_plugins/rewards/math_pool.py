@@ -1,10 +1,11 @@
 r"""math_verify's verdicts: asked of a few processes, remembered, and bounded in time for a whole training process.
 
-An ordinary answer takes 1 to 30 ms of CPU time; every one may take SHORT seconds. What runs out of that may take
-SECONDS, once, while there is patience: so many seconds as answers that ran out may cost, PATIENCE at once, refilled
-slowly. With a debt of it what looks costly (factorials, sums, high powers) is not asked at all: any number of such
-answers, alone or in a batch, costs no more, and holds up no other. A batch asks what looks cheap first, and nothing
-after its own time. Only what ran out of SECONDS or of memory is remembered as such, whatever it is compared with.
+An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a patience of
+PATIENCE seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
+what looks costly (factorials, sums, high powers) is not asked at all: any number of such answers, alone or in a batch,
+costs no more, and holds up no other. A batch asks what looks cheap first, and nothing after its own time. What was cut
+short or not asked may be judged later; only what ran out of SECONDS or of memory is remembered as such, whatever it is
+compared with.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any
 
 from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, RIGHT, WRONG, MathProcess
 
-SHORT, SECONDS = 0.1, 0.5  # CPU time of one pair
-PATIENCE, REFILL = 0.8, 0.02  # seconds, and for each second that passes
-DEBT = -0.7  # below it what looks costly is not asked even for SHORT
+SECONDS, HURRIED = 0.5, 0.14  # CPU time of one pair
+PATIENCE, REFILL = 0.8, 0.05  # seconds, and for each second that passes
+DEBT = -0.7  # below it what looks costly is not asked
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
 REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
@@ -71,7 +72,7 @@ class MathPool:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
         self._verdicts: OrderedDict[Pair, str] = OrderedDict()
         self._poisonous: OrderedDict[str, str] = OrderedDict()  # answers, whatever they were compared with
-        self._slow: OrderedDict[str, str] = OrderedDict()  # answers that ran out of SHORT
+        self._slow: OrderedDict[str, str] = OrderedDict()  # answers that ran out of HURRIED
         self.patience, self._filled = PATIENCE, time.monotonic()
         self.processes: list[MathProcess] = []
         self._set_up()
@@ -149,36 +150,34 @@ class MathPool:
             return self._poisonous.get(pair[1])
 
     def _ask(self, pair: Pair, current: Batch) -> str:
-        """Within SHORT, then, for what runs out of it, within the full limit."""
         process = self._idle.get()
         try:  # patience is looked at when its turn has come: others have used it up meanwhile
-            for seconds in (SHORT, self._seconds):
-                if time.monotonic() > current.deadline or not self._may_take(pair[1], seconds):
-                    continue
-                said = process.ask(*pair, seconds=min(seconds, self._seconds))
-                self._keep(pair, said, seconds)
-                if said != OUT_OF_TIME:
-                    return said
-            return self._known(pair) or OUT_OF_BUDGET
+            seconds = self._limit(pair[1]) if time.monotonic() <= current.deadline else 0.0
+            if not seconds:
+                return self._known(pair) or OUT_OF_BUDGET
+            said = process.ask(*pair, seconds=seconds)
+            self._keep(pair, said, seconds)
+            return OUT_OF_BUDGET if said == OUT_OF_TIME and seconds < self._seconds else said
         finally:
             self._idle.put(process)
             for other in self.processes:
                 _ = other.pid  # one that was killed while idle is taken notice of
 
-    def _may_take(self, answer: str, seconds: float) -> bool:
-        """Whether an answer may take so long, by what is left of the patience."""
+    def _limit(self, answer: str) -> float:
+        """The seconds that an answer may take, by what is left of the patience; 0 for none."""
         with self._lock:
             now = time.monotonic()
             self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
             self._filled = now
-            if seconds == SHORT:
-                return answer not in self._slow and (self.patience > DEBT or not is_costly(answer))
-            return self.patience >= seconds / 2
+            if self.patience >= min(self._seconds, SECONDS):
+                return self._seconds
+            asked = answer not in self._slow and (self.patience > DEBT or not is_costly(answer))
+            return min(HURRIED, self._seconds) if asked else 0.0
 
     def _keep(self, pair: Pair, said: str, seconds: float) -> None:
         with self._lock:
             if said in (OUT_OF_TIME, OUT_OF_MEMORY):
-                self.patience -= seconds
+                self.patience = max(2 * DEBT, self.patience - seconds)
             if said in (RIGHT, WRONG):
                 _remember(self._verdicts, pair, said)
             elif said == OUT_OF_MEMORY or (said == OUT_OF_TIME and seconds >= self._seconds):
