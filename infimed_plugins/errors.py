@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MAX_FAILED_SHARE = 0.05
+MIN_FAILED = 5
+
 
 class InfimedError(Exception):
-    """Root of every error this package raises on purpose; the CLI prints it on one line and exits with 2."""
+    """Root of every error this package raises on purpose; the CLI prints it on one line and exits with its code."""
+
+    exit_code = 2
 
 
 class UnknownPluginError(InfimedError, KeyError):
@@ -31,6 +36,20 @@ class ConfigError(InfimedError, ValueError):
 
 class DataError(InfimedError, ValueError):
     """A row, image or file that cannot be used."""
+
+
+class RequestsFailedError(DataError):
+    """Too many requests to a model failed; what came is kept, and the same command asks for the others again."""
+
+    exit_code = 3
+
+
+def refuse_failures(failed: int, asked: int, first: str, what: str = "requests failed") -> None:
+    """Raise RequestsFailedError where more than 5% of the requests failed, from five on, or all of them."""
+    if failed and (failed == asked or (failed >= MIN_FAILED and failed > MAX_FAILED_SHARE * asked)):
+        raise RequestsFailedError(
+            f"{failed:,} of {asked:,} {what}, the first: {first}; mend it, and the same command asks for them again"
+        )
 
 
 class MissingFileError(InfimedError, FileNotFoundError):

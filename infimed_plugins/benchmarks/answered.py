@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +44,12 @@ class Answered:
         return Sample(
             self.id, "", "", self.question, task, self.gold, options=options, language=self.language, meta=self.meta
         )
+
+    @property
+    def digest(self) -> bytes:
+        """What a reply is to: the sha256 of the prompt, the gold answer and the images' hashes."""
+        asked = [self.prompt, self.gold, self.options, list(self.images)]
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
 
     @property
     def cluster(self) -> str:

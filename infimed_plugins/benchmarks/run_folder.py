@@ -97,9 +97,9 @@ class RunFolder:
         found |= {row.id: row for row in self._rows(RESPONSES)}
         return sorted(found.values(), key=lambda row: row.index)
 
-    def ids(self) -> set[str]:
-        """The questions that have a reply."""
-        return {row.id for row in self._rows(RESPONSES)}
+    def known(self) -> dict[str, bytes]:
+        """The questions that have a reply, each with the digest of what it is a reply to."""
+        return {row.id: row.digest for row in self._rows(RESPONSES)}
 
     def write_failed(self, failed: Iterable[Answered]) -> None:
         """Keep the questions that got no reply."""

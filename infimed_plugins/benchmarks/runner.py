@@ -20,14 +20,12 @@ from infimed_plugins.benchmarks.modes import DEFAULT
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import ConfigError, DataError, refuse_failures
 from infimed_plugins.images import decode_image
 from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json
 from infimed_plugins.sources.entry import source_entries
 from infimed_plugins.storage import locked, naming
 
-MAX_FAILED_SHARE = 0.05
-MIN_FAILED = 5
 Progress = Callable[[int, int | None], None]
 
 
@@ -75,7 +73,7 @@ def run(
     """Evaluate, greedily, and return every judged reply (mode ``robust``) in the order of the samples.
 
     ``name`` is what tables call the model; the engine's own without it. Raises ConfigError for a folder of other
-    settings and DataError when more than 5% of the requests failed.
+    settings and RequestsFailedError when more than 5% of the requests failed.
     """
     asking = Asking(prompt_style, limit, seed, max_tokens, folder)
     facts: dict[str, Json] = {"name": name} if name else {}
@@ -100,12 +98,32 @@ def ask(
     settings = asking.settings(benchmark, engine.model)
     with locked(folder.path):
         folder.prepare(settings | (facts or {}))
-        log = _Log(folder, benchmark, asking, folder.ids())
+        known = folder.known()
+        _check_same(_Log(folder, benchmark, asking, set()), known)
+        log = _Log(folder, benchmark, asking, set(known))
         _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
         progress(log.done, log.asked)
         folder.write_bad_rows(log.bad_rows)
         folder.write_failed(log.failed)
     _refuse_failures(log)
+
+
+def _check_same(log: _Log, known: dict[str, bytes]) -> None:
+    """Raise ConfigError where a kept reply is to a question that is not what is asked today, before anything is."""
+    left = dict(known)
+    for row, _ in log.rows(left.__contains__, _in_memory) if left else ():
+        if left.pop(row.id) != row.digest:
+            raise ConfigError(
+                f"{log.folder.path} holds a reply to {row.id} with another prompt, gold answer or image than it has "
+                "today; put the data set back, choose another --out or remove the folder"
+            )
+        if not left:
+            return
+    if left:
+        raise ConfigError(
+            f"{log.folder.path} holds {len(left)} replies to questions that the data set has no longer, such as "
+            f"{min(left)}; put it back, choose another --out or remove the folder"
+        )
 
 
 def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progress) -> None:
@@ -160,34 +178,40 @@ class _Log:
 
     def missing(self) -> Iterator[ChatRequest]:
         """Requests for what has no reply yet."""
+        for row, made in self.rows(lambda id: id not in self.known, _decoded):
+            self.asked += 1
+            self._waiting[row.id] = row
+            yield made
+
+    def rows(
+        self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
+    ) -> Iterator[tuple[Answered, ChatRequest]]:
+        """The wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
         asking = self.asking
         given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
         for index, question in enumerate(asking.vary(given)):
             if isinstance(question, BadRow):
                 self.bad_rows.append(question)
                 continue
-            if question.sample.id in self._seen:
-                self.bad_rows.append(BadRow(question.sample.id, "its id is used twice"))
+            id = question.sample.id
+            if id in self._seen:
+                self.bad_rows.append(BadRow(id, "its id is used twice"))
                 continue
-            self._seen.add(question.sample.id)
-            if question.sample.id in self.known:
+            self._seen.add(id)
+            if not wanted(id):
                 self.asked += 1
                 self.done += 1
                 continue
+            why = "it cannot be asked in this style"
             try:
                 made = request(self.benchmark, question, asking.prompt_style)
+                why = BAD_IMAGE
+                images = tuple(map(read, made.images))
             except DataError as error:
-                self.bad_rows.append(BadRow(question.sample.id, "it cannot be asked in this style", str(error)))
+                self.bad_rows.append(BadRow(id, why, str(error)))
                 continue
-            try:
-                images = tuple(map(_decoded, made.images))
-            except DataError as error:
-                self.bad_rows.append(BadRow(question.sample.id, BAD_IMAGE, str(error)))
-                continue
-            self.asked += 1
             row = unanswered(index, question, made.text)
-            self._waiting[row.id] = replace(row, images=[image.sha256() for image in images])
-            yield replace(made, images=images)
+            yield replace(row, images=[image.sha256() for image in images]), replace(made, images=images)
 
     def take(self, reply: Reply) -> Answered | None:
         """The question of a reply, answered; None for one that has been taken."""
@@ -207,9 +231,13 @@ class _Log:
         self.failed += [replace(row, error="the engine gave no reply") for row in self._waiting.values()]
 
 
+def _in_memory(image: ImageRef) -> ImageRef:
+    return ImageRef(data=image.read())
+
+
 def _decoded(image: ImageRef) -> ImageRef:
     """The image in memory, read once. Raises DataError naming the file where it does not decode."""
-    read = ImageRef(data=image.read())
+    read = _in_memory(image)
     decode_image(read.read(), image.path or "in memory")
     return read
 
@@ -222,9 +250,7 @@ def _total(benchmark: Benchmark, asking: Asking) -> int | None:
 
 
 def _refuse_failures(log: _Log) -> None:
-    failed, asked = log.failed, log.asked
-    if not asked:
+    if not log.asked:
         rows = [f": {row.id}: {row.reason} {row.detail}".rstrip() for row in log.bad_rows[:1]]
         raise DataError(f"no question could be asked, {len(log.bad_rows)} bad rows{''.join(rows)}")
-    if len(failed) == asked or (len(failed) >= MIN_FAILED and len(failed) > MAX_FAILED_SHARE * asked):
-        raise DataError(f"{len(failed)} of {asked} requests failed, the first: {failed[0].error}; mend and rerun")
+    refuse_failures(len(log.failed), log.asked, next((str(row.error) for row in log.failed), ""))

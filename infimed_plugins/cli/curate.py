@@ -103,7 +103,7 @@ def curate(
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
     rows = _Rows(source, pairs, downloads, limit, order, seed)
     chosen = engine_choice(engine, model, base_url, engine_settings)
-    given = _step_settings(settings)
+    given = key_values(settings)
     if step == "decontamination":
         given |= {"folder": str(downloads)} if downloads and "folder" not in given else {}
         given.setdefault("report", str(out.with_name(f"{out.name}_found.jsonl")))
@@ -154,7 +154,7 @@ def reflect(
 ) -> None:
     """Turn questions and answers into reflective chains of thought, as the InfiMed paper makes them."""
     rows = _Rows(source, pairs, downloads, limit, order, seed)
-    chosen, given = engine_choice(engine, model, base_url, engine_settings), _step_settings(settings)
+    chosen, given = engine_choice(engine, model, base_url, engine_settings), key_values(settings)
     if judge_model:
         if chosen is None:
             raise ConfigError("--judge-model needs a --model that answers")
@@ -174,15 +174,6 @@ def reflect(
         _print_chains(counts, out)
         _warn(manifest)
     _refuse_empty(manifest, out)
-
-
-def _step_settings(given: list[str] | None) -> dict[str, Any]:
-    """The settings of a step; the words of a prompt's file in the place of its path, so that the manifest has them."""
-    from infimed_plugins.curation.step_settings import words_of
-
-    settings = key_values(given)
-    prompts = {key: words_of(value) for key, value in settings.items() if "prompt" in key and isinstance(value, str)}
-    return settings | prompts
 
 
 def _recipe(
@@ -227,7 +218,8 @@ def _print(manifest: Manifest, out: Path) -> None:
 
 
 def _refuse_empty(manifest: Manifest, out: Path) -> None:
-    """Raise DataError where nothing is kept, once all is written and told."""
+    """Raise DataError where nothing is kept or most requests failed, once all is written and told."""
+    manifest.refuse_failures()
     (part,) = manifest.parts
     if not part.kept:
         aside = "".join(f"; what was put aside is in {path}" for path in (out / "samples").glob("*.aside.jsonl"))

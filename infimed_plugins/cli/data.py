@@ -104,6 +104,7 @@ def build(
         print_json(manifest.to_json())
     else:
         _print_manifest(manifest, folder)
+    manifest.refuse_failures()
 
 
 @app.command(epilog="Example: infimed data show data/quickstart_sft")

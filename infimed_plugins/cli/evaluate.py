@@ -24,7 +24,7 @@ from infimed_plugins.cli.output import AsJson, progress
 from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
 from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, RequestsFailedError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
@@ -114,7 +114,11 @@ def evaluate(
     outputs.write(
         runs,
         facts=_facts(root, label, chosen) | judging.facts(),
-        notes=[*failed, *notes_on(runs, folders), *notes_on_labels(runs, people)],
+        notes=[
+            *(f"{title}: {error}" for title, error in failed.items()),
+            *notes_on(runs, folders),
+            *notes_on_labels(runs, people),
+        ],
         downloads=downloads,
         extra={
             "folder": str(root),
@@ -124,7 +128,11 @@ def evaluate(
         },
     )
     if failed:
-        raise DataError(f"{len(failed)} of {len(plan)} were not finished; mend and rerun: {'; '.join(failed)}")
+        told = "; ".join(f"{title}: {error}" for title, error in failed.items())
+        requests = any(isinstance(error, RequestsFailedError) for error in failed.values())
+        raise (RequestsFailedError if requests else DataError)(
+            f"{len(failed)} of {len(plan)} were not finished; mend and rerun: {told}"
+        )
     refuse_unscored(runs)
 
 
@@ -172,8 +180,8 @@ def _folder_name(style: str, variant: str) -> str:
     return f"{style}+{variant.replace(':', '-')}" if variant else style
 
 
-def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> list[str]:
-    """Ask all of it, and say what was not finished.
+def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: Any) -> dict[str, DataError]:
+    """Ask all of it, and say what was not finished, and why.
 
     A data set without its files, a package that is missing and a folder of another run are said before the model is
     loaded, which is when a question first needs it: a finished run does not.
@@ -197,13 +205,13 @@ def _ask(plan: Planned, chosen: dict[str, Any], label: str, root: Path, show: An
         engine.start()  # what is wrong with it is then said before anything is written
     given = {key: value for key, value in chosen["settings"].items() if key != "base_url"}
     write_run_file(root, {"model": chosen["model"], **facts, "engine_settings": given})
-    failed = []
+    failed = {}
     for benchmark, asking, folder in plan:
         title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
         try:
             ask(benchmark, engine, folder, asking, facts=facts, progress=partial(show, title))
         except DataError as error:  # of this benchmark; where the engine or an option fails, it does so for all
-            failed.append(f"{title}: {error}")
+            failed[title] = error
     return failed
 
 

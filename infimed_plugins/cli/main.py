@@ -16,9 +16,9 @@ from infimed_plugins.errors import InfimedError
 
 
 class _OneLineErrors(typer.core.TyperGroup):
-    """Print an InfimedError on one line of stderr and exit with 2, and a file that cannot be written or read likewise.
+    """Print an InfimedError on one line of stderr and exit with its code: 2, or 3 where many requests failed.
 
-    Anything else is a bug and keeps its traceback.
+    So it is with a file that cannot be written or read. Anything else is a bug and keeps its traceback.
     """
 
     def main(self, *args: Any, **options: Any) -> Any:
@@ -26,14 +26,14 @@ class _OneLineErrors(typer.core.TyperGroup):
         try:
             return super().main(*args, **options)
         except InfimedError as error:
-            said = str(error)
+            said, code = str(error), error.exit_code
         except OSError as error:
             if error.errno is None:
                 raise
             where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-            said = f"{where}{error.strerror}; name another place, or mend that one"
+            said, code = f"{where}{error.strerror}; name another place, or mend that one", InfimedError.exit_code
         tell(f"error: {' '.join(said.split())}", style="red")
-        sys.exit(2)
+        sys.exit(code)
 
 
 app = typer.Typer(

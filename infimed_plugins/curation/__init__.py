@@ -40,6 +40,7 @@ class StepContext:
     counted: Counter[str] = field(default_factory=Counter)
     right_of: Counter[tuple[int, int]] = field(default_factory=Counter)
     not_checked: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
     progress: Callable[[int, int], None] = lambda done, total: None
     aside: Callable[[Sample], None] = lambda sample: None
     start_engine: Callable[[Mapping[str, Any]], Engine] = no_other_engine
@@ -52,9 +53,10 @@ class StepContext:
         self.right_of[right, candidates] += 1
         self.counted[RIGHT_OF.format(right, candidates)] += 1
 
-    def engine_failed(self) -> None:
-        """Count a sample that is dropped because a request to a model failed."""
+    def engine_failed(self, error: str) -> None:
+        """Count a sample that is dropped because a request to a model failed, and keep the first error."""
         self.dropped[ENGINE_ERROR] += 1
+        self.errors += [] if self.errors else [error]
 
 
 class CurationStep(Protocol):

@@ -120,7 +120,7 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.engine_failed()
+            context.engine_failed(reply.error)
             continue
         refined = _refined(asked[reply.id], reply, settings, context)
         if refined is not None:

@@ -57,7 +57,7 @@ def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.engine_failed()
+            context.engine_failed(reply.error)
             continue
         sample = asked[reply.id]
         right = sum(score(text, sample).accuracy == 1.0 for text in reply.texts)

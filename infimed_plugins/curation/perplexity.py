@@ -94,7 +94,7 @@ def _scored(engine: Scorer, pairs: dict[str, Sample], context: StepContext) -> I
         context.progress(came, len(pairs))
         value = finite_perplexity(answer)
         if answer.error is not None:
-            context.engine_failed()
+            context.engine_failed(answer.error)
         elif value is None:
             context.dropped[NOT_SCORED] += 1
         else:

@@ -131,7 +131,7 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     for done, reply in enumerate(engine.generate(requests, sampling), start=1):
         context.progress(done, len(asked))
         if reply.error is not None:
-            context.engine_failed()
+            context.engine_failed(reply.error)
             continue
         enhanced = _enhanced(asked[reply.id], reply, settings, context)
         if enhanced is not None:

@@ -149,7 +149,7 @@ def _draw(
     drawn = {}
     for reply in engine.generate(requests, sampling):
         if reply.error is not None:
-            context.engine_failed()
+            context.engine_failed(reply.error)
         else:
             by_rule = settings.judge == "rule"
             drawn[reply.id] = [read_candidate(text, asked[reply.id], by_rule) for text in reply.texts]

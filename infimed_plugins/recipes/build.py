@@ -11,23 +11,31 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError, refuse_failures
 from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_engines import BuildEngines, shaping
-from infimed_plugins.recipes.build_folder import IMAGES_FILE, REJECTS_FILE, SAMPLES_FOLDER, BuildFolder
+from infimed_plugins.recipes.build_folder import IMAGES_FILE, SAMPLES_FOLDER, BuildFolder
 from infimed_plugins.recipes.image_workers import image_workers
-from infimed_plugins.recipes.inputs import check_inputs, inputs_of, is_local, revision_of
+from infimed_plugins.recipes.inputs import (
+    benchmark_inputs,
+    check_inputs,
+    check_pictures,
+    inputs_of,
+    is_local,
+    revision_of,
+)
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.needs_word import check_words
-from infimed_plugins.recipes.part_file import PartFile
+from infimed_plugins.recipes.part_file import INPUTS_FILE, REJECTS_FILE, PartFile
 from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
@@ -81,6 +89,7 @@ def build(
             standing = work.folder.prepare(work.settings(), fresh=fresh)
             for part in standing.parts if standing else ():
                 check_inputs(part, downloads)
+            check_pictures(work.folder.out / INPUTS_FILE, downloads)
             return standing or work.run()
     except InfimedError:
         raise
@@ -152,7 +161,7 @@ class _Build:
         beside += self._write_images(store) + self._write_samples()
         if self.recipe.format == "datasets":
             beside += [f"{Path(file).parent}/{name}" for file in sets for name in hf_datasets.BESIDE]
-        beside += [REJECTS_FILE] if self._write_rejects() else []
+        beside += self._write_listed(REJECTS_FILE) + self._write_listed(INPUTS_FILE)
         files = {**sets, **dict.fromkeys(beside, 0)}
         manifest = Manifest(
             recipe=self.recipe.name,
@@ -213,6 +222,7 @@ class _Build:
         known = file.count()
         if known is not None and file.images() <= set(store.paths()):
             check_inputs(known, self.downloads)
+            check_pictures(file.beside[INPUTS_FILE], self.downloads)
             return known
         tally = Tally()
         limit = self.recipe.token_limit
@@ -231,8 +241,7 @@ class _Build:
             self._engines.other,
         )
         file.write(rows.lines(tally))
-        file.write_rejects(tally.rejects)
-        file.write_aside(tally.aside)
+        file.write_beside(tally)
         self._check(part, tally)
         count = PartCount(
             part=part.name,
@@ -247,7 +256,10 @@ class _Build:
             counted=dict(sorted(tally.counted.items())),
             right_of=tuple((*key, count) for key, count in sorted(tally.right_of.items())),
             not_checked=tuple(sorted(tally.not_checked)),
-            inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads),
+            asked=tally.asked,
+            error=next(iter(tally.errors), ""),
+            inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads)
+            | benchmark_inputs(self.recipe.steps_of(part), self.downloads),
         )
         sync_all(self.folder.out)
         self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
@@ -271,7 +283,7 @@ class _Build:
         later = tally.rejected.total() - tally.bad
         for bad, tried in ((tally.bad, tally.read), (later, tally.chosen)):
             if bad > self.recipe.max_rejects * tried:
-                self._write_rejects()
+                self._write_listed(REJECTS_FILE)
                 raise DataError(
                     f"part {part.name}: {bad} of {tried} rows cannot be used, over the "
                     f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
@@ -279,16 +291,19 @@ class _Build:
                 )
         decided = tally.chosen - later - tally.dropped[ENGINE_ERROR]
         if tally.kept == 0 and not (self.allow_empty and decided > 0):
+            failed, error = tally.dropped[ENGINE_ERROR], next(iter(tally.errors), "")
+            refuse_failures(failed, tally.asked, error, f"rows of {part.name} lack a reply")
             first = next((f"; the first: {bad['detail']}" for bad in tally.rejects if bad["detail"]), "")
             why = f"{_top(tally.dropped + tally.rejected)}{first}"
             raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {why}")
 
-    def _write_rejects(self) -> bool:
-        """One file of every bad row so far; whether there are any."""
-        lines = [line for part in self.recipe.parts for line in PartFile(self.folder.parts, part.name).reject_lines()]
+    def _write_listed(self, name: str) -> list[str]:
+        """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
+        files = [PartFile(self.folder.parts, part.name).listed(name) for part in self.recipe.parts]
+        lines = list(dict.fromkeys(chain.from_iterable(files)))
         if lines:
-            write_whole(self.folder.out / REJECTS_FILE, "".join(lines))
-        return bool(lines)
+            write_whole(self.folder.out / name, "".join(lines))
+        return [name] if lines else []
 
 
 def _top(reasons: Counter[str]) -> str:

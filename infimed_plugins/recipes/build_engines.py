@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from infimed_plugins.curation.step_settings import words_of
 from infimed_plugins.engines import Engine, shaping_settings
 from infimed_plugins.engines.store import RequestStore
 from infimed_plugins.engines.stored import Stored
@@ -75,4 +76,9 @@ def shaping(value: Json) -> Json:
         return value
     is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
     kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
-    return {key: shaping(one) for key, one in kept.items()}
+    return {key: _words(key, shaping(one)) for key, one in kept.items()}
+
+
+def _words(key: str, value: Json) -> Json:
+    """Of a prompt that is named by its file, the words: when these change, another set is built."""
+    return words_of(value) if "prompt" in key and isinstance(value, str) else value

@@ -19,13 +19,12 @@ from infimed_plugins.export import hf_datasets, llamafactory
 from infimed_plugins.export.image_store import is_stored, logged_images
 from infimed_plugins.limits import read_json
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
-from infimed_plugins.recipes.part_file import PartFile
+from infimed_plugins.recipes.part_file import INPUTS_FILE, REJECTS_FILE, PartFile
 from infimed_plugins.recipes.recipe import DECONTAMINATION
 from infimed_plugins.records import Json
 from infimed_plugins.storage import remove_folder, remove_partial, sha256_of, sync_all, write_whole
 
 WORK_FOLDER = ".build"
-REJECTS_FILE = "rejects.jsonl"
 SAMPLES_FOLDER = "samples"
 IMAGES_FILE = "images.sha256"  # as sha256sum --check reads it
 
@@ -152,7 +151,7 @@ class BuildFolder:
 def made_files(settings: dict[str, Json]) -> Iterator[str]:
     """The files that a build with these settings makes in its folder, its images left out; as patterns."""
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
-    yield from (REJECTS_FILE, llamafactory.REGISTRY_FILE)
+    yield from (REJECTS_FILE, INPUTS_FILE, llamafactory.REGISTRY_FILE)
     for into in ("train", "val"):
         yield from (f"{into}.parquet", *(f"{into}/{file}" for file in (hf_datasets.FILE, *hf_datasets.BESIDE)))
     yield from (f"{escape(name)}{into}{kind}.jsonl" for into in ("", "_val") for kind in ("", "_text"))

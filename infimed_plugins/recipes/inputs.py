@@ -4,19 +4,24 @@ In the manifest, by their paths below the user's folder, or below what was fetch
 
     "inputs": {"slake/train.json": {"bytes": 3104216, "sha256_of_ends": "9b1f…"}, …}
 
-``sha256_of_ends`` is of the size and the first and last MiB: an archive has gigabytes.
+``sha256_of_ends`` is of the size and the first and last MiB: an archive has gigabytes. Pictures that are files of the
+user's folder are listed with their sha256 in a file of its own, ``inputs.sha256``, as ``sha256sum --check`` reads it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.manifest import PartCount
-from infimed_plugins.records import Json
+from infimed_plugins.recipes.recipe import DECONTAMINATION, Step
+from infimed_plugins.records import Json, Sample
+from infimed_plugins.storage import sha256_of
 
 _END = 1 << 20
 
@@ -28,12 +33,44 @@ def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[st
     return {_name(path, folder): fingerprint(path) for path in sorted(paths)}
 
 
+def benchmark_inputs(steps: Iterable[Step], folder: Path | None) -> dict[str, dict[str, Json]]:
+    """The files of the benchmarks that a part's rows were checked against."""
+    from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
+
+    inputs: dict[str, dict[str, Json]] = {}
+    for step in steps:
+        if step.name == DECONTAMINATION:
+            own = step.settings.get("folder")
+            for name, split in (one.split("/") for one in step.settings.get("benchmarks") or default_benchmarks()):
+                found = inputs_of(registry().get("source", name), split, Path(own) if own else folder)
+                inputs |= found if own is None else {str(Path(own) / file): known for file, known in found.items()}
+    return inputs
+
+
+def noting_pictures(samples: Iterable[Sample], folder: Path, seen: dict[str, str]) -> Iterator[Sample]:
+    """The samples, with the sha256 of each picture that is a file of the user's folder put into ``seen``."""
+    for sample in samples:
+        for image in sample.images:
+            if image.path and image.reader is None and Path(image.path).is_relative_to(folder):
+                with contextlib.suppress(DataError):  # the row is rejected where it is used
+                    seen[Path(image.path).relative_to(folder).as_posix()] = image.sha256()
+        yield sample
+
+
 def check_inputs(part: PartCount, folder: Path | None) -> None:
     """Raise ConfigError where the user's folder holds other files than a finished part was read from."""
     for name, known in part.inputs.items() if folder is not None else ():
         path = Path(str(folder)) / name
         if path.is_file() and fingerprint(path) != known:
             raise ConfigError(f"part {part.part} was built from another {name}; use --fresh to build it anew")
+
+
+def check_pictures(listed: Path, folder: Path | None) -> None:
+    """Raise ConfigError where a picture of the user's folder is another than the one that a list names."""
+    for line in listed.read_text(encoding="utf-8").splitlines() if folder is not None and listed.exists() else ():
+        path = Path(str(folder)) / line[66:]
+        if path.is_file() and sha256_of(path) != line[:64]:
+            raise ConfigError(f"the build was made from another {line[66:]}; use --fresh to build it anew")
 
 
 def is_local(source: Any, folder: Path | None) -> bool:

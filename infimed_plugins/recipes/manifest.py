@@ -13,7 +13,7 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
-from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.errors import ConfigError, MissingFileError, refuse_failures
 from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import sha256_of, write_whole
@@ -27,7 +27,8 @@ _OLD_NOT_CHECKED = re.compile(r"benchmarks not checked, files missing: (.+)")
 class PartCount:
     """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason. ``counted`` is what
     its steps tell besides, ``inputs`` the files that were read (inputs.py). ``right_of`` says of how many candidates
-    how many were right, and of how many questions; ``not_checked`` names benchmarks whose files were missing."""
+    how many were right, and of how many questions; ``not_checked`` names benchmarks whose files were missing. Of the
+    rows that a model was ``asked`` about some lack a reply (``failed``): ``error`` is the first reason."""
 
     part: str
     source: str
@@ -42,6 +43,8 @@ class PartCount:
     inputs: dict[str, dict[str, Json]] = field(default_factory=dict)
     right_of: tuple[tuple[int, int, int], ...] = ()  # (right, candidates, questions)
     not_checked: tuple[str, ...] = ()
+    asked: int = 0
+    error: str = ""
 
     @classmethod
     def of_json(cls, raw: dict[str, Json]) -> PartCount:
@@ -89,6 +92,11 @@ class Manifest:
         """Rows over all outputs."""
         return sum(output.rows for output in self.outputs)
 
+    def refuse_failures(self) -> None:
+        """Raise RequestsFailedError for a part of which too many rows lack a model's reply."""
+        for part in self.parts:
+            refuse_failures(part.failed, part.asked, part.error, f"rows of {part.part} lack a reply")
+
     def to_json(self) -> dict[str, Json]:
         """The manifest as JSON, with the total of rows."""
         return {**asdict(self), "rows": self.rows}
@@ -117,7 +125,7 @@ def read_manifest(folder: str | Path) -> Manifest:
 
 def _check_counts(part: dict[str, Json]) -> None:
     """Raise ValueError where a count of a part or an output is none."""
-    counts = [part[key] for key in ("read", "kept", "rows", "bytes") if key in part]
+    counts = [part[key] for key in ("read", "kept", "asked", "rows", "bytes") if key in part]
     counts += [count for key in ("dropped", "rejected", "counted") for count in part.get(key, {}).values()]
     for count in counts:
         if type(count) is not int or count < 0:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
 from infimed_plugins.limits import parse_json, read_json
 from infimed_plugins.recipes.manifest import PartCount
+from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.storage import sha256_of, whole_file, write_whole
+
+REJECTS_FILE, INPUTS_FILE = "rejects.jsonl", "inputs.sha256"  # of a build; each part has its own until then
 
 
 class PartFile:
@@ -27,7 +30,7 @@ class PartFile:
         self.path = folder / f"{part}.jsonl"
         self.aside = folder / f"{part}.aside.jsonl"
         self._count = folder / f"{part}.json"
-        self._rejects = folder / f"{part}.rejects.jsonl"
+        self.beside = {name: folder / f"{part}.{name}" for name in (REJECTS_FILE, INPUTS_FILE)}
 
     def count(self) -> PartCount | None:
         """The counts of the finished part; None when it is not finished, or its files have changed since."""
@@ -40,29 +43,30 @@ class PartFile:
         return None
 
     def _hashes(self) -> dict[str, str]:
-        return {path.name: sha256_of(path) for path in (self.path, self.aside, self._rejects) if path.exists()}
+        paths = (self.path, self.aside, *self.beside.values())
+        return {path.name: sha256_of(path) for path in paths if path.exists()}
 
     def write(self, lines: Iterable[str]) -> None:
         """Write the rows, whole or not at all."""
         with whole_file(self.path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{line}\n" for line in lines)
 
-    def write_rejects(self, rejects: Iterable[Mapping[str, str]]) -> None:
-        """Write the rows that cannot be used, each with its reason, by id: processes finish them in any order."""
-        ordered = sorted(rejects, key=lambda reject: reject["id"])
-        write_whole(self._rejects, "".join(json.dumps(reject, ensure_ascii=False) + "\n" for reject in ordered))
-
-    def write_aside(self, samples: Iterable[Sample]) -> None:
-        """Write what the steps put aside, without images: their ids lead back to the source."""
-        lines = [_bare_line(sample) + "\n" for sample in samples]
-        if lines:
+    def write_beside(self, tally: Tally) -> None:
+        """Write the rows that cannot be used with their reasons, by id as processes finish them in any order; what
+        the steps put aside, without images: their ids lead back to the source; and the user's pictures (inputs.py)."""
+        rejects = sorted(tally.rejects, key=lambda reject: reject["id"])
+        write_whole(self.beside[REJECTS_FILE], "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rejects))
+        pictures = sorted(tally.pictures.items())
+        write_whole(self.beside[INPUTS_FILE], "".join(f"{sha}  {name}\n" for name, sha in pictures))
+        if lines := [_bare_line(sample) + "\n" for sample in tally.aside]:
             write_whole(self.aside, "".join(lines))
         else:
             self.aside.unlink(missing_ok=True)
 
-    def reject_lines(self) -> list[str]:
-        """The rejects, as JSON lines; none for a part that was not built yet."""
-        return self._rejects.read_text(encoding="utf-8").splitlines(keepends=True) if self._rejects.exists() else []
+    def listed(self, name: str) -> list[str]:
+        """The lines of its file for that of a build; none for a part that was not built yet."""
+        path = self.beside[name]
+        return path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
 
     def finish(self, count: PartCount) -> None:
         """Mark the part finished."""

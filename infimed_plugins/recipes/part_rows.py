@@ -17,6 +17,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.image_spill import ImageSpill
+from infimed_plugins.recipes.inputs import noting_pictures
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
 from infimed_plugins.recipes.sampling import Tally, choose
@@ -53,6 +54,8 @@ class PartRows:
             return source.load(self.part.split, folder=self.folder, seed=self.seed)
 
         samples = choose(load, self.part, self.seed, tally)
+        if self.folder is not None:
+            samples = noting_pictures(samples, self.folder, tally.pictures)
         with ImageSpill(self.work / f"{self.part.name}.images") as spill:
             chosen = self._through_steps(map(spill.move, samples), tally) if self.steps else samples
             yield from self._lines(chosen, tally)
@@ -113,9 +116,12 @@ class PartRows:
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         counted: Counter[str] = Counter()
-        shown = self._decoded(samples, tally) if any(map(_asks_engine, self.steps)) else samples
+        asking = next(filter(_asks_engine, self.steps), None)
+        shown = samples if asking is None else self._decoded(samples, tally)
         flow: Iterable[Sample] = _noting_places(shown, places)
         for step in self.steps:
+            if step is asking:
+                flow = _counting(flow, tally)
             context = StepContext(
                 seed=self.seed,
                 engine=self.engine() if _asks_engine(step) else None,
@@ -124,6 +130,7 @@ class PartRows:
                 counted=counted,
                 right_of=tally.right_of,
                 not_checked=tally.not_checked,
+                errors=tally.errors,
                 progress=self._step_progress(step.name),
                 aside=tally.aside.append,
                 start_engine=self.start_engine,
@@ -174,6 +181,12 @@ def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
 def _asks_engine(step: Step) -> bool:
     """Decontamination by hashes needs no model, and a recipe's engine may be one of 32B."""
     return step.name != DECONTAMINATION or (step.settings.get("tier") == "embeddings" and "engine" not in step.settings)
+
+
+def _counting(samples: Iterable[Sample], tally: Tally) -> Iterator[Sample]:
+    for sample in samples:
+        tally.asked += 1
+        yield sample
 
 
 def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:

@@ -22,21 +22,25 @@ from infimed_plugins.records import BadRow, Sample
 class Tally:
     """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
 
-    ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those chosen.
-    ``aside`` is what a step dropped but wants kept.
+    ``asked`` is how many the first step that asks a model was given, and ``errors`` holds the first error that a
+    request ended with. ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those
+    chosen. ``aside`` is what a step dropped but wants kept, ``pictures`` the sha256 of those in the user's folder.
     """
 
     read: int = 0
     bad: int = 0
     chosen: int = 0
+    asked: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
     right_of: Counter[tuple[int, int]] = field(default_factory=Counter)
     not_checked: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
     rejects: list[dict[str, str]] = field(default_factory=list)
     aside: list[Sample] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def reject(self, part: str, sample_id: str, reason: str, detail: str = "") -> None:
         """Count a bad row under a reason that others share, and keep what names it."""

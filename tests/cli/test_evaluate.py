@@ -136,7 +136,7 @@ def test_a_folder_of_another_run_is_said_before_the_engine_starts(tmp_path: Path
 def test_the_others_are_asked_when_one_fails_and_the_end_says_so(tmp_path: Path) -> None:
     styles = ("--prompt", "reasoning", "--prompt", "direct")
     done = RUNNER.invoke(app, evaluate(tmp_path, *styles, "--engine-set", "fails=true", "--json"))
-    assert done.exit_code == 2
+    assert done.exit_code == 3
     assert "1 of 2 were not finished" in done.stderr
     assert "phantom reasoning: 40 of 40 requests failed, the first: the server went away" in done.stderr
     said = json.loads(done.stdout)

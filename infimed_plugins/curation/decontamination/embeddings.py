@@ -84,7 +84,7 @@ def _embedded(engine: Embedder, samples: Iterable[Sample], context: StepContext)
         if reply.error is None:
             yield sample, np.asarray(reply.vector, dtype=np.float32)
         else:
-            context.engine_failed()
+            context.engine_failed(reply.error)
 
 
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
