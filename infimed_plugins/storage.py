@@ -52,12 +52,18 @@ def whole_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
         try:
             yield partial
             if sync:
-                _sync(partial)
-            partial.replace(path)
-            if sync:
-                _sync(path.parent)
+                settle(partial, path)
+            else:
+                partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def settle(partial: Path, path: Path) -> None:
+    """Give a finished file its name, its bytes being brought to the disk before."""
+    _sync(partial)
+    partial.replace(path)
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
