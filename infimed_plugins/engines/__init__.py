@@ -6,6 +6,7 @@ An engine is made by name: ``registry().get("engine", "transformers")(model, **s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +27,14 @@ NOT_SHAPING = frozenset(
     | {"download_dir", "max_parallel_loading_workers", "disable_log_stats", "disable_custom_all_reduce"}
 )
 """Settings of an engine that change how and where it is asked, not what it says: no part of a reply's key."""
+
+
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for half a surrogate pair, which JSON can spell and no file can hold."""
+    return _HALVES.sub("\ufffd", text)
 
 
 def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
@@ -97,6 +106,10 @@ class Reply:
     usage: Usage = Usage()
     asked: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(map(whole_characters, self.texts)))
+        object.__setattr__(self, "error", self.error and whole_characters(self.error))
+
 
 @dataclass(frozen=True)
 class AnswerScore:
@@ -109,8 +122,8 @@ class AnswerScore:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of a token; infinite without tokens."""
-        return math.exp(-self.log_probability / self.tokens) if self.tokens else math.inf
+        """exp of the mean negative log-probability of a token, e^700 at most; infinite without tokens."""
+        return math.exp(min(-self.log_probability / self.tokens, 700.0)) if self.tokens else math.inf
 
 
 @dataclass(frozen=True)

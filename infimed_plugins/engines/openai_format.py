@@ -8,7 +8,6 @@ Example::
 from __future__ import annotations
 
 import base64
-import math
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
@@ -19,6 +18,7 @@ from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
+MOST_TOKENS = 1_000_000_000  # of a request, by far
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 # what asks for a rotation, in each place where Pillow looks for it, or makes a colour transparent
@@ -117,7 +117,10 @@ def read_chat(body: Json, most: int) -> Drawn:
 def read_usage(body: Json) -> Usage:
     """The tokens a reply says that it took; zeros where it does not."""
     usage = body.get("usage") or {}
-    return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+    read = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+    if not all(0 <= tokens <= MOST_TOKENS for tokens in read):
+        raise ValueError("usage")
+    return Usage(*read)
 
 
 def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]:
@@ -140,8 +143,8 @@ def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
         raise EngineError("the server gives no prompt_logprobs, so answers cannot be scored; serve the model with vLLM")
     firsts: list[dict[str, Any]] = [next(iter(token.values())) for token in found if token]
     read = [(str(token.get("decoded_token") or ""), float(token["logprob"])) for token in firsts]
-    if not all(math.isfinite(logprob) for _, logprob in read):
-        raise ValueError("a log-probability that is no number")
+    if not all(abs(logprob) < MOST_TOKENS for _, logprob in read):
+        raise ValueError("a log-probability that is none")
     return read
 
 
@@ -173,7 +176,8 @@ def read_embedding(body: Json) -> Any:
     """The first vector of an embedding reply, float32 and of length 1."""
     import numpy as np
 
-    vector = np.asarray(body["data"][0]["embedding"], dtype=np.float32)
+    with np.errstate(over="ignore"):  # 1e39 becomes infinite, and is refused
+        vector = np.asarray(body["data"][0]["embedding"], dtype=np.float32)
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not 0 < length < float("inf"):
         raise ValueError("embedding")
