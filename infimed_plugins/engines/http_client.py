@@ -66,7 +66,6 @@ class Servers:
         self._httpx = httpx
         self._pool = ServerPool(urls, self._is_back, _doubled)
         self._key, self._key_name = key, key_name
-        self._is_secret = len(key) > 7 and not (key.isalpha() and len(key) < 16)  # else a word that a reply may say
         self._spelt = re.compile("".join(rf"(?:\\{{0,4}}{re.escape(c)}|\\{{1,4}}u00(?i:{ord(c):02x}))" for c in key))
         self._broken = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)  # the last two: a redirect to no address
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
@@ -183,7 +182,7 @@ class Servers:
             body = parse_json(content)
             if isinstance(body, dict) and (error := body.get("error")):
                 self._refuse(told_status(error), {}, json.dumps(body, ensure_ascii=False), server)
-            return read(_with_texts(body, self._masked) if self._is_secret else body)
+            return read(body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
             self._pool.failed(server, "its replies are not of the expected form", at_once=False)
             said = shown(content[:100_000].decode("utf-8", "replace"), self._masked)
@@ -255,18 +254,14 @@ class Servers:
             raise
         raise AssertionError("a status of 300 or more is judged bad")
 
+    def masked_reply(self, text: str) -> str:
+        """What a model says without the key, unless that is a word for no key, such as EMPTY, which it may say."""
+        is_word = len(self._key) < 8 or (len(self._key) < 16 and self._key.isalpha())
+        return text if is_word else self._masked(text)
+
     def _masked(self, text: str) -> str:
         """The text without the key, as it is or as JSON may spell it."""
         return self._spelt.sub("***", text) if self._key and (self._key in text or "\\" in text) else text
-
-
-def _with_texts(value: Json, change: Callable[[str], str]) -> Json:
-    """JSON with every text in it changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_with_texts(one, change) for one in value]
-    return {key: _with_texts(one, change) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _doubled(times: int) -> float:

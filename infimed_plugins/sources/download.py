@@ -80,15 +80,15 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
         return whole
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise NotFetchedError("HF_HUB_OFFLINE is set", offline=True)
-    partial = whole.with_name(whole.name + PARTIAL)
+    partial, note = (whole.with_name(whole.name + end) for end in (PARTIAL, PARTIAL + ".from"))
     try:
         with locked(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if not whole.exists():  # it may have come before the lock did
-                has_length = _fetch(url, partial)
-                _check_whole(partial, whole.name, has_length, sha256)
+                is_whole = _fetch(url, partial, note)
+                _check(partial, whole.name, is_whole, sha256)
                 settle(partial, whole)
-                _note(partial).unlink(missing_ok=True)
+                note.unlink(missing_ok=True)
     except InfimedError:
         raise
     except (OSError, ValueError, HTTPException) as error:  # urllib's errors are OSErrors
@@ -98,9 +98,9 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
     return whole
 
 
-def _fetch(url: str, partial: Path) -> bool:
-    """Append what is missing of the same file, else begin from the start; whether the length shows that it is whole."""
-    begun, total, validator = _begun(url, partial)
+def _fetch(url: str, partial: Path, note: Path) -> bool:
+    """Append what is missing of the same file, else begin from the start; whether it is surely whole then."""
+    begun, total, validator = _begun(url, partial, note)
     if begun and begun == total:  # killed before the last rename
         return True
     request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-", "If-Range": validator} if begun else {})
@@ -113,61 +113,50 @@ def _fetch(url: str, partial: Path) -> bool:
     with reply:
         place = re.fullmatch(rf"bytes {begun}-\d+/{total}", reply.headers.get("Content-Range", ""))
         goes_on = begun > 0 and reply.status == 206 and place is not None
-        if not goes_on and reply.status != 200:
-            if not begun:
-                raise OSError(f"the server answers {reply.status} where the whole file was asked for")
+        if begun and not goes_on and reply.status != 200:
             partial.unlink()
-            return _fetch(url, partial)
+            return _fetch(url, partial, note)
         if not goes_on:
+            if reply.status != 200:
+                raise OSError(f"the server answers {reply.status} where the whole file was asked for")
             begun, total = 0, 0 if reply.chunked else int(reply.headers.get("Content-Length") or 0)
             check("download", total, url)
-            _begin(url, partial, total, reply.headers)
-        _receive(reply, url, partial, begun, total)
+            partial.write_bytes(b"")
+            write_whole(note, "\n".join((str(total), _validator(reply.headers), url)))
+        with partial.open("ab") as file, _bar(partial.name, total, begun) as bar:
+            while piece := reply.read(_CHUNK):
+                begun += len(piece)
+                check("download", begun, url)
+                file.write(piece)
+                bar.update(len(piece))
+        if total and begun != total:
+            raise OSError(f"the connection ended after {begun:,} of {total:,} bytes; run again")
         return bool(total or reply.chunked)
 
 
-def _receive(reply: Any, url: str, partial: Path, begun: int, total: int) -> None:
-    """Append a reply's bytes. Raises OSError where they are not what is missing of ``total``, if that is known."""
-    with partial.open("ab") as file, _bar(partial.name, total, begun) as bar:
-        while piece := reply.read(_CHUNK):
-            begun += len(piece)
-            check("download", begun, url)
-            file.write(piece)
-            bar.update(len(piece))
-    if total and begun != total:
-        raise OSError(f"the connection ended after {begun:,} of {total:,} bytes; run again")
+def _validator(headers: Mapping[str, str]) -> str:
+    """What tells the file from its next version; a tag that begins with W/ may stand for other bytes."""
+    tag = headers.get("ETag", "")
+    found = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    return found if found.isascii() and found.isprintable() else ""
 
 
-def _note(partial: Path) -> Path:
-    return partial.with_name(partial.name + ".from")
-
-
-def _begin(url: str, partial: Path, total: int, headers: Mapping[str, str]) -> None:
-    """An empty file and, where a server tells its files apart, how it does and how long this one is."""
-    tag = headers.get("ETag", "")  # one that begins with W/ may stand for other bytes
-    validator = tag if tag.startswith('"') else headers.get("Last-Modified", "")
-    _note(partial).unlink(missing_ok=True)
-    partial.write_bytes(b"")
-    if total and validator.isascii() and validator.isprintable():
-        write_whole(_note(partial), "\n".join((str(total), validator, url)))
-
-
-def _begun(url: str, partial: Path) -> tuple[int, int, str]:
+def _begun(url: str, partial: Path, note: Path) -> tuple[int, int, str]:
     """How many bytes are there, of how many, and what tells the file apart; nothing where that is not known."""
-    try:
-        total, validator, source = _note(partial).read_text(encoding="utf-8").split("\n")
+    with contextlib.suppress(OSError, ValueError):
+        total, validator, source = note.read_text(encoding="utf-8").split("\n")
         begun = partial.stat().st_size
-        return (begun, int(total), validator) if validator and source == url and begun <= int(total) else (0, 0, "")
-    except (OSError, ValueError):
-        return 0, 0, ""
+        if validator and source == url and begun <= int(total):
+            return begun, int(total), validator
+    return 0, 0, ""
 
 
-def _check_whole(path: Path, name: str, has_length: bool, sha256: str | None) -> None:
+def _check(path: Path, name: str, is_whole: bool, sha256: str | None) -> None:
     """Raise OSError for another file than the registry knows, or for one of unknown length that may be cut."""
     if sha256 is not None and sha256_of(path) != sha256:
         path.unlink()
         raise OSError("the server sends another file than the registry knows (sha256 differs)")
-    if not has_length and sha256 is None and not _ends_well(path, name):
+    if not is_whole and sha256 is None and not _ends_well(path, name):
         raise OSError(
             "the server does not say how long the file is, and it does not end as a whole one does; run again"
         )
