@@ -18,7 +18,6 @@ from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
-MOST_TOKENS = 1_000_000_000  # of a request, by far
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 # what asks for a rotation, in each place where Pillow looks for it, or makes a colour transparent
@@ -118,7 +117,7 @@ def read_usage(body: Json) -> Usage:
     """The tokens a reply says that it took; zeros where it does not."""
     usage = body.get("usage") or {}
     read = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
-    if not all(0 <= tokens <= MOST_TOKENS for tokens in read):
+    if not all(0 <= tokens < 1e9 for tokens in read):
         raise ValueError("usage")
     return Usage(*read)
 
@@ -143,7 +142,7 @@ def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
         raise EngineError("the server gives no prompt_logprobs, so answers cannot be scored; serve the model with vLLM")
     firsts: list[dict[str, Any]] = [next(iter(token.values())) for token in found if token]
     read = [(str(token.get("decoded_token") or ""), float(token["logprob"])) for token in firsts]
-    if not all(abs(logprob) < MOST_TOKENS for _, logprob in read):
+    if not all(abs(logprob) < 1e9 for _, logprob in read):
         raise ValueError("a log-probability that is none")
     return read
 

@@ -198,6 +198,29 @@ def test_an_address_that_no_server_can_have_is_said_before_anything_is_asked(
     assert server.keys == set()
 
 
+class Half(ChatServer):
+    """It says half a character and the key it was asked with."""
+
+    def answer(self, body: Body, text: str) -> list[str]:
+        return ["heart \ud83d sk-mine/0123", '{"verdict": "Right\udfff"}'][: body.get("n", 1)]
+
+
+def test_half_a_character_and_an_echoed_key_stop_no_run_and_no_rerun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine/0123")
+    with serving(Half()) as server:
+        command = ["eval", "--model", "m", "--base-url", server.url, "--judge", "j", "--judge-url", server.url]
+        command += ["--limit", "8", "--prompt", "direct", "--out", str(tmp_path / "out"), "--skill-judge"]
+        for more in (["--json"], ["--html", str(tmp_path / "out" / "page.html")]):
+            done = RUNNER.invoke(app, [*command, *more])
+            assert done.exit_code == 0, done.output
+            assert "sk-mine" not in done.output
+    kept = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.suffix in (".jsonl", ".json", ".html")]
+    assert any("heart \ufffd ***".encode() in text or b"heart \\ufffd ***" in text for text in kept)
+    assert not any(b"sk-mine" in text for text in kept)
+
+
 def test_a_judge_that_shares_the_engine_of_a_build_has_its_own_key_elsewhere() -> None:
     from infimed_plugins.cli.engine_options import judge_choice, own_key
 
