@@ -60,7 +60,7 @@ def whole_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
 
 
 def settle(partial: Path, path: Path) -> None:
-    """Give a finished file its name, its bytes being brought to the disk before."""
+    """Give a finished file or folder its name, when it is on the disk."""
     _sync(partial)
     partial.replace(path)
     _sync(path.parent)
@@ -77,11 +77,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
         try:
             yield partial
-            for below in (*partial.rglob("*"), partial):
+            for below in partial.rglob("*"):
                 _sync(below)
             remove_folder(path)
-            partial.replace(path)
-            _sync(path.parent)
+            settle(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

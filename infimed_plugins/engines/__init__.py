@@ -29,12 +29,9 @@ NOT_SHAPING = frozenset(
 """Settings of an engine that change how and where it is asked, not what it says: no part of a reply's key."""
 
 
-_HALVES = re.compile("[\ud800-\udfff]")
-
-
 def whole_characters(text: str) -> str:
     """The text with U+FFFD for half a surrogate pair, which JSON can spell and no file can hold."""
-    return _HALVES.sub("\ufffd", text)
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
@@ -122,8 +119,8 @@ class AnswerScore:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of a token, e^700 at most; infinite without tokens."""
-        return math.exp(min(-self.log_probability / self.tokens, 700.0)) if self.tokens else math.inf
+        """exp of the mean negative log-probability of a token; infinite without tokens."""
+        return math.exp(-self.log_probability / self.tokens) if self.tokens else math.inf
 
 
 @dataclass(frozen=True)

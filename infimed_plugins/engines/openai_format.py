@@ -8,6 +8,7 @@ Example::
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
@@ -142,8 +143,8 @@ def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
         raise EngineError("the server gives no prompt_logprobs, so answers cannot be scored; serve the model with vLLM")
     firsts: list[dict[str, Any]] = [next(iter(token.values())) for token in found if token]
     read = [(str(token.get("decoded_token") or ""), float(token["logprob"])) for token in firsts]
-    if not all(abs(logprob) < 1e9 for _, logprob in read):
-        raise ValueError("a log-probability that is none")
+    if not all(math.isfinite(logprob) for _, logprob in read):
+        raise ValueError("a log-probability that is no number")
     return read
 
 

@@ -112,7 +112,7 @@ def _fetch(url: str, partial: Path, note: Path) -> bool:
         reply = error
     with reply:
         place = re.fullmatch(rf"bytes {begun}-\d+/{total}", reply.headers.get("Content-Range", ""))
-        goes_on = begun > 0 and reply.status == 206 and place is not None
+        goes_on = begun and reply.status == 206 and place and _validator(reply.headers) in ("", validator)
         if begun and not goes_on and reply.status != 200:
             partial.unlink()
             return _fetch(url, partial, note)

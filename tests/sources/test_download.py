@@ -182,6 +182,7 @@ TAIL = DATA[300_000:]
         ("206 P\r\nContent-Range: bytes 300001-1048575/1048576", TAIL[1:]),
         ("206 P\r\nContent-Range: bytes 300000-1048575/1048577", TAIL),
         ("206 P\r\nContent-Range: bytes 300000-1048575/*", TAIL),
+        ('206 P\r\nETag: "two"\r\nContent-Range: bytes 300000-1048575/1048576', TAIL),
         ("206 P\r\nContent-Range: bytes */1048576", TAIL),
         ("206 P\r\nContent-Type: multipart/byteranges; boundary=x", b"--x\r\n\r\n" + TAIL),
         ("206 P", TAIL),
