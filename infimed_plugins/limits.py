@@ -11,7 +11,9 @@ import json
 import os
 import re
 import stat
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, AnyStr
@@ -98,6 +100,21 @@ def check_json(text: str | bytes, where: object) -> None:
         check("file", len(text), where)
         marks: tuple[Any, ...] = (b",", b"[", b"{") if isinstance(text, bytes) else (",", "[", "{")
         check("values", sum(text.count(mark) for mark in marks), where)
+
+
+def unpacked(body: bytes, packing: str, where: object) -> bytes:
+    """What a body holds that was packed by gzip or deflate. Raises DataError for too much, and for what is neither."""
+    packing = packing.strip().lower()
+    if packing in ("", "identity") or not body:
+        return body
+    for window in (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS):  # with the head of gzip or zlib; without, as some send it
+        with suppress(zlib.error):
+            unpacker = zlib.decompressobj(window)
+            read = unpacker.decompress(body, limit("reply") + 1)
+            check("reply", len(read), where)
+            if unpacker.eof:
+                return read
+    raise DataError(f"{where}: its reply cannot be unpacked ({packing[:80]!r}); gzip and deflate are asked for")
 
 
 def parse_literal(text: str) -> Any:

@@ -52,12 +52,18 @@ def whole_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
         try:
             yield partial
             if sync:
-                _sync(partial)
-            partial.replace(path)
-            if sync:
-                _sync(path.parent)
+                settle(partial, path)
+            else:
+                partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def settle(partial: Path, path: Path) -> None:
+    """Give a finished file or folder its name, when it is on the disk."""
+    _sync(partial)
+    partial.replace(path)
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -71,11 +77,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
         try:
             yield partial
-            for below in (*partial.rglob("*"), partial):
+            for below in partial.rglob("*"):
                 _sync(below)
             remove_folder(path)
-            partial.replace(path)
-            _sync(path.parent)
+            settle(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 

@@ -33,7 +33,8 @@ def engine_choice(
             raise ConfigError("--engine and --base-url need a --model")
         return None
     settings = key_values(given, option) | ({"base_url": base_url} if base_url else {})
-    return {"name": "openai" if base_url and name == "transformers" else name, "model": model, "settings": settings}
+    served = "openai" if base_url and name == "transformers" else name
+    return _checked({"name": served, "model": model, "settings": settings}, option)
 
 
 def judge_choice(engine: dict[str, Any], model: str | None, urls: list[str] | None) -> dict[str, Any] | None:
@@ -43,7 +44,18 @@ def judge_choice(engine: dict[str, Any], model: str | None, urls: list[str] | No
             raise ConfigError("--judge-url needs a --judge-model")
         return None
     settings = engine["settings"] | ({"base_url": urls} if urls else {})
-    return {**engine, "model": model, "settings": settings | own_key(settings, engine["settings"])}
+    own = own_key(settings, engine["settings"])
+    return _checked({**engine, "model": model, "settings": settings | own}, "--judge-url")
+
+
+def _checked(choice: dict[str, Any], option: str) -> dict[str, Any]:
+    """The choice; of servers an engine is made of it, which asks nothing and refuses settings that cannot be used."""
+    from infimed_plugins.recipes.recipe_file import parse_engine
+    from infimed_plugins.recipes.step_engine import start_engine
+
+    if choice["name"] == "openai":
+        start_engine(parse_engine(choice, option))
+    return choice
 
 
 def own_key(judge: dict[str, Any], engine: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ An engine is made by name: ``registry().get("engine", "transformers")(model, **s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +27,11 @@ NOT_SHAPING = frozenset(
     | {"download_dir", "max_parallel_loading_workers", "disable_log_stats", "disable_custom_all_reduce"}
 )
 """Settings of an engine that change how and where it is asked, not what it says: no part of a reply's key."""
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for half a surrogate pair, which JSON can spell and no file can hold."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def shaping_settings(settings: Mapping[str, Json]) -> dict[str, Json]:
@@ -96,6 +102,10 @@ class Reply:
     cut: tuple[bool, ...] = ()
     usage: Usage = Usage()
     asked: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "texts", tuple(map(whole_characters, self.texts)))
+        object.__setattr__(self, "error", self.error and whole_characters(self.error))
 
 
 @dataclass(frozen=True)

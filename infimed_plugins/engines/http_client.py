@@ -12,28 +12,31 @@ import asyncio
 import json
 import logging
 import random
+import re
 from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from infimed_plugins.engines.http_status import (
-    LONGEST_MESSAGE,
     Again,
     EmptyReply,
     RequestFailed,
     Unreachable,
     judge_status,
+    shown,
     told_status,
 )
 from infimed_plugins.engines.server_pool import Server, ServerPool
-from infimed_plugins.errors import EngineError, MissingExtraError
-from infimed_plugins.limits import parse_json
+from infimed_plugins.errors import DataError, EngineError, MissingExtraError
+from infimed_plugins.limits import check, parse_json, unpacked
 from infimed_plugins.records import Json
 
 if TYPE_CHECKING:
     import httpx
 
 _T = TypeVar("_T")
+Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 _log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 1.0  # seconds before the second attempt; doubled for each further one
@@ -63,6 +66,8 @@ class Servers:
         self._httpx = httpx
         self._pool = ServerPool(urls, self._is_back, _doubled)
         self._key, self._key_name = key, key_name
+        self._spelt = re.compile("".join(rf"(?:\\{{0,4}}{re.escape(c)}|\\{{1,4}}u00(?i:{ord(c):02x}))" for c in key))
+        self._broken = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)  # the last two: a redirect to no address
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._clients: list[httpx.AsyncClient] = []
@@ -70,7 +75,7 @@ class Servers:
         self._random = random.Random()  # jitter must not move the seeded global generator
 
     async def __aenter__(self) -> Servers:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip, deflate"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         hosts = {self._httpx.URL(server.url).host for server in self._pool.servers}
@@ -78,7 +83,13 @@ class Servers:
         certificates = self._httpx.create_ssl_context()  # shared: each takes 15 ms to make
         limit = self._httpx.Timeout(None, connect=CONNECT_SECONDS)  # asyncio.timeout bounds the whole request
         for _ in range(self._concurrency):
-            client = self._httpx.AsyncClient(headers=headers, verify=certificates, timeout=limit, trust_env=not local)
+            client = self._httpx.AsyncClient(
+                headers=headers,
+                verify=certificates,
+                timeout=limit,
+                trust_env=not local,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # kept of nobody, sent to nobody
+            )
             self._clients.append(client)
             self._lanes.put_nowait(client)
         try:
@@ -135,22 +146,36 @@ class Servers:
         server.load += 1
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await client.post(server.url + path, content=body)
+                status, headers, said = await self._send(client, "POST", server.url + path, body)
         except TimeoutError:
             self._pool.failed(server, "no answer in time", at_once=True)
             raise Again(f"{server.url} gave no answer within {self._timeout:g} s") from None
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
             self._pool.failed(server, "it cannot be reached", at_once=True)
             raise Unreachable(f"{server.url} cannot be reached ({self._masked(str(error))})") from None
-        except self._httpx.HTTPError as error:  # ended in the middle, for one
+        except self._broken as error:  # ended in the middle, for one
             self._pool.failed(server, "the connection broke off", at_once=False)
             raise Again(f"{server.url} broke off ({self._masked(str(error)) or type(error).__name__})") from None
         finally:
             server.load -= 1
         self._lost = 0
-        if answer.status_code >= 300:
-            self._refuse(answer.status_code, answer.headers, answer.content.decode("utf-8", "replace"), server)
-        return answer.content
+        if status >= 300:
+            self._refuse(status, headers, said.decode("utf-8", "replace"), server)
+        return said
+
+    async def _send(self, client: httpx.AsyncClient, method: str, url: str, body: bytes | None = None) -> Answer:
+        """The answer, unpacked. Raises RequestFailed for one that is over the limit."""
+        said = bytearray()
+        try:
+            async with client.stream(method, url, content=body) as answer:
+                check("reply", int(answer.headers.get("content-length", 0)), url)
+                async for piece in answer.aiter_raw():  # not unpacked by httpx, which does so whatever comes out
+                    said += piece
+                    check("reply", len(said), url)
+                packing = answer.headers.get("content-encoding", "")
+                return answer.status_code, answer.headers, unpacked(bytes(said), packing, url)
+        except DataError as error:
+            raise RequestFailed(self._masked(str(error))) from None
 
     def _read(self, server: Server, content: bytes, read: Callable[[Json], _T]) -> _T:
         try:
@@ -160,7 +185,7 @@ class Servers:
             return read(body)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
             self._pool.failed(server, "its replies are not of the expected form", at_once=False)
-            said = self._masked(" ".join(content[:LONGEST_MESSAGE].decode("utf-8", "replace").split()))
+            said = shown(content[:100_000].decode("utf-8", "replace"), self._masked)
             raise Again(f"the reply is not of the expected form ({type(error).__name__}): {said}") from None
 
     def _pause(self, attempt: int, least: float) -> float:
@@ -188,29 +213,32 @@ class Servers:
     async def _reach(self, server: Server) -> str:
         """Why the server cannot be asked, or nothing. Any answer will do, but for one that refuses the key."""
         try:
-            answer = await self._get_models(server)
+            status, headers, said = await self._get_models(server)
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
             self._pool.failed(server, "it cannot be reached", at_once=True)
             return self._masked(str(error)) or type(error).__name__
-        except (TimeoutError, self._httpx.HTTPError):
+        except (TimeoutError, *self._broken):
             self._pool.failed(server, "no answer in time", at_once=True)
             return ""
-        if answer.status_code in (401, 403):
+        if status in (401, 403):
             try:
-                self._refuse(answer.status_code, answer.headers, answer.content.decode("utf-8", "replace"), server)
+                self._refuse(status, headers, said.decode("utf-8", "replace"), server)
             except Again as again:
                 return str(again)
         return ""
 
     async def _is_back(self, server: Server) -> bool:
         try:
-            return (await self._get_models(server)).status_code < 500
-        except (TimeoutError, self._httpx.HTTPError):
+            return (await self._get_models(server))[0] < 500
+        except (TimeoutError, *self._broken):
             return False
 
-    async def _get_models(self, server: Server) -> httpx.Response:
+    async def _get_models(self, server: Server) -> Answer:
         async with asyncio.timeout(min(CONNECT_SECONDS, self._timeout)):
-            return await self._clients[0].get(server.url + "/models")
+            try:
+                return await self._send(self._clients[0], "GET", server.url + "/models")
+            except RequestFailed:  # it says too much, but it is there
+                return 200, {}, b""
 
     def _refuse(self, status: int, headers: Mapping[str, str], text: str, server: Server) -> NoReturn:
         """Raise what the status means; the server may be set aside for it, or left out of the run."""
@@ -226,8 +254,14 @@ class Servers:
             raise
         raise AssertionError("a status of 300 or more is judged bad")
 
+    def masked_reply(self, text: str) -> str:
+        """What a model says without the key, unless that is a word for no key, such as EMPTY, which it may say."""
+        is_word = len(self._key) < 8 or (len(self._key) < 16 and self._key.isalpha())
+        return text if is_word else self._masked(text)
+
     def _masked(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        """The text without the key, as it is or as JSON may spell it."""
+        return self._spelt.sub("***", text) if self._key and (self._key in text or "\\" in text) else text
 
 
 def _doubled(times: int) -> float:

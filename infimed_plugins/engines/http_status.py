@@ -13,9 +13,12 @@ Example::
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from infimed_plugins.engines import whole_characters
 from infimed_plugins.errors import EngineError
 from infimed_plugins.limits import parse_json
 from infimed_plugins.records import Json
@@ -95,17 +98,20 @@ def _message(text: str, mask: Callable[[str], str]) -> str:
             text = str(inner.get("message") or inner.get("detail") or inner) if isinstance(inner, dict) else str(inner)
     except ValueError:
         pass
-    text = " ".join(mask(text[:100_000]).split())
+    return shown(text, mask)
+
+
+def shown(text: str, mask: Callable[[str], str]) -> str:
+    """The beginning of a server's words on one line; the key is taken out first, which the cut might halve."""
+    text = whole_characters(" ".join(mask(text[:100_000]).split()))
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 
 def _retry_after(value: str) -> float:
     """Seconds from a number or a date; 0 for neither."""
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError):
+        seconds = float(value)
+        return seconds if 0 < seconds < math.inf else 0.0
+    with suppress(ValueError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+    return 0.0

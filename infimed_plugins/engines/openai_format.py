@@ -117,7 +117,10 @@ def read_chat(body: Json, most: int) -> Drawn:
 def read_usage(body: Json) -> Usage:
     """The tokens a reply says that it took; zeros where it does not."""
     usage = body.get("usage") or {}
-    return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+    read = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
+    if not all(0 <= tokens < 1e9 for tokens in read):
+        raise ValueError("usage")
+    return Usage(*read)
 
 
 def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]:
@@ -173,7 +176,8 @@ def read_embedding(body: Json) -> Any:
     """The first vector of an embedding reply, float32 and of length 1."""
     import numpy as np
 
-    vector = np.asarray(body["data"][0]["embedding"], dtype=np.float32)
+    with np.errstate(over="ignore"):  # 1e39 becomes infinite, and is refused
+        vector = np.asarray(body["data"][0]["embedding"], dtype=np.float32)
     length = float(np.linalg.norm(vector))
     if vector.ndim != 1 or not 0 < length < float("inf"):
         raise ValueError("embedding")

@@ -43,7 +43,7 @@ class Chat:
             except RequestFailed as failed:
                 error = str(failed)
                 continue
-            texts, cut = texts + more, cut + cut_too
+            texts, cut = texts + [servers.masked_reply(text) for text in more], cut + cut_too
             usage = Usage(usage.prompt + used.prompt, usage.completion + used.completion)
         return Reply(request.id, tuple(texts), error, tuple(cut), usage)
 

@@ -6,19 +6,23 @@ where an interruption left it. Every failure is a NotFetchedError or a DataError
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.limits import check
 from infimed_plugins.sources.entry import SourceEntry
+from infimed_plugins.storage import PARTIAL, locked, settle, sha256_of, write_whole
 
 SECONDS = 60.0  # without a byte
 _CHUNK = 1 << 20
@@ -64,19 +68,26 @@ def archive_name(url: str) -> str:
     return parts[-1] if "." in parts[-1] else f"{parts[-3]}-{parts[-1]}.zip"
 
 
-def fetch_archive(url: str, folder: Path) -> Path:
-    """The file behind a URL in a folder, fetched unless it is there; begun downloads go on."""
+def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
+    """The file behind a URL in a folder, fetched unless it is there; begun downloads go on.
+
+    Raises ConfigError while another process fetches into the folder (storage.locked).
+    """
     whole = folder / archive_name(url)
     if whole.exists():
         return whole
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise NotFetchedError("HF_HUB_OFFLINE is set", offline=True)
-    partial = whole.with_name(whole.name + ".partial")
+    partial, note = (whole.with_name(whole.name + end) for end in (PARTIAL, PARTIAL + ".from"))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _fetch(url, partial)
-        partial.replace(whole)
-    except DataError:
+        with locked(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not whole.exists():  # it may have come before the lock did
+                is_whole = _fetch(url, partial, note)
+                _check(partial, whole.name, is_whole, sha256)
+                settle(partial, whole)
+                note.unlink(missing_ok=True)
+    except InfimedError:
         raise
     except (OSError, ValueError, HTTPException) as error:  # urllib's errors are OSErrors
         _refuse_full_disk(error)
@@ -85,36 +96,80 @@ def fetch_archive(url: str, folder: Path) -> Path:
     return whole
 
 
-def _fetch(url: str, partial: Path) -> None:
-    """Append what is missing; a server that starts anew is taken from its start."""
-    begun = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+def _fetch(url: str, partial: Path, note: Path) -> bool:
+    """Append what is missing of the same file, else begin from the start; whether it is surely whole then."""
+    begun, total, validator = _begun(url, partial, note)
+    if begun and begun == total:  # killed before the last rename
+        return True
+    request = urllib.request.Request(url, headers={"Range": f"bytes={begun}-", "If-Range": validator} if begun else {})
     try:
         reply: Any = urllib.request.urlopen(request, timeout=SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and begun:  # nothing is left to fetch
-            return
-        raise
+        if not begun or error.code != 416:
+            raise
+        reply = error
     with reply:
-        goes_on = reply.status == 206
-        left = int(reply.headers.get("Content-Length") or 0)
-        check("download", left + begun * goes_on, url)
-        with partial.open("ab" if goes_on else "wb") as file, _bar(partial.name, left, begun if goes_on else 0) as bar:
-            got = 0
+        place = re.fullmatch(rf"bytes {begun}-\d+/{total}", reply.headers.get("Content-Range", ""))
+        goes_on = begun and reply.status == 206 and place and _validator(reply.headers) in ("", validator)
+        if begun and not goes_on and reply.status != 200:
+            partial.unlink()
+            return _fetch(url, partial, note)
+        if not goes_on:
+            if reply.status != 200:
+                raise OSError(f"the server answers {reply.status} where the whole file was asked for")
+            begun, total = 0, 0 if reply.chunked else int(reply.headers.get("Content-Length") or 0)
+            check("download", total, url)
+            partial.write_bytes(b"")
+            write_whole(note, "\n".join((str(total), _validator(reply.headers), url)))
+        with partial.open("ab") as file, _bar(partial.name, total, begun) as bar:
             while piece := reply.read(_CHUNK):
-                got += len(piece)
-                check("download", got + begun * goes_on, url)
+                begun += len(piece)
+                check("download", begun, url)
                 file.write(piece)
                 bar.update(len(piece))
-    if left and got < left:
-        raise OSError(f"the connection ended after {got:,} of {left:,} bytes; run again, the rest is fetched then")
+        if total and begun != total:
+            raise OSError(f"the connection ended after {begun:,} of {total:,} bytes; run again")
+        return bool(total or reply.chunked)
 
 
-def _bar(name: str, left: int, begun: int) -> Any:
+def _validator(headers: Mapping[str, str]) -> str:
+    """What tells the file from its next version; a tag that begins with W/ may stand for other bytes."""
+    tag = headers.get("ETag", "")
+    found = tag if tag.startswith('"') else headers.get("Last-Modified", "")
+    return found if found.isascii() and found.isprintable() else ""
+
+
+def _begun(url: str, partial: Path, note: Path) -> tuple[int, int, str]:
+    """How many bytes are there, of how many, and what tells the file apart; nothing where that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        total, validator, source = note.read_text(encoding="utf-8").split("\n")
+        begun = partial.stat().st_size
+        if validator and source == url and begun <= int(total):
+            return begun, int(total), validator
+    return 0, 0, ""
+
+
+def _check(path: Path, name: str, is_whole: bool, sha256: str | None) -> None:
+    """Raise OSError for another file than the registry knows, or for one of unknown length that may be cut."""
+    if sha256 is not None and sha256_of(path) != sha256:
+        path.unlink()
+        raise OSError("the server sends another file than the registry knows (sha256 differs)")
+    if not is_whole and sha256 is None and not _ends_well(path, name):
+        raise OSError(
+            "the server does not say how long the file is, and it does not end as a whole one does; run again"
+        )
+
+
+def _ends_well(path: Path, name: str) -> bool:
+    """Whether the record is there that an archive ends with; all in the registry are zips."""
+    return name.endswith(".zip") and zipfile.is_zipfile(path)
+
+
+def _bar(name: str, total: int, begun: int) -> Any:
     from tqdm import tqdm  # type: ignore[import-untyped]  # huggingface_hub shows its downloads with it, too
 
-    title = name.removesuffix(".partial")
-    return tqdm(total=(begun + left) or None, initial=begun, unit="B", unit_scale=True, desc=title, leave=False)
+    title = name.removesuffix(PARTIAL)
+    return tqdm(total=total or None, initial=begun, unit="B", unit_scale=True, desc=title, leave=False)
 
 
 def _refuse_full_disk(error: BaseException) -> None:

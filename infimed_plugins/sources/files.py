@@ -6,7 +6,6 @@ machine and ``--from DIR`` on another give what a download gives.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from infimed_plugins.sources.archives import Archive, Unpacked
 from infimed_plugins.sources.download import NotFetchedError, archive_name, cache_folder, fetch_archive, hub_snapshot
 from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.sources.faults import DamagedFileError, UnreachableFileError
+from infimed_plugins.storage import sha256_of
 
 CONTAINERS = ("datas", "data", "datasets")  # of MedEvalKit and others, one folder for each data set
 
@@ -106,9 +106,9 @@ class Files:
                 return hub_snapshot(self.entry, patterns)
             if self.entry.url is None:
                 raise self._missing(patterns, "are not on the hub")
-            cache = cache_folder(self.name)
-            if any(fnmatch(archive_name(self.entry.url), pattern) for pattern in patterns):
-                fetch_archive(self.entry.url, cache)
+            cache, name = cache_folder(self.name), archive_name(self.entry.url)
+            if any(fnmatch(name, pattern) for pattern in patterns):
+                fetch_archive(self.entry.url, cache, self.entry.files.get(name, {}).get("sha256"))
             return cache
         except NotFetchedError as error:
             passing = not (error.offline or error.absent)
@@ -162,5 +162,4 @@ def hub_commit(entry: SourceEntry) -> str | None:
 
 @cache
 def _sha256(path: Path, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from infimed_plugins.cli.main import app
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.errors import ConfigError
 
 RUNNER = CliRunner()
 
@@ -176,8 +177,52 @@ def test_the_key_of_those_who_answer_goes_to_no_judge_on_another_host(
         assert (answering.keys, judging.keys) == ({"Bearer first"}, seen)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://h:99999/v1", "http://[::1", "http://h\r\nX: 1/v1", "http://a b/v1", "http://", "file:///etc", "ftp://h"],
+)
+@pytest.mark.parametrize("option", ["--judge-url", "--base-url", "--judge-set", "--engine-set"])
+def test_an_address_that_no_server_can_have_is_said_before_anything_is_asked(
+    option: str, url: str, tmp_path: Path
+) -> None:
+    bad = [option, url] if option.endswith("url") else ["--engine", "openai", option, f"base_url={json.dumps([url])}"]
+    with serving(Heart()) as server:
+        command = ["eval", "--model", "m", "--base-url", server.url, "--limit", "2", "--out", str(tmp_path / "out")]
+        if option in ("--base-url", "--engine-set"):
+            command = [*command[:3], *command[5:]]
+        else:
+            command += ["--judge", "j"]
+        done = RUNNER.invoke(app, [*command, *bad])
+    assert done.exit_code == 2
+    assert "write it as http://host:8000/v1" in " ".join(done.output.split())
+    assert server.keys == set()
+
+
+class Half(ChatServer):
+    """It says half a character and the key it was asked with."""
+
+    def answer(self, body: Body, text: str) -> list[str]:
+        return ["heart \ud83d sk-mine/0123", '{"verdict": "Right\udfff"}'][: body.get("n", 1)]
+
+
+def test_half_a_character_and_an_echoed_key_stop_no_run_and_no_rerun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine/0123")
+    with serving(Half()) as server:
+        command = ["eval", "--model", "m", "--base-url", server.url, "--judge", "j", "--judge-url", server.url]
+        command += ["--limit", "8", "--prompt", "direct", "--out", str(tmp_path / "out"), "--skill-judge"]
+        for more in (["--json"], ["--html", str(tmp_path / "out" / "page.html")]):
+            done = RUNNER.invoke(app, [*command, *more])
+            assert done.exit_code == 0, done.output
+            assert "sk-mine" not in done.output
+    kept = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.suffix in (".jsonl", ".json", ".html")]
+    assert any("heart \ufffd ***".encode() in text or b"heart \\ufffd ***" in text for text in kept)
+    assert not any(b"sk-mine" in text for text in kept)
+
+
 def test_a_judge_that_shares_the_engine_of_a_build_has_its_own_key_elsewhere() -> None:
-    from infimed_plugins.cli.engine_options import judge_choice
+    from infimed_plugins.cli.engine_options import judge_choice, own_key
 
     engine = {"name": "openai", "model": "m", "settings": {"base_url": ["http://a/v1", "http://b/v1"], "retries": 1}}
     keyed = {**engine, "settings": {**engine["settings"], "api_key_env": "MINE"}}
@@ -185,9 +230,9 @@ def test_a_judge_that_shares_the_engine_of_a_build_has_its_own_key_elsewhere() -
         made = judge_choice(keyed, "j", urls)
         assert made is not None
         assert made["settings"]["api_key_env"] == key
-    made = judge_choice(engine, "j", ["http://[::1"])
-    assert made is not None
-    assert made["settings"]["api_key_env"] == "JUDGE_API_KEY"
+    assert own_key({"base_url": ["http://[::1"]}, engine["settings"]) == {"api_key_env": "JUDGE_API_KEY"}
+    with pytest.raises(ConfigError, match=r"base_url .* is no web address"):
+        judge_choice(engine, "j", ["http://[::1"])
 
 
 def test_replies_that_were_cut_before_an_answer_are_told_with_the_mend(tmp_path: Path) -> None:

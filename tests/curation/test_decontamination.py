@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -340,8 +341,8 @@ def test_the_report_shows_both_images(asked: Listed, tmp_path: Path) -> None:
 class Projection:
     """An embedder without a model: the letters of the text and the pixels of the images, projected."""
 
-    def __init__(self, failing: str = "") -> None:
-        self.failing, self.embedded = failing, 0
+    def __init__(self, failing: str = "", short: str = "") -> None:
+        self.failing, self.short, self.embedded = failing, short, 0
         self._matrix = np.random.default_rng(0).standard_normal((26 + 64, 48))
 
     def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
@@ -356,7 +357,8 @@ class Projection:
                 pixels += np.asarray(image.open().convert("L").resize((8, 8)), dtype=float).ravel()
             features = np.concatenate([letters / max(1, letters.max()), pixels / max(1.0, pixels.max())])
             vector = (features - features.mean()) @ self._matrix
-            yield Embedding(request.id, (vector / np.linalg.norm(vector)).astype(np.float32))
+            vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+            yield Embedding(request.id, vector[:3] if self.short and request.id.endswith(self.short) else vector)
 
 
 def test_embeddings_drop_what_the_whole_product_drops(asked: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,6 +380,25 @@ def test_embeddings_drop_what_the_whole_product_drops(asked: Listed, monkeypatch
     assert 20 < len(kept) < 100
     assert context.dropped["engine error"] == 1
     assert context.dropped.total() + len(kept) == len(rows)
+
+
+@pytest.mark.parametrize("number", [0, 20])
+def test_a_vector_of_another_length_fails_its_own_row_or_question_only(asked: Listed, number: int) -> None:
+    """Whichever comes first; of the questions most have the right length."""
+    items = [row for row in asked.samples if isinstance(row, Sample)]
+    rows = [replace(row, id=f"p{n}") for n, row in enumerate(items)]
+    context = StepContext(
+        engine=cast(Engine, Projection(short=rows[number].id)),
+        settings={"benchmarks": ["asked/test"], "tier": "embeddings"},
+    )
+    assert list(decontamination(rows, context)) == []
+    assert context.dropped["engine error"] == 1
+    assert context.dropped.total() == len(rows)
+    lost = items[number].id
+    context = replace(context, engine=cast(Engine, Projection(short=f"asked/test:{lost}")), counted=Counter())
+    kept = [row.id for row in decontamination(rows, context)]
+    assert set(kept) <= {rows[number].id}
+    assert context.counted["benchmark questions that could not be embedded"] == 1
 
 
 def test_items_are_embedded_once_and_the_finding_names_the_nearest(asked: Listed, tmp_path: Path) -> None:

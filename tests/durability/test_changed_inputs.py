@@ -127,7 +127,7 @@ def test_a_kept_reply_is_to_the_question_of_today(change: str, tmp_path: Path, m
                 yield question
 
     monkeypatch.setattr(runner, "questions", changed)
-    with pytest.raises(ConfigError, match="holds a reply to phantom-|replies to questions that the data set has no"):
+    with pytest.raises(ConfigError, match=r"holds a reply to phantom-|replies to questions that the data set has no"):
         runner.run(PHANTOM, Yes(), tmp_path, limit=6)
     assert log.read_bytes() == before
     monkeypatch.undo()

@@ -7,7 +7,7 @@ Example::
 
 Faults: a status; ``hang`` (no answer), ``trickle`` (headers, then nothing more), ``drop`` (the connection ends),
 ``cut`` (the body ends early), ``not json``, ``empty``, ``no choices``, ``odd`` (JSON of another form), ``length``,
-``told CODE`` (an error with status 200).
+``told CODE`` (an error with status 200), a tuple of status, body and content type, or all bytes of an answer.
 A body with a field that the server ``refuses`` gets a 400. Requests without a schedule of their own find ``always``.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Fault = int | str | tuple[int, bytes, str]
+Fault = int | str | bytes | tuple[int, bytes, str]
 
 
 class FaultyServer:
@@ -154,6 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+            return None
+        if isinstance(fault, bytes):
+            self.wfile.write(fault)
+            self.close_connection = True
             return None
         if fault in ("hang", "drop"):
             faulty.released.wait(5 if fault == "hang" else 0)

@@ -329,7 +329,7 @@ def test_plain_images_keep_their_bytes(kind: str, progressive: bool) -> None:
 def test_odd_characters_are_sent_and_read() -> None:
     with FaultyServer() as server:
         replies = ask(server, [ChatRequest("a", "lone \ud800, ü")])
-    assert replies["a"].texts == ("lone \ud800, ü 7",)
+    assert replies["a"].texts == ("lone \ufffd, ü 7",)
 
 
 @pytest.mark.parametrize("status", [400, 401, 429, 500])
@@ -503,34 +503,3 @@ def test_an_error_told_with_status_200_is_one_of_its_code(code: str, asked: int)
     assert server.asked["q1"] == asked
     assert "the prompt is too long, ***" in str(replies["id1"].error)
     assert replies["id2"].error is None
-
-
-HOSTILE = {
-    "deep": (200, b"[" * 100_000, "application/json"),
-    "deep error": (400, b'{"error": ' + b"[" * 100_000, "application/json"),
-    "endless index": (200, b'{"choices": [{"index": 1e999, "message": {"content": "B"}}]}', "application/json"),
-    "endless usage": (200, b'{"choices": [{"message": {"content": "B"}}], "usage": {"prompt_tokens": 1e999}}', "a/b"),
-    "a number of 5,000 digits": (200, b'{"choices": [{"index": ' + b"9" * 5000 + b"}]}", "application/json"),
-    "an odd charset": (400, b'{"error": "caf\xe9"}', "application/json; charset=undefined"),
-    "no text": (500, bytes(range(256)), "text/html; charset=utf-16"),
-    "null": (200, b"null", "application/json"),
-}
-
-
-@pytest.mark.parametrize("name", list(HOSTILE))
-def test_a_hostile_answer_fails_its_own_request_only(name: str) -> None:
-    with FaultyServer({"q1": [HOSTILE[name]] * 9}) as server:
-        replies = ask(server, questions(3))
-    assert replies["id0"].error is None
-    assert replies["id2"].error is None
-    assert replies["id1"].error is not None or replies["id1"].texts == ("B",)
-
-
-@pytest.mark.parametrize(
-    "spelt", ["sk-very-secret-0123456789", "sk\\u002dvery-secret-0123456789", "sk-very-secret-012345678\\u0039"]
-)
-def test_a_key_is_masked_however_json_spells_it(spelt: str) -> None:
-    body = f'{{"error": {{"message": "bad key {spelt}"}}}}'.encode()
-    with FaultyServer({"q1": [(400, body, "application/json")] * 9}) as server:
-        replies = ask(server, questions(2))
-    assert "bad key ***" in str(replies["id1"].error)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from infimed_plugins.engines import ChatRequest, Embedder
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample
 
+T = TypeVar("T")
 SEARCHED_AT_ONCE = 1024
 NEAR = "image and question by embedding"
 
@@ -55,9 +56,10 @@ def by_embeddings(
         )
     known = _LAST.embedded(engine, benchmarks)
     count_unread(known.counted, known.not_checked, context)
-    for found in chunks(_embedded(engine, samples, context), SEARCHED_AT_ONCE):
-        numbers, cosines = nearest(np.stack([vector for _, vector in found]), known.vectors, above=similarity)
-        for (sample, _), number, cosine in zip(found, numbers.tolist(), cosines.tolist(), strict=True):
+    asked = ((sample, request_of(sample, sample.id)) for sample in samples)
+    for found, vectors in _embedded(engine, asked, context.engine_failed, known.vectors.shape[1]):
+        numbers, cosines = nearest(vectors, known.vectors, above=similarity)
+        for sample, number, cosine in zip(found, numbers.tolist(), cosines.tolist(), strict=True):
             finding = None if number < 0 else Finding(known.items[number], NEAR, True, similarity=round(cosine, 6))
             yield sample, finding
 
@@ -70,45 +72,54 @@ def request_of(sample: Sample, request_id: str) -> ChatRequest:
     return ChatRequest(request_id, tags + prompts.escape_media_tags(text), sample.images)
 
 
-def _embedded(engine: Embedder, samples: Iterable[Sample], context: StepContext) -> Iterator[tuple[Sample, Vectors]]:
-    """The samples as the engine gets done with them; only those it works on are in memory."""
-    asked: dict[str, Sample] = {}
+def _embedded(
+    engine: Embedder, asked: Iterable[tuple[T, ChatRequest]], failed: Callable[[str], None], length: int = 0
+) -> Iterator[tuple[list[T], Vectors]]:
+    """What was embedded, some at once, as the engine gets done with it; only what it works on is in memory.
+
+    A vector of another ``length`` than the others, or than most of the first, is one that failed.
+    """
+    under_way: dict[str, T] = {}
 
     def requests() -> Iterator[ChatRequest]:
-        for sample in samples:
-            asked[sample.id] = sample
-            yield request_of(sample, sample.id)
+        for one, request in asked:
+            under_way[request.id] = one
+            yield request
 
-    for reply in engine.embed(requests()):
-        sample = asked.pop(reply.id)
-        if reply.error is None:
-            yield sample, np.asarray(reply.vector, dtype=np.float32)
-        else:
-            context.engine_failed(reply.error)
+    def vectors() -> Iterator[tuple[T, Vectors]]:
+        for reply in engine.embed(requests()):
+            one = under_way.pop(reply.id)
+            if reply.error is None:
+                yield one, np.asarray(reply.vector, dtype=np.float32)
+            else:
+                failed(reply.error)
+
+    for found in chunks(vectors(), SEARCHED_AT_ONCE):
+        length = length or Counter(len(vector) for _, vector in found).most_common(1)[0][0]
+        fitting = [(one, vector) for one, vector in found if len(vector) == length]
+        for _ in range(len(found) - len(fitting)):
+            failed(f"a vector that has not {length} numbers as the others")
+        if fitting:
+            yield [one for one, _ in fitting], np.stack([vector for _, vector in fitting])
 
 
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
     counted: Counter[str] = Counter()
     not_checked: list[str] = []
-    asked: dict[str, Item] = {}
     items: list[Item] = []
+    blocks: list[Vectors] = []
 
-    def requests() -> Iterator[ChatRequest]:
+    def asked() -> Iterator[tuple[Item, ChatRequest]]:
         for benchmark, sample in benchmark_samples(benchmarks, not_checked):
-            request_id = f"{benchmark}:{sample.id}"
-            asked[request_id] = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
-            yield request_of(sample, request_id)
+            item = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
+            yield item, request_of(sample, f"{benchmark}:{sample.id}")
 
-    def vectors() -> Iterator[Vectors]:
-        for reply in engine.embed(requests()):
-            item = asked.pop(reply.id)
-            if reply.error is None:
-                items.append(item)
-                yield np.asarray(reply.vector, dtype=np.float32)
-            else:
-                counted["benchmark questions that could not be embedded"] += 1
+    def failed(error: str) -> None:
+        counted["benchmark questions that could not be embedded"] += 1
 
-    blocks = [np.stack(chunk) for chunk in chunks(vectors(), SEARCHED_AT_ONCE)]
+    for found, vectors in _embedded(engine, asked(), failed):
+        items += found
+        blocks.append(vectors)
     if not blocks:
         raise ConfigError(
             "decontamination: no question of a benchmark could be embedded; check the engine and benchmarks"
