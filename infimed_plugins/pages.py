@@ -45,6 +45,11 @@ def write_page(
     write_whole(path, page)
 
 
+def data_uri(jpeg: bytes) -> str:
+    """A picture inside a page."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
 def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
     """What a value is in words, at most ``most`` characters and a word on the rest; safe markup as it is."""
     text = value if isinstance(value, str) else str(value)

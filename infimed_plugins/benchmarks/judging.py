@@ -16,6 +16,7 @@ from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
 from infimed_plugins.parsing import extract_answer
 from infimed_plugins.records import Json, Score
+from infimed_plugins.storage import locked
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,17 @@ def judge_folder(
     identity: JudgeIdentity | None = None,
 ) -> list[Run]:
     """Judge the replies of a folder in each mode, and keep the verdicts in it (run_folder.py names the files)."""
+    with locked(folder.path):
+        return _judge_folder(folder, benchmark, modes, judge, identity)
+
+
+def _judge_folder(
+    folder: RunFolder,
+    benchmark: Benchmark,
+    modes: Sequence[str],
+    judge: Judge | None,
+    identity: JudgeIdentity | None,
+) -> list[Run]:
     settings, answered = folder.settings(), folder.answered()
     style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
     model = str(settings.get("name") or settings.get("model", "?"))

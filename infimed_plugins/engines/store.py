@@ -13,19 +13,22 @@ it tore is mended when the file is opened next.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from infimed_plugins.engines.store_file import open_database
+from infimed_plugins.engines.store_file import mended, open_database
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import Json
+
+_T = TypeVar("_T")
 
 GROUP_ROWS = 200
 GROUP_SECONDS = 0.02
@@ -49,24 +52,22 @@ class RequestStore:
         self._changed = threading.Condition()  # all below
         self._waiting: dict[str, tuple[Json, int]] = {}
         self._writing: dict[str, tuple[Json, int]] = {}
-        self._hurry = self._closed = False
+        self._hurry = self._closed = self._told = False
         self._failure = ""
         self._writer = threading.Thread(target=self._write, name=f"writer of {self.path.name}", daemon=True)
         self._writer.start()
-        atexit.register(self.close)
+        atexit.register(self._close_at_exit)
 
     def get(self, key: str) -> Json | None:
         """The value stored under a key; None when there is none, or only an error."""
         value, samples = self._in_memory(key)
         if value is not None:
             return value if samples else None
-        row = self._row("SELECT value FROM replies WHERE key = ? AND ok", key)
-        if row is None:
-            return None
+        rows = self._rows("SELECT value FROM replies WHERE key = ? AND ok", bytes.fromhex(key))
         try:
-            return json.loads(zlib.decompress(row[0]))
+            return json.loads(zlib.decompress(rows[0][0])) if rows else None
         except (zlib.error, ValueError):  # a damaged row is one that is missing, from now on
-            self._row("DELETE FROM replies WHERE key = ?", key)
+            self._rows("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
             return None
 
     def __contains__(self, key: str) -> bool:
@@ -78,8 +79,8 @@ class RequestStore:
         value, samples = self._in_memory(key)
         if value is not None:
             return samples
-        row = self._row("SELECT ok FROM replies WHERE key = ?", key)
-        return int(row[0]) if row else 0
+        rows = self._rows("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
+        return int(rows[0][0]) if rows else 0
 
     def put(self, key: str, value: Json, *, samples: int = 1) -> None:
         """Store a JSON value of so many samples; 0: it records an error. Raises DataError if an earlier put failed."""
@@ -102,18 +103,16 @@ class RequestStore:
     def count(self, *, ok: bool = True) -> int:
         """How many replies the file holds, or with ``ok=False`` how many errors that no later run mended."""
         self.flush()
-        with self._using:
-            return int(self._database.execute("SELECT count(*) FROM replies WHERE (ok > 0) = ?", (ok,)).fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
 
     def errors(self) -> Iterator[Json]:
         """The errors on record, oldest first."""
         self.flush()
-        with self._using:
-            rows = self._database.execute("SELECT value FROM replies WHERE NOT ok ORDER BY rowid").fetchall()
+        rows = self._rows("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
         return (json.loads(zlib.decompress(value)) for (value,) in rows)
 
     def close(self) -> None:
-        """Flush and let the file go. A second call does nothing."""
+        """Flush and let the file go. A second call does nothing. Raises DataError when a put failed, once."""
         with self._changed:
             if self._closed:
                 return
@@ -121,9 +120,13 @@ class RequestStore:
             self._changed.notify_all()
         self._writer.join()
         self._database.close()
-        atexit.unregister(self.close)
-        if self._failure:
+        atexit.unregister(self._close_at_exit)
+        if self._failure and not self._told:
             raise DataError(self._failure)
+
+    def _close_at_exit(self) -> None:
+        with contextlib.suppress(DataError):
+            self.close()
 
     def __enter__(self) -> RequestStore:
         return self
@@ -137,18 +140,26 @@ class RequestStore:
         with self._changed:
             return self._waiting.get(key) or self._writing.get(key) or (None, 0)
 
-    def _row(self, query: str, key: str) -> tuple[Any, ...] | None:
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            with self._using:
-                row: tuple[Any, ...] | None = self._database.execute(query, (bytes.fromhex(key),)).fetchone()
-                return row
-        except sqlite3.DatabaseError as error:
+            return self._mending(lambda database: database.execute(query, values).fetchall())
+        except sqlite3.Error as error:
             raise DataError(
                 f"the request store {self.path} cannot be read: {error}; rename it and run again"
             ) from error
 
+    def _mending(self, use: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What a use of the connection gives; the file is rebuilt where a page of it cannot be read."""
+        with self._using:
+            try:
+                return use(self._database)
+            except sqlite3.DatabaseError as error:
+                self._database = mended(self.path, self._database, error)
+                return use(self._database)
+
     def _refuse(self) -> None:
         if self._failure:
+            self._told = True
             raise DataError(self._failure)
         if self._closed:
             raise DataError(f"the request store {self.path} is closed")
@@ -164,7 +175,7 @@ class RequestStore:
                 self._writing, self._waiting = self._waiting, {}
             try:
                 self._commit(self._writing)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 with self._changed:
                     self._failure = f"the request store {self.path} cannot be written: {error}; make room and run again"
                     self._changed.notify_all()
@@ -181,7 +192,10 @@ class RequestStore:
             (bytes.fromhex(key), samples, time.time(), zlib.compress(json.dumps(value).encode(), 1))
             for key, (value, samples) in group.items()
         ]
-        with self._using:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR REPLACE INTO replies (key, ok, at, value) VALUES (?, ?, ?, ?)", rows)
-            self._database.execute("COMMIT")
+
+        def insert(database: sqlite3.Connection) -> None:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT OR REPLACE INTO replies (key, ok, at, value) VALUES (?, ?, ?, ?)", rows)
+            database.execute("COMMIT")
+
+        self._mending(insert)

@@ -48,6 +48,15 @@ def open_database(path: Path) -> sqlite3.Connection:
         raise DataError(f"the request store {path} cannot be mended: {error}; rename it and run again") from error
 
 
+def mended(path: Path, database: sqlite3.Connection, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    """The file rebuilt, after a page that cannot be read was met in use. Raises DataError where that does not help."""
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        raise error
+    database.close()
+    _rebuild(path)
+    return _opened(path, check=False)
+
+
 def _opened(path: Path, *, check: bool) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:

@@ -13,6 +13,7 @@ from infimed_plugins.images.prepare import (
     image_size,
     prepare_image,
     smart_resize,
+    thumbnail,
 )
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "image_size",
     "prepare_image",
     "smart_resize",
+    "thumbnail",
     "without_words",
 ]

@@ -135,9 +135,11 @@ class _Build:
         try:
             return self._run()
         except BaseException as error:
-            self._engines.close()
-            if isinstance(error, Exception):
-                self.folder.abandon()
+            try:
+                self._engines.close()
+            finally:
+                if isinstance(error, Exception):
+                    self.folder.abandon()
             raise
 
     def _run(self) -> Manifest:

@@ -54,11 +54,13 @@ class BuildEngines:
 
     def close(self) -> None:
         """Close the store; one that holds nothing is removed."""
-        if self._store is not None:
-            empty = self._store.count() == 0
-            self._store.close()
-            self._store = self._main = None
-            self._others.clear()
+        store, self._store, self._main = self._store, None, None
+        self._others.clear()
+        if store is not None:
+            try:
+                empty = store.count() == 0
+            finally:
+                store.close()
             if empty:
                 self._replies.unlink()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import random
 from collections.abc import Iterator
@@ -12,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import pages
-from infimed_plugins.errors import DataError, MissingExtraError
-from infimed_plugins.images import decode_image
+from infimed_plugins.errors import DataError
+from infimed_plugins.images import thumbnail
 from infimed_plugins.limits import parse_json
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.paths import below
@@ -89,18 +87,6 @@ def _parquet_row(file: str, row: dict[str, Any]) -> ShownRow:
 
 def _thumbnail(data: bytes, name: str, boxes: tuple[tuple[float, ...], ...] = ()) -> str:
     try:
-        from PIL import ImageDraw
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "PIL", "report") from error
-    try:
-        image = decode_image(data, name)
+        return pages.data_uri(thumbnail(data, name, THUMBNAIL, boxes))
     except DataError as error:
         raise DataError(f"{error}; build again with --fresh") from error
-    draw = ImageDraw.Draw(image)
-    for box in boxes:
-        draw.rectangle(box, outline=(255, 60, 60), width=max(1, max(image.size) // 150))
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG" if image.width < 128 else "JPEG", quality=85)
-    kind = "png" if image.width < 128 else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

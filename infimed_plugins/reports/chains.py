@@ -6,8 +6,6 @@ images, candidates, what the judge said, and the chain.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,7 @@ from infimed_plugins import pages
 from infimed_plugins.curation import RIGHT_OF, reflective_cot
 from infimed_plugins.engines.meter import keys_of
 from infimed_plugins.errors import DataError, MissingFileError
-from infimed_plugins.images import decode_image
+from infimed_plugins.images import thumbnail
 from infimed_plugins.limits import parse_json
 from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
@@ -146,10 +144,6 @@ def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 def _data_uri(data: bytes, name: str) -> str:
     try:
-        image = decode_image(data, name)
+        return pages.data_uri(thumbnail(data, name, THUMBNAIL))
     except DataError as error:
         raise DataError(f"{error}; build again with --fresh") from error
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

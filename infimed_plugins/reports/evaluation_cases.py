@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import random
 from collections import defaultdict
@@ -13,9 +11,9 @@ from itertools import chain, islice, zip_longest
 from typing import TypedDict
 
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.errors import DataError, MissingExtraError
-from infimed_plugins.images import decode_image
-from infimed_plugins.pages import MOST_NAME, shortened
+from infimed_plugins.errors import DataError
+from infimed_plugins.images import thumbnail
+from infimed_plugins.pages import MOST_NAME, data_uri, shortened
 from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports.summary import asked_in, identified
 
@@ -24,7 +22,6 @@ Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | st
 
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
-JPEG_QUALITY = 72
 MOST_GROUPS = 40  # of one case
 
 
@@ -115,7 +112,7 @@ def cases_json(cases: Sequence[Case], images: Images) -> CasesJson:
     uris: list[str] = []
     for place, found in images(asked):  # made small as it comes: no more than one is held whole
         try:
-            uris += [] if isinstance(found, str) else [thumbnail(found, asked[place][1].id)]
+            uris += [] if isinstance(found, str) else [data_uri(thumbnail(found, asked[place][1].id, THUMBNAIL))]
             shown[keys[place]] = found if isinstance(found, str) else len(uris) - 1
         except DataError as error:
             shown[keys[place]] = f"the image cannot be shown: {error}"
@@ -124,19 +121,6 @@ def cases_json(cases: Sequence[Case], images: Images) -> CasesJson:
         run, row = case.replies[0]
         listed.append(_case_json(case, shown[run.benchmark, run.variant, row.image]))
     return {"cases": listed, "images": uris}
-
-
-def thumbnail(data: bytes, name: str) -> str:
-    """An encoded image as a JPEG data URI of at most 320 pixels. Raises DataError when it does not decode."""
-    try:
-        import PIL  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("the evaluation page", "PIL", "report") from error
-    image = decode_image(data, name)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _case_json(case: Case, image: int | str) -> CaseJson:

@@ -8,7 +8,6 @@ stand the thresholds and what is known to escape them (escapes.py).
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,4 +70,4 @@ def _data_uri(folder: Path, name: str | None) -> str | None:
     path = (folder / (name or "")).resolve()
     if not name or not path.is_file() or not path.is_relative_to(folder.resolve()):
         return None
-    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return pages.data_uri(path.read_bytes())

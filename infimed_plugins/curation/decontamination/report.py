@@ -19,8 +19,9 @@ from typing import TextIO
 
 from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, Item, benchmark_samples, first_sha
 from infimed_plugins.errors import DataError
-from infimed_plugins.images import decode_image
+from infimed_plugins.images import thumbnail
 from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.storage import write_whole
 
 THUMBNAIL = 320  # pixels of the longer side
 MOST_SHOWN = 1_000  # rows with images: tens of megabytes
@@ -124,12 +125,9 @@ class Report:
         path = self._images / f"{sha[:16]}.jpg"
         if not path.exists():
             try:
-                small = decode_image(image.read(), image.path or "in memory")
+                write_whole(path, thumbnail(image.read(), image.path or "in memory", THUMBNAIL))
             except DataError:
                 return None
-            path.parent.mkdir(exist_ok=True)
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-            small.save(path, format="JPEG", quality=85)
         return f"{path.parent.name}/{path.name}"
 
 
