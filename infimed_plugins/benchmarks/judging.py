@@ -16,7 +16,7 @@ from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
 from infimed_plugins.parsing import extract_answer
 from infimed_plugins.records import Json, Score
-from infimed_plugins.storage import locked
+from infimed_plugins.storage import locked, remove_partial
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def judge_folder(
 ) -> list[Run]:
     """Judge the replies of a folder in each mode, and keep the verdicts in it (run_folder.py names the files)."""
     with locked(folder.path):
+        remove_partial(folder.path)
         return _judge_folder(folder, benchmark, modes, judge, identity)
 
 

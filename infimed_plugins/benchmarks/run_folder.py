@@ -1,7 +1,8 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
     settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
-    responses.jsonl          an Answered a line, in the order the replies came
+    responses.jsonl          an Answered a line with its crc32, in the order the replies came
+    finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
     verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (modes.py)
@@ -14,6 +15,8 @@ After a kill a torn last line is dropped, and only what is missing is asked.
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
@@ -24,7 +27,7 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.limits import check_json, lines, parse_json, read_json
 from infimed_plugins.records import BadRow, Json
-from infimed_plugins.storage import whole_file, write_whole
+from infimed_plugins.storage import remove_partial, sha256_of, whole_file, write_whole
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
@@ -32,6 +35,8 @@ LABELS = ("name",)  # settings that name a run and shape no reply
 _ANSWERED = tuple(one.name for one in fields(Answered))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
+FINISHED = "finished.json"
+_SUM = re.compile(rb'\{"sum":"([0-9a-f]{8})",')
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class RunFolder:
     def prepare(self, settings: dict[str, Json]) -> None:
         """Make the folder ready for these settings. Raises as ``check`` does."""
         self.check(settings)
+        remove_partial(self.path)
         if not self.begun() or self.settings() != settings:
             self.write_json(SETTINGS, settings)
         log = self.path / RESPONSES
@@ -92,10 +98,30 @@ class RunFolder:
         return read
 
     def answered(self) -> list[Answered]:
-        """Every question of the folder in the benchmark's order, those that failed among them."""
-        found = {row.id: row for row in self._rows(FAILED)}
-        found |= {row.id: row for row in self._rows(RESPONSES)}
-        return sorted(found.values(), key=lambda row: row.index)
+        """Every question of the folder in the benchmark's order, those that failed among them.
+
+        Raises DataError for a damaged line, and where replies are gone that were there.
+        """
+        found = {row.id: row for row in self._rows(RESPONSES)}
+        self._check_finished(len(found))
+        return sorted(({row.id: row for row in self._rows(FAILED)} | found).values(), key=lambda row: row.index)
+
+    def finish(self) -> None:
+        """Note how many replies there are, and to what settings."""
+        self.write_json(FINISHED, {"replies": len(self.known()), "settings": sha256_of(self.path / SETTINGS)})
+
+    def _check_finished(self, count: int) -> None:
+        path = self.path / FINISHED
+        had = read_json(path) if path.exists() else {}
+        replies = had.get("replies", 0) if isinstance(had, dict) else 0
+        if count < replies or (had and had.get("settings") != sha256_of(self.path / SETTINGS)):
+            what = (
+                f"{RESPONSES} holds {count:,} of {replies:,} replies" if count < replies else f"{SETTINGS} is changed"
+            )
+            raise DataError(
+                f"{self.path}: {what} since the run ended; the same `infimed eval` mends it, or remove {FINISHED} to "
+                "take the folder as it is"
+            )
 
     def known(self) -> dict[str, bytes]:
         """The questions that have a reply, each with the digest of what it is a reply to."""
@@ -141,11 +167,20 @@ class RunFolder:
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    row = Answered(**loads(line))
+                    row = Answered(**loads(_without_sum(line)))
                     _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
                 yield row
+
+
+def _without_sum(line: bytes) -> bytes:
+    """The line's own JSON. Raises DataError where a byte of it has changed since it was written."""
+    found = _SUM.match(line)
+    rest = b"{" + line[found.end() :] if found else line
+    if found and int(found[1], 16) != zlib.crc32(rest):
+        raise DataError("its sum differs; if you changed it, take the sum out of it")
+    return rest
 
 
 def _check(row: Answered) -> None:
@@ -196,7 +231,8 @@ def _fast_dumps() -> Callable[[Json], bytes]:
 
 def answered_line(row: Answered) -> bytes:
     """A line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
-    return _line({name: getattr(row, name) for name in _ANSWERED})
+    line = _line({name: getattr(row, name) for name in _ANSWERED})
+    return b'{"sum":"%08x",' % zlib.crc32(line) + line[1:]
 
 
 def _line(row: Json) -> bytes:

@@ -245,5 +245,6 @@ def test_replies_that_were_cut_before_an_answer_are_told_with_the_mend(tmp_path:
 def test_a_score_of_no_reply_ends_with_2_and_says_so(tmp_path: Path) -> None:
     RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "direct"))
     (tmp_path / "phantom/direct/responses.jsonl").write_text("")
+    (tmp_path / "phantom/direct/finished.json").unlink()
     done = RUNNER.invoke(app, ["score", str(tmp_path), "--json"])
     assert (done.exit_code, "no reply of 0 is scored" in done.stderr) == (2, True)

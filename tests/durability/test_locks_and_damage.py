@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from faults import FAILED, run
-from test_killed_and_full import builder, contents
+from test_killed_and_full import Asked, builder, contents, evaluator
 
 from infimed_plugins import storage
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.benchmarks import runner
+from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.judging import judge_folder
+from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.errors import ConfigError, InfimedError
 from infimed_plugins.recipes import build
 from infimed_plugins.recipes.recipe import Part, Recipe
 from infimed_plugins.storage import LOCK, locked, whole_file, whole_folder, write_whole
@@ -83,6 +87,40 @@ def test_a_finished_build_that_was_damaged_is_made_anew(form: str, how: str, tmp
         damaged(out / path.relative_to(tmp_path / "whole"), how)
         command(out)
         assert contents(out) == contents(tmp_path / "whole"), path
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "cut", "flipped", "halved", "a line less"])
+@pytest.mark.parametrize("name", ["responses.jsonl", "settings.json"])
+def test_a_damaged_run_is_never_scored_as_a_whole_one(name: str, how: str, tmp_path: Path) -> None:
+    out = tmp_path / "run" / "out"
+    evaluator(out)
+    before = judge_folder(RunFolder(out), PHANTOM, ["robust"])
+    path = out / name
+    if how in ("halved", "a line less"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[: len(lines) // 2] if how == "halved" else lines[:2] + lines[3:]))
+    else:
+        damaged(path, how)
+    try:
+        after = judge_folder(RunFolder(out), PHANTOM, ["robust"])
+    except InfimedError as error:
+        assert str(out) in str(error)  # noqa: PT017  no error is as good where all is as it was
+    else:
+        assert after == before
+    if name == "responses.jsonl" and how != "flipped":
+        runner.run(PHANTOM, Asked(out.parent), out, limit=6)  # which asks for what is gone
+        assert judge_folder(RunFolder(out), PHANTOM, ["robust"]) == before
+
+
+@pytest.mark.parametrize("at", range(3, 400, 23))
+def test_no_byte_of_a_reply_changes_unseen(at: int, tmp_path: Path) -> None:
+    evaluator(tmp_path / "out")
+    path = tmp_path / "out" / "responses.jsonl"
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(InfimedError, match=r"responses\.jsonl, line 1 is damaged|holds 5 of 6 replies"):
+        judge_folder(RunFolder(tmp_path / "out"), PHANTOM, ["robust"])
 
 
 def test_a_users_own_files_stay_when_a_build_is_made_anew(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from infimed_plugins.errors import ConfigError, InfimedError
 from infimed_plugins.storage import PARTIAL
 
 RUN_FILES = re.compile(
-    r"(?:run|settings)\.json|(?:responses|failed|bad_rows)\.jsonl|(?:verdicts|judge)-.*\.jsonl?|judge\.sqlite.*"
+    r"(?:run|settings|finished)\.json|(?:responses|failed|bad_rows)\.jsonl|(?:verdicts|judge)-.*\.jsonl?|judge\.sqlite.*"
     rf"|.*{re.escape(PARTIAL)}"
 )
 

@@ -204,3 +204,4 @@ def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model:
     )
     with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
         file.writelines(map(answered_line, rows))
+    folder.finish()
