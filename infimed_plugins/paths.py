@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from pathlib import Path
 
 from infimed_plugins.errors import DataError, MissingFileError
@@ -23,11 +25,19 @@ def lies_in(folder: Path, path: Path) -> bool:
     So is a file of the hub's cache, where ``snapshots/REVISION/NAME`` is a link to ``blobs/HASH`` beside ``snapshots``.
     """
     try:
-        real, place, root = path.resolve(), path.parent.resolve(), folder.resolve()
+        root = _real(str(folder.absolute()))
+        if os.path.realpath(path).startswith(f"{root.rstrip(os.sep)}{os.sep}"):
+            return True
+        real, place = path.resolve(), path.parent.resolve()
     except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
         return False
     is_blob = real.parent.name == "blobs" and place.is_relative_to(real.parent.parent / "snapshots")
-    return real.is_relative_to(root) or (is_blob and place.is_relative_to(root))
+    return real == Path(root) or (is_blob and place.is_relative_to(root))
+
+
+@lru_cache(maxsize=64)  # of a folder that is named for a picture of each row
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def below(folder: Path, name: str | Path) -> Path:

@@ -44,6 +44,7 @@ class ImageStore:
         self.root, self.max_pixels, self._executor = root, max_pixels, executor
         self._known: dict[_Key, StoredImage] = {}
         self._pending: dict[_Key, Future[StoredImage]] = {}
+        self.opened: dict[str, str] = {}  # files that images were read from, with their sha256
         self._log: TextIO | None = None
         if log is not None:
             self._known.update(logged_images(log, root))
@@ -61,6 +62,8 @@ class ImageStore:
         """
         data = image.read()
         key = (hashlib.sha256(data).digest(), exact)
+        if image.path and image.reader is None:
+            self.opened[image.path] = key[0].hex()
         if key not in self._known and key not in self._pending:
             work = (self.root, data, image.path or "in memory", self.max_pixels, exact)
             if self._executor is None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,20 @@ def benchmark_inputs(steps: Iterable[Step], folder: Path | None) -> dict[str, di
     return inputs
 
 
-def noting_pictures(samples: Iterable[Sample], folder: Path, seen: dict[str, str]) -> Iterator[Sample]:
-    """The samples, with the sha256 of each picture that is a file of the user's folder put into ``seen``."""
+def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterator[Sample]:
+    """The samples, with the sha256 of each picture that is a file put into ``opened``."""
     for sample in samples:
         for image in sample.images:
-            if image.path and image.reader is None and Path(image.path).is_relative_to(folder):
+            if image.path and image.reader is None:
                 with contextlib.suppress(DataError):  # the row is rejected where it is used
-                    seen[Path(image.path).relative_to(folder).as_posix()] = image.sha256()
+                    opened[image.path] = image.sha256()
         yield sample
+
+
+def pictures_in(folder: Path | None, opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The names of the pictures that are files of the user's folder, with their sha256."""
+    start = f"{folder}{os.sep}"
+    return ((name[len(start) :], sha) for name, sha in opened.items() if folder is not None and name.startswith(start))
 
 
 def check_inputs(part: PartCount, folder: Path | None) -> None:

@@ -17,7 +17,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.image_spill import ImageSpill
-from infimed_plugins.recipes.inputs import noting_pictures
+from infimed_plugins.recipes.inputs import noting_pictures, pictures_in
 from infimed_plugins.recipes.part_file import row_to_line
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
 from infimed_plugins.recipes.sampling import Tally, choose
@@ -54,11 +54,13 @@ class PartRows:
             return source.load(self.part.split, folder=self.folder, seed=self.seed)
 
         samples = choose(load, self.part, self.seed, tally)
-        if self.folder is not None:
-            samples = noting_pictures(samples, self.folder, tally.pictures)
+        self.store.opened.clear()
+        if self.steps:
+            samples = noting_pictures(samples, self.store.opened)
         with ImageSpill(self.work / f"{self.part.name}.images") as spill:
             chosen = self._through_steps(map(spill.move, samples), tally) if self.steps else samples
             yield from self._lines(chosen, tally)
+        tally.pictures.update(pictures_in(self.folder, self.store.opened))
 
     def _lines(self, samples: Iterable[Sample], tally: Tally) -> Iterator[str]:
         for sample, images in self._stored(samples, tally):

@@ -75,8 +75,10 @@ def _lettered(given: Any) -> Mapping[Any, Any] | None:
 def _columns(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     by_name = {spelt(name): value for name, value in fields.items()}
     for prefix in COLUMNS:
+        if not {f"{prefix}a", f"{prefix}b"} <= by_name.keys():
+            continue
         found = {letter: by_name[name] for letter in OPTION_LETTERS if (name := prefix + letter.lower()) in by_name}
-        if {"A", "B"} <= found.keys() and not all(map(blank, found.values())):
+        if not all(map(blank, found.values())):
             return found
     return {}
 

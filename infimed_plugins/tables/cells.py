@@ -65,13 +65,19 @@ def spelt(name: object) -> str:
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()
 
 
+@cached(4096)  # the rows of a table have the same
+def _columns(keys: tuple[Any, ...]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    for key in keys:
+        columns.setdefault(spelt(key), []).append(key)
+    return columns
+
+
 def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
     """What stands under these names of columns in a row, in their order, the blank left out."""
-    by_name: dict[str, list[Any]] = {}
-    for key, value in fields.items():
-        by_name.setdefault(spelt(key), []).append(value)
+    columns = _columns(tuple(fields))
     for name in names:
-        yield from (value for value in by_name.get(spelt(name), ()) if not blank(value))
+        yield from (fields[key] for key in columns.get(spelt(name), ()) if not blank(fields[key]))
 
 
 def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:

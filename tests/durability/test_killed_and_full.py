@@ -24,11 +24,11 @@ STRIDE = 9  # of the changes in the short run; the slow one takes all
 ROWS = [{"question": f"Is there a mass in picture {n}?", "answer": "yes", "response": "yes"} for n in range(4)]
 
 
-TIMED = ("run.json", "replies.sqlite", "replies.sqlite-wal", "replies.sqlite-shm")
+TIMED = ("run.json", "finished.json", "replies.sqlite", "replies.sqlite-wal", "replies.sqlite-shm")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a folder but those that have times in them; where it lies does not count."""
+    """The files of a folder but those that have times or sums of paths in them; where it lies does not count."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name not in TIMED)
     return {str(one.relative_to(folder)): one.read_bytes().replace(bytes(folder.parent), b"") for one in files}
 
@@ -135,4 +135,5 @@ def test_a_command_that_was_ended_anywhere_finishes_when_it_is_run_again(
         left = [path.name for path in out.parent.rglob(".*") if path.name.endswith((".partial", ".lock"))]
         if left:
             wrong.append((at, "left", len(left)))
+    print(f"{name}, {fault}: {len(range(1, changes + 1, every))} trials")
     assert not wrong, wrong
