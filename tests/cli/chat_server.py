@@ -17,11 +17,13 @@ class ChatServer(ThreadingHTTPServer):
     """A test's own server says what it answers."""
 
     daemon_threads = True
+    request_queue_size = 128  # connections at once
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v1"
         self.keys: set[str | None] = set()
+        self.refuses = ""  # requests that hold this word get status 400
 
     def answer(self, body: Body, text: str) -> Sequence[str]:
         """The replies to a request's body; ``text`` is that of its last message."""
@@ -37,10 +39,11 @@ class _Handler(BaseHTTPRequestHandler):
         text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
         assert isinstance(self.server, ChatServer)
         self.server.keys.add(self.headers["Authorization"])
-        texts = self.server.answer(body, text)
+        refused = self.server.refuses and self.server.refuses in text
+        texts = () if refused else self.server.answer(body, text)
         choices = [{"index": i, "finish_reason": "stop", "message": {"content": said}} for i, said in enumerate(texts)]
         answer = json.dumps({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 50}}).encode()
-        self.send_response(200)
+        self.send_response(400 if refused else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

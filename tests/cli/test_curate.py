@@ -308,6 +308,47 @@ def test_questions_that_nobody_answers_are_put_aside_and_shown_and_the_run_ends_
     assert server.asked == 2, "a rerun finds the build as it was left"
 
 
+@pytest.mark.parametrize("command", ["reflect", "curate", "build"])
+@pytest.mark.parametrize("share", ["most", "all", "few"])
+def test_many_failed_requests_end_with_3_and_the_same_command_asks_again(
+    share: str, command: str, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve("<think> Two halves make the number. </think>\n<answer> yes </answer>")
+    refused = {"most": 24, "all": 30, "few": 1}[share]
+    rows = [{"id": n, "question": f"Is it {'odd' if n < refused else 'even'} {n}?", "answer": "yes"} for n in range(30)]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    step = "rationales" if command == "curate" else "reflective_cot"
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nformat: llamafactory\nengine: {name: transformers, model: m}\nparts:\n"
+        f"  - {{name: a, source: pairs, split: own, style: reasoning, steps: [{{{step}: {{judge: rule}}}}]}}\n"
+    )
+    given = {
+        "reflect": ("reflect", "--input", tmp_path / "own.jsonl", "--set", "judge=rule"),
+        "curate": ("curate", step, "--input", tmp_path / "own.jsonl"),
+        "build": ("data", "build", tmp_path / "own.yaml", "--from", tmp_path),
+    }[command]
+    arguments = (*given, "--model", "m", "--base-url", server.url, "--out", tmp_path / "out")
+    server.refuses = "odd"
+    done = invoke(*arguments)
+    if share == "few":
+        assert done.exit_code == 0
+        assert "1 rows lack a reply" in done.stdout
+    else:
+        assert done.exit_code == 3
+        assert re.search(rf"{refused} of 30 rows of \w+ lack a reply, the first: .*400", done.stderr)
+    server.refuses, before = "", server.asked
+    assert invoke(*arguments).exit_code == 0
+    assert (
+        len(
+            (tmp_path / "out" / ("own_text.jsonl" if command == "build" else f"{step}_text.jsonl"))
+            .read_text()
+            .splitlines()
+        )
+        == 30
+    )
+    assert server.asked - before == refused
+
+
 @pytest.mark.parametrize("form", ["llamafactory", "easyr1", "datasets"])
 def test_a_set_that_a_benchmark_asks_whole_leaves_an_empty_build_and_its_page(form: str, tmp_path: Path) -> None:
     for name in ("imagehash", "rensa", "datasets"):
