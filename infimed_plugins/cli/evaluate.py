@@ -25,6 +25,7 @@ from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html,
 from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
 from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, RequestsFailedError
+from infimed_plugins.storage import locked
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
@@ -107,7 +108,7 @@ def evaluate(
     asking = Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=downloads)
     varied = _varied(variant or [], wordings, judging, root)
     plan = _plan(_benchmarks(benchmarks), prompt, varied, root, asking)
-    with progress() as show:
+    with locked(root), progress() as show:
         failed = _ask(plan, chosen, label, root, show)
         folders = [folder for _, _, folder in plan]
         runs = judge_folders(root, folders, modes, judging, show)

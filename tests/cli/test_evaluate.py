@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,14 @@ RUNNER = CliRunner()
 
 
 STARTED: list[str] = []
+HOLDER = """
+import sys
+from pathlib import Path
+from infimed_plugins.storage import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 
 
 @dataclass
@@ -132,6 +142,22 @@ def test_a_folder_of_another_run_is_said_before_the_engine_starts(tmp_path: Path
     assert (refused.exit_code, STARTED) == (2, [])
     assert "another seed" in refused.stderr
     assert not (tmp_path / "phantom" / "direct").exists()
+
+
+def test_a_second_start_touches_nothing_of_a_run_that_is_under_way(tmp_path: Path) -> None:
+    RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "direct"))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    STARTED.clear()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        refused = RUNNER.invoke(app, evaluate(tmp_path, "--prompt", "reasoning"))
+        other.communicate("\n")
+    assert (refused.exit_code, STARTED) == (2, [])
+    assert f"is in use by process {other.pid} on" in refused.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_the_others_are_asked_when_one_fails_and_the_end_says_so(tmp_path: Path) -> None:
