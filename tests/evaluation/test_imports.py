@@ -576,6 +576,21 @@ def test_results_are_never_written_over(out: str, fresh: bool, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("alone")
+def test_the_same_import_again_touches_nothing_and_another_is_refused(tmp_path: Path) -> None:
+    results, out = tmp_path / "VQA_RAD" / "results.json", tmp_path / "out"
+    results.parent.mkdir()
+    rows = [{"question": "Is there a mass?", "answer": "yes", "response": "yes"}]
+    results.write_text(json.dumps(rows))
+    counts = import_run(results, out, model="m")
+    (out / "judge.sqlite").write_text("what a judge said")
+    assert import_run(results, out, model="m") == counts
+    assert (out / "judge.sqlite").exists()
+    results.write_text(json.dumps([rows[0] | {"response": "no"}]))
+    for model in ("m", "another"):
+        with pytest.raises(ConfigError, match="is not empty; name a new folder, or use --fresh"):
+            import_run(results, out, model=model)
+
+
 def test_fresh_removes_an_earlier_run_only_and_only_when_all_is_read(tmp_path: Path) -> None:
     results, out = save_json(tmp_path / "VQA_RAD" / "results.json", [VQA]), tmp_path / "run"
     import_run(results, out, model="first")

@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.facts import write_run_file
+from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.imported.file_question import from_file
 from infimed_plugins.benchmarks.imported.out_folder import check_out
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
@@ -59,15 +59,29 @@ def import_run(
     DataError when there is nothing to judge in any, and ConfigError for an unknown style and what ``check_out`` tells.
     """
     check_style(style)
-    check_out(out, path, downloads, fresh=fresh)
+    told = {"name": model, "imported from": str(path)}
+    again = not fresh and any(isinstance(one, dict) and told.items() <= one.items() for one in read_run_file(out)[-1:])
+    if not again:
+        check_out(out, path, downloads, fresh=fresh)
     source = registry().get("benchmark", benchmark).source if benchmark else None
     taken, counts = _taken(path, source, downloads, show)
-    with locked(out), whole_folder(out.resolve()) as partial:
+    with locked(out):
+        if again and all(_stands(out / known.name / style, rows) for known, rows in taken):
+            return counts  # killed when all was done but the lock
         check_out(out, path, downloads, fresh=fresh)
-        for known, rows in taken:
-            _write(RunFolder(partial / known.name / style), known, rows, model, style, path)
-        write_run_file(partial, {"name": model, "imported from": str(path)})
+        with whole_folder(out.resolve()) as partial:
+            for known, rows in taken:
+                _write(RunFolder(partial / known.name / style), known, rows, model, style, path)
+            write_run_file(partial, told)
     return counts
+
+
+def _stands(folder: Path, rows: Sequence[Answered]) -> bool:
+    """Whether these very replies are there."""
+    try:
+        return (folder / RESPONSES).read_bytes() == b"".join(map(answered_line, rows))
+    except OSError:
+        return False
 
 
 def _taken(
