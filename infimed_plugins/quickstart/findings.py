@@ -21,6 +21,7 @@ from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import Json
 from infimed_plugins.reports import page, table
 from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.storage import write_whole
 
 EXAMPLES = 6
 SHOWN = {"overall": "total"}  # EasyR1's key, the paper's word
@@ -49,7 +50,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         "lines": [asdict(line) for line in lines],
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
-    (lab.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    write_whole(lab.out / "results.json", json.dumps(results, indent=1))
     data = page.ReportData(
         title="InfiMed on phantoms: the whole recipe on a laptop",
         facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}

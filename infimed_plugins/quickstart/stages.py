@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json
+from infimed_plugins.storage import write_whole
 
 Tick = Callable[[int, int, str], None]  # done, total, a short word on how it goes
 
@@ -55,10 +56,7 @@ class RunState:
     def finish(self, name: str, seconds: float, result: Json) -> None:
         """Record a finished stage; a reader sees the old file or the new one, never a torn one."""
         self.stages[name] = {"seconds": round(seconds, 1), "result": result}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".tmp")
-        fresh.write_text(json.dumps({"settings": self._settings, "stages": self.stages}, indent=1), encoding="utf-8")
-        fresh.replace(self._path)
+        write_whole(self._path, json.dumps({"settings": self._settings, "stages": self.stages}, indent=1))
 
     def result(self, name: str) -> Json:
         """The result of a finished stage."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks,
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.storage import write_whole
+from infimed_plugins.storage import whole_file, write_whole
 
 THUMBNAIL = 320  # pixels of the longer side
 MOST_SHOWN = 1_000  # rows with images: tens of megabytes
@@ -47,6 +48,7 @@ class Report:
     def __init__(self, path: Path | None, downloads: Path | None) -> None:
         self._path = path
         self._downloads = downloads
+        self._whole = ExitStack()
         self._file: TextIO | None = None
         self._wanted: dict[tuple[str, str], str] = {}  # (benchmark, item): the sha256 of the image to show
         self._shown = 0
@@ -54,8 +56,8 @@ class Report:
     def __enter__(self) -> Report:
         if self._path is not None:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("w", encoding="utf-8")
+                partial = self._whole.enter_context(whole_file(self._path))
+                self._file = partial.open("w", encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise DataError(f"report {self._path} cannot be written ({error.strerror}); choose another") from error
         return self
@@ -65,6 +67,7 @@ class Report:
     ) -> None:
         if self._file is not None:
             self._file.close()
+            self._whole.__exit__(kind, error, trace)
             if kind is None:
                 self._write_benchmark_images()
 
