@@ -106,22 +106,27 @@ class RunFolder:
         self._check_finished(len(found))
         return sorted(({row.id: row for row in self._rows(FAILED)} | found).values(), key=lambda row: row.index)
 
-    def finish(self) -> None:
+    def finish(self, replies: int) -> None:
         """Note how many replies there are, and to what settings."""
-        self.write_json(FINISHED, {"replies": len(self.known()), "settings": sha256_of(self.path / SETTINGS)})
+        self.write_json(FINISHED, {"replies": replies, "settings": sha256_of(self.path / SETTINGS)})
 
     def _check_finished(self, count: int) -> None:
         path = self.path / FINISHED
-        had = read_json(path) if path.exists() else {}
-        replies = had.get("replies", 0) if isinstance(had, dict) else 0
-        if count < replies or (had and had.get("settings") != sha256_of(self.path / SETTINGS)):
-            what = (
-                f"{RESPONSES} holds {count:,} of {replies:,} replies" if count < replies else f"{SETTINGS} is changed"
-            )
-            raise DataError(
-                f"{self.path}: {what} since the run ended; the same `infimed eval` mends it, or remove {FINISHED} to "
-                "take the folder as it is"
-            )
+        had = read_json(path) if path.exists() else None
+        if had is None:
+            return
+        if not isinstance(had, dict) or type(had.get("replies")) is not int:
+            what = f"{FINISHED} is damaged"
+        elif count < had["replies"]:
+            what = f"{RESPONSES} holds {count:,} of {had['replies']:,} replies"
+        elif had.get("settings") != sha256_of(self.path / SETTINGS):
+            what = f"{SETTINGS} is changed"
+        else:
+            return
+        raise DataError(
+            f"{self.path}: {what} since the run ended; the same `infimed eval` (of another framework's replies, import "
+            f"--fresh) mends it, or remove {FINISHED} to take the folder as it is"
+        )
 
     def known(self) -> dict[str, bytes]:
         """The questions that have a reply, each with the digest of what it is a reply to."""

@@ -105,7 +105,7 @@ def ask(
         progress(log.done, log.asked)
         folder.write_bad_rows(log.bad_rows)
         folder.write_failed(log.failed)
-        folder.finish()
+        folder.finish(log.done)
     _refuse_failures(log)
 
 

@@ -18,7 +18,7 @@ from infimed_plugins.errors import InfimedError
 class _OneLineErrors(typer.core.TyperGroup):
     """Print an InfimedError on one line of stderr and exit with its code: 2, or 3 where many requests failed.
 
-    So it is with a file that cannot be written or read. Anything else is a bug and keeps its traceback.
+    A file that cannot be written or read is told likewise. Anything else is a bug and keeps its traceback.
     """
 
     def main(self, *args: Any, **options: Any) -> Any:

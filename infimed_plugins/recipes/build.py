@@ -302,7 +302,7 @@ class _Build:
     def _write_listed(self, name: str) -> list[str]:
         """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
         files = [PartFile(self.folder.parts, part.name).listed(name) for part in self.recipe.parts]
-        lines = list(dict.fromkeys(chain.from_iterable(files)))
+        lines = list(chain.from_iterable(files))
         if lines:
             write_whole(self.folder.out / name, "".join(lines))
         return [name] if lines else []

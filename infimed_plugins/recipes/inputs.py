@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,9 @@ def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterat
 
 def pictures_in(folder: Path | None, opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The names of the pictures that are files of the user's folder, with their sha256."""
-    start = f"{folder}{os.sep}"
-    return ((name[len(start) :], sha) for name, sha in opened.items() if folder is not None and name.startswith(start))
+    for path, sha in ((Path(name), sha) for name, sha in opened.items() if folder is not None):
+        if path.is_relative_to(str(folder)):
+            yield path.relative_to(str(folder)).as_posix(), sha
 
 
 def check_inputs(part: PartCount, folder: Path | None) -> None:

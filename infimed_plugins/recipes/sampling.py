@@ -24,7 +24,7 @@ class Tally:
 
     ``asked`` is how many the first step that asks a model was given, and ``errors`` holds the first error that a
     request ended with. ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those
-    chosen. ``aside`` is what a step dropped but wants kept, ``pictures`` the sha256 of those in the user's folder.
+    chosen. ``aside`` is what a step dropped but wants kept, ``pictures`` the user's files with their sha256.
     """
 
     read: int = 0

@@ -63,6 +63,14 @@ def test_every_file_that_was_read_is_among_the_inputs(tmp_path: Path) -> None:
     assert build(recipe(), tmp_path / "out", folder=here) == made
 
 
+def test_the_folder_that_one_stands_in_is_a_users_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pairs(tmp_path / "in"))
+    build(recipe(), tmp_path / "out", folder=".")
+    Path("pictures/3.png").write_bytes(Path("pictures/4.png").read_bytes())
+    with pytest.raises(ConfigError, match=r"from another pictures/3\.png"):
+        build(recipe(), tmp_path / "out", folder=".")
+
+
 @pytest.mark.parametrize("name", ["own.jsonl", "pictures/3.png"])
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_build_on_changed_inputs_is_refused_by_their_name(name: str, finished: bool, tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_a_damaged_run_is_never_scored_as_a_whole_one(name: str, how: str, tmp_p
         assert judge_folder(RunFolder(out), PHANTOM, ["robust"]) == before
 
 
+@pytest.mark.parametrize("text", ["[1]", "{}", "7", '{"replies": "6"}', '{"replies": true}', "[" * 100_000, ""])
+def test_an_odd_record_of_the_end_is_one_line(text: str, tmp_path: Path) -> None:
+    evaluator(tmp_path / "out")
+    (tmp_path / "out" / "finished.json").write_text(text)
+    with pytest.raises(InfimedError, match=r"finished\.json"):
+        judge_folder(RunFolder(tmp_path / "out"), PHANTOM, ["robust"])
+
+
 @pytest.mark.parametrize("at", range(3, 400, 23))
 def test_no_byte_of_a_reply_changes_unseen(at: int, tmp_path: Path) -> None:
     evaluator(tmp_path / "out")

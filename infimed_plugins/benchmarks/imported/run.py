@@ -218,4 +218,4 @@ def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model:
     )
     with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
         file.writelines(map(answered_line, rows))
-    folder.finish()
+    folder.finish(len(rows))
