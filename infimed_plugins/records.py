@@ -54,6 +54,11 @@ class ImageRef:
         if (self.path is None) == (self.data is None):
             raise DataError("an image needs either a path or its bytes, not both and not neither")
 
+    @property
+    def is_file(self) -> bool:
+        """Whether ``path`` is that of a file."""
+        return self.path is not None and self.reader is None
+
     def read(self) -> bytes:
         """The encoded bytes. Raises DataError naming the file when it cannot be read."""
         if self.data is not None:

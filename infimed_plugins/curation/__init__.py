@@ -31,6 +31,8 @@ class StepContext:
     (benchmarks without their files) too. It calls ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a
     dropped sample in a file of its own; ``start_engine({name, model, settings})`` starts another engine. ``downloads``
     is where downloaded data sets lie, ``report_folder`` where a step may write a report on the ``part`` of the recipe.
+    ``opened`` takes the picture files that a step reads besides, with their sha256; ``errors`` holds the first error of
+    a request.
     """
 
     seed: int = 0
@@ -41,6 +43,7 @@ class StepContext:
     right_of: Counter[tuple[int, int]] = field(default_factory=Counter)
     not_checked: set[str] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+    opened: dict[str, str] = field(default_factory=dict)
     progress: Callable[[int, int], None] = lambda done, total: None
     aside: Callable[[Sample], None] = lambda sample: None
     start_engine: Callable[[Mapping[str, Any]], Engine] = no_other_engine

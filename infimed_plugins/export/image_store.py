@@ -62,8 +62,8 @@ class ImageStore:
         """
         data = image.read()
         key = (hashlib.sha256(data).digest(), exact)
-        if image.path and image.reader is None:
-            self.opened[image.path] = key[0].hex()
+        if image.is_file:
+            self.opened[str(image.path)] = key[0].hex()
         if key not in self._known and key not in self._pending:
             work = (self.root, data, image.path or "in memory", self.max_pixels, exact)
             if self._executor is None:

@@ -51,9 +51,9 @@ def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterat
     """The samples, with the sha256 of each picture that is a file put into ``opened``."""
     for sample in samples:
         for image in sample.images:
-            if image.path and image.reader is None:
+            if image.is_file:
                 with contextlib.suppress(DataError):  # the row is rejected where it is used
-                    opened[image.path] = image.sha256()
+                    opened[str(image.path)] = image.sha256()
         yield sample
 
 

@@ -133,6 +133,7 @@ class PartRows:
                 right_of=tally.right_of,
                 not_checked=tally.not_checked,
                 errors=tally.errors,
+                opened=self.store.opened,
                 progress=self._step_progress(step.name),
                 aside=tally.aside.append,
                 start_engine=self.start_engine,

@@ -101,6 +101,23 @@ def test_a_benchmark_that_changed_since_is_noticed(tmp_path: Path) -> None:
         build(recipe(step), tmp_path / "out", folder=here)
 
 
+def test_a_picture_of_a_benchmark_that_changed_since_is_noticed(tmp_path: Path) -> None:
+    here = pairs(tmp_path / "in")
+    (here / "slake").mkdir()
+    asked = {"qid": 1, "img_name": "xmlab1/source.jpg", "question": "Is it odd?", "answer": "Yes"}
+    (here / "slake" / "test.json").write_text(json.dumps([asked | {"q_lang": "en", "answer_type": "CLOSED"}]))
+    picture = here / "slake" / "imgs" / "xmlab1" / "source.jpg"
+    picture.parent.mkdir(parents=True)
+    Image.new("RGB", (50, 50), "blue").save(picture)
+    step = Step("decontamination", {"benchmarks": ["slake/test"]})
+    made = build(recipe(step), tmp_path / "out", folder=here)
+    assert build(recipe(step), tmp_path / "out", folder=here) == made
+    assert "  slake/imgs/xmlab1/source.jpg\n" in (tmp_path / "out" / "inputs.sha256").read_text()
+    Image.new("RGB", (50, 50), "green").save(picture)
+    with pytest.raises(ConfigError, match=r"from another slake/imgs/xmlab1/source\.jpg"):
+        build(recipe(step), tmp_path / "out", folder=here)
+
+
 def test_a_prompt_file_counts_by_its_words(tmp_path: Path) -> None:
     here = pairs(tmp_path / "in")
     words = tmp_path / "prompt.txt"

@@ -82,6 +82,7 @@ class HashedItems:
     images: ImageIndex = field(default_factory=ImageIndex)
     counted: Counter[str] = field(default_factory=Counter)
     not_checked: list[str] = field(default_factory=list)
+    opened: dict[str, str] = field(default_factory=dict)  # image files, with their sha256
 
     def __post_init__(self) -> None:
         self._of_image: dict[int, list[int]] = {}
@@ -145,7 +146,10 @@ def hashed_items(benchmarks: Benchmarks) -> HashedItems:
             images = [image for _, sample in chunk for image in sample.images]
             made = iter(hash_images(images, pool, known, ORIENTATIONS))
             for benchmark, sample in chunk:
-                hashes = [found for found in islice(made, len(sample.images)) if found is not None]
+                read_images = list(zip(sample.images, islice(made, len(sample.images)), strict=True))
+                hashes = [found for _, found in read_images if found is not None]
+                files = ((image, found) for image, found in read_images if image.is_file and found is not None)
+                read.opened.update({str(image.path): found.sha256 for image, found in files})
                 read.counted["benchmark images that cannot be read"] += len(sample.images) - len(hashes)
                 numbers = tuple(read.images.add(found) for found in hashes)
                 read.add(Item(benchmark, sample.id, text_of(sample), tuple(h.sha256 for h in hashes), numbers))

@@ -141,6 +141,7 @@ def by_hashes(
     """Every sample with what the CPU tier finds of it."""
     items = hashed_items(benchmarks)
     count_unread(items.counted, items.not_checked, context)
+    context.opened.update(items.opened)
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
