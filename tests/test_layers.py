@@ -22,10 +22,13 @@ LAYERS = (
     ("__init__",),
     ("prompts", "plugins", "parsing"),
     ("rewards", "quoting", "pages"),
+    ("console",),
     ("sources", "engines", "scoring", "trainers"),
     ("curation", "export", "benchmarks"),
     ("recipes",),
     ("reports",),
+    ("evaluation",),
+    ("api",),
     ("quickstart",),
     ("cli",),
 )

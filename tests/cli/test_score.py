@@ -26,8 +26,8 @@ from infimed_plugins import prompts
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
-from infimed_plugins.cli.scored import agreement
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.evaluation.runs import agreement
 from infimed_plugins.sources.phantom import PHANTOM
 
 RUNNER = CliRunner()

@@ -16,8 +16,8 @@ from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 from infimed_plugins.benchmarks.modes import MODES, is_open, judges_verdict, scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
-from infimed_plugins.cli.run_notes import _unscored
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.evaluation.notes import _unscored
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Code
 from infimed_plugins.scoring import medevalkit
