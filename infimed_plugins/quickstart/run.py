@@ -6,6 +6,7 @@ The trainers are the real ones. Each stage is recorded when it ends; a killed ru
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict
 from functools import partial
@@ -47,6 +48,7 @@ def run_quickstart(
 
     Raises ConfigError for a folder of other settings, too little disk, or a trainer that is not installed.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch, which is not imported yet, reads it once
     console = console or Console(stderr=True, markup=False)
     lab = open_lab(out, seed=seed, rl=rl, questions=questions, smoke=smoke, fresh=fresh)
     state = RunState(out, lab.settings)

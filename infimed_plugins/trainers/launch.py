@@ -137,6 +137,7 @@ def environment_for(cpu: bool) -> dict[str, str]:
     if cpu:
         environment |= {
             "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, MAX_CPU_THREADS)),
+            "OMP_WAIT_POLICY": "passive",  # threads that spin while they wait cost a third of a quickstart's CPU time
             "HF_HUB_OFFLINE": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
