@@ -121,7 +121,9 @@ def test_an_invalid_box_is_counted_and_never_repaired(answer: str, count: int) -
     assert (read.boxes, read.invalid, read.count) == ((), count, count)
 
 
-@pytest.mark.parametrize("answer", NO_BOX, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    "answer", NO_BOX, ids=lambda value: type(value).__name__ if type(value) is object else str(value)[:40]
+)
 def test_what_states_no_box_is_none(answer: Json) -> None:
     assert parse_boxes(answer) is None
 
