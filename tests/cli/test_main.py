@@ -218,33 +218,33 @@ OWN = re.compile(r"\x1b\[[0-9;]*m")  # colours, which are ours
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "pipe"])
 @pytest.mark.parametrize("printer", PRINTERS)
-@pytest.mark.parametrize("order", ORDERS, ids=ascii)
-def test_no_text_orders_a_terminal_about(
-    order: str, printer: str, terminal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_text_orders_a_terminal_about(printer: str, terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = printed(lambda: PRINTERS[printer]("ab"), monkeypatch, terminal)
-    shown = printed(lambda: PRINTERS[printer](f"a{order}b"), monkeypatch, terminal)
-    assert set(OWN.findall(shown)) == set(OWN.findall(plain))
-    bare = OWN.sub("", shown).replace("\n", "")
-    assert [one for one in bare if not one.isprintable()] == []
-    if printer != "text":
-        assert f"a{json.dumps(order)[1:-1]}b".replace('\\"', '"').replace("\\\\", "\\") in bare
+    for order in ORDERS:
+        text = f"a{order}b"
+        shown = printed(lambda text=text: PRINTERS[printer](text), monkeypatch, terminal)
+        assert set(OWN.findall(shown)) == set(OWN.findall(plain)), ascii(order)
+        bare = OWN.sub("", shown).replace("\n", "")
+        assert [one for one in bare if not one.isprintable()] == [], ascii(order)
+        if printer != "text":
+            assert f"a{json.dumps(order)[1:-1]}b".replace('\\"', '"').replace("\\\\", "\\") in bare, ascii(order)
 
 
 @pytest.mark.parametrize("printer", PRINTERS)
-@pytest.mark.parametrize("text", [*WORDS, *KEPT], ids=ascii)
 def test_what_looks_like_markup_and_every_script_are_printed_as_they_are(
-    text: str, printer: str, monkeypatch: pytest.MonkeyPatch
+    printer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert text in printed(lambda: PRINTERS[printer](text), monkeypatch, terminal=False)
+    for text in (*WORDS, *KEPT):
+        shown = printed(lambda text=text: PRINTERS[printer](text), monkeypatch, terminal=False)
+        assert text in shown, ascii(text)
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=ascii)
-def test_json_holds_the_text_and_no_order(order: str, capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json({order: [order]})
-    shown = capsys.readouterr().out
-    assert [one for one in shown if not one.isprintable() and one != "\n"] == []
-    assert json.loads(shown) == {order: [order]}
+def test_json_holds_the_text_and_no_order(capsys: pytest.CaptureFixture[str]) -> None:
+    for order in ORDERS:
+        output.print_json({order: [order]})
+        shown = capsys.readouterr().out
+        assert [one for one in shown if not one.isprintable() and one != "\n"] == [], ascii(order)
+        assert json.loads(shown) == {order: [order]}
 
 
 def test_a_table_has_room_for_what_it_shows_of_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
