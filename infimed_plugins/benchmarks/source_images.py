@@ -13,7 +13,7 @@ from pathlib import Path
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.questions import Question, questions
-from infimed_plugins.benchmarks.robustness.variants import CIRCULAR, vary_images
+from infimed_plugins.benchmarks.robustness.perturbations import CIRCULAR, vary_images
 from infimed_plugins.errors import DataError, InfimedError
 from infimed_plugins.plugins import registry
 

@@ -14,7 +14,7 @@ from infimed_plugins.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Recipe
-    from infimed_plugins.reports.chains import ChainCounts
+    from infimed_plugins.reports.build_pages import ChainCounts
 
 PROCEDURAL = ("phantom",)  # sources whose rows are random already, and made while they are read
 REASONED = ("rationales", "reflective_cot")  # steps that write the reasoning which only that style trains on
@@ -163,10 +163,10 @@ def reflect(
     if decontaminate and pairs is None and rows.name not in PROCEDURAL:
         recipe = _decontaminated(recipe)
     manifest = _build(recipe, out, rows.folder, fresh)
-    from infimed_plugins.reports.chains import ChainCounts, write_page
+    from infimed_plugins.reports.build_pages import ChainCounts, write_chains
 
     if html is not None:
-        write_page(out, manifest, html)
+        write_chains(out, manifest, html)
     counts = ChainCounts.of(manifest)
     if as_json:
         print_json(counts.to_json())

@@ -29,7 +29,7 @@ from infimed_plugins.storage import locked
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks import Benchmark
-    from infimed_plugins.benchmarks.robustness.variants import Vary
+    from infimed_plugins.benchmarks.robustness.perturbations import Vary
     from infimed_plugins.benchmarks.run_folder import RunFolder
     from infimed_plugins.benchmarks.runner import Asking
 
@@ -154,7 +154,7 @@ def _benchmarks(names: str) -> list[Benchmark]:
 
 def _varied(variants: list[str], wordings: Path | None, judging: JudgeOptions, root: Path) -> dict[str, Vary]:
     """What makes each variant's questions, the questions as they are first; all names checked."""
-    from infimed_plugins.benchmarks.robustness.variants import vary
+    from infimed_plugins.benchmarks.robustness.perturbations import vary
 
     engine = judging.later(root) if wordings is None else None
     return {name: vary(name, engine=engine, wordings=wordings) for name in dict.fromkeys(["", *variants])}

@@ -18,8 +18,8 @@ from infimed_plugins.errors import ConfigError
 
 if TYPE_CHECKING:
     from infimed_plugins.benchmarks.judged import Run
-    from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
     from infimed_plugins.benchmarks.judging import Judge
+    from infimed_plugins.benchmarks.open_judge import JudgeIdentity
     from infimed_plugins.engines import Engine
 
 JUDGE_STORE = "judge.sqlite"
@@ -73,13 +73,13 @@ class JudgeOptions:
         return choice
 
     def _settings(self) -> Any:
-        from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings, settings_from_template
+        from infimed_plugins.benchmarks.open_judge import JudgeSettings, settings_from_template
 
         return JudgeSettings() if self.template is None else settings_from_template(self.template)
 
     def identity(self) -> JudgeIdentity | None:
         """Which judge it is; None without one."""
-        from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
+        from infimed_plugins.benchmarks.open_judge import JudgeIdentity
         from infimed_plugins.engines import shaping_settings
         from infimed_plugins.recipes.step_engine import model_identity
 
@@ -112,7 +112,7 @@ class JudgeOptions:
         """The judge's grades of the five clinical skills, counted for each run as it was asked. Without images."""
         engine = self.later(root)
         assert engine is not None  # check() has seen to it
-        from infimed_plugins.benchmarks.judges.skill_judge import SkillItem, count_grades, judge_skills
+        from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
 
         found = []
         for run in asked_once(runs):

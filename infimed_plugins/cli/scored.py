@@ -52,7 +52,7 @@ def judge_folders(
 ) -> list[Run]:
     """The runs of the folders below a root, judged in each mode."""
     from infimed_plugins.benchmarks.judging import judge_folder
-    from infimed_plugins.benchmarks.robustness.variants import folded
+    from infimed_plugins.benchmarks.robustness.perturbations import folded
     from infimed_plugins.plugins import registry
 
     runs: list[Run] = []
@@ -76,14 +76,14 @@ def refuse_unscored(runs: Sequence[Run]) -> None:
 
 def read_people(labels: Path | None) -> dict[str, bool]:
     """People's verdicts by question; none without a file. Raises what ``read_labels`` raises."""
-    from infimed_plugins.benchmarks.judges.agreement import read_labels
+    from infimed_plugins.benchmarks.judge_agreement import read_labels
 
     return read_labels(labels) if labels else {}
 
 
 def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str, Any]]:
     """How far a judge's verdicts agree with the rules' and with people's labels, and the rules' with people's."""
-    from infimed_plugins.benchmarks.judges.agreement import agreement as compare
+    from infimed_plugins.benchmarks.judge_agreement import agreement as compare
 
     found = []
     for run in runs:

@@ -14,11 +14,10 @@ from infimed_plugins import pages
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
-from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_plot
 from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
-from infimed_plugins.reports.variants import Curve, curves
+from infimed_plugins.reports.summary import Curve, Result, Setting, Summary, curves, summarise
+from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
 MOST_CASES = 300
 _FILTERS: Mapping[str, Callable[..., str]] = {
@@ -32,7 +31,7 @@ class Breakdown:
     """One grouping of one benchmark in one setting: for each value, each model's figure."""
 
     benchmark: str
-    asked: Asked
+    asked: Setting
     key: str
     models: tuple[str, ...]
     rows: Sequence[tuple[str, Sequence[Figure | None]]]
@@ -60,7 +59,8 @@ def write_evaluation_page(
     summary = summarise(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
     drawn = draw_cases(cases, most_cases, seed)
-    beside = any(column.benchmark in summary.benchmarks for column in published_table().columns)
+    beside = any(name in summary.benchmarks for name in published_table().columns)
+    colors = {model: number for number, model in enumerate(summary.models)}
     pages.write_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
@@ -73,8 +73,8 @@ def write_evaluation_page(
         rows=tables.wide_rows(summary),
         forests=_forests(summary),
         breakdowns=breakdowns(summary),
-        charts=[(curve, chart) for curve in curves(summary) if (chart := _chart(curve, summary))],
-        colours={model: number % COLOURS for number, model in enumerate(summary.models)},
+        charts=[(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
+        colors={model: number % COLORS for model, number in colors.items()},
         facts=facts,
         notes=notes,
         seed=seed,
@@ -86,7 +86,7 @@ def write_evaluation_page(
 
 def breakdowns(summary: Summary) -> list[Breakdown]:
     """The groupings with more than one value, of runs without a variant."""
-    found: dict[tuple[str, Asked, str], list[Result]] = {}
+    found: dict[tuple[str, Setting, str], list[Result]] = {}
     for result in summary.results:
         for key in result.groups if not result.asked.variant else ():
             found.setdefault((result.benchmark, result.asked, key), []).append(result)
@@ -102,7 +102,7 @@ def breakdowns(summary: Summary) -> list[Breakdown]:
 def _forests(summary: Summary) -> list[tuple[str, str]]:
     """(benchmark, drawing) of the runs without a variant."""
     published, drawn = published_table(), []
-    places = {column.benchmark: number for number, column in enumerate(published.columns)}
+    places = {name: number for number, name in enumerate(published.columns)}
     several = len({asked for asked in summary.settings if not asked.variant}) > 1
     for benchmark in summary.benchmarks:
         results = [r for r in summary.results if r.benchmark == benchmark and not r.asked.variant and _counted(r)]
@@ -118,13 +118,12 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _counted(result: Result) -> bool:
-    """Whether anything was scored: else there is nothing to draw."""
+    """True if anything was scored: else there is nothing to draw."""
     return result.figure.accuracy.total > 0
 
 
-def _chart(curve: Curve, summary: Summary) -> str:
+def _chart(curve: Curve, colors: Mapping[str, int]) -> str:
     points = {m: [(x, r.figure.estimate) for x, r in line if _counted(r)] for m, line in curve.points.items()}
-    colours = {model: number for number, model in enumerate(summary.models)}
     if not any(points.values()):
         return ""
-    return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colours, curve.axis)
+    return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colors, curve.axis)

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from infimed_plugins.quoting import cell
 from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
-from infimed_plugins.reports.significance import SHARED_IMAGES
-from infimed_plugins.reports.statistics import Estimate, Rate
-from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Result, Summary
+from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
+from infimed_plugins.reports.summary import Average, Change, Contrast, Result, Setting, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +47,7 @@ class WideRow:
     """One model in one setting: its figures by benchmark, and its average where it has one."""
 
     model: str
-    asked: Asked
+    asked: Setting
     figures: Mapping[str, Figure]
     average: Average | None
 
@@ -68,7 +67,7 @@ def wide_rows(summary: Summary) -> list[WideRow]:
 
 def wide_columns(summary: Summary) -> tuple[str, ...]:
     """The paper's seven benchmarks, then whatever else was run."""
-    return in_paper_order([*(column.benchmark for column in published_table().columns), *summary.benchmarks])
+    return in_paper_order([*published_table().columns, *summary.benchmarks])
 
 
 def interval(estimate: Estimate) -> str:
@@ -88,9 +87,8 @@ def rate_text(rate: Rate, *, bounds: bool = True) -> str:
     return interval(Estimate(rate.value, rate.low, rate.high)) if bounds else f"{100 * rate.value:.1f}"
 
 
-def difference(contrast: Contrast | Change) -> str:
-    """``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
-    paired = contrast.paired
+def difference(paired: Paired) -> str:
+    """Return ``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
     if not paired.total:
         return NONE
     return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
@@ -109,12 +107,7 @@ def terminal_tables(summary: Summary) -> list[Table]:
         averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
         headers = ("model", "prompt", "variant", "mode", "judge", "average [95%]")
         tables.append(_rich("mean over the paper's benchmarks", headers, averages))
-    if summary.contrasts:
-        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
-        tables.append(_rich("paired differences", _CONTRAST, cells))
-    if summary.changes:
-        tables.append(_rich(_change_title(summary), _CHANGE, _change_cells(summary)))
-    return tables
+    return tables + [_rich(*table) for table in _paired_tables(summary)]
 
 
 def csv_text(summary: Summary) -> str:
@@ -141,11 +134,8 @@ def markdown(summary: Summary) -> str:
     )
     parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
     parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
-    if summary.contrasts:
-        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
-        parts += ["Paired differences", _markdown(_CONTRAST, cells)]
-    if summary.changes:
-        parts += [_change_title(summary), _markdown(_CHANGE, _change_cells(summary))]
+    for title, headers, rows in _paired_tables(summary):
+        parts += [title[0].upper() + title[1:], _markdown(headers, rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -176,7 +166,7 @@ def markdown_escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", _one_line(text))
 
 
-def _asked_cells(asked: Asked) -> tuple[str, str, str, str]:
+def _asked_cells(asked: Setting) -> tuple[str, str, str, str]:
     return asked.prompt_style, asked.variant or "as is", asked.mode, asked.judged_by
 
 
@@ -190,24 +180,27 @@ def _long_cells(result: Result) -> tuple[str, ...]:
     )
 
 
-def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
+def _paired_tables(summary: Summary) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
+    """Title, headers and rows of the differences between models and of the changes, where there are any."""
+    if summary.contrasts:
+        yield "paired differences", _CONTRAST, map(_contrast_cells, summary.contrasts)
+    if summary.changes:
+        shared = any(change.paired.shared for change in summary.changes)  # then p-values are too small
+        title = f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
+        yield title, _CHANGE, map(_change_cells, summary.changes)
+
+
+def _contrast_cells(contrast: Contrast) -> Sequence[str]:
     return (
         *(header(contrast.benchmark), f"{contrast.b} − {contrast.a}", *_asked_cells(contrast.asked)),
-        *(difference(contrast), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}"),
+        *(difference(contrast.paired), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}", contrast.note),
     )
 
 
-def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
-    for change in summary.changes:
-        plain, result = change.plain.figure, change.paired
-        cells = (_against(change), f"{result.total:,}", accuracy_text(plain), difference(change))
-        yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{result.p_value:.2g}")
-
-
-def _change_title(summary: Summary) -> str:
-    """What the table of changes is, and whether its p-values are too small."""
-    shared = any(change.paired.shared for change in summary.changes)
-    return f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
+def _change_cells(change: Change) -> Sequence[str]:
+    paired = change.paired
+    cells = (_against(change), f"{paired.total:,}", accuracy_text(change.plain.figure), difference(paired))
+    return (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{paired.p_value:.2g}")
 
 
 def _against(change: Change) -> str:
@@ -275,7 +268,7 @@ def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
         yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
 
 
-def _csv_asked(asked: Asked) -> dict[str, str]:
+def _csv_asked(asked: Setting) -> dict[str, str]:
     return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
 
 

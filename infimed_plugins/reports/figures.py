@@ -38,7 +38,7 @@ class Figure:
 
     @property
     def shared(self) -> bool:
-        """Whether questions share images: then Wilson's interval is too narrow."""
+        """True if questions share images: then Wilson's interval is too narrow."""
         return self.images < self.accuracy.total
 
     @property
@@ -49,7 +49,7 @@ class Figure:
 
 
 class Columns(NamedTuple):
-    """What is counted of some questions: 1.0 for a right reply, the image as a number, the rest true or false."""
+    """Arrays over questions: 1.0 for a right reply, the image as a number, the rest true or false."""
 
     right: NDArray[np.float64]
     image: NDArray[np.intp]
@@ -57,7 +57,7 @@ class Columns(NamedTuple):
     abstained: NDArray[np.bool_]
 
     def at(self, places: Sequence[int]) -> Columns:
-        """Those of some of the questions."""
+        """Select a subset of the questions."""
         right, image, invalid, abstained = self
         return Columns(right[places], image[places], invalid[places], abstained[places])
 

@@ -1,4 +1,4 @@
-"""What a set of evaluation runs found, as plain figures: every output of reports/ is made from a Summary.
+"""Summarize evaluation runs as plain figures: every output of reports/ is made from a Summary.
 
 Several models, benchmarks, prompt styles, variants, modes and judges go in at once. Figures of different settings are
 never mixed: a comparison or an average is of runs that were asked and judged the same way.
@@ -6,6 +6,7 @@ never mixed: a comparison or an average is of runs that were asked and judged th
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +17,16 @@ from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
 from infimed_plugins.reports.figures import Figure, breakdown, columns_of, figure
 from infimed_plugins.reports.published import in_paper_order, published_table
-from infimed_plugins.reports.significance import holm, power_note
-from infimed_plugins.reports.statistics import Estimate, Paired, macro_average, paired
+from infimed_plugins.reports.statistics import Estimate, Paired, holm, macro_average, paired, power_note
 
 GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
 REASONS = 5
+SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a draw, not a severity
+_VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Setting:
     """How the questions were asked and the replies judged; ``variant`` and ``judge`` as in Run."""
 
     prompt_style: str
@@ -43,6 +45,9 @@ class Asked:
         return self.judge or "rules only"
 
 
+Key = tuple[str, str, Setting]  # model, benchmark, setting
+
+
 @dataclass(frozen=True)
 class Result:
     """One run, counted. ``unscored`` questions are in no rate. ``groups``: grouping key → value → figure.
@@ -50,7 +55,7 @@ class Result:
 
     model: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     figure: Figure
     unscored: int
     groups: Mapping[str, Mapping[str, Figure]]
@@ -62,7 +67,7 @@ class Average:
     """The mean of the accuracies on the paper's ``benchmarks`` (Table 1, "Avg."); ``missing`` are the others."""
 
     model: str
-    asked: Asked
+    asked: Setting
     estimate: Estimate
     benchmarks: tuple[str, ...]
     missing: tuple[str, ...]
@@ -76,7 +81,7 @@ class Contrast:
     a: str
     b: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     paired: Paired
     corrected: float
     note: str
@@ -89,14 +94,14 @@ class Change:
 
     model: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     plain: Result
     paired: Paired
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All of it; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
+    """Everything that a report shows; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
 
     models: tuple[str, ...]
     benchmarks: tuple[str, ...]
@@ -106,9 +111,28 @@ class Summary:
     changes: tuple[Change, ...] = ()
 
     @property
-    def settings(self) -> tuple[Asked, ...]:
+    def settings(self) -> tuple[Setting, ...]:
         """Every way of asking and judging there is, in the order of the results."""
         return tuple(dict.fromkeys(result.asked for result in self.results))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One family of variants on one benchmark. ``points``: model → (severity, result), severity 0 as it was asked
+    without a variant, on the questions that have one."""
+
+    family: str
+    benchmark: str
+    asked: Setting
+    points: Mapping[str, Sequence[tuple[float, Result]]]
+
+    @property
+    def axis(self) -> str:
+        """The name of the numbers: ``seed``, ``severity``, or "" for a variant that has none."""
+        if self.family in SEEDED:
+            return "seed"
+        numbered = any(":" in result.asked.variant for line in self.points.values() for _, result in line)
+        return "severity" if numbered else ""
 
 
 def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
@@ -118,9 +142,9 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
     ``language`` too); kind and modality for those it does not name. Raises DataError for two runs of the same model,
     benchmark and setting.
     """
-    by_key: dict[tuple[str, str, Asked], Run] = {}
+    by_key: dict[Key, Run] = {}
     for run in runs:
-        key = (run.model, run.benchmark, asked_in(run))
+        key = (run.model, run.benchmark, setting_of(run))
         if key in by_key:
             raise DataError(
                 f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out, or give one "
@@ -141,9 +165,9 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
     )
 
 
-def asked_in(run: Run) -> Asked:
-    """How a run was asked and judged."""
-    return Asked(run.prompt_style, run.variant, run.mode, run.judge)
+def setting_of(run: Run) -> Setting:
+    """Return how a run was asked and judged."""
+    return Setting(run.prompt_style, run.variant, run.mode, run.judge)
 
 
 def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result:
@@ -154,7 +178,7 @@ def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result
     return Result(
         run.model,
         run.benchmark,
-        asked_in(run),
+        setting_of(run),
         figure(columns, stream),
         len(run.rows) - len(scored),
         {key: groups for key in keys if (groups := breakdown(scored, columns, key, stream))},
@@ -172,10 +196,20 @@ def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
     return named
 
 
+def _scores(run: Run) -> dict[str, float]:
+    """1.0 or 0.0 for each question with a verdict."""
+    rows = identified(run.rows).items()
+    return {name: float(row.accuracy == 1.0) for name, row in rows if row.accuracy is not None}
+
+
+def _images(run: Run) -> dict[str, str]:
+    return {name: row.image for name, row in identified(run.rows).items()}
+
+
 def _averages(results: Sequence[Result]) -> Iterator[Average]:
     """The macro average of each model in each setting, over those of the paper's benchmarks that it was run on."""
-    columns = [column.benchmark for column in published_table().columns]
-    found: dict[tuple[str, Asked], dict[str, Estimate]] = defaultdict(dict)
+    columns = published_table().columns
+    found: dict[tuple[str, Setting], dict[str, Estimate]] = defaultdict(dict)
     for result in results:  # in the paper's order
         if result.benchmark in columns and result.figure.accuracy.total:
             found[result.model, result.asked][result.benchmark] = result.figure.estimate
@@ -184,48 +218,61 @@ def _averages(results: Sequence[Result]) -> Iterator[Average]:
         yield Average(model, asked, macro_average(list(figures.values())), tuple(figures), missing)
 
 
-def _contrasts(
-    by_key: Mapping[tuple[str, str, Asked], Run], benchmarks: Sequence[str], seed: int
-) -> Iterator[Contrast]:
+def _contrasts(by_key: Mapping[Key, Run], benchmarks: Sequence[str], seed: int) -> Iterator[Contrast]:
     """Every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
     models = list(dict.fromkeys(model for model, _, _ in by_key))
-    if len(models) < 2:
-        return
-    scores: dict[tuple[str, str, Asked], dict[str, float]] = {}
-    for key, run in by_key.items():
-        named = identified(run.rows)
-        scores[key] = {name: float(row.accuracy == 1.0) for name, row in named.items() if row.accuracy is not None}
+    scores = {key: _scores(run) for key, run in by_key.items()} if len(models) > 1 else {}
     for asked in dict.fromkeys(asked for _, _, asked in by_key):
         for a, b in combinations(models, 2):
-            both = [name for name in benchmarks if (a, name, asked) in by_key and (b, name, asked) in by_key]
             found: dict[str, Paired] = {}
-            for name in both:
-                cluster = {question: row.image for question, row in identified(by_key[a, name, asked].rows).items()}
-                found[name] = paired(scores[a, name, asked], scores[b, name, asked], cluster, seed=seed)
+            for name in benchmarks:
+                one, other = (a, name, asked), (b, name, asked)
+                if one in by_key and other in by_key:
+                    found[name] = paired(scores[one], scores[other], _images(by_key[one]), seed=seed)
             corrected = holm({name: result.p_value for name, result in found.items() if result.total})
             for name, result in found.items():
                 yield Contrast(a, b, name, asked, result, corrected.get(name, result.p_value), power_note(result))
 
 
-def _changes(
-    by_key: Mapping[tuple[str, str, Asked], Run], ordered: Sequence[tuple[str, str, Asked]], seed: int
-) -> Iterator[Change]:
+def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> Iterator[Change]:
     """Every variant whose questions keep their ids against the run without one, every prompt against the direct one."""
     for model, benchmark, asked in ordered:
         as_it_is = replace(asked, variant="") if asked.variant else replace(asked, prompt_style="direct")
         plain = by_key.get((model, benchmark, as_it_is))
         if plain is None or as_it_is == asked:
             continue
-        varied = identified(by_key[model, benchmark, asked].rows)
-        after = {name: float(row.accuracy == 1.0) for name, row in varied.items() if row.accuracy is not None}
-        shared = [row for row in plain.rows if row.id in after and row.accuracy is not None]
-        if shared:
-            before = {row.id: float(row.accuracy == 1.0) for row in shared}
-            clusters = {row.id: row.image for row in shared}
-            alike = count(replace(plain, rows=shared), (), seed=seed)
-            yield Change(model, benchmark, asked, alike, paired(before, after, clusters, seed=seed))
+        after = _scores(by_key[model, benchmark, asked])
+        alike = replace(plain, rows=[row for row in plain.rows if row.id in after and row.accuracy is not None])
+        if alike.rows:
+            change = paired(_scores(alike), after, _images(alike), seed=seed)
+            yield Change(model, benchmark, asked, count(alike, (), seed=seed), change)
 
 
 def _seed(seed: int, benchmark: str) -> tuple[int, int]:
     """A stream of its own for each benchmark: draws of two benchmarks must not move together."""
     return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))
+
+
+def split_variant(variant: str) -> tuple[str, float]:
+    """Return ``("blur", 2.0)`` of ``blur:2``; a variant without a number has severity 1."""
+    found = _VARIANT.fullmatch(variant)
+    return (found["family"], float(found["number"] or 1)) if found else (variant, 1.0)
+
+
+def curves(summary: Summary) -> list[Curve]:
+    """A curve for each family of variants, benchmark and setting, in the order of the results."""
+    plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
+    found: dict[tuple[str, str, Setting], dict[str, list[tuple[float, Result]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for result in summary.results:
+        if result.asked.variant:
+            family, severity = split_variant(result.asked.variant)
+            asked = replace(result.asked, variant="")
+            found[family, result.benchmark, asked][result.model].append((severity, result))
+    for (_, benchmark, _), by_model in found.items():
+        for model, points in by_model.items():
+            bases = [plain[key] for _, result in points if (key := (model, benchmark, result.asked)) in plain]
+            points += [(0.0, base) for base in bases[:1]]
+            points.sort(key=lambda point: point[0])
+    return [Curve(*key, by_model) for key, by_model in found.items()]

@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.robustness.degradations import LEVELS, SEVERITIES, degraded_bytes
+from infimed_plugins.benchmarks.robustness.image_corruptions import LEVELS, SEVERITIES, degraded_bytes
 from infimed_plugins.benchmarks.robustness.option_order import fold_rotations, reorder, rotations, shuffle
 from infimed_plugins.benchmarks.robustness.perturbations import AVAILABLE, parse
 from infimed_plugins.benchmarks.robustness.rephrasings import read_rephrasing, read_wordings, rephrase, what_changed

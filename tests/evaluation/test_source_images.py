@@ -14,7 +14,7 @@ from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.questions import questions
-from infimed_plugins.benchmarks.robustness.variants import folded, vary
+from infimed_plugins.benchmarks.robustness.perturbations import folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.source_images import ANOTHER, NOT_HERE, SourceImages
 from infimed_plugins.engines import ChatRequest, Reply, Sampling

@@ -23,7 +23,7 @@ from infimed_plugins.reports.evaluation_tables import (
     terminal_tables,
     wide_rows,
 )
-from infimed_plugins.reports.significance import SHARED_IMAGES
+from infimed_plugins.reports.statistics import SHARED_IMAGES
 from infimed_plugins.reports.summary import Summary, summarise
 
 PAPER = ["MMMU-H&M", "VQA-RAD", "SLAKE", "PathVQA", "PMC-VQA", "OMVQA", "MedXQA"]
@@ -179,7 +179,7 @@ def test_figures_stay_whole_in_a_pipe(synthetic_runs: list[Run]) -> None:
     summary = _long_names(synthetic_runs)
     text = _printed(summary, 200)
     assert all(accuracy_text(result.figure) in text for result in summary.results)
-    assert all(difference(change) in text for change in (*summary.contrasts, *summary.changes))
+    assert all(difference(change.paired) in text for change in (*summary.contrasts, *summary.changes))
 
 
 def test_tables_say_where_p_takes_questions_of_one_image_as_independent(

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from infimed_plugins.reports.significance import (
+from infimed_plugins.reports.statistics import (
     SHARED_IMAGES,
+    Paired,
     detectable_difference,
     holm,
     power_note,
     questions_needed,
 )
-from infimed_plugins.reports.statistics import Paired
 
 
 def result(total: int, only_a: int, only_b: int, images: int | None = None) -> Paired:

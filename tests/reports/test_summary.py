@@ -11,8 +11,7 @@ from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import Json
 from infimed_plugins.reports.figures import NOT_GIVEN
-from infimed_plugins.reports.summary import count, identified, summarise
-from infimed_plugins.reports.variants import curves, split_variant
+from infimed_plugins.reports.summary import count, curves, identified, split_variant, summarise
 
 
 def judged(number: int, accuracy: float | None = 1.0, **fields: Json) -> Judged:

@@ -50,9 +50,9 @@ _SINGLE = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 
 def shuffle(sample: Sample, seed: int) -> Sample | None:
     """The sample with its options in a random order, the same for the same seed and id; None without options."""
-    if not is_choice(sample):
+    if sample.task != "multiple_choice" or not sample.options:
         return None
-    free, last = _free_and_last(sample.options or ())
+    free, last = _free_and_last(sample.options)
     rng = random.Random(hashlib.sha256(f"{seed}/{sample.id}".encode("utf-8", "surrogatepass")).digest())
     rng.shuffle(free)
     return reorder(sample, [*free, *last])
@@ -63,19 +63,14 @@ def rotations(sample: Sample) -> Iterator[Sample]:
 
     ``meta["rotations"]`` counts them: as many as there are options that may change places.
     """
-    if not is_choice(sample):
+    if sample.task != "multiple_choice" or not sample.options:
         return
-    free, last = _free_and_last(sample.options or ())
+    free, last = _free_and_last(sample.options)
     count = max(1, len(free))
     for turn in range(count):
-        order = [*free[turn:], *free[:turn], *last] if turn else list(range(len(sample.options or ())))
+        order = [*free[turn:], *free[:turn], *last] if turn else list(range(len(sample.options)))
         turned = reorder(sample, order).with_meta(of=sample.id, rotations=count)
         yield replace(turned, id=f"{sample.id}{ROTATION}{turn}")
-
-
-def is_choice(sample: Sample) -> bool:
-    """Whether it has options to reorder."""
-    return sample.task == "multiple_choice" and bool(sample.options)
 
 
 def reorder(sample: Sample, order: Sequence[int]) -> Sample:

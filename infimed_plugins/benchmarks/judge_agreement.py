@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
-from infimed_plugins.limits import parse_json
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.tables.rows import values_by_id
 
 _NO_WIDTH = 1e-9
 
@@ -59,29 +59,12 @@ def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement
 
 def read_labels(path: Path) -> dict[str, bool]:
     """People's verdicts by question. Raises MissingFileError, or DataError naming the line that cannot be used."""
-    if not path.is_file():
-        raise MissingFileError(f'there is no {path}; name a file of lines such as {{"id": "…", "right": true}}')
     labels: dict[str, bool] = {}
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip(b"\xef\xbb\xbf \t\r\n"):
-                id, right = _label(line, f"{path}, line {number}")
-                if labels.setdefault(id, right) != right:
-                    raise DataError(f"{path}, line {number}: {id!r} is labelled right and wrong; keep one")
-    if not labels:
-        raise DataError(f'{path} holds no labels; write lines such as {{"id": "…", "right": true}}')
+    needs = '"id", a string, and "right", true or false'
+    for place, id, right in values_by_id(path, "right", True, "labels", needs, lambda value: isinstance(value, bool)):
+        if labels.setdefault(id, right) != right:
+            raise DataError(f"{place}: {id!r} is labelled right and wrong; keep one")
     return labels
-
-
-def _label(line: bytes, place: str) -> tuple[str, bool]:
-    try:
-        row = parse_json(line.decode("utf-8-sig"))
-    except ValueError as error:
-        raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
-    id, right = (row.get("id"), row.get("right")) if isinstance(row, dict) else (None, None)
-    if not isinstance(id, str) or not id or not isinstance(right, bool):
-        raise DataError(f'{place} needs "id", a string, and "right", true or false')
-    return id, right
 
 
 def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None] | None:

@@ -19,9 +19,9 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.images import decode_image
 from infimed_plugins.records import ImageRef, Sample
 
@@ -59,17 +59,17 @@ def degraded_image(image: ImageRef, kind: str, level: int) -> ImageRef:
 def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") -> bytes:
     """An encoded image degraded and encoded anew, as PNG (``jpeg``: as JPEG); the same bytes every time.
 
-    Raises DataError naming an image that does not open, and ConfigError for an unknown kind or level.
+    Raises DataError naming an image that does not open, ConfigError for an unknown kind or level, and MissingExtraError
+    without Pillow.
     """
     check_level(kind, level)
     image, amount = decode_image(data, name), SEVERITIES[kind][level - 1]
     buffer = io.BytesIO()
     if kind == "jpeg":
         image.save(buffer, format="JPEG", quality=int(amount))
-    elif kind == "noise":
-        _noisy(image, amount, hashlib.sha256(data).digest()).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
     else:
-        _DEGRADED[kind](image, amount).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+        changed = _noisy(image, amount, data) if kind == "noise" else _DEGRADED[kind](image, amount)
+        changed.save(buffer, format="PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
 
 
@@ -85,33 +85,33 @@ def _read(image: ImageRef, kind: str, level: int) -> bytes:
     return degraded_bytes(image.read(), kind, level, image.path or "in memory")
 
 
-def _noisy(image: PILImage, sigma: float, seed: bytes) -> PILImage:
+def _noisy(image: PILImage, sigma: float, data: bytes) -> PILImage:
     import numpy as np
+    from PIL import Image
 
     pixels = np.asarray(image, dtype=np.float32)
-    rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
-    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no coloured noise
-    noisy = np.clip(np.rint(pixels + sigma * grey[..., None]), 0, 255).astype(np.uint8)
-    made: PILImage = _pil("Image").fromarray(noisy)
-    return made
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(data).digest()[:8], "big"))
+    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no colored noise
+    return Image.fromarray(np.clip(np.rint(pixels + sigma * grey[..., None]), 0, 255).astype(np.uint8))
 
 
 def _blurred(image: PILImage, sigma: float) -> PILImage:
-    radius = sigma * min(image.size) / BLUR_SIDE
-    made: PILImage = image.filter(_pil("ImageFilter").GaussianBlur(radius))
-    return made
+    from PIL import ImageFilter
+
+    return image.filter(ImageFilter.GaussianBlur(sigma * min(image.size) / BLUR_SIDE))
 
 
 def _flattened(image: PILImage, share: float) -> PILImage:
-    made: PILImage = _pil("ImageEnhance").Contrast(image).enhance(share)
-    return made
+    from PIL import ImageEnhance
+
+    return ImageEnhance.Contrast(image).enhance(share)
 
 
 def _coarse(image: PILImage, times: float) -> PILImage:
-    resampling = _pil("Image").Resampling
+    from PIL.Image import Resampling
+
     small = (max(1, round(image.width / times)), max(1, round(image.height / times)))
-    made: PILImage = image.resize(small, resampling.BOX).resize(image.size, resampling.BICUBIC)
-    return made
+    return image.resize(small, Resampling.BOX).resize(image.size, Resampling.BICUBIC)
 
 
 _DEGRADED: Mapping[str, Callable[[PILImage, float], PILImage]] = {
@@ -119,12 +119,3 @@ _DEGRADED: Mapping[str, Callable[[PILImage, float], PILImage]] = {
     "contrast": _flattened,
     "resolution": _coarse,
 }
-
-
-def _pil(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"PIL.{module}")
-    except ImportError as error:
-        raise MissingExtraError("degrading images", "PIL", "data") from error

@@ -1,9 +1,9 @@
-"""A model asked until its reply can be read: greedily first, then drawn with other seeds, then given up.
+"""Query a model until its reply parses: first greedy, then sampled with new seeds, then give up.
 
 Example::
 
-    for asked in ask_until_read(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
-        ...  # asked.value is None where nothing could be read, and asked.reason says why
+    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
+        ...  # reply.value is None where nothing could be read, and reply.reason says why
 
 Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
 engine in a ``Stored`` (engines/stored.py).
@@ -11,6 +11,8 @@ engine in a ``Stored`` (engines/stored.py).
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +21,7 @@ from typing import Generic, TypeVar
 
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.quoting import repeated
 from infimed_plugins.records import Json
 
 T = TypeVar("T")
@@ -26,6 +29,7 @@ AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
 NO_REPLY = "the engine gave no reply"
 EMPTY_REPLY = "the reply is empty"
 REPEATED = "the judge may only repeat a verdict that stands in the quoted text"
+_CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,8 @@ class Patience:
     json_schema: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("again", self.again, 0),
-            ("seed", self.seed, 0),
-            ("max_tokens", self.max_tokens, 1),
-        ):
+        for name, least in (("again", 0), ("seed", 0), ("max_tokens", 1)):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name} is {value!r}; give a whole number from {least}")
 
@@ -58,9 +59,9 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Asked(Generic[T]):
-    """What was read of one request; ``value`` None: nothing. ``raw`` is the last reply, ``attempts`` how often it was
-    asked, ``replies`` every reply in turn."""
+class ParsedReply(Generic[T]):
+    """The value read of one request; None for nothing, and ``reason`` says why. ``raw`` is the last reply, ``attempts``
+    how often it was asked, ``replies`` every reply in turn."""
 
     id: str
     value: T | None
@@ -70,10 +71,10 @@ class Asked(Generic[T]):
     replies: tuple[str, ...] = field(default=(), compare=False)
 
 
-def ask_until_read(
+def ask_until_parsed(
     engine: Engine, requests: Iterable[ChatRequest], read: Callable[[ChatRequest, str], T], patience: Patience
-) -> Iterator[Asked[T]]:
-    """One Asked for each request, as they are settled.
+) -> Iterator[ParsedReply[T]]:
+    """Yield a ParsedReply for each request, as they are settled.
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
@@ -81,7 +82,7 @@ def ask_until_read(
     requests of one id, and what ``engine.generate`` raises.
     """
     seen: set[str] = set()
-    unread: dict[str, Asked[T]] = {}
+    unread: dict[str, ParsedReply[T]] = {}
     turn_requests = _unless_empty(requests)
     fresh: Counter[str] = Counter()  # how often each was asked in this run
     for turn in count():
@@ -93,36 +94,71 @@ def ask_until_read(
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
-            asked, failed = _settle(reply, request, read, turn + 1)
-            if asked.id in unread:
-                asked = replace(asked, replies=(*unread[asked.id].replies, *asked.replies))
-            fresh[asked.id] += reply.asked
-            if asked.value is not None or failed or fresh[asked.id] > patience.again:
-                del fresh[asked.id]
-                yield asked
+            parsed, failed = _settle(reply, request, read, turn + 1)
+            if parsed.id in unread:
+                parsed = replace(parsed, replies=(*unread[parsed.id].replies, *parsed.replies))
+            fresh[parsed.id] += reply.asked
+            if parsed.value is not None or failed or fresh[parsed.id] > patience.again:
+                del fresh[parsed.id]
+                yield parsed
             else:
-                unread[asked.id] = asked
+                unread[parsed.id] = parsed
                 again.append(request)
         for id in waiting:
-            before = unread.get(id, Asked(id, None))
-            yield Asked(id, None, before.raw, turn + 1, NO_REPLY, before.replies)
+            before = unread.get(id, ParsedReply(id, None))
+            yield ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies)
         seen.clear()
         turn_requests = again or None
 
 
+def answer_part(text: str) -> str:
+    """Return a reply without its one block of thinking, in which a quoted verdict is none, and without a code block.
+
+    Raises DataError for thinking that never ends, or comes twice.
+    """
+    text = _after_thinking(text)
+    block = _CODE_BLOCK.fullmatch(text)
+    return block[1].strip() if block else text
+
+
+def json_entries(text: str) -> list[tuple[str, Json]]:
+    """Return the entries of the JSON object that a text is, keys given twice too; none where it is anything else."""
+    try:
+        entries = json.loads(text, object_pairs_hook=list) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        entries = None
+    return entries if isinstance(entries, list) else []
+
+
+def check_own_words(request: ChatRequest, text: str, *claims: str) -> None:
+    """Raise DataError for a verdict, or all the claims in it, that stands in the quoted texts of its prompt."""
+    if repeated(request.text, _after_thinking(text), *claims):
+        raise DataError(REPEATED)
+
+
+def _after_thinking(text: str) -> str:
+    text = text.strip()
+    opened, closed = text.count("<think>"), text.count("</think>")
+    if not opened and not closed:
+        return text
+    if closed != 1 or opened > 1 or (opened and not text.startswith("<think>")):
+        raise DataError("the judge's thinking never ends, or comes twice")
+    return text.partition("</think>")[2].strip()
+
+
 def _settle(
     reply: Reply, request: ChatRequest, read: Callable[[ChatRequest, str], T], attempts: int
-) -> tuple[Asked[T], bool]:
-    """What a reply says, and whether the engine failed."""
+) -> tuple[ParsedReply[T], bool]:
+    """The value that a reply holds, and True if the engine failed."""
     if reply.error is not None or not reply.texts:
-        return Asked(reply.id, None, "", attempts, reply.error or NO_REPLY), True
+        return ParsedReply(reply.id, None, "", attempts, reply.error or NO_REPLY), True
     text = reply.texts[0]
     try:
-        return Asked(reply.id, read(request, text), text, attempts, replies=(text,)), False
+        return ParsedReply(reply.id, read(request, text), text, attempts, replies=(text,)), False
     except DataError as error:
         cut = " (cut off at max_tokens)" if any(reply.cut) else ""
         why = str(error) if text.strip() else EMPTY_REPLY
-        return Asked(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
+        return ParsedReply(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
 
 
 def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest], seen: set[str]) -> Iterator[ChatRequest]:
