@@ -62,8 +62,8 @@ _NEGATION = re.compile(
 )
 _OPPOSITE_WORDS = (
     "left right upper lower superior inferior anterior posterior medial lateral proximal distal normal abnormal "
-    "increased decreased higher benign malignant acute chronic male female larger smaller largest smallest most hyperintense "
-    "hypointense hyperdense hypodense hyperechoic hypoechoic before after first last"
+    "increased decreased higher benign malignant acute chronic male female larger smaller largest smallest most "
+    "hyperintense hypointense hyperdense hypodense hyperechoic hypoechoic before after first last"
 )
 _OPPOSITES = frozenset(_OPPOSITE_WORDS.split())
 _HAN_OPPOSITES = "左右上下前后内外"

@@ -1,4 +1,4 @@
-"""Another framework's replies as a run folder, so that `infimed score` can judge them.
+"""Take another framework's replies in as a run folder, so that `infimed score` can judge them.
 
 Where the data set is at hand a reply is joined to its question, by id or by its place, if that is the question that the
 file tells of; this gives images, groups and our reading of the row. Else the question is what the file itself says.
@@ -6,27 +6,31 @@ file tells of; this gives images, groups and our reading of the row. Else the qu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
-from infimed_plugins.benchmarks.imported.file_question import from_file
-from infimed_plugins.benchmarks.imported.out_folder import check_out
-from infimed_plugins.benchmarks.imported.result_files import ImportedReply, read_replies, result_parts
-from infimed_plugins.benchmarks.imported.same_question import is_of
-from infimed_plugins.benchmarks.imported.sets import benchmark_of
+from infimed_plugins.benchmarks.facts import RUN_FILE, read_run_file, write_run_file
+from infimed_plugins.benchmarks.imported.match_questions import from_file, is_of
+from infimed_plugins.benchmarks.imported.result_files import ImportedReply, benchmark_of, read_replies, result_parts
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, unanswered
-from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
-from infimed_plugins.storage import locked, whole_file, whole_folder
+from infimed_plugins.storage import PARTIAL, locked, whole_file, whole_folder
 
 Show = Callable[[str, int, int | None], None]
+_RUN_FILES = re.compile(
+    r"(?:run|settings|finished)\.json|(?:responses|failed|bad_rows)\.jsonl|(?:verdicts|judge)-.*\.jsonl?|judge\.sqlite.*"
+    rf"|.*{re.escape(PARTIAL)}"
+)
 
 
 class Counts(TypedDict):
@@ -76,19 +80,66 @@ def import_run(
     return counts
 
 
+def check_out(out: Path, path: Path, downloads: Path | None, *, fresh: bool) -> None:
+    """Raise ConfigError where ``out`` cannot be the run folder of the results at ``path``; nothing is touched.
+
+    That is: it is, holds or lies in the results, or holds the data sets; it is a file or below one; it is not empty,
+    unless ``fresh`` is given and what it holds is an earlier run.
+    """
+    there, results = out.resolve(), path.resolve()
+    if there == results or there in results.parents or results in there.parents:
+        raise ConfigError(f"--out {out} is, holds or lies in the results at {path}; name a folder apart from them")
+    if downloads is not None and (there == downloads.resolve() or there in downloads.resolve().parents):
+        raise ConfigError(f"--out {out} is or holds the data sets at {downloads}; name a folder apart from them")
+    below = next((place for place in (out, *out.parents) if os.path.lexists(place)), out)
+    if os.path.lexists(below) and not below.is_dir():
+        raise ConfigError(f"{below} is no folder, so no run can be written to {out}; name another --out")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    if not fresh:
+        raise ConfigError(f"{out} is not empty; name a new folder, or use --fresh")
+    settings = (found.parent for below in ("", "*/", "*/*/") for found in out.glob(f"{below}{SETTINGS}"))
+    if not read_run_file(out) and not any(map(_is_run, settings)):
+        raise ConfigError(
+            f"{out} holds no earlier run (no {RUN_FILE}, no BENCHMARK/STYLE/{SETTINGS}), so --fresh removes nothing "
+            "there; name a new folder"
+        )
+    own = [path for path in sorted(out.rglob("*")) if path.is_file() and not _RUN_FILES.fullmatch(path.name)]
+    if own:
+        raise ConfigError(f"{own[0]} is no file of a run, and --fresh would remove it; move it, or name a new folder")
+
+
+def _is_run(folder: Path) -> bool:
+    """True if its settings are a run's: other tools write a settings.json as well."""
+    try:
+        return "benchmark" in RunFolder(folder).settings()
+    except (InfimedError, OSError):
+        return False
+
+
 def _stands(folder: Path, rows: Sequence[Answered]) -> bool:
-    """Whether these very replies are there."""
+    """True if these very replies are there."""
     try:
         return (folder / RESPONSES).read_bytes() == b"".join(map(answered_line, rows))
     except OSError:
         return False
 
 
+def _write(
+    folder: RunFolder, benchmark: Benchmark, rows: Sequence[Answered], model: str, style: str, path: Path
+) -> None:
+    run = {"benchmark": benchmark.name, "model": model, "name": model, "prompt_style": style, "variant": ""}
+    folder.prepare({**run, "limit": None, "imported": str(path)})
+    with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
+        file.writelines(map(answered_line, rows))
+    folder.finish(len(rows))
+
+
 def _taken(
     path: Path, source: str | None, downloads: Path | None, show: Show
 ) -> tuple[list[tuple[Benchmark, list[Answered]]], dict[str, Counts]]:
     """The benchmarks with their rows, those without any left out, and the counts of all, damaged ones among them."""
-    parts = result_parts(path, benchmark=source)
+    parts = result_parts(path, source)
     taken: list[tuple[Benchmark, list[Answered]]] = []
     counts: dict[str, Counts] = {}
     damaged: list[DataError] = []
@@ -97,7 +148,7 @@ def _taken(
             known, replies = _replies(part, source)
         except DataError as error:
             damaged.append(error)
-            counts[part.name] = _counts(problem=str(error))
+            counts[part.name] = Counts(replies=0, unmatched=0, missing=0, skipped=0, problem=str(error))
             continue
         rows, counts[known.name] = _joined(known, replies, downloads, show, alone=len(parts) == 1)
         if rows:
@@ -120,68 +171,44 @@ def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedRe
     return known, replies
 
 
-def _counts(
-    rows: Sequence[Answered] = (), missing: int = 0, unmatched: int = 0, skipped: int = 0, problem: str = ""
-) -> Counts:
-    return Counts(replies=len(rows), unmatched=unmatched, missing=missing, skipped=skipped, problem=problem)
-
-
-class _Waiting:
-    """Replies that no question was found for yet, by id or, where the file tells none, by place."""
-
-    def __init__(self, replies: Sequence[ImportedReply]) -> None:
-        self.left = dict(enumerate(replies))
-        self._by_id: dict[str, list[int]] = {}  # several where a file holds an id twice
-        for key, reply in self.left.items():
-            if reply.told:
-                self._by_id.setdefault(reply.id, []).append(key)
-        self._by_place = {reply.position: key for key, reply in self.left.items() if not reply.told}
-
-    def take(self, benchmark: Benchmark, place: int, question: Question) -> ImportedReply | None:
-        """The reply to a question; one that is of another question goes on waiting."""
-        for key in self._by_id.get(question.sample.id, [self._by_place.get(place, -1)]):
-            if key in self.left and is_of(self.left[key], question, benchmark):
-                return self.left.pop(key)
-        return None
-
-
 def _joined(
     benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
 ) -> tuple[list[Answered], Counts]:
     """The replies with their questions, and behind them those of no question here as the file tells them."""
-    waiting, rows, asked, problem = _Waiting(replies), [], 0, ""
+    waiting: dict[str | int, list[ImportedReply]] = defaultdict(list)  # by id, or where the file tells none by place
+    for reply in replies:
+        waiting[reply.id if reply.told else reply.position].append(reply)
+    rows, asked, problem, joined = list[Answered](), 0, "", set[int]()
     try:
-        for place, question in _at_hand(benchmark, downloads):
+        for place, question in enumerate(questions(benchmark, folder=downloads)):
+            if not isinstance(question, Question):
+                continue
             asked += 1
-            reply = waiting.take(benchmark, place, question)
-            if reply is not None:
-                rows.append(_answered(place, question, reply))
-                show(f"importing {benchmark.name}", len(rows), len(replies))
+            for reply in waiting.get(question.sample.id, waiting.get(place, [])):
+                if reply.position not in joined and is_of(reply, question, benchmark):
+                    joined.add(reply.position)
+                    rows.append(_answered(place, question, reply))
+                    show(f"importing {benchmark.name}", len(rows), len(replies))
+                    break
     except InfimedError as error:
         if downloads is not None and alone:
             raise
         problem = f"not joined to the data set (intervals then know no shared images): {error}"
-    joined = len(rows)
-    told = [from_file(reply, id) for reply, id in _with_ids(waiting.left.values(), asked > 0)]
+    left = [reply for reply in replies if reply.position not in joined]
+    told = [from_file(reply, id) for reply, id in _with_ids(left, asked > 0)]
     rows += [row for row in told if row is not None]
-    unmatched = len(told) if asked else 0
-    problem = "; ".join(filter(None, (problem, _repeated(replies))))
-    return rows, _counts(rows, asked - joined, unmatched, told.count(None), problem)
-
-
-def _repeated(replies: Sequence[ImportedReply]) -> str:
-    """How many rows have the id of an earlier one; "" for none."""
     more = len(replies) - len({reply.id for reply in replies})
-    return f"{more:,} rows have the id of an earlier row; each counts by itself" if more else ""
+    repeated = f"{more:,} rows have the id of an earlier row; each counts by itself" if more else ""
+    return rows, Counts(
+        replies=len(rows),
+        unmatched=len(told) if asked else 0,
+        missing=asked - len(joined),
+        skipped=told.count(None),
+        problem="; ".join(filter(None, (problem, repeated))),
+    )
 
 
-def _at_hand(benchmark: Benchmark, downloads: Path | None) -> Iterator[tuple[int, Question]]:
-    for place, question in enumerate(questions(benchmark, folder=downloads)):
-        if isinstance(question, Question):
-            yield place, question
-
-
-def _with_ids(replies: Iterable[ImportedReply], joined: bool) -> Iterator[tuple[ImportedReply, str]]:
+def _with_ids(replies: Sequence[ImportedReply], joined: bool) -> Iterator[tuple[ImportedReply, str]]:
     """Each reply with its own id, unless our question or an earlier row of that id is another one."""
     seen: set[str] = set()
     for reply in replies:
@@ -202,20 +229,3 @@ def _digests(sample: Sample) -> list[str]:
         return [image.sha256() for image in sample.images]
     except DataError:
         return []
-
-
-def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model: str, style: str, path: Path) -> None:
-    folder.prepare(
-        {
-            "benchmark": benchmark.name,
-            "model": model,
-            "name": model,
-            "prompt_style": style,
-            "variant": "",
-            "limit": None,
-            "imported": str(path),
-        }
-    )
-    with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
-        file.writelines(map(answered_line, rows))
-    folder.finish(len(rows))
