@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,11 +98,11 @@ class Outputs:
         notes: Sequence[str],
         downloads: Path | None,
     ) -> None:
-        from infimed_plugins.benchmarks.source_images import SourceImages
+        from infimed_plugins.benchmarks.source_images import source_images
         from infimed_plugins.reports.evaluation_page import write_evaluation_page
 
         assert self.html is not None
-        images = SourceImages(downloads)
+        images = partial(source_images, downloads=downloads)
         write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
         tell(f"wrote {self.html}")
 

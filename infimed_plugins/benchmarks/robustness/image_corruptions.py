@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -50,10 +50,8 @@ def degrade(sample: Sample, kind: str, level: int) -> Sample | None:
 
 def degraded_image(image: ImageRef, kind: str, level: int) -> ImageRef:
     """The image, degraded whenever it is read. Reading raises DataError as that of the image itself does."""
-    name = f"{image.path or 'in memory'}~{kind}{level}"
-    if image.path is None:  # a path tells images apart
-        name = f"{image.sha256()}~{kind}{level}"
-    return ImageRef(path=name, reader=partial(_read, image, kind, level))
+    name = image.sha256() if image.path is None else image.path or "in memory"  # a path tells images apart
+    return ImageRef(path=f"{name}~{kind}{level}", reader=partial(_read, image, kind, level))
 
 
 def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") -> bytes:
@@ -63,13 +61,11 @@ def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") 
     without Pillow.
     """
     check_level(kind, level)
-    image, amount = decode_image(data, name), SEVERITIES[kind][level - 1]
-    buffer = io.BytesIO()
+    buffer, quality = io.BytesIO(), int(SEVERITIES["jpeg"][level - 1])
     if kind == "jpeg":
-        image.save(buffer, format="JPEG", quality=int(amount))
+        decode_image(data, name).save(buffer, format="JPEG", quality=quality)
     else:
-        changed = _noisy(image, amount, data) if kind == "noise" else _DEGRADED[kind](image, amount)
-        changed.save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+        _degraded(decode_image(data, name), kind, level, data).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
 
 
@@ -85,37 +81,19 @@ def _read(image: ImageRef, kind: str, level: int) -> bytes:
     return degraded_bytes(image.read(), kind, level, image.path or "in memory")
 
 
-def _noisy(image: PILImage, sigma: float, data: bytes) -> PILImage:
+def _degraded(image: PILImage, kind: str, level: int, data: bytes) -> PILImage:
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageEnhance, ImageFilter
 
+    amount = SEVERITIES[kind][level - 1]
+    if kind == "blur":
+        return image.filter(ImageFilter.GaussianBlur(amount * min(image.size) / BLUR_SIDE))
+    if kind == "contrast":
+        return ImageEnhance.Contrast(image).enhance(amount)
+    if kind == "resolution":
+        small = (max(1, round(image.width / amount)), max(1, round(image.height / amount)))
+        return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
     pixels = np.asarray(image, dtype=np.float32)
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(data).digest()[:8], "big"))
     grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no colored noise
-    return Image.fromarray(np.clip(np.rint(pixels + sigma * grey[..., None]), 0, 255).astype(np.uint8))
-
-
-def _blurred(image: PILImage, sigma: float) -> PILImage:
-    from PIL import ImageFilter
-
-    return image.filter(ImageFilter.GaussianBlur(sigma * min(image.size) / BLUR_SIDE))
-
-
-def _flattened(image: PILImage, share: float) -> PILImage:
-    from PIL import ImageEnhance
-
-    return ImageEnhance.Contrast(image).enhance(share)
-
-
-def _coarse(image: PILImage, times: float) -> PILImage:
-    from PIL.Image import Resampling
-
-    small = (max(1, round(image.width / times)), max(1, round(image.height / times)))
-    return image.resize(small, Resampling.BOX).resize(image.size, Resampling.BICUBIC)
-
-
-_DEGRADED: Mapping[str, Callable[[PILImage, float], PILImage]] = {
-    "blur": _blurred,
-    "contrast": _flattened,
-    "resolution": _coarse,
-}
+    return Image.fromarray(np.clip(np.rint(pixels + amount * grey[..., None]), 0, 255).astype(np.uint8))

@@ -19,7 +19,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.errors import DataError
@@ -49,7 +49,7 @@ _SINGLE = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 
 
 def shuffle(sample: Sample, seed: int) -> Sample | None:
-    """The sample with its options in a random order, the same for the same seed and id; None without options."""
+    """Put the options in a random order, the same for the same seed and id; None without options."""
     if sample.task != "multiple_choice" or not sample.options:
         return None
     free, last = _free_and_last(sample.options)
@@ -74,7 +74,7 @@ def rotations(sample: Sample) -> Iterator[Sample]:
 
 
 def reorder(sample: Sample, order: Sequence[int]) -> Sample:
-    """The sample with ``order[new place]`` the old place of each option. Raises DataError where that is no permutation.
+    """Move each option from its old place ``order[new place]``. Raises DataError where that is no permutation.
 
     The rationale, which may name letters, is dropped.
     """
@@ -90,20 +90,8 @@ def reorder(sample: Sample, order: Sequence[int]) -> Sample:
     return changed.with_meta(permutation=list(order))
 
 
-@dataclass(frozen=True)
-class Circular:
-    """``rows`` holds one Judged a question: right only if every rotation is. Accuracies over what is scored.
-
-    ``vanilla`` is the accuracy of the questions as they are (rotation 0), ``circular`` of the rows; None for nothing.
-    """
-
-    rows: tuple[Judged, ...]
-    vanilla: float | None
-    circular: float | None
-
-
-def fold_rotations(rows: Iterable[Judged]) -> Circular:
-    """Fold judged rotations into a verdict a question, in the order in which questions appear first.
+def fold_rotations(rows: Iterable[Judged]) -> list[Judged]:
+    """Fold judged rotations into one row a question: right only if every rotation is; in the order of the questions.
 
     A wrong rotation makes a question wrong; else one that is unscored, or was not asked, makes it unscored. Raises
     DataError for a row that is no rotation.
@@ -114,9 +102,7 @@ def fold_rotations(rows: Iterable[Judged]) -> Circular:
         if found is None:
             raise DataError(f"{row.id!r} is no rotation of a question; fold what was asked with `circular`")
         by_question[found["of"]][int(found["number"])] = row
-    folded = tuple(_fold(id, turns) for id, turns in by_question.items())
-    first = [turns[0].accuracy for turns in by_question.values() if 0 in turns]
-    return Circular(folded, _mean(first), _mean([row.accuracy for row in folded]))
+    return [_fold(id, turns) for id, turns in by_question.items()]
 
 
 def _fold(id: str, turns: dict[int, Judged]) -> Judged:
@@ -131,11 +117,6 @@ def _fold(id: str, turns: dict[int, Judged]) -> Judged:
         accuracy = None
     invalid = any(row.invalid for row in turns.values())
     return replace(one, id=id, accuracy=accuracy, invalid=invalid, reason=f"{right} of {count} rotations right")
-
-
-def _mean(verdicts: Sequence[float | None]) -> float | None:
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _free_and_last(options: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -146,4 +146,4 @@ def folded(run: Run) -> list[Run]:
     turn counted alone."""
     if run.variant != CIRCULAR:
         return [run]
-    return [replace(run, rows=fold_rotations(run.rows).rows), replace(run, variant=TURNS)]
+    return [replace(run, rows=fold_rotations(run.rows)), replace(run, variant=TURNS)]
