@@ -84,7 +84,7 @@ def rate_text(rate: Rate, *, bounds: bool = True) -> str:
     """A rate with its interval, or without; a dash where nothing was counted."""
     if not rate.total:
         return NONE
-    return interval(Estimate(rate.value, rate.low, rate.high)) if bounds else f"{100 * rate.value:.1f}"
+    return interval(rate) if bounds else f"{100 * rate.value:.1f}"
 
 
 def difference(paired: Paired) -> str:
@@ -123,15 +123,10 @@ def markdown(summary: Summary) -> str:
     """The paper's table with intervals, then every figure, then the differences, as Markdown tables."""
     columns = wide_columns(summary)
     head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
-    wide = (
-        (
-            row.model,
-            *_asked_cells(row.asked),
-            *(accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns),
-            average_text(row.average) if row.average else NONE,
-        )
-        for row in wide_rows(summary)
-    )
+    wide = []
+    for row in wide_rows(summary):
+        cells = [accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns]
+        wide.append((row.model, *_asked_cells(row.asked), *cells, average_text(row.average) if row.average else NONE))
     parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
     parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
     for title, headers, rows in _paired_tables(summary):
@@ -146,14 +141,18 @@ def latex_rows(summary: Summary) -> str:
     A partial average is left out: it could not stand beside the paper's.
     """
     columns = wide_columns(summary)
-    heads = [latex_escape(text) for text in ("Model", "Prompt", *map(header, columns), published_table().average)]
-    lines = [r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    lines = [_latex_line(["Model", "Prompt", *map(header, columns), published_table().average])]
     for row in wide_rows(summary):
-        average = row.average.estimate if row.average and not row.average.missing else None
-        shown = map(_latex_cell, (*(_known(row.figures.get(name)) for name in columns), average))
-        lines.append("% " + _one_line(_conditions(row)))
-        lines.append(" & ".join([latex_escape(row.model), latex_escape(row.asked.prompt_style), *shown]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule"]) + "\n"
+        figures = [row.figures.get(name) for name in columns]
+        shown: list[Estimate | None] = [one.estimate if one and one.accuracy.total else None for one in figures]
+        shown.append(row.average.estimate if row.average and not row.average.missing else None)
+        cells = ["--" if cell is None else f"{100 * cell.value:.1f}" for cell in shown]
+        lines += ["% " + _one_line(_conditions(row)), _latex_line([row.model, row.asked.prompt_style, *cells])]
+    return "\n".join([r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]) + "\n"
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return " & ".join(map(latex_escape, cells)) + r" \\"
 
 
 def latex_escape(text: str) -> str:
@@ -231,14 +230,6 @@ def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
 
 
-def _known(figure: Figure | None) -> Estimate | None:
-    return figure.estimate if figure is not None and figure.accuracy.total else None
-
-
-def _latex_cell(cell: Estimate | None) -> str:
-    return "--" if cell is None else f"{100 * cell.value:.1f}"
-
-
 def _conditions(row: WideRow) -> str:
     figures = "; ".join(
         f"{header(name)} n={figure.accuracy.total} invalid={rate_text(figure.invalid, bounds=False)}% "
@@ -251,34 +242,33 @@ def _conditions(row: WideRow) -> str:
 
 def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
     for result in summary.results:
-        base = {"benchmark": result.benchmark, "model": result.model, **_csv_asked(result.asked)}
+        base = {"benchmark": result.benchmark, "model": result.model, **_csv_setting(result.asked)}
         yield {"figure": "accuracy", **base, **_csv_figure(result.figure), "unscored": result.unscored}
         for key, values in result.groups.items():
             for value, figure in values.items():
                 yield {"figure": "group", **base, "grouping": key, "value": value, **_csv_figure(figure)}
     for average in summary.averages:
-        note = "over " + " ".join(average.benchmarks)
-        base = {"figure": "average", "model": average.model, **_csv_asked(average.asked), "note": note}
-        yield base | _csv_estimate(average.estimate) | {"interval": "of the benchmarks' intervals"}
+        base = {"figure": "average", "model": average.model, **_csv_setting(average.asked)}
+        kind, note = "of the benchmarks' intervals", "over " + " ".join(average.benchmarks)
+        yield base | _csv_estimate(average.estimate, kind) | {"note": note}
     for contrast in summary.contrasts:
-        base = {"figure": "difference", "benchmark": contrast.benchmark, "model": contrast.b, "against": contrast.a}
+        base = {"figure": "difference", "model": contrast.b, "against": contrast.a}
         yield base | _csv_paired(contrast) | {"p_holm": contrast.corrected, "note": contrast.note}
     for change in summary.changes:
-        base = {"figure": "change", "benchmark": change.benchmark, "model": change.model, "against": _against(change)}
+        base = {"figure": "change", "model": change.model, "against": _against(change)}
         yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
 
 
-def _csv_asked(asked: Setting) -> dict[str, str]:
+def _csv_setting(asked: Setting) -> dict[str, str]:
     return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
 
 
 def _csv_paired(compared: Contrast | Change) -> dict[str, object]:
     paired = compared.paired
-    cells: dict[str, object] = {**_csv_asked(compared.asked), "n": paired.total, "images": paired.images}
-    cells["p"] = paired.p_value
-    if paired.total:
-        cells |= _csv_estimate(Estimate(paired.difference, paired.low, paired.high)) | {"interval": _OVER_IMAGES}
-    return cells
+    cells: dict[str, object] = {"benchmark": compared.benchmark, **_csv_setting(compared.asked), "n": paired.total}
+    cells |= {"images": paired.images, "p": paired.p_value}
+    difference = Estimate(paired.difference, paired.low, paired.high)
+    return cells | (_csv_estimate(difference, _OVER_IMAGES) if paired.total else {})
 
 
 def _csv_figure(figure: Figure) -> dict[str, object]:
@@ -286,16 +276,17 @@ def _csv_figure(figure: Figure) -> dict[str, object]:
     if not figure.accuracy.total:
         return counts
     rates = {"invalid": round(figure.invalid.value, 6), "abstained": round(figure.abstained.value, 6)}
-    return counts | rates | _csv_estimate(figure.estimate) | {"interval": interval_kind(figure)}
+    return counts | rates | _csv_estimate(figure.estimate, interval_kind(figure))
+
+
+def _csv_estimate(estimate: Estimate, kind: str) -> dict[str, object]:
+    bounds = {"estimate": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: round(value, 6) for name, value in bounds.items()} | {"interval": kind}
 
 
 def interval_kind(figure: Figure) -> str:
-    """Which of the two intervals a figure shows."""
+    """The kind of interval that a figure shows."""
     return _OVER_IMAGES if figure.shared else "Wilson"
-
-
-def _csv_estimate(estimate: Estimate) -> dict[str, float]:
-    return {"estimate": round(estimate.value, 6), "low": round(estimate.low, 6), "high": round(estimate.high, 6)}
 
 
 def _one_line(text: str) -> str:

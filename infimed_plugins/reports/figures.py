@@ -44,8 +44,7 @@ class Figure:
     @property
     def estimate(self) -> Estimate:
         """The interval to show: the clustered one where questions share images, else Wilson's."""
-        rate = self.accuracy
-        return self.interval if self.shared else Estimate(rate.value, rate.low, rate.high)
+        return self.interval if self.shared else self.accuracy
 
 
 class Columns(NamedTuple):

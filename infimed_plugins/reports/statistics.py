@@ -30,23 +30,20 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A share of questions with its 95% Wilson interval; all in [0, 1]."""
-
-    right: int
-    total: int
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A figure with its 95% interval: an accuracy in [0, 1] or a difference of accuracies in [-1, 1]."""
 
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Rate(Estimate):
+    """A share of questions with its 95% Wilson interval; all in [0, 1]."""
+
+    right: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -75,10 +72,10 @@ def wilson(right: int, total: int) -> Rate:
     from scipy.stats import binomtest
 
     if total == 0:
-        return Rate(0, 0, 0.0, 0.0, 1.0)
+        return Rate(0.0, 0.0, 1.0, 0, 0)
     # the interval is the same for every p; for this one no p-value, which is the slow part, has to be looked for
     interval = binomtest(right, total, right / total).proportion_ci(LEVEL, method="wilson")
-    return Rate(right, total, right / total, float(interval.low), float(interval.high))
+    return Rate(right / total, float(interval.low), float(interval.high), right, total)
 
 
 def clustered(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> Estimate:
