@@ -279,19 +279,14 @@ class SkillItem:
 def judge_skills(
     engine: Engine, items: Iterable[SkillItem], patience: Patience | None = None
 ) -> Iterator[ParsedReply[dict[str, str]]]:
-    """Yield every item's grade of each skill; a reply without a chain is not sent. Raises as ``judge_answers``."""
-    asking = replace(patience or Patience(), json_schema=JSON_SCHEMA)
-    without: list[ParsedReply[dict[str, str]]] = []
-
-    def requests() -> Iterator[ChatRequest]:
-        for item in items:
-            if chain_of(item.reply):
-                yield ChatRequest(item.id, skill_prompt(item), item.images)
-            else:
-                without.append(ParsedReply(item.id, None, reason=NO_CHAIN))
-
-    yield from ask_until_parsed(engine, requests(), _read, asking)
-    yield from without
+    """Return every item's grade of each skill; a reply without a chain is not sent. Raises as ``judge_answers``."""
+    requests: Iterator[ChatRequest | ParsedReply[dict[str, str]]] = (
+        ChatRequest(item.id, skill_prompt(item), item.images)
+        if chain_of(item.reply)
+        else ParsedReply(item.id, None, reason=NO_CHAIN)
+        for item in items
+    )
+    return ask_until_parsed(engine, requests, _read, replace(patience or Patience(), json_schema=JSON_SCHEMA))
 
 
 def count_grades(verdicts: Iterable[ParsedReply[dict[str, str]]]) -> dict[str, Counter[str]]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -229,20 +228,18 @@ def judge_prompt(item: JudgeItem, settings: JudgeSettings) -> str:
 def judge_answers(
     engine: Engine, items: Iterable[JudgeItem], settings: JudgeSettings | None = None
 ) -> Iterator[ParsedReply[bool]]:
-    """Yield a verdict (True: right) for every item, as the judge settles them; items are taken as they are needed.
+    """Return a verdict (True: right) for every item, as the judge settles them; items are taken as they are needed.
 
     A blank reply is wrong without asking. Raises DataError for two items of one id, and EngineError when the judge
     cannot be reached at all: start it and run again.
     """
     settings = settings or JudgeSettings()
-    blank: deque[ParsedReply[bool]] = deque()
-
-    def requests() -> Iterator[ChatRequest]:
-        for item in items:
-            if item.reply.strip():
-                yield ChatRequest(item.id, judge_prompt(item, settings))
-            else:
-                blank.append(ParsedReply(item.id, False, reason=EMPTY_REPLY))
+    requests: Iterator[ChatRequest | ParsedReply[bool]] = (
+        ChatRequest(item.id, judge_prompt(item, settings))
+        if item.reply.strip()
+        else ParsedReply(item.id, False, reason=EMPTY_REPLY)
+        for item in items
+    )
 
     def read(request: ChatRequest, text: str) -> bool:
         right = read_verdict(text, settings.reply_form)
@@ -250,11 +247,7 @@ def judge_answers(
             check_own_words(request, text, _claim(right, settings))
         return right
 
-    for verdict in ask_until_parsed(engine, requests(), read, settings.patience):
-        yield verdict
-        while blank:
-            yield blank.popleft()
-    yield from blank
+    return ask_until_parsed(engine, requests, read, settings.patience)
 
 
 def _claim(right: bool, settings: JudgeSettings) -> str:

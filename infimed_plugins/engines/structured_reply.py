@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -72,25 +72,27 @@ class ParsedReply(Generic[T]):
 
 
 def ask_until_parsed(
-    engine: Engine, requests: Iterable[ChatRequest], read: Callable[[ChatRequest, str], T], patience: Patience
+    engine: Engine,
+    requests: Iterable[ChatRequest | ParsedReply[T]],
+    read: Callable[[ChatRequest, str], T],
+    patience: Patience,
 ) -> Iterator[ParsedReply[T]]:
-    """Yield a ParsedReply for each request, as they are settled.
+    """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
     request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
-    seen: set[str] = set()
+    settled: deque[ParsedReply[T]] = deque()
     unread: dict[str, ParsedReply[T]] = {}
-    turn_requests = _unless_empty(requests)
+    turn_requests = _unless_empty(_to_ask(requests, settled))
     fresh: Counter[str] = Counter()  # how often each was asked in this run
     for turn in count():
-        if turn_requests is None:
-            return
         waiting: dict[str, ChatRequest] = {}
         again: list[ChatRequest] = []
-        for reply in engine.generate(_noted(turn_requests, waiting, seen), patience.sampling(turn)):
+        replies = engine.generate(_noted(turn_requests, waiting), patience.sampling(turn)) if turn_requests else ()
+        for reply in replies:
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
@@ -100,15 +102,28 @@ def ask_until_parsed(
             fresh[parsed.id] += reply.asked
             if parsed.value is not None or failed or fresh[parsed.id] > patience.again:
                 del fresh[parsed.id]
-                yield parsed
+                settled.append(parsed)
             else:
                 unread[parsed.id] = parsed
                 again.append(request)
+            while settled:
+                yield settled.popleft()
         for id in waiting:
             before = unread.get(id, ParsedReply(id, None))
-            yield ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies)
-        seen.clear()
-        turn_requests = again or None
+            settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
+        yield from settled
+        settled.clear()
+        if not again:
+            return
+        turn_requests = again
+
+
+def _to_ask(requests: Iterable[ChatRequest | ParsedReply[T]], settled: deque[ParsedReply[T]]) -> Iterator[ChatRequest]:
+    for request in requests:
+        if isinstance(request, ChatRequest):
+            yield request
+        else:
+            settled.append(request)
 
 
 def answer_part(text: str) -> str:
@@ -161,7 +176,8 @@ def _settle(
         return ParsedReply(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
 
 
-def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest], seen: set[str]) -> Iterator[ChatRequest]:
+def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> Iterator[ChatRequest]:
+    seen: set[str] = set()
     for request in requests:
         if request.id in seen:
             raise DataError(f"two requests have the id {request.id!r}; give each its own")

@@ -6,20 +6,41 @@ request. What models said is embedded as JSON and only ever shown as text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from infimed_plugins import pages
-from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.errors import DataError
+from infimed_plugins.images import thumbnail
+from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
+from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
-from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
 from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import Curve, Result, Setting, Summary, curves, summarise
+from infimed_plugins.reports.summary import (
+    Curve,
+    Result,
+    Setting,
+    Summary,
+    curves,
+    identified,
+    setting_of,
+    summarise,
+)
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
+# of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
+Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
+
 MOST_CASES = 300
+NO_IMAGE = "no image"
+THUMBNAIL = 320  # pixels of the longer side
+MOST_GROUPS = 40  # of one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
@@ -61,7 +82,7 @@ def write_evaluation_page(
     drawn = draw_cases(cases, most_cases, seed)
     beside = any(name in summary.benchmarks for name in published_table().columns)
     colors = {model: number for number, model in enumerate(summary.models)}
-    pages.write_page(
+    write_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
@@ -127,3 +148,108 @@ def _chart(curve: Curve, colors: Mapping[str, int]) -> str:
     if not any(points.values()):
         return ""
     return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colors, curve.axis)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with the run and the judged reply of each model that was asked it."""
+
+    id: str
+    replies: tuple[tuple[Run, Judged], ...]
+
+    @property
+    def telling(self) -> bool:
+        """True if the models differ on it or a reply was invalid."""
+        return len({row.accuracy for _, row in self.replies}) > 1 or any(row.invalid for _, row in self.replies)
+
+
+def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
+    """Every question by (benchmark, label of the setting), in the order of the runs."""
+    found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        for name, row in identified(run.rows).items():
+            found[run.benchmark, setting_of(run).label][name].append((run, row))
+    return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
+
+
+def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
+    """At most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark does
+    not crowd out the others; at random within each."""
+    telling, plain = [], []
+    for key, listed in cases.items():
+        order = random.Random(f"{seed} {key}").sample(list(listed), len(listed))
+        telling.append([case for case in order if case.telling])
+        plain.append([case for case in order if not case.telling])
+    return list(islice(chain(_in_turn(telling), _in_turn(plain)), most))
+
+
+def _in_turn(queues: Sequence[Sequence[Case]]) -> Iterator[Case]:
+    """The first of each, the second of each …"""
+    return (case for layer in zip_longest(*queues) for case in layer if case is not None)
+
+
+def cases_json(cases: Sequence[Case], images: Images) -> dict[str, Json]:
+    """Return what the page's browser reads: ``cases``, and ``images`` as JPEG data URIs.
+
+    A case's ``image`` indexes the images, or says in words why there is none; each image of a benchmark and variant is
+    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; an image that is
+    missing or does not decode is said so in its cases.
+    """
+    wanted: dict[tuple[str, str, str], tuple[Run, Judged]] = {}
+    for case in cases:
+        wanted.setdefault(_image_key(case), case.replies[0])
+    keys, asked = list(wanted), list(wanted.values())
+    shown: dict[tuple[str, str, str], int | str] = dict.fromkeys(keys, NO_IMAGE)
+    uris: list[str] = []
+    for place, found in images(asked):  # made small as it comes: no more than one is held whole
+        try:
+            uris += [] if isinstance(found, str) else [data_uri(thumbnail(found, asked[place][1].id, THUMBNAIL))]
+            shown[keys[place]] = found if isinstance(found, str) else len(uris) - 1
+        except DataError as error:
+            shown[keys[place]] = f"the image cannot be shown: {error}"
+    return {"cases": [_case_json(case, shown[_image_key(case)]) for case in cases], "images": uris}
+
+
+def _image_key(case: Case) -> tuple[str, str, str]:
+    run, row = case.replies[0]
+    return run.benchmark, run.variant, row.image
+
+
+def _case_json(case: Case, image: int | str) -> dict[str, Json]:
+    run, row = case.replies[0]
+    options = [shortened(option) for option in row.options or ()]
+    plain = (f"{key}: {value}" for key, value in row.meta.items() if isinstance(value, (str, int, float)))
+    return {
+        "id": shortened(case.id, MOST_NAME),
+        "benchmark": shortened(run.benchmark),
+        "asked": shortened(setting_of(run).label),
+        "image": image if isinstance(image, int) else shortened(image),
+        "question": shortened(row.question),
+        "prompt": shortened(row.prompt),
+        "options": options,
+        "gold": shortened(row.gold if isinstance(row.gold, str) else json.dumps(row.gold, ensure_ascii=False)),
+        "right": _right_option(row.gold, options),
+        "language": shortened(row.language, MOST_NAME),
+        "groups": [shortened(group, MOST_NAME) for group in islice(plain, MOST_GROUPS)],
+        "replies": [
+            {
+                "model": shortened(one.model),
+                "text": shortened(judged.text),
+                "parsed": None if judged.parsed is None else shortened(judged.parsed),
+                "accuracy": judged.accuracy,
+                "invalid": judged.invalid,
+                "reason": shortened(judged.why),
+            }
+            for one, judged in case.replies
+        ],
+    }
+
+
+def _right_option(gold: Json, options: Sequence[str]) -> int | None:
+    """The index of the gold option, given by its letter or its text."""
+    if not isinstance(gold, str) or not options:
+        return None
+    if gold in options:
+        return options.index(gold)
+    letters = OPTION_LETTERS[: len(options)]
+    return letters.index(gold) if len(gold) == 1 and gold in letters else None
