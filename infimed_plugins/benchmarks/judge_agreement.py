@@ -1,4 +1,4 @@
-"""How far a judge agrees with the rule, or with people: observed agreement and Cohen's kappa.
+"""Agreement of a judge with the rules or with people: observed agreement and Cohen's kappa.
 
 A file of people's labels is JSON lines, a question each::
 

@@ -108,7 +108,7 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """How a judge is asked. Raises ConfigError for what cannot be used.
+    """Settings of a judge. Raises ConfigError for what cannot be used.
 
     ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read. ``quoted`` False fills
     a template without marks and note, word for word as its author wrote it: then an answer may speak to the judge.
@@ -141,7 +141,7 @@ class JudgeSettings:
 
     @property
     def patience(self) -> Patience:
-        """How replies are drawn, and drawn again."""
+        """The sampling of replies, and of further tries."""
         schema = JSON_SCHEMA if self.reply_form == "json" else None
         return Patience(self.again, self.seed, self.max_tokens, json_schema=schema)
 

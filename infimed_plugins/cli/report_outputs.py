@@ -59,10 +59,10 @@ class Outputs:
     ) -> None:
         """Print the tables or JSON, and write the files asked for."""
         from infimed_plugins.reports import evaluation_tables as tables
-        from infimed_plugins.reports.summary import summarise
+        from infimed_plugins.reports.summary import summarize
 
         groupings = _groupings(runs)
-        summary = summarise(runs, groupings=groupings)
+        summary = summarize(runs, groupings=groupings)
         texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
         for path, made in texts:
             if path is not None:

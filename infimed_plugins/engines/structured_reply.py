@@ -34,7 +34,7 @@ _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 @dataclass(frozen=True)
 class Patience:
-    """How a reply is drawn, and how often ``again`` after one that cannot be read. ``max_tokens`` of a reply."""
+    """Sampling of a reply, and how often to ask ``again`` after one that cannot be read. ``max_tokens`` of a reply."""
 
     again: int = 2
     seed: int = 0
@@ -49,7 +49,7 @@ class Patience:
                 raise ConfigError(f"{name} is {value!r}; give a whole number from {least}")
 
     def sampling(self, turn: int) -> Sampling:
-        """How the reply of a turn (from 0) is drawn."""
+        """Return the sampling of a turn, from 0."""
         return Sampling(
             temperature=AGAIN_TEMPERATURE if turn else self.temperature,
             max_tokens=self.max_tokens,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
@@ -20,24 +21,16 @@ from infimed_plugins.images import thumbnail
 from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
 from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
-from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import (
-    Curve,
-    Result,
-    Setting,
-    Summary,
-    curves,
-    identified,
-    setting_of,
-    summarise,
-)
+from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
 # of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
 Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
 
 MOST_CASES = 300
+SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a draw, not a severity
+_VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 MOST_GROUPS = 40  # of one case
@@ -58,6 +51,25 @@ class Breakdown:
     rows: Sequence[tuple[str, Sequence[Figure | None]]]
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One family of variants on one benchmark. ``points``: model → (severity, result), severity 0 as it was asked
+    without a variant, on the questions that have one."""
+
+    family: str
+    benchmark: str
+    asked: Setting
+    points: Mapping[str, Sequence[tuple[float, Result]]]
+
+    @property
+    def axis(self) -> str:
+        """The name of the numbers: ``seed``, ``severity``, or "" for a variant that has none."""
+        if self.family in SEEDED:
+            return "seed"
+        numbered = any(":" in result.asked.variant for line in self.points.values() for _, result in line)
+        return "severity" if numbered else ""
+
+
 def write_evaluation_page(
     runs: Sequence[Run],
     path: Path,
@@ -74,10 +86,10 @@ def write_evaluation_page(
 
     ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
-    ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
+    ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
     """
-    summary = summarise(runs, groupings=groupings, seed=seed)
+    summary = summarize(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
     drawn = draw_cases(cases, most_cases, seed)
     beside = any(name in summary.benchmarks for name in published_table().columns)
@@ -118,6 +130,31 @@ def breakdowns(summary: Summary) -> list[Breakdown]:
             rows = [(value, [result.groups[key].get(value) for result in results]) for value in values]
             listed.append(Breakdown(benchmark, asked, key, tuple(result.model for result in results), rows))
     return listed
+
+
+def split_variant(variant: str) -> tuple[str, float]:
+    """Return ``("blur", 2.0)`` of ``blur:2``; a variant without a number has severity 1."""
+    found = _VARIANT.fullmatch(variant)
+    return (found["family"], float(found["number"] or 1)) if found else (variant, 1.0)
+
+
+def curves(summary: Summary) -> list[Curve]:
+    """A curve for each family of variants, benchmark and setting, in the order of the results."""
+    plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
+    found: dict[tuple[str, str, Setting], dict[str, list[tuple[float, Result]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for result in summary.results:
+        if result.asked.variant:
+            family, severity = split_variant(result.asked.variant)
+            asked = replace(result.asked, variant="")
+            found[family, result.benchmark, asked][result.model].append((severity, result))
+    for (_, benchmark, _), by_model in found.items():
+        for model, points in by_model.items():
+            bases = [plain[key] for _, result in points if (key := (model, benchmark, result.asked)) in plain]
+            points += [(0.0, base) for base in bases[:1]]
+            points.sort(key=lambda point: point[0])
+    return [Curve(*key, by_model) for key, by_model in found.items()]
 
 
 def _forests(summary: Summary) -> list[tuple[str, str]]:

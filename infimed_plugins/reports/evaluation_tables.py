@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infimed_plugins.quoting import cell
-from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
-from infimed_plugins.reports.summary import Average, Change, Contrast, Result, Setting, Summary
+from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -203,7 +202,7 @@ def _change_cells(change: Change) -> Sequence[str]:
 
 
 def _against(change: Change) -> str:
-    """What a change is measured against."""
+    """Name the baseline of a change."""
     return "as is" if change.asked.variant else change.plain.asked.prompt_style
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,7 @@ class Example:
     @property
     def data_uri(self) -> str:
         """The image inside the page."""
-        return "data:image/png;base64," + base64.b64encode(self.image_png).decode("ascii")
+        return pages.data_uri(self.image_png, "png")
 
 
 @dataclass(frozen=True)

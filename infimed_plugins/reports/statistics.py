@@ -63,7 +63,7 @@ class Paired:
 
     @property
     def shared(self) -> bool:
-        """Whether compared questions share images."""
+        """True if compared questions share images."""
         return self.images < self.total
 
 
@@ -219,7 +219,7 @@ def detectable_difference(total: int, discordant: int) -> float | None:
 
 
 def questions_needed(difference: float, discordant_share: float) -> int:
-    """How many questions a paired test needs to show ``difference`` with 80% power.
+    """Return the number of questions that a paired test needs to show ``difference`` with 80% power.
 
     Connor's normal approximation (Biometrics 1987, 43:207), for a true ``discordant_share`` >= |difference| > 0.
     """
@@ -232,7 +232,7 @@ def questions_needed(difference: float, discordant_share: float) -> int:
 
 
 def power_note(result: Paired) -> str:
-    """What so many questions can show, whether they are too few for the difference seen, and whether p is too small."""
+    """Say what so many questions can show, if they are too few for the difference seen, and if p is too small."""
     discordant = result.only_a + result.only_b
     if result.total == 0:
         return "No question was answered by both."

@@ -6,7 +6,6 @@ never mixed: a comparison or an average is of runs that were asked and judged th
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +14,25 @@ from itertools import combinations
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
-from infimed_plugins.reports.figures import Figure, breakdown, columns_of, figure
+from infimed_plugins.pages import MOST_NAME, shortened
+from infimed_plugins.records import Json
 from infimed_plugins.reports.published import in_paper_order, published_table
-from infimed_plugins.reports.statistics import Estimate, Paired, holm, macro_average, paired, power_note
+from infimed_plugins.reports.statistics import (
+    Estimate,
+    Paired,
+    Rate,
+    clustered,
+    holm,
+    macro_average,
+    paired,
+    power_note,
+    wilson,
+)
 
 GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
 REASONS = 5
-SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a draw, not a severity
-_VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
+NOT_GIVEN = "(not given)"
+_FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,29 @@ class Setting:
     def judged_by(self) -> str:
         """The judge's name, or ``rules only``."""
         return self.judge or "rules only"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one clustered by
+    ``images``. ``invalid`` replies could not be read: they count as wrong, but in modes (medevalkit, paper) whose
+    rules then guess an answer, which may be right. Of these ``abstained`` said something."""
+
+    accuracy: Rate
+    interval: Estimate
+    images: int
+    invalid: Rate
+    abstained: Rate
+
+    @property
+    def shared(self) -> bool:
+        """True if questions share images: then Wilson's interval is too narrow."""
+        return self.images < self.accuracy.total
+
+    @property
+    def estimate(self) -> Estimate:
+        """The interval to show: the clustered one where questions share images, else Wilson's."""
+        return self.interval if self.shared else self.accuracy
 
 
 Key = tuple[str, str, Setting]  # model, benchmark, setting
@@ -116,26 +149,7 @@ class Summary:
         return tuple(dict.fromkeys(result.asked for result in self.results))
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One family of variants on one benchmark. ``points``: model → (severity, result), severity 0 as it was asked
-    without a variant, on the questions that have one."""
-
-    family: str
-    benchmark: str
-    asked: Setting
-    points: Mapping[str, Sequence[tuple[float, Result]]]
-
-    @property
-    def axis(self) -> str:
-        """The name of the numbers: ``seed``, ``severity``, or "" for a variant that has none."""
-        if self.family in SEEDED:
-            return "seed"
-        numbered = any(":" in result.asked.variant for line in self.points.values() for _, result in line)
-        return "severity" if numbered else ""
-
-
-def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
+def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
     """Count the runs and compare the models.
 
     ``groupings`` names, for a benchmark, the keys of ``Judged.meta`` that get a breakdown (``group``, ``task`` and
@@ -174,16 +188,48 @@ def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result
     """Count one run, with a breakdown for each of ``keys`` that its questions have."""
     scored = [row for row in run.rows if row.accuracy is not None]
     reasons = Counter(row.reason or "no reason given" for row in scored if row.invalid)
-    columns, stream = columns_of(scored), _seed(seed, run.benchmark)
+    stream = _seed(seed, run.benchmark)
     return Result(
         run.model,
         run.benchmark,
         setting_of(run),
-        figure(columns, stream),
+        figure(scored, stream),
         len(run.rows) - len(scored),
-        {key: groups for key in keys if (groups := breakdown(scored, columns, key, stream))},
+        {key: groups for key in keys if (groups := breakdown(scored, key, stream))},
         tuple(reasons.most_common(REASONS)),
     )
+
+
+def figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
+    """Count some scored questions."""
+    total, images = len(scored), [row.image for row in scored]
+    right = [float(row.accuracy == 1.0) for row in scored]
+    invalid = [row for row in scored if row.invalid]
+    return Figure(
+        wilson(int(sum(right)), total),
+        clustered(right, images, seed=seed),
+        len(set(images)),
+        wilson(len(invalid), total),
+        wilson(sum(row.text != "" and not row.text.isspace() for row in invalid), total),
+    )
+
+
+def breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[str, Figure]:
+    """A figure for each value of one grouping; a question with a list of values counts under each of them."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for row in scored:
+        for value in _values(row, key) or (NOT_GIVEN,):
+            groups[value].append(row)
+    if set(groups) <= {NOT_GIVEN}:
+        return {}
+    named = sorted(groups, key=lambda value: (value == NOT_GIVEN, value))
+    return {value: figure(groups[value], seed) for value in named}
+
+
+def _values(row: Judged, key: str) -> Sequence[str]:
+    value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return list(dict.fromkeys(shortened(one, MOST_NAME) for one in values if one not in (None, "")))
 
 
 def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
@@ -251,28 +297,3 @@ def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> It
 def _seed(seed: int, benchmark: str) -> tuple[int, int]:
     """A stream of its own for each benchmark: draws of two benchmarks must not move together."""
     return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))
-
-
-def split_variant(variant: str) -> tuple[str, float]:
-    """Return ``("blur", 2.0)`` of ``blur:2``; a variant without a number has severity 1."""
-    found = _VARIANT.fullmatch(variant)
-    return (found["family"], float(found["number"] or 1)) if found else (variant, 1.0)
-
-
-def curves(summary: Summary) -> list[Curve]:
-    """A curve for each family of variants, benchmark and setting, in the order of the results."""
-    plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
-    found: dict[tuple[str, str, Setting], dict[str, list[tuple[float, Result]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for result in summary.results:
-        if result.asked.variant:
-            family, severity = split_variant(result.asked.variant)
-            asked = replace(result.asked, variant="")
-            found[family, result.benchmark, asked][result.model].append((severity, result))
-    for (_, benchmark, _), by_model in found.items():
-        for model, points in by_model.items():
-            bases = [plain[key] for _, result in points if (key := (model, benchmark, result.asked)) in plain]
-            points += [(0.0, base) for base in bases[:1]]
-            points.sort(key=lambda point: point[0])
-    return [Curve(*key, by_model) for key, by_model in found.items()]

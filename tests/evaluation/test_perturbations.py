@@ -18,8 +18,14 @@ from scipy.ndimage import gaussian_filter
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.robustness.image_corruptions import LEVELS, SEVERITIES, degraded_bytes
-from infimed_plugins.benchmarks.robustness.option_order import fold_rotations, reorder, rotations, shuffle
-from infimed_plugins.benchmarks.robustness.perturbations import AVAILABLE, parse
+from infimed_plugins.benchmarks.robustness.perturbations import (
+    AVAILABLE,
+    fold_rotations,
+    parse,
+    reorder,
+    rotations,
+    shuffle,
+)
 from infimed_plugins.benchmarks.robustness.perturbations import folded as folded_runs
 from infimed_plugins.benchmarks.robustness.rephrasings import read_rephrasing, read_wordings, rephrase, what_changed
 from infimed_plugins.engines import ChatRequest, Reply, Sampling

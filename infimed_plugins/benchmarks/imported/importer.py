@@ -34,9 +34,8 @@ _RUN_FILES = re.compile(
 
 
 class Counts(TypedDict):
-    """Of one benchmark: replies taken in, those of no question that we have, questions without a reply, and rows that
-    were left out for want of a gold answer. ``problem`` says why a set was left out or not joined, and how many rows
-    have the id of another one; "" for nothing."""
+    """Counts of one benchmark: replies taken in, replies of no question here, questions without a reply, and rows left
+    out without a gold answer. ``problem`` says why a set was left out or not joined, and how many rows repeat an id."""
 
     replies: int
     unmatched: int
