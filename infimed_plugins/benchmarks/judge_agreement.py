@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +45,17 @@ def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement
 
     Raises DataError when there is no such question, and MissingExtraError without statsmodels.
     """
-    ids = [id for id in judge if id in other]
-    if not ids:
+    pairs = [(judge[id], other[id]) for id in judge if id in other]
+    if not pairs:
         raise DataError("no question has both verdicts; check that the ids are those of the run")
-    right = sum(judge[id] and other[id] for id in ids)
-    only_judge = sum(judge[id] and not other[id] for id in ids)
-    only_other = sum(other[id] and not judge[id] for id in ids)
-    wrong = len(ids) - right - only_judge - only_other
-    found = _kappa([[right, only_judge], [only_other, wrong]])
-    kappa, low, high = found or (None, None, None)
-    observed = (right + wrong) / len(ids)
-    return Agreement(len(ids), observed, kappa, low, high, right, wrong, only_judge, only_other)
+    counts = Counter(pairs)
+    right, only_judge, only_other = counts[True, True], counts[True, False], counts[False, True]
+    wrong = counts[False, False]
+    kappa, low, high = None, None, None
+    if len(pairs) not in (right, wrong):  # else kappa is not defined
+        kappa, low, high = _kappa([[right, only_judge], [only_other, wrong]])
+    observed = (right + wrong) / len(pairs)
+    return Agreement(len(pairs), observed, kappa, low, high, right, wrong, only_judge, only_other)
 
 
 def read_labels(path: Path) -> dict[str, bool]:
@@ -67,13 +68,10 @@ def read_labels(path: Path) -> dict[str, bool]:
     return labels
 
 
-def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None] | None:
-    """Kappa and its interval; None where kappa is not defined."""
+def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None]:
+    """Kappa and its interval, as far as it has one."""
     import numpy as np
 
-    total = sum(map(sum, table))
-    if any(sum(row) == total and sum(line[place] for line in table) == total for place, row in enumerate(table)):
-        return None
     try:
         inter_rater = importlib.import_module("statsmodels.stats.inter_rater")
     except ImportError as error:

@@ -10,6 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
@@ -23,7 +24,6 @@ from infimed_plugins.benchmarks.questions import Question, check_style, question
 from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Sample
 from infimed_plugins.storage import PARTIAL, locked, whole_file, whole_folder
 
 Show = Callable[[str, int, int | None], None]
@@ -217,14 +217,9 @@ def _with_ids(replies: Sequence[ImportedReply], joined: bool) -> Iterator[tuple[
 
 
 def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:
+    images: list[str] = []  # by which questions cluster; none where one cannot be read
+    with suppress(DataError):
+        images = [image.sha256() for image in question.sample.images]
     row = reply.row if reply.of_medevalkit else question.row
     made = unanswered(place, question, reply.prompt)
-    return replace(made, images=_digests(question.sample), row=row, text=reply.text, error=reply.error)
-
-
-def _digests(sample: Sample) -> list[str]:
-    """By which questions cluster; none where an image cannot be read."""
-    try:
-        return [image.sha256() for image in sample.images]
-    except DataError:
-        return []
+    return replace(made, images=images, row=row, text=reply.text, error=reply.error)

@@ -8,7 +8,6 @@ punctuation and tags of pictures; a prompt must hold the question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
@@ -37,7 +36,12 @@ _META = {  # the file's field -> ours
 def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> bool:
     """True if nothing in the reply's row contradicts the question. A row that says nothing is of any."""
     row, upstream = reply.row, _as_upstream(question, benchmark)
-    asked = set(map(_bare, _questions(question)))
+    ours = question.row if isinstance(question.row, dict) else {}
+    asked = {_bare(question.sample.question)}
+    if ours:
+        asked.add(_bare(ours["data"]["Question"] if "data" in ours else ours["question"]))
+    elif isinstance(question.row, list):
+        asked.add(_bare(question.row[PMC_VQA_CELLS.index("Question")]))
     said = _first(row, "question", "Question")
     if said is not None and _bare(said) not in asked:
         return False
@@ -51,7 +55,8 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
     if options and upstream is not None and [*map(_bare, options)] != [*map(_bare, upstream.choices or ())]:
         return False
     gold = _first(row, "answer", "gt_answer")
-    return gold is None or _bare(gold) in map(_bare, _golds(question, upstream))
+    golds = [question.sample.answer, upstream and upstream.answer, ours.get("gt_answer")]
+    return gold is None or _bare(gold) in {_bare(one) for one in golds if one is not None}
 
 
 def from_file(reply: ImportedReply, id: str) -> Answered | None:
@@ -120,24 +125,6 @@ def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.Asked |
 
 def _first(row: dict[str, Json], *names: str) -> Json:
     return next((row[name] for name in names if row.get(name) not in (None, "")), None)
-
-
-def _questions(question: Question) -> Iterator[Json]:
-    """The question as ours and as upstream has it."""
-    yield question.sample.question
-    row = question.row
-    if isinstance(row, list):
-        yield row[PMC_VQA_CELLS.index("Question")]
-    elif isinstance(row, dict):
-        yield row["data"]["Question"] if "data" in row else row["question"]
-
-
-def _golds(question: Question, upstream: medevalkit.Asked | None) -> Iterator[Json]:
-    yield question.sample.answer
-    if upstream is not None:
-        yield upstream.answer
-    if isinstance(question.row, dict) and question.row.get("gt_answer"):
-        yield question.row["gt_answer"]
 
 
 def _bare(text: Json) -> str:

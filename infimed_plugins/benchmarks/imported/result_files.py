@@ -134,7 +134,8 @@ def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[Import
             "renamed"
         )
     for part in parts:
-        yield from _medevalkit(part, benchmark) if _is_medevalkits(part) else _vlmevalkit(part, benchmark)
+        is_medevalkits = any(_result_files(part)) if part.is_dir() else _MEDEVALKIT_NAME.fullmatch(part.name)
+        yield from (_medevalkit if is_medevalkits else _vlmevalkit)(part, benchmark)
 
 
 def benchmark_of(source: str) -> Benchmark | None:
@@ -163,17 +164,6 @@ def _parts(path: Path) -> list[Path]:
 def _result_files(folder: Path) -> Iterator[Path]:
     for pattern in ("results.json", "results_*.json", *_MMMU_FILES):
         yield from folder.glob(pattern)
-
-
-def _is_medevalkits(part: Path) -> bool:
-    return any(_result_files(part)) if part.is_dir() else _MEDEVALKIT_NAME.fullmatch(part.name) is not None
-
-
-def _medevalkit_name(part: Path) -> str:
-    """The name of the data set's folder: MMMU's files lie one deeper."""
-    if part.is_dir():
-        return part.name
-    return (part.parent if part.name.startswith("results") else part.parent.parent).name
 
 
 def _vlmevalkit_name(file: Path) -> str:
@@ -208,7 +198,10 @@ def _unknown(path: Path) -> str:
 
 
 def _medevalkit(part: Path, benchmark: str | None) -> Iterator[ImportedReply]:
-    imported = _set_of(_medevalkit_name(part), MEDEVALKIT_SETS, benchmark, part)
+    folder = part if part.is_dir() else part.parent
+    if part.is_file() and not part.name.startswith("results"):  # MMMU's files lie one deeper
+        folder = folder.parent
+    imported = _set_of(folder.name, MEDEVALKIT_SETS, benchmark, part)
     for position, row in _medevalkit_rows(part):
         _check(part, row, "response", "answer")
         for name, kind in _SHAPES.items():  # options of another kind its rules could not judge

@@ -108,20 +108,16 @@ def parse(spec: str, *, engine: Engine | None = None, wordings: Path | None = No
         check_level(name, int(number))
         return Perturbation(f"{name}:{int(number)}", _each(partial(degrade, kind=name, level=int(number))))
     if name == "rephrase":
-        return Perturbation(spec.strip(), _rephrase(int(number or 0), engine, wordings))
+        if engine is None and wordings is not None:
+            return Perturbation(spec.strip(), partial(rephrase_from, wordings=read_wordings(wordings)))
+        if engine is not None and wordings is None:
+            return Perturbation(spec.strip(), partial(rephrase, engine=engine, seed=int(number or 0)))
+        raise ConfigError("rephrase needs either an engine that rephrases or a file of wordings, and not both")
     raise ConfigError(f"unknown perturbation {spec!r}; available: {', '.join(AVAILABLE)}")
 
 
 def _each(change: Callable[[Sample], Sample | None]) -> Change:
     return lambda samples: (changed for changed in map(change, samples) if changed is not None)
-
-
-def _rephrase(seed: int, engine: Engine | None, wordings: Path | None) -> Change:
-    if wordings is not None and engine is None:
-        return partial(rephrase_from, wordings=read_wordings(wordings))
-    if engine is not None and wordings is None:
-        return partial(rephrase, engine=engine, seed=seed)
-    raise ConfigError("rephrase needs either an engine that rephrases or a file of wordings, and not both")
 
 
 def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = None) -> Vary:
