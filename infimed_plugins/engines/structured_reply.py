@@ -25,6 +25,7 @@ from infimed_plugins.quoting import repeated
 from infimed_plugins.records import Json
 
 T = TypeVar("T")
+Read = Callable[[ChatRequest, str], T]
 AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
 NO_REPLY = "the engine gave no reply"
 EMPTY_REPLY = "the reply is empty"
@@ -72,10 +73,7 @@ class ParsedReply(Generic[T]):
 
 
 def ask_until_parsed(
-    engine: Engine,
-    requests: Iterable[ChatRequest | ParsedReply[T]],
-    read: Callable[[ChatRequest, str], T],
-    patience: Patience,
+    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], patience: Patience
 ) -> Iterator[ParsedReply[T]]:
     """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
 
@@ -106,13 +104,11 @@ def ask_until_parsed(
             else:
                 unread[parsed.id] = parsed
                 again.append(request)
-            while settled:
-                yield settled.popleft()
+            yield from _taken_out(settled)
         for id in waiting:
             before = unread.get(id, ParsedReply(id, None))
             settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
-        yield from settled
-        settled.clear()
+        yield from _taken_out(settled)
         if not again:
             return
         turn_requests = again
@@ -161,9 +157,12 @@ def _after_thinking(text: str) -> str:
     return text.partition("</think>")[2].strip()
 
 
-def _settle(
-    reply: Reply, request: ChatRequest, read: Callable[[ChatRequest, str], T], attempts: int
-) -> tuple[ParsedReply[T], bool]:
+def _taken_out(queue: deque[T]) -> Iterator[T]:
+    while queue:
+        yield queue.popleft()
+
+
+def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
     """The value that a reply holds, and True if the engine failed."""
     if reply.error is not None or not reply.texts:
         return ParsedReply(reply.id, None, "", attempts, reply.error or NO_REPLY), True

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
@@ -89,32 +90,37 @@ def write_evaluation_page(
     ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
     """
-    summary = summarize(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
-    drawn = draw_cases(cases, most_cases, seed)
-    beside = any(name in summary.benchmarks for name in published_table().columns)
-    colors = {model: number for number, model in enumerate(summary.models)}
     write_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
+        **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
-        summary=summary,
-        published=published_table(),
-        columns=tables.wide_columns(summary) if beside else summary.benchmarks,
-        beside=beside,
-        rows=tables.wide_rows(summary),
-        forests=_forests(summary),
-        breakdowns=breakdowns(summary),
-        charts=[(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
-        colors={model: number % COLORS for model, number in colors.items()},
         facts=facts,
         notes=notes,
         seed=seed,
         total=sum(map(len, cases.values())),
         telling=sum(case.telling for listed in cases.values() for case in listed),
-        cases=cases_json(drawn, images),
+        cases=cases_json(draw_cases(cases, most_cases, seed), images),
     )
+
+
+def _sections(summary: Summary) -> dict[str, Any]:
+    """The tables and drawings of the page."""
+    beside = any(name in summary.benchmarks for name in published_table().columns)
+    colors = {model: number for number, model in enumerate(summary.models)}
+    return {
+        "summary": summary,
+        "published": published_table(),
+        "columns": tables.wide_columns(summary) if beside else summary.benchmarks,
+        "beside": beside,
+        "rows": tables.wide_rows(summary),
+        "forests": _forests(summary),
+        "breakdowns": breakdowns(summary),
+        "charts": [(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
+        "colors": {model: number % COLORS for model, number in colors.items()},
+    }
 
 
 def breakdowns(summary: Summary) -> list[Breakdown]:

@@ -213,6 +213,7 @@ GOOD = json.dumps(GRADES)
     [
         (GOOD, True),
         (f"<think>{GOOD}</think>\n```json\n{GOOD}\n```", True),
+        (f"They look at the image.</think>{GOOD}", True),  # opened by the chat template
         ("", False),
         ("all sound", False),
         (json.dumps(dict.fromkeys(SKILLS, "great")), False),
