@@ -45,13 +45,13 @@ def write_page(
     write_whole(path, page)
 
 
-def data_uri(jpeg: bytes) -> str:
-    """A picture inside a page."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+def data_uri(picture: bytes, kind: str = "jpeg") -> str:
+    """Return a picture as text inside a page."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
 
 
 def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
-    """What a value is in words, at most ``most`` characters and a word on the rest; safe markup as it is."""
+    """Return a value as text, cut at ``most`` characters with a word on the rest; safe markup as it is."""
     text = value if isinstance(value, str) else str(value)
     if hasattr(text, "__html__") or len(text) <= most:
         return text

@@ -1,4 +1,4 @@
-r"""Whether replies have the form that was asked for (second paper, 3.2.2 and 4.3 "Instruction Following").
+r"""Check that replies have the form that was asked for (second paper, 3.2.2 and 4.3 "Instruction Following").
 
 The paper counts replies to closed questions without a recognisable option (1.33% of Infi-Med's, 2.38% of the
 baseline's), and sorts those to a prompt for the bare letter into single-letter, answer-prefixed and CoT-style. The
@@ -93,7 +93,7 @@ def form_of(text: str, task: str = "multiple_choice") -> Form:
 
 
 def follows(text: str, task: str, prompt_style: str) -> bool | None:
-    """Whether a reply has the form that its prompt asked for; None for a style of which no form is known."""
+    """True if a reply has the form that its prompt asked for; None for a style of which no form is known."""
     if prompt_style == "direct":
         return form_of(text, task) == ("letter" if task == "multiple_choice" else "short")
     if prompt_style == "reasoning":

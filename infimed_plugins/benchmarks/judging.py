@@ -9,9 +9,8 @@ from typing import Any
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
-from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
+from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import Engine
 from infimed_plugins.parsing import extract_answer
@@ -103,8 +102,8 @@ def engine_judge(
         )
         opinions: dict[str, Opinion] = {}
         for verdict in judge_answers(engine, items, settings):
-            said = "right" if verdict.right else "wrong"
-            opinions[verdict.id] = Opinion(verdict.right, verdict.reason or said, verdict.replies)
+            said = "right" if verdict.value else "wrong"
+            opinions[verdict.id] = Opinion(verdict.value, verdict.reason or said, verdict.replies)
             progress(len(opinions), len(rows))
         return opinions
 

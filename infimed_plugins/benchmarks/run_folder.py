@@ -7,7 +7,7 @@
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
     verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (modes.py)
     verdicts-MODE-JUDGE.jsonl  the same by a judge, with all its replies on each open answer
-    judge-JUDGE.json         the judge: model, settings, template (judges/identity.py)
+    judge-JUDGE.json         the judge: model, settings, template (open_judge.py)
 
 After a kill a torn last line is dropped, and only what is missing is asked.
 """

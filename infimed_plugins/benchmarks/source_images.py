@@ -7,13 +7,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.questions import Question, questions
-from infimed_plugins.benchmarks.robustness.variants import CIRCULAR, vary_images
+from infimed_plugins.benchmarks.robustness.perturbations import CIRCULAR, vary_images
 from infimed_plugins.errors import DataError, InfimedError
 from infimed_plugins.plugins import registry
 
@@ -23,44 +22,8 @@ _SAME_IMAGE = (CIRCULAR, "shuffle", "rephrase")  # variants by how their names b
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class SourceImages:
-    """``images(wanted)`` gives the place of each wanted question with its first image's bytes, or why there is none.
-
-    They come as they are read, each data set once and no further than it is needed; nothing is held. A question without
-    an image has no entry. An image that is not the one whose hash the run keeps is not shown: another seed or another
-    release of the data set may have the same ids.
-    """
-
-    downloads: Path | None = None
-
-    def __call__(self, wanted: Sequence[tuple[Run, Judged]]) -> Iterator[tuple[int, bytes | str]]:
-        """What the pages of reports/ ask for."""
-        places: dict[_Asked, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, (run, row) in enumerate(wanted):
-            places[_asked(run)][_source_id(run, row)].append(place)
-        for asked, waiting in places.items():
-            with suppress(InfimedError, ImportError, OSError):  # no files here, say
-                for place, question in self._read(asked, waiting):
-                    if question.sample.images:
-                        yield place, _image(question, wanted[place][1])
-            left = (place for listed in waiting.values() for place in listed)
-            yield from ((place, NOT_HERE) for place in left if _has_image(wanted[place][1]))
-
-    def _read(self, asked: _Asked, waiting: dict[str, list[int]]) -> Iterator[tuple[int, Question]]:
-        """The questions that wait, as they are met; they then wait no more."""
-        benchmark: Benchmark = registry().get("benchmark", asked.benchmark)
-        given = questions(benchmark, folder=self.downloads, seed=asked.seed, limit=asked.limit)
-        for question in vary_images(asked.variant)(one for one in given if _id(one) in waiting):
-            if isinstance(question, Question):
-                yield from ((place, question) for place in waiting.pop(question.sample.id, ()))
-            if not waiting:
-                return
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What decides which images a data set gives."""
+class _Asked(NamedTuple):
+    """The settings that decide which images a data set gives."""
 
     benchmark: str
     variant: str
@@ -68,18 +31,39 @@ class _Asked:
     limit: int | None
 
 
-def _asked(run: Run) -> _Asked:
-    variant = "" if run.variant.startswith(_SAME_IMAGE) else run.variant
-    return _Asked(run.benchmark, variant, run.seed, run.limit)
+def source_images(
+    wanted: Sequence[tuple[Run, Judged]], downloads: Path | None = None
+) -> Iterator[tuple[int, bytes | str]]:
+    """Yield the place of each wanted question with its first image's bytes, or why there is none.
+
+    They come as they are read, each data set once and only as far as needed; nothing is held. A question without an
+    image has no entry. An image that is not the one whose hash the run keeps is not shown: another seed or another
+    release of the data set may have the same ids.
+    """
+    places: dict[_Asked, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for place, (run, row) in enumerate(wanted):
+        variant = "" if run.variant.startswith(_SAME_IMAGE) else run.variant
+        id = str(row.meta.get("of") or row.id) if run.variant.startswith(CIRCULAR) else row.id  # a turn has another
+        places[_Asked(run.benchmark, variant, run.seed, run.limit)][id].append(place)
+    for asked, waiting in places.items():
+        with suppress(InfimedError, ImportError, OSError):  # no files here, say
+            for place, question in _read(asked, waiting, downloads):
+                if question.sample.images:
+                    yield place, _image(question, wanted[place][1])
+        left = (place for listed in waiting.values() for place in listed)
+        yield from ((place, NOT_HERE) for place in left if _DIGEST.fullmatch(wanted[place][1].image))
 
 
-def _source_id(run: Run, row: Judged) -> str:
-    """The id in the source: a turn of a circular variant has another."""
-    return str(row.meta.get("of") or row.id) if run.variant.startswith(CIRCULAR) else row.id
-
-
-def _id(question: object) -> str:
-    return question.sample.id if isinstance(question, Question) else ""
+def _read(asked: _Asked, waiting: dict[str, list[int]], downloads: Path | None) -> Iterator[tuple[int, Question]]:
+    """The questions that wait, as they are met; they then wait no more."""
+    benchmark = registry().get("benchmark", asked.benchmark)
+    given = questions(benchmark, folder=downloads, seed=asked.seed, limit=asked.limit)
+    met = (one for one in given if isinstance(one, Question) and one.sample.id in waiting)
+    for question in vary_images(asked.variant)(met):
+        if isinstance(question, Question):
+            yield from ((place, question) for place in waiting.pop(question.sample.id, ()))
+        if not waiting:
+            return
 
 
 def _image(question: Question, row: Judged) -> bytes | str:
@@ -87,9 +71,5 @@ def _image(question: Question, row: Judged) -> bytes | str:
         data = question.sample.images[0].read()
     except DataError as error:
         return f"the image cannot be shown: {error}"
-    return ANOTHER if _has_image(row) and hashlib.sha256(data).hexdigest() != row.image else data
-
-
-def _has_image(row: Judged) -> bool:
-    """Whether the run kept the hash of an image; an imported one has none."""
-    return _DIGEST.fullmatch(row.image) is not None
+    is_other = _DIGEST.fullmatch(row.image) and hashlib.sha256(data).hexdigest() != row.image  # imports keep no hash
+    return ANOTHER if is_other else data

@@ -13,7 +13,7 @@ from infimed_plugins.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Plan
-    from infimed_plugins.reports.chains import ChainCounts
+    from infimed_plugins.reports.build_pages import ChainCounts
 
 Source = Annotated[
     str | None, typer.Option("--source", help="A data set and its split, such as slake/train; or give --input.")
@@ -140,10 +140,10 @@ def reflect(
             told=_tell_of_benchmarks,
             progress=show,
         )
-    from infimed_plugins.reports.chains import ChainCounts, write_page
+    from infimed_plugins.reports.build_pages import ChainCounts, write_chains
 
     if html is not None:
-        write_page(out, manifest, html)
+        write_chains(out, manifest, html)
     counts = ChainCounts.of(manifest)
     if as_json:
         print_json(counts.to_json())

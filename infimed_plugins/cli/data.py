@@ -123,9 +123,9 @@ def show(
 
     manifest = recipes.read_manifest(folder)
     if html is not None:
-        from infimed_plugins.reports.build_review import write_page
+        from infimed_plugins.reports.build_pages import write_review
 
-        write_page(folder, manifest, html, rows=rows, seed=seed)
+        write_review(folder, manifest, html, rows=rows, seed=seed)
         say(f"page: {html}")
     if as_json:
         print_json(manifest.to_json())

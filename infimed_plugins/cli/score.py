@@ -91,7 +91,7 @@ def import_results(
 
     Where the data set is at hand (--from, or the hub's cache), replies are joined to its questions.
     """
-    from infimed_plugins.benchmarks.imported.run import import_run
+    from infimed_plugins.benchmarks.imported.importer import import_run
 
     with progress() as show:
         counts = import_run(

@@ -14,8 +14,8 @@ Table = tuple[str, list[str], list[list[object]]]
 
 def dimensions(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """For each run as it was asked: the forms of its replies, and the skills of those that reason."""
+    from infimed_plugins.benchmarks.clinical_skills import count_skills
     from infimed_plugins.benchmarks.instruction_following import count_forms
-    from infimed_plugins.benchmarks.skills import count_skills
 
     found = []
     for run in asked_once(runs):

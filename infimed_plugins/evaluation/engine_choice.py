@@ -12,8 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
-from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings, settings_from_template
+from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeSettings, settings_from_template
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling, server_hosts, shaping_settings
 from infimed_plugins.engines.store import RequestStore
 from infimed_plugins.engines.stored import Stored

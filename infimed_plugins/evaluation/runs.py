@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
+from infimed_plugins.benchmarks import judge_agreement as agreements
+from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
 from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.judges import agreement as agreements
-from infimed_plugins.benchmarks.judges.skill_judge import SkillItem, count_grades, judge_skills
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
 from infimed_plugins.benchmarks.questions import check_style, questions
-from infimed_plugins.benchmarks.robustness.variants import Vary, folded, vary
+from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
 from infimed_plugins.benchmarks.runner import Asking, ask
-from infimed_plugins.benchmarks.source_images import SourceImages
+from infimed_plugins.benchmarks.source_images import source_images
 from infimed_plugins.engines import shaping_settings
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError, RequestsFailedError
 from infimed_plugins.evaluation.dimensions import asked_once
@@ -32,7 +32,7 @@ from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.step_engine import model_identity
 from infimed_plugins.records import Json
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
-from infimed_plugins.reports.summary import Summary, summarise
+from infimed_plugins.reports.summary import Summary, summarize
 from infimed_plugins.storage import locked
 
 Progress = Callable[[str, int, int | None], None]  # what is being done, how much of it, of how many
@@ -65,11 +65,11 @@ class Evaluation:
 
     def summary(self) -> Summary:
         """Count the figures, with 95% intervals and paired differences."""
-        return summarise(self.runs, groupings=self.groupings)
+        return summarize(self.runs, groupings=self.groupings)
 
     def write_page(self, path: Path) -> None:
         """Write one HTML page: tables, intervals, curves, cases with their images."""
-        images = SourceImages(self.data_dir)
+        images = partial(source_images, downloads=self.data_dir)
         write_evaluation_page(
             self.runs, path, images=images, facts=self.facts, notes=self.notes, groupings=self.groupings
         )

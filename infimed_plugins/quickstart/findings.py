@@ -19,7 +19,17 @@ from infimed_plugins.quickstart.lab import MODELS, Lab
 from infimed_plugins.quickstart.stages import RunState
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import Json
-from infimed_plugins.reports import page, table
+from infimed_plugins.reports.quickstart_page import (
+    Comparison,
+    Example,
+    Line,
+    ReportData,
+    compare,
+    line,
+    points,
+    rich_table,
+    write_page,
+)
 from infimed_plugins.sources.phantom import PHANTOM
 from infimed_plugins.storage import write_whole
 
@@ -29,9 +39,9 @@ SHOWN = {"overall": "total"}  # EasyR1's key, the paper's word
 
 def show(lab: Lab, console: Console) -> None:
     """Print the table, the differences and where the report lies."""
-    console.print(table.rich_table(_lines(lab)))
+    console.print(rich_table(_lines(lab)))
     for comparison in _comparisons(lab):
-        difference = table.points(comparison.paired)
+        difference = points(comparison.paired)
         console.print(f"{comparison.b} - {comparison.a}, {comparison.prompt_style}: {difference}", highlight=False)
     console.print(f"report: {lab.out / 'report.html'}", highlight=False)
 
@@ -51,7 +61,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         "comparisons": [asdict(comparison) for comparison in comparisons],
     }
     write_whole(lab.out / "results.json", json.dumps(results, indent=1))
-    data = page.ReportData(
+    data = ReportData(
         title="InfiMed on phantoms: the whole recipe on a laptop",
         facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
         | {f"{name} (seconds)": value for name, value in seconds.items()},
@@ -69,7 +79,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         chain=chain,
         examples=_examples(lab),
     )
-    page.write_page(data, lab.out / "report.html")
+    write_page(data, lab.out / "report.html")
     return results
 
 
@@ -88,13 +98,13 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
     return {m: counts[m, 10] for m in range(11)}, chain
 
 
-def _examples(lab: Lab) -> list[page.Example]:
+def _examples(lab: Lab) -> list[Example]:
     """Held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
     runs = {name: {row.id: row for row in rows} for name, rows in _judged(lab)["reasoning"].items()}
     samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200)))
     samples.sort(key=lambda sample: len({runs[name][sample.id].accuracy for name in MODELS}) == 1)
     return [
-        page.Example(
+        Example(
             sample.images[0].read(),
             prompts.question_text(sample).replace(prompts.IMAGE_TAG, ""),
             prompts.answer_text(sample),
@@ -118,10 +128,10 @@ def _judged(lab: Lab) -> dict[str, dict[str, list[Judged]]]:
     }
 
 
-def _lines(lab: Lab) -> list[table.Line]:
-    return [table.line(name, style, rows) for style, runs in _judged(lab).items() for name, rows in runs.items()]
+def _lines(lab: Lab) -> list[Line]:
+    return [line(name, style, rows) for style, runs in _judged(lab).items() for name, rows in runs.items()]
 
 
-def _comparisons(lab: Lab) -> list[table.Comparison]:
+def _comparisons(lab: Lab) -> list[Comparison]:
     pairs = (("base", "sft"), ("sft", "rl"), ("base", "rl"))
-    return [table.compare(a, b, style, runs) for style, runs in _judged(lab).items() for a, b in pairs]
+    return [compare(a, b, style, runs) for style, runs in _judged(lab).items() for a, b in pairs]

@@ -6,21 +6,35 @@ request. What models said is embedded as JSON and only ever shown as text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
-from infimed_plugins import pages
-from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.errors import DataError
+from infimed_plugins.images import thumbnail
+from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
+from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
-from infimed_plugins.reports.evaluation_cases import Images, all_cases, cases_json, draw_cases
-from infimed_plugins.reports.evaluation_svg import COLOURS, curve_chart, forest_plot
-from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import Asked, Result, Summary, summarise
-from infimed_plugins.reports.variants import Curve, curves
+from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
+from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
+
+# of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
+Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
 
 MOST_CASES = 300
+SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a draw, not a severity
+_VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
+NO_IMAGE = "no image"
+THUMBNAIL = 320  # pixels of the longer side
+MOST_GROUPS = 40  # of one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
@@ -32,10 +46,29 @@ class Breakdown:
     """One grouping of one benchmark in one setting: for each value, each model's figure."""
 
     benchmark: str
-    asked: Asked
+    asked: Setting
     key: str
     models: tuple[str, ...]
     rows: Sequence[tuple[str, Sequence[Figure | None]]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One family of variants on one benchmark. ``points``: model → (severity, result), severity 0 as it was asked
+    without a variant, on the questions that have one."""
+
+    family: str
+    benchmark: str
+    asked: Setting
+    points: Mapping[str, Sequence[tuple[float, Result]]]
+
+    @property
+    def axis(self) -> str:
+        """The name of the numbers: ``seed``, ``severity``, or "" for a variant that has none."""
+        if self.family in SEEDED:
+            return "seed"
+        numbered = any(":" in result.asked.variant for line in self.points.values() for _, result in line)
+        return "severity" if numbered else ""
 
 
 def write_evaluation_page(
@@ -54,39 +87,45 @@ def write_evaluation_page(
 
     ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
-    ``groupings`` as in ``summarise``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
+    ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
     """
-    summary = summarise(runs, groupings=groupings, seed=seed)
     cases = all_cases(runs)
-    drawn = draw_cases(cases, most_cases, seed)
-    beside = any(column.benchmark in summary.benchmarks for column in published_table().columns)
-    pages.write_page(
+    write_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
+        **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
-        summary=summary,
-        published=published_table(),
-        columns=tables.wide_columns(summary) if beside else summary.benchmarks,
-        beside=beside,
-        rows=tables.wide_rows(summary),
-        forests=_forests(summary),
-        breakdowns=breakdowns(summary),
-        charts=[(curve, chart) for curve in curves(summary) if (chart := _chart(curve, summary))],
-        colours={model: number % COLOURS for number, model in enumerate(summary.models)},
         facts=facts,
         notes=notes,
         seed=seed,
         total=sum(map(len, cases.values())),
         telling=sum(case.telling for listed in cases.values() for case in listed),
-        cases=cases_json(drawn, images),
+        cases=cases_json(draw_cases(cases, most_cases, seed), images),
     )
+
+
+def _sections(summary: Summary) -> dict[str, Any]:
+    """The tables and drawings of the page."""
+    beside = any(name in summary.benchmarks for name in published_table().columns)
+    colors = {model: number for number, model in enumerate(summary.models)}
+    return {
+        "summary": summary,
+        "published": published_table(),
+        "columns": tables.wide_columns(summary) if beside else summary.benchmarks,
+        "beside": beside,
+        "rows": tables.wide_rows(summary),
+        "forests": _forests(summary),
+        "breakdowns": breakdowns(summary),
+        "charts": [(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
+        "colors": {model: number % COLORS for model, number in colors.items()},
+    }
 
 
 def breakdowns(summary: Summary) -> list[Breakdown]:
     """The groupings with more than one value, of runs without a variant."""
-    found: dict[tuple[str, Asked, str], list[Result]] = {}
+    found: dict[tuple[str, Setting, str], list[Result]] = {}
     for result in summary.results:
         for key in result.groups if not result.asked.variant else ():
             found.setdefault((result.benchmark, result.asked, key), []).append(result)
@@ -99,10 +138,35 @@ def breakdowns(summary: Summary) -> list[Breakdown]:
     return listed
 
 
+def split_variant(variant: str) -> tuple[str, float]:
+    """Return ``("blur", 2.0)`` of ``blur:2``; a variant without a number has severity 1."""
+    found = _VARIANT.fullmatch(variant)
+    return (found["family"], float(found["number"] or 1)) if found else (variant, 1.0)
+
+
+def curves(summary: Summary) -> list[Curve]:
+    """A curve for each family of variants, benchmark and setting, in the order of the results."""
+    plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
+    found: dict[tuple[str, str, Setting], dict[str, list[tuple[float, Result]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for result in summary.results:
+        if result.asked.variant:
+            family, severity = split_variant(result.asked.variant)
+            asked = replace(result.asked, variant="")
+            found[family, result.benchmark, asked][result.model].append((severity, result))
+    for (_, benchmark, _), by_model in found.items():
+        for model, points in by_model.items():
+            bases = [plain[key] for _, result in points if (key := (model, benchmark, result.asked)) in plain]
+            points += [(0.0, base) for base in bases[:1]]
+            points.sort(key=lambda point: point[0])
+    return [Curve(*key, by_model) for key, by_model in found.items()]
+
+
 def _forests(summary: Summary) -> list[tuple[str, str]]:
     """(benchmark, drawing) of the runs without a variant."""
     published, drawn = published_table(), []
-    places = {column.benchmark: number for number, column in enumerate(published.columns)}
+    places = {name: number for number, name in enumerate(published.columns)}
     several = len({asked for asked in summary.settings if not asked.variant}) > 1
     for benchmark in summary.benchmarks:
         results = [r for r in summary.results if r.benchmark == benchmark and not r.asked.variant and _counted(r)]
@@ -118,13 +182,117 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _counted(result: Result) -> bool:
-    """Whether anything was scored: else there is nothing to draw."""
+    """True if anything was scored: else there is nothing to draw."""
     return result.figure.accuracy.total > 0
 
 
-def _chart(curve: Curve, summary: Summary) -> str:
+def _chart(curve: Curve, colors: Mapping[str, int]) -> str:
     points = {m: [(x, r.figure.estimate) for x, r in line if _counted(r)] for m, line in curve.points.items()}
-    colours = {model: number for number, model in enumerate(summary.models)}
     if not any(points.values()):
         return ""
-    return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colours, curve.axis)
+    return curve_chart(f"{curve.family} on {header(curve.benchmark)}", points, colors, curve.axis)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question with the run and the judged reply of each model that was asked it."""
+
+    id: str
+    replies: tuple[tuple[Run, Judged], ...]
+
+    @property
+    def telling(self) -> bool:
+        """True if the models differ on it or a reply was invalid."""
+        return len({row.accuracy for _, row in self.replies}) > 1 or any(row.invalid for _, row in self.replies)
+
+
+def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
+    """Every question by (benchmark, label of the setting), in the order of the runs."""
+    found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        for name, row in identified(run.rows).items():
+            found[run.benchmark, setting_of(run).label][name].append((run, row))
+    return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
+
+
+def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
+    """At most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark does
+    not crowd out the others; at random within each."""
+    telling, plain = [], []
+    for key, listed in cases.items():
+        order = random.Random(f"{seed} {key}").sample(list(listed), len(listed))
+        telling.append([case for case in order if case.telling])
+        plain.append([case for case in order if not case.telling])
+    return list(islice(chain(_in_turn(telling), _in_turn(plain)), most))
+
+
+def _in_turn(queues: Sequence[Sequence[Case]]) -> Iterator[Case]:
+    """The first of each, the second of each …"""
+    return (case for layer in zip_longest(*queues) for case in layer if case is not None)
+
+
+def cases_json(cases: Sequence[Case], images: Images) -> dict[str, Json]:
+    """Return what the page's browser reads: ``cases``, and ``images`` as JPEG data URIs.
+
+    A case's ``image`` indexes the images, or says in words why there is none; each image of a benchmark and variant is
+    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; an image that is
+    missing or does not decode is said so in its cases.
+    """
+    wanted: dict[tuple[str, str, str], tuple[Run, Judged]] = {}
+    for case in cases:
+        wanted.setdefault(_image_key(case), case.replies[0])
+    keys, asked = list(wanted), list(wanted.values())
+    shown: dict[tuple[str, str, str], int | str] = dict.fromkeys(keys, NO_IMAGE)
+    uris: list[str] = []
+    for place, found in images(asked):  # made small as it comes: no more than one is held whole
+        try:
+            uris += [] if isinstance(found, str) else [data_uri(thumbnail(found, asked[place][1].id, THUMBNAIL))]
+            shown[keys[place]] = found if isinstance(found, str) else len(uris) - 1
+        except DataError as error:
+            shown[keys[place]] = f"the image cannot be shown: {error}"
+    return {"cases": [_case_json(case, shown[_image_key(case)]) for case in cases], "images": uris}
+
+
+def _image_key(case: Case) -> tuple[str, str, str]:
+    run, row = case.replies[0]
+    return run.benchmark, run.variant, row.image
+
+
+def _case_json(case: Case, image: int | str) -> dict[str, Json]:
+    run, row = case.replies[0]
+    options = [shortened(option) for option in row.options or ()]
+    plain = (f"{key}: {value}" for key, value in row.meta.items() if isinstance(value, (str, int, float)))
+    return {
+        "id": shortened(case.id, MOST_NAME),
+        "benchmark": shortened(run.benchmark),
+        "asked": shortened(setting_of(run).label),
+        "image": image if isinstance(image, int) else shortened(image),
+        "question": shortened(row.question),
+        "prompt": shortened(row.prompt),
+        "options": options,
+        "gold": shortened(row.gold if isinstance(row.gold, str) else json.dumps(row.gold, ensure_ascii=False)),
+        "right": _right_option(row.gold, options),
+        "language": shortened(row.language, MOST_NAME),
+        "groups": [shortened(group, MOST_NAME) for group in islice(plain, MOST_GROUPS)],
+        "replies": [
+            {
+                "model": shortened(one.model),
+                "text": shortened(judged.text),
+                "parsed": None if judged.parsed is None else shortened(judged.parsed),
+                "accuracy": judged.accuracy,
+                "invalid": judged.invalid,
+                "reason": shortened(judged.why),
+            }
+            for one, judged in case.replies
+        ],
+    }
+
+
+def _right_option(gold: Json, options: Sequence[str]) -> int | None:
+    """The index of the gold option, given by its letter or its text."""
+    if not isinstance(gold, str) or not options:
+        return None
+    if gold in options:
+        return options.index(gold)
+    letters = OPTION_LETTERS[: len(options)]
+    return letters.index(gold) if len(gold) == 1 and gold in letters else None

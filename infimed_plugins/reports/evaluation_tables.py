@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infimed_plugins.quoting import cell
-from infimed_plugins.reports.figures import Figure
 from infimed_plugins.reports.published import header, in_paper_order, published_table
-from infimed_plugins.reports.significance import SHARED_IMAGES
-from infimed_plugins.reports.statistics import Estimate, Rate
-from infimed_plugins.reports.summary import Asked, Average, Change, Contrast, Result, Summary
+from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
+from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +46,7 @@ class WideRow:
     """One model in one setting: its figures by benchmark, and its average where it has one."""
 
     model: str
-    asked: Asked
+    asked: Setting
     figures: Mapping[str, Figure]
     average: Average | None
 
@@ -68,7 +66,7 @@ def wide_rows(summary: Summary) -> list[WideRow]:
 
 def wide_columns(summary: Summary) -> tuple[str, ...]:
     """The paper's seven benchmarks, then whatever else was run."""
-    return in_paper_order([*(column.benchmark for column in published_table().columns), *summary.benchmarks])
+    return in_paper_order([*published_table().columns, *summary.benchmarks])
 
 
 def interval(estimate: Estimate) -> str:
@@ -85,12 +83,11 @@ def rate_text(rate: Rate, *, bounds: bool = True) -> str:
     """A rate with its interval, or without; a dash where nothing was counted."""
     if not rate.total:
         return NONE
-    return interval(Estimate(rate.value, rate.low, rate.high)) if bounds else f"{100 * rate.value:.1f}"
+    return interval(rate) if bounds else f"{100 * rate.value:.1f}"
 
 
-def difference(contrast: Contrast | Change) -> str:
-    """``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
-    paired = contrast.paired
+def difference(paired: Paired) -> str:
+    """Return ``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
     if not paired.total:
         return NONE
     return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
@@ -109,12 +106,7 @@ def terminal_tables(summary: Summary) -> list[Table]:
         averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
         headers = ("model", "prompt", "variant", "mode", "judge", "average [95%]")
         tables.append(_rich("mean over the paper's benchmarks", headers, averages))
-    if summary.contrasts:
-        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
-        tables.append(_rich("paired differences", _CONTRAST, cells))
-    if summary.changes:
-        tables.append(_rich(_change_title(summary), _CHANGE, _change_cells(summary)))
-    return tables
+    return tables + [_rich(*table) for table in _paired_tables(summary)]
 
 
 def csv_text(summary: Summary) -> str:
@@ -130,22 +122,14 @@ def markdown(summary: Summary) -> str:
     """The paper's table with intervals, then every figure, then the differences, as Markdown tables."""
     columns = wide_columns(summary)
     head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
-    wide = (
-        (
-            row.model,
-            *_asked_cells(row.asked),
-            *(accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns),
-            average_text(row.average) if row.average else NONE,
-        )
-        for row in wide_rows(summary)
-    )
+    wide = []
+    for row in wide_rows(summary):
+        cells = [accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns]
+        wide.append((row.model, *_asked_cells(row.asked), *cells, average_text(row.average) if row.average else NONE))
     parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
     parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
-    if summary.contrasts:
-        cells = ((*_contrast_cells(contrast), contrast.note) for contrast in summary.contrasts)
-        parts += ["Paired differences", _markdown(_CONTRAST, cells)]
-    if summary.changes:
-        parts += [_change_title(summary), _markdown(_CHANGE, _change_cells(summary))]
+    for title, headers, rows in _paired_tables(summary):
+        parts += [title[0].upper() + title[1:], _markdown(headers, rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -156,14 +140,18 @@ def latex_rows(summary: Summary) -> str:
     A partial average is left out: it could not stand beside the paper's.
     """
     columns = wide_columns(summary)
-    heads = [latex_escape(text) for text in ("Model", "Prompt", *map(header, columns), published_table().average)]
-    lines = [r"\toprule", " & ".join(heads) + r" \\", r"\midrule"]
+    lines = [_latex_line(["Model", "Prompt", *map(header, columns), published_table().average])]
     for row in wide_rows(summary):
-        average = row.average.estimate if row.average and not row.average.missing else None
-        shown = map(_latex_cell, (*(_known(row.figures.get(name)) for name in columns), average))
-        lines.append("% " + _one_line(_conditions(row)))
-        lines.append(" & ".join([latex_escape(row.model), latex_escape(row.asked.prompt_style), *shown]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule"]) + "\n"
+        figures = [row.figures.get(name) for name in columns]
+        shown: list[Estimate | None] = [one.estimate if one and one.accuracy.total else None for one in figures]
+        shown.append(row.average.estimate if row.average and not row.average.missing else None)
+        cells = ["--" if cell is None else f"{100 * cell.value:.1f}" for cell in shown]
+        lines += ["% " + _one_line(_conditions(row)), _latex_line([row.model, row.asked.prompt_style, *cells])]
+    return "\n".join([r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]) + "\n"
+
+
+def _latex_line(cells: Iterable[str]) -> str:
+    return " & ".join(map(latex_escape, cells)) + r" \\"
 
 
 def latex_escape(text: str) -> str:
@@ -176,7 +164,7 @@ def markdown_escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", _one_line(text))
 
 
-def _asked_cells(asked: Asked) -> tuple[str, str, str, str]:
+def _asked_cells(asked: Setting) -> tuple[str, str, str, str]:
     return asked.prompt_style, asked.variant or "as is", asked.mode, asked.judged_by
 
 
@@ -190,28 +178,31 @@ def _long_cells(result: Result) -> tuple[str, ...]:
     )
 
 
-def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
+def _paired_tables(summary: Summary) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
+    """Title, headers and rows of the differences between models and of the changes, where there are any."""
+    if summary.contrasts:
+        yield "paired differences", _CONTRAST, map(_contrast_cells, summary.contrasts)
+    if summary.changes:
+        shared = any(change.paired.shared for change in summary.changes)  # then p-values are too small
+        title = f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
+        yield title, _CHANGE, map(_change_cells, summary.changes)
+
+
+def _contrast_cells(contrast: Contrast) -> Sequence[str]:
     return (
         *(header(contrast.benchmark), f"{contrast.b} − {contrast.a}", *_asked_cells(contrast.asked)),
-        *(difference(contrast), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}"),
+        *(difference(contrast.paired), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}", contrast.note),
     )
 
 
-def _change_cells(summary: Summary) -> Iterator[Sequence[str]]:
-    for change in summary.changes:
-        plain, result = change.plain.figure, change.paired
-        cells = (_against(change), f"{result.total:,}", accuracy_text(plain), difference(change))
-        yield (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{result.p_value:.2g}")
-
-
-def _change_title(summary: Summary) -> str:
-    """What the table of changes is, and whether its p-values are too small."""
-    shared = any(change.paired.shared for change in summary.changes)
-    return f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
+def _change_cells(change: Change) -> Sequence[str]:
+    paired = change.paired
+    cells = (_against(change), f"{paired.total:,}", accuracy_text(change.plain.figure), difference(paired))
+    return (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{paired.p_value:.2g}")
 
 
 def _against(change: Change) -> str:
-    """What a change is measured against."""
+    """Name the baseline of a change."""
     return "as is" if change.asked.variant else change.plain.asked.prompt_style
 
 
@@ -238,14 +229,6 @@ def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
 
 
-def _known(figure: Figure | None) -> Estimate | None:
-    return figure.estimate if figure is not None and figure.accuracy.total else None
-
-
-def _latex_cell(cell: Estimate | None) -> str:
-    return "--" if cell is None else f"{100 * cell.value:.1f}"
-
-
 def _conditions(row: WideRow) -> str:
     figures = "; ".join(
         f"{header(name)} n={figure.accuracy.total} invalid={rate_text(figure.invalid, bounds=False)}% "
@@ -258,34 +241,33 @@ def _conditions(row: WideRow) -> str:
 
 def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
     for result in summary.results:
-        base = {"benchmark": result.benchmark, "model": result.model, **_csv_asked(result.asked)}
+        base = {"benchmark": result.benchmark, "model": result.model, **_csv_setting(result.asked)}
         yield {"figure": "accuracy", **base, **_csv_figure(result.figure), "unscored": result.unscored}
         for key, values in result.groups.items():
             for value, figure in values.items():
                 yield {"figure": "group", **base, "grouping": key, "value": value, **_csv_figure(figure)}
     for average in summary.averages:
-        note = "over " + " ".join(average.benchmarks)
-        base = {"figure": "average", "model": average.model, **_csv_asked(average.asked), "note": note}
-        yield base | _csv_estimate(average.estimate) | {"interval": "of the benchmarks' intervals"}
+        base = {"figure": "average", "model": average.model, **_csv_setting(average.asked)}
+        kind, note = "of the benchmarks' intervals", "over " + " ".join(average.benchmarks)
+        yield base | _csv_estimate(average.estimate, kind) | {"note": note}
     for contrast in summary.contrasts:
-        base = {"figure": "difference", "benchmark": contrast.benchmark, "model": contrast.b, "against": contrast.a}
+        base = {"figure": "difference", "model": contrast.b, "against": contrast.a}
         yield base | _csv_paired(contrast) | {"p_holm": contrast.corrected, "note": contrast.note}
     for change in summary.changes:
-        base = {"figure": "change", "benchmark": change.benchmark, "model": change.model, "against": _against(change)}
+        base = {"figure": "change", "model": change.model, "against": _against(change)}
         yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
 
 
-def _csv_asked(asked: Asked) -> dict[str, str]:
+def _csv_setting(asked: Setting) -> dict[str, str]:
     return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
 
 
 def _csv_paired(compared: Contrast | Change) -> dict[str, object]:
     paired = compared.paired
-    cells: dict[str, object] = {**_csv_asked(compared.asked), "n": paired.total, "images": paired.images}
-    cells["p"] = paired.p_value
-    if paired.total:
-        cells |= _csv_estimate(Estimate(paired.difference, paired.low, paired.high)) | {"interval": _OVER_IMAGES}
-    return cells
+    cells: dict[str, object] = {"benchmark": compared.benchmark, **_csv_setting(compared.asked), "n": paired.total}
+    cells |= {"images": paired.images, "p": paired.p_value}
+    difference = Estimate(paired.difference, paired.low, paired.high)
+    return cells | (_csv_estimate(difference, _OVER_IMAGES) if paired.total else {})
 
 
 def _csv_figure(figure: Figure) -> dict[str, object]:
@@ -293,16 +275,17 @@ def _csv_figure(figure: Figure) -> dict[str, object]:
     if not figure.accuracy.total:
         return counts
     rates = {"invalid": round(figure.invalid.value, 6), "abstained": round(figure.abstained.value, 6)}
-    return counts | rates | _csv_estimate(figure.estimate) | {"interval": interval_kind(figure)}
+    return counts | rates | _csv_estimate(figure.estimate, interval_kind(figure))
+
+
+def _csv_estimate(estimate: Estimate, kind: str) -> dict[str, object]:
+    bounds = {"estimate": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {name: round(value, 6) for name, value in bounds.items()} | {"interval": kind}
 
 
 def interval_kind(figure: Figure) -> str:
-    """Which of the two intervals a figure shows."""
+    """The kind of interval that a figure shows."""
     return _OVER_IMAGES if figure.shared else "Wilson"
-
-
-def _csv_estimate(estimate: Estimate) -> dict[str, float]:
-    return {"estimate": round(estimate.value, 6), "low": round(estimate.low, 6), "high": round(estimate.high, 6)}
 
 
 def _one_line(text: str) -> str:

@@ -1,21 +1,13 @@
-"""Table 1 of the first paper, as it and the model card print it: what a report shows, marked as published."""
+"""Table 1 of the first paper, as it and the model card print it: shown in a report, marked as published."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import yaml
-
-
-@dataclass(frozen=True)
-class Column:
-    """One benchmark by its name here and by the paper's word for it."""
-
-    benchmark: str
-    header: str
 
 
 @dataclass(frozen=True)
@@ -30,35 +22,31 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
-class OtherVersion:
-    """The rows that a second printing gives other figures for; ``group`` says whose they are."""
-
-    source: str
-    rows: tuple[PublishedRow, ...]
-
-
-@dataclass(frozen=True)
 class PublishedTable:
-    """A printed table and where it stands."""
+    """A printed table and where it stands. ``columns``: the paper's header of each benchmark. ``other_rows`` are those
+    that a second printing (``other_source``) gives other figures for."""
 
     title: str
     source: str
     table: str
-    columns: tuple[Column, ...]
+    columns: Mapping[str, str]
     average: str
     rows: tuple[PublishedRow, ...]
-    other_version: OtherVersion
+    other_source: str
+    other_rows: tuple[PublishedRow, ...]
 
 
 @cache
 def published_table() -> PublishedTable:
-    """Table 1 from published.yaml, in the paper's order of rows and columns."""
-    text = Path(__file__).with_name("published.yaml").read_text(encoding="utf-8")
-    data = yaml.safe_load(text)
+    """Return Table 1 from published.yaml, in the paper's order of rows and columns."""
+    data = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text(encoding="utf-8"))
     rows = tuple(row for group, listed in data["groups"].items() for row in _rows(group, listed))
-    columns = tuple(Column(**column) for column in data["columns"])
-    other = OtherVersion(data["other_version"]["source"], _rows("Other version", data["other_version"]["rows"]))
-    return PublishedTable(data["title"], data["source"], data["table"], columns, data["average"], rows, other)
+    columns = {column["benchmark"]: column["header"] for column in data["columns"]}
+    other = data["other_version"]
+    others = _rows("Other version", other["rows"])
+    return PublishedTable(
+        data["title"], data["source"], data["table"], columns, data["average"], rows, other["source"], others
+    )
 
 
 def _rows(group: str, listed: Iterable[tuple[str, str, Iterable[float], float]]) -> tuple[PublishedRow, ...]:
@@ -66,11 +54,11 @@ def _rows(group: str, listed: Iterable[tuple[str, str, Iterable[float], float]])
 
 
 def header(benchmark: str) -> str:
-    """The paper's word for a benchmark, its own name where the paper has none."""
-    return next((c.header for c in published_table().columns if c.benchmark == benchmark), benchmark)
+    """Return the paper's word for a benchmark, or its own name where the paper has none."""
+    return published_table().columns.get(benchmark, benchmark)
 
 
 def in_paper_order(benchmarks: Iterable[str]) -> tuple[str, ...]:
-    """The benchmarks once each: the paper's in its order, then the others by name."""
-    place = {column.benchmark: number for number, column in enumerate(published_table().columns)}
+    """Return the benchmarks once each: the paper's in its order, then the others by name."""
+    place = {name: number for number, name in enumerate(published_table().columns)}
     return tuple(sorted(set(benchmarks), key=lambda name: (place.get(name, len(place)), name)))

@@ -1,4 +1,4 @@
-"""What a file of saved generations earned: a table by task, the reasons for zeros, a page to look through."""
+"""Summarize the rewards of saved generations: a table by task, the reasons for zeros, a page to look through."""
 
 from __future__ import annotations
 
@@ -12,43 +12,15 @@ from infimed_plugins.records import Json
 from infimed_plugins.rewards.saved import Scored
 
 PAGE_ROWS = 2000  # a browser shows no more of them with ease
+_MEANS = ("overall", "format", "accuracy", "invalid")  # fields of a Score
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|\d[\d.,]*")
 
 
 @dataclass
-class TaskTotals:
-    """Sums over the rows of one task."""
-
-    rows: int = 0
-    overall: float = 0.0
-    format: float = 0.0
-    accuracy: float = 0.0
-    invalid: int = 0
-
-    def add(self, scored: Scored) -> None:
-        """Count one row."""
-        self.rows += 1
-        self.overall += scored.score.overall
-        self.format += scored.score.format
-        self.accuracy += scored.score.accuracy or 0.0
-        self.invalid += scored.score.invalid
-
-    def means(self) -> dict[str, Json]:
-        """Rows, mean rewards, and the share that could not be read."""
-        return {
-            "rows": self.rows,
-            "overall": self.overall / self.rows,
-            "format": self.format / self.rows,
-            "accuracy": self.accuracy / self.rows,
-            "invalid": self.invalid / self.rows,
-        }
-
-
-@dataclass
 class Review:
-    """The summary of a file, filled row by row; ``kept`` are the rows that the page shows, zeros first to come."""
+    """The summary of a file, filled row by row; ``kept`` are the first rows, which the page shows."""
 
-    tasks: dict[str, TaskTotals] = field(default_factory=dict)
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)  # sums
     zeros: Counter[tuple[str, str]] = field(default_factory=Counter)
     first_seen: dict[tuple[str, str], int] = field(default_factory=dict)
     kept: list[Scored] = field(default_factory=list)
@@ -57,7 +29,10 @@ class Review:
     def add(self, scored: Scored) -> None:
         """Count one row."""
         self.rows += 1
-        self.tasks.setdefault(scored.task, TaskTotals()).add(scored)
+        sums = self.tasks.setdefault(scored.task, {"rows": 0, **dict.fromkeys(_MEANS, 0.0)})
+        sums["rows"] += 1
+        for name in _MEANS:
+            sums[name] += getattr(scored.score, name) or 0.0
         if not scored.score.accuracy:
             key = scored.task, general(scored.score.reason)
             self.zeros[key] += 1
@@ -66,10 +41,14 @@ class Review:
             self.kept.append(scored)
 
     def to_json(self) -> dict[str, Json]:
-        """``rows``, ``tasks`` by name, and ``zeros``: why accuracy is 0, how often, and the first such line."""
+        """Return ``rows``, the means of ``tasks`` by name, and ``zeros``: why accuracy is 0, how often, and the first
+        such line."""
         return {
             "rows": self.rows,
-            "tasks": {name: totals.means() for name, totals in sorted(self.tasks.items())},
+            "tasks": {
+                name: {"rows": sums["rows"], **{mean: sums[mean] / sums["rows"] for mean in _MEANS}}
+                for name, sums in sorted(self.tasks.items())
+            },
             "zeros": [
                 {"task": task, "reason": reason, "rows": count, "first_line": self.first_seen[task, reason]}
                 for (task, reason), count in self.zeros.most_common()
@@ -78,7 +57,7 @@ class Review:
 
 
 def general(reason: str) -> str:
-    """A reason without the particulars of its row, so that like ones are counted together."""
+    """Return a reason without the particulars of its row, so that like ones are counted together."""
     return _PARTICULAR.sub("…", reason)[:120] or "no reason given"
 
 

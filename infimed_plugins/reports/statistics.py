@@ -1,8 +1,7 @@
-"""Intervals and paired comparisons: Wilson, exact McNemar, a bootstrap clustered by image, a macro average (all 95%).
+"""95% intervals (Wilson, a bootstrap clustered by image), exact McNemar, Holm's correction, power, a macro average.
 
 Questions that share an image are no independent evidence: the bootstrap draws whole images. Where no draw differs, as
 where every image says the same, it would claim certainty: there a bound on what unseen images may say takes its place.
-What a difference is worth over several benchmarks, and which one a set is large enough to show, is in significance.py.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,17 +22,11 @@ LEVEL = 0.95
 RESAMPLES = 2000
 _CELLS = 4_000_000  # of one block of draws: 32 MB
 _NO_SPREAD = 1e-9  # draws that differ by no more differ by rounding
+ALPHA = 0.05
+POWER = 0.80
+SHARED_IMAGES = "Questions share images: p takes them as independent, the interval does not."
 
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of questions with its 95% Wilson interval; all in [0, 1]."""
-
-    right: int
-    total: int
-    value: float
-    low: float
-    high: float
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,14 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Rate(Estimate):
+    """A share of questions with its 95% Wilson interval; all in [0, 1]."""
+
+    right: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Paired:
 
     @property
     def shared(self) -> bool:
-        """Whether compared questions share images."""
+        """True if compared questions share images."""
         return self.images < self.total
 
 
@@ -71,10 +72,10 @@ def wilson(right: int, total: int) -> Rate:
     from scipy.stats import binomtest
 
     if total == 0:
-        return Rate(0, 0, 0.0, 0.0, 1.0)
+        return Rate(0.0, 0.0, 1.0, 0, 0)
     # the interval is the same for every p; for this one no p-value, which is the slow part, has to be looked for
     interval = binomtest(right, total, right / total).proportion_ci(LEVEL, method="wilson")
-    return Rate(right, total, right / total, float(interval.low), float(interval.high))
+    return Rate(right / total, float(interval.low), float(interval.high), right, total)
 
 
 def clustered(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> Estimate:
@@ -179,3 +180,75 @@ def _with_unseen(value: float, unseen: float, *, least: float) -> tuple[float, f
     """The interval when a share of the images may be unlike all that were seen: from ``least`` up to 1 in them."""
     seen = (1 - unseen) * value
     return seen + unseen * least, seen + unseen
+
+
+def holm(p_values: Mapping[K, float]) -> dict[K, float]:
+    """The p-values of one family (a pair of models over several benchmarks), corrected by Holm's method.
+
+    The smallest is multiplied by the number of comparisons, the next by one less, and so on; none is below the one
+    before it, nor above 1.
+    """
+    corrected, least = dict(p_values), 0.0
+    for place, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        corrected[name] = least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
+    return corrected
+
+
+def detectable_difference(total: int, discordant: int) -> float | None:
+    """The smallest true difference of accuracies, in [0, 1], that the exact McNemar test would show with 80% power.
+
+    It is for ``total`` questions of which ``discordant`` are answered right by one model only, that number taken as
+    given, and questions taken as independent (shared images make it larger). None when no split of so few discordant
+    answers reaches p <= 0.05: the test needs at least six.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import binom
+
+    rejects = int(binom.ppf(ALPHA / 2, discordant, 0.5))  # the largest count of the rarer side that is significant
+    while rejects >= 0 and 2 * binom.cdf(rejects, discordant, 0.5) > ALPHA:
+        rejects -= 1
+    if discordant == 0 or rejects < 0:
+        return None
+
+    def missing(share: float) -> float:
+        upper = binom.sf(discordant - rejects - 1, discordant, share)
+        return float(upper + binom.cdf(rejects, discordant, share)) - POWER
+
+    share = brentq(missing, 0.5, 1.0)
+    return float((2 * share - 1) * discordant / total)
+
+
+def questions_needed(difference: float, discordant_share: float) -> int:
+    """Return the number of questions that a paired test needs to show ``difference`` with 80% power.
+
+    Connor's normal approximation (Biometrics 1987, 43:207), for a true ``discordant_share`` >= |difference| > 0.
+    """
+    from scipy.stats import norm
+
+    size = abs(difference)
+    spread = math.sqrt(max(0.0, discordant_share - size**2))
+    wanted = norm.isf(ALPHA / 2) * math.sqrt(discordant_share) + norm.isf(1 - POWER) * spread
+    return math.ceil(float(wanted / size) ** 2)
+
+
+def power_note(result: Paired) -> str:
+    """Say what so many questions can show, if they are too few for the difference seen, and if p is too small."""
+    discordant = result.only_a + result.only_b
+    if result.total == 0:
+        return "No question was answered by both."
+    if discordant == 0:
+        return f"Both are right on the same ones of the {result.total:,} questions: nothing to test."
+    return f"{_power(result, discordant)} {SHARED_IMAGES}" if result.shared else _power(result, discordant)
+
+
+def _power(result: Paired, discordant: int) -> str:
+    least, seen = detectable_difference(result.total, discordant), abs(result.difference)
+    shown = f"{result.total:,} questions, {discordant:,} of them ({100 * discordant / result.total:.1f}%) discordant"
+    can = "can show no difference at all" if least is None else f"can show {100 * least:.1f} points or more"
+    note = f"{shown}, {can} (80% power, alpha 0.05)"
+    if result.p_value <= ALPHA or (least is not None and seen >= least):
+        return f"{note}."
+    if seen == 0:
+        return f"{note}; none was seen."
+    needed = questions_needed(seen, discordant / result.total)
+    return f"{note}; too few to show the {100 * seen:.1f} points seen, which need some {needed:,} questions."

@@ -1,4 +1,4 @@
-"""What a set of evaluation runs found, as plain figures: every output of reports/ is made from a Summary.
+"""Summarize evaluation runs as plain figures: every output of reports/ is made from a Summary.
 
 Several models, benchmarks, prompt styles, variants, modes and judges go in at once. Figures of different settings are
 never mixed: a comparison or an average is of runs that were asked and judged the same way.
@@ -14,17 +14,29 @@ from itertools import combinations
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
-from infimed_plugins.reports.figures import Figure, breakdown, columns_of, figure
+from infimed_plugins.pages import MOST_NAME, shortened
+from infimed_plugins.records import Json
 from infimed_plugins.reports.published import in_paper_order, published_table
-from infimed_plugins.reports.significance import holm, power_note
-from infimed_plugins.reports.statistics import Estimate, Paired, macro_average, paired
+from infimed_plugins.reports.statistics import (
+    Estimate,
+    Paired,
+    Rate,
+    clustered,
+    holm,
+    macro_average,
+    paired,
+    power_note,
+    wilson,
+)
 
 GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
 REASONS = 5
+NOT_GIVEN = "(not given)"
+_FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
 
 
 @dataclass(frozen=True)
-class Asked:
+class Setting:
     """How the questions were asked and the replies judged; ``variant`` and ``judge`` as in Run."""
 
     prompt_style: str
@@ -44,13 +56,39 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """An accuracy over scored questions. ``accuracy`` has the Wilson interval, ``interval`` the one clustered by
+    ``images``. ``invalid`` replies could not be read: they count as wrong, but in modes (medevalkit, paper) whose
+    rules then guess an answer, which may be right. Of these ``abstained`` said something."""
+
+    accuracy: Rate
+    interval: Estimate
+    images: int
+    invalid: Rate
+    abstained: Rate
+
+    @property
+    def shared(self) -> bool:
+        """True if questions share images: then Wilson's interval is too narrow."""
+        return self.images < self.accuracy.total
+
+    @property
+    def estimate(self) -> Estimate:
+        """The interval to show: the clustered one where questions share images, else Wilson's."""
+        return self.interval if self.shared else self.accuracy
+
+
+Key = tuple[str, str, Setting]  # model, benchmark, setting
+
+
+@dataclass(frozen=True)
 class Result:
     """One run, counted. ``unscored`` questions are in no rate. ``groups``: grouping key → value → figure.
     ``reasons``: the commonest reasons of invalid replies with their counts."""
 
     model: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     figure: Figure
     unscored: int
     groups: Mapping[str, Mapping[str, Figure]]
@@ -62,7 +100,7 @@ class Average:
     """The mean of the accuracies on the paper's ``benchmarks`` (Table 1, "Avg."); ``missing`` are the others."""
 
     model: str
-    asked: Asked
+    asked: Setting
     estimate: Estimate
     benchmarks: tuple[str, ...]
     missing: tuple[str, ...]
@@ -76,7 +114,7 @@ class Contrast:
     a: str
     b: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     paired: Paired
     corrected: float
     note: str
@@ -89,14 +127,14 @@ class Change:
 
     model: str
     benchmark: str
-    asked: Asked
+    asked: Setting
     plain: Result
     paired: Paired
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All of it; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
+    """Everything that a report shows; ``benchmarks`` in the paper's order, ``models`` in the order of the runs."""
 
     models: tuple[str, ...]
     benchmarks: tuple[str, ...]
@@ -106,21 +144,21 @@ class Summary:
     changes: tuple[Change, ...] = ()
 
     @property
-    def settings(self) -> tuple[Asked, ...]:
+    def settings(self) -> tuple[Setting, ...]:
         """Every way of asking and judging there is, in the order of the results."""
         return tuple(dict.fromkeys(result.asked for result in self.results))
 
 
-def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
+def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | None = None, seed: int = 0) -> Summary:
     """Count the runs and compare the models.
 
     ``groupings`` names, for a benchmark, the keys of ``Judged.meta`` that get a breakdown (``group``, ``task`` and
     ``language`` too); kind and modality for those it does not name. Raises DataError for two runs of the same model,
     benchmark and setting.
     """
-    by_key: dict[tuple[str, str, Asked], Run] = {}
+    by_key: dict[Key, Run] = {}
     for run in runs:
-        key = (run.model, run.benchmark, asked_in(run))
+        key = (run.model, run.benchmark, setting_of(run))
         if key in by_key:
             raise DataError(
                 f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out, or give one "
@@ -141,25 +179,57 @@ def summarise(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
     )
 
 
-def asked_in(run: Run) -> Asked:
-    """How a run was asked and judged."""
-    return Asked(run.prompt_style, run.variant, run.mode, run.judge)
+def setting_of(run: Run) -> Setting:
+    """Return how a run was asked and judged."""
+    return Setting(run.prompt_style, run.variant, run.mode, run.judge)
 
 
 def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result:
     """Count one run, with a breakdown for each of ``keys`` that its questions have."""
     scored = [row for row in run.rows if row.accuracy is not None]
     reasons = Counter(row.reason or "no reason given" for row in scored if row.invalid)
-    columns, stream = columns_of(scored), _seed(seed, run.benchmark)
+    stream = _seed(seed, run.benchmark)
     return Result(
         run.model,
         run.benchmark,
-        asked_in(run),
-        figure(columns, stream),
+        setting_of(run),
+        figure(scored, stream),
         len(run.rows) - len(scored),
-        {key: groups for key in keys if (groups := breakdown(scored, columns, key, stream))},
+        {key: groups for key in keys if (groups := breakdown(scored, key, stream))},
         tuple(reasons.most_common(REASONS)),
     )
+
+
+def figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
+    """Count some scored questions."""
+    total, images = len(scored), [row.image for row in scored]
+    right = [float(row.accuracy == 1.0) for row in scored]
+    invalid = [row for row in scored if row.invalid]
+    return Figure(
+        wilson(int(sum(right)), total),
+        clustered(right, images, seed=seed),
+        len(set(images)),
+        wilson(len(invalid), total),
+        wilson(sum(row.text != "" and not row.text.isspace() for row in invalid), total),
+    )
+
+
+def breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[str, Figure]:
+    """A figure for each value of one grouping; a question with a list of values counts under each of them."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for row in scored:
+        for value in _values(row, key) or (NOT_GIVEN,):
+            groups[value].append(row)
+    if set(groups) <= {NOT_GIVEN}:
+        return {}
+    named = sorted(groups, key=lambda value: (value == NOT_GIVEN, value))
+    return {value: figure(groups[value], seed) for value in named}
+
+
+def _values(row: Judged, key: str) -> Sequence[str]:
+    value: Json = row.meta.get(key, getattr(row, key) if key in _FIELDS else None)
+    values = value if isinstance(value, (list, tuple)) else (value,)
+    return list(dict.fromkeys(shortened(one, MOST_NAME) for one in values if one not in (None, "")))
 
 
 def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
@@ -172,10 +242,20 @@ def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
     return named
 
 
+def _scores(run: Run) -> dict[str, float]:
+    """1.0 or 0.0 for each question with a verdict."""
+    rows = identified(run.rows).items()
+    return {name: float(row.accuracy == 1.0) for name, row in rows if row.accuracy is not None}
+
+
+def _images(run: Run) -> dict[str, str]:
+    return {name: row.image for name, row in identified(run.rows).items()}
+
+
 def _averages(results: Sequence[Result]) -> Iterator[Average]:
     """The macro average of each model in each setting, over those of the paper's benchmarks that it was run on."""
-    columns = [column.benchmark for column in published_table().columns]
-    found: dict[tuple[str, Asked], dict[str, Estimate]] = defaultdict(dict)
+    columns = published_table().columns
+    found: dict[tuple[str, Setting], dict[str, Estimate]] = defaultdict(dict)
     for result in results:  # in the paper's order
         if result.benchmark in columns and result.figure.accuracy.total:
             found[result.model, result.asked][result.benchmark] = result.figure.estimate
@@ -184,46 +264,34 @@ def _averages(results: Sequence[Result]) -> Iterator[Average]:
         yield Average(model, asked, macro_average(list(figures.values())), tuple(figures), missing)
 
 
-def _contrasts(
-    by_key: Mapping[tuple[str, str, Asked], Run], benchmarks: Sequence[str], seed: int
-) -> Iterator[Contrast]:
+def _contrasts(by_key: Mapping[Key, Run], benchmarks: Sequence[str], seed: int) -> Iterator[Contrast]:
     """Every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
     models = list(dict.fromkeys(model for model, _, _ in by_key))
-    if len(models) < 2:
-        return
-    scores: dict[tuple[str, str, Asked], dict[str, float]] = {}
-    for key, run in by_key.items():
-        named = identified(run.rows)
-        scores[key] = {name: float(row.accuracy == 1.0) for name, row in named.items() if row.accuracy is not None}
+    scores = {key: _scores(run) for key, run in by_key.items()} if len(models) > 1 else {}
     for asked in dict.fromkeys(asked for _, _, asked in by_key):
         for a, b in combinations(models, 2):
-            both = [name for name in benchmarks if (a, name, asked) in by_key and (b, name, asked) in by_key]
             found: dict[str, Paired] = {}
-            for name in both:
-                cluster = {question: row.image for question, row in identified(by_key[a, name, asked].rows).items()}
-                found[name] = paired(scores[a, name, asked], scores[b, name, asked], cluster, seed=seed)
+            for name in benchmarks:
+                one, other = (a, name, asked), (b, name, asked)
+                if one in by_key and other in by_key:
+                    found[name] = paired(scores[one], scores[other], _images(by_key[one]), seed=seed)
             corrected = holm({name: result.p_value for name, result in found.items() if result.total})
             for name, result in found.items():
                 yield Contrast(a, b, name, asked, result, corrected.get(name, result.p_value), power_note(result))
 
 
-def _changes(
-    by_key: Mapping[tuple[str, str, Asked], Run], ordered: Sequence[tuple[str, str, Asked]], seed: int
-) -> Iterator[Change]:
+def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> Iterator[Change]:
     """Every variant whose questions keep their ids against the run without one, every prompt against the direct one."""
     for model, benchmark, asked in ordered:
         as_it_is = replace(asked, variant="") if asked.variant else replace(asked, prompt_style="direct")
         plain = by_key.get((model, benchmark, as_it_is))
         if plain is None or as_it_is == asked:
             continue
-        varied = identified(by_key[model, benchmark, asked].rows)
-        after = {name: float(row.accuracy == 1.0) for name, row in varied.items() if row.accuracy is not None}
-        shared = [row for row in plain.rows if row.id in after and row.accuracy is not None]
-        if shared:
-            before = {row.id: float(row.accuracy == 1.0) for row in shared}
-            clusters = {row.id: row.image for row in shared}
-            alike = count(replace(plain, rows=shared), (), seed=seed)
-            yield Change(model, benchmark, asked, alike, paired(before, after, clusters, seed=seed))
+        after = _scores(by_key[model, benchmark, asked])
+        alike = replace(plain, rows=[row for row in plain.rows if row.id in after and row.accuracy is not None])
+        if alike.rows:
+            change = paired(_scores(alike), after, _images(alike), seed=seed)
+            yield Change(model, benchmark, asked, count(alike, (), seed=seed), change)
 
 
 def _seed(seed: int, benchmark: str) -> tuple[int, int]:

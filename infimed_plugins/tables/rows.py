@@ -305,3 +305,30 @@ def parquet_fields(
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         said = " ".join(str(error).split())  # arrow's errors have several lines
         raise DataError(f"{path} is no whole parquet file ({said})") from error
+
+
+def values_by_id(
+    path: Path, key: str, example: Any, what: str, needs: str, valid: Callable[[Any], bool]
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield the place, the id and the value of each line ``{"id": "…", KEY: …}`` of a JSON lines file.
+
+    Raises MissingFileError, and DataError for a file without lines, or naming a line that is no such object or whose
+    value is not ``valid``; ``what`` it holds and what a line ``needs`` are in these messages.
+    """
+    such = f"lines such as {json.dumps({'id': '…', key: example}, ensure_ascii=False)}"
+    if not path.is_file():
+        raise MissingFileError(f"there is no {path}; name a file of {such}")
+    with path.open("rb") as file:
+        numbered = [(n, line) for n, line in enumerate(file, start=1) if line.strip(b"\xef\xbb\xbf \t\r\n")]
+    if not numbered:
+        raise DataError(f"{path} holds no {what}; write {such}")
+    for number, line in numbered:
+        place = f"{path}, line {number}"
+        try:
+            row = parse_json(line.decode("utf-8-sig"))
+        except ValueError as error:
+            raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
+        id, value = (row.get("id"), row.get(key)) if isinstance(row, dict) else (None, None)
+        if not isinstance(id, str) or not id or not valid(value):
+            raise DataError(f"{place} needs {needs}")
+        yield place, id, value

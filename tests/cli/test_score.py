@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings
+from infimed_plugins.benchmarks.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.evaluation.runs import agreement

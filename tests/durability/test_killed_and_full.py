@@ -13,7 +13,7 @@ from faults import DONE, FAILED, KILLED, run
 
 from infimed_plugins.benchmarks import runner
 from infimed_plugins.benchmarks.catalogue import PHANTOM
-from infimed_plugins.benchmarks.imported.run import import_run
+from infimed_plugins.benchmarks.imported.importer import import_run
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.engines import ChatRequest, Reply, Sampling

@@ -14,14 +14,13 @@ import pytest
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.imported.importer import Counts, import_run
 from infimed_plugins.benchmarks.imported.result_files import (
+    MEDEVALKIT_SETS,
+    VLMEVALKIT_SETS,
     ImportedReply,
-    read_medevalkit,
     read_replies,
-    read_vlmevalkit,
 )
-from infimed_plugins.benchmarks.imported.run import Counts, import_run
-from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
 from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.benchmarks.modes import MODES, scores
@@ -310,10 +309,9 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "HealthBench" / "results.json").write_text("[]")
     with pytest.raises(DataError, match=r"results of sets that are not known here \(HealthBench\); known are .*SLAKE"):
         read(tmp_path)
-    with pytest.raises(DataError, match="name MedEvalKit's output"):
-        list(read_medevalkit(tmp_path))
-    with pytest.raises(DataError, match="name the file of predictions"):
-        list(read_vlmevalkit(tmp_path))
+    (tmp_path / "HealthBench" / "results.json").unlink()
+    with pytest.raises(DataError, match=r"VLMEvalKit's MODEL_DATASET.*: name the folder or file that the run wrote"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("sets", [MEDEVALKIT_SETS, VLMEVALKIT_SETS], ids=["MedEvalKit", "VLMEvalKit"])
@@ -323,7 +321,7 @@ def test_ids_of_counted_rows_are_those_of_our_samples(sets: dict[str, Any]) -> N
         assert imported.split in source.splits
         if imported.digits:
             rows = list(source.load(imported.split, folder=FIXTURES))
-            assert [imported.sample_id({}, place) for place in range(len(rows))] == [row.id for row in rows]
+            assert [imported.sample_id({}, place) for place in range(len(rows))] == [(row.id, True) for row in rows]
             assert any(isinstance(row, Sample) for row in rows)
 
 
@@ -417,7 +415,7 @@ def test_without_the_data_set_the_question_is_what_the_file_tells(
     dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_results(tmp_path / "eval", dataset)
-    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.importer.questions", not_at_hand)
     counts, rows = imported(tmp_path / "eval")
     assert (counts["unmatched"], counts["missing"], len(rows)) == (0, 0, counts["replies"])
     assert "not joined to the data set" in counts["problem"]
@@ -517,7 +515,7 @@ def test_a_set_that_the_downloads_lack_is_taken_in_unjoined_beside_others(tmp_pa
 
 
 def test_a_row_without_a_gold_answer_is_left_out_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.importer.questions", not_at_hand)
     save_json(tmp_path / "VQA_RAD" / "results.json", [VQA, {**VQA, "answer": None}, {**VQA, "answer": ""}])
     counts, rows = imported(tmp_path / "VQA_RAD")
     assert (counts["replies"], counts["skipped"], len(rows)) == (1, 2, 1)
@@ -532,7 +530,7 @@ def test_questions_about_one_picture_share_a_cluster_by_its_bytes_or_its_name(
     digests = {row.id: row.cluster for row in joined if row.id in samples}
     assert digests == {id: sample.images[0].sha256() for id, sample in samples.items()}
     assert len({*digests.values()}) < len(digests)
-    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.importer.questions", not_at_hand)
     _, told = imported(tmp_path / "eval")
     of_acrima = {row.cluster for row in told if "ACRIMA_" in row.id and "gone" not in row.cluster}
     assert of_acrima == {"Images/ACRIMA/0.png", "Images/ACRIMA/1.png"}
@@ -556,7 +554,7 @@ def test_what_vlmevalkit_writes_is_joined_and_judged_by_medevalkits_rules_from_o
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No data set at hand."""
-    monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+    monkeypatch.setattr("infimed_plugins.benchmarks.imported.importer.questions", not_at_hand)
 
 
 def files_below(folder: Path) -> dict[Path, bytes]:
@@ -651,7 +649,7 @@ def test_two_rows_of_one_id_are_kept_apart_and_said(tmp_path: Path, monkeypatch:
     save_json(path, [*rows, {**usable, "response": "C"}, {**usable, "response": "D"}])
     for at_hand in (True, False):
         if not at_hand:
-            monkeypatch.setattr("infimed_plugins.benchmarks.imported.run.questions", not_at_hand)
+            monkeypatch.setattr("infimed_plugins.benchmarks.imported.importer.questions", not_at_hand)
         counts, kept = imported(tmp_path / "eval", **({"downloads": FIXTURES} if at_hand else {}))
         assert len({row.id for row in kept}) == len(kept) == counts["replies"] == len(rows) + 2 - counts["skipped"]
         assert "2 rows have the id of an earlier row; each counts by itself" in counts["problem"]

@@ -16,14 +16,22 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.robustness.degradations import LEVELS, SEVERITIES, degraded_bytes
-from infimed_plugins.benchmarks.robustness.option_order import fold_rotations, reorder, rotations, shuffle
-from infimed_plugins.benchmarks.robustness.perturbations import AVAILABLE, parse
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.robustness.image_corruptions import LEVELS, SEVERITIES, degraded_bytes
+from infimed_plugins.benchmarks.robustness.perturbations import (
+    AVAILABLE,
+    fold_rotations,
+    parse,
+    reorder,
+    rotations,
+    shuffle,
+)
+from infimed_plugins.benchmarks.robustness.perturbations import folded as folded_runs
 from infimed_plugins.benchmarks.robustness.rephrasings import read_rephrasing, read_wordings, rephrase, what_changed
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.reports.summary import count
 
 
 def choice(options: Sequence[str], answer: str = "A", id: str = "q", **more: object) -> Sample:
@@ -168,12 +176,14 @@ def test_rotations_fold_into_one_hit_only_where_all_are_right() -> None:
         row("odd~r9~r0", 1.0), row("odd~r9~r1", 1.0),
     ]  # fmt: skip
     folded = fold_rotations(rows)
-    verdicts = {one.id: one.accuracy for one in folded.rows}
+    verdicts = {one.id: one.accuracy for one in folded}
     assert verdicts == {"all": 1.0, "some": 0.0, "lost": None, "wrong": 0.0, "half": None, "odd~r9": 1.0}
-    assert [one.invalid for one in folded.rows] == [False, True, False, False, False, False]
-    assert folded.rows[0].reason == "2 of 2 rotations right"
-    assert (folded.circular, folded.vanilla) == (0.5, pytest.approx(5 / 6))
-    assert fold_rotations([]).circular is None
+    assert [one.invalid for one in folded] == [False, True, False, False, False, False]
+    assert folded[0].reason == "2 of 2 rotations right"
+    circular, turns = folded_runs(Run("m", "b", "direct", "robust", rows, variant="circular"))
+    first = replace(turns, rows=[one for one in turns.rows if one.id.endswith("~r0")])
+    assert [count(run).figure.accuracy.value for run in (circular, first)] == [0.5, pytest.approx(5 / 6)]
+    assert fold_rotations([]) == []
     with pytest.raises(DataError, match="'plain' is no rotation"):
         fold_rotations([row("plain", 1.0)])
 

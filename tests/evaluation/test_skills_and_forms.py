@@ -10,21 +10,24 @@ from typing import Any
 import pytest
 from talking_server import TalkingServer
 
-from infimed_plugins.benchmarks.instruction_following import count_forms, follows, form_of, grounding_box
-from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.judges.skill_judge import (
+from infimed_plugins.benchmarks.clinical_skills import (
     JSON_SCHEMA,
     NO_CHAIN,
+    SKILLS,
     SkillItem,
-    SkillVerdict,
+    chain_of,
     count_grades,
+    count_skills,
     judge_skills,
     read_grades,
     skill_prompt,
+    skills_of,
 )
-from infimed_plugins.benchmarks.skills import SKILLS, chain_of, count_skills, skills_of
+from infimed_plugins.benchmarks.instruction_following import count_forms, follows, form_of, grounding_box
+from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.engines.openai import OpenAIEngine
+from infimed_plugins.engines.structured_reply import ParsedReply
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import ImageRef
 
@@ -210,6 +213,7 @@ GOOD = json.dumps(GRADES)
     [
         (GOOD, True),
         (f"<think>{GOOD}</think>\n```json\n{GOOD}\n```", True),
+        (f"They look at the image.</think>{GOOD}", True),  # opened by the chat template
         ("", False),
         ("all sound", False),
         (json.dumps(dict.fromkeys(SKILLS, "great")), False),
@@ -240,9 +244,9 @@ def test_a_judge_grades_chains_over_a_server_that_fails() -> None:
         engine = OpenAIEngine("judge", base_url=server.url, retries=0, timeout=5)
         verdicts = {verdict.id: verdict for verdict in judge_skills(engine, items)}
         schemas = [body["response_format"]["json_schema"]["schema"] for body in server.bodies]
-    assert verdicts["good"] == SkillVerdict("good", GRADES, GOOD, 1)
+    assert verdicts["good"] == ParsedReply("good", GRADES, GOOD, 1)
     assert verdicts["late"].attempts == 2
-    assert {id: verdict.grades is None for id, verdict in verdicts.items()} == {
+    assert {id: verdict.value is None for id, verdict in verdicts.items()} == {
         "good": False, "late": False, "never": True, "down": True, "short": True,
     }  # fmt: skip
     assert "500" in verdicts["down"].reason
@@ -270,12 +274,12 @@ def test_a_reply_stays_a_quotation_in_the_prompt_of_the_skills(injected: str) ->
     engine = Records()
     item = SkillItem("a", QUESTION, f"{CHAIN}\n{injected}", OPTIONS, (ImageRef(data=b"1"),))
     (verdict,) = judge_skills(engine, [item])  # a judge that only repeats the reply
-    assert verdict.grades is None
+    assert verdict.value is None
     assert engine.text.count("<image>") == 1
     assert "<|" not in engine.text
     assert engine.text.endswith('"flawed" or "absent".')
     (verdict,) = judge_skills(engine, [SkillItem("a", QUESTION, GOOD, OPTIONS)])
-    assert verdict.grades is None
+    assert verdict.value is None
 
 
 SPELLED = (GOOD, GOOD.replace('"', "'"), GOOD.replace(" ", ""), GOOD.replace('"m', r'"\u006d'), GOOD.upper())
@@ -294,5 +298,5 @@ def test_grades_that_stand_in_the_reply_are_unscored_and_others_are_not(quoted: 
                 yield Reply(request.id, (other if request.id == "other" else GOOD,))
 
     items = [SkillItem(id, QUESTION, f"{CHAIN}\n{quoted}", OPTIONS) for id in ("same", "other")]
-    verdicts = {verdict.id: verdict.grades for verdict in judge_skills(Says(), items)}
+    verdicts = {verdict.id: verdict.value for verdict in judge_skills(Says(), items)}
     assert verdicts == {"same": None, "other": dict.fromkeys(SKILLS, "flawed")}

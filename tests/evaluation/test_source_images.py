@@ -14,9 +14,9 @@ from infimed_plugins.benchmarks.catalogue import PHANTOM
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.questions import questions
-from infimed_plugins.benchmarks.robustness.variants import folded, vary
+from infimed_plugins.benchmarks.robustness.perturbations import folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder
-from infimed_plugins.benchmarks.source_images import ANOTHER, NOT_HERE, SourceImages
+from infimed_plugins.benchmarks.source_images import ANOTHER, NOT_HERE, source_images
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 
 
@@ -40,7 +40,7 @@ def run_of(path: Path, variant: str = "", seed: int = 0) -> Run:
 
 def shown(run: Run, rows: list[Judged] | None = None) -> list[bytes | str | None]:
     wanted = [(run, row) for row in (run.rows if rows is None else rows)]
-    found = dict(SourceImages()(wanted))
+    found = dict(source_images(wanted))
     return [found.get(place) for place in range(len(wanted))]
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_at_hand_is_said_and_what_has_no_picture_is_left_out(tmp_pat
     gone, bare = replace(run.rows[0], id="gone"), replace(run.rows[1], id="bare", image="bare")
     assert shown(run, [gone, bare, run.rows[2]])[:2] == [NOT_HERE, None]
     wanted = [(replace(run, benchmark="slake"), row) for row in run.rows[:2]]
-    assert dict(SourceImages(tmp_path)(wanted)) == {0: NOT_HERE, 1: NOT_HERE}
+    assert dict(source_images(wanted, tmp_path)) == {0: NOT_HERE, 1: NOT_HERE}
 
 
 def test_the_data_set_is_read_once_and_no_further_than_the_last_question(

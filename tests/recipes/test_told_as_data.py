@@ -17,7 +17,7 @@ from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.quickstart import findings
 from infimed_plugins.recipes import Part, Recipe, Step, build
 from infimed_plugins.recipes.manifest import Manifest, PartCount, read_manifest
-from infimed_plugins.reports.chains import ChainCounts
+from infimed_plugins.reports.build_pages import ChainCounts
 
 
 class Says:

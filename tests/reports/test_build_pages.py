@@ -12,7 +12,7 @@ import pytest
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.recipes import Part, Recipe, build, read_manifest
-from infimed_plugins.reports import build_review, chains
+from infimed_plugins.reports import build_pages
 
 Hostile = Callable[[Path], None]  # of the built folder
 
@@ -66,7 +66,7 @@ def built(tmp_path: Path) -> Path:
 
 
 def test_a_build_is_shown(built: Path, tmp_path: Path) -> None:
-    build_review.write_page(built, read_manifest(built), tmp_path / "page.html")
+    build_pages.write_review(built, read_manifest(built), tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text().count("data:image/") == 1
 
 
@@ -74,7 +74,7 @@ def test_a_build_is_shown(built: Path, tmp_path: Path) -> None:
 def test_no_file_outside_the_build_is_shown(hostile: Hostile, built: Path, tmp_path: Path) -> None:
     hostile(built)
     with pytest.raises(DataError, match="leads out of"):
-        build_review.write_page(built, read_manifest(built), tmp_path / "page.html")
+        build_pages.write_review(built, read_manifest(built), tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
 
@@ -98,5 +98,5 @@ def test_no_file_outside_the_build_is_shown_among_chains(
 
     changed_json(built / "manifest.json", change)
     with pytest.raises(DataError, match="leads out of"):
-        chains.write_page(built, read_manifest(built), tmp_path / "page.html")
+        build_pages.write_chains(built, read_manifest(built), tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()

@@ -16,7 +16,7 @@ from chromium import Page, needs_chromium
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.pages import MOST_CHARACTERS
-from infimed_plugins.reports.evaluation_cases import all_cases, draw_cases
+from infimed_plugins.reports.evaluation_page import all_cases, draw_cases
 
 EVIL = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'><!-- \u2028 {{ 7 * 7 }}"
 

@@ -23,8 +23,8 @@ from infimed_plugins.reports.evaluation_tables import (
     terminal_tables,
     wide_rows,
 )
-from infimed_plugins.reports.significance import SHARED_IMAGES
-from infimed_plugins.reports.summary import Summary, summarise
+from infimed_plugins.reports.statistics import SHARED_IMAGES
+from infimed_plugins.reports.summary import Summary, summarize
 
 PAPER = ["MMMU-H&M", "VQA-RAD", "SLAKE", "PathVQA", "PMC-VQA", "OMVQA", "MedXQA"]
 NAMES = ("mmmu_health", "vqa_rad", "slake", "path_vqa", "pmc_vqa", "omnimedvqa", "medxpertqa_mm")
@@ -41,7 +41,7 @@ def summary() -> Summary:
     runs = [Run("base_3B", name, "direct", "robust", right_of_100(right)) for name, right in shares.items()]
     shares["slake"] -= 20
     runs += [Run("R&D [bold]", name, "direct", "robust", right_of_100(n + 10)) for name, n in shares.items()]
-    return summarise([*runs, Run("base_3B", "slake", "direct", "robust", right_of_100(99), variant="shuffle:1")])
+    return summarize([*runs, Run("base_3B", "slake", "direct", "robust", right_of_100(99), variant="shuffle:1")])
 
 
 def test_latex_rows_have_the_papers_columns(summary: Summary) -> None:
@@ -63,7 +63,7 @@ def test_latex_rows_carry_mode_judge_n_and_invalid_rate_in_a_comment(summary: Su
 
 
 def test_a_partial_average_does_not_stand_in_the_papers_column() -> None:
-    partial = summarise([Run("base", "slake", "direct", "robust", right_of_100(50))])
+    partial = summarize([Run("base", "slake", "direct", "robust", right_of_100(50))])
     assert "-- \\\\" in latex_rows(partial)
     assert "(1 of 7)" in markdown(partial)
 
@@ -83,7 +83,7 @@ def test_latex_is_escaped(text: str, latex: str) -> None:
 
 def test_markdown_keeps_its_cells_whatever_a_model_is_called() -> None:
     assert markdown_escape("a|b\n<img>*") == r"a\|b \<img\>\*"
-    table = markdown(summarise([Run("a|b\n|c", "slake", "direct", "robust", right_of_100(50))]))
+    table = markdown(summarize([Run("a|b\n|c", "slake", "direct", "robust", right_of_100(50))]))
     widths = {line.replace(r"\|", "").count("|") for line in table.splitlines() if line.startswith("|")}
     assert widths == {14, 12}  # the paper's table, then every figure
 
@@ -106,7 +106,7 @@ def test_the_csv_has_a_line_for_every_figure_with_all_it_depends_on(summary: Sum
 
 
 def test_every_change_is_in_the_csv_and_the_markdown(synthetic_runs: list[Run]) -> None:
-    summary = summarise(synthetic_runs)
+    summary = summarize(synthetic_runs)
     assert len(summary.changes) == 18
     rows = [row for row in csv.DictReader(io.StringIO(csv_text(summary))) if row["figure"] == "change"]
     assert [(row["model"], row["variant"]) for row in rows] == [(c.model, c.asked.variant) for c in summary.changes]
@@ -120,7 +120,7 @@ def test_every_change_is_in_the_csv_and_the_markdown(synthetic_runs: list[Run]) 
 def test_a_figure_over_no_question_is_a_dash_everywhere_and_never_a_zero() -> None:
     unscored = [replace(row, accuracy=None) for row in right_of_100(50)]
     runs = [Run("m", "slake", "direct", "robust", unscored), Run("n", "slake", "direct", "robust", right_of_100(9))]
-    summary = summarise([*runs, replace(runs[0], variant="shuffle:1"), replace(runs[0], benchmark="phantom")])
+    summary = summarize([*runs, replace(runs[0], variant="shuffle:1"), replace(runs[0], benchmark="phantom")])
     assert r"m & direct & -- & -- & -- & -- & -- & -- & -- & -- & -- " in latex_rows(summary)
     figures = [line for line in markdown(summary).splitlines() if line.startswith("| SLAKE | m |")]
     assert figures[0].endswith("| 0 | – | – | – | 100 |")
@@ -134,7 +134,7 @@ def test_a_figure_over_no_question_is_a_dash_everywhere_and_never_a_zero() -> No
 
 
 def test_breakdowns_are_in_the_csv(synthetic_runs: list[Run]) -> None:
-    rows = list(csv.DictReader(io.StringIO(csv_text(summarise(synthetic_runs)))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(summarize(synthetic_runs)))))
     assert {row["value"] for row in rows if row["grouping"] == "modality"} == {"CT", "MRI", "ultrasound"}
 
 
@@ -157,7 +157,7 @@ def _printed(summary: Summary, width: int) -> str:
 
 
 def _long_names(runs: list[Run]) -> Summary:
-    return summarise([replace(one, model=f"InfiMed/InfiMed-Foundation-RL-3B-{one.model}") for one in runs])
+    return summarize([replace(one, model=f"InfiMed/InfiMed-Foundation-RL-3B-{one.model}") for one in runs])
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
@@ -179,13 +179,13 @@ def test_figures_stay_whole_in_a_pipe(synthetic_runs: list[Run]) -> None:
     summary = _long_names(synthetic_runs)
     text = _printed(summary, 200)
     assert all(accuracy_text(result.figure) in text for result in summary.results)
-    assert all(difference(change) in text for change in (*summary.contrasts, *summary.changes))
+    assert all(difference(change.paired) in text for change in (*summary.contrasts, *summary.changes))
 
 
 def test_tables_say_where_p_takes_questions_of_one_image_as_independent(
     summary: Summary, synthetic_runs: list[Run]
 ) -> None:
-    shared = summarise(synthetic_runs)  # two questions an image
+    shared = summarize(synthetic_runs)  # two questions an image
     for made, told in ((shared, True), (summary, False)):
         rows = [row for row in csv.DictReader(io.StringIO(csv_text(made))) if row["figure"] in ("difference", "change")]
         assert {row["note"].endswith(SHARED_IMAGES) for row in rows} == {told}
@@ -246,7 +246,7 @@ def test_a_formula_is_a_text_in_every_cell_of_the_csv(text: str) -> None:
     row = Judged("1", "", "1", "?", "A", "A", "A", 1.0, 1.0, False, "", meta={"kind": text})
     other = replace(row, id="2", meta={"kind": "other"})
     runs = [Run(model, text, text, "robust", [row, other], judge=text) for model in (text, "other")]
-    made = csv_text(summarise(runs, groupings={text: ["kind"]}))
+    made = csv_text(summarize(runs, groupings={text: ["kind"]}))
     cells = {one for line in csv.reader(io.StringIO(made, newline="")) for one in line}
     assert f"'{text}" in cells
     assert text not in cells
@@ -259,9 +259,9 @@ def test_a_text_that_no_spreadsheet_computes_stays_as_it_is(text: str) -> None:
 
 def test_a_text_with_a_bare_line_end_is_one_cell_and_negative_numbers_stay_numbers(synthetic_runs: list[Run]) -> None:
     row = Judged("1", "", "1", "?", "A", "A", "A", 1.0, 1.0, False, "")
-    made = csv_text(summarise([Run("x\r=1+1", "b", "direct", "robust", [row])]))
+    made = csv_text(summarize([Run("x\r=1+1", "b", "direct", "robust", [row])]))
     assert '"x\r=1+1"' in made
-    rows = csv.DictReader(io.StringIO(csv_text(summarise(synthetic_runs))))
+    rows = csv.DictReader(io.StringIO(csv_text(summarize(synthetic_runs))))
     low = [one["low"] for one in rows if one["low"].startswith("-")]
     assert low
     assert all(float(one) < 0 for one in low)

@@ -19,7 +19,7 @@ from infimed_plugins.curation.decontamination import page as decontamination_pag
 from infimed_plugins.pages import MOST_CHARACTERS, MOST_NAME
 from infimed_plugins.recipes.manifest import Manifest, Output, PartCount
 from infimed_plugins.records import Score
-from infimed_plugins.reports import build_review, chains, page, reward_review, table
+from infimed_plugins.reports import build_pages, quickstart_page, reward_review
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
 from infimed_plugins.rewards.saved import Generation, Scored
 
@@ -60,19 +60,19 @@ def evaluation(text: str, path: Path) -> None:
 def quickstart(text: str, path: Path) -> None:
     row = Judged("1", text, "1", "?", text, text, text, 1.0, 1.0, False, "")
     runs = {text: [row], "sft": [row]}
-    data = page.ReportData(
+    data = quickstart_page.ReportData(
         title=text,
         facts={text: text},
         notes=[text],
-        lines=[table.line(name, text, rows) for name, rows in runs.items()],
-        comparisons=[table.compare(text, "sft", text, runs)],
+        lines=[quickstart_page.line(name, text, rows) for name, rows in runs.items()],
+        comparisons=[quickstart_page.compare(text, "sft", text, runs)],
         sft_loss={text: [(1, 2.0), (2, 1.0)]},
         rewards={text: [(1, 0.2), (2, 0.4)]},
         right_of_ten={0: 3},
         chain=text,
-        examples=[page.Example(picture(), text, text, [(text, text, False)])],
+        examples=[quickstart_page.Example(picture(), text, text, [(text, text, False)])],
     )
-    page.write_page(data, path)
+    quickstart_page.write_page(data, path)
 
 
 def rewards(text: str, path: Path) -> None:
@@ -92,7 +92,7 @@ def manifest(text: str, folder: Path, settings: dict[str, Any]) -> Manifest:
 
 
 def build(text: str, path: Path) -> None:
-    build_review.write_page(path.parent, manifest(text, path.parent, {}), path)
+    build_pages.write_review(path.parent, manifest(text, path.parent, {}), path)
 
 
 def reflective(text: str, path: Path) -> None:
@@ -103,7 +103,7 @@ def reflective(text: str, path: Path) -> None:
     for name in ("p.jsonl", "p.aside.jsonl"):
         (path.parent / "samples" / name).write_text(json.dumps({**row, "meta": {"reflective": judged}}) + "\n")
     settings = {"parts": [{"steps": [{"name": "reflective_cot"}]}]}
-    chains.write_page(path.parent, manifest(text, path.parent, settings), path)
+    build_pages.write_chains(path.parent, manifest(text, path.parent, settings), path)
 
 
 def decontamination(text: str, path: Path) -> None:

@@ -10,9 +10,8 @@ import pytest
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import Json
-from infimed_plugins.reports.figures import NOT_GIVEN
-from infimed_plugins.reports.summary import count, identified, summarise
-from infimed_plugins.reports.variants import curves, split_variant
+from infimed_plugins.reports.evaluation_page import curves, split_variant
+from infimed_plugins.reports.summary import NOT_GIVEN, count, identified, summarize
 
 
 def judged(number: int, accuracy: float | None = 1.0, **fields: Json) -> Judged:
@@ -41,7 +40,7 @@ def test_the_unscored_are_in_no_rate_and_the_invalid_count_wrong() -> None:
 
 
 def test_an_empty_run_has_figures_that_say_nothing() -> None:
-    summary = summarise([run("base", []), run("sft", [judged(0, None)])])
+    summary = summarize([run("base", []), run("sft", [judged(0, None)])])
     assert [(r.figure.estimate.low, r.figure.estimate.high) for r in summary.results] == [(0.0, 1.0)] * 2
     assert summary.contrasts[0].note == "No question was answered by both."
 
@@ -77,13 +76,13 @@ def test_breakdowns_follow_the_keys_that_are_asked_for(
 def test_groupings_are_named_by_benchmark() -> None:
     rows = [judged(n, meta={"dataset": "x", "kind": "y"}) for n in range(3)]
     runs = [run("base", rows), run("base", rows, "slake")]
-    found = {r.benchmark: set(r.groups) for r in summarise(runs, groupings={"slake": ["dataset"]}).results}
+    found = {r.benchmark: set(r.groups) for r in summarize(runs, groupings={"slake": ["dataset"]}).results}
     assert found == {"phantom": {"kind"}, "slake": {"dataset"}}
 
 
 def test_only_runs_asked_and_judged_alike_are_compared() -> None:
     rows = [judged(n) for n in range(4)]
-    summary = summarise(
+    summary = summarize(
         [
             run("base", rows),
             run("sft", rows, prompt_style="reasoning"),
@@ -100,7 +99,7 @@ def test_a_pair_is_compared_on_shared_scored_questions_and_corrected_over_benchm
     weak = [judged(n, float(n < 50)) for n in range(100)]
     strong = [judged(n, float(n < 60) if n else None) for n in range(100)]
     runs = [run(m, rows, b) for b in ("slake", "vqa_rad") for m, rows in (("base", weak), ("sft", strong))]
-    first, second = summarise(runs).contrasts
+    first, second = summarize(runs).contrasts
     assert (first.benchmark, second.benchmark) == ("vqa_rad", "slake")  # the paper's order
     assert (first.paired.total, first.paired.only_a, first.paired.only_b) == (99, 0, 10)
     assert first.corrected == pytest.approx(2 * first.paired.p_value)
@@ -111,7 +110,7 @@ def test_a_benchmark_without_a_shared_question_is_not_in_holms_family() -> None:
     unscored = [judged(n, None) for n in range(100)]
     runs = [run(m, rows, b) for b in ("slake", "vqa_rad") for m, rows in (("base", weak), ("sft", strong))]
     runs += [run("base", weak, "phantom"), run("sft", unscored, "phantom")]
-    found = {contrast.benchmark: contrast for contrast in summarise(runs).contrasts}
+    found = {contrast.benchmark: contrast for contrast in summarize(runs).contrasts}
     assert found["slake"].corrected == pytest.approx(2 * found["slake"].paired.p_value)
     assert (found["phantom"].paired.total, found["phantom"].corrected) == (0, 1.0)
 
@@ -120,26 +119,26 @@ def test_rows_of_one_id_are_paired_in_their_order() -> None:
     rows = [judged(0, 1.0), judged(0, 0.0), judged(1, 1.0)]
     assert list(identified(rows)) == ["0", "0 #2", "1"]
     other = [judged(0, 1.0), judged(0, 1.0), judged(1, 1.0)]
-    (contrast,) = summarise([run("base", rows), run("sft", other)]).contrasts
+    (contrast,) = summarize([run("base", rows), run("sft", other)]).contrasts
     assert (contrast.paired.total, contrast.paired.only_b) == (3, 1)
 
 
 def test_the_average_is_of_the_papers_benchmarks_and_names_the_missing() -> None:
     rates = {"slake": 10, "vqa_rad": 5, "phantom": 0}
     runs = [run("base", [judged(n, float(n < right)) for n in range(10)], name) for name, right in rates.items()]
-    (average,) = summarise(runs).averages
+    (average,) = summarize(runs).averages
     assert (average.benchmarks, average.estimate.value) == (("vqa_rad", "slake"), 0.75)
     assert average.missing == ("mmmu_health", "path_vqa", "pmc_vqa", "omnimedvqa", "medxpertqa_mm")
 
 
 def test_two_runs_of_the_same_are_refused() -> None:
     with pytest.raises(DataError, match=r"two runs of base on phantom \(direct · robust · rules only\)"):
-        summarise([run("base", [judged(0)]), run("base", [judged(1)])])
+        summarize([run("base", [judged(0)]), run("base", [judged(1)])])
 
 
 def test_a_summary_is_plain_data(synthetic_runs: list[Run]) -> None:
-    summary = summarise(synthetic_runs)
-    assert summary == summarise(synthetic_runs)
+    summary = summarize(synthetic_runs)
+    assert summary == summarize(synthetic_runs)
     assert len(asdict(summary)["results"]) == len(synthetic_runs)
 
 
@@ -152,7 +151,7 @@ def test_a_variant_has_a_family_and_a_number(variant: str, found: tuple[str, flo
 
 
 def test_curves_begin_with_the_question_as_it_was_asked(synthetic_runs: list[Run]) -> None:
-    found = {curve.family: curve for curve in curves(summarise(synthetic_runs))}
+    found = {curve.family: curve for curve in curves(summarize(synthetic_runs))}
     assert {family: curve.axis for family, curve in found.items()} == {
         **{"shuffle": "seed", "circular": "", "blur": "severity", "noise": "severity"}
     }
@@ -164,7 +163,7 @@ def test_curves_begin_with_the_question_as_it_was_asked(synthetic_runs: list[Run
 def test_a_variant_is_compared_on_the_questions_that_it_has() -> None:
     plain = [judged(number, None if number == 3 else float(number % 3 == 0)) for number in range(60)]
     half = [replace(row, accuracy=1.0) for row in plain[:30]]
-    made = summarise([run("base", plain), run("base", half, variant="shuffle:1")])
+    made = summarize([run("base", plain), run("base", half, variant="shuffle:1")])
     (change,) = made.changes
     expected = [row for row in plain[:30] if row.accuracy is not None]
     right = sum(row.accuracy == 1.0 for row in expected)
@@ -180,7 +179,7 @@ def test_both_figures_of_a_change_are_over_questions_scored_in_both() -> None:
     varied = [judged(0, 1.0), judged(1, None), judged(2, 1.0), judged(3, None)]
     unscored = [judged(number, None) for number in range(4)]
     runs = [run("m", plain), run("m", unscored, variant="blur:1"), run("m", varied, variant="blur:2")]
-    made = summarise(runs)
+    made = summarize(runs)
     (change,) = made.changes  # none for the variant that left all of them unscored
     assert (change.plain.figure.accuracy.right, change.plain.figure.accuracy.total, change.plain.unscored) == (1, 2, 0)
     assert (change.paired.total, change.paired.difference) == (2, 0.5)
@@ -190,6 +189,6 @@ def test_both_figures_of_a_change_are_over_questions_scored_in_both() -> None:
 
 def test_another_prompt_is_compared_with_the_direct_one() -> None:
     direct, reasoning = ([judged(number, float(number % k == 0)) for number in range(40)] for k in (2, 3))
-    made = summarise([run("m", direct), replace(run("m", reasoning), prompt_style="reasoning")])
+    made = summarize([run("m", direct), replace(run("m", reasoning), prompt_style="reasoning")])
     (change,) = made.changes
     assert (change.asked.prompt_style, change.plain.asked.prompt_style) == ("reasoning", "direct")

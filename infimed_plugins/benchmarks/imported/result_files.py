@@ -1,4 +1,4 @@
-"""Replies out of another framework's result files: MedEvalKit's and VLMEvalKit's. Nothing is ever unpickled.
+"""Read the replies in another framework's result files: MedEvalKit's and VLMEvalKit's.
 
 MedEvalKit (9b12e3b) leaves, below ``--output_path``::
 
@@ -17,29 +17,63 @@ Few of these files hold ids: without one a row is told by its place among upstre
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.benchmarks.imported.sets import (
-    MEDEVALKIT_SETS,
-    VLMEVALKIT_SETS,
-    ImportedSet,
-    asked_as,
-    set_of,
-    set_of_file,
-)
-from infimed_plugins.benchmarks.imported.tables import delimited_rows, json_rows, xlsx_rows
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.imported.result_rows import SUFFIXES, SUFFIXES_TEXT, json_rows, table_rows
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 
-MMMU_FILES = ("*/parsed_output.json", "*/output_sample.json")
-VLMEVALKIT_SUFFIXES = (".xlsx", ".tsv", ".json", ".csv")
-_SUFFIXES = f"{', '.join(VLMEVALKIT_SUFFIXES[:-1])} or {VLMEVALKIT_SUFFIXES[-1]}"
 _SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # of MedEvalKit's fields, where they are told
 VLMEVALKIT_FAILED = "Failed to obtain answer"  # vlmeval/inference.py: what a failed request leaves for a reply
 XLSX_CELL = 32_767  # characters of a cell: the writer cuts what is longer
+_MMMU_FILES = ("*/parsed_output.json", "*/output_sample.json")
 _MEDEVALKIT_NAME = re.compile(r"results(?:_\d+)?\.json|parsed_output\.json|output_sample\.json")
+
+
+@dataclass(frozen=True)
+class ImportedSet:
+    """A split of ours. ``id_field`` holds the row's id; without one, rows are counted in ``digits`` digits.
+
+    With neither (SLAKE's ids are not in MedEvalKit's files) an id is ``slake-test-row12``, which no Sample has.
+    """
+
+    source: str
+    split: str = "test"
+    id_field: str | None = None
+    digits: int = 0
+
+    def sample_id(self, row: Mapping[str, Json], position: int) -> tuple[str, bool]:
+        """A row's id as ``sources/<source>.py`` makes it; True if it is one of our Samples, and not only a place."""
+        head, given = f"{self.source}-{self.split}-", row.get(self.id_field) if self.id_field else None
+        if given not in (None, ""):
+            return f"{head}{str(given).removeprefix(f'{self.split}_')}", True
+        return (f"{head}{position:0{self.digits}d}", True) if self.digits else (f"{head}row{position}", False)
+
+
+MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
+    "MMMU-Medical-val": ImportedSet("mmmu_health", "validation", "id"),
+    "VQA_RAD": ImportedSet("vqa_rad", digits=5),
+    "PATH_VQA": ImportedSet("path_vqa", digits=5),
+    "SLAKE": ImportedSet("slake"),
+    "PMC_VQA": ImportedSet("pmc_vqa_2", digits=6),
+    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
+    "MedXpertQA-MM": ImportedSet("medxpertqa_mm", id_field="id"),
+    "MedXpertQA-Text": ImportedSet("medxpertqa_text", id_field="id"),
+    "MedQA_USMLE": ImportedSet("medqa", digits=5),
+    "MedMCQA": ImportedSet("medmcqa", "validation", "id"),
+    "PubMedQA": ImportedSet("pubmedqa", digits=4),
+}
+VLMEVALKIT_SETS = {  # by the end of the file's name
+    "GMAI-MMBench_VAL": ImportedSet("gmai_mmbench", "val", "index"),
+    "MMMU_DEV_VAL": ImportedSet("mmmu_health", "validation", "id"),
+    "MedXpertQA_MM_test": ImportedSet("medxpertqa_mm", id_field="id"),
+    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
+    "PathVQA_TEST": ImportedSet("path_vqa"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,15 +96,13 @@ class ImportedReply:
     of_medevalkit: bool = True
 
 
-def result_parts(path: Path, *, benchmark: str | None = None) -> list[Path]:
-    """What ``path`` holds results of, a folder or file for each data set, each of which ``read_replies`` reads.
+def result_parts(path: Path, benchmark: str | None = None) -> list[Path]:
+    """The folders or files of the data sets that ``path`` holds results of; a path without any is its own part.
 
-    Of several only that of ``benchmark``, our source, where it is given. A path that is neither is its own part. Raises
-    ConfigError for two of one data set, and where none of several is the benchmark's.
+    Of several only that of ``benchmark``, our source, where it is given. Raises ConfigError for two of one data set,
+    and where none of several is the benchmark's.
     """
-    if not path.is_dir():
-        return [path]
-    parts = _medevalkit_folders(path) or _vlmevalkit_files(path) or [path]
+    parts = _parts(path) or [path]
     if benchmark is not None and len(parts) > 1:
         parts = [part for part in parts if _source_of(part) == benchmark]
         if not parts:
@@ -82,84 +114,122 @@ def result_parts(path: Path, *, benchmark: str | None = None) -> list[Path]:
     return parts
 
 
-def _source_of(part: Path) -> str | None:
-    sets = MEDEVALKIT_SETS if part.is_dir() else VLMEVALKIT_SETS
-    return next((sets[name].source for name in sets if part.name == name or part.stem.endswith(f"_{name}")), None)
-
-
 def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
     """The replies of a result file, or of a folder of them, whichever framework wrote it.
 
-    ``benchmark`` names our source where the file or folder was renamed. Raises MissingFileError, DataError for a file
-    that is cut off or of another layout, ConfigError for a data set that is not among ours.
+    ``benchmark`` names our source where the file or folder was renamed. Of MMMU only health and medicine is taken.
+    Raises MissingFileError, MissingExtraError for xlsx without openpyxl, DataError for a file that is cut off, of
+    another layout or of MMMU without any of that, ConfigError for a data set that is not among ours.
     """
     if not path.exists():
         raise MissingFileError(f"there is no {path}; name the results' file or the folder given as --output_path")
     if path.suffix == ".pkl":
         raise DataError(f"{path} is a pickle, which may run code when read: not read; set PRED_FORMAT=json and rerun")
-    if _MEDEVALKIT_NAME.fullmatch(path.name) or _medevalkit_folders(path):
-        return read_medevalkit(path, benchmark=benchmark)
-    if path.is_dir() and not _vlmevalkit_files(path):
+    parts = _parts(path)
+    if not parts:
         raise DataError(
             f"{path} holds {_unknown(path)}; known are MedEvalKit's results.json in a folder "
-            f"{', '.join(MEDEVALKIT_SETS)} and VLMEvalKit's MODEL_DATASET{_SUFFIXES} of {', '.join(VLMEVALKIT_SETS)}: "
-            "name the folder or file that the run wrote, with --benchmark where it was renamed"
+            f"{', '.join(MEDEVALKIT_SETS)} and VLMEvalKit's MODEL_DATASET{SUFFIXES_TEXT} of "
+            f"{', '.join(VLMEVALKIT_SETS)}: name the folder or file that the run wrote, with --benchmark where it was "
+            "renamed"
         )
-    return read_vlmevalkit(path, benchmark=benchmark)
+    for part in parts:
+        is_medevalkits = any(_result_files(part)) if part.is_dir() else _MEDEVALKIT_NAME.fullmatch(part.name)
+        yield from (_medevalkit if is_medevalkits else _vlmevalkit)(part, benchmark)
+
+
+def benchmark_of(source: str) -> Benchmark | None:
+    """The benchmark that asks a source; None where none does."""
+    benchmarks: Iterator[Benchmark] = (thing.load() for thing in registry() if thing.kind == "benchmark")
+    return next((benchmark for benchmark in benchmarks if benchmark.source == source), None)
+
+
+def asked_as(source: str) -> str:
+    """The name that ``--benchmark`` has for a source: pmc_vqa, where that is pmc_vqa_2."""
+    benchmark = benchmark_of(source)
+    return benchmark.name if benchmark else source
+
+
+def _parts(path: Path) -> list[Path]:
+    """The data sets' folders (MedEvalKit) or files at or below a path; those we have no source for are left out."""
+    if not path.is_dir():
+        return [path]
+    if any(_result_files(path)):
+        return [path]
+    children = sorted(path.iterdir())
+    folders = [one for one in children if one.is_dir() and one.name in MEDEVALKIT_SETS and any(_result_files(one))]
+    return folders or [one for one in children if one.suffix in SUFFIXES and _vlmevalkit_name(one) != one.stem]
+
+
+def _result_files(folder: Path) -> Iterator[Path]:
+    for pattern in ("results.json", "results_*.json", *_MMMU_FILES):
+        yield from folder.glob(pattern)
+
+
+def _vlmevalkit_name(file: Path) -> str:
+    """The data set that a file's name ends in (``Qwen2.5-VL-7B_MMMU_DEV_VAL.xlsx``), or the name."""
+    return next((name for name in VLMEVALKIT_SETS if f"_{file.stem}".endswith(f"_{name}")), file.stem)
+
+
+def _source_of(part: Path) -> str | None:
+    imported = MEDEVALKIT_SETS.get(part.name) if part.is_dir() else VLMEVALKIT_SETS.get(_vlmevalkit_name(part))
+    return imported.source if imported else None
+
+
+def _set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, path: Path) -> ImportedSet:
+    """The set that a name or, before it, ``benchmark`` (our source) stands for. Raises ConfigError when none is."""
+    if benchmark is not None:
+        found = next((imported for imported in sets.values() if imported.source == benchmark), None)
+        if found is None:
+            known = ", ".join(asked_as(imported.source) for imported in sets.values())
+            raise ConfigError(f"no replies of {asked_as(benchmark)!r} can be taken from there; one of {known}")
+        return found
+    if name not in sets:
+        raise ConfigError(f"{path}: {name!r} is none of {', '.join(sets)}; rename it or name the benchmark")
+    return sets[name]
 
 
 def _unknown(path: Path) -> str:
     """The data sets of a folder that we have no source for, in words."""
-    folders = [child.name for child in sorted(path.iterdir()) if child.is_dir() and any(_result_files(child))]
-    files = [child.name for child in sorted(path.iterdir()) if child.is_file() and child.suffix in VLMEVALKIT_SUFFIXES]
-    found = [*folders, *files]
+    children = sorted(path.iterdir())
+    found = [child.name for child in children if child.is_dir() and any(_result_files(child))]
+    found += [child.name for child in children if child.is_file() and child.suffix in SUFFIXES]
     return f"results of sets that are not known here ({', '.join(found[:10])})" if found else "no results"
 
 
-def read_medevalkit(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
-    """The replies below a MedEvalKit output folder, of one data set's folder, or of one of its files."""
-    folders = _medevalkit_folders(path) if path.is_dir() else [path]
-    if not folders:
-        raise DataError(f"{path} holds no results.json and no <subject>/parsed_output.json; name MedEvalKit's output")
-    for folder in folders:
-        name = folder.name if folder.is_dir() else _folder_of(folder).name
-        imported = set_of(name, MEDEVALKIT_SETS, benchmark, folder)
-        for position, row in _medevalkit_rows(folder):
-            _need(folder, row, "response", "answer")
-            _check_shapes(folder, row)
-            yield _reply(imported, position, row, "response")
+def _medevalkit(part: Path, benchmark: str | None) -> Iterator[ImportedReply]:
+    folder = part if part.is_dir() else part.parent
+    if part.is_file() and not part.name.startswith("results"):  # MMMU's files lie one deeper
+        folder = folder.parent
+    imported = _set_of(folder.name, MEDEVALKIT_SETS, benchmark, part)
+    for position, row in _medevalkit_rows(part):
+        _check(part, row, "response", "answer")
+        for name, kind in _SHAPES.items():  # options of another kind its rules could not judge
+            if row.get(name) is not None and not isinstance(row[name], kind):
+                wanted = "a list" if kind is list else "an object of letters"
+                raise DataError(f"{part}: a row's {name!r} is not {wanted}; name the file that the run itself wrote")
+        yield _reply(imported, position, row, "response")
 
 
-def read_vlmevalkit(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
-    """The replies of a VLMEvalKit prediction file, or of all those of a folder that are of our data sets.
-
-    Of MMMU only health and medicine is taken. Raises MissingExtraError for xlsx without openpyxl, DataError for a file
-    of MMMU without any of that.
-    """
-    paths = _vlmevalkit_files(path) if path.is_dir() else [path]
-    if not paths:
-        names = ", ".join(VLMEVALKIT_SETS)
-        raise DataError(f"{path} holds no MODEL_DATASET{_SUFFIXES} of {names}; name the file of predictions")
-    for file in paths:
-        imported = set_of_file(file, benchmark)
-        position, taken = -1, 0
-        for position, row in enumerate(_vlmevalkit_rows(file)):
-            _need(file, row, "index", "prediction")
-            if imported.source != "mmmu_health" or _of_health(row):
-                taken += 1
-                yield _reply(imported, position, row, "prediction", xlsx=file.suffix == ".xlsx")
-        if position >= 0 and not taken:
-            raise DataError(
-                f"{file}: none of its {position + 1:,} rows is of MMMU's validation rows of health and medicine, the "
-                "only ones that are taken; name a file of all of MMMU_DEV_VAL"
-            )
+def _vlmevalkit(file: Path, benchmark: str | None) -> Iterator[ImportedReply]:
+    imported = _set_of(_vlmevalkit_name(file), VLMEVALKIT_SETS, benchmark, file)
+    position, taken = -1, 0
+    for position, row in enumerate(table_rows(file)):
+        _check(file, row, "index", "prediction")
+        if imported.source != "mmmu_health" or _of_health(row):
+            taken += 1
+            yield _reply(imported, position, row, "prediction", xlsx=file.suffix == ".xlsx")
+    if position >= 0 and not taken:
+        raise DataError(
+            f"{file}: none of its {position + 1:,} rows is of MMMU's validation rows of health and medicine, the "
+            "only ones that are taken; name a file of all of MMMU_DEV_VAL"
+        )
 
 
 def _reply(
     imported: ImportedSet, position: int, fields: dict[str, Json], reply: str, *, xlsx: bool = False
 ) -> ImportedReply:
     row = {key: value for key, value in fields.items() if key not in (reply, "messages")}
-    of_medevalkit = reply == "response"
     text, error = fields[reply], None
     if text is None and not xlsx:  # an empty cell is an empty reply
         error = "the file has no reply"
@@ -169,44 +239,17 @@ def _reply(
         error = str(text)[:200]
     prompt = str(row.get("prompt") or row.get("final_input_prompt") or "")
     text = "" if text is None else str(text)
-    id, told = imported.sample_id(row, position), imported.tells(row)
-    return ImportedReply(imported.source, id, position, row, prompt, text, error, told, of_medevalkit)
+    id, told = imported.sample_id(row, position)
+    return ImportedReply(imported.source, id, position, row, prompt, text, error, told, reply == "response")
 
 
-def _need(path: Path, row: dict[str, Json], *names: str) -> None:
+def _check(path: Path, row: dict[str, Json], *names: str) -> None:
     missing = [name for name in names if name not in row]
     if missing:
         raise DataError(
             f"{path}: a row has no {missing[0]!r}, only {', '.join(map(str, row))}: these are no replies; "
             "name the file that the run itself wrote"
         )
-
-
-def _check_shapes(path: Path, row: dict[str, Json]) -> None:
-    """Raise DataError for options of another kind than MedEvalKit writes, which its rules could not judge."""
-    for name, kind in _SHAPES.items():
-        if row.get(name) is not None and not isinstance(row[name], kind):
-            wanted = "a list" if kind is list else "an object of letters"
-            raise DataError(f"{path}: a row's {name!r} is not {wanted}; name the file that the run itself wrote")
-
-
-def _medevalkit_folders(path: Path) -> list[Path]:
-    """The data sets' folders at or below a folder, by name; those that we have no source for are left out."""
-    if not path.is_dir():
-        return []
-    here = [path] if any(True for _ in _result_files(path)) else []
-    below = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and folder.name in MEDEVALKIT_SETS]
-    return here or [folder for folder in below if any(True for _ in _result_files(folder))]
-
-
-def _result_files(folder: Path) -> Iterator[Path]:
-    for pattern in ("results.json", "results_*.json", *MMMU_FILES):
-        yield from folder.glob(pattern)
-
-
-def _folder_of(file: Path) -> Path:
-    """The data set's folder of a result file: MMMU's lie one deeper."""
-    return file.parent if file.name.startswith("results") else file.parent.parent
 
 
 def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
@@ -218,7 +261,7 @@ def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
             )
         yield from _in_order(path) if path.name == "results.json" else enumerate(json_rows(path))
         return
-    subjects = [files for pattern in MMMU_FILES if (files := sorted(path.glob(pattern)))]
+    subjects = [files for pattern in _MMMU_FILES if (files := sorted(path.glob(pattern)))]
     if subjects:
         yield from enumerate(row for file in subjects[0] for row in json_rows(file))
     elif (path / "results.json").exists():
@@ -249,7 +292,7 @@ def _in_order(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
 
 
 def _holds(rows: list[dict[str, Json]], part: list[dict[str, Json]]) -> bool:
-    """Whether rows begin with those of a chunk; scoring has added fields to them."""
+    """True if rows begin with those of a chunk; scoring has added fields to them."""
     whole = len(part) <= len(rows)
     return whole and all(row.get(key) == one[key] for row, one in zip(rows, part, strict=False) for key in one)
 
@@ -260,23 +303,7 @@ def _chunks(folder: Path) -> list[tuple[int, list[dict[str, Json]]]]:
     return sorted((int(number), json_rows(file)) for number, file in numbered.items() if number.isdecimal())
 
 
-def _vlmevalkit_files(folder: Path) -> list[Path]:
-    files = [path for path in sorted(folder.iterdir()) if path.suffix in VLMEVALKIT_SUFFIXES]
-    return [path for path in files if any(path.stem.endswith(f"_{name}") for name in VLMEVALKIT_SETS)]
-
-
-def _vlmevalkit_rows(path: Path) -> Iterator[dict[str, Json]]:
-    if path.suffix == ".xlsx":
-        yield from xlsx_rows(path)
-    elif path.suffix in (".tsv", ".csv"):
-        yield from delimited_rows(path, "\t" if path.suffix == ".tsv" else ",")
-    elif path.suffix == ".json":
-        yield from json_rows(path)
-    else:
-        raise ConfigError(f"{path}: a file of predictions ends in {_SUFFIXES}")
-
-
 def _of_health(row: dict[str, Json]) -> bool:
-    """Whether a row is of MMMU's validation rows of health and medicine; files without these columns hold no other."""
+    """True for a row of MMMU's validation rows of health and medicine; files without these columns hold no other."""
     domain, split = str(row.get("l2-category") or "health"), str(row.get("split") or "validation")
     return domain.lower().startswith("health") and split == "validation"

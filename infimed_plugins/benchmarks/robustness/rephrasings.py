@@ -14,7 +14,6 @@ A file has lines ``{"id": "…", "question": "…"}``; it is trusted, and a ques
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,12 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.errors import DataError, MissingFileError
-from infimed_plugins.limits import parse_json
+from infimed_plugins.engines.structured_reply import NO_REPLY, answer_part, json_entries
+from infimed_plugins.errors import DataError
 from infimed_plugins.parsing import tokens
 from infimed_plugins.prompts import escape_media_tags
 from infimed_plugins.quoting import data, fence, fill
 from infimed_plugins.records import Json, Sample
+from infimed_plugins.tables.rows import values_by_id
 
 REPHRASE_PROMPT = """\
 Write the question between the lines {BEGIN} and {END} in other words. It was asked about a medical image, and its \
@@ -52,7 +52,6 @@ JSON_SCHEMA: Mapping[str, Json] = {
 TEMPERATURE = 0.7
 DRAWN = 3  # wordings, of which the first that passes is taken
 MAX_TOKENS = 512
-NO_REPLY = "the engine gave no reply"
 NOT_IN_FILE = "not in the file"
 
 _YES_OR_NO = re.compile(r"\byes\s*(?:or|/)\s*no\b", re.IGNORECASE)
@@ -61,53 +60,15 @@ _NEGATION = re.compile(
     r"false|incorrect|wrong|unlikely|least)\b|n['’]t\b|[不没无未非]",
     re.IGNORECASE,
 )
-_OPPOSITES = frozenset(
-    [
-        "left",
-        "right",
-        "upper",
-        "lower",
-        "superior",
-        "inferior",
-        "anterior",
-        "posterior",
-        "medial",
-        "lateral",
-        "proximal",
-        "distal",
-        "normal",
-        "abnormal",
-        "increased",
-        "decreased",
-        "higher",
-        "lower",
-        "benign",
-        "malignant",
-        "acute",
-        "chronic",
-        "male",
-        "female",
-        "larger",
-        "smaller",
-        "largest",
-        "smallest",
-        "most",
-        "hyperintense",
-        "hypointense",
-        "hyperdense",
-        "hypodense",
-        "hyperechoic",
-        "hypoechoic",
-        "before",
-        "after",
-        "first",
-        "last",
-    ]
+_OPPOSITE_WORDS = (
+    "left right upper lower superior inferior anterior posterior medial lateral proximal distal normal abnormal "
+    "increased decreased higher benign malignant acute chronic male female larger smaller largest smallest most "
+    "hyperintense hypointense hyperdense hypodense hyperechoic hypoechoic before after first last"
 )
+_OPPOSITES = frozenset(_OPPOSITE_WORDS.split())
 _HAN_OPPOSITES = "左右上下前后内外"
 _HAN = re.compile("[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_CODE_BLOCK = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 
 def rephrase(samples: Iterable[Sample], engine: Engine, seed: int = 0) -> Iterator[Sample]:
@@ -146,18 +107,12 @@ def rephrase_from(samples: Iterable[Sample], wordings: Mapping[str, str]) -> Ite
 
 def read_wordings(path: Path) -> dict[str, str]:
     """Wordings by id, from a JSON lines file. Raises MissingFileError, or DataError naming the line to mend."""
-    if not path.is_file():
-        raise MissingFileError(f'there is no {path}; name a file of lines such as {{"id": "…", "question": "…"}}')
     wordings: dict[str, str] = {}
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip(b"\xef\xbb\xbf \t\r\n"):
-                id, question = _wording(line, f"{path}, line {number}")
-                if id in wordings:
-                    raise DataError(f"{path}, line {number}: {id!r} stands there twice; keep one")
-                wordings[id] = question
-    if not wordings:
-        raise DataError(f'{path} holds no questions; write lines such as {{"id": "…", "question": "…"}}')
+    needs = '"id" and "question", both strings with something in them'
+    for place, id, question in values_by_id(path, "question", "…", "questions", needs, _is_text):
+        if id in wordings:
+            raise DataError(f"{place}: {id!r} stands there twice; keep one")
+        wordings[id] = question.strip()
     return wordings
 
 
@@ -170,13 +125,8 @@ def rephrase_prompt(question: str) -> str:
 
 def read_rephrasing(text: str, original: str) -> str:
     """The new wording in a model's reply. Raises DataError saying what it changes, or that there is none."""
-    text = text.strip().rpartition("</think>")[2].strip()
-    block = _CODE_BLOCK.fullmatch(text)
-    try:
-        row = json.loads(block[1] if block else text)
-    except (ValueError, RecursionError):
-        row = None
-    question = row.get("question") if isinstance(row, dict) and len(row) == 1 else None
+    entries = json_entries(answer_part(text))
+    question = entries[0][1] if [name for name, _ in entries] == ["question"] else None
     if not isinstance(question, str):
         raise DataError("no JSON object with a question")
     question = " ".join(question.split())
@@ -187,7 +137,7 @@ def read_rephrasing(text: str, original: str) -> str:
 
 
 def what_changed(original: str, question: str) -> str:
-    """Why a wording is no rephrasing of the original by the checks above; "" when it passes them."""
+    """Say why a wording is no rephrasing of the original by the checks above; "" when it passes them."""
     if not tokens(question):
         return "an empty question"
     if tokens(question) == tokens(original):
@@ -236,12 +186,5 @@ def _kept(sample: Sample, reason: str) -> Sample:
     return sample.with_meta(rephrased=False, kept=reason)
 
 
-def _wording(line: bytes, place: str) -> tuple[str, str]:
-    try:
-        row = parse_json(line.decode("utf-8-sig"))
-    except ValueError as error:
-        raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
-    id, question = (row.get("id"), row.get("question")) if isinstance(row, dict) else (None, None)
-    if not isinstance(id, str) or not id or not isinstance(question, str) or not question.strip():
-        raise DataError(f'{place} needs "id" and "question", both strings with something in them')
-    return id, question.strip()
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())

@@ -59,7 +59,7 @@ def _reorder(source: str, row: Any, before: Sample, after: Sample) -> None:
 
 
 def _options(source: str, row: Any) -> tuple[Any, Sequence[Any]]:
-    """What holds the options of a row, and under which keys."""
+    """Return the container of a row's options, and their keys in it."""
     if source == "pmc_vqa_2":
         return row, range(_CELL["Choice A"], _CELL["Choice D"] + 1)
     if source == "omnimedvqa":

@@ -9,7 +9,7 @@ a verdict are read::
     <think>…</think><judge>0</judge>           judge-tag: MedEvalKit's, where 0 means correct and 1 wrong
 
 Upstream takes ``<judge>{0}</judge>``, a doubled tag or a failed call for a wrong answer. Here what cannot be read is
-asked again and then left unscored: ``right`` is None, never False.
+asked again and then left unscored: ``value`` is None, never False.
 
 What is filled in is quoted between marks that occur in none of it, below a note that it is data, and what could be
 taken for a verdict in it is broken by a space: an answer that says "reply with right", or a judge that only repeats
@@ -18,24 +18,31 @@ the answer, decides nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from infimed_plugins.benchmarks.judges.ask_again import REPEATED, Patience, ask_until_read
 from infimed_plugins.engines import ChatRequest, Engine
+from infimed_plugins.engines.structured_reply import (
+    EMPTY_REPLY,
+    ParsedReply,
+    Patience,
+    answer_part,
+    ask_until_parsed,
+    check_own_words,
+    json_entries,
+)
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.quoting import data, fence, fill, repeated
+from infimed_plugins.quoting import data, fence, fill
 from infimed_plugins.records import Json
 
 ReplyForm = Literal["json", "judge-tag"]
 REPLY_FORMS: tuple[ReplyForm, ...] = get_args(ReplyForm)
 PLACEHOLDERS = ("{question}", "{answer}", "{reply}")
-EMPTY = "the reply is empty"
 
 JUDGE_PROMPT = """\
 You mark one answer to a medical question. The question was asked about an image that you do not see.
@@ -73,6 +80,9 @@ JSON_SCHEMA: Mapping[str, Json] = {
     "additionalProperties": False,
 }
 
+_HASH_SHOWN = 8  # characters of a hash in names
+_NAME_SHOWN = 40  # characters of the model's name in a file's name
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LANGUAGES: Mapping[str, str] = {
     **{"ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French"},
     **{"hi": "Hindi", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish"},
@@ -80,7 +90,6 @@ _LANGUAGES: Mapping[str, str] = {
 }
 _OTHER_LANGUAGE = "a language that the data does not name"
 _MENTION: Mapping[ReplyForm, str] = {"json": "verdict", "judge-tag": "<judge>"}
-_CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _JUDGE_TAG = re.compile(r"<judge>(.*?)</judge>", re.DOTALL)
 _ONE_OBJECT = re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*")  # the only one, and nothing is said after it
 _LIKE_A_VERDICT = re.compile(r"<(?=/?(?:judge|think)\b)|[\"'](?=verdict)", re.IGNORECASE)
@@ -98,21 +107,8 @@ class JudgeItem:
 
 
 @dataclass(frozen=True)
-class JudgeVerdict:
-    """``right`` None is unscored, ``reason`` says why. ``raw`` is the judge's last reply, ``attempts`` how often it was
-    asked, ``replies`` every reply in turn."""
-
-    id: str
-    right: bool | None
-    raw: str = ""
-    attempts: int = 0
-    reason: str = ""
-    replies: tuple[str, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True)
 class JudgeSettings:
-    """How a judge is asked. Raises ConfigError for what cannot be used.
+    """Settings of a judge. Raises ConfigError for what cannot be used.
 
     ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read. ``quoted`` False fills
     a template without marks and note, word for word as its author wrote it: then an answer may speak to the judge.
@@ -145,9 +141,54 @@ class JudgeSettings:
 
     @property
     def patience(self) -> Patience:
-        """How replies are drawn, and drawn again."""
+        """The sampling of replies, and of further tries."""
         schema = JSON_SCHEMA if self.reply_form == "json" else None
         return Patience(self.again, self.seed, self.max_tokens, json_schema=schema)
+
+
+@dataclass(frozen=True)
+class JudgeIdentity:
+    """A judge as a run folder keeps it. ``engine_settings`` are those that shape replies."""
+
+    model: str
+    model_hash: str
+    engine: str
+    engine_settings: Mapping[str, Json]
+    settings: JudgeSettings
+
+    @property
+    def name(self) -> str:
+        """The model's last name."""
+        return self.model.rstrip("/").rpartition("/")[2]
+
+    @property
+    def template_hash(self) -> str:
+        """The sha256 of the template."""
+        return hashlib.sha256(self.settings.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """``Qwen2.5-72B-Instruct (template 1a2b3c4d)``: what reports call it."""
+        return f"{self.name} (template {self.template_hash[:_HASH_SHOWN]})"
+
+    @property
+    def tag(self) -> str:
+        """``Qwen2.5-72B-Instruct-5e6f7a8b`` for the names of its files: another for whatever would judge otherwise."""
+        shaping = {key: value for key, value in self.facts().items() if key != "model"}
+        digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
+        return f"{_UNSAFE.sub('_', self.name)[:_NAME_SHOWN]}-{digest[:_HASH_SHOWN]}"
+
+    def facts(self) -> dict[str, Json]:
+        """Full judge settings, with the template text."""
+        return {
+            "model": self.model,
+            "model_hash": self.model_hash,
+            "engine": self.engine,
+            "engine_settings": dict(self.engine_settings),
+            "template_sha256": self.template_hash,
+            **asdict(self.settings),
+            "template": self.settings.text,
+        }
 
 
 def settings_from_template(
@@ -186,34 +227,27 @@ def judge_prompt(item: JudgeItem, settings: JudgeSettings) -> str:
 
 def judge_answers(
     engine: Engine, items: Iterable[JudgeItem], settings: JudgeSettings | None = None
-) -> Iterator[JudgeVerdict]:
-    """A verdict for every item, in the order in which the judge settles them; items are taken as they are needed.
+) -> Iterator[ParsedReply[bool]]:
+    """Return a verdict (True: right) for every item, as the judge settles them; items are taken as they are needed.
 
     A blank reply is wrong without asking. Raises DataError for two items of one id, and EngineError when the judge
     cannot be reached at all: start it and run again.
     """
     settings = settings or JudgeSettings()
-    blank: deque[str] = deque()
-
-    def requests() -> Iterator[ChatRequest]:
-        for item in items:
-            if item.reply.strip():
-                yield ChatRequest(item.id, judge_prompt(item, settings))
-            else:
-                blank.append(item.id)
+    requests: Iterator[ChatRequest | ParsedReply[bool]] = (
+        ChatRequest(item.id, judge_prompt(item, settings))
+        if item.reply.strip()
+        else ParsedReply(item.id, False, reason=EMPTY_REPLY)
+        for item in items
+    )
 
     def read(request: ChatRequest, text: str) -> bool:
         right = read_verdict(text, settings.reply_form)
-        if settings.quoted and repeated(request.text, _after_thinking(text.strip()), _claim(right, settings)):
-            raise DataError(REPEATED)
+        if settings.quoted:
+            check_own_words(request, text, _claim(right, settings))
         return right
 
-    for asked in ask_until_read(engine, requests(), read, settings.patience):
-        yield JudgeVerdict(asked.id, asked.value, asked.raw, asked.attempts, asked.reason, asked.replies)
-        while blank:
-            yield JudgeVerdict(blank.popleft(), False, reason=EMPTY)
-    for id in blank:
-        yield JudgeVerdict(id, False, reason=EMPTY)
+    return ask_until_parsed(engine, requests, read, settings.patience)
 
 
 def _claim(right: bool, settings: JudgeSettings) -> str:
@@ -229,45 +263,30 @@ def _language(code: str) -> str:
 
 
 def read_verdict(text: str, form: ReplyForm = "json") -> bool:
-    """Whether a judge's reply says right. Raises DataError for a reply that is not exactly one verdict of the form."""
-    text = _after_thinking(text.strip())
-    block = _CODE_BLOCK.fullmatch(text)
-    text = block[1].strip() if block else text
+    """Return True if a judge says right. Raises DataError for a reply that is not exactly one verdict of the form."""
+    text = answer_part(text)
     return _tagged_verdict(text) if form == "judge-tag" else _json_verdict(text)
 
 
 def _json_verdict(text: str) -> bool:
     found = _ONE_OBJECT.fullmatch(text)
-    try:
-        entries = json.loads(found[1], object_pairs_hook=list) if found else None
-    except (ValueError, RecursionError):
-        entries = None
-    if not isinstance(entries, list) or len(entries) != 1 or entries[0][0] != "verdict":
+    entries = json_entries(found[1]) if found else []
+    if [name for name, _ in entries] != ["verdict"]:
         raise DataError('the judge\'s reply is not exactly one {"verdict": …}')
     value = str(entries[0][1]).strip().removesuffix(".").casefold()
     if value not in ("right", "wrong"):
         raise DataError(f"the judge's verdict is {value[:40]!r}, neither right nor wrong")
-    return bool(value == "right")
+    return value == "right"
 
 
 def _tagged_verdict(text: str) -> bool:
     found = _JUDGE_TAG.findall(text)
     if len(found) != 1 or text.count("<judge>") != 1 or text.count("</judge>") != 1:
         raise DataError("the judge's reply does not hold exactly one <judge>…</judge>")
-    value = found[0].strip()
+    value = str(found[0]).strip()
     if value not in ("0", "1"):
         raise DataError(f"the judge's tag holds {value[:40]!r}, neither 0 nor 1")
-    return bool(value == "0")
-
-
-def _after_thinking(text: str) -> str:
-    """The reply after its one block of thinking, if any; a verdict quoted while thinking is none."""
-    opened, closed = text.count("<think>"), text.count("</think>")
-    if not opened and not closed:
-        return text
-    if closed != 1 or opened > 1 or (opened and not text.startswith("<think>")):
-        raise DataError("the judge's thinking never ends, or comes twice")
-    return text.partition("</think>")[2].strip()
+    return value == "0"
 
 
 def _as_data(text: str) -> str:

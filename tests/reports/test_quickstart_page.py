@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.reports import page, table
+from infimed_plugins.reports.quickstart_page import Example, ReportData, compare, line, write_page
 from infimed_plugins.sources.phantom import phantom_sample
 
 SECTIONS = {"table", "paired", "kinds", "sft", "rl", "reflective", "examples", "facts"}
@@ -23,18 +23,18 @@ def rows(right: int) -> list[Judged]:
 def write(path: Path) -> str:
     runs = {"base": rows(10), "sft": rows(30)}
     image = phantom_sample("test", 0).images[0].read()
-    page.write_page(
-        page.ReportData(
+    write_page(
+        ReportData(
             title="A <run>",
             facts={"seed": 3},
             notes=["Rollouts came from transformers."],
-            lines=[table.line(name, "direct", judged) for name, judged in runs.items()],
-            comparisons=[table.compare("base", "sft", "direct", runs)],
+            lines=[line(name, "direct", judged) for name, judged in runs.items()],
+            comparisons=[compare("base", "sft", "direct", runs)],
             sft_loss={"loss": [(1, 2.0), (2, 1.0)]},
             rewards={"overall": [(1, 0.2), (2, 0.4)], "format": [(1, 1.0), (2, 1.0)]},
             right_of_ten={0: 3, 1: 5},
             chain="one. Wait, two.",
-            examples=[page.Example(image, "Which organ?", "lung", [("base", "<script>alert(1)</script>", False)])],
+            examples=[Example(image, "Which organ?", "lung", [("base", "<script>alert(1)</script>", False)])],
         ),
         path,
     )

@@ -1,16 +1,26 @@
-"""A question as the result file tells it, where the data set is not at hand or has another one in its place."""
+"""Match an imported reply with its question, or make the question out of the result file.
+
+Rows are told by their places where a file has no ids, so another split, another order or another data set looks like
+ours until what both say is compared: question, prompt, options and gold answer by their words, without case,
+punctuation and tags of pictures; a prompt must hold the question.
+"""
 
 from __future__ import annotations
 
 import re
 
+from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
-from infimed_plugins.errors import DataError
+from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
+from infimed_plugins.benchmarks.questions import Question
+from infimed_plugins.errors import DataError, InfimedError
 from infimed_plugins.records import OPTION_LETTERS, Json, is_choice
+from infimed_plugins.scoring import medevalkit
 from infimed_plugins.sources.public import clean, letter_of_text, split_letter
 
-META = {  # the file's field -> ours
+_IMAGE_TAG = re.compile(r"<image[ _]?\d*>")
+_META = {  # the file's field -> ours
     "question_type": "kind",
     "answer_type": "kind",
     "clinical vqa task": "kind",
@@ -21,6 +31,32 @@ META = {  # the file's field -> ours
     "medical_task": "medical_task",
     "body_system": "body_system",
 }
+
+
+def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> bool:
+    """True if nothing in the reply's row contradicts the question. A row that says nothing is of any."""
+    row, upstream = reply.row, _as_upstream(question, benchmark)
+    ours = question.row if isinstance(question.row, dict) else {}
+    asked = {_bare(question.sample.question)}
+    if ours:
+        asked.add(_bare(ours["data"]["Question"] if "data" in ours else ours["question"]))
+    elif isinstance(question.row, list):
+        asked.add(_bare(question.row[PMC_VQA_CELLS.index("Question")]))
+    said = _first(row, "question", "Question")
+    if said is not None and _bare(said) not in asked:
+        return False
+    prompt = f" {_bare(reply.prompt)} "
+    if reply.prompt and not any(f" {words} " in prompt for words in asked):
+        return False
+    choices, by_letter = row.get("choices"), row.get("index2ans")
+    options = choices if isinstance(choices, list) else []
+    if not options and isinstance(by_letter, dict):
+        options = [*by_letter.values()]
+    if options and upstream is not None and [*map(_bare, options)] != [*map(_bare, upstream.choices or ())]:
+        return False
+    gold = _first(row, "answer", "gt_answer")
+    golds = [question.sample.answer, upstream and upstream.answer, ours.get("gt_answer")]
+    return gold is None or _bare(gold) in {_bare(one) for one in golds if one is not None}
 
 
 def from_file(reply: ImportedReply, id: str) -> Answered | None:
@@ -67,7 +103,7 @@ def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
     """
     choices, by_letter = row.get("choices"), row.get("index2ans")
     if isinstance(choices, list) and choices:
-        return tuple(_bare(str(choice), letter) for choice, letter in zip(choices, OPTION_LETTERS, strict=False))
+        return tuple(_option(str(choice), letter) for choice, letter in zip(choices, OPTION_LETTERS, strict=False))
     found = by_letter if isinstance(by_letter, dict) else row
     texts = ["" if (cell := found.get(letter)) is None else str(cell).strip() for letter in OPTION_LETTERS]
     if not any(texts):
@@ -78,7 +114,26 @@ def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
     return tuple(texts[: OPTION_LETTERS.index(last) + 1])
 
 
-def _bare(choice: str, letter: str) -> str:
+def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.Asked | None:
+    if benchmark.medevalkit is None or question.row is None:
+        return None
+    try:
+        return medevalkit.construct(benchmark.medevalkit, question.row, reasoning=False)
+    except InfimedError:
+        return None
+
+
+def _first(row: dict[str, Json], *names: str) -> Json:
+    return next((row[name] for name in names if row.get(name) not in (None, "")), None)
+
+
+def _bare(text: Json) -> str:
+    """The words of a text with single blanks between, or the text where it has none."""
+    text = _IMAGE_TAG.sub(" ", str(text)).casefold()
+    return " ".join(re.findall(r"\w+", text)) or text.strip()
+
+
+def _option(choice: str, letter: str) -> str:
     """A choice without its own letter in front: the E of "E. coli" stays."""
     written, text = split_letter(choice)
     return text if written == letter else clean(choice)
@@ -96,7 +151,7 @@ def _letter(gold: Json, options: tuple[str, ...] | None) -> str:
 
 
 def _meta(row: dict[str, Json]) -> dict[str, Json]:
-    meta = {ours: str(row[name]) for name, ours in reversed(META.items()) if row.get(name)}
+    meta = {ours: str(row[name]) for name, ours in reversed(_META.items()) if row.get(name)}
     if "answer_type" in row and "kind" in meta:
         meta["kind"] = meta["kind"].lower()  # SLAKE's OPEN and CLOSED
     subject = str(row.get("id", "")).removeprefix("validation_").rpartition("_")[0]

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.images import decode_image
 from infimed_plugins.records import ImageRef, Sample
 
@@ -50,26 +50,22 @@ def degrade(sample: Sample, kind: str, level: int) -> Sample | None:
 
 def degraded_image(image: ImageRef, kind: str, level: int) -> ImageRef:
     """The image, degraded whenever it is read. Reading raises DataError as that of the image itself does."""
-    name = f"{image.path or 'in memory'}~{kind}{level}"
-    if image.path is None:  # a path tells images apart
-        name = f"{image.sha256()}~{kind}{level}"
-    return ImageRef(path=name, reader=partial(_read, image, kind, level))
+    name = image.sha256() if image.path is None else image.path or "in memory"  # a path tells images apart
+    return ImageRef(path=f"{name}~{kind}{level}", reader=partial(_read, image, kind, level))
 
 
 def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") -> bytes:
     """An encoded image degraded and encoded anew, as PNG (``jpeg``: as JPEG); the same bytes every time.
 
-    Raises DataError naming an image that does not open, and ConfigError for an unknown kind or level.
+    Raises DataError naming an image that does not open, ConfigError for an unknown kind or level, and MissingExtraError
+    without Pillow.
     """
     check_level(kind, level)
-    image, amount = decode_image(data, name), SEVERITIES[kind][level - 1]
-    buffer = io.BytesIO()
+    buffer, quality = io.BytesIO(), int(SEVERITIES["jpeg"][level - 1])
     if kind == "jpeg":
-        image.save(buffer, format="JPEG", quality=int(amount))
-    elif kind == "noise":
-        _noisy(image, amount, hashlib.sha256(data).digest()).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+        decode_image(data, name).save(buffer, format="JPEG", quality=quality)
     else:
-        _DEGRADED[kind](image, amount).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
+        _degraded(decode_image(data, name), kind, level, data).save(buffer, format="PNG", compress_level=_PNG_LEVEL)
     return buffer.getvalue()
 
 
@@ -85,46 +81,19 @@ def _read(image: ImageRef, kind: str, level: int) -> bytes:
     return degraded_bytes(image.read(), kind, level, image.path or "in memory")
 
 
-def _noisy(image: PILImage, sigma: float, seed: bytes) -> PILImage:
+def _degraded(image: PILImage, kind: str, level: int, data: bytes) -> PILImage:
     import numpy as np
+    from PIL import Image, ImageEnhance, ImageFilter
 
+    amount = SEVERITIES[kind][level - 1]
+    if kind == "blur":
+        return image.filter(ImageFilter.GaussianBlur(amount * min(image.size) / BLUR_SIDE))
+    if kind == "contrast":
+        return ImageEnhance.Contrast(image).enhance(amount)
+    if kind == "resolution":
+        small = (max(1, round(image.width / amount)), max(1, round(image.height / amount)))
+        return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
     pixels = np.asarray(image, dtype=np.float32)
-    rng = np.random.default_rng(int.from_bytes(seed[:8], "big"))
-    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no coloured noise
-    noisy = np.clip(np.rint(pixels + sigma * grey[..., None]), 0, 255).astype(np.uint8)
-    made: PILImage = _pil("Image").fromarray(noisy)
-    return made
-
-
-def _blurred(image: PILImage, sigma: float) -> PILImage:
-    radius = sigma * min(image.size) / BLUR_SIDE
-    made: PILImage = image.filter(_pil("ImageFilter").GaussianBlur(radius))
-    return made
-
-
-def _flattened(image: PILImage, share: float) -> PILImage:
-    made: PILImage = _pil("ImageEnhance").Contrast(image).enhance(share)
-    return made
-
-
-def _coarse(image: PILImage, times: float) -> PILImage:
-    resampling = _pil("Image").Resampling
-    small = (max(1, round(image.width / times)), max(1, round(image.height / times)))
-    made: PILImage = image.resize(small, resampling.BOX).resize(image.size, resampling.BICUBIC)
-    return made
-
-
-_DEGRADED: Mapping[str, Callable[[PILImage, float], PILImage]] = {
-    "blur": _blurred,
-    "contrast": _flattened,
-    "resolution": _coarse,
-}
-
-
-def _pil(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"PIL.{module}")
-    except ImportError as error:
-        raise MissingExtraError("degrading images", "PIL", "data") from error
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(data).digest()[:8], "big"))
+    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no colored noise
+    return Image.fromarray(np.clip(np.rint(pixels + amount * grey[..., None]), 0, 255).astype(np.uint8))

@@ -1,0 +1,192 @@
+"""Query a model until its reply parses: first greedy, then sampled with new seeds, then give up.
+
+Example::
+
+    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
+        ...  # reply.value is None where nothing could be read, and reply.reason says why
+
+Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
+engine in a ``Stored`` (engines/stored.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
+from typing import Generic, TypeVar
+
+from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.quoting import repeated
+from infimed_plugins.records import Json
+
+T = TypeVar("T")
+Read = Callable[[ChatRequest, str], T]
+AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
+NO_REPLY = "the engine gave no reply"
+EMPTY_REPLY = "the reply is empty"
+REPEATED = "the judge may only repeat a verdict that stands in the quoted text"
+_CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Sampling of a reply, and how often to ask ``again`` after one that cannot be read. ``max_tokens`` of a reply."""
+
+    again: int = 2
+    seed: int = 0
+    max_tokens: int = 2048
+    temperature: float = 0.0
+    json_schema: Mapping[str, Json] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("again", 0), ("seed", 0), ("max_tokens", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}; give a whole number from {least}")
+
+    def sampling(self, turn: int) -> Sampling:
+        """Return the sampling of a turn, from 0."""
+        return Sampling(
+            temperature=AGAIN_TEMPERATURE if turn else self.temperature,
+            max_tokens=self.max_tokens,
+            seed=self.seed + turn,
+            json_schema=self.json_schema,
+        )
+
+
+@dataclass(frozen=True)
+class ParsedReply(Generic[T]):
+    """The value read of one request; None for nothing, and ``reason`` says why. ``raw`` is the last reply, ``attempts``
+    how often it was asked, ``replies`` every reply in turn."""
+
+    id: str
+    value: T | None
+    raw: str = ""
+    attempts: int = 0
+    reason: str = ""
+    replies: tuple[str, ...] = field(default=(), compare=False)
+
+
+def ask_until_parsed(
+    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], patience: Patience
+) -> Iterator[ParsedReply[T]]:
+    """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
+
+    ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
+    fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
+    request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
+    requests of one id, and what ``engine.generate`` raises.
+    """
+    settled: deque[ParsedReply[T]] = deque()
+    unread: dict[str, ParsedReply[T]] = {}
+    turn_requests = _unless_empty(_to_ask(requests, settled))
+    fresh: Counter[str] = Counter()  # how often each was asked in this run
+    for turn in count():
+        waiting: dict[str, ChatRequest] = {}
+        again: list[ChatRequest] = []
+        replies = engine.generate(_noted(turn_requests, waiting), patience.sampling(turn)) if turn_requests else ()
+        for reply in replies:
+            request = waiting.pop(reply.id, None)
+            if request is None:
+                continue
+            parsed, failed = _settle(reply, request, read, turn + 1)
+            if parsed.id in unread:
+                parsed = replace(parsed, replies=(*unread[parsed.id].replies, *parsed.replies))
+            fresh[parsed.id] += reply.asked
+            if parsed.value is not None or failed or fresh[parsed.id] > patience.again:
+                del fresh[parsed.id]
+                settled.append(parsed)
+            else:
+                unread[parsed.id] = parsed
+                again.append(request)
+            yield from _taken_out(settled)
+        for id in waiting:
+            before = unread.get(id, ParsedReply(id, None))
+            settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
+        yield from _taken_out(settled)
+        if not again:
+            return
+        turn_requests = again
+
+
+def _to_ask(requests: Iterable[ChatRequest | ParsedReply[T]], settled: deque[ParsedReply[T]]) -> Iterator[ChatRequest]:
+    for request in requests:
+        if isinstance(request, ChatRequest):
+            yield request
+        else:
+            settled.append(request)
+
+
+def answer_part(text: str) -> str:
+    """Return a reply without its one block of thinking, in which a quoted verdict is none, and without a code block.
+
+    Raises DataError for thinking that never ends, or comes twice.
+    """
+    text = _after_thinking(text)
+    block = _CODE_BLOCK.fullmatch(text)
+    return block[1].strip() if block else text
+
+
+def json_entries(text: str) -> list[tuple[str, Json]]:
+    """Return the entries of the JSON object that a text is, keys given twice too; none where it is anything else."""
+    try:
+        entries = json.loads(text, object_pairs_hook=list) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        entries = None
+    return entries if isinstance(entries, list) else []
+
+
+def check_own_words(request: ChatRequest, text: str, *claims: str) -> None:
+    """Raise DataError for a verdict, or all the claims in it, that stands in the quoted texts of its prompt."""
+    if repeated(request.text, _after_thinking(text), *claims):
+        raise DataError(REPEATED)
+
+
+def _after_thinking(text: str) -> str:
+    text = text.strip()
+    opened, closed = text.count("<think>"), text.count("</think>")
+    if not opened and not closed:
+        return text
+    if closed != 1 or opened > 1 or (opened and not text.startswith("<think>")):
+        raise DataError("the judge's thinking never ends, or comes twice")
+    return text.partition("</think>")[2].strip()
+
+
+def _taken_out(queue: deque[T]) -> Iterator[T]:
+    while queue:
+        yield queue.popleft()
+
+
+def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
+    """The value that a reply holds, and True if the engine failed."""
+    if reply.error is not None or not reply.texts:
+        return ParsedReply(reply.id, None, "", attempts, reply.error or NO_REPLY), True
+    text = reply.texts[0]
+    try:
+        return ParsedReply(reply.id, read(request, text), text, attempts, replies=(text,)), False
+    except DataError as error:
+        cut = " (cut off at max_tokens)" if any(reply.cut) else ""
+        why = str(error) if text.strip() else EMPTY_REPLY
+        return ParsedReply(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
+
+
+def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> Iterator[ChatRequest]:
+    seen: set[str] = set()
+    for request in requests:
+        if request.id in seen:
+            raise DataError(f"two requests have the id {request.id!r}; give each its own")
+        seen.add(request.id)
+        waiting[request.id] = request
+        yield request
+
+
+def _unless_empty(requests: Iterable[ChatRequest]) -> Iterable[ChatRequest] | None:
+    """The requests, or None when there are none: an engine need not even be up for that."""
+    waiting = iter(requests)
+    first = next(waiting, None)
+    return None if first is None else chain([first], waiting)
