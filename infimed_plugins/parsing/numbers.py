@@ -64,28 +64,28 @@ _VALUE = re.compile(
 )
 _FORMAL = re.compile(r"[^-\d.,%+–± to]")
 _SETS = beside("sets")
-_NO_VALUE = Reading(None, Code.NO_ANSWER)
+_NO_VALUE = Reading("", Code.NO_ANSWER)
 _REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
 
 
 def stated_value(reply: str, question: str = "") -> Reading:
-    """The value to compare with the gold, as written, with its unit; None where the reply states several or none."""
+    """The value to compare with the gold, as written, with its unit; none where the reply states several or none."""
     if len(reply) > LONGEST:
-        return Reading(None, Code.TOO_LONG)
+        return Reading("", Code.TOO_LONG)
     text = _CLEAN.sub("", tidy(reply)).strip()
     if all(is_unit(word[0]) for word in _WORD.finditer(text)):
-        return Reading(_worked_out(text) or None, Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
+        return Reading(_worked_out(text), Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
-        return Reading(None, Code.NO_ANSWER, ("no number, a program, or cut off",))
+        return Reading("", Code.NO_ANSWER, ("no number, a program, or cut off",))
     parsed = read_text(text)
     said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))
     unsure, since = _NO_VALUE, 0
     for place in PLACES:
         hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]
-        if not hits or (place.id == "worked out" and len({one.says.found for one in said[hits[-1] :]} - {None}) > 1):
+        if not hits or (place.id == "worked out" and len({one.says.answer for one in said[hits[-1] :]} - {""}) > 1):
             continue
         reading = _chosen(place.id, [said[n] for n in hits], said)
         if reading.code != Code.UNSURE:
@@ -159,8 +159,8 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     revised = any(rule("{retracts}").search(one.codes) for one in said[first : at + 1])
     alike = sum(one.codes == last.codes for one in said) > 1  # a list
     open_to_doubt = place in ("announced", "alone", "only one") or (place == "asked" and alike)
-    if open_to_doubt and not revised and {one.says.found for one in hits} - {None, last.says.found}:
-        return Reading(None, Code.SEVERAL, (place,))
+    if open_to_doubt and not revised and {one.says.answer for one in hits} - {"", last.says.answer}:
+        return Reading("", Code.SEVERAL, (place,))
     back = taken_back(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 
@@ -175,6 +175,6 @@ def _value(values: dict[str, str], codes: str, words: Sequence[str]) -> Reading:
     codes = re.sub("=[^=#]*$", lambda last: last[0].replace("0", NUMBER), codes) if "=" in codes else codes
     for bar in BARS:
         if bar.said(codes):
-            return Reading(None, bar.code or Code.REJECTED, (bar.id,))
+            return Reading("", bar.code or Code.REJECTED, (bar.id,))
     found = next(filter(None, (way.said(codes) for way in VALUES)), None)
-    return Reading(values[words[at + found.start(1)]], Code.JUDGED) if found else Reading(None, Code.SEVERAL)
+    return Reading(values[words[at + found.start(1)]], Code.JUDGED) if found else Reading("", Code.SEVERAL)

@@ -12,7 +12,7 @@ of option_rules.py. Reading is linear in the length of the reply.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
@@ -21,6 +21,7 @@ from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.parsing.option_claims import Claim, claims_of, compiled
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT
+from infimed_plugins.parsing.reading import Reading
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
@@ -40,6 +41,8 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
+_GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
 _IF_CUES = ("if ", "were ", "suppose", "如果", "假如")
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
@@ -49,15 +52,6 @@ _ASKS_FALSE = re.compile(
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
     r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)"
 )
-
-
-class Reading(NamedTuple):
-    """The letters a reply states (``"B"``; ``"AC"`` where several are right), or "" and a code that says why not;
-    ``trace`` names the rules that led there."""
-
-    letters: str
-    code: Code = Code.JUDGED
-    trace: tuple[str, ...] = ()
 
 
 def read_option(
@@ -73,7 +67,7 @@ def read_option(
     known = option_set(options)
     if strict:
         return _whole_form(nfkc(plain(text)).strip(), known, several, bool(options))
-    if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).letters:
+    if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).answer:
         return whole
     text = _TAGS.sub("", text) if "</" in text else text
     program = _PROGRAM.search(text)
@@ -83,10 +77,10 @@ def read_option(
     invented = _INVENTED.search(tidy, 1)
     if invented:
         reading = _read(read_text(tidy[: invented.start()]), known, question, several)
-        if reading.letters:
+        if reading.answer:
             return reading
     reading = _read(read_text(tidy), known, question, several)
-    if not reading.letters and len(tidy) < known.longest + _LITTLE:
+    if not reading.answer and len(tidy) < known.longest + _LITTLE:
         slip = misspelt(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
@@ -198,3 +192,43 @@ def _settled(claims: list[Claim]) -> Reading:
         stands, code = "?", Code.SEVERAL  # named, beside another
     letters = "" if stands == "?" else stands
     return Reading(letters, Code.JUDGED if letters else code, tuple(trace))
+
+
+def option_key(text: str) -> str:
+    """An option's text for comparing: without the case of its words, its blanks and its final stop."""
+    return _WORD.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
+
+
+def same_options(given: str, right: str, options: Sequence[str]) -> bool:
+    """True if the letters given name the right options or their twins; options that are not there have none."""
+    return bool(given) and (given == right or _texts(given, tuple(options)) == _texts(right, tuple(options)))
+
+
+@cached(4096)
+def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
+    keys = dict(zip(OPTION_LETTERS, map(option_key, options), strict=False))
+    return frozenset(keys.get(letter) or f"({letter})" for letter in letters)
+
+
+def read_choice(
+    text: str, options: tuple[str, ...], question: str = "", *, strict: bool = False, several: bool = False
+) -> Reading:
+    """``read_option``, which takes a text that several options have for one of them."""
+    reading = read_option(text, options, question, strict=strict, several=several)
+    if reading.answer:
+        return reading
+    again = (read_option(text, once, question, strict=strict, several=several) for once in _without_twins(options))
+    return next((found for found in again if found.answer), reading)
+
+
+@cached(4096)
+def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The options with each text once, at its first place, at its second, and so on; none where no two are twins."""
+    places: dict[str, list[int]] = {}
+    for place, option in enumerate(options):
+        places.setdefault(option_key(option), []).append(place)
+    most = max(map(len, places.values()), default=1)
+    kept = [{found[turn % len(found)] for found in places.values()} for turn in range(most if most > 1 else 0)]
+    return [
+        tuple(option.rstrip(" .") if place in keep else _GONE for place, option in enumerate(options)) for keep in kept
+    ]

@@ -25,11 +25,21 @@ _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
 class Reading(NamedTuple):
-    """What a reply says, ``found``, or None; ``code`` tells another answer from none; ``trace`` names the rules."""
+    """What was read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
 
-    found: str | None
-    code: Code
+    The answer is letters (``"B"``; ``"AC"`` where several are right), "yes" or "no", a value as it is written, or the
+    stretch of text that gives it. Of a whole response it is what stands in a tag or box (``marked``) or the rest of the
+    reply; then ``reason`` says in words why there is none, ``format_ok`` what the format gate says, and ``reasoning``
+    is kept where that passes.
+    """
+
+    answer: str = ""
+    code: Code = Code.JUDGED
     trace: tuple[str, ...] = ()
+    reason: str = ""
+    marked: bool = False
+    format_ok: bool = False
+    reasoning: str = ""
 
 
 class Rule(NamedTuple):
@@ -109,4 +119,4 @@ TAKES_BACK = (
 def taken_back(later: Iterable[Sentence]) -> Reading | None:
     """What is left of an answer where a later sentence takes it back."""
     rules = (one for sentence in later for one in TAKES_BACK if one.said(sentence.plain))
-    return next((Reading(None, one.code or Code.REJECTED, (one.id,)) for one in rules), None)
+    return next((Reading("", one.code or Code.REJECTED, (one.id,)) for one in rules), None)

@@ -28,11 +28,11 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing.latex import BLANK, BOX, INVISIBLE, Around, find_boxes, plain, unboxed
 from infimed_plugins.parsing.lexicon import read_text, rule
+from infimed_plugins.parsing.reading import Reading
 from infimed_plugins.records import Code
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -82,22 +82,7 @@ class ResponseForm:
 INFIMED_FORM = ResponseForm()
 
 
-class ParsedResponse(NamedTuple):
-    """A response taken apart. An empty ``answer`` is none, and ``reason`` and ``code`` say why.
-
-    ``format_ok`` is what the gate says, strict or not. ``marked``: the answer stood in a tag or box, and is not the
-    whole reply. ``reasoning`` is kept only where the gate passes.
-    """
-
-    format_ok: bool
-    reasoning: str = ""
-    answer: str = ""
-    reason: str = ""
-    marked: bool = False
-    code: Code = Code.JUDGED
-
-
-def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> ParsedResponse:
+def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> Reading:
     """Read one response by the rules above. Anything that is not a string is malformed."""
     if not isinstance(text, str):
         return _none("the response is not a string")
@@ -110,7 +95,7 @@ def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
     return parse_response(text, form, strict=False).answer
 
 
-def _gate(text: str, form: ResponseForm) -> ParsedResponse:
+def _gate(text: str, form: ResponseForm) -> Reading:
     think, think_end, answer, answer_end = form.tags
     text = text.strip()
     if form.think_prefilled and not text.startswith(think):
@@ -134,16 +119,16 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
     return found._replace(format_ok=True, reasoning=reasoning.strip(), marked=True)
 
 
-def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> ParsedResponse:
-    return ParsedResponse(False, reason=reason, marked=marked, code=code)
+def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> Reading:
+    return Reading("", code, (), reason, marked)
 
 
-def _said(text: str, marked: bool = False) -> ParsedResponse:
+def _said(text: str, marked: bool = False) -> Reading:
     text = text.strip()
-    return ParsedResponse(False, answer=text, marked=marked) if text else _none("it is empty", Code.NO_ANSWER, marked)
+    return Reading(text, marked=marked) if text else _none("it is empty", Code.NO_ANSWER, marked)
 
 
-def _in_boxes(text: str, around: Around, marked: bool = False) -> ParsedResponse:
+def _in_boxes(text: str, around: Around, marked: bool = False) -> Reading:
     """What the box of a text says with what stands around it; else the text, ``marked`` as it was."""
     text = text.replace(f"\\{BOX}", BOX)  # some models escape the backslash
     if around is Around.ANY and text.count("box") != text.count(BOX):
@@ -174,7 +159,7 @@ def _goes_on(between: str) -> bool:
     return three_words is not None and not rule(r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$").search(codes)
 
 
-def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
+def _lenient(text: str, form: ResponseForm) -> Reading:
     think_tag, answer_tag = form.lenient_tags
     after = _after_reasoning(text, think_tag, answer_tag)
     if after is None:
@@ -197,7 +182,7 @@ def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Patte
     return pieces[-1] if "/" not in slashes[:-1] and len(slashes) < _MAX_TAGS else None
 
 
-def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
+def _in_tags(text: str, tags: re.Pattern[str]) -> Reading | None:
     """What such tags hold; None without any, or when all are empty."""
     first, *rest = tags.split(text, maxsplit=_MAX_TAGS)
     order = "".join(slash or "<" for slash in rest[::2])
@@ -214,7 +199,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
     return _in_boxes(answer, Around.ANY, True) if answer else None
 
 
-def _from_json(text: str, marked: bool) -> ParsedResponse:
+def _from_json(text: str, marked: bool) -> Reading:
     """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
     try:

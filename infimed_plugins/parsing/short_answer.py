@@ -103,21 +103,21 @@ class _Plan(NamedTuple):
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
-    """The stretch of a reply that gives one of the golds as its answer, or None.
+    """The stretch of a reply that gives one of the golds as its answer, or "".
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
     if len(reply) > LONGEST:
-        return Reading(None, Code.TOO_LONG)
+        return Reading("", Code.TOO_LONG)
     bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
     if not bare:
-        return Reading(None, Code.NO_ANSWER)
+        return Reading("", Code.NO_ANSWER)
     flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
     if flat[0] and flat[0] in flat[1:]:
         return Reading(bare, Code.JUDGED, ("the gold itself",))
     text = read_text(_named(bare, question))
     readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
-    return next((one for one in readings if one.found), readings[0] if readings else Reading(None, Code.BAD_TRUTH))
+    return next((one for one in readings if one.answer), readings[0] if readings else Reading("", Code.BAD_TRUTH))
 
 
 def _named(text: str, question: str = "") -> str:
@@ -137,9 +137,9 @@ def _read(text: Text, gold: str, question: str) -> Reading:
     if len(plan.items) > 1 and _LISTED.search(text.text):
         text = read_text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
-    number = norm(gold.lower()) if gold and reading.found is None else ""
+    number = norm(gold.lower()) if gold and not reading.answer else ""
     stated = stated_value(text.text, question) if number.isdigit() else reading
-    return stated if stated.found == number else reading
+    return stated if stated.answer == number else reading
 
 
 @cached(256)
@@ -215,13 +215,13 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
     said = sentences(text, codes, partial(_judged, plan))
     announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
     for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
-        if one.says.found is not None:
+        if one.says.answer:
             if against := next(_against(one, said, announced), None):
-                return Reading(None, against.code, (*one.says.trace, *against.trace))
+                return Reading("", against.code, (*one.says.trace, *against.trace))
             start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
             return Reading(text.text[start:end].strip(), Code.JUDGED, one.says.trace)
-    readings = [one.says for one in said] or [Reading(None, Code.NO_ANSWER)]
-    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(found=None)
+    readings = [one.says for one in said] or [Reading("", Code.NO_ANSWER)]
+    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(answer="")
 
 
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
@@ -232,21 +232,21 @@ def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Senten
     yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
     since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)
     for other in said[since:] if announced else said:
-        if other.says.found is None and (other in announced or (not announced and other.says.trace == _RIVAL)):
-            yield Reading(None, Code.SEVERAL, ("another beside it",))
+        if not other.says.answer and (other in announced or (not announced and other.says.trace == _RIVAL)):
+            yield Reading("", Code.SEVERAL, ("another beside it",))
 
 
 def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
-    """What one sentence comes to; ``found`` is "" where it gives the gold."""
+    """What one sentence comes to; the answer is GOLD where it gives that."""
     if GOLD not in codes:
         return _without_gold(codes, words)
     if plan.echoes and rule("1.*{be|shows}").search(codes):
-        return Reading(None, Code.JUDGED, ("the question again",))
+        return Reading("", Code.JUDGED, ("the question again",))
     trace: list[str] = []
     for step in STEPS:
         if step.code is not None:
             if step.said(codes):
-                return Reading(None, step.code, (*trace, step.id))
+                return Reading("", step.code, (*trace, step.id))
             continue
         left = rule(step.pattern).sub(_taken_out, codes)
         trace += [step.id] if left != codes else []
@@ -255,8 +255,8 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
     items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
     if items != plan.items or not rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes):
-        return Reading(None, Code.JUDGED, ("more beside it, or less",))
-    return Reading("", Code.JUDGED, tuple(trace))
+        return Reading("", Code.JUDGED, ("more beside it, or less",))
+    return Reading(GOLD, Code.JUDGED, tuple(trace))
 
 
 def _taken_out(found: re.Match[str]) -> str:
@@ -268,5 +268,5 @@ def _without_gold(codes: str, words: Sequence[str]) -> Reading:
     """A sentence without a word of the gold: another answer, a doubt, or none."""
     for empty in NOTHING:
         if empty.said(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
-            return Reading(None, empty.code or Code.NO_ANSWER, (empty.id,))
-    return Reading(None, Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())
+            return Reading("", empty.code or Code.NO_ANSWER, (empty.id,))
+    return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())

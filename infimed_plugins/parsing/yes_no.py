@@ -20,6 +20,7 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, lexicon, read_text, rule
 from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.parsing.reading import Reading
 from infimed_plugins.records import Code
 
 MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
@@ -54,14 +55,6 @@ _MEGALY = re.compile(r"(?i)\b(cardio|hepato|spleno)megaly")
 _HAN = re.compile(f"[{HAN}]")
 _Said = tuple[re.Match[str], str, str]  # a sentence, the side it takes, and the rule
 _ENDING = re.compile(r"(?<=\w\w\w)(ie[sd]?|e?ments?|(?:at)?ions?|als?|um|ly|ys?|ings?|e[sd]?|i|(?<![sui])s|(?<=ss)es)$")
-
-
-class Reading(NamedTuple):
-    """The side a reply takes, "" for none; ``trace`` names the rules that led to it."""
-
-    side: str
-    code: Code
-    trace: tuple[str, ...] = ()
 
 
 class Rule(NamedTuple):

@@ -3,7 +3,7 @@ r"""What an answer is compared with, read from whatever a trainer passes on.
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
-    '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see frames.py
+    '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see box_iou.py
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
     "liver", 3.0, True, ["liver", "hepatic"]                   a plain value; of several texts each is right
 
@@ -29,12 +29,12 @@ from difflib import get_close_matches
 from typing import Any, cast, get_args
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.parsing.boxes import ParsedBoxes, parse_boxes
 from infimed_plugins.parsing.option_marks import UNKNOWN
+from infimed_plugins.parsing.options import read_choice
 from infimed_plugins.parsing.quantities import clean_math, parse_quantity
 from infimed_plugins.parsing.response import extract_answer
-from infimed_plugins.parsing.twins import read_choice
 from infimed_plugins.records import OPTION_LETTERS, TASKS, Frame, GroundTruth, Json, Size, Task, is_choice
 from infimed_plugins.tables.cells import NO_WORDS, missing
 
@@ -59,6 +59,18 @@ def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
     if isinstance(value, str):
         return _from_string(value, task)
     return _from_mapping(value if isinstance(value, Mapping) else {"answer": value}, task)
+
+
+def check_frame(name: str | None) -> Frame | None:
+    """The frame of that name. Raises ConfigError where there is none."""
+    if name is not None and name not in get_args(Frame):
+        raise ConfigError(f"answer_frame is {name!r}; one of {', '.join(get_args(Frame))}")
+    return cast(Frame | None, name)
+
+
+def in_frame(truth: GroundTruth, frame: Frame | None) -> GroundTruth:
+    """The truth with answers to it declared to be in ``frame``, unless it names one itself."""
+    return truth if frame is None or truth.frame != "truth" else replace(truth, frame=frame)
 
 
 @cached(8192)
@@ -144,7 +156,7 @@ def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str
         count = len(options) or UNKNOWN
         if is_choice(answer, count):
             return answer
-        letters = read_choice(str(answer), options, strict=True, several=True).letters
+        letters = read_choice(str(answer), options, strict=True, several=True).answer
         listed = re.findall("[A-Z]", str(answer)) if _LETTERS.fullmatch(str(answer)) else ()
         if not letters or not set(listed) <= set(OPTION_LETTERS[:count]):
             raise _bad(row, "names none of its options" if options else "names no option by its letter")
@@ -167,8 +179,8 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
     value = _json_value(row.get(key))
     value = _unpacked(value) if isinstance(value, str) else value
     if isinstance(value, dict) and key == "options":
-        names = [str(name).strip(" ().").upper() for name in value]
-        value = [value[name] for _, name in sorted(zip(names, value, strict=True))] if is_row(names) else 0
+        named = {str(name).strip(" ().").upper(): text for name, text in value.items()}
+        value = [named[name] for name in sorted(named)] if sorted(named) == [*OPTION_LETTERS[: len(value)]] else 0
     if value is None or value == "":
         return ()
     if not isinstance(value, list) or any(isinstance(text, bool) for text in value):
@@ -176,11 +188,6 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
     if not all(isinstance(text, (str, int, float)) and str(text).strip() not in ("", *NO_WORDS) for text in value):
         raise _bad(row, f"has {key} of which one is missing or no text")
     return tuple(str(text) for text in value)
-
-
-def is_row(letters: list[str]) -> bool:
-    """Whether these are the first letters of options, in any order."""
-    return sorted(letters) == list(OPTION_LETTERS[: len(letters)])
 
 
 def _boxes(answer: Json) -> ParsedBoxes | None:
@@ -221,13 +228,10 @@ def _size(row: Mapping[Any, Any], key: str) -> Size | None:
     value = _json_value(row.get(key))
     if value is None or value == [None, None]:
         return None
-    if not isinstance(value, list) or len(value) != 2 or not all(_is_length(side) for side in value):
+    sides = value if isinstance(value, list) and len(value) == 2 else (None,)
+    if any(isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 < side < 1e6 for side in sides):
         raise _bad(row, f"has a {key} that is not [width, height] in pixels")
     return float(value[0]), float(value[1])
-
-
-def _is_length(side: Json) -> bool:
-    return isinstance(side, (int, float)) and not isinstance(side, bool) and 0 < side < 1e6
 
 
 def task_of(answer: Json) -> Task:
@@ -253,7 +257,7 @@ def _json_value(value: Any) -> Json:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds no value: None, or NaN, NaT or NA of any library, or a text without a word."""
+    """True if a cell holds no value: None, or NaN, NaT or NA of any library, or a text without a word."""
     return missing(value) or (isinstance(value, str) and not value.strip())
 
 

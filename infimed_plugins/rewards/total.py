@@ -1,6 +1,7 @@
 """The total reward: R_total = w_format · R_format + w_acc · R_accuracy (first paper, equation 3).
 
-R_accuracy is 0 unless R_format is 1; the paper's weights are 0.1 and 0.9 (appendix A.4).
+R_accuracy is 0 unless R_format is 1; the paper's weights are 0.1 and 0.9 (appendix A.4). R_format is 1 for one block of
+reasoning and one explicit final answer (3.2.2; the conditions are those of parsing/response.py).
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from dataclasses import replace
 from functools import cache
 
 from infimed_plugins import plugins
+from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.parsing.options import read_choice, read_option, same_options
+from infimed_plugins.parsing.reading import Reading
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
 from infimed_plugins.records import Code, GroundTruth, Score, Verdict
 
 Reward = Callable[[str, GroundTruth], Verdict]
+AskMath = Callable[[str, str], str]  # math_verify's verdict on a truth and an answer
 
 W_FORMAT, W_ACC = 0.1, 0.9
 BUILT_IN = {
-    "multiple_choice": "infimed_plugins.rewards.multiple_choice:multiple_choice",
+    "multiple_choice": "infimed_plugins.rewards.total:multiple_choice",
     "text": "infimed_plugins.rewards.jaccard:jaccard",
     "math": "infimed_plugins.rewards.math_equivalence:math_equivalence",
     "grounding": "infimed_plugins.rewards.box_iou:grounding",
@@ -31,7 +36,7 @@ BUILT_IN |= {  # other names of the same, and the gate alone
     "jaccard": BUILT_IN["text"],
     "math_verify": BUILT_IN["math"],
     "iou": BUILT_IN["grounding"],
-    "format": "infimed_plugins.rewards.format_gate:passed",
+    "format": "infimed_plugins.rewards.total:format_passed",
 }
 
 
@@ -53,12 +58,20 @@ def find_reward(name: str) -> Reward:
     return plugins.registry().get("reward", name)  # type: ignore[no-any-return]
 
 
-def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> Verdict:
-    """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it."""
+def is_math(reward: str) -> bool:
+    """True for the names of the built-in reward that may ask math_verify."""
+    return BUILT_IN.get(reward) == BUILT_IN["math"]
+
+
+def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
+    """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it.
+
+    ``ask`` is that of ``math_equivalence``.
+    """
     name = reward or truth.task
     judge = find_reward(name)
     if name in BUILT_IN:
-        return judge(answer, truth)
+        return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
     verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
     value, confidence = float(verdict.value), verdict.confidence
     if not 0.0 <= value <= 1.0:
@@ -66,9 +79,8 @@ def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> 
         return Verdict(0.0, None, reason, code=Code.BAD_ROW)
     sure = isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0
     parsed = None if verdict.parsed is None else str(verdict.parsed)
-    return replace(
-        verdict, value=value, parsed=parsed, reason=str(verdict.reason or ""), confidence=confidence if sure else 0.0
-    )
+    reason = str(verdict.reason or "")
+    return replace(verdict, value=value, parsed=parsed, reason=reason, confidence=confidence if sure else 0.0)
 
 
 def score_response(
@@ -84,15 +96,20 @@ def score_response(
     Raises ConfigError for weights that cannot be, UnknownPluginError for a task without a reward.
     """
     check_weights(w_format, w_acc)
-    parsed = parse_response(response, form)
-    if not parsed.format_ok:
-        return Score(0.0, 0.0, 0.0, None, parsed.reason, invalid=True, code=parsed.code)
-    if not parsed.answer:
-        return Score(w_format, 1.0, 0.0, None, parsed.reason, invalid=True, code=parsed.code)
-    verdict = judge_answer(parsed.answer, truth, reward)
+    return score_reading(parse_response(response, form), truth, w_format, w_acc, reward)
+
+
+def score_reading(
+    read: Reading, truth: GroundTruth, w_format: float, w_acc: float, reward: str | None, ask: AskMath | None = None
+) -> Score:
+    """Score a response that was parsed; accuracy is paid only behind the format gate."""
+    form = float(read.format_ok)
+    if not (read.format_ok and read.answer):
+        return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
+    verdict = judge_answer(read.answer, truth, reward, ask)
     return Score(
         overall=min(1.0, w_format + w_acc * verdict.value),
-        format=1.0,
+        format=form,
         accuracy=float(verdict.value),
         parsed=verdict.parsed,
         reason=verdict.reason,
@@ -101,3 +118,32 @@ def score_response(
         code=verdict.code,
         trace=verdict.trace,
     )
+
+
+def format_passed(answer: str, truth: GroundTruth) -> Verdict:
+    """The reward named ``format``: 1.0 for whatever answer it is shown, as it is shown none before the gate passes."""
+    return Verdict(1.0, answer, "the format gate passes")
+
+
+def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
+    """1.0 when the answer states the truth's option and no other, by parsing/options.py (first paper, 3.2.2), else 0.0.
+
+    For "B": ``B``, ``(B)``, ``B. Pneumonia``, ``The answer is B``; not ``A or B``, ``Not B``, ``B is seen``. For "AC"
+    both: ``A, C``. An option with the same text as the right one is as right.
+    """
+    several = list(truth.answer) if isinstance(truth.answer, (list, tuple)) else [truth.answer]
+    gold, options = ", ".join(map(str, several)), tuple(truth.options or ())
+    right = _gold_letters(gold, options)
+    if not right:
+        return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter", code=Code.BAD_TRUTH)
+    given = read_choice(answer, options, strict=True, several=len(right) > 1)
+    if not given.answer:
+        return Verdict(0.0, None, "no whole form of an answer", code=given.code)
+    same = same_options(given.answer, right, options)
+    reason = f"{'the' if same else 'another'} option, read as {', '.join(given.trace)}"
+    return Verdict(float(same), given.answer, reason, trace=given.trace)
+
+
+@cached(4096)  # the 16 rollouts of a question share its truth
+def _gold_letters(gold: str, options: tuple[str, ...]) -> str:
+    return read_option(gold, options, strict=True, several=True).answer

@@ -18,9 +18,9 @@ RULES = [(table, rule) for table in ("PLACES", "BARS", "VALUES") for rule in get
 def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rule.examples
     for question, _, reply, value in rule.examples:
-        assert stated_value(reply, question).found == value, reply
+        assert stated_value(reply, question).answer == value, reply
     monkeypatch.setattr(numbers, table, tuple(one for one in getattr(numbers, table) if one is not rule))
-    assert any(stated_value(reply, question).found != value for question, _, reply, value in rule.examples)
+    assert any(stated_value(reply, question).answer != value for question, _, reply, value in rule.examples)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
     ],
 )
 def test_a_value_is_stated(reply: str, value: str) -> None:
-    assert stated_value(reply).found == value
+    assert stated_value(reply).answer == value
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_value_is_stated(reply: str, value: str) -> None:
 )
 def test_no_one_value_is_stated(reply: str, code: Code) -> None:
     read = stated_value(reply)
-    assert (read.found, read.code) == (None, code)
+    assert (read.answer, read.code) == (None, code)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
     ],
 )
 def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str | None) -> None:
-    assert stated_value(reply, question).found == value
+    assert stated_value(reply, question).answer == value
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ TABLES = [*((table, row, False) for table in ("REWRITES", "RULES") for row in ge
 
 def letters(reply: str, strict: bool) -> str:
     if any(char > "\u3400" for char in reply):
-        return read_option(reply, CHINESE, CHINESE_QUESTION, strict=strict).letters
-    return read_option(reply, OPTIONS, QUESTION, strict=strict).letters
+        return read_option(reply, CHINESE, CHINESE_QUESTION, strict=strict).answer
+    return read_option(reply, OPTIONS, QUESTION, strict=strict).answer
 
 
 @pytest.fixture(autouse=True)
@@ -44,5 +44,5 @@ def test_a_row_reads_its_examples_and_no_other_row_does(
 
 def test_text_behind_a_letter_is_read_where_the_options_are_not_known() -> None:
     for reply, letter in option_rules.UNKNOWN_TEXT.examples:
-        assert read_option(reply, strict=True).letters == letter
-    assert read_option("C. Xanthoma", OPTIONS, strict=True).letters == ""
+        assert read_option(reply, strict=True).answer == letter
+    assert read_option("C. Xanthoma", OPTIONS, strict=True).answer == ""

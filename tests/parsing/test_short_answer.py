@@ -20,7 +20,7 @@ LONG = "The cardiac silhouette is within normal limits."
 def outcome(question: str, gold: str, reply: str) -> bool | Code:
     """True where the gold is given, else the code."""
     read = read_short_answer(reply, (gold,), question)
-    return True if read.found is not None else read.code
+    return True if bool(read.answer) else read.code
 
 
 def rules() -> Iterator[tuple[Any, str, Any]]:
@@ -220,7 +220,7 @@ def test_anything_more_or_less_is_not_the_gold(gold: str, reply: str) -> None:
 
 
 def test_a_synonym_is_as_good() -> None:
-    assert read_short_answer("It is the ren.", ("kidney", "ren")).found == "It is the ren."
+    assert read_short_answer("It is the ren.", ("kidney", "ren")).answer == "It is the ren."
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_what_repeats_the_question_is_passed_over(question: str, reply: str, gol
 )
 def test_no_answer_is_told_from_another_one(reply: str, code: Code) -> None:
     read = read_short_answer(reply, ("liver",), "Which organ is shown?")
-    assert (read.found, read.code) == (None, code)
+    assert (read.answer, read.code) == (None, code)
 
 
 PIECES = [
