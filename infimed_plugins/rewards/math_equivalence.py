@@ -12,18 +12,20 @@ unit or percent sign is forgiven, another unit is not, and units are not convert
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
-from infimed_plugins.records import Code, GroundTruth, Verdict
+from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH, RIGHT, WRONG, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
+from infimed_plugins.rewards.total import AskMath
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
@@ -35,19 +37,44 @@ _LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, 
 _tight = partial(re.compile(r"(?<![0-9.,]) | (?![0-9.,])").sub, "")  # without blanks that tell no two numbers apart
 
 
-Ask = Callable[[str, str], str]  # truth and answer as math_verify reads them: what it says
-
-
-def math_equivalence(answer: str, truth: GroundTruth, ask: Ask | None = None) -> Verdict:
+def math_equivalence(answer: str, truth: GroundTruth, ask: AskMath | None = None) -> Verdict:
     """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify.
 
-    ``ask`` gives the verdict of math_verify where only that can tell; without it the process pool is asked.
+    ``ask`` gives math_verify's verdicts where only that can tell; without it the process pool is asked.
     """
-    right = truth.answer
     try:
-        gold = _clean_gold(", ".join(map(str, right)) if isinstance(right, list) else str(right))
+        gold = _text(truth.answer)
     except ValueError as problem:  # an integer of thousands of digits
         return Verdict(0.0, None, f"the ground truth cannot be read: {problem}", code=Code.BAD_TRUTH)
+    verdict, pairs = _noted(answer, gold)
+    return _judged(answer, gold, ask or MATH.verdict) if pairs else verdict
+
+
+def pairs_to_verify(answer: str, truth: GroundTruth) -> Sequence[Pair]:
+    """The pairs that only math_verify can tell apart, for a batch to ask for at once."""
+    with contextlib.suppress(ValueError):
+        return _noted(answer, _text(truth.answer))[1]
+    return ()
+
+
+def _text(right: Json) -> str:
+    return ", ".join(map(str, right)) if isinstance(right, list) else str(right)
+
+
+@cached(8192)
+def _noted(answer: str, gold: str) -> tuple[Verdict, list[Pair]]:
+    """The pairs that math_verify must be asked of, and the verdict where there are none."""
+    pairs: list[Pair] = []
+
+    def note(gold: str, given: str) -> str:
+        pairs.append((gold, given))
+        return RIGHT  # so that the pairs behind it are found, too
+
+    return _judged(answer, gold, note), pairs
+
+
+def _judged(answer: str, gold: str, ask: AskMath) -> Verdict:
+    gold = _clean_gold(gold)
     if not gold:
         return Verdict(0.0, None, "the ground truth is empty", code=Code.BAD_TRUTH)
     if len(answer) > MAX_RAW_LENGTH:
@@ -64,22 +91,10 @@ def math_equivalence(answer: str, truth: GroundTruth, ask: Ask | None = None) ->
     if max(len(gold), len(given)) > MAX_LENGTH:
         return Verdict(0.0, given, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
     try:
-        equal = _Comparison(ask or MATH.verdict).claims(gold, given)
+        equal = _Comparison(ask).claims(gold, given)
     except NotRead as problem:
         return Verdict(0.0, given, problem.reason, code=problem.code)
     return Verdict(float(equal), given, "equivalent" if equal else "not equivalent")
-
-
-def pairs_to_verify(answer: str, truth: GroundTruth) -> list[Pair]:
-    """The pairs that only math_verify can tell apart, for a batch to ask for at once."""
-    pairs: list[Pair] = []
-
-    def note(gold: str, given: str) -> str:
-        pairs.append((gold, given))
-        return RIGHT  # so that the pairs behind it are found, too
-
-    math_equivalence(answer, truth, note)
-    return pairs
 
 
 _clean_gold = cached(4096)(clean_math)
@@ -101,7 +116,7 @@ def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
 class _Comparison(NamedTuple):
     """Compares what a truth and an answer claim, asking math_verify of what is no plain number."""
 
-    ask: Ask
+    ask: AskMath
 
     def claims(self, gold: str, given: str) -> bool:
         """Raises NotRead. Of a truth in no known form, such as a matrix, only the same text will do."""

@@ -20,7 +20,7 @@ LONG = "The cardiac silhouette is within normal limits."
 def outcome(question: str, gold: str, reply: str) -> bool | Code:
     """True where the gold is given, else the code."""
     read = read_short_answer(reply, (gold,), question)
-    return True if bool(read.answer) else read.code
+    return True if read.answer else read.code
 
 
 def rules() -> Iterator[tuple[Any, str, Any]]:
@@ -267,7 +267,7 @@ def test_what_repeats_the_question_is_passed_over(question: str, reply: str, gol
 )
 def test_no_answer_is_told_from_another_one(reply: str, code: Code) -> None:
     read = read_short_answer(reply, ("liver",), "Which organ is shown?")
-    assert (read.answer, read.code) == (None, code)
+    assert (read.answer, read.code) == ("", code)
 
 
 PIECES = [

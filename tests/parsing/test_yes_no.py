@@ -259,7 +259,7 @@ def test_every_rule_has_an_example_that_needs_it(table: str, one: Rule, monkeypa
 
 
 def test_the_rules_that_led_to_a_side_are_named() -> None:
-    assert read_yes_no("No mass is seen.", "Is there a mass?") == ("no", Code.JUDGED, ("no X",))
+    assert read_yes_no("No mass is seen.", "Is there a mass?")[:3] == ("no", Code.JUDGED, ("no X",))
     assert {one.id for table in TABLES[1:] for one in getattr(yes_no, table)} >= set(read_yes_no("Yes. No.").trace)
 
 
