@@ -20,9 +20,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from infimed_plugins.parsing.latex import DENIED_AFTER, DENIED_BEFORE
 from infimed_plugins.parsing.lexicon import read_text, rule
 from infimed_plugins.parsing.normalize import nfkc, tokens
+from infimed_plugins.parsing.response import DENIED_AFTER, DENIED_BEFORE
 from infimed_plugins.records import Json
 
 Box = tuple[float, float, float, float]

@@ -6,6 +6,8 @@ A rule is then a short regular expression over codes, in which ``{answer}`` stan
 answer, in every language. Codes beside those of the lexicon: ``_`` any other word, ``#`` a number, ``^`` a word of the
 question, and the marks ``. ? , : ( ) -`` and a line's end; the marks of other scripts become these. Markdown's marks
 have no code.
+
+What was read of a text is a Reading, whichever reader read it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from string import ascii_letters
 from typing import Any, NamedTuple
 
 from infimed_plugins.bounded_cache import cached
+from infimed_plugins.records import Code
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
@@ -176,7 +179,10 @@ def _code(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers."""
+    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
+
+    ``<{opt}>`` is a group: the option that is claimed.
+    """
     code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
@@ -184,12 +190,13 @@ def rule(pattern: str) -> re.Pattern[str]:
         inside = "".join(code_of.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
         return f"{found[1]}{inside}" if found[1] else f"[{inside}]"
 
-    pattern = pattern.replace("~", "{filler|likely}*")
+    pattern = _CLAIMED.sub(r"(\1)", pattern).replace("~", "{filler|likely}*")
     while (more := _NAMES.sub(codes, pattern)) != pattern:
         pattern = more
     return re.compile(pattern)
 
 
+_CLAIMED = re.compile(r"<(\{[a-z]+\})>")
 _NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z][^{}]*)\}")  # within brackets or not
 _GROUPS = {
     "word": OTHER,
@@ -204,3 +211,39 @@ _GROUPS = {
     "texted": "\ue100-\ue2ff",
     "worded": "\ue100-\ue17f",
 }
+
+
+class Reading(NamedTuple):
+    """What was read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
+
+    The answer is letters (``"B"``; ``"AC"`` where several are right), "yes" or "no", a value as it is written, or the
+    stretch of text that gives it. Of a whole response it is what stands in a tag or box (``marked``) or the rest of the
+    reply; then ``reason`` says in words why there is none, ``format_ok`` what the format gate says, and ``reasoning``
+    is kept where that passes.
+    """
+
+    answer: str = ""
+    code: Code = Code.JUDGED
+    trace: tuple[str, ...] = ()
+    reason: str = ""
+    marked: bool = False
+    format_ok: bool = False
+    reasoning: str = ""
+
+
+class Rule(NamedTuple):
+    """A pattern over codes, and what a text that matches comes to: by its reader a code, a side, what is kept, or more.
+
+    ``examples`` are replies and what is read of them; without the rule, one of them is read otherwise. ``whole``: only
+    a sentence that says nothing more matches.
+    """
+
+    id: str
+    pattern: str
+    effect: str
+    examples: Any
+    whole: bool = False
+
+    def search(self, codes: str) -> re.Match[str] | None:
+        """Where the pattern stands in codes."""
+        return rule(self.pattern).search(codes)

@@ -14,38 +14,37 @@ from collections.abc import Sequence
 from functools import partial
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing import reading
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Text, beside, read_text, rule
+from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, Text, beside, read_text, rule
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.sentences import ASKABLE, COUNTS, LONGEST, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
 PLACES = (
-    Rule("announced", "{answer}(?:{filler|subject|option|likely|correct}|[_40]){0,9}?(?:{be}|:)[^,]*?[#0]",
+    Rule("announced", "{answer}(?:{filler|subject|option|likely|correct}|[_40]){0,9}?(?:{be}|:)[^,]*?[#0]", "",
          ((_Q, "", "The answer is 7. The nodules shown are 5 mm wide.", "7"),)),
-    Rule("so", "(?:^|,|{and}|7){so}.*[#0]", ((_Q, "", "Therefore it is 7. The nodules shown are 5 mm wide.", "7"),)),
-    Rule("worked out", "=[^=]*[#0]", ((_Q, "", "4 nodules are shown above. 4 + 3 = 7. She has 7.", "7"),)),
-    Rule("alone", r"^\(?[#0][^#0]{0,2}\)?$", ((_Q, "", "7\nThe upper nodules shown are 5 mm wide.", "7"),)),
-    Rule("asked", "4.*[#0]|[#0].*4", ((_Q, "", "The scan took 90 s. It has 7 nodules.", "7"),)),
-    Rule("only one", "[#0]", (("", "", "There are 7.", "7"),)),
+    Rule("so", "(?:^|,|{and}|7){so}.*[#0]", "",
+         ((_Q, "", "Therefore it is 7. The nodules shown are 5 mm wide.", "7"),)),
+    Rule("worked out", "=[^=]*[#0]", "", ((_Q, "", "4 nodules are shown above. 4 + 3 = 7. She has 7.", "7"),)),
+    Rule("alone", r"^\(?[#0][^#0]{0,2}\)?$", "", ((_Q, "", "7\nThe upper nodules shown are 5 mm wide.", "7"),)),
+    Rule("asked", "4.*[#0]|[#0].*4", "", ((_Q, "", "The scan took 90 s. It has 7 nodules.", "7"),)),
+    Rule("only one", "[#0]", "", (("", "", "There are 7.", "7"),)),
 )  # fmt: skip
 BARS = (
-    Rule("asks", r"\?$", (("", "", "Is it 7?", None),), Code.UNSURE),
-    Rule("possible", "{possible|hypothetical}|{concedes}[^#]*#|#[^#]*,{contrast}",
-         (("", "", "It may be 7.", None), ("", "", "At first glance 7, but see the rest.", None)), Code.UNSURE),
-    Rule("denied", "{negated|rejected}[^,]*#|#[^,]*{rejected}|{than}{filler}*#|"
-         "#_?(?:{be|filler|likely}|[(,-])*{negated|no|absent}",
-         (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None), ("", "", "It is at least 7.", None),
-          ("", "", "7 is not it.", None)), Code.REJECTED),
-    Rule("or", "#[^#,]{0,4}{or|and}{filler}*#|#{or}|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#",
-         (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None)), Code.SEVERAL),
+    Rule("asks", r"\?$", Code.UNSURE, (("", "", "Is it 7?", None),)),
+    Rule("possible", "{possible|hypothetical}|{concedes}[^#]*#|#[^#]*,{contrast}", Code.UNSURE,
+         (("", "", "It may be 7.", None), ("", "", "At first glance 7, but see the rest.", None))),
+    Rule("denied", "{negated|rejected}[^,]*#|#[^,]*{rejected}|{than}{filler}*#|#_?(?:{be|filler|likely}|[(,-])*"
+         "{negated|no|absent}", Code.REJECTED, (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None),
+         ("", "", "It is at least 7.", None), ("", "", "7 is not it.", None))),
+    Rule("or", "#[^#,]{0,4}{or|and}{filler}*#|#{or}|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#", Code.SEVERAL,
+         (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None))),
 )  # fmt: skip
 VALUES = (
-    Rule("equals", "^.*=[^#=]*?(#)", (("", "", "It is 10 - 3 = 7.", "7"),)),
-    Rule("is", "(?:^|{answer})[^#]*?(?:{be|shows}|:)[^#]*?(#)",
-         (("", "", "There are 7 in 90 scans.", "7"), ("", "", "The 90 scans are old and the answer is 7.", "7"))),
-    Rule("one number", "^[^#]*(#)[^#]*$", (("", "", "7 nodules", "7"),)),
+    Rule("equals", "^.*=[^#=]*?(#)", "", (("", "", "It is 10 - 3 = 7.", "7"),)),
+    Rule("is", "(?:^|{answer})[^#]*?(?:{be|shows}|:)[^#]*?(#)", "", (("", "", "There are 7 in 90 scans.", "7"),
+         ("", "", "The 90 scans are old and the answer is 7.", "7"))),
+    Rule("one number", "^[^#]*(#)[^#]*$", "", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
 _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{HAN}]{{2}}")
@@ -60,7 +59,7 @@ _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
     rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?{_JOINT} ?-?{_TERM}|[eE][-+]?\d+)*)"
     r"(?P<unit> ?(?:[%°]|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
-    rf"|(?P<count>(?i:{'|'.join(reading.COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
+    rf"|(?P<count>(?i:{'|'.join(COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
 )
 _FORMAL = re.compile(r"[^-\d.,%+–± to]")
 _SETS = beside("sets")
@@ -84,7 +83,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
     said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))
     unsure, since = _NO_VALUE, 0
     for place in PLACES:
-        hits = [n for n in range(since, len(said)) if place.said(said[n].codes)]
+        hits = [n for n in range(since, len(said)) if place.search(said[n].codes)]
         if not hits or (place.id == "worked out" and len({one.says.answer for one in said[hits[-1] :]} - {""}) > 1):
             continue
         reading = _chosen(place.id, [said[n] for n in hits], said)
@@ -115,7 +114,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
         if count and count.lower() == "one" and last and last not in _SETS["before_one"]:
             return count
         token = str(_FIRST + len(values))
-        value = reading.COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
+        value = COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
         if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
@@ -174,7 +173,7 @@ def _value(values: dict[str, str], codes: str, words: Sequence[str]) -> Reading:
     codes = codes[at:] if NUMBER in codes[at:] else codes[at:].replace("0", NUMBER)
     codes = re.sub("=[^=#]*$", lambda last: last[0].replace("0", NUMBER), codes) if "=" in codes else codes
     for bar in BARS:
-        if bar.said(codes):
-            return Reading("", bar.code or Code.REJECTED, (bar.id,))
-    found = next(filter(None, (way.said(codes) for way in VALUES)), None)
+        if bar.search(codes):
+            return Reading("", Code(bar.effect), (bar.id,))
+    found = next(filter(None, (way.search(codes) for way in VALUES)), None)
     return Reading(values[words[at + found.start(1)]], Code.JUDGED) if found else Reading("", Code.SEVERAL)

@@ -13,9 +13,8 @@ from functools import cache
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
 from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import OPTION_LETTERS
 
 LETTER, TEXT, BOTH, DISAGREE, BEYOND = 0xE000, 0xE100, 0xE200, 0xE300, 0xE301

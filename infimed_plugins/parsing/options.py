@@ -15,13 +15,10 @@ import re
 from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
-from infimed_plugins.parsing.option_claims import Claim, claims_of, compiled
+from infimed_plugins.parsing.lexicon import OTHER, Reading, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
-from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT
-from infimed_plugins.parsing.reading import Reading
+from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
@@ -98,7 +95,7 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
     codes = mark(read_text(tidy), known)
     for form in FORMS if options_known else (*FORMS, UNKNOWN_TEXT):
-        found = compiled(form).fullmatch(codes)
+        found = rule(form.pattern).fullmatch(codes)
         if not found:
             continue
         letters = "".join(sorted({named(code) for code in found.groups() or rule("{opt}").findall(codes)}))

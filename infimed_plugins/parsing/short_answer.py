@@ -23,10 +23,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import HAN, Reading, Rule, Text, beside, lexicon, read_text, rule
+from infimed_plugins.parsing.normalize import plain
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
+from infimed_plugins.parsing.sentences import ASKABLE, LONGEST, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 # 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
@@ -35,30 +35,30 @@ GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%
 _ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
-    Rule("asks", r"\?", (("", "liver", "The liver?", Code.UNSURE),), Code.UNSURE),
-    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)",
+    Rule("asks", r"\?", Code.UNSURE, (("", "liver", "The liver?", Code.UNSURE),)),
+    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)", "",
          ((_TWO, "liver", "The liver is larger than the spleen.", True),
-          ("", "liver", "Since no rib is near, it is the liver.", True))),
-    Rule("denied", "{negated}(?!-)|{no|rejected|absent}",
-         (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
-    Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$",
+         ("", "liver", "Since no rib is near, it is the liver.", True))),
+    Rule("denied", "{negated}(?!-)|{no|rejected|absent}", Code.REJECTED,
+         (("", "liver", "It is not the liver.", Code.REJECTED),)),
+    Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$", "",
          (("", "liver", "The liver, which filters blood.", True),
-          ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
-    Rule("possible", "{possible|hypothetical}", (("", "liver", "It may be the liver.", Code.UNSURE),), Code.UNSURE),
-    Rule("or", "{or}", (("", "liver", "The liver or the spleen.", Code.SEVERAL),), Code.SEVERAL),
-    Rule("but", ".{contrast|concedes|retracts}", (("", "liver", "The liver, however.", Code.UNSURE),), Code.UNSURE),
-    Rule("in brackets", r"\((?!{and})[^()12]*\)", (("", "liver", "Liver (segment four)", True),)),
-    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|"
-         "(?=[^1]*(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))",
+         ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
+    Rule("possible", "{possible|hypothetical}", Code.UNSURE, (("", "liver", "It may be the liver.", Code.UNSURE),)),
+    Rule("or", "{or}", Code.SEVERAL, (("", "liver", "The liver or the spleen.", Code.SEVERAL),)),
+    Rule("but", ".{contrast|concedes|retracts}", Code.UNSURE, (("", "liver", "The liver, however.", Code.UNSURE),)),
+    Rule("in brackets", r"\((?!{and})[^()12]*\)", "", (("", "liver", "Liver (segment four)", True),)),
+    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|(?=[^1]*"
+         "(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))", "",
          (("", "liver", "The working diagnosis for this lady is liver.", True),
-          ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
-          ("", "liver", "On the coloured slide, the liver is seen.", True),
-          (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
-    Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)",
+         ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
+         ("", "liver", "On the coloured slide, the liver is seen.", True),
+         (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
+    Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)", "",
          (("", "cyst", "A cyst in the groin.", True),)),
 )  # fmt: skip
 _LEAD = "(?:{filler|subject|option|correct|likely|retracts|so|pick|and}|[34%0,-])*"
-ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})",
+ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})", "",
                  (("", "liver", "Spleen. The answer is liver.", True),
                   ("", "liver", "Liver. The answer is spleen.", Code.JUDGED),
                   ("", "liver", "The answer is not spleen. The answer is liver.", True)))  # fmt: skip
@@ -66,15 +66,15 @@ _SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
 RIVAL_BESIDE = Rule(
     "another beside it",
     rf"^(?:#[.)])?(?:[4%0,:-]|{_ADDS_NOTHING}|{{retracts}})*+[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
-    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
+    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$", "",
     (("", "liver", "Liver. A spleen.", Code.SEVERAL),))  # fmt: skip
 _RIVAL = (RIVAL_BESIDE.id,)
 NOTHING = (
-    Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
-         (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),), Code.NO_ANSWER),
-    Rule("a doubt", r"\?|{possible|hypothetical|or}", (("", "liver", "Some organ?", Code.UNSURE),), Code.UNSURE),
-    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
-         (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),), Code.NO_ANSWER),
+    Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})", Code.NO_ANSWER,
+         (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),)),
+    Rule("a doubt", r"\?|{possible|hypothetical|or}", Code.UNSURE, (("", "liver", "Some organ?", Code.UNSURE),)),
+    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER,
+         (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),)),
 )  # fmt: skip
 _LEXICON = lexicon()
 _KINDS, _SETS = beside("kinds"), beside("sets")
@@ -213,7 +213,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
     """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
     codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
     said = sentences(text, codes, partial(_judged, plan))
-    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
+    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.search(one.codes)]
     for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
         if one.says.answer:
             if against := next(_against(one, said, announced), None):
@@ -244,9 +244,9 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
         return Reading("", Code.JUDGED, ("the question again",))
     trace: list[str] = []
     for step in STEPS:
-        if step.code is not None:
-            if step.said(codes):
-                return Reading("", step.code, (*trace, step.id))
+        if step.effect:
+            if step.search(codes):
+                return Reading("", Code(step.effect), (*trace, step.id))
             continue
         left = rule(step.pattern).sub(_taken_out, codes)
         trace += [step.id] if left != codes else []
@@ -267,6 +267,6 @@ def _taken_out(found: re.Match[str]) -> str:
 def _without_gold(codes: str, words: Sequence[str]) -> Reading:
     """A sentence without a word of the gold: another answer, a doubt, or none."""
     for empty in NOTHING:
-        if empty.said(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
-            return Reading("", empty.code or Code.NO_ANSWER, (empty.id,))
-    return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())
+        if empty.search(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
+            return Reading("", Code(empty.effect), (empty.id,))
+    return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.search(codes) else ())

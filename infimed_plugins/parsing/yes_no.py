@@ -14,13 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
-from infimed_plugins.parsing.reading import Reading
+from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, lexicon, read_text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
 MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
@@ -55,15 +52,6 @@ _MEGALY = re.compile(r"(?i)\b(cardio|hepato|spleno)megaly")
 _HAN = re.compile(f"[{HAN}]")
 _Said = tuple[re.Match[str], str, str]  # a sentence, the side it takes, and the rule
 _ENDING = re.compile(r"(?<=\w\w\w)(ie[sd]?|e?ments?|(?:at)?ions?|als?|um|ly|ys?|ings?|e[sd]?|i|(?<![sui])s|(?<=ss)es)$")
-
-
-class Rule(NamedTuple):
-    """What a pattern over codes comes to; in WORDS, the class of words where a pattern follows them."""
-
-    id: str
-    pattern: str
-    effect: str
-    examples: str  # parted by ";"
 
 
 @dataclass
@@ -101,8 +89,8 @@ EXPLICIT = (
     Rule("both", "{yes}[,:-]?({no}|{or|and}+{no|negated})|{no}[,:-]?[{or|and},]+{yes}", Code.SEVERAL, "Yes and no. = "),
     Rule("denied", "{yes|no}[:(-]?~{be}?~{rejected}|(?<!{yes|no},){negated}~({answer}{be}?)?{yes|no}", NOTHING,
          "Yes is wrong. = "),
-    Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$"
-         "|{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
+    Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$|"
+         "{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, "The best option here is (A) yes. = yes"),
     Rule("announced in words", r"{answer}[{be}:]+~({be|present|correct})$|^({present})\(", SAID, "答案：有 = yes"),
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
@@ -110,8 +98,8 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (  # of the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$"
-         "|^[{so|filler|be|present},]*{negated}~{abnormal}[{filler|be|present}]*$", NO,
+    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$|^[{so|filler|be|present},]*"
+         "{negated}~{abnormal}[{filler|be|present}]*$", NO,
          "It is normal. = no; Is there a fracture? No abnormality is seen. = no"),
     Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),

@@ -23,9 +23,8 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
-from infimed_plugins.rewards.math_pool import MATH, RIGHT, WRONG, Pair
+from infimed_plugins.rewards.math_pool import MATH, RIGHT, WRONG, AskMath, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
-from infimed_plugins.rewards.total import AskMath
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away

@@ -23,7 +23,7 @@ from typing import Any
 
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.records import Code, Json, Score
-from infimed_plugins.rewards.batch import Scorer, bad_row
+from infimed_plugins.rewards.scorer import Scorer, bad_row
 from infimed_plugins.tables.cells import missing, pick, spelt, structured
 from infimed_plugins.tables.rows import FileRow, open_text, read_rows
 

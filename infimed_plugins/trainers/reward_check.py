@@ -16,9 +16,9 @@ from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
 from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import compute_score, parse_truth
-from infimed_plugins.rewards.batch import Scorer
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
+from infimed_plugins.rewards.scorer import Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import Asked
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.batch import read_settings, settings_of_environment
 from infimed_plugins.rewards.ground_truth import is_missing
+from infimed_plugins.rewards.scorer import read_settings, settings_of_environment
 
 TRUTH_COLUMNS = ("ground_truth", "answer", "solution")  # a solution may be worked
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.batch import settings_of_environment
 from infimed_plugins.rewards.ground_truth import is_missing
+from infimed_plugins.rewards.scorer import settings_of_environment
 from infimed_plugins.trainers.trl import TRUTH_COLUMNS
 
 

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from infimed_plugins.parsing import numbers
+from infimed_plugins.parsing.lexicon import Rule
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import Rule
 from infimed_plugins.records import Code
 
 RULES = [(table, rule) for table in ("PLACES", "BARS", "VALUES") for rule in getattr(numbers, table)]

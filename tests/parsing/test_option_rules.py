@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infimed_plugins.parsing import option_claims, option_rules, options
+from infimed_plugins.parsing import option_rules, options
+from infimed_plugins.parsing.lexicon import Rule
 from infimed_plugins.parsing.options import read_option
 
 OPTIONS = ("Adenoma", "Lipoma", "Hemangioma", "Metastasis")
@@ -23,22 +24,22 @@ def letters(reply: str, strict: bool) -> str:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
-    option_claims._of_sentence.cache_clear()
+    option_rules._of_sentence.cache_clear()
 
 
 @pytest.mark.parametrize(("table", "row", "strict"), TABLES, ids=lambda value: getattr(value, "id", ""))
 def test_a_row_reads_its_examples_and_no_other_row_does(
-    table: str, row: option_rules.Rule, strict: bool, monkeypatch: pytest.MonkeyPatch
+    table: str, row: Rule, strict: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert row.examples
     for reply, letter in row.examples:
         assert letters(reply, strict) == letter, reply
     monkeypatch.setattr(
-        options if table == "FORMS" else option_claims,
+        options if table == "FORMS" else option_rules,
         table,
         tuple(one for one in getattr(option_rules, table) if one is not row),
     )
-    option_claims._of_sentence.cache_clear()
+    option_rules._of_sentence.cache_clear()
     assert any(letters(reply, strict) != letter for reply, letter in row.examples), "the row is not needed"
 
 

@@ -1,4 +1,4 @@
-"""What the readers of open answers and of numbers share: readings, rules, sentences, and what takes an answer back."""
+"""The sentences of a reply, for the readers of open answers and of numbers, and what takes an answer back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, rule
+from infimed_plugins.parsing.lexicon import OTHER, Reading, Rule, Text, lexicon
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
@@ -22,41 +22,6 @@ COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
 _NAMED = "subject present normal abnormal named all others absent correct"
 ASKABLE = frozenset([OTHER, *map(lexicon().code_of.__getitem__, _NAMED.split())])  # what a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
-
-
-class Reading(NamedTuple):
-    """What was read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
-
-    The answer is letters (``"B"``; ``"AC"`` where several are right), "yes" or "no", a value as it is written, or the
-    stretch of text that gives it. Of a whole response it is what stands in a tag or box (``marked``) or the rest of the
-    reply; then ``reason`` says in words why there is none, ``format_ok`` what the format gate says, and ``reasoning``
-    is kept where that passes.
-    """
-
-    answer: str = ""
-    code: Code = Code.JUDGED
-    trace: tuple[str, ...] = ()
-    reason: str = ""
-    marked: bool = False
-    format_ok: bool = False
-    reasoning: str = ""
-
-
-class Rule(NamedTuple):
-    """A pattern over the codes of a sentence, and what a sentence that it bars comes to, if it bars.
-
-    ``examples``: a question, a gold, a reply, and what is read of it (of a short answer: whether it is given, or the
-    code); without the rule, one of them is read otherwise.
-    """
-
-    id: str
-    pattern: str
-    examples: tuple[tuple[str, str, str, str | bool | Code | None], ...]
-    code: Code | None = None
-
-    def said(self, codes: str) -> re.Match[str] | None:
-        """Where the pattern stands in the codes of a sentence."""
-        return rule(self.pattern).search(codes)
 
 
 def tidy(reply: str) -> str:
@@ -101,22 +66,22 @@ def norm(word: str) -> str:
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 _IT = "{subject}(?:{be|shows|pick})*{filler}*"
 TAKES_BACK = (
-    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),",
-         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),), Code.REJECTED),
-    Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|"
-         "(?:{negated}|{no}|{rejected})[,.]*{filler|correct|likely|possible}*[,.?]*)$",
+    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),", Code.REJECTED,
+         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),)),
+    Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|" "(?:{negated}|{no}|{rejected})[,.]*"
+         "{filler|correct|likely|possible}*[,.?]*)$", Code.REJECTED,
          (("", "liver", "Liver. It is not seen here.", Code.REJECTED),
-          ("", "liver", "Liver. Not really.", Code.REJECTED)), Code.REJECTED),
-    Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}",
+         ("", "liver", "Liver. Not really.", Code.REJECTED))),
+    Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}", Code.UNSURE,
          (("", "liver", "Liver. I doubt it.", Code.UNSURE),
-          ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE)), Code.UNSURE),
-    Rule("or else", "^{or}", (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),), Code.SEVERAL),
-    Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})",
-         (("", "liver", "Liver. However, an organ near the ribs is more likely.", Code.REJECTED),), Code.REJECTED),
+         ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE))),
+    Rule("or else", "^{or}", Code.SEVERAL, (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),)),
+    Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})", Code.REJECTED,
+         (("", "liver", "Liver. However, an organ near the ribs is more likely.", Code.REJECTED),)),
 )  # fmt: skip
 
 
 def taken_back(later: Iterable[Sentence]) -> Reading | None:
     """What is left of an answer where a later sentence takes it back."""
-    rules = (one for sentence in later for one in TAKES_BACK if one.said(sentence.plain))
-    return next((Reading("", one.code or Code.REJECTED, (one.id,)) for one in rules), None)
+    rules = (one for sentence in later for one in TAKES_BACK if one.search(sentence.plain))
+    return next((Reading("", Code(one.effect), (one.id,)) for one in rules), None)

@@ -1,29 +1,52 @@
-"""A batch of rollouts, as EasyR1 passes them: one dict of floats for each, the same keys in all, whatever they hold.
+"""The total reward R_total = w_format · R_format + w_acc · R_accuracy (first paper, equation 3), of one or of a batch.
 
-Each row is ``{"response": str, "response_length": int, "ground_truth": …}`` (EasyR1 b44b311,
-verl/workers/reward/function.py:29). An exception there ends the job, a NaN silently skips the update, and too few
-rows leave zeros, so none of these leaves this function.
+R_accuracy is 0 unless R_format is 1; the paper's weights are 0.1 and 0.9 (appendix A.4). R_format is 1 for one block of
+reasoning and one explicit final answer (3.2.2; the conditions are those of parsing/response.py).
+
+EasyR1 passes a batch of rows ``{"response": str, "response_length": int, "ground_truth": …}`` (EasyR1 b44b311,
+verl/workers/reward/function.py:29) and takes a dict of floats for each, the same keys in all. An exception there ends
+the job, a NaN silently skips the update, and too few rows leave zeros, so none of these leaves ``compute_score``.
 """
 
 from __future__ import annotations
 
+import copy
+import importlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
+from infimed_plugins import plugins
 from infimed_plugins.errors import ConfigError, MissingExtraError
-from infimed_plugins.parsing.reading import Reading
+from infimed_plugins.parsing.lexicon import Reading
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
-from infimed_plugins.records import Code, Frame, GroundTruth, Score
+from infimed_plugins.records import Code, Frame, GroundTruth, Score, Verdict
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame, parse_truth
-from infimed_plugins.rewards.math_pool import MATH, MathProcessError, Pair
-from infimed_plugins.rewards.total import W_ACC, W_FORMAT, check_weights, find_reward, is_math, score_reading
+from infimed_plugins.rewards.math_pool import MATH, AskMath, MathProcessError, Pair
 
+Reward = Callable[[str, GroundTruth], Verdict]
+
+W_FORMAT, W_ACC = 0.1, 0.9
+BUILT_IN = {
+    "multiple_choice": "infimed_plugins.rewards.text_and_choice:multiple_choice",
+    "text": "infimed_plugins.rewards.text_and_choice:jaccard",
+    "math": "infimed_plugins.rewards.math_equivalence:math_equivalence",
+    "grounding": "infimed_plugins.rewards.box_iou:grounding",
+    "detection": "infimed_plugins.rewards.box_iou:detection",
+}
+BUILT_IN |= {  # other names of the same, and the gate alone
+    "jaccard": BUILT_IN["text"],
+    "math_verify": BUILT_IN["math"],
+    "iou": BUILT_IN["grounding"],
+    "format": "infimed_plugins.rewards.text_and_choice:format_passed",
+}
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
 SETTINGS: dict[str, type] = {
     **{"w_format": float, "w_acc": float, "task": str, "reward": str, "think_prefilled": bool},
@@ -234,3 +257,83 @@ def settings_of_environment() -> dict[str, Any]:
     if unknown := sorted(set(value) - set(SETTINGS)):
         raise ConfigError(f"{VARIABLE} names {unknown[0]!r}, which is no setting; one of {', '.join(SETTINGS)}")
     return read_settings(value)
+
+
+def check_weights(w_format: float, w_acc: float) -> None:
+    """Raise ConfigError unless both weights are finite, not negative, and sum to 1."""
+    for name, weight in (("w_format", w_format), ("w_acc", w_acc)):
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
+            raise ConfigError(f"{name} is {weight!r}; it must be a number of at least 0")
+    if abs(w_format + w_acc - 1) > 1e-6:
+        raise ConfigError(f"w_format + w_acc is {w_format + w_acc:g}; they must sum to 1, such as 0.1 and 0.9")
+
+
+@cache
+def find_reward(name: str) -> Reward:
+    """The reward of a task, or one that a plugin registered. Raises UnknownPluginError, listing what there is."""
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+    return plugins.registry().get("reward", name)  # type: ignore[no-any-return]
+
+
+def is_math(reward: str) -> bool:
+    """True for the names of the built-in reward that may ask math_verify."""
+    return BUILT_IN.get(reward) == BUILT_IN["math"]
+
+
+def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
+    """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it.
+
+    ``ask`` is that of ``math_equivalence``.
+    """
+    name = reward or truth.task
+    judge = find_reward(name)
+    if name in BUILT_IN:
+        return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
+    verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
+    value, confidence = float(verdict.value), verdict.confidence
+    if not 0.0 <= value <= 1.0:
+        reason = f"the reward {name!r} gave {value}, which is not in [0, 1]"
+        return Verdict(0.0, None, reason, code=Code.BAD_ROW)
+    sure = isinstance(confidence, (int, float)) and 0.0 <= confidence <= 1.0
+    parsed = None if verdict.parsed is None else str(verdict.parsed)
+    reason = str(verdict.reason or "")
+    return replace(verdict, value=value, parsed=parsed, reason=reason, confidence=confidence if sure else 0.0)
+
+
+def score_response(
+    response: str,
+    truth: GroundTruth,
+    w_format: float = W_FORMAT,
+    w_acc: float = W_ACC,
+    reward: str | None = None,
+    form: ResponseForm = INFIMED_FORM,
+) -> Score:
+    """Score one response. ``reward`` names a registered reward to use in the place of the task's own.
+
+    Raises ConfigError for weights that cannot be, UnknownPluginError for a task without a reward.
+    """
+    check_weights(w_format, w_acc)
+    return score_reading(parse_response(response, form), truth, w_format, w_acc, reward)
+
+
+def score_reading(
+    read: Reading, truth: GroundTruth, w_format: float, w_acc: float, reward: str | None, ask: AskMath | None = None
+) -> Score:
+    """Score a response that was parsed; accuracy is paid only behind the format gate."""
+    form = float(read.format_ok)
+    if not (read.format_ok and read.answer):
+        return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
+    verdict = judge_answer(read.answer, truth, reward, ask)
+    return Score(
+        overall=min(1.0, w_format + w_acc * verdict.value),
+        format=form,
+        accuracy=float(verdict.value),
+        parsed=verdict.parsed,
+        reason=verdict.reason,
+        invalid=verdict.parsed is None,
+        confidence=verdict.confidence,
+        code=verdict.code,
+        trace=verdict.trace,
+    )
