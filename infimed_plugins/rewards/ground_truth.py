@@ -97,40 +97,41 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
         raise _bad(row, "has a task that is not a name")
     if named and named.strip().lower() in TASKS:
         named = named.strip().lower()
-    answer = _json_value(row.get("answer"))
-    if named and named not in TASKS and named not in _ALIASES:  # a reward of somebody's own may take anything
-        kind, options, synonyms = named, _texts(row, "options"), _texts(row, "synonyms")
-    else:
-        kind, answer, options, synonyms = _known_form(row, answer, named)
+    answer, own = _json_value(row.get("answer")), bool(named) and named not in TASKS and named not in _ALIASES
+    if isinstance(answer, str) and not own:
+        answer = _unpacked(extract_answer(answer) or ("" if "<answer>" in answer else answer))
+        if isinstance(answer, dict) and "answer" in answer:
+            return _from_mapping({**row, **answer}, named)
+    options, synonyms, kind = _texts(row, "options"), _texts(row, "synonyms"), named
+    if not own:  # a reward of somebody's own may take anything
+        kind, answer, synonyms = _known_form(row, answer, named, options, synonyms)
     if answer is None or answer == "":
-        raise _bad(row, f"has no answer; {_meant(row)}")
+        close = get_close_matches("answer", [str(key) for key in row if key != "answer"], n=1, cutoff=0.6)
+        mend = f"did you mean {close[0]!r} to be 'answer'?" if close else "give every row an answer"
+        raise _bad(row, f"has no answer; {mend}")
+    frame = _json_value(row.get("frame")) or "truth"
+    if frame not in get_args(Frame):
+        raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
     sizes = _size(row, "size"), _size(row, "resized")
-    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, _frame(row), *sizes)
+    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, cast(Frame, frame), *sizes)
 
 
 def _known_form(
-    row: Mapping[Any, Any], answer: Json, task: str | None
-) -> tuple[str, Json, tuple[str, ...], tuple[str, ...]]:
-    """The task, answer, options and synonyms of a row for one of our own rewards."""
-    options, synonyms = _texts(row, "options"), _texts(row, "synonyms")
-    if isinstance(answer, str):
-        answer = _unpacked(extract_answer(answer) or ("" if "<answer>" in answer else answer))
-        if isinstance(answer, dict) and "answer" in answer:
-            read = _from_mapping({**row, **answer}, task)
-            return read.task, read.answer, read.options or (), read.synonyms
+    row: Mapping[Any, Any], answer: Json, task: str | None, options: tuple[str, ...], synonyms: tuple[str, ...]
+) -> tuple[str, Json, tuple[str, ...]]:
+    """The task, answer and synonyms of a row for one of our own rewards."""
     texts = isinstance(answer, list) and bool(answer) and all(isinstance(text, str) for text in answer)
     if texts and task != "math" and not _holds_boxes(answer):
         answer = [text.strip() for text in answer]
         if options or task == "multiple_choice" or all(map(_LETTER.fullmatch, answer)):
-            answer = ", ".join(answer) if len(answer) > 1 else answer[0]
-            task = task or "multiple_choice"
+            answer, task = ", ".join(answer), task or "multiple_choice"
         else:
             answer, synonyms = answer[0], (*answer[1:], *synonyms)
     answer = _plain(row, answer, options)
-    if answer is None or answer == "":
-        return task or "", None, (), ()
     kind = task or ("multiple_choice" if options else task_of(answer))
-    return kind, _payable(row, _ALIASES.get(kind, kind), answer, options), options, synonyms
+    if answer is not None and answer != "":
+        answer = _payable(row, _ALIASES.get(kind, kind), answer, options)
+    return kind, answer, synonyms
 
 
 def _plain(row: Mapping[Any, Any], answer: Json, options: tuple[str, ...]) -> Json:
@@ -207,21 +208,8 @@ def _holds_boxes(text: Json) -> bool:
     return boxes is not None and bool(boxes.boxes)
 
 
-def _meant(row: Mapping[Any, Any]) -> str:
-    """The mend of a row without an answer: the key that was probably meant."""
-    close = get_close_matches("answer", [str(key) for key in row if key != "answer"], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r} to be 'answer'?" if close else "give every row an answer"
-
-
 def _bad(row: Mapping[Any, Any], what: str) -> DataError:
     return DataError(f"the ground truth {_short(row)} {what}")
-
-
-def _frame(row: Mapping[Any, Any]) -> Frame:
-    frame = _json_value(row.get("frame")) or "truth"
-    if frame not in get_args(Frame):
-        raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
-    return cast(Frame, frame)
 
 
 def _size(row: Mapping[Any, Any], key: str) -> Size | None:

@@ -54,8 +54,7 @@ SETTINGS: dict[str, type] = {
 }
 VARIABLE = "INFIMED_REWARD"  # settings as JSON, for trainers that pass a reward no arguments
 _log = logging.getLogger("infimed_plugins.rewards")
-_warned = False
-_warned_of_prefill = False
+_said: set[str] = set()  # warnings that are given once
 _T = TypeVar("_T")
 
 
@@ -153,7 +152,8 @@ def _guarded(row: Any, step: Callable[..., _T], *given: Any) -> _T | Score:
     except (MissingExtraError, MathProcessError):
         raise  # a broken installation, not a bad row
     except Exception as error:  # noqa: BLE001
-        _warn_once(row, error)
+        what = type(error).__name__
+        _warn_once("a row that cannot be scored gets 0 in every key: %s: %s; row: %.500r", what, error, row)
         return bad_row(f"the row cannot be scored: {type(error).__name__}: {error}")
 
 
@@ -176,21 +176,15 @@ def _floats(score: Score, confidence: bool) -> dict[str, float]:
 
 def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
     """Say once that a batch may have earned nothing because the template, not the model, opened the reasoning."""
-    global _warned_of_prefill
     missing = sum(closes_unopened(row.get("response"), form) for row in rows if isinstance(row, Mapping))
-    if _warned_of_prefill or form.think_prefilled or 2 * missing < len(rows):
-        return
-    _warned_of_prefill = True
-    _log.warning(
-        "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template opens "
-        "it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
-        "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
-        "variable %s='{\"think_prefilled\": true}' (said once)",
-        missing,
-        len(rows),
-        form.tags[0],
-        VARIABLE,
-    )
+    if not form.think_prefilled and 2 * missing >= len(rows):
+        _warn_once(
+            "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template "
+            "opens it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
+            "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
+            f"variable {VARIABLE}='{{\"think_prefilled\": true}}'",
+            *(missing, len(rows), form.tags[0]),
+        )
 
 
 def closes_unopened(response: Any, form: ResponseForm) -> bool:
@@ -199,21 +193,15 @@ def closes_unopened(response: Any, form: ResponseForm) -> bool:
     return isinstance(response, str) and think_end in response and think not in response
 
 
-def _warn_once(row: Any, error: Exception) -> None:
-    global _warned
-    if _warned:
+def _warn_once(message: str, *given: Any) -> None:
+    if message in _said:
         return
-    _warned = True
+    _said.add(message)
     try:
-        shown = repr(row)[:500]
+        text = message % given
     except Exception:  # noqa: BLE001  repr of a foreign object
-        shown = f"a {type(row).__name__}"
-    _log.warning(
-        "a row that cannot be scored gets 0 in every key (said once): %s: %s; row: %s",
-        type(error).__name__,
-        error,
-        shown,
-    )
+        text = message % tuple(type(one).__name__ for one in given)
+    _log.warning("%s (said once)", text)
 
 
 def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_a_bad_row_scores_zero_is_counted_and_leaves_its_neighbours_alone(bad: A
 def test_a_bad_row_is_logged_once_with_its_content(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorer, "_warned", False)
+    monkeypatch.setattr(scorer, "_said", set())
     with caplog.at_level(logging.WARNING, logger="infimed_plugins.rewards"):
         compute_score([{"response": "x", "ground_truth": {"task": "text", "marker": 4711}}] * 3)
     assert len(caplog.records) == 1
