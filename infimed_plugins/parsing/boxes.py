@@ -20,7 +20,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from infimed_plugins.parsing.lexicon import read_text, rule
+from infimed_plugins.parsing.lexicon import Text, rule
 from infimed_plugins.parsing.normalize import nfkc, tokens
 from infimed_plugins.parsing.response import DENIED_AFTER, DENIED_BEFORE
 from infimed_plugins.records import Json
@@ -189,7 +189,7 @@ def _announced(before: list[str], after: str) -> bool:
         not after.strip(_AFTER)
         and max(map(len, before)) <= _MAX_BESIDE
         and all(_ANNOUNCED.fullmatch(words) and not _ELSEWHERE.search(words) for words in before)
-        and not any(rule(_DENIES).search(read_text(words).codes) for words in before)
+        and not any(rule(_DENIES).search(Text(words).codes) for words in before)
     )
 
 
@@ -198,8 +198,8 @@ def _not_denied(before: list[str], after: str) -> bool:
     ahead = [words[-_MAX_BESIDE:] for words in before]
     behind = [words[:_MAX_BESIDE].lstrip("?") for words in (*before[1:], after)]
     return not (
-        any(_OUTSIDE.search(words) or rule(DENIED_BEFORE).search(read_text(words).codes) for words in ahead)
-        or any(rule(DENIED_AFTER).match(read_text(words).codes) for words in behind)
+        any(_OUTSIDE.search(words) or rule(DENIED_BEFORE).search(Text(words).codes) for words in ahead)
+        or any(rule(DENIED_AFTER).match(Text(words).codes) for words in behind)
     )
 
 

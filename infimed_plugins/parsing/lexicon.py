@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from functools import cache, cached_property
-from importlib.resources import files
-from itertools import chain
+from pathlib import Path
 from string import ascii_letters
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.records import Code
@@ -38,143 +38,97 @@ _TOKEN = re.compile(
     r"|->|=>|[^\s*_`$\"“”‘'’#\\]|\n"
 )
 _APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
-_MAX_KNOWN = 100_000  # stretches between blanks that are remembered, if not longer than:
-_LONGEST_KNOWN = 32
-_Phrases = dict[str, list[tuple[tuple[str, ...], str]]]  # by their second word: all words and the code, longest first
-# the tokens of a stretch as written, in lower case, and their codes
-_Stretch = tuple[tuple[str, ...], tuple[str, ...], str]
+_TABLE: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
+OPEN = _TABLE.pop("open")  # what only the readers of open answers know
+CODE = dict(zip(_TABLE, ascii_letters, strict=False))  # class: its character
+_WORDS: dict[str, str] = {}
+_ENDINGS: dict[str, list[tuple[str, str]]] = {}  # by four letters: how a word begins, and its code
+# by their first and second word: all words and the code, the longest first
+_PHRASES: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]] = {}
+_T = TypeVar("_T")
 
 
 class Text:
-    """A text in NFKC and without wrappers, as tokens: as they are written, in lower case, and their codes."""
+    """A text in NFKC and without wrappers, as tokens: as written, in lower case, and as codes; in linear time."""
 
     def __init__(self, text: str) -> None:
         self.text = _APART.sub(r"\1", text) if ">" in text or "<" in text or "≤" in text or "≥" in text else text
-        parts = self.text.replace("\n", " \n ").split(" ")
-        stretches = list(map(_known.get, parts))
-        if None in stretches:
-            stretches = [_known.get(one) or _look_up(one) for one in parts]
-        written, words, codes = zip(*stretches, strict=True)
-        self.written = list(chain.from_iterable(written))
-        self.words = list(chain.from_iterable(words))
-        self.codes = "".join(codes)
-        phrases = lexicon().phrases
-        starts = [at for at, word in enumerate(self.words) if word in phrases]
-        if starts:
-            self._join_phrases(starts, phrases)
+        self.written: list[str] = _TOKEN.findall(self.text)
+        self.words = list(map(str.lower, self.written))
+        self.codes = "".join(map(code_of, self.words))
+        self._phrases = self._find_phrases()
+        if self._phrases:
+            self.words, self.written = self._merged(self.words, " ".join), self._merged(self.written, " ".join)
+            codes = iter([code for _, _, code in self._phrases])
+            self.codes = "".join(self._merged(list(self.codes), lambda _: next(codes)))
 
-    def _join_phrases(self, starts: list[int], phrases: dict[str, _Phrases]) -> None:
-        words, found, beyond = tuple(self.words), [], 0
-        last = len(words) - 1
-        for at in starts:
+    def _find_phrases(self) -> list[tuple[int, int, str]]:
+        """Where phrases of the lexicon start and end, and their codes."""
+        words = tuple(self.words)
+        found, beyond, last = [], 0, len(words) - 1
+        for at in [at for at, word in enumerate(words) if word in _PHRASES]:
             if at < beyond or at == last:
                 continue
-            for parts, code in phrases[words[at]].get(words[at + 1], ()):
+            for parts, code in _PHRASES[words[at]].get(words[at + 1], ()):
                 if len(parts) == 2 or words[at : at + len(parts)] == parts:
                     beyond = at + len(parts)
                     found.append((at, beyond, code))
                     break
-        if not found:
-            return
-        joined: list[str] = []
-        written: list[str] = []
-        codes: list[str] = []
-        last = 0
-        for at, beyond, code in found:
-            joined += [*words[last:at], " ".join(words[at:beyond])]
-            written += [*self.written[last:at], " ".join(self.written[at:beyond])]
-            codes += [self.codes[last:at], code]
+        return found
+
+    def _merged(self, items: list[_T], join: Callable[[list[_T]], _T]) -> list[_T]:
+        """One item for each token, those of a phrase joined."""
+        merged, last = [], 0
+        for at, beyond, _ in self._phrases:
+            merged += [*items[last:at], join(items[at:beyond])]
             last = beyond
-        self.words, self.written = [*joined, *words[last:]], written + self.written[last:]
-        self.codes = "".join(codes) + self.codes[last:]
+        return merged + items[last:]
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
         """Where each token starts and ends in the text."""
-        spans: list[tuple[int, int]] = []
-        at = 0
-        for written in self.written:
-            parts = written.split(" ")
-            start = at = self.text.index(parts[0], at)
-            for part in parts:
-                at = self.text.index(part, at) + len(part)
-            spans.append((start, at))
-        return spans
-
-
-def read_text(text: str) -> Text:
-    """The tokens and codes of a text, in time linear in its length."""
-    if len(_known) > _MAX_KNOWN:
-        _known.clear()
-    return Text(text)
+        spans = [found.span() for found in _TOKEN.finditer(self.text)]
+        return self._merged(spans, lambda parts: (parts[0][0], parts[-1][1]))
 
 
 def beside(group: str) -> dict[str, frozenset[str]]:
-    """The words of a group that only the readers of open answers know."""
-    return {name: frozenset(words.split()) for name, words in lexicon().open[group].items()}
+    """The words of a group of OPEN."""
+    return {name: frozenset(words.split()) for name, words in OPEN[group].items()}
 
 
-class _Lexicon(NamedTuple):
-    code_of: dict[str, str]  # class: its character
-    words: dict[str, str]
-    endings: dict[str, list[tuple[str, str]]]  # by four letters: how a word begins, and its code
-    phrases: dict[str, _Phrases]  # by their first word
-    open: dict[str, dict[str, Any]]  # what the reader of open answers knows beside them
-
-
-@cache
-def lexicon() -> _Lexicon:
-    """The table, read once."""
-    table = tomllib.loads(files("infimed_plugins.parsing").joinpath("lexicon.toml").read_text("utf-8"))
-    open_words = table.pop("open")
-    code_of = dict(zip(table, ascii_letters, strict=False))
-    words: dict[str, str] = {}
-    endings: dict[str, list[tuple[str, str]]] = {}
-    phrases: dict[str, _Phrases] = {}
-    for name, entry in table.items():
-        code = code_of[name]
+def _load() -> None:
+    """Fill the tables of words, of how words begin, and of phrases."""
+    for name, entry in _TABLE.items():
         for word in entry["words"].split():
             if word.endswith("*"):
-                endings.setdefault(word[:4], []).append((word[:-1], code))
+                _ENDINGS.setdefault(word[:4], []).append((word[:-1], CODE[name]))
             else:
-                words[word] = code
+                _WORDS[word] = CODE[name]
         for phrase in (*entry.get("phrases", ()), *entry.get("zh", "").split()):
             parts = tuple(_TOKEN.findall(phrase))
             if len(parts) == 1:
-                words[parts[0]] = code
+                _WORDS[parts[0]] = CODE[name]
             else:
-                phrases.setdefault(parts[0], {}).setdefault(parts[1], []).append((parts, code))
-    for by_second in phrases.values():
+                _PHRASES.setdefault(parts[0], {}).setdefault(parts[1], []).append((parts, CODE[name]))
+    _WORDS.update(_MARKS)
+    for by_second in _PHRASES.values():
         for same_start in by_second.values():
             same_start.sort(key=lambda one: -len(one[0]))
-    return _Lexicon(code_of, words, endings, phrases, open_words)
 
 
-_known: dict[str, _Stretch] = {}
-
-
-def _look_up(stretch: str) -> _Stretch:
-    written = tuple(_TOKEN.findall(stretch))
-    words = tuple(map(str.lower, written))
-    entry = (written, words, "".join(map(_code, words)))
-    if len(stretch) <= _LONGEST_KNOWN:
-        _known[stretch] = entry
-    return entry
+_load()
 
 
 @cached(65536)
-def _code(word: str) -> str:
-    known = lexicon()
-    if word in _MARKS:
-        return _MARKS[word]
-    if word in known.words:
-        return known.words[word]
+def code_of(word: str) -> str:
+    """The code of a word in lower case."""
+    if word in _WORDS:
+        return _WORDS[word]
     if word.lstrip("-+−<>≤≥= ")[:1].isdigit():
         return NUMBER
     if word.endswith(("n't", "n’t")):
-        return known.code_of["negated"]
-    endings = known.endings.get(word[:4], ())
-    return next((code for stem, code in endings if word.startswith(stem)), OTHER)
+        return CODE["negated"]
+    return next((code for stem, code in _ENDINGS.get(word[:4], ()) if word.startswith(stem)), OTHER)
 
 
 @cache
@@ -183,11 +137,10 @@ def rule(pattern: str) -> re.Pattern[str]:
 
     ``<{opt}>`` is a group: the option that is claimed.
     """
-    code_of = lexicon().code_of
 
     def codes(found: re.Match[str]) -> str:
         names = found[2].split("|")
-        inside = "".join(code_of.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
+        inside = "".join(CODE.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
         return f"{found[1]}{inside}" if found[1] else f"[{inside}]"
 
     pattern = _CLAIMED.sub(r"(\1)", pattern).replace("~", "{filler|likely}*")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, Text, beside, read_text, rule
+from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, Text, beside, rule
 from infimed_plugins.parsing.quantities import is_unit
 from infimed_plugins.parsing.sentences import ASKABLE, COUNTS, LONGEST, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
@@ -79,7 +79,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
         return Reading("", Code.NO_ANSWER, ("no number, a program, or cut off",))
-    parsed = read_text(text)
+    parsed = Text(text)
     said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))
     unsure, since = _NO_VALUE, 0
     for place in PLACES:
@@ -127,7 +127,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
 def _asked(question: str) -> dict[str, str]:
     """The codes of the words and numbers of a question."""
     text, values = _valued(tidy(question))
-    parsed = read_text(text)
+    parsed = Text(text)
     pairs = zip(parsed.words, parsed.codes, strict=True)
     asked = {norm(word): "4" for word, code in pairs if code in ASKABLE and len(word) > 2}
     return asked | dict.fromkeys(map(_bare, values.values()), "0")

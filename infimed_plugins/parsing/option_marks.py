@@ -9,11 +9,10 @@ disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-rea
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import ASKED, CODE, NUMBER, OTHER, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import OPTION_LETTERS
 
@@ -26,6 +25,10 @@ _FORMULA = frozenset("*/+^=×<>")
 _MARKS = frozenset(".?,:()-")
 _ARTICLES = frozenset(["the", "a", "an"])
 _HAN_TAIL = "证症法型"
+_NAMES = (
+    "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
+)
+_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # what follows a capital A that is no article
 _WORD = re.compile(r"\w+")
 _DOUBLED = re.compile(r"(.)\1")
 
@@ -63,7 +66,7 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
 def _words_of(options: tuple[str, ...]) -> list[Words]:
     """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
     bare = (_without_letter(option, letter) for option, letter in zip(options, OPTION_LETTERS, strict=False))
-    read = read_text(nfkc(plain("\n".join(text.replace("\n", " ") for text in bare))))
+    read = Text(nfkc(plain("\n".join(text.replace("\n", " ") for text in bare))))
     found: list[list[str]] = [[]]
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
@@ -154,33 +157,26 @@ def _in_formula(words: list[str], at: int) -> bool:
 
 def _is_letter(text: Text, at: int) -> bool:
     """Whether a single letter names an option there."""
-    codes, written, known = text.codes, text.written, lexicon().code_of
+    codes, written = text.codes, text.written
     before = codes[at - 1] if at else "\n"
     after = codes[at + 1] if at + 1 < len(codes) else "\n"
-    if before == known["named"]:
+    if before == CODE["named"]:
         return False
-    announced = before in (known["option"], known["answer"], known["pick"])
+    announced = before in (CODE["option"], CODE["answer"], CODE["pick"])
     if written[at].islower():
         closed = after == ")" and before in "(\n."
-        return closed or (after in "\n.,:" and (announced or before in "\n:" or before == known["be"]))
+        return closed or (after in "\n.,:" and (announced or before in "\n:" or before == CODE["be"]))
     if written[at] == "A":
-        if after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1:
+        if after in "\n.,:()-?" or after in _AFTER_A or len(text.words[at + 1]) == 1:
             return True
         behind = codes[at + 2 : at + 3] or "\n"
-        return after == known["filler"] and (announced or behind in (known["correct"], known["answer"]))
+        return after == CODE["filler"] and (announced or behind in (CODE["correct"], CODE["answer"]))
     if written[at] == "I" and after not in ".,:)\n":
-        return after == known["be"] and text.words[at + 1] == "is"
+        return after == CODE["be"] and text.words[at + 1] == "is"
     species = (
         after == "." and codes[at + 2 : at + 3] == OTHER and len(written[at + 2]) > 2 and written[at + 2].islower()
     )
     return announced or not species
-
-
-@cache
-def _after_a() -> frozenset[str]:
-    """What follows a capital A that is no article."""
-    names = "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical"
-    return frozenset(lexicon().code_of[name] for name in (*names.split(), "option"))
 
 
 def _joined(codes: str) -> str:
@@ -199,7 +195,7 @@ def _letter_first(found: re.Match[str]) -> str:
         return found[0]  # "The answer is B. Pneumonia is common."
     if letter == text or found[3] == chr(DISAGREE):
         return chr(BOTH + letter)
-    aside = found[2] and lexicon().code_of["or"] not in found[2]
+    aside = found[2] and CODE["or"] not in found[2]
     return chr(DISAGREE) if aside and found[4] is not None and "." not in found[2][1:] else found[0]
 
 

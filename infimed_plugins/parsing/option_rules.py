@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import Rule, lexicon, rule
+from infimed_plugins.parsing.lexicon import CODE, Rule, rule
 from infimed_plugins.parsing.option_marks import named
 
 # what states an answer; the stronger statement counts
@@ -187,7 +187,7 @@ def claims_of(codes: str) -> list[Claim]:
     again = False
     sentences = _SENTENCE.findall(codes)
     listed = _list_items(sentences)
-    option, retracts = rule("{opt}"), lexicon().code_of["retracts"]
+    option, retracts = rule("{opt}"), CODE["retracts"]
     for index, ended in enumerate(sentences):
         sentence = ended.rstrip("\n.")[:_LONGEST]
         again = again or retracts in sentence or rule("^{negated},").match(sentence) is not None
@@ -235,11 +235,10 @@ def _list_items(sentences: list[str]) -> set[int]:
 @cached(16384)
 def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
     """The rule that each clause of a sentence with an option matches, and the letters it claims."""
-    code_of = lexicon().code_of
-    if code_of["hypothetical"] in sentence:
+    if CODE["hypothetical"] in sentence:
         return []
-    head, contrast, tail = sentence.partition(code_of["contrast"])
-    if contrast and code_of["possible"] in head:
+    head, contrast, tail = sentence.partition(CODE["contrast"])
+    if contrast and CODE["possible"] in head:
         sentence = tail
     for rewrite in REWRITES:
         sentence = rule(rewrite.pattern).sub(rewrite.effect, sentence)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import OTHER, Reading, Text, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
@@ -73,10 +73,10 @@ def read_option(
         tidy = _GLUED.sub(lambda found: ", ".join(found[0]), tidy)
     invented = _INVENTED.search(tidy, 1)
     if invented:
-        reading = _read(read_text(tidy[: invented.start()]), known, question, several)
+        reading = _read(Text(tidy[: invented.start()]), known, question, several)
         if reading.answer:
             return reading
-    reading = _read(read_text(tidy), known, question, several)
+    reading = _read(Text(tidy), known, question, several)
     if not reading.answer and len(tidy) < known.longest + _LITTLE:
         slip = misspelt(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
@@ -85,7 +85,7 @@ def read_option(
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
     """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
-    codes = _turned(mark(read_text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
+    codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
 
@@ -93,7 +93,7 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
     """What an answer that is nothing but a known form says."""
     if several and len(set(tidy)) == len(tidy) > 1 and set(tidy) <= set(OPTION_LETTERS[: known.letters]):
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
-    codes = mark(read_text(tidy), known)
+    codes = mark(Text(tidy), known)
     for form in FORMS if options_known else (*FORMS, UNKNOWN_TEXT):
         found = rule(form.pattern).fullmatch(codes)
         if not found:
@@ -132,7 +132,7 @@ def _asks(question: str) -> tuple[bool, bool]:
 @cached(4096)
 def _matter(question: str) -> frozenset[str]:
     """The words of a question that are about its matter."""
-    read = read_text(nfkc(plain(question[-1000:])))
+    read = Text(nfkc(plain(question[-1000:])))
     return frozenset(word for word, code in zip(read.words, read.codes, strict=True) if code == OTHER)
 
 
@@ -143,14 +143,13 @@ _CONTINUED = (  # an announcement and the line behind it, where that is no list
 
 def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
     """The codes as they answer a question that supposes something, or that asks what is not so."""
-    code_of = lexicon().code_of
     if supposes:
-        codes = codes.replace(code_of["hypothetical"], OTHER)
+        codes = codes.replace(CODE["hypothetical"], OTHER)
     if asks_false:  # "C is wrong" answers it, "C is right" does not
         codes = rule("{negated}~{correct}|{rejected}").sub("\0", codes)
-        codes = rule("(?:{correct}|{likely})(?!~{answer|option|texted})").sub(code_of["rejected"], codes)
+        codes = rule("(?:{correct}|{likely})(?!~{answer|option|texted})").sub(CODE["rejected"], codes)
         codes = rule("{negated}(?!~(?:{be}~)*{answer|option|opt})").sub("\0", codes)
-        codes = codes.replace("\0", code_of["correct"])
+        codes = codes.replace("\0", CODE["correct"])
     return rule(_CONTINUED).sub(r"\1", codes)
 
 

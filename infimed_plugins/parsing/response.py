@@ -39,7 +39,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing.lexicon import OTHER, Reading, read_text, rule
+from infimed_plugins.parsing.lexicon import OTHER, Reading, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
@@ -220,7 +220,7 @@ def _in_boxes(text: str, around: Around, marked: bool = False) -> Reading:
 
 def _goes_on(between: str) -> bool:
     """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
-    codes = read_text(plain(between[-1000:])).codes
+    codes = Text(plain(between[-1000:])).codes
     three_words = rule(r"(?:[^-.?:,()\n],?){3}").search(codes)
     return three_words is not None and not rule(r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$").search(codes)
 
@@ -341,7 +341,7 @@ def _is_frame(lead: str, content: str, around: Around) -> bool:
 
 def _codes(text: str) -> str:
     """The codes of what stands beside a box; a capital A is no article there, and of a long text not all is known."""
-    read = read_text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
+    read = Text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
     codes = (OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
     return "".join(codes) + OTHER * (len(text) > _WINDOW)
 

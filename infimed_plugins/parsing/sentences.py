@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import OTHER, Reading, Rule, Text, lexicon
+from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Rule, Text
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import Code
 
@@ -20,7 +20,7 @@ _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_NAMES.split())}
 _NAMED = "subject present normal abnormal named all others absent correct"
-ASKABLE = frozenset([OTHER, *map(lexicon().code_of.__getitem__, _NAMED.split())])  # what a question may ask about
+ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # what a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 

@@ -23,7 +23,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import HAN, Reading, Rule, Text, beside, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, OPEN, Reading, Rule, Text, beside, code_of, rule
 from infimed_plugins.parsing.normalize import plain
 from infimed_plugins.parsing.numbers import stated_value
 from infimed_plugins.parsing.sentences import ASKABLE, LONGEST, Sentence, norm, sentences, taken_back, tidy
@@ -76,14 +76,13 @@ NOTHING = (
     Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER,
          (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),)),
 )  # fmt: skip
-_LEXICON = lexicon()
 _KINDS, _SETS = beside("kinds"), beside("sets")
 _CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
 _BESIDE = {word: _CODE[name] for name, words in beside("words").items() for word in words}
-_NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for name in names}
+_NAME_OF = {name: thing for thing, names in OPEN["names"].items() for name in names}
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _MARKS = frozenset(".?,:()-\n")
-_BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
+_BETWEEN = frozenset([*".?,:\n", CODE["and"]])  # items
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
@@ -115,7 +114,7 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
     flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
     if flat[0] and flat[0] in flat[1:]:
         return Reading(bare, Code.JUDGED, ("the gold itself",))
-    text = read_text(_named(bare, question))
+    text = Text(_named(bare, question))
     readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
     return next((one for one in readings if one.answer), readings[0] if readings else Reading("", Code.BAD_TRUTH))
 
@@ -132,10 +131,10 @@ def _read(text: Text, gold: str, question: str) -> Reading:
     """What a reply says with regard to one gold."""
     if _STOP.search(gold):  # of several sentences
         flat = _STOP.sub(" ", gold)
-        text, gold = read_text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
+        text, gold = Text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
     plan = _plan(gold, question)
     if len(plan.items) > 1 and _LISTED.search(text.text):
-        text = read_text(_LISTED.sub(", ", text.text).strip(", "))
+        text = Text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
     number = norm(gold.lower()) if gold and not reading.answer else ""
     stated = stated_value(text.text, question) if number.isdigit() else reading
@@ -145,7 +144,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
     """What a gold and a question make of words; no items where the gold holds no word that counts."""
-    parsed = read_text(_named(gold))
+    parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
         if code not in "()-" and word not in _SETS["weak"] and (word != "a" or words):
@@ -156,7 +155,7 @@ def _plan(gold: str, question: str) -> _Plan:
     kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
     codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
              for name, same in _KINDS.items() for word in same}  # fmt: skip
-    codes |= _BESIDE | {"versus": _LEXICON.code_of["or"]}
+    codes |= _BESIDE | {"versus": CODE["or"]}
     codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
     codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
@@ -167,12 +166,12 @@ def _plan(gold: str, question: str) -> _Plan:
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
-    text = read_text(_named(tidy(question)))
+    text = Text(_named(tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
     asked = {word: ASKED for word, code in pairs if code in ASKABLE}
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
-    filler = _LEXICON.code_of["filler"]
+    filler = CODE["filler"]
     kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
     rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
     return asked | {kept[found.start()][0]: RIVAL for found in rivals}
@@ -204,7 +203,7 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
-    lacks = any(_LEXICON.words.get(word.split()[0]) == _LEXICON.code_of["negated"] for word in item)
+    lacks = any(code_of(word.split()[0]) == CODE["negated"] for word in item)
     ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, Reading, Rule, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
@@ -159,12 +159,12 @@ def _plain(text: str) -> str:
 
 def _coded(text: str) -> tuple[list[str], str]:
     """The words of a text and their codes, those of this reader before the lexicon's."""
-    read, table, known = read_text(text), _by_word(WORDS), lexicon().code_of
+    read, table = Text(text), _by_word(WORDS)
     words = [word if word.isascii() else word.replace(" ", "") for word in read.words]
     codes = list(read.codes)
     for at in [at for at, word in enumerate(words) if word in table]:
         rows = (row for row in table[words[at]] if rule(row.pattern).match(read.codes, at + 1))
-        codes[at] = next((known.get(row.effect, row.effect) for row in rows), codes[at])
+        codes[at] = next((CODE.get(row.effect, row.effect) for row in rows), codes[at])
     return words, "".join(codes)
 
 
@@ -176,7 +176,7 @@ def _by_word(rows: tuple[Rule, ...]) -> dict[str, list[Rule]]:
 
 def _first(rules: tuple[Rule, ...], codes: str) -> tuple[str, str]:
     """What the first rule that matches comes to, and its name."""
-    sides = {lexicon().code_of["possible"]: Code.UNSURE, lexicon().code_of["no"]: NO}
+    sides = {CODE["possible"]: Code.UNSURE, CODE["no"]: NO}
     for one in rules:
         if match := rule(one.pattern).search(codes):
             return sides.get(match[match.lastindex or 0], YES) if one.effect == SAID else one.effect, one.id
@@ -203,39 +203,38 @@ def _stem(word: str) -> str:
 @cached(4096)
 def _asked(question: str) -> Asked:
     """What a question asks."""
-    known = lexicon().code_of
     text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
     if _WH.match(text):
-        return Asked("any", {}, {OTHER: _ASKED, known["abnormal"]: _ASKED})
+        return Asked("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
     words, codes = _coded(text)
-    verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(known["shows"])
-    exists = verb >= 0 or known["present"] in codes or "evidence" in words
-    kept = {OTHER, NUMBER, *(known[name] for name in _CONTENT)}
+    verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(CODE["shows"])
+    exists = verb >= 0 or CODE["present"] in codes or "evidence" in words
+    kept = {OTHER, NUMBER, *(CODE[name] for name in _CONTENT)}
     content = [at for at, word in enumerate(words) if at > verb and (codes[at] in kept or word in _PAIR_OF)]
     content = [at for at in content if words[at] not in _PRONOUNS | _PLACED]
-    placed = [at for at, word in enumerate(words) if word in _PLACED and word != "of"] + [codes.find(known["present"])]
+    placed = [at for at, word in enumerate(words) if word in _PLACED and word != "of"] + [codes.find(CODE["present"])]
     split = min((at for at in placed if exists and content and at > content[0]), default=len(words))
     asked = Asked("compares" if "than" in words else "exists" if exists else "is")
     if _DENIED.search(text) or not content:
         asked.kind = "denial"
-    if known["or"] in codes:
-        asked.classes[known["or"]] = known["filler"]
+    if CODE["or"] in codes:
+        asked.classes[CODE["or"]] = CODE["filler"]
     own: dict[str, str] = {}
     for at in content:
         code = own.setdefault(_stem(words[at]), chr(ord(_ASKED) + min(len(own), 63)))
         (asked.what if at < split else asked.place).append(code)
         predicate = not exists and not (_PLACED | _PRONOUNS).isdisjoint(words[:at])
         _add_opposites(asked, words[at], codes[at], code, predicate)
-    findings = map(_stem, _FINDINGS if known["normal"] in asked.classes else ())
+    findings = map(_stem, _FINDINGS if CODE["normal"] in asked.classes else ())
     asked.words = dict.fromkeys(findings, _FINDING) | asked.words | own
     return asked
 
 
 def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicate: bool) -> None:
     """Codes for what a word is not; another side only where that is asked about, else it is set beside."""
-    known, opposite = lexicon().code_of, chr(ord(code) + _TO_OPPOSITE)
-    if class_code in (known["abnormal"], known["normal"]):
-        asked.classes.update({known["abnormal"]: opposite, known["normal"]: opposite, class_code: code})
+    opposite = chr(ord(code) + _TO_OPPOSITE)
+    if class_code in (CODE["abnormal"], CODE["normal"]):
+        asked.classes.update({CODE["abnormal"]: opposite, CODE["normal"]: opposite, class_code: code})
     pair = _PAIR_OF.get(word, "")
     alike = next((group.split() for group in re.split(r"[|/]", pair) if word in group.split()), [])
     for other in re.findall(r"\w+", pair):
@@ -266,7 +265,7 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
         span = slice(start, cut.start() if cut else None)
         clause, start = coded[span], cut.end() if cut else 0
         if _FINDING in clause and rule(_X).search(clause) and not rule("{negated|than|absent|rejected}").search(clause):
-            clause = clause.replace(_FINDING, asked.classes[lexicon().code_of["abnormal"]], 1)
+            clause = clause.replace(_FINDING, asked.classes[CODE["abnormal"]], 1)
         said = rule(_X).findall(clause)
         named = [chr(ord(_ASKED) + ord(code) % _TO_OPPOSITE) for code in said]
         before.update(named)
@@ -282,8 +281,8 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
 
 def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> bool:
     """Whether a clause says enough of the words of the question, and no other place."""
-    known, what, place = lexicon().code_of, set(asked.what), set(asked.place)
-    placed = (clause[at + 1 :].lstrip(known["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
+    what, place = set(asked.what), set(asked.place)
+    placed = (clause[at + 1 :].lstrip(CODE["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
     said, said_place = len(what & named), len(place & named)
     if place and ((OTHER in placed and not said_place) or (said < 3 and 0 < 3 * said_place < len(place))):
         return False
@@ -291,11 +290,11 @@ def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> boo
     it_is = rule("^[{so|contrast|filler},]*{subject}~{be}{negated}?~" + head).match(clause)
     if said > 2 or (asked.kind == "is" and it_is):
         return True
-    well = asked.classes.get(known["normal"], "?") in clause  # nothing abnormal is there
+    well = asked.classes.get(CODE["normal"], "?") in clause  # nothing abnormal is there
     if asked.what[-1] not in named and not well:
         return False
     if 2 * said >= len(what) and said >= min(len(what), 2):
         return True
     clause = rule("^{so|filler|,|be|present}*{word}(?={subject})").sub("", clause) if asked.classes else clause
-    others = any(code in OTHER + known["normal"] + known["abnormal"] for code in clause)
+    others = any(code in OTHER + CODE["normal"] + CODE["abnormal"] for code in clause)
     return not others and (bool(asked.classes) or 2 * said >= len(what))

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from infimed_plugins.parsing.lexicon import read_text, rule
+from infimed_plugins.parsing.lexicon import Text, rule
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity, read_number, split_unit
 from infimed_plugins.records import Code
 from infimed_plugins.rewards.math_syntax import NotRead, parse_expression
@@ -258,7 +258,7 @@ def _counts(noun: str, unit: str | None) -> bool:
     *others, last = noun.split()
     if noun[0] in _HAN_NUMERALS or any({word, word.removesuffix("s")} & _UNCOUNTED for word in (*others, last)):
         return False
-    if unit is not None and _DENIES.search(read_text(f"{noun} {noun.removesuffix('s')}").codes):
+    if unit is not None and _DENIES.search(Text(f"{noun} {noun.removesuffix('s')}").codes):
         return False
     plural = last.isascii() and last.endswith("s") and last[-2] not in "aisu"
     known = plural or last in _OBJECTS or last in _HAN_COUNTERS
