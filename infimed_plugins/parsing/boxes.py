@@ -73,7 +73,7 @@ class ParsedBoxes:
 
     @property
     def count(self) -> int:
-        """How many boxes were given, valid or not."""
+        """The number of boxes given, valid or not."""
         return len(self.boxes) + self.invalid
 
 
@@ -184,7 +184,7 @@ def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
 
 
 def _announced(before: list[str], after: str) -> bool:
-    """Whether only known forms of labels and announcements stand around the boxes."""
+    """True if only known forms of labels and announcements stand around the boxes."""
     return (
         not after.strip(_AFTER)
         and max(map(len, before)) <= _MAX_BESIDE
@@ -194,7 +194,7 @@ def _announced(before: list[str], after: str) -> bool:
 
 
 def _not_denied(before: list[str], after: str) -> bool:
-    """Whether no word at a box denies it."""
+    """True if no word at a box denies it."""
     ahead = [words[-_MAX_BESIDE:] for words in before]
     behind = [words[:_MAX_BESIDE].lstrip("?") for words in (*before[1:], after)]
     return not (

@@ -94,7 +94,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
 
 
 def _worked_out(text: str) -> str:
-    """What stands behind the last "=" of a computation, and the whole of an equation."""
+    """Return the text behind the last "=" of a computation, and the whole of an equation."""
     lines = text.splitlines()
     text = lines[-1] if lines and all("=" in line for line in lines) else text
     before, after = text.rpartition("=")[::2]

@@ -140,7 +140,7 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
 
 
 def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int]]]) -> bool:
-    """Whether a capital letter and a stop have the text of that option behind them: "B. lung" is no species."""
+    """True if the text of that option stands behind a capital letter and a stop: "B. lung" is no species."""
     words, codes = text.words, text.codes
     named = at > 0 and (words[at - 1] == ")" or words[at - 1] in _LETTERS)  # "(C) C. difficile"
     if named or codes[at + 1 : at + 2] != "." or at + 2 >= len(words) or not text.written[at].isupper():
@@ -150,13 +150,13 @@ def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int
 
 
 def _in_formula(words: list[str], at: int) -> bool:
-    """Whether a number is part of a formula: 2 * r, 12 - 7."""
+    """True if a number is part of a formula: 2 * r, 12 - 7."""
     after, before = words[at + 1 : at + 2], words[at - 1 : at] if at else []
     return bool(_FORMULA.intersection(after)) or bool((_FORMULA - {"=", "/"}).intersection(before))
 
 
 def _is_letter(text: Text, at: int) -> bool:
-    """Whether a single letter names an option there."""
+    """True if a single letter names an option there."""
     codes, written = text.codes, text.written
     before = codes[at - 1] if at else "\n"
     after = codes[at + 1] if at + 1 < len(codes) else "\n"

@@ -1,4 +1,4 @@
-"""How sentences speak of options: tables of forms, a row for each, and what they find that a reply claims.
+"""The forms in which sentences speak of options, a row of a table for each, and the claims they find in a reply.
 
 "B is unlikely. So the answer is C."    reject B, announce C
 "A. Cyst: too dark. B. Stone: fits."    a list: only what is said to be right or wrong counts
@@ -171,7 +171,7 @@ _NOT_IN_LISTS |= {"is what is asked", "announced at once"}
 
 
 class Claim(NamedTuple):
-    """What a clause does (the effect of its rule) to which options; ``again`` behind words that take something back."""
+    """The effect of a rule on options that a clause names; ``again`` behind words that take something back."""
 
     effect: str
     letters: str
@@ -180,7 +180,7 @@ class Claim(NamedTuple):
 
 
 def claims_of(codes: str) -> list[Claim]:
-    """What the sentences claim, in order."""
+    """Return the claims of the sentences, in order."""
     found: list[Claim] = []
     if not rule("{opt}").search(codes):
         return found

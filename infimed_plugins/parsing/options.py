@@ -90,7 +90,7 @@ def last_option(text: str, options: tuple[str, ...]) -> str:
 
 
 def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool) -> Reading:
-    """What an answer that is nothing but a known form says."""
+    """Read an answer that is nothing but a known form."""
     if several and len(set(tidy)) == len(tidy) > 1 and set(tidy) <= set(OPTION_LETTERS[: known.letters]):
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
     codes = mark(Text(tidy), known)
@@ -106,7 +106,7 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
 
 
 def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
-    """What a text states; where that is little, what it states in the words of the question."""
+    """Read the option that a text states; where that is little, in the words of the question."""
     asks_false, supposes = _asks(question) if question else (False, False)
 
     def claims(asked: frozenset[str]) -> list[Claim]:
@@ -123,7 +123,7 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
 
 @cached(4096)
 def _asks(question: str) -> tuple[bool, bool]:
-    """Whether a question asks what is not so, and whether it supposes something."""
+    """Return two flags: a question asks what is not so; it supposes something."""
     low = _LISTED.split(question.lower(), maxsplit=1)[0]
     false = any(cue in low for cue in _FALSE_CUES) and _ASKS_FALSE.search(low) is not None
     return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
@@ -162,7 +162,7 @@ def _settled_several(claims: list[Claim]) -> Reading:
 
 
 def _settled(claims: list[Claim]) -> Reading:
-    """What stands at the end: the strongest statement, or of equal ones the one that all make."""
+    """Settle on the strongest statement, or of equal ones on the one that all make."""
     stands, strength, code = "", 0, Code.NO_ANSWER
     trace: list[str] = []
     for claim in claims:

@@ -117,7 +117,7 @@ def parse_quantity(text: str) -> Quantity | None:
 
 
 def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, str]:
-    """What stands before the unit at the end, and the unit's one name; the text and "" where there is none.
+    """Split a text before the unit at its end, given by its one name; the text and "" where there is none.
 
     A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
     """
@@ -131,7 +131,7 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
 
 
 def is_unit(word: str) -> bool:
-    """Whether a word is the name of a unit, such as ``mm`` or ``years``."""
+    """True if a word is the name of a unit, such as ``mm`` or ``years``."""
     return _unit(word) != ""
 
 

@@ -100,7 +100,7 @@ DENIED_AFTER = (
 
 
 class Around(Enum):
-    """How much of what stands around a box is passed over."""
+    """Where a box stands, and so how much around it is passed over."""
 
     ANSWER = "in an answer: only words that announce an answer"
     PROSE = "behind the reasoning: also a sentence that leads to the box and denies nothing"
@@ -108,7 +108,7 @@ class Around(Enum):
 
 
 class Boxed(NamedTuple):
-    """What one box holds, and where it starts and ends in its text."""
+    """The content of one box, and where the box starts and ends in its text."""
 
     content: str
     start: int
@@ -140,7 +140,7 @@ class ResponseForm:
 
     @cached_property
     def lenient_tags(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """What an evaluation takes for a tag of the reasoning, and of the answer."""
+        """Patterns of the tags that an evaluation takes, of the reasoning and of the answer."""
         think, answer = _THINK_TAG.format(self.think_tag), _ANSWER_TAG.format(self.answer_tag)
         return re.compile(think, re.IGNORECASE), re.compile(answer, re.IGNORECASE)
 
@@ -195,7 +195,7 @@ def _said(text: str, marked: bool = False) -> Reading:
 
 
 def _in_boxes(text: str, around: Around, marked: bool = False) -> Reading:
-    """What the box of a text says with what stands around it; else the text, ``marked`` as it was."""
+    """Read the box of a text with the words around it; without a box the text, ``marked`` as it was."""
     text = text.replace(f"\\{BOX}", BOX)  # some models escape the backslash
     if around is Around.ANY and text.count("box") != text.count(BOX):
         text = _NEAR_BOX.sub(lambda found: f"{BOX}{found[1]}}}" if found[1] else BOX, text)
@@ -219,7 +219,7 @@ def _in_boxes(text: str, around: Around, marked: bool = False) -> Reading:
 
 
 def _goes_on(between: str) -> bool:
-    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
+    """True if whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
     codes = Text(plain(between[-1000:])).codes
     three_words = rule(r"(?:[^-.?:,()\n],?){3}").search(codes)
     return three_words is not None and not rule(r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$").search(codes)
@@ -239,7 +239,7 @@ def _lenient(text: str, form: ResponseForm) -> Reading:
 
 
 def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Pattern[str]) -> str | None:
-    """What follows the one block of reasoning; None when it is open or there are several."""
+    """Return the text behind the one block of reasoning; None when it is open or there are several."""
     pieces = think_tag.split(text, maxsplit=_MAX_TAGS)
     slashes = pieces[1::2]
     if slashes and "/" not in slashes:  # an answer that ends the reply has ended the reasoning as well
@@ -249,7 +249,7 @@ def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Patte
 
 
 def _in_tags(text: str, tags: re.Pattern[str]) -> Reading | None:
-    """What such tags hold; None without any, or when all are empty."""
+    """Read the content of such tags; None without any, or when all are empty."""
     first, *rest = tags.split(text, maxsplit=_MAX_TAGS)
     order = "".join(slash or "<" for slash in rest[::2])
     if order == "/":  # the prompt opened it
@@ -319,7 +319,7 @@ def unboxed(before: str, content: str, after: str, around: Around) -> str:
 
 
 def _is_frame(lead: str, content: str, around: Around) -> bool:
-    """Whether what stands before a box may be passed over."""
+    """True if the text before a box may be passed over."""
     said = " ".join(nfkc(plain(BLANK.sub(" is ", lead))).strip(_MARKS).replace("&=", "=").split())
     number = content[-1].isdigit()
     if not said:

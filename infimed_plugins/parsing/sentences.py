@@ -82,6 +82,6 @@ TAKES_BACK = (
 
 
 def taken_back(later: Iterable[Sentence]) -> Reading | None:
-    """What is left of an answer where a later sentence takes it back."""
+    """Return the reading of an answer that a later sentence takes back, None where none does."""
     rules = (one for sentence in later for one in TAKES_BACK if one.search(sentence.plain))
     return next((Reading("", Code(one.effect), (one.id,)) for one in rules), None)

@@ -1,4 +1,4 @@
-"""Whether a free reply gives a short text as its answer: every word beside the gold must be one known to add nothing.
+"""Check that a free reply gives a short text as its answer: each word beside the gold must be known to add nothing.
 
     gold "left lung"    Left lung.    It is located in the left lung.    Answer: left lung    The lesion is in the left
                         lung, which is …    (asked "Where is the lesion?")    Left lung. The lesion there is hypodense.
@@ -128,7 +128,7 @@ def _named(text: str, question: str = "") -> str:
 
 
 def _read(text: Text, gold: str, question: str) -> Reading:
-    """What a reply says with regard to one gold."""
+    """Read a reply with regard to one gold."""
     if _STOP.search(gold):  # of several sentences
         flat = _STOP.sub(" ", gold)
         text, gold = Text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
@@ -143,7 +143,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
-    """What a gold and a question make of words; no items where the gold holds no word that counts."""
+    """Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
     parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
@@ -190,7 +190,7 @@ def _recoded(text: Text, plan: _Plan) -> str:
 
 
 def _items(words: Iterable[str]) -> frozenset[object]:
-    """What stands between commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
+    """Split at commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
     found: list[object] = []
     noun: tuple[str, ...] = ()
     for item in reversed([tuple(group) for comma, group in groupby(words, ",".__eq__) if not comma]):
@@ -209,7 +209,7 @@ def _key(item: tuple[str, ...]) -> object:
 
 
 def _chosen(text: Text, plan: _Plan) -> Reading:
-    """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
+    """Take the last announcement; else the first or last sentence or one that answers the question, without a rival."""
     codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
     said = sentences(text, codes, partial(_judged, plan))
     announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.search(one.codes)]
@@ -224,7 +224,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
 
 
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
-    """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
+    """Yield readings against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
     if back := taken_back(said[at + 1 :]):
         yield back
@@ -236,7 +236,7 @@ def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Senten
 
 
 def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
-    """What one sentence comes to; the answer is GOLD where it gives that."""
+    """Read one sentence; the answer is GOLD where it gives that."""
     if GOLD not in codes:
         return _without_gold(codes, words)
     if plan.echoes and rule("1.*{be|shows}").search(codes):

@@ -1,4 +1,4 @@
-"""Whether a reply says yes or no to the question that was asked.
+"""Read yes or no in a reply to a question.
 
     Yes, there is no pneumothorax.    It is abnormal, so yes.    答案：是    It does.                           in words
     Is the aorta dilated?  The aorta is (not) dilated.    Is there a mass?  No mass is seen.    未见肿块    by statement
@@ -56,7 +56,7 @@ _ENDING = re.compile(r"(?<=\w\w\w)(ie[sd]?|e?ments?|(?:at)?ions?|als?|um|ly|ys?|
 
 @dataclass
 class Asked:
-    """What a question asks, as the codes of its words."""
+    """A question, as the codes of its words."""
 
     kind: str  # "exists", "is", "compares", "denial"; "any" for no yes-no question
     words: dict[str, str] = field(default_factory=dict)  # by their stems
@@ -175,7 +175,7 @@ def _by_word(rows: tuple[Rule, ...]) -> dict[str, list[Rule]]:
 
 
 def _first(rules: tuple[Rule, ...], codes: str) -> tuple[str, str]:
-    """What the first rule that matches comes to, and its name."""
+    """Return the effect of the first rule that matches, and its name."""
     sides = {CODE["possible"]: Code.UNSURE, CODE["no"]: NO}
     for one in rules:
         if match := rule(one.pattern).search(codes):
@@ -184,7 +184,7 @@ def _first(rules: tuple[Rule, ...], codes: str) -> tuple[str, str]:
 
 
 def _settled(found: list[_Said], codes: str) -> Reading:
-    """What stands of several sides, in order: a later one that differs only where the earlier one is taken back."""
+    """Settle on one of several sides, in order: a later one that differs counts if the earlier one is taken back."""
     stands, since, trace = "", 0, tuple(dict.fromkeys(name for _, _, name in found))
     for sentence, side, _ in found:
         if stands and side != stands and not rule("{retracts}").search(codes, since, sentence.end()):
@@ -202,7 +202,7 @@ def _stem(word: str) -> str:
 
 @cached(4096)
 def _asked(question: str) -> Asked:
-    """What a question asks."""
+    """Read a question."""
     text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
     if _WH.match(text):
         return Asked("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
@@ -256,7 +256,7 @@ def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked:
 
 
 def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]]:
-    """What the clauses of a sentence state of what is asked, and the rule."""
+    """Return the side that each clause of a sentence takes to the question, and its rule."""
     found: list[tuple[str, str]] = []
     start, before = 0, set[str]()
     if asked.kind == "denial" or rule("{hypothetical}").search(coded):
@@ -280,7 +280,7 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
 
 
 def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> bool:
-    """Whether a clause says enough of the words of the question, and no other place."""
+    """True if a clause says enough of the words of the question, and no other place."""
     what, place = set(asked.what), set(asked.place)
     placed = (clause[at + 1 :].lstrip(CODE["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
     said, said_place = len(what & named), len(place & named)

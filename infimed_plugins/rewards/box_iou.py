@@ -130,7 +130,7 @@ def _shown(boxes: ParsedBoxes) -> str:
 
 
 def gold_answer(truth: GroundTruth) -> Json:
-    """What a right answer says: the truth, its boxes in the frame that answers are declared to be in."""
+    """Return the right answer: the truth, its boxes in the frame that answers are declared to be in."""
     boxes = None if truth.frame in ("truth", "original") else parse_boxes(truth.answer)
     if boxes is None:
         return truth.answer

@@ -1,4 +1,4 @@
-r"""What an answer is compared with, read from whatever a trainer passes on.
+r"""The ground truth that an answer is compared with, read from whatever a trainer passes on.
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
@@ -80,7 +80,7 @@ def _from_string(text: str, task: str | None) -> GroundTruth:
 
 
 def _unpacked(text: str) -> Json:
-    """What a text holds as JSON, or JSON in JSON; the text itself where it does not look like that."""
+    """Parse a text that looks like JSON, also JSON in JSON; any other text stays as it is."""
     text = text.removeprefix("\ufeff").strip()
     if not _LIKE_JSON.match(text) or _holds_boxes(text):
         return text

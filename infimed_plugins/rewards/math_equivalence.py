@@ -102,7 +102,7 @@ _gold_number = cached(4096)(parse_quantity)
 
 @cached(4096)
 def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
-    """What the truth claims, and how answers to it are read."""
+    """Return the claim of a truth, and the reader of answers to it."""
     try:
         claim = Reader().claim(gold)
     except NotRead:
@@ -180,7 +180,7 @@ class _Comparison(NamedTuple):
 
 
 def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
-    """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
+    """True if two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
     if a is None or b is None:
         return None
     if a.unit and b.unit and a.unit != b.unit:

@@ -183,7 +183,7 @@ class Reader:
         return Value(text if number is None else str(number), letters=letters)
 
     def _letters(self, text: str) -> Set[str]:
-        """Those of an expression in which no word is strange. Raises NotRead."""
+        """Return the letters of an expression in which no word is strange. Raises NotRead."""
         if read_number(text) is not None:
             return frozenset()
         found = parse_expression(text)

@@ -53,7 +53,7 @@ class TooLarge(Exception):
 
 
 def same(gold: str, given: str) -> bool | None:
-    """Whether two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
+    """True if two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
 
     Raises NotRead where only the second is out of range.
     """
@@ -75,7 +75,7 @@ def same(gold: str, given: str) -> bool | None:
 
 
 def _apart(left: Number, right: Number, least: float) -> float:
-    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    """The distance of two numbers, relative to the larger; floats to ``least`` where that is more."""
     if left == right:
         return 0.0
     if isinstance(left, Fraction) and isinstance(right, Fraction):

@@ -146,7 +146,7 @@ class Scorer:
 
 
 def _guarded(row: Any, step: Callable[..., _T], *given: Any) -> _T | Score:
-    """What a step gives, or the score of a row that cannot be scored: it may hold anything, a plugin raise anything."""
+    """Return the result of a step, or a bad row's score: a row may hold anything, a plugin's reward raise anything."""
     try:
         return step(*given)
     except (MissingExtraError, MathProcessError):
