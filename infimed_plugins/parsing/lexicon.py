@@ -167,7 +167,7 @@ _GROUPS = {
 
 
 class Reading(NamedTuple):
-    """The answer that was read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
+    """The answer read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
 
     The answer is letters (``"B"``; ``"AC"`` where several are right), "yes" or "no", a value as it is written, or the
     stretch of text that gives it. Of a whole response it is what stands in a tag or box (``marked``) or the rest of the

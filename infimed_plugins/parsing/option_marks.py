@@ -40,8 +40,6 @@ class OptionSet(NamedTuple):
 
     letters: int
     texts: dict[str, list[tuple[Words, int]]]
-    starts: frozenset[str]  # what a letter or a text begins with
-    longest: int
 
 
 @cached(4096)
@@ -60,13 +58,14 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
             texts.setdefault(first, []).append((words, code))
     for same_start in texts.values():
         same_start.sort(key=lambda one: -len(one[0]))
-    return OptionSet(len(options) or UNKNOWN, texts, _LETTERS.union(texts), max(map(len, options), default=0))
+    return OptionSet(len(options) or UNKNOWN, texts)
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
     """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
-    bare = (_without_letter(option, letter) for option, letter in zip(options, OPTION_LETTERS, strict=False))
-    read = Text(nfkc(plain("\n".join(text.replace("\n", " ") for text in bare))))
+    flat = zip(OPTION_LETTERS, (option.replace("\n", " ") for option in options), strict=False)
+    bare = [re.sub(rf"^\s*\(?\s*{letter}\s*[).:]\s*(?=\S)", "", option) for letter, option in flat]
+    read = Text(nfkc(plain("\n".join(bare))))
     found: list[list[str]] = [[]]
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
@@ -74,12 +73,6 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
         elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
             found[-1].append(_singular(word))
     return [tuple(words) for words in found]
-
-
-def _without_letter(option: str, letter: str) -> str:
-    if option[:4].lstrip("( ")[:1] != letter:
-        return option
-    return re.sub(rf"\s*\(?{letter}\s*[).:]\s*(?=\S)", "", option, count=1)
 
 
 def _names(words: Words, others: list[Words]) -> list[Words]:
@@ -98,14 +91,11 @@ def _singular(word: str) -> str:
 
 def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) -> str:
     """The codes of a text with its options, and the words of ``asked`` as such."""
-    words, texts = text.words, options.texts
-    if asked:
-        codes = [ASKED if c == OTHER and w in asked else c for w, c in zip(words, text.codes, strict=True)]
-    else:
-        codes = list(text.codes)
-    beyond = 0
-    starts = options.starts
-    for at in [at for at, word in enumerate(words) if word in starts]:
+    words, texts, beyond = text.words, options.texts, 0
+    codes = list(text.codes)
+    for at in [at for at, word in enumerate(words) if word in asked]:
+        codes[at] = ASKED if codes[at] == OTHER else codes[at]
+    for at in [at for at, word in enumerate(words) if word in texts or word in _LETTERS]:
         if at < beyond:
             continue
         word = words[at]
@@ -118,7 +108,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
         if word in _LETTERS and (_is_letter(text, at) or _before_own_text(text, at, texts)):
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
-    return _joined("".join(codes))
+    return rule(_LETTER_TEXT).sub(_letter_first, rule(_TEXT_LETTER).sub(_text_first, "".join(codes)))
 
 
 def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int]]) -> tuple[int, int]:
@@ -179,12 +169,7 @@ def _is_letter(text: Text, at: int) -> bool:
     return announced or not species
 
 
-def _joined(codes: str) -> str:
-    """Letter and text of one option as one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, as neither."""
-    codes = rule(_TEXT_LETTER).sub(_text_first, codes)
-    return rule(_LETTER_TEXT).sub(_letter_first, codes)
-
-
+# letter and text of one option are one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, neither
 _LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})([\ue100-\ue300])(?=([).,\n?]|$)?)"
 _TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 

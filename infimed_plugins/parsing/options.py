@@ -41,9 +41,7 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
 _WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
 _GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
-_IF_CUES = ("if ", "were ", "suppose", "如果", "假如")
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
-_FALSE_CUES = ("not", "except", "incorrect", "false", "least", "never", "错误", "不", "除外")
 _ASKS_FALSE = re.compile(
     r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
@@ -72,12 +70,11 @@ def read_option(
     if several:
         tidy = _GLUED.sub(lambda found: ", ".join(found[0]), tidy)
     invented = _INVENTED.search(tidy, 1)
-    if invented:
-        reading = _read(Text(tidy[: invented.start()]), known, question, several)
+    for part in (tidy[: invented.start()], tidy) if invented else (tidy,):
+        reading = _read(Text(part), known, question, several)
         if reading.answer:
             return reading
-    reading = _read(Text(tidy), known, question, several)
-    if not reading.answer and len(tidy) < known.longest + _LITTLE:
+    if len(tidy) < max(map(len, options), default=0) + _LITTLE:
         slip = misspelt(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
@@ -125,8 +122,7 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
 def _asks(question: str) -> tuple[bool, bool]:
     """Return two flags: a question asks what is not so; it supposes something."""
     low = _LISTED.split(question.lower(), maxsplit=1)[0]
-    false = any(cue in low for cue in _FALSE_CUES) and _ASKS_FALSE.search(low) is not None
-    return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
+    return _ASKS_FALSE.search(low) is not None, _SUPPOSES.search(low) is not None
 
 
 @cached(4096)
