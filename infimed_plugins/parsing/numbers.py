@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, Reading, Rule, Text, beside, rule
+from infimed_plugins.parsing import lexicon
+from infimed_plugins.parsing.lexicon import NUMBER, OTHER, Reading, Rule, Sentence, Text, norm, rule, sentences
 from infimed_plugins.parsing.quantities import is_unit
-from infimed_plugins.parsing.sentences import ASKABLE, COUNTS, LONGEST, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -47,7 +47,7 @@ VALUES = (
     Rule("one number", "^[^#]*(#)[^#]*$", "", (("", "", "7 nodules", "7"),)),
 )  # fmt: skip
 _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
-_WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{HAN}]{{2}}")
+_WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{lexicon.HAN}]{{2}}")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
@@ -59,10 +59,10 @@ _VALUE = re.compile(
     rf"(?=[-+−\d√π\\({''.join(_ZH_COUNTS)}]|\b[zotfsenZOTFSEN])(?:(?<![A-Za-z0-9_.])"
     rf"(?P<value>[-+−]?{_TERM}(?:{_TERM}| ?{_JOINT} ?-?{_TERM}|[eE][-+]?\d+)*)"
     r"(?P<unit> ?(?:[%°]|(?!(?:in|units?|[asdt])\b)[A-Za-zµμ]+(?:/[A-Za-z]+)?))?"
-    rf"|(?P<count>(?i:{'|'.join(COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
+    rf"|(?P<count>(?i:{'|'.join(lexicon.COUNTS)}))\b|(?P<zh>[{''.join(_ZH_COUNTS)}])(?=[个根处枚块条支张片例节]))"
 )
 _FORMAL = re.compile(r"[^-\d.,%+–± to]")
-_SETS = beside("sets")
+_SETS = lexicon.beside("sets")
 _NO_VALUE = Reading("", Code.NO_ANSWER)
 _REACH = 12  # characters before a value that are looked at
 _FIRST = 1_000_000  # the number that stands for the first value
@@ -71,9 +71,9 @@ _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
 
 def stated_value(reply: str, question: str = "") -> Reading:
     """The value to compare with the gold, as written, with its unit; none where the reply states several or none."""
-    if len(reply) > LONGEST:
+    if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
-    text = _CLEAN.sub("", tidy(reply)).strip()
+    text = _CLEAN.sub("", lexicon.tidy(reply)).strip()
     if all(is_unit(word[0]) for word in _WORD.finditer(text)):
         return Reading(_worked_out(text), Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
@@ -114,7 +114,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
         if count and count.lower() == "one" and last and last not in _SETS["before_one"]:
             return count
         token = str(_FIRST + len(values))
-        value = COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
+        value = lexicon.COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
         if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
@@ -126,10 +126,10 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The codes of the words and numbers of a question."""
-    text, values = _valued(tidy(question))
+    text, values = _valued(lexicon.tidy(question))
     parsed = Text(text)
     pairs = zip(parsed.words, parsed.codes, strict=True)
-    asked = {norm(word): "4" for word, code in pairs if code in ASKABLE and len(word) > 2}
+    asked = {norm(word): "4" for word, code in pairs if code in lexicon.ASKABLE and len(word) > 2}
     return asked | dict.fromkeys(map(_bare, values.values()), "0")
 
 
@@ -160,7 +160,7 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     open_to_doubt = place in ("announced", "alone", "only one") or (place == "asked" and alike)
     if open_to_doubt and not revised and {one.says.answer for one in hits} - {"", last.says.answer}:
         return Reading("", Code.SEVERAL, (place,))
-    back = taken_back(said[at + 1 :])
+    back = lexicon.taken_back(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 
 

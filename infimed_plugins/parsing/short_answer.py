@@ -23,10 +23,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, HAN, OPEN, Reading, Rule, Text, beside, code_of, rule
+from infimed_plugins.parsing import lexicon
+from infimed_plugins.parsing.lexicon import CODE, Reading, Rule, Sentence, Text, norm, rule, sentences
 from infimed_plugins.parsing.normalize import plain
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.sentences import ASKABLE, LONGEST, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 # 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
@@ -76,10 +76,10 @@ NOTHING = (
     Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER,
          (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),)),
 )  # fmt: skip
-_KINDS, _SETS = beside("kinds"), beside("sets")
+_KINDS, _SETS = lexicon.beside("kinds"), lexicon.beside("sets")
 _CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
-_BESIDE = {word: _CODE[name] for name, words in beside("words").items() for word in words}
-_NAME_OF = {name: thing for thing, names in OPEN["names"].items() for name in names}
+_BESIDE = {word: _CODE[name] for name, words in lexicon.beside("words").items() for word in words}
+_NAME_OF = {name: thing for thing, names in lexicon.OPEN["names"].items() for name in names}
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _MARKS = frozenset(".?,:()-\n")
 _BETWEEN = frozenset([*".?,:\n", CODE["and"]])  # items
@@ -88,7 +88,7 @@ _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
-_ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{HAN}])")
+_ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{lexicon.HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{lexicon.HAN}])")
 _STEM = 8  # letters by which a long word of the question is known
 
 
@@ -106,9 +106,9 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
-    if len(reply) > LONGEST:
+    if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
-    bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
+    bare = plain(_STRUCK.sub(" ❌ ", lexicon.tidy(reply)))
     if not bare:
         return Reading("", Code.NO_ANSWER)
     flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
@@ -156,7 +156,7 @@ def _plan(gold: str, question: str) -> _Plan:
     codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
              for name, same in _KINDS.items() for word in same}  # fmt: skip
     codes |= _BESIDE | {"versus": CODE["or"]}
-    codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
+    codes |= dict.fromkeys(lexicon.beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
     codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
     echoes = own <= asked.keys() and not chooses
@@ -166,10 +166,10 @@ def _plan(gold: str, question: str) -> _Plan:
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
-    text = Text(_named(tidy(question)))
+    text = Text(_named(lexicon.tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
-    asked = {word: ASKED for word, code in pairs if code in ASKABLE}
+    asked = {word: ASKED for word, code in pairs if code in lexicon.ASKABLE}
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
     filler = CODE["filler"]
     kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
@@ -203,8 +203,8 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
-    lacks = any(code_of(word.split()[0]) == CODE["negated"] for word in item)
-    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
+    lacks = any(lexicon.code_of(word.split()[0]) == CODE["negated"] for word in item)
+    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{lexicon.HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
 
 
@@ -226,7 +226,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """Yield readings against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
-    if back := taken_back(said[at + 1 :]):
+    if back := lexicon.taken_back(said[at + 1 :]):
         yield back
     yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
     since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)

@@ -14,6 +14,7 @@ the best match counts. A truth that is yes or no, in English or Chinese, is matc
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.normalize import nfkc, plain, signed_tokens
@@ -62,7 +63,7 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     """
     several = list(truth.answer) if isinstance(truth.answer, (list, tuple)) else [truth.answer]
     gold, options = ", ".join(map(str, several)), tuple(truth.options or ())
-    right = _gold_letters(gold, options)
+    right = _read_gold(gold, options).answer
     if not right:
         return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter", code=Code.BAD_TRUTH)
     given = read_choice(answer, options, strict=True, several=len(right) > 1)
@@ -73,9 +74,8 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     return Verdict(float(same), given.answer, reason, trace=given.trace)
 
 
-@cached(4096)  # the 16 rollouts of a question share its truth
-def _gold_letters(gold: str, options: tuple[str, ...]) -> str:
-    return read_option(gold, options, strict=True, several=True).answer
+# the 16 rollouts of a question share its truth
+_read_gold = cached(4096)(partial(read_option, strict=True, several=True))
 
 
 def jaccard(answer: str, truth: GroundTruth) -> Verdict:
