@@ -244,11 +244,6 @@ def _json_value(value: Any) -> Json:
     return None if missing(value) or value in (float("inf"), float("-inf")) else value
 
 
-def is_missing(value: Any) -> bool:
-    """True if a cell holds no value: None, or NaN, NaT or NA of any library, or a text without a word."""
-    return missing(value) or (isinstance(value, str) and not value.strip())
-
-
 def _short(value: object, length: int = 120) -> str:
     try:
         return repr(value)[:length]
