@@ -260,17 +260,15 @@ _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 _IT = "{subject}(?:{be|shows|pick})*{filler}*"
 TAKES_BACK = (
     Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),", Code.REJECTED,
-         (("", "liver", "Liver. Wait, the edge is dark.", Code.REJECTED),)),
+         ("Liver. Wait, the edge is dark.",)),
     Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|" "(?:{negated}|{no}|{rejected})[,.]*"
-         "{filler|correct|likely|possible}*[,.?]*)$", Code.REJECTED,
-         (("", "liver", "Liver. It is not seen here.", Code.REJECTED),
-         ("", "liver", "Liver. Not really.", Code.REJECTED))),
+         "{filler|correct|likely|possible}*[,.?]*)$", Code.REJECTED, ("Liver. It is not seen here.",
+         "Liver. Not really.")),
     Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}", Code.UNSURE,
-         (("", "liver", "Liver. I doubt it.", Code.UNSURE),
-         ("", "liver", "Liver. But an odd spleen is possible.", Code.UNSURE))),
-    Rule("or else", "^{or}", Code.SEVERAL, (("", "liver", "Liver. Or an enlarged left spleen.", Code.SEVERAL),)),
+         ("Liver. I doubt it.", "Liver. But an odd spleen is possible.")),
+    Rule("or else", "^{or}", Code.SEVERAL, ("Liver. Or an enlarged left spleen.",)),
     Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})", Code.REJECTED,
-         (("", "liver", "Liver. However, an organ near the ribs is more likely.", Code.REJECTED),)),
+         ("Liver. However, an organ near the ribs is more likely.",)),
 )  # fmt: skip
 
 

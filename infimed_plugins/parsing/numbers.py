@@ -5,6 +5,7 @@
 
 A text without prose is its own value. Data, steps and numbers of the question are no answer; nor is program code. Codes
 beside those of the lexicon: ``#`` a value, ``0`` one of the question, ``4`` another word of it, ``=`` an equals sign.
+The examples of a rule state 7, or come to the code of the rule.
 """
 
 from __future__ import annotations
@@ -28,23 +29,22 @@ PLACES = (
     Rule("worked out", "=[^=]*[#0]", "", ((_Q, "", "4 nodules are shown above. 4 + 3 = 7. She has 7.", "7"),)),
     Rule("alone", r"^\(?[#0][^#0]{0,2}\)?$", "", ((_Q, "", "7\nThe upper nodules shown are 5 mm wide.", "7"),)),
     Rule("asked", "4.*[#0]|[#0].*4", "", ((_Q, "", "The scan took 90 s. It has 7 nodules.", "7"),)),
-    Rule("only one", "[#0]", "", (("", "", "There are 7.", "7"),)),
+    Rule("only one", "[#0]", "", ("There are 7.",)),
 )  # fmt: skip
 BARS = (
-    Rule("asks", r"\?$", Code.UNSURE, (("", "", "Is it 7?", None),)),
-    Rule("possible", "{possible|hypothetical}|{concedes}[^#]*#|#[^#]*,{contrast}", Code.UNSURE,
-         (("", "", "It may be 7.", None), ("", "", "At first glance 7, but see the rest.", None))),
+    Rule("asks", r"\?$", Code.UNSURE, ("Is it 7?",)),
+    Rule("possible", "{possible|hypothetical}|{concedes}[^#]*#|#[^#]*,{contrast}", Code.UNSURE, ("It may be 7.",
+         "At first glance 7, but see the rest.")),
     Rule("denied", "{negated|rejected}[^,]*#|#[^,]*{rejected}|{than}{filler}*#|#_?(?:{be|filler|likely}|[(,-])*"
-         "{negated|no|absent}", Code.REJECTED, (("", "", "It is not 7.", None), ("", "", "7 is wrong.", None),
-         ("", "", "It is at least 7.", None), ("", "", "7 is not it.", None))),
+         "{negated|no|absent}", Code.REJECTED, ("It is not 7.", "7 is wrong.", "It is at least 7.", "7 is not it.")),
     Rule("or", "#[^#,]{0,4}{or|and}{filler}*#|#{or}|{be|shows}[^#]{0,6}#.*{and}[^#]*{be|shows}[^#]{0,6}#", Code.SEVERAL,
-         (("", "", "It is 7 or 8.", None), ("", "", "One side has 7 and the other has 8.", None))),
+         ("It is 7 or 8.", "One side has 7 and the other has 8.")),
 )  # fmt: skip
 VALUES = (
-    Rule("equals", "^.*=[^#=]*?(#)", "", (("", "", "It is 10 - 3 = 7.", "7"),)),
-    Rule("is", "(?:^|{answer})[^#]*?(?:{be|shows}|:)[^#]*?(#)", "", (("", "", "There are 7 in 90 scans.", "7"),
-         ("", "", "The 90 scans are old and the answer is 7.", "7"))),
-    Rule("one number", "^[^#]*(#)[^#]*$", "", (("", "", "7 nodules", "7"),)),
+    Rule("equals", "^.*=[^#=]*?(#)", "", ("It is 10 - 3 = 7.",)),
+    Rule("is", "(?:^|{answer})[^#]*?(?:{be|shows}|:)[^#]*?(#)", "", ("There are 7 in 90 scans.",
+         "The 90 scans are old and the answer is 7.")),
+    Rule("one number", "^[^#]*(#)[^#]*$", "", ("7 nodules",)),
 )  # fmt: skip
 _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{lexicon.HAN}]{{2}}")

@@ -12,6 +12,7 @@ A sentence is a string of codes: those of the lexicon, and digits and marks for 
 
 STEPS are tried in order: one with a code bars a sentence that it matches, one without takes out what it matches, but
 for its group. A sentence gives the gold where all that is left is known to add nothing and its items are the gold's.
+The examples of a rule give the gold "liver", or come to its code; else they say question, gold, reply, and reading.
 """
 
 from __future__ import annotations
@@ -35,33 +36,28 @@ GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%
 _ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
-    Rule("asks", r"\?", Code.UNSURE, (("", "liver", "The liver?", Code.UNSURE),)),
+    Rule("asks", r"\?", Code.UNSURE, ("The liver?",)),
     Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)", "",
-         ((_TWO, "liver", "The liver is larger than the spleen.", True),
-         ("", "liver", "Since no rib is near, it is the liver.", True))),
-    Rule("denied", "{negated}(?!-)|{no|rejected|absent}", Code.REJECTED,
-         (("", "liver", "It is not the liver.", Code.REJECTED),)),
+         ((_TWO, "liver", "The liver is larger than the spleen.", True), "Since no rib is near, it is the liver.")),
+    Rule("denied", "{negated}(?!-)|{no|rejected|absent}", Code.REJECTED, ("It is not the liver.",)),
     Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$", "",
-         (("", "liver", "The liver, which filters blood.", True),
-         ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
-    Rule("possible", "{possible|hypothetical}", Code.UNSURE, (("", "liver", "It may be the liver.", Code.UNSURE),)),
-    Rule("or", "{or}", Code.SEVERAL, (("", "liver", "The liver or the spleen.", Code.SEVERAL),)),
-    Rule("but", ".{contrast|concedes|retracts}", Code.UNSURE, (("", "liver", "The liver, however.", Code.UNSURE),)),
-    Rule("in brackets", r"\((?!{and})[^()12]*\)", "", (("", "liver", "Liver (segment four)", True),)),
+         ("The liver, which filters blood.", ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
+    Rule("possible", "{possible|hypothetical}", Code.UNSURE, ("It may be the liver.",)),
+    Rule("or", "{or}", Code.SEVERAL, ("The liver or the spleen.",)),
+    Rule("but", ".{contrast|concedes|retracts}", Code.UNSURE, ("The liver, however.",)),
+    Rule("in brackets", r"\((?!{and})[^()12]*\)", "", ("Liver (segment four)",)),
     Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|(?=[^1]*"
-         "(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))", "",
-         (("", "liver", "The working diagnosis for this lady is liver.", True),
+         "(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))", "", ("The working diagnosis for this lady is liver.",
          ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
-         ("", "liver", "On the coloured slide, the liver is seen.", True),
+         "On the coloured slide, the liver is seen.",
          (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
     Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)", "",
          (("", "cyst", "A cyst in the groin.", True),)),
 )  # fmt: skip
 _LEAD = "(?:{filler|subject|option|correct|likely|retracts|so|pick|and}|[34%0,-])*"
 ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})", "",
-                 (("", "liver", "Spleen. The answer is liver.", True),
-                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED),
-                  ("", "liver", "The answer is not spleen. The answer is liver.", True)))  # fmt: skip
+                 ("Spleen. The answer is liver.", "The answer is not spleen. The answer is liver.",
+                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED)))  # fmt: skip
 _SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
 RIVAL_BESIDE = Rule(
     "another beside it",
@@ -71,10 +67,9 @@ RIVAL_BESIDE = Rule(
 _RIVAL = (RIVAL_BESIDE.id,)
 NOTHING = (
     Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})", Code.NO_ANSWER,
-         (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),)),
-    Rule("a doubt", r"\?|{possible|hypothetical|or}", Code.UNSURE, (("", "liver", "Some organ?", Code.UNSURE),)),
-    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER,
-         (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),)),
+         ("I cannot view pictures.",)),
+    Rule("a doubt", r"\?|{possible|hypothetical|or}", Code.UNSURE, ("Some organ?",)),
+    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER, ("The dark organ of this picture is the",)),
 )  # fmt: skip
 _KINDS, _SETS = lexicon.beside("kinds"), lexicon.beside("sets")
 _CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
@@ -237,8 +232,11 @@ def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Senten
 
 def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     """Read one sentence; the answer is GOLD where it gives that."""
-    if GOLD not in codes:
-        return _without_gold(codes, words)
+    if GOLD not in codes:  # another answer, a doubt, or none
+        for empty in NOTHING:
+            if empty.search(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
+                return Reading("", Code(empty.effect), (empty.id,))
+        return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.search(codes) else ())
     if plan.echoes and rule("1.*{be|shows}").search(codes):
         return Reading("", Code.JUDGED, ("the question again",))
     trace: list[str] = []
@@ -261,11 +259,3 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
 def _taken_out(found: re.Match[str]) -> str:
     kept = found[1] if found.lastindex else ""
     return kept + TAKEN_OUT * (len(found[0]) - len(kept))
-
-
-def _without_gold(codes: str, words: Sequence[str]) -> Reading:
-    """A sentence without a word of the gold: another answer, a doubt, or none."""
-    for empty in NOTHING:
-        if empty.search(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
-            return Reading("", Code(empty.effect), (empty.id,))
-    return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.search(codes) else ())

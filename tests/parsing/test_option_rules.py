@@ -31,8 +31,10 @@ def _nothing_is_remembered() -> None:
 def test_a_row_reads_its_examples_and_no_other_row_does(
     table: str, row: Rule, strict: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert row.examples
-    for reply, letter in row.examples:
+    default = "" if row.effect in ("reject", "maybe", "none", "several") else "C"
+    examples = [one if isinstance(one, tuple) else (one, default) for one in row.examples]
+    assert examples
+    for reply, letter in examples:
         assert letters(reply, strict) == letter, reply
     monkeypatch.setattr(
         options if table == "FORMS" else option_rules,
@@ -40,10 +42,10 @@ def test_a_row_reads_its_examples_and_no_other_row_does(
         tuple(one for one in getattr(option_rules, table) if one is not row),
     )
     option_rules._of_sentence.cache_clear()
-    assert any(letters(reply, strict) != letter for reply, letter in row.examples), "the row is not needed"
+    assert any(letters(reply, strict) != letter for reply, letter in examples), "the row is not needed"
 
 
 def test_text_behind_a_letter_is_read_where_the_options_are_not_known() -> None:
-    for reply, letter in option_rules.UNKNOWN_TEXT.examples:
-        assert read_option(reply, strict=True).answer == letter
+    for reply in option_rules.UNKNOWN_TEXT.examples:
+        assert read_option(reply, strict=True).answer == "C"
     assert read_option("C. Xanthoma", OPTIONS, strict=True).answer == ""

@@ -33,13 +33,15 @@ def rules() -> Iterator[tuple[Any, str, Any]]:
 
 @pytest.mark.parametrize(("module", "name", "rule"), [pytest.param(*one, id=one[2].id) for one in rules()])
 def test_a_rule_is_needed_for_its_examples(module: Any, name: str, rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rule.examples
-    for question, gold, reply, read in rule.examples:
+    default = rule.effect or True
+    examples = [one if isinstance(one, tuple) else ("", "liver", one, default) for one in rule.examples]
+    assert examples
+    for question, gold, reply, read in examples:
         assert outcome(question, gold, reply) == read, reply
     table = getattr(module, name)
     without = tuple(one for one in table if one is not rule) if table is not rule else rule._replace(pattern=NEVER)
     monkeypatch.setattr(module, name, without)
-    assert any(outcome(question, gold, reply) != read for question, gold, reply, read in rule.examples)
+    assert any(outcome(question, gold, reply) != read for question, gold, reply, read in examples)
 
 
 GIVEN = [
