@@ -17,7 +17,7 @@ from functools import partial
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing import lexicon
 from infimed_plugins.parsing.lexicon import NUMBER, OTHER, Reading, Rule, Sentence, Text, norm, rule, sentences
-from infimed_plugins.parsing.quantities import is_unit
+from infimed_plugins.parsing.quantities import unit_name
 from infimed_plugins.records import Code
 
 _Q = "How many nodules are shown?"
@@ -74,7 +74,7 @@ def stated_value(reply: str, question: str = "") -> Reading:
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
     text = _CLEAN.sub("", lexicon.tidy(reply)).strip()
-    if all(is_unit(word[0]) for word in _WORD.finditer(text)):
+    if all(unit_name(word[0]) for word in _WORD.finditer(text)):
         return Reading(_worked_out(text), Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
     if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
@@ -98,7 +98,7 @@ def _worked_out(text: str) -> str:
     lines = text.splitlines()
     text = lines[-1] if lines and all("=" in line for line in lines) else text
     before, after = text.rpartition("=")[::2]
-    computed = re.search(r"\d", before) and all(map(is_unit, re.findall(r"[A-Za-z]+", before)))
+    computed = re.search(r"\d", before) and all(map(unit_name, re.findall(r"[A-Za-z]+", before)))
     return (after if computed else text).rpartition("≈")[2].strip()
 
 
@@ -115,7 +115,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
             return count
         token = str(_FIRST + len(values))
         value = lexicon.COUNTS.get(count.lower()) or _ZH_COUNTS[count] if count else found["value"]
-        if unit and not _FORMAL.search(value) and is_unit(unit.strip()):
+        if unit and not _FORMAL.search(value) and unit_name(unit.strip()):
             value, unit = value + unit, ""
         values[token] = value
         return f"{'over ' if last in _SETS['bound'] else ''}{token} {unit}"

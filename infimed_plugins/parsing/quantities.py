@@ -123,27 +123,22 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
     """
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
         before, written = text[: found.start()], text[found.start() :]
-        unit = _unit(written)
+        unit = unit_name(written)
         factor = before[-1:] != " " and _FACTORS.fullmatch(written)
         if unit and not (factor and (factors is None or any(letter in factors for letter in written))):
             return before.strip(), unit
     return text, ""
 
 
-def is_unit(word: str) -> bool:
-    """True if a word is the name of a unit, such as ``mm`` or ``years``."""
-    return _unit(word) != ""
-
-
-def _unit(written: str) -> str:
-    """The one name of a unit, of a power of one, of one by another (``mm/s``), or of what there is in one (``/uL``)."""
+def unit_name(written: str) -> str:
+    """The one name of a unit, of a power of one, one by another (``mm/s``), or the count in one (``/uL``); else ""."""
     spelled = _UNIT_SPELLING.sub(r"\1", _PER.sub("/", written)).rstrip(".")
     if unit := _one_unit(spelled):
         return unit
     above, by, below = spelled.partition("/")
     if by and "%" not in spelled:
         bare = not above
-        above, below = _unit(above), _unit(below)
+        above, below = unit_name(above), unit_name(below)
         return f"{above}/{below}" if (above or bare) and below else ""
     found = _POWER.fullmatch(spelled)
     unit = _one_unit(found[3]) if found else ""

@@ -51,6 +51,7 @@ NOT_REACHED = "not reached: the process was ended or held up from outside"
 OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 _SLOW = "out of HURRIED seconds"
 _CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE}  # C code without memory
+# what can make an expression cost much: factorials, sums, high or stacked powers, great length
 _COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{3}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
 AskMath = Callable[[str, str], str]  # the verdict on such a pair
@@ -86,7 +87,7 @@ class MathPool:
 
     def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
         """The ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
-        todo = sorted(pairs, key=lambda pair: is_costly(pair[1]))
+        todo = sorted(pairs, key=lambda pair: _COSTLY.search(pair[1]) is not None)
         if not todo:
             return {}
         threads = ThreadPoolExecutor(min(self._count, 1 + len(todo) // PAIRS_FOR_ANOTHER), "infimed-math")
@@ -138,7 +139,7 @@ class MathPool:
             self._filled = now
             if self.patience >= min(self._seconds, SECONDS):
                 return self._seconds
-            asked = self._said.get((answer,)) != _SLOW and (self.patience > DEBT or not is_costly(answer))
+            asked = self._said.get((answer,)) != _SLOW and (self.patience > DEBT or not _COSTLY.search(answer))
             return min(HURRIED, self._seconds) if asked else 0.0
 
     def _remember(self, gold: str, answer: str, said: str, seconds: float) -> None:
@@ -152,11 +153,6 @@ class MathPool:
                 self._said[(answer,)] = _SLOW if said == OUT_OF_TIME and seconds < self._seconds else said
             if len(self._said) > REMEMBERED:
                 self._said.popitem(last=False)
-
-
-def is_costly(answer: str) -> bool:
-    """True if an expression has what can make it cost much: factorials, sums, high or stacked powers, great length."""
-    return _COSTLY.search(answer) is not None
 
 
 class MathProcess:
