@@ -20,8 +20,11 @@ def cached(maxsize: int, each: int = 500) -> Callable[[_F], _F]:
         @functools.lru_cache(maxsize)
         @functools.wraps(function)
         def kept(*args: Any) -> Any:
+            global _held
             result = function(*args)
-            _hold(each + BYTES_A_CHARACTER * sum(map(_characters, args)))
+            _held += each + BYTES_A_CHARACTER * sum(map(_characters, args))
+            if _held > MOST_BYTES:
+                clear()
             return result
 
         _caches.append(kept.cache_clear)
@@ -36,13 +39,6 @@ def clear() -> None:
     _held = 0
     for cache_clear in _caches:
         cache_clear()
-
-
-def _hold(size: int) -> None:
-    global _held
-    _held += size
-    if _held > MOST_BYTES:
-        clear()
 
 
 def _characters(value: Any) -> int:

@@ -86,7 +86,7 @@ class GroundTruth:
     ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a
     LaTeX or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
     ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
-    ``frame`` declares the coordinates that answers are in (rewards/frames.py); ``size`` and ``resized`` are (width,
+    ``frame`` declares the coordinates that answers are in (rewards/box_iou.py); ``size`` and ``resized`` are (width,
     height) in pixels of the original picture and of what the model sees.
     """
 

@@ -37,18 +37,18 @@ def reward(
     """Score saved generations offline: a table by task, and the reasons for zeros."""
     from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
-    from infimed_plugins.rewards.batch import check_settings, closes_unopened
-    from infimed_plugins.rewards.frames import check_frame
+    from infimed_plugins.rewards.ground_truth import check_frame
     from infimed_plugins.rewards.saved import read_generations, score_generation
+    from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 
-    check_settings(w_format, w_acc, task, name)
-    frame = check_frame(answer_frame)
+    form = ResponseForm(think_prefilled=think_prefilled)
+    scorer = Scorer(w_format, w_acc, task, name, form, check_frame(answer_frame))
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out {out} is the file that is read; name another")
-    form, review, unopened = ResponseForm(think_prefilled=think_prefilled), Review(), 0
+    review, unopened = Review(), 0
     with progress() as show, _whole_or_nothing(out) as lines:
         for generation in read_generations(file):
-            scored = score_generation(generation, w_format, w_acc, task, name, form, frame)
+            scored = score_generation(generation, scorer)
             review.add(scored)
             unopened += closes_unopened(generation.response, form)
             if lines is not None:

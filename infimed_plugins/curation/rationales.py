@@ -174,7 +174,7 @@ def judge(text: str, sample: Sample) -> Candidate:
     if words <= _EMPTY_WORDS | set(tokens(answer)) | set(tokens(_gold_words(sample))):
         return Candidate(reasoning, ONLY_THE_ANSWER)
     choice = sample.task == "multiple_choice"
-    if choice and not read_option(answer, sample.options or (), strict=True).letters:
+    if choice and not read_option(answer, sample.options or (), strict=True).answer:
         return Candidate(reasoning, NO_OPTION)
     if score(prompts.tagged(reasoning, answer), sample).accuracy != 1.0:
         return Candidate(reasoning, WRONG)

@@ -7,16 +7,17 @@ rather than guesses.
 from __future__ import annotations
 
 from infimed_plugins.parsing.boxes import Box, ParsedBoxes, parse_boxes
+from infimed_plugins.parsing.lexicon import Reading
 from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity
-from infimed_plugins.parsing.response import ParsedResponse, ResponseForm, extract_answer, parse_response
+from infimed_plugins.parsing.response import ResponseForm, extract_answer, parse_response
 
 __all__ = [
     "Box",
     "ParsedBoxes",
-    "ParsedResponse",
     "Quantity",
+    "Reading",
     "ResponseForm",
     "extract_answer",
     "parse_boxes",

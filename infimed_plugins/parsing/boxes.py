@@ -18,11 +18,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infimed_plugins.parsing.latex import DENIED_AFTER, DENIED_BEFORE
-from infimed_plugins.parsing.lexicon import read_text, rule
+from infimed_plugins.parsing.lexicon import Text, rule
 from infimed_plugins.parsing.normalize import nfkc, tokens
+from infimed_plugins.parsing.response import DENIED_AFTER, DENIED_BEFORE
 from infimed_plugins.records import Json
 
 Box = tuple[float, float, float, float]
@@ -73,7 +74,7 @@ class ParsedBoxes:
 
     @property
     def count(self) -> int:
-        """How many boxes were given, valid or not."""
+        """The number of boxes given, valid or not."""
         return len(self.boxes) + self.invalid
 
 
@@ -89,7 +90,10 @@ def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
     if len(text) < 64 and " ".join(tokens(text)) in _NO_OBJECTS:
         return ParsedBoxes(())
     text = _CORNERS.sub(r"[\1,\2]", text)
-    return _structured(text) or _plain_numbers(text) or _in_prose(text, strict)
+    if len(text) <= 256 and _LIST_BODY.fullmatch(text):  # four numbers and nothing else
+        box = _box(text)
+        return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)
+    return _structured(text) or _in_prose(text, strict)
 
 
 def boxes_as_text(value: Json) -> str | None:
@@ -112,55 +116,36 @@ def _structured(text: str) -> ParsedBoxes | None:
             return "[" if part[0] in "[(" else "]"
         return part[0] if part[0] in ("{", "}", ",", ":") else json.dumps(part[0].strip("\"'"))
 
-    found = _Found(flats)
     try:
         values = json.loads(f"[{_PART.sub(as_json, text).strip().removesuffix(',')}]", object_pairs_hook=tuple)
-        for value in values:
-            found.add(value)
+        found = [one for value in values for one in _found(value, flats)]
     except (ValueError, RecursionError):
         return None
-    return ParsedBoxes(tuple(found.boxes), found.invalid, tuple(found.confidences)) if values else None
+    valid = [(box, confidence) for box, confidence in found if box]
+    boxes, confidences = tuple(box for box, _ in valid), tuple(confidence for _, confidence in valid)
+    return ParsedBoxes(boxes, len(found) - len(valid), confidences) if values else None
 
 
-class _Found:
-    """The boxes of a literal: a flat list is a number, a dict a tuple of pairs. Raises ValueError for what is none."""
+def _found(value: object, flats: list[str], depth: int = 0) -> Iterator[tuple[Box | None, float | None]]:
+    """The boxes of a literal with their confidences, None for an invalid one; alone, a string is no literal.
 
-    def __init__(self, flats: list[str]) -> None:
-        self._flats = flats
-        self.boxes: list[Box] = []
-        self.confidences: list[float | None] = []
-        self.invalid = 0
-
-    def add(self, value: object, depth: int = 0) -> None:
-        """The boxes of one value; what is neither list nor dict is an invalid one in a list, and alone no literal."""
-        if depth > _MAX_DEPTH or (isinstance(value, str) and not depth):
-            raise ValueError
-        if isinstance(value, list):
-            for item in value:
-                self.add(item, depth + 1)
-        elif isinstance(value, tuple):
-            named = [(key.lower(), held) for key, held in value]
-            given = [held for key, held in named if key in _BOX_KEYS]
-            confidence = next((_confidence(held) for key, held in named if key == _CONFIDENCE_KEY), None)
-            self._add_flat(given[0] if len(given) == 1 else None, confidence)
-        elif not isinstance(value, int) or self._flats[value]:
-            self._add_flat(value)
-
-    def _add_flat(self, place: object, confidence: float | None = None) -> None:
-        box = _box(self._flats[place]) if isinstance(place, int) else None
-        if box is None:
-            self.invalid += 1
-        else:
-            self.boxes.append(box)
-            self.confidences.append(confidence)
-
-
-def _plain_numbers(text: str) -> ParsedBoxes | None:
-    """Four numbers and nothing else."""
-    if len(text) > 256 or not _LIST_BODY.fullmatch(text):
-        return None
-    box = _box(text)
-    return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)
+    A flat list is a number, its place in ``flats``, a dict a tuple of pairs. Raises ValueError for what is no literal.
+    """
+    if depth > _MAX_DEPTH or (isinstance(value, str) and not depth):
+        raise ValueError
+    if isinstance(value, list):
+        for item in value:
+            yield from _found(item, flats, depth + 1)
+        return
+    confidence = None
+    if isinstance(value, tuple):
+        named = [(key.lower(), held) for key, held in value]
+        given = [held for key, held in named if key in _BOX_KEYS]
+        confidence = next((_confidence(held) for key, held in named if key == _CONFIDENCE_KEY), None)
+        value = given[0] if len(given) == 1 else None
+    elif isinstance(value, int) and not flats[value]:
+        return
+    yield _box(flats[value]) if isinstance(value, int) else None, confidence
 
 
 def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
@@ -184,22 +169,22 @@ def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
 
 
 def _announced(before: list[str], after: str) -> bool:
-    """Whether only known forms of labels and announcements stand around the boxes."""
+    """True if only known forms of labels and announcements stand around the boxes."""
     return (
         not after.strip(_AFTER)
         and max(map(len, before)) <= _MAX_BESIDE
         and all(_ANNOUNCED.fullmatch(words) and not _ELSEWHERE.search(words) for words in before)
-        and not any(rule(_DENIES).search(read_text(words).codes) for words in before)
+        and not any(rule(_DENIES).search(Text(words).codes) for words in before)
     )
 
 
 def _not_denied(before: list[str], after: str) -> bool:
-    """Whether no word at a box denies it."""
+    """True if no word at a box denies it."""
     ahead = [words[-_MAX_BESIDE:] for words in before]
     behind = [words[:_MAX_BESIDE].lstrip("?") for words in (*before[1:], after)]
     return not (
-        any(_OUTSIDE.search(words) or rule(DENIED_BEFORE).search(read_text(words).codes) for words in ahead)
-        or any(rule(DENIED_AFTER).match(read_text(words).codes) for words in behind)
+        any(_OUTSIDE.search(words) or rule(DENIED_BEFORE).search(Text(words).codes) for words in ahead)
+        or any(rule(DENIED_AFTER).match(Text(words).codes) for words in behind)
     )
 
 

@@ -6,19 +6,24 @@ A rule is then a short regular expression over codes, in which ``{answer}`` stan
 answer, in every language. Codes beside those of the lexicon: ``_`` any other word, ``#`` a number, ``^`` a word of the
 question, and the marks ``. ? , : ( ) -`` and a line's end; the marks of other scripts become these. Markdown's marks
 have no code.
+
+What was read of a text is a Reading, whichever reader read it. The last part is for the readers of open answers and of
+numbers: the sentences of a reply, and what takes an answer back.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property
-from importlib.resources import files
-from itertools import chain
+from pathlib import Path
 from string import ascii_letters
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from infimed_plugins.bounded_cache import cached
+from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.records import Code
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 OTHER, NUMBER, ASKED = "_", "#", "^"
@@ -35,161 +40,118 @@ _TOKEN = re.compile(
     r"|->|=>|[^\s*_`$\"“”‘'’#\\]|\n"
 )
 _APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
-_MAX_KNOWN = 100_000  # stretches between blanks that are remembered, if not longer than:
-_LONGEST_KNOWN = 32
-_Phrases = dict[str, list[tuple[tuple[str, ...], str]]]  # by their second word: all words and the code, longest first
-# the tokens of a stretch as written, in lower case, and their codes
-_Stretch = tuple[tuple[str, ...], tuple[str, ...], str]
+_TABLE: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
+OPEN = _TABLE.pop("open")  # what only the readers of open answers know
+CODE = dict(zip(_TABLE, ascii_letters, strict=False))  # class: its character
+_WORDS: dict[str, str] = {}
+_ENDINGS: dict[str, list[tuple[str, str]]] = {}  # by four letters: how a word begins, and its code
+# by their first and second word: all words and the code, the longest first
+_PHRASES: dict[str, dict[str, list[tuple[tuple[str, ...], str]]]] = {}
+_T = TypeVar("_T")
 
 
 class Text:
-    """A text in NFKC and without wrappers, as tokens: as they are written, in lower case, and their codes."""
+    """A text in NFKC and without wrappers, as tokens: as written, in lower case, and as codes; in linear time."""
 
     def __init__(self, text: str) -> None:
         self.text = _APART.sub(r"\1", text) if ">" in text or "<" in text or "≤" in text or "≥" in text else text
-        parts = self.text.replace("\n", " \n ").split(" ")
-        stretches = list(map(_known.get, parts))
-        if None in stretches:
-            stretches = [_known.get(one) or _look_up(one) for one in parts]
-        written, words, codes = zip(*stretches, strict=True)
-        self.written = list(chain.from_iterable(written))
-        self.words = list(chain.from_iterable(words))
-        self.codes = "".join(codes)
-        phrases = lexicon().phrases
-        starts = [at for at, word in enumerate(self.words) if word in phrases]
-        if starts:
-            self._join_phrases(starts, phrases)
+        self.written: list[str] = _TOKEN.findall(self.text)
+        self.words = list(map(str.lower, self.written))
+        self.codes = "".join(map(code_of, self.words))
+        self._phrases = self._find_phrases()
+        if self._phrases:
+            self.words, self.written = self._merged(self.words, " ".join), self._merged(self.written, " ".join)
+            codes = iter([code for _, _, code in self._phrases])
+            self.codes = "".join(self._merged(list(self.codes), lambda _: next(codes)))
 
-    def _join_phrases(self, starts: list[int], phrases: dict[str, _Phrases]) -> None:
-        words, found, beyond = tuple(self.words), [], 0
-        last = len(words) - 1
-        for at in starts:
+    def _find_phrases(self) -> list[tuple[int, int, str]]:
+        """Where phrases of the lexicon start and end, and their codes."""
+        words = tuple(self.words)
+        found, beyond, last = [], 0, len(words) - 1
+        for at in [at for at, word in enumerate(words) if word in _PHRASES]:
             if at < beyond or at == last:
                 continue
-            for parts, code in phrases[words[at]].get(words[at + 1], ()):
+            for parts, code in _PHRASES[words[at]].get(words[at + 1], ()):
                 if len(parts) == 2 or words[at : at + len(parts)] == parts:
                     beyond = at + len(parts)
                     found.append((at, beyond, code))
                     break
-        if not found:
-            return
-        joined: list[str] = []
-        written: list[str] = []
-        codes: list[str] = []
-        last = 0
-        for at, beyond, code in found:
-            joined += [*words[last:at], " ".join(words[at:beyond])]
-            written += [*self.written[last:at], " ".join(self.written[at:beyond])]
-            codes += [self.codes[last:at], code]
+        return found
+
+    def _merged(self, items: list[_T], join: Callable[[list[_T]], _T]) -> list[_T]:
+        """One item for each token, those of a phrase joined."""
+        merged, last = [], 0
+        for at, beyond, _ in self._phrases:
+            merged += [*items[last:at], join(items[at:beyond])]
             last = beyond
-        self.words, self.written = [*joined, *words[last:]], written + self.written[last:]
-        self.codes = "".join(codes) + self.codes[last:]
+        return merged + items[last:]
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
         """Where each token starts and ends in the text."""
-        spans: list[tuple[int, int]] = []
-        at = 0
-        for written in self.written:
-            parts = written.split(" ")
-            start = at = self.text.index(parts[0], at)
-            for part in parts:
-                at = self.text.index(part, at) + len(part)
-            spans.append((start, at))
-        return spans
-
-
-def read_text(text: str) -> Text:
-    """The tokens and codes of a text, in time linear in its length."""
-    if len(_known) > _MAX_KNOWN:
-        _known.clear()
-    return Text(text)
+        spans = [found.span() for found in _TOKEN.finditer(self.text)]
+        return self._merged(spans, lambda parts: (parts[0][0], parts[-1][1]))
 
 
 def beside(group: str) -> dict[str, frozenset[str]]:
-    """The words of a group that only the readers of open answers know."""
-    return {name: frozenset(words.split()) for name, words in lexicon().open[group].items()}
+    """The words of a group of OPEN."""
+    return {name: frozenset(words.split()) for name, words in OPEN[group].items()}
 
 
-class _Lexicon(NamedTuple):
-    code_of: dict[str, str]  # class: its character
-    words: dict[str, str]
-    endings: dict[str, list[tuple[str, str]]]  # by four letters: how a word begins, and its code
-    phrases: dict[str, _Phrases]  # by their first word
-    open: dict[str, dict[str, Any]]  # what the reader of open answers knows beside them
-
-
-@cache
-def lexicon() -> _Lexicon:
-    """The table, read once."""
-    table = tomllib.loads(files("infimed_plugins.parsing").joinpath("lexicon.toml").read_text("utf-8"))
-    open_words = table.pop("open")
-    code_of = dict(zip(table, ascii_letters, strict=False))
-    words: dict[str, str] = {}
-    endings: dict[str, list[tuple[str, str]]] = {}
-    phrases: dict[str, _Phrases] = {}
-    for name, entry in table.items():
-        code = code_of[name]
+def _load() -> None:
+    """Fill the tables of words, of how words begin, and of phrases."""
+    for name, entry in _TABLE.items():
         for word in entry["words"].split():
             if word.endswith("*"):
-                endings.setdefault(word[:4], []).append((word[:-1], code))
+                _ENDINGS.setdefault(word[:4], []).append((word[:-1], CODE[name]))
             else:
-                words[word] = code
+                _WORDS[word] = CODE[name]
         for phrase in (*entry.get("phrases", ()), *entry.get("zh", "").split()):
             parts = tuple(_TOKEN.findall(phrase))
             if len(parts) == 1:
-                words[parts[0]] = code
+                _WORDS[parts[0]] = CODE[name]
             else:
-                phrases.setdefault(parts[0], {}).setdefault(parts[1], []).append((parts, code))
-    for by_second in phrases.values():
+                _PHRASES.setdefault(parts[0], {}).setdefault(parts[1], []).append((parts, CODE[name]))
+    _WORDS.update(_MARKS)
+    for by_second in _PHRASES.values():
         for same_start in by_second.values():
             same_start.sort(key=lambda one: -len(one[0]))
-    return _Lexicon(code_of, words, endings, phrases, open_words)
 
 
-_known: dict[str, _Stretch] = {}
-
-
-def _look_up(stretch: str) -> _Stretch:
-    written = tuple(_TOKEN.findall(stretch))
-    words = tuple(map(str.lower, written))
-    entry = (written, words, "".join(map(_code, words)))
-    if len(stretch) <= _LONGEST_KNOWN:
-        _known[stretch] = entry
-    return entry
+_load()
 
 
 @cached(65536)
-def _code(word: str) -> str:
-    known = lexicon()
-    if word in _MARKS:
-        return _MARKS[word]
-    if word in known.words:
-        return known.words[word]
+def code_of(word: str) -> str:
+    """The code of a word in lower case."""
+    if word in _WORDS:
+        return _WORDS[word]
     if word.lstrip("-+−<>≤≥= ")[:1].isdigit():
         return NUMBER
     if word.endswith(("n't", "n’t")):
-        return known.code_of["negated"]
-    endings = known.endings.get(word[:4], ())
-    return next((code for stem, code in endings if word.startswith(stem)), OTHER)
+        return CODE["negated"]
+    return next((code for stem, code in _ENDINGS.get(word[:4], ()) if word.startswith(stem)), OTHER)
 
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers."""
-    code_of = lexicon().code_of
+    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
+
+    ``<{opt}>`` is a group: the option that is claimed.
+    """
 
     def codes(found: re.Match[str]) -> str:
         names = found[2].split("|")
-        inside = "".join(code_of.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
+        inside = "".join(CODE.get(name) or (_GROUPS[name] if name[1:] else re.escape(name)) for name in names)
         return f"{found[1]}{inside}" if found[1] else f"[{inside}]"
 
-    pattern = pattern.replace("~", "{filler|likely}*")
+    pattern = _CLAIMED.sub(r"(\1)", pattern).replace("~", "{filler|likely}*")
     while (more := _NAMES.sub(codes, pattern)) != pattern:
         pattern = more
     return re.compile(pattern)
 
 
+_CLAIMED = re.compile(r"<(\{[a-z]+\})>")
 _NAMES = re.compile(r"(\[[^\[\]{}]*)?\{([a-z][^{}]*)\}")  # within brackets or not
 _GROUPS = {
     "word": OTHER,
@@ -204,3 +166,113 @@ _GROUPS = {
     "texted": "\ue100-\ue2ff",
     "worded": "\ue100-\ue17f",
 }
+
+
+class Reading(NamedTuple):
+    """The answer read of a reply. An empty ``answer`` is none, and ``code`` says why; ``trace`` names the rules.
+
+    The answer is letters (``"B"``; ``"AC"`` where several are right), "yes" or "no", a value as it is written, or the
+    stretch of text that gives it. Of a whole response it is what stands in a tag or box (``marked``) or the rest of the
+    reply; then ``reason`` says in words why there is none, ``format_ok`` what the format gate says, and ``reasoning``
+    is kept where that passes.
+    """
+
+    answer: str = ""
+    code: Code = Code.JUDGED
+    trace: tuple[str, ...] = ()
+    reason: str = ""
+    marked: bool = False
+    format_ok: bool = False
+    reasoning: str = ""
+
+
+class Rule(NamedTuple):
+    """A pattern over codes, and what a text that matches comes to: by its reader a code, a side, what is kept, or more.
+
+    ``examples`` are replies and what is read of them; without the rule, one of them is read otherwise. ``whole``: only
+    a sentence that says nothing more matches.
+    """
+
+    id: str
+    pattern: str
+    effect: str
+    examples: Any
+    whole: bool = False
+
+    def search(self, codes: str) -> re.Match[str] | None:
+        """Where the pattern stands in codes."""
+        return rule(self.pattern).search(codes)
+
+
+LONGEST = 100_000  # characters; nobody answers a short question in more
+_MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
+_HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
+_ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
+_SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
+_SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
+_COUNT_NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
+COUNTS = {name: str(count) for count, name in enumerate(_COUNT_NAMES.split())}
+_NAMED = "subject present normal abnormal named all others absent correct"
+ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # what a question may ask about
+_NOT_PLURAL = ("ss", "us", "is", "as", "os")
+
+
+def tidy(reply: str) -> str:
+    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
+    text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
+    return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
+
+
+class Sentence(NamedTuple):
+    """The words of a sentence, their codes in the lexicon and to a reader, what it says, and where it stands."""
+
+    words: Sequence[str]
+    plain: str
+    codes: str
+    says: Reading
+    span: tuple[int, int]
+
+
+def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Reading]) -> list[Sentence]:
+    """The sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
+    spans = [one.span() for one in _SENTENCE.finditer(text.codes)]
+    if len(spans) > 2 * _MAX_SENTENCES:
+        spans = spans[:_MAX_SENTENCES] + spans[-_MAX_SENTENCES:]
+    parts = [(text.words[start:end], text.codes[start:end], codes[start:end]) for start, end in spans]
+    return [Sentence(words, plain, own, judge(own, words), span)
+            for span, (words, plain, own) in zip(spans, parts, strict=True) if len(words) <= _MAX_WORDS]  # fmt: skip
+
+
+@cached(8192)
+def norm(word: str) -> str:
+    """A word in the singular, a number in digits."""
+    if word in COUNTS or word[0].isdigit():
+        return COUNTS.get(word) or word.replace(",", "")
+    word = word.removesuffix("'s")
+    if len(word) < 4 or not word.endswith("s") or word.endswith(_NOT_PLURAL):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("sses", "xes", "ches", "shes")) else word[:-1]
+
+
+_I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
+_IT = "{subject}(?:{be|shows|pick})*{filler}*"
+TAKES_BACK = (
+    Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),", Code.REJECTED,
+         ("Liver. Wait, the edge is dark.",)),
+    Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|" "(?:{negated}|{no}|{rejected})[,.]*"
+         "{filler|correct|likely|possible}*[,.?]*)$", Code.REJECTED, ("Liver. It is not seen here.",
+         "Liver. Not really.")),
+    Rule("it may be", _I + f"(?:{_IT}.?)?{{possible}}.{{0,6}}$|^{{contrast}}.{{0,7}}{{possible}}", Code.UNSURE,
+         ("Liver. I doubt it.", "Liver. But an odd spleen is possible.")),
+    Rule("or else", "^{or}", Code.SEVERAL, ("Liver. Or an enlarged left spleen.",)),
+    Rule("however", "^{contrast}.*(?:{rejected}|{likely}|{retracts}|{correct})", Code.REJECTED,
+         ("Liver. However, an organ near the ribs is more likely.",)),
+)  # fmt: skip
+
+
+def taken_back(later: Iterable[Sentence]) -> Reading | None:
+    """Return the reading of an answer that a later sentence takes back, None where none does."""
+    rules = (one for sentence in later for one in TAKES_BACK if one.search(sentence.plain))
+    return next((Reading("", Code(one.effect), (one.id,)) for one in rules), None)

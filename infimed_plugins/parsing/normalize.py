@@ -1,4 +1,4 @@
-r"""Text made comparable: NFKC, lower case, alphanumeric runs.
+r"""Text made comparable: without LaTeX and Markdown around it, NFKC, lower case, alphanumeric runs.
 
 ``tokens("T2-weighted MRI.")`` is ``["t2", "weighted", "mri"]``. Each Han character or kana is a token of its own, so
 that the left and the right lung are as far apart in Chinese as in English. A combining mark belongs to its letter.
@@ -11,6 +11,12 @@ import re
 import unicodedata
 from functools import cache
 
+_WRAPPER = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|it|rm|sf|tt|bb|cal)|boldsymbol|bm|emph|mbox|fbox|boxed|"
+    r"operatorname|displaystyle|left|right|bf|rm|it|quad|qquad)(?![A-Za-z])|\\[,;:! ()\[\]]"
+)
+_ESCAPED = re.compile(r"\\([%&#_$.])")
+_MARKUP = str.maketrans(dict.fromkeys("{}$`", " "))
 _HAN_AND_KANA = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _ASCII_TOKEN = re.compile("[a-z0-9]+")
 _TOKEN = "[HAN][MARKS]*|(?:LETTER(?:LETTER|[MARKS])*)"
@@ -39,6 +45,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     marks = "".join(mark for mark in map(chr, range(0x300, 0x10000)) if unicodedata.category(mark)[0] == "M")
     marks += "\U00011000-\U00011fff\U0001e000-\U0001efff\U000e0100-\U000e01ef"  # whole scripts: letters join anyway
     return re.compile(pattern.replace("LETTER", "[^\\W_HAN]").replace("HAN", _HAN_AND_KANA).replace("MARKS", marks))
+
+
+def plain(text: str) -> str:
+    r"""The text without wrappers: ``\textbf{B}.`` gives ``B .``. Commands that mean something (``\frac``) stay."""
+    if "\\" in text:
+        text = _ESCAPED.sub(r"\1", _WRAPPER.sub(" ", text))
+    return text.translate(_MARKUP).replace("**", " ").replace("__", " ").strip()
 
 
 def nfkc(text: str) -> str:

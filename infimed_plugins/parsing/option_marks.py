@@ -9,13 +9,11 @@ disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-rea
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import ASKED, NUMBER, OTHER, Text, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.parsing.lexicon import ASKED, CODE, NUMBER, OTHER, Text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import OPTION_LETTERS
 
 LETTER, TEXT, BOTH, DISAGREE, BEYOND = 0xE000, 0xE100, 0xE200, 0xE300, 0xE301
@@ -27,6 +25,10 @@ _FORMULA = frozenset("*/+^=×<>")
 _MARKS = frozenset(".?,:()-")
 _ARTICLES = frozenset(["the", "a", "an"])
 _HAN_TAIL = "证症法型"
+_NAMES = (
+    "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
+)
+_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # what follows a capital A that is no article
 _WORD = re.compile(r"\w+")
 _DOUBLED = re.compile(r"(.)\1")
 
@@ -38,8 +40,6 @@ class OptionSet(NamedTuple):
 
     letters: int
     texts: dict[str, list[tuple[Words, int]]]
-    starts: frozenset[str]  # what a letter or a text begins with
-    longest: int
 
 
 @cached(4096)
@@ -58,13 +58,14 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
             texts.setdefault(first, []).append((words, code))
     for same_start in texts.values():
         same_start.sort(key=lambda one: -len(one[0]))
-    return OptionSet(len(options) or UNKNOWN, texts, _LETTERS.union(texts), max(map(len, options), default=0))
+    return OptionSet(len(options) or UNKNOWN, texts)
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
     """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
-    bare = (_without_letter(option, letter) for option, letter in zip(options, OPTION_LETTERS, strict=False))
-    read = read_text(nfkc(plain("\n".join(text.replace("\n", " ") for text in bare))))
+    flat = zip(OPTION_LETTERS, (option.replace("\n", " ") for option in options), strict=False)
+    bare = [re.sub(rf"^\s*\(?\s*{letter}\s*[).:]\s*(?=\S)", "", option) for letter, option in flat]
+    read = Text(nfkc(plain("\n".join(bare))))
     found: list[list[str]] = [[]]
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
@@ -72,12 +73,6 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
         elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
             found[-1].append(_singular(word))
     return [tuple(words) for words in found]
-
-
-def _without_letter(option: str, letter: str) -> str:
-    if option[:4].lstrip("( ")[:1] != letter:
-        return option
-    return re.sub(rf"\s*\(?{letter}\s*[).:]\s*(?=\S)", "", option, count=1)
 
 
 def _names(words: Words, others: list[Words]) -> list[Words]:
@@ -96,14 +91,11 @@ def _singular(word: str) -> str:
 
 def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) -> str:
     """The codes of a text with its options, and the words of ``asked`` as such."""
-    words, texts = text.words, options.texts
-    if asked:
-        codes = [ASKED if c == OTHER and w in asked else c for w, c in zip(words, text.codes, strict=True)]
-    else:
-        codes = list(text.codes)
-    beyond = 0
-    starts = options.starts
-    for at in [at for at, word in enumerate(words) if word in starts]:
+    words, texts, beyond = text.words, options.texts, 0
+    codes = list(text.codes)
+    for at in [at for at, word in enumerate(words) if word in asked]:
+        codes[at] = ASKED if codes[at] == OTHER else codes[at]
+    for at in [at for at, word in enumerate(words) if word in texts or word in _LETTERS]:
         if at < beyond:
             continue
         word = words[at]
@@ -116,7 +108,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
         if word in _LETTERS and (_is_letter(text, at) or _before_own_text(text, at, texts)):
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
-    return _joined("".join(codes))
+    return rule(_LETTER_TEXT).sub(_letter_first, rule(_TEXT_LETTER).sub(_text_first, "".join(codes)))
 
 
 def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int]]) -> tuple[int, int]:
@@ -138,7 +130,7 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
 
 
 def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int]]]) -> bool:
-    """Whether a capital letter and a stop have the text of that option behind them: "B. lung" is no species."""
+    """True if the text of that option stands behind a capital letter and a stop: "B. lung" is no species."""
     words, codes = text.words, text.codes
     named = at > 0 and (words[at - 1] == ")" or words[at - 1] in _LETTERS)  # "(C) C. difficile"
     if named or codes[at + 1 : at + 2] != "." or at + 2 >= len(words) or not text.written[at].isupper():
@@ -148,48 +140,36 @@ def _before_own_text(text: Text, at: int, texts: dict[str, list[tuple[Words, int
 
 
 def _in_formula(words: list[str], at: int) -> bool:
-    """Whether a number is part of a formula: 2 * r, 12 - 7."""
+    """True if a number is part of a formula: 2 * r, 12 - 7."""
     after, before = words[at + 1 : at + 2], words[at - 1 : at] if at else []
     return bool(_FORMULA.intersection(after)) or bool((_FORMULA - {"=", "/"}).intersection(before))
 
 
 def _is_letter(text: Text, at: int) -> bool:
-    """Whether a single letter names an option there."""
-    codes, written, known = text.codes, text.written, lexicon().code_of
+    """True if a single letter names an option there."""
+    codes, written = text.codes, text.written
     before = codes[at - 1] if at else "\n"
     after = codes[at + 1] if at + 1 < len(codes) else "\n"
-    if before == known["named"]:
+    if before == CODE["named"]:
         return False
-    announced = before in (known["option"], known["answer"], known["pick"])
+    announced = before in (CODE["option"], CODE["answer"], CODE["pick"])
     if written[at].islower():
         closed = after == ")" and before in "(\n."
-        return closed or (after in "\n.,:" and (announced or before in "\n:" or before == known["be"]))
+        return closed or (after in "\n.,:" and (announced or before in "\n:" or before == CODE["be"]))
     if written[at] == "A":
-        if after in "\n.,:()-?" or after in _after_a() or len(text.words[at + 1]) == 1:
+        if after in "\n.,:()-?" or after in _AFTER_A or len(text.words[at + 1]) == 1:
             return True
         behind = codes[at + 2 : at + 3] or "\n"
-        return after == known["filler"] and (announced or behind in (known["correct"], known["answer"]))
+        return after == CODE["filler"] and (announced or behind in (CODE["correct"], CODE["answer"]))
     if written[at] == "I" and after not in ".,:)\n":
-        return after == known["be"] and text.words[at + 1] == "is"
+        return after == CODE["be"] and text.words[at + 1] == "is"
     species = (
         after == "." and codes[at + 2 : at + 3] == OTHER and len(written[at + 2]) > 2 and written[at + 2].islower()
     )
     return announced or not species
 
 
-@cache
-def _after_a() -> frozenset[str]:
-    """What follows a capital A that is no article."""
-    names = "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical"
-    return frozenset(lexicon().code_of[name] for name in (*names.split(), "option"))
-
-
-def _joined(codes: str) -> str:
-    """Letter and text of one option as one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, as neither."""
-    codes = rule(_TEXT_LETTER).sub(_text_first, codes)
-    return rule(_LETTER_TEXT).sub(_letter_first, codes)
-
-
+# letter and text of one option are one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, neither
 _LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})([\ue100-\ue300])(?=([).,\n?]|$)?)"
 _TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 
@@ -200,7 +180,7 @@ def _letter_first(found: re.Match[str]) -> str:
         return found[0]  # "The answer is B. Pneumonia is common."
     if letter == text or found[3] == chr(DISAGREE):
         return chr(BOTH + letter)
-    aside = found[2] and lexicon().code_of["or"] not in found[2]
+    aside = found[2] and CODE["or"] not in found[2]
     return chr(DISAGREE) if aside and found[4] is not None and "." not in found[2][1:] else found[0]
 
 

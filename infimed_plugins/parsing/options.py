@@ -12,15 +12,13 @@ of option_rules.py. Reading is linear in the length of the reply.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import OTHER, Text, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
-from infimed_plugins.parsing.option_claims import Claim, claims_of, compiled
+from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
-from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT
+from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
@@ -40,24 +38,15 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
+_GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
-_IF_CUES = ("if ", "were ", "suppose", "如果", "假如")
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
-_FALSE_CUES = ("not", "except", "incorrect", "false", "least", "never", "错误", "不", "除外")
 _ASKS_FALSE = re.compile(
     r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
     r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)"
 )
-
-
-class Reading(NamedTuple):
-    """The letters a reply states (``"B"``; ``"AC"`` where several are right), or "" and a code that says why not;
-    ``trace`` names the rules that led there."""
-
-    letters: str
-    code: Code = Code.JUDGED
-    trace: tuple[str, ...] = ()
 
 
 def read_option(
@@ -73,7 +62,7 @@ def read_option(
     known = option_set(options)
     if strict:
         return _whole_form(nfkc(plain(text)).strip(), known, several, bool(options))
-    if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).letters:
+    if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).answer:
         return whole
     text = _TAGS.sub("", text) if "</" in text else text
     program = _PROGRAM.search(text)
@@ -81,12 +70,11 @@ def read_option(
     if several:
         tidy = _GLUED.sub(lambda found: ", ".join(found[0]), tidy)
     invented = _INVENTED.search(tidy, 1)
-    if invented:
-        reading = _read(read_text(tidy[: invented.start()]), known, question, several)
-        if reading.letters:
+    for part in (tidy[: invented.start()], tidy) if invented else (tidy,):
+        reading = _read(Text(part), known, question, several)
+        if reading.answer:
             return reading
-    reading = _read(read_text(tidy), known, question, several)
-    if not reading.letters and len(tidy) < known.longest + _LITTLE:
+    if len(tidy) < max(map(len, options), default=0) + _LITTLE:
         slip = misspelt(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
@@ -94,17 +82,17 @@ def read_option(
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
     """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
-    codes = _turned(mark(read_text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
+    codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
 
 def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool) -> Reading:
-    """What an answer that is nothing but a known form says."""
+    """Read an answer that is nothing but a known form."""
     if several and len(set(tidy)) == len(tidy) > 1 and set(tidy) <= set(OPTION_LETTERS[: known.letters]):
         return Reading("".join(sorted(tidy)), Code.JUDGED, ("letters",))
-    codes = mark(read_text(tidy), known)
+    codes = mark(Text(tidy), known)
     for form in FORMS if options_known else (*FORMS, UNKNOWN_TEXT):
-        found = compiled(form).fullmatch(codes)
+        found = rule(form.pattern).fullmatch(codes)
         if not found:
             continue
         letters = "".join(sorted({named(code) for code in found.groups() or rule("{opt}").findall(codes)}))
@@ -115,7 +103,7 @@ def _whole_form(tidy: str, known: OptionSet, several: bool, options_known: bool)
 
 
 def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading:
-    """What a text states; where that is little, what it states in the words of the question."""
+    """Read the option that a text states; where that is little, in the words of the question."""
     asks_false, supposes = _asks(question) if question else (False, False)
 
     def claims(asked: frozenset[str]) -> list[Claim]:
@@ -132,16 +120,15 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
 
 @cached(4096)
 def _asks(question: str) -> tuple[bool, bool]:
-    """Whether a question asks what is not so, and whether it supposes something."""
+    """Return two flags: a question asks what is not so; it supposes something."""
     low = _LISTED.split(question.lower(), maxsplit=1)[0]
-    false = any(cue in low for cue in _FALSE_CUES) and _ASKS_FALSE.search(low) is not None
-    return false, any(cue in low for cue in _IF_CUES) and _SUPPOSES.search(low) is not None
+    return _ASKS_FALSE.search(low) is not None, _SUPPOSES.search(low) is not None
 
 
 @cached(4096)
 def _matter(question: str) -> frozenset[str]:
     """The words of a question that are about its matter."""
-    read = read_text(nfkc(plain(question[-1000:])))
+    read = Text(nfkc(plain(question[-1000:])))
     return frozenset(word for word, code in zip(read.words, read.codes, strict=True) if code == OTHER)
 
 
@@ -152,14 +139,13 @@ _CONTINUED = (  # an announcement and the line behind it, where that is no list
 
 def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
     """The codes as they answer a question that supposes something, or that asks what is not so."""
-    code_of = lexicon().code_of
     if supposes:
-        codes = codes.replace(code_of["hypothetical"], OTHER)
+        codes = codes.replace(CODE["hypothetical"], OTHER)
     if asks_false:  # "C is wrong" answers it, "C is right" does not
         codes = rule("{negated}~{correct}|{rejected}").sub("\0", codes)
-        codes = rule("(?:{correct}|{likely})(?!~{answer|option|texted})").sub(code_of["rejected"], codes)
+        codes = rule("(?:{correct}|{likely})(?!~{answer|option|texted})").sub(CODE["rejected"], codes)
         codes = rule("{negated}(?!~(?:{be}~)*{answer|option|opt})").sub("\0", codes)
-        codes = codes.replace("\0", code_of["correct"])
+        codes = codes.replace("\0", CODE["correct"])
     return rule(_CONTINUED).sub(r"\1", codes)
 
 
@@ -172,7 +158,7 @@ def _settled_several(claims: list[Claim]) -> Reading:
 
 
 def _settled(claims: list[Claim]) -> Reading:
-    """What stands at the end: the strongest statement, or of equal ones the one that all make."""
+    """Settle on the strongest statement, or of equal ones on the one that all make."""
     stands, strength, code = "", 0, Code.NO_ANSWER
     trace: list[str] = []
     for claim in claims:
@@ -198,3 +184,43 @@ def _settled(claims: list[Claim]) -> Reading:
         stands, code = "?", Code.SEVERAL  # named, beside another
     letters = "" if stands == "?" else stands
     return Reading(letters, Code.JUDGED if letters else code, tuple(trace))
+
+
+def option_key(text: str) -> str:
+    """An option's text for comparing: without the case of its words, its blanks and its final stop."""
+    return _WORD.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
+
+
+def same_options(given: str, right: str, options: Sequence[str]) -> bool:
+    """True if the letters given name the right options or their twins; options that are not there have none."""
+    return bool(given) and (given == right or _texts(given, tuple(options)) == _texts(right, tuple(options)))
+
+
+@cached(4096)
+def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
+    keys = dict(zip(OPTION_LETTERS, map(option_key, options), strict=False))
+    return frozenset(keys.get(letter) or f"({letter})" for letter in letters)
+
+
+def read_choice(
+    text: str, options: tuple[str, ...], question: str = "", *, strict: bool = False, several: bool = False
+) -> Reading:
+    """``read_option``, which takes a text that several options have for one of them."""
+    reading = read_option(text, options, question, strict=strict, several=several)
+    if reading.answer:
+        return reading
+    again = (read_option(text, once, question, strict=strict, several=several) for once in _without_twins(options))
+    return next((found for found in again if found.answer), reading)
+
+
+@cached(4096)
+def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The options with each text once, at its first place, at its second, and so on; none where no two are twins."""
+    places: dict[str, list[int]] = {}
+    for place, option in enumerate(options):
+        places.setdefault(option_key(option), []).append(place)
+    most = max(map(len, places.values()), default=1)
+    kept = [{found[turn % len(found)] for found in places.values()} for turn in range(most if most > 1 else 0)]
+    return [
+        tuple(option.rstrip(" .") if place in keep else _GONE for place, option in enumerate(options)) for keep in kept
+    ]

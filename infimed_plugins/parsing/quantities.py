@@ -117,33 +117,28 @@ def parse_quantity(text: str) -> Quantity | None:
 
 
 def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, str]:
-    """What stands before the unit at the end, and the unit's one name; the text and "" where there is none.
+    """Split a text before the unit at its end, given by its one name; the text and "" where there is none.
 
     A letter right behind a number (``5m``) may be a factor: any, unless it is known which letters are ``factors``.
     """
     for found in _UNIT_STARTS.finditer(text, max(1, len(text) - _LONGEST_UNIT)):
         before, written = text[: found.start()], text[found.start() :]
-        unit = _unit(written)
+        unit = unit_name(written)
         factor = before[-1:] != " " and _FACTORS.fullmatch(written)
         if unit and not (factor and (factors is None or any(letter in factors for letter in written))):
             return before.strip(), unit
     return text, ""
 
 
-def is_unit(word: str) -> bool:
-    """Whether a word is the name of a unit, such as ``mm`` or ``years``."""
-    return _unit(word) != ""
-
-
-def _unit(written: str) -> str:
-    """The one name of a unit, of a power of one, of one by another (``mm/s``), or of what there is in one (``/uL``)."""
+def unit_name(written: str) -> str:
+    """The one name of a unit, of a power of one, one by another (``mm/s``), or the count in one (``/uL``); else ""."""
     spelled = _UNIT_SPELLING.sub(r"\1", _PER.sub("/", written)).rstrip(".")
     if unit := _one_unit(spelled):
         return unit
     above, by, below = spelled.partition("/")
     if by and "%" not in spelled:
         bare = not above
-        above, below = _unit(above), _unit(below)
+        above, below = unit_name(above), unit_name(below)
         return f"{above}/{below}" if (above or bare) and below else ""
     found = _POWER.fullmatch(spelled)
     unit = _one_unit(found[3]) if found else ""

@@ -11,7 +11,7 @@ Source: first paper, 3.2.2 ("Thinking Progress" and "Final Answer Format"); the 
 - something stands between ``<answer>`` and ``</answer>``; or there is no answer tag anywhere and, after ``</think>``,
   a ``\boxed{…}`` that closes and is not blank (and none left open);
 - tags are ASCII and exact: neither ``<THINK>`` nor ``< think >`` is a tag;
-- text between the blocks and after the answer is allowed; what stands around a box may belong to it (latex.py).
+- text between the blocks and after the answer is allowed; what stands around a box may belong to it.
 
 An evaluation (not ``strict``) is not about the form, and takes many more. Answers that differ side by side, and
 reasoning that never ends, hold none:
@@ -20,6 +20,12 @@ reasoning that never ends, hold none:
     <Answer>B</Answer>   <final_answer>B</final_answer>   <answer>B   B</answer>   <CONCLUSION>B</CONCLUSION>
     boxed{B}   \fbox{B}   \boxed B   \boxed{B   B<|im_end|>   B <eoa> Next question   {"answer": "B"}
     \boxed{A} On second thought, it is dense. \boxed{B}    the last one, after whole sentences
+
+What stands around a box is passed over where the codes of its words (lexicon.py) are a harmless frame. How much is
+one depends on where the box stands (``Around``). Else the box is opened in its place; one denied right behind is none.
+
+    The answer is \boxed{B}.    **\boxed{B}**    x = \boxed{5}    \boxed{B} is the answer    the content
+    -\boxed{5}    \sqrt{\boxed{4}}    \boxed{5} kg    not \boxed{B}    A or \boxed{B}        all of it
 """
 
 from __future__ import annotations
@@ -27,12 +33,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.parsing.latex import BLANK, BOX, INVISIBLE, Around, find_boxes, plain, unboxed
-from infimed_plugins.parsing.lexicon import read_text, rule
+from infimed_plugins.parsing.lexicon import OTHER, Reading, Text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
 _TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -47,6 +55,64 @@ _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z
 _ANSWER_KEY = re.compile(
     r"(?:final|correct|your|my|predicted)?answer|answer(?:letter|choice)|(?:selected|correct)?(?:option|choice)|prediction"
 )
+
+
+BOX = "\\boxed{"
+BLANK = re.compile(r"\\boxed\{\s*\}")  # stands for what is to come
+INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\x00\ufe0f]")
+_MAX_BRACES = 20_000
+_WINDOW = 400  # characters on each side of a box that are looked at
+
+_BRACE = re.compile(r"\\boxed\{|\\.|[{}]", re.DOTALL)
+_DEPTH = {"{": 1, BOX: 1, "}": -1}
+_INNER = re.compile(r"\\boxed\{([^{}]*)\}")
+_MARKS = " \t\r\n*_#$.,;:\"'“”‘’()[]【】「」。，：！`—•✅✔☑✓👉➡→\ufe0f"  # that say nothing beside a box
+_NOT_TEXT = re.compile(r"\\(?:begin|end)\{\w+\*?\}|<\|[A-Za-z_]+\|>|</s>")
+_SENTENCE_STARTS = re.compile(r"^.*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.DOTALL)
+_SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
+
+_NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
+_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
+_NUMBERS = r"(?:\\frac\s|\\sqrt\s|[\d(])(?:\\(?:frac|sqrt|times|cdot|div|pi)(?![a-z])|[-+*/×÷().,%\d\s^])*"
+_SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
+    rf"(?P<before>^|[,:;。，\u4e00-\u9fff]|(?<![\\A-Za-z])[A-Za-z]{{2,}})"
+    rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|gets?|"
+    r"yields?|obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average) of))"
+    r"(?: an?| the)?$"
+)
+_BINDS = re.compile(r"(?:~~|[<>≤≥±]|\\(?!(?:[Rr]ightarrow|implies|to|therefore|approx)\b)[A-Za-z]+[\s\d(.]*)$")
+_SIGNS = (*"-+−–√^/*", "minus", "negative")
+_UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*(?: [A-Za-z^/²³]+){0,2}[\s.$]*$)")
+_AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
+
+_ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
+_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # all that stands before a box in an answer
+_LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"  # the end of a clause behind the reasoning
+_HANGS = "[{negated|no|hypothetical}][,.:\n]*$"  # the end of what stands before that clause
+_DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
+_DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
+_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # all that stands behind a box
+DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
+DENIED_AFTER = (
+    "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
+    "(?:[?{rejected|retracts|no}]|{negated}(?:[,.]|$|~[{be|correct|rejected|subject|answer}])|{or}~{negated})"
+)
+
+
+class Around(Enum):
+    """Where a box stands, and so how much around it is passed over."""
+
+    ANSWER = "in an answer: only words that announce an answer"
+    PROSE = "behind the reasoning: also a sentence that leads to the box and denies nothing"
+    ANY = "in an evaluation: all but a denial, a sign or a function at the box, or a unit"
+
+
+class Boxed(NamedTuple):
+    """The content of one box, and where the box starts and ends in its text."""
+
+    content: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +140,7 @@ class ResponseForm:
 
     @cached_property
     def lenient_tags(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
-        """What an evaluation takes for a tag of the reasoning, and of the answer."""
+        """Patterns of the tags that an evaluation takes, of the reasoning and of the answer."""
         think, answer = _THINK_TAG.format(self.think_tag), _ANSWER_TAG.format(self.answer_tag)
         return re.compile(think, re.IGNORECASE), re.compile(answer, re.IGNORECASE)
 
@@ -82,22 +148,7 @@ class ResponseForm:
 INFIMED_FORM = ResponseForm()
 
 
-class ParsedResponse(NamedTuple):
-    """A response taken apart. An empty ``answer`` is none, and ``reason`` and ``code`` say why.
-
-    ``format_ok`` is what the gate says, strict or not. ``marked``: the answer stood in a tag or box, and is not the
-    whole reply. ``reasoning`` is kept only where the gate passes.
-    """
-
-    format_ok: bool
-    reasoning: str = ""
-    answer: str = ""
-    reason: str = ""
-    marked: bool = False
-    code: Code = Code.JUDGED
-
-
-def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> ParsedResponse:
+def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool = True) -> Reading:
     """Read one response by the rules above. Anything that is not a string is malformed."""
     if not isinstance(text, str):
         return _none("the response is not a string")
@@ -110,7 +161,7 @@ def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
     return parse_response(text, form, strict=False).answer
 
 
-def _gate(text: str, form: ResponseForm) -> ParsedResponse:
+def _gate(text: str, form: ResponseForm) -> Reading:
     think, think_end, answer, answer_end = form.tags
     text = text.strip()
     if form.think_prefilled and not text.startswith(think):
@@ -134,17 +185,17 @@ def _gate(text: str, form: ResponseForm) -> ParsedResponse:
     return found._replace(format_ok=True, reasoning=reasoning.strip(), marked=True)
 
 
-def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> ParsedResponse:
-    return ParsedResponse(False, reason=reason, marked=marked, code=code)
+def _none(reason: str, code: Code = Code.MALFORMED, marked: bool = False) -> Reading:
+    return Reading("", code, (), reason, marked)
 
 
-def _said(text: str, marked: bool = False) -> ParsedResponse:
+def _said(text: str, marked: bool = False) -> Reading:
     text = text.strip()
-    return ParsedResponse(False, answer=text, marked=marked) if text else _none("it is empty", Code.NO_ANSWER, marked)
+    return Reading(text, marked=marked) if text else _none("it is empty", Code.NO_ANSWER, marked)
 
 
-def _in_boxes(text: str, around: Around, marked: bool = False) -> ParsedResponse:
-    """What the box of a text says with what stands around it; else the text, ``marked`` as it was."""
+def _in_boxes(text: str, around: Around, marked: bool = False) -> Reading:
+    """Read the box of a text with the words around it; without a box the text, ``marked`` as it was."""
     text = text.replace(f"\\{BOX}", BOX)  # some models escape the backslash
     if around is Around.ANY and text.count("box") != text.count(BOX):
         text = _NEAR_BOX.sub(lambda found: f"{BOX}{found[1]}}}" if found[1] else BOX, text)
@@ -168,13 +219,13 @@ def _in_boxes(text: str, around: Around, marked: bool = False) -> ParsedResponse
 
 
 def _goes_on(between: str) -> bool:
-    """Whether whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
-    codes = read_text(plain(between[-1000:])).codes
+    """True if whole sentences stand between two answers, so that the later one counts; "or" makes them rivals."""
+    codes = Text(plain(between[-1000:])).codes
     three_words = rule(r"(?:[^-.?:,()\n],?){3}").search(codes)
     return three_words is not None and not rule(r"[{or|and|possible|negated|hypothetical}][^.?:\n]*$").search(codes)
 
 
-def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
+def _lenient(text: str, form: ResponseForm) -> Reading:
     think_tag, answer_tag = form.lenient_tags
     after = _after_reasoning(text, think_tag, answer_tag)
     if after is None:
@@ -188,7 +239,7 @@ def _lenient(text: str, form: ResponseForm) -> ParsedResponse:
 
 
 def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Pattern[str]) -> str | None:
-    """What follows the one block of reasoning; None when it is open or there are several."""
+    """Return the text behind the one block of reasoning; None when it is open or there are several."""
     pieces = think_tag.split(text, maxsplit=_MAX_TAGS)
     slashes = pieces[1::2]
     if slashes and "/" not in slashes:  # an answer that ends the reply has ended the reasoning as well
@@ -197,8 +248,8 @@ def _after_reasoning(text: str, think_tag: re.Pattern[str], answer_tag: re.Patte
     return pieces[-1] if "/" not in slashes[:-1] and len(slashes) < _MAX_TAGS else None
 
 
-def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
-    """What such tags hold; None without any, or when all are empty."""
+def _in_tags(text: str, tags: re.Pattern[str]) -> Reading | None:
+    """Read the content of such tags; None without any, or when all are empty."""
     first, *rest = tags.split(text, maxsplit=_MAX_TAGS)
     order = "".join(slash or "<" for slash in rest[::2])
     if order == "/":  # the prompt opened it
@@ -214,7 +265,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> ParsedResponse | None:
     return _in_boxes(answer, Around.ANY, True) if answer else None
 
 
-def _from_json(text: str, marked: bool) -> ParsedResponse:
+def _from_json(text: str, marked: bool) -> Reading:
     """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
     try:
@@ -227,3 +278,79 @@ def _from_json(text: str, marked: bool) -> ParsedResponse:
     if len(values) > 1:
         return _none("an object whose answers differ", Code.SEVERAL, marked)
     return _said(values.pop() if values else text, marked)
+
+
+def find_boxes(text: str) -> list[Boxed] | None:
+    """The boxes of a text that hold something, boxes in them opened; None where one never closes or there is no end."""
+    boxes: list[Boxed] = []
+    depth = start = inner = 0
+    braces = _BRACE.finditer(text) if BOX in text else iter(())
+    for brace in islice(braces, _MAX_BRACES):
+        if depth:
+            depth += _DEPTH.get(brace[0], 0)
+            content = "" if depth else _INNER.sub(r"\1", text[inner : brace.start()]).strip()
+            if INVISIBLE.sub("", content[:_WINDOW]).strip():
+                boxes.append(Boxed(content, start, brace.end()))
+        elif brace[0] == BOX:
+            depth, start, inner = 1, brace.start(), brace.end()
+    return None if depth or next(braces, None) else boxes
+
+
+def unboxed(before: str, content: str, after: str, around: Around) -> str:
+    """The answer of a text with a box in it: its content, with what is no frame of it; "" where it is denied behind."""
+    lead = before
+    if around is not Around.ANSWER:
+        lead = _SENTENCE_STARTS.sub("", _NOT_TEXT.sub(" ", before[-_WINDOW:]))
+        after = _NOT_TEXT.sub(" ", after[:_WINDOW])
+        if end := _SENTENCE_ENDS.search(after):
+            if rule(DENIED_AFTER).match(_codes(after[end.end() :])):
+                return ""
+            after = after[: end.end()]
+    if not _is_frame(lead, content, around):
+        return _joined(BLANK.sub(lambda _: content, lead).replace("\n", " "), content, after)
+    said = _codes(after if content[-1].isdigit() else after.replace("!", " "))
+    if rule(_IS_IT).fullmatch(said):
+        return content
+    if rule(DENIED_AFTER).match(said):
+        return _joined("", content, after) if around is Around.ANY else ""
+    if around is Around.ANY and not (content[-1] in "0123456789}" and _UNIT.match(after)):
+        return content
+    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # what opened before it closes
+
+
+def _is_frame(lead: str, content: str, around: Around) -> bool:
+    """True if the text before a box may be passed over."""
+    said = " ".join(nfkc(plain(BLANK.sub(" is ", lead))).strip(_MARKS).replace("&=", "=").split())
+    number = content[-1].isdigit()
+    if not said:
+        return not (lead[-1:] in (".", ",") and content[0].isdigit())  # as in .\boxed{5}
+    if around is Around.ANY:
+        signed = said.endswith(_SIGNS) and (content[0].isdigit() or content[0] == "\\")
+        return not (signed or _BINDS.search(said) or rule(DENIED_BEFORE).search(_codes(said)))
+    said = _SAYS.sub(r"\g<before> is", said).replace("=", " ≈ ")
+    if number and said.rpartition(" ")[2] in _AMOUNTS:
+        return False
+    codes = _codes(said)
+    if around is Around.ANSWER:
+        return rule(_FRAME).fullmatch(codes) is not None
+    clause = re.split(r"[,.:\n]", codes)[-1]
+    if rule(_HANGS).search(codes.removesuffix(clause)) or rule(_DENIES_NUMBER if number else _DENIES).search(clause):
+        return False
+    return "\n" in lead or rule(_LEADS).search(clause) is not None  # a box alone in its line needs no more
+
+
+def _codes(text: str) -> str:
+    """The codes of what stands beside a box; a capital A is no article there, and of a long text not all is known."""
+    read = Text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
+    codes = (OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
+    return "".join(codes) + OTHER * (len(text) > _WINDOW)
+
+
+def _joined(front: str, content: str, behind: str) -> str:
+    """The content between what stands around it, kept together where a sign touches it and apart from a word."""
+    touched = re.search(r"(?:[-+*/^−]|\\[A-Za-z]+)\s*$", front) or re.match(r"\s*[*/^!]", behind)
+    if touched and re.search(r"[-+*/=]", content[1:]):
+        content = f"({content})"
+    gap = " " if front[-1:].isalnum() and content[0].isalnum() else ""
+    after = " " if content[-1].isalnum() and behind[:1].isalnum() else ""
+    return f"{front}{gap}{content}{after}{behind}".strip()

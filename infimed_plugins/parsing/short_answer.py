@@ -1,4 +1,4 @@
-"""Whether a free reply gives a short text as its answer: every word beside the gold must be one known to add nothing.
+"""Check that a free reply gives a short text as its answer: each word beside the gold must be known to add nothing.
 
     gold "left lung"    Left lung.    It is located in the left lung.    Answer: left lung    The lesion is in the left
                         lung, which is …    (asked "Where is the lesion?")    Left lung. The lesion there is hypodense.
@@ -12,6 +12,7 @@ A sentence is a string of codes: those of the lexicon, and digits and marks for 
 
 STEPS are tried in order: one with a code bars a sentence that it matches, one without takes out what it matches, but
 for its group. A sentence gives the gold where all that is left is known to add nothing and its items are the gold's.
+The examples of a rule give the gold "liver", or come to its code; else they say question, gold, reply, and reading.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import HAN, Text, beside, lexicon, read_text, rule
+from infimed_plugins.parsing import lexicon
+from infimed_plugins.parsing.lexicon import CODE, Reading, Rule, Sentence, Text, norm, rule, sentences
+from infimed_plugins.parsing.normalize import plain
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import ASKABLE, LONGEST, Reading, Rule, Sentence, norm, sentences, taken_back, tidy
 from infimed_plugins.records import Code
 
 # 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
@@ -35,61 +36,54 @@ GOLD, RIVAL, SCENE, ASKED, ASIDE, TAKEN_OUT, OTHER, SIDE, IN, WHERE = "12346789%
 _ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|correct|yes|and}"
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
-    Rule("asks", r"\?", (("", "liver", "The liver?", Code.UNSURE),), Code.UNSURE),
-    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)",
-         ((_TWO, "liver", "The liver is larger than the spleen.", True),
-          ("", "liver", "Since no rib is near, it is the liver.", True))),
-    Rule("denied", "{negated}(?!-)|{no|rejected|absent}",
-         (("", "liver", "It is not the liver.", Code.REJECTED),), Code.REJECTED),
-    Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$",
-         (("", "liver", "The liver, which filters blood.", True),
-          ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
-    Rule("possible", "{possible|hypothetical}", (("", "liver", "It may be the liver.", Code.UNSURE),), Code.UNSURE),
-    Rule("or", "{or}", (("", "liver", "The liver or the spleen.", Code.SEVERAL),), Code.SEVERAL),
-    Rule("but", ".{contrast|concedes|retracts}", (("", "liver", "The liver, however.", Code.UNSURE),), Code.UNSURE),
-    Rule("in brackets", r"\((?!{and})[^()12]*\)", (("", "liver", "Liver (segment four)", True),)),
-    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|"
-         "(?=[^1]*(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))",
-         (("", "liver", "The working diagnosis for this lady is liver.", True),
-          ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
-          ("", "liver", "On the coloured slide, the liver is seen.", True),
-          (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
-    Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)",
+    Rule("asks", r"\?", Code.UNSURE, ("The liver?",)),
+    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)", "",
+         ((_TWO, "liver", "The liver is larger than the spleen.", True), "Since no rib is near, it is the liver.")),
+    Rule("denied", "{negated}(?!-)|{no|rejected|absent}", Code.REJECTED, ("It is not the liver.",)),
+    Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$", "",
+         ("The liver, which filters blood.", ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
+    Rule("possible", "{possible|hypothetical}", Code.UNSURE, ("It may be the liver.",)),
+    Rule("or", "{or}", Code.SEVERAL, ("The liver or the spleen.",)),
+    Rule("but", ".{contrast|concedes|retracts}", Code.UNSURE, ("The liver, however.",)),
+    Rule("in brackets", r"\((?!{and})[^()12]*\)", "", ("Liver (segment four)",)),
+    Rule("introduces", "^(?:[%06][^,128]{1,8},|(?=[^1]*(?:4|{answer|correct}))[^,1289]*(?:{be}|:)|(?=[^1]*"
+         "(?:{be|shows|present}))[^,1289]*0{filler}*(?=1))", "", ("The working diagnosis for this lady is liver.",
+         ("Which organ is marked?", "liver", "The organ marked with arrows is the liver.", True),
+         "On the coloured slide, the liver is seen.",
+         (_WHERE, "left lung", "A shadow is seen in the left lung.", True))),
+    Rule("where", "(1[347]*)(?:,?[%0]{filler}*(?:[_349]{filler}*){1,4})+(?=[.,:7{be|shows|present}]|$)", "",
          (("", "cyst", "A cyst in the groin.", True),)),
 )  # fmt: skip
 _LEAD = "(?:{filler|subject|option|correct|likely|retracts|so|pick|and}|[34%0,-])*"
-ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})",
-                 (("", "liver", "Spleen. The answer is liver.", True),
-                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED),
-                  ("", "liver", "The answer is not spleen. The answer is liver.", True)))  # fmt: skip
+ANNOUNCES = Rule("announced", f"^{_LEAD}{{answer}}{_LEAD}(?:{{be}}|:)(?!{{filler}}*{{negated}})", "",
+                 ("Spleen. The answer is liver.", "The answer is not spleen. The answer is liver.",
+                  ("", "liver", "Liver. The answer is spleen.", Code.JUDGED)))  # fmt: skip
 _SKIPPED = r"(?:[%0,:().\n-]|{filler})*"
 RIVAL_BESIDE = Rule(
     "another beside it",
     rf"^(?:#[.)])?(?:[4%0,:-]|{_ADDS_NOTHING}|{{retracts}})*+[_2389{{normal|abnormal|named|all}}]{_SKIPPED}"
-    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$",
+    rf"(?:[^#{{be|shows|negated}}]{_SKIPPED}){{0,2}}$", "",
     (("", "liver", "Liver. A spleen.", Code.SEVERAL),))  # fmt: skip
 _RIVAL = (RIVAL_BESIDE.id,)
 NOTHING = (
-    Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})",
-         (("", "liver", "I cannot view pictures.", Code.NO_ANSWER),), Code.NO_ANSWER),
-    Rule("a doubt", r"\?|{possible|hypothetical|or}", (("", "liver", "Some organ?", Code.UNSURE),), Code.UNSURE),
-    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$",
-         (("", "liver", "The dark organ of this picture is the", Code.NO_ANSWER),), Code.NO_ANSWER),
+    Rule("refuses", "^[^_]{0,4}{subject}(?:{be|filler|pick})*(?:{negated}|{rejected}|{possible})", Code.NO_ANSWER,
+         ("I cannot view pictures.",)),
+    Rule("a doubt", r"\?|{possible|hypothetical|or}", Code.UNSURE, ("Some organ?",)),
+    Rule("cut off", "(?:{filler|be|shows|and|or}|,)$", Code.NO_ANSWER, ("The dark organ of this picture is the",)),
 )  # fmt: skip
-_LEXICON = lexicon()
-_KINDS, _SETS = beside("kinds"), beside("sets")
+_KINDS, _SETS = lexicon.beside("kinds"), lexicon.beside("sets")
 _CODE = {"scene": SCENE, "aside": ASIDE, "side": SIDE, "other": OTHER, "in": IN}
-_BESIDE = {word: _CODE[name] for name, words in beside("words").items() for word in words}
-_NAME_OF = {name: thing for thing, names in _LEXICON.open["names"].items() for name in names}
+_BESIDE = {word: _CODE[name] for name, words in lexicon.beside("words").items() for word in words}
+_NAME_OF = {name: thing for thing, names in lexicon.OPEN["names"].items() for name in names}
 _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=True))})(?!\w)", re.IGNORECASE)
 _MARKS = frozenset(".?,:()-\n")
-_BETWEEN = frozenset([*".?,:\n", _LEXICON.code_of["and"]])  # items
+_BETWEEN = frozenset([*".?,:\n", CODE["and"]])  # items
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
 _ZH_SCENE = re.compile("[该此]?病[变灶]主?要?(?:是|为|位于|在)|位于|一[张幅]|图像?中?|图片中?")
-_ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{HAN}])")
+_ZH_SUBJECT = re.compile(rf"(?:^|(?<=[。，,\n]))([{lexicon.HAN}]{{2,20}}?)(?:主要)?[是为呈在有](?=[{lexicon.HAN}])")
 _STEM = 8  # letters by which a long word of the question is known
 
 
@@ -103,21 +97,21 @@ class _Plan(NamedTuple):
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
-    """The stretch of a reply that gives one of the golds as its answer, or None.
+    """The stretch of a reply that gives one of the golds as its answer, or "".
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
-    if len(reply) > LONGEST:
-        return Reading(None, Code.TOO_LONG)
-    bare = plain(_STRUCK.sub(" ❌ ", tidy(reply)))
+    if len(reply) > lexicon.LONGEST:
+        return Reading("", Code.TOO_LONG)
+    bare = plain(_STRUCK.sub(" ❌ ", lexicon.tidy(reply)))
     if not bare:
-        return Reading(None, Code.NO_ANSWER)
+        return Reading("", Code.NO_ANSWER)
     flat = [" ".join(one.lower().split()).rstrip(". ") for one in (bare, *golds)]
     if flat[0] and flat[0] in flat[1:]:
         return Reading(bare, Code.JUDGED, ("the gold itself",))
-    text = read_text(_named(bare, question))
+    text = Text(_named(bare, question))
     readings = [_read(text, " ".join(gold.split()), question) for gold in golds]
-    return next((one for one in readings if one.found), readings[0] if readings else Reading(None, Code.BAD_TRUTH))
+    return next((one for one in readings if one.answer), readings[0] if readings else Reading("", Code.BAD_TRUTH))
 
 
 def _named(text: str, question: str = "") -> str:
@@ -129,23 +123,23 @@ def _named(text: str, question: str = "") -> str:
 
 
 def _read(text: Text, gold: str, question: str) -> Reading:
-    """What a reply says with regard to one gold."""
+    """Read a reply with regard to one gold."""
     if _STOP.search(gold):  # of several sentences
         flat = _STOP.sub(" ", gold)
-        text, gold = read_text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
+        text, gold = Text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
     plan = _plan(gold, question)
     if len(plan.items) > 1 and _LISTED.search(text.text):
-        text = read_text(_LISTED.sub(", ", text.text).strip(", "))
+        text = Text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
-    number = norm(gold.lower()) if gold and reading.found is None else ""
+    number = norm(gold.lower()) if gold and not reading.answer else ""
     stated = stated_value(text.text, question) if number.isdigit() else reading
-    return stated if stated.found == number else reading
+    return stated if stated.answer == number else reading
 
 
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
-    """What a gold and a question make of words; no items where the gold holds no word that counts."""
-    parsed = read_text(_named(gold))
+    """Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
+    parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
         if code not in "()-" and word not in _SETS["weak"] and (word != "a" or words):
@@ -156,8 +150,8 @@ def _plan(gold: str, question: str) -> _Plan:
     kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
     codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
              for name, same in _KINDS.items() for word in same}  # fmt: skip
-    codes |= _BESIDE | {"versus": _LEXICON.code_of["or"]}
-    codes |= dict.fromkeys(beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
+    codes |= _BESIDE | {"versus": CODE["or"]}
+    codes |= dict.fromkeys(lexicon.beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
     codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
     echoes = own <= asked.keys() and not chooses
@@ -167,12 +161,12 @@ def _plan(gold: str, question: str) -> _Plan:
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
     """The words of a question: they add nothing, but those between which it lets choose."""
-    text = read_text(_named(tidy(question)))
+    text = Text(_named(lexicon.tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
-    asked = {word: ASKED for word, code in pairs if code in ASKABLE}
+    asked = {word: ASKED for word, code in pairs if code in lexicon.ASKABLE}
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
-    filler = _LEXICON.code_of["filler"]
+    filler = CODE["filler"]
     kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
     rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
     return asked | {kept[found.start()][0]: RIVAL for found in rivals}
@@ -191,7 +185,7 @@ def _recoded(text: Text, plan: _Plan) -> str:
 
 
 def _items(words: Iterable[str]) -> frozenset[object]:
-    """What stands between commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
+    """Split at commas, each side with its noun: "left and right lung" is the left lung, the right lung."""
     found: list[object] = []
     noun: tuple[str, ...] = ()
     for item in reversed([tuple(group) for comma, group in groupby(words, ",".__eq__) if not comma]):
@@ -204,49 +198,52 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
     """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
-    lacks = any(_LEXICON.words.get(word.split()[0]) == _LEXICON.code_of["negated"] for word in item)
-    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{HAN}]", "".join(item))
+    lacks = any(lexicon.code_of(word.split()[0]) == CODE["negated"] for word in item)
+    ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{lexicon.HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
 
 
 def _chosen(text: Text, plan: _Plan) -> Reading:
-    """What is announced last; else the first or the last sentence or one that answers the question, without a rival."""
+    """Take the last announcement; else the first or last sentence or one that answers the question, without a rival."""
     codes = _recoded(text, plan) if plan.words <= set(map(norm, text.words)) else text.codes
     said = sentences(text, codes, partial(_judged, plan))
-    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.said(one.codes)]
+    announced = [one for one in said if one.says.code == Code.JUDGED and ANNOUNCES.search(one.codes)]
     for one in announced[-1:] or [one for one in said if one in (said[0], said[-1]) or ASKED in one.codes]:
-        if one.says.found is not None:
+        if one.says.answer:
             if against := next(_against(one, said, announced), None):
-                return Reading(None, against.code, (*one.says.trace, *against.trace))
+                return Reading("", against.code, (*one.says.trace, *against.trace))
             start, end = text.spans[one.span[0]][0], text.spans[one.span[1] - 1][1]
             return Reading(text.text[start:end].strip(), Code.JUDGED, one.says.trace)
-    readings = [one.says for one in said] or [Reading(None, Code.NO_ANSWER)]
-    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(found=None)
+    readings = [one.says for one in said] or [Reading("", Code.NO_ANSWER)]
+    return next((one for one in reversed(readings) if one.code == Code.JUDGED), readings[-1])._replace(answer="")
 
 
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
-    """What stands against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
+    """Yield readings against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
-    if back := taken_back(said[at + 1 :]):
+    if back := lexicon.taken_back(said[at + 1 :]):
         yield back
     yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
     since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)
     for other in said[since:] if announced else said:
-        if other.says.found is None and (other in announced or (not announced and other.says.trace == _RIVAL)):
-            yield Reading(None, Code.SEVERAL, ("another beside it",))
+        if not other.says.answer and (other in announced or (not announced and other.says.trace == _RIVAL)):
+            yield Reading("", Code.SEVERAL, ("another beside it",))
 
 
 def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
-    """What one sentence comes to; ``found`` is "" where it gives the gold."""
-    if GOLD not in codes:
-        return _without_gold(codes, words)
+    """Read one sentence; the answer is GOLD where it gives that."""
+    if GOLD not in codes:  # another answer, a doubt, or none
+        for empty in NOTHING:
+            if empty.search(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
+                return Reading("", Code(empty.effect), (empty.id,))
+        return Reading("", Code.JUDGED, _RIVAL if RIVAL_BESIDE.search(codes) else ())
     if plan.echoes and rule("1.*{be|shows}").search(codes):
-        return Reading(None, Code.JUDGED, ("the question again",))
+        return Reading("", Code.JUDGED, ("the question again",))
     trace: list[str] = []
     for step in STEPS:
-        if step.code is not None:
-            if step.said(codes):
-                return Reading(None, step.code, (*trace, step.id))
+        if step.effect:
+            if step.search(codes):
+                return Reading("", Code(step.effect), (*trace, step.id))
             continue
         left = rule(step.pattern).sub(_taken_out, codes)
         trace += [step.id] if left != codes else []
@@ -255,18 +252,10 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
     items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
     if items != plan.items or not rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes):
-        return Reading(None, Code.JUDGED, ("more beside it, or less",))
-    return Reading("", Code.JUDGED, tuple(trace))
+        return Reading("", Code.JUDGED, ("more beside it, or less",))
+    return Reading(GOLD, Code.JUDGED, tuple(trace))
 
 
 def _taken_out(found: re.Match[str]) -> str:
     kept = found[1] if found.lastindex else ""
     return kept + TAKEN_OUT * (len(found[0]) - len(kept))
-
-
-def _without_gold(codes: str, words: Sequence[str]) -> Reading:
-    """A sentence without a word of the gold: another answer, a doubt, or none."""
-    for empty in NOTHING:
-        if empty.said(codes) and (empty is not NOTHING[0] or not _SETS["speaker"].isdisjoint(words[:8])):
-            return Reading(None, empty.code or Code.NO_ANSWER, (empty.id,))
-    return Reading(None, Code.JUDGED, _RIVAL if RIVAL_BESIDE.said(codes) else ())

@@ -1,4 +1,4 @@
-"""Whether a reply says yes or no to the question that was asked.
+"""Read yes or no in a reply to a question.
 
     Yes, there is no pneumothorax.    It is abnormal, so yes.    答案：是    It does.                           in words
     Is the aorta dilated?  The aorta is (not) dilated.    Is there a mass?  No mass is seen.    未见肿块    by statement
@@ -14,12 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.lexicon import HAN, NUMBER, OTHER, lexicon, read_text, rule
-from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, Reading, Rule, Text, rule
+from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
 MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
@@ -56,26 +54,9 @@ _Said = tuple[re.Match[str], str, str]  # a sentence, the side it takes, and the
 _ENDING = re.compile(r"(?<=\w\w\w)(ie[sd]?|e?ments?|(?:at)?ions?|als?|um|ly|ys?|ings?|e[sd]?|i|(?<![sui])s|(?<=ss)es)$")
 
 
-class Reading(NamedTuple):
-    """The side a reply takes, "" for none; ``trace`` names the rules that led to it."""
-
-    side: str
-    code: Code
-    trace: tuple[str, ...] = ()
-
-
-class Rule(NamedTuple):
-    """What a pattern over codes comes to; in WORDS, the class of words where a pattern follows them."""
-
-    id: str
-    pattern: str
-    effect: str
-    examples: str  # parted by ";"
-
-
 @dataclass
 class Asked:
-    """What a question asks, as the codes of its words."""
+    """A question, as the codes of its words."""
 
     kind: str  # "exists", "is", "compares", "denial"; "any" for no yes-no question
     words: dict[str, str] = field(default_factory=dict)  # by their stems
@@ -108,8 +89,8 @@ EXPLICIT = (
     Rule("both", "{yes}[,:-]?({no}|{or|and}+{no|negated})|{no}[,:-]?[{or|and},]+{yes}", Code.SEVERAL, "Yes and no. = "),
     Rule("denied", "{yes|no}[:(-]?~{be}?~{rejected}|(?<!{yes|no},){negated}~({answer}{be}?)?{yes|no}", NOTHING,
          "Yes is wrong. = "),
-    Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$"
-         "|{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
+    Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$|"
+         "{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, "The best option here is (A) yes. = yes"),
     Rule("announced in words", r"{answer}[{be}:]+~({be|present|correct})$|^({present})\(", SAID, "答案：有 = yes"),
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
@@ -117,8 +98,8 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (  # of the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$"
-         "|^[{so|filler|be|present},]*{negated}~{abnormal}[{filler|be|present}]*$", NO,
+    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$|^[{so|filler|be|present},]*"
+         "{negated}~{abnormal}[{filler|be|present}]*$", NO,
          "It is normal. = no; Is there a fracture? No abnormality is seen. = no"),
     Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
@@ -178,12 +159,12 @@ def _plain(text: str) -> str:
 
 def _coded(text: str) -> tuple[list[str], str]:
     """The words of a text and their codes, those of this reader before the lexicon's."""
-    read, table, known = read_text(text), _by_word(WORDS), lexicon().code_of
+    read, table = Text(text), _by_word(WORDS)
     words = [word if word.isascii() else word.replace(" ", "") for word in read.words]
     codes = list(read.codes)
     for at in [at for at, word in enumerate(words) if word in table]:
         rows = (row for row in table[words[at]] if rule(row.pattern).match(read.codes, at + 1))
-        codes[at] = next((known.get(row.effect, row.effect) for row in rows), codes[at])
+        codes[at] = next((CODE.get(row.effect, row.effect) for row in rows), codes[at])
     return words, "".join(codes)
 
 
@@ -194,8 +175,8 @@ def _by_word(rows: tuple[Rule, ...]) -> dict[str, list[Rule]]:
 
 
 def _first(rules: tuple[Rule, ...], codes: str) -> tuple[str, str]:
-    """What the first rule that matches comes to, and its name."""
-    sides = {lexicon().code_of["possible"]: Code.UNSURE, lexicon().code_of["no"]: NO}
+    """Return the effect of the first rule that matches, and its name."""
+    sides = {CODE["possible"]: Code.UNSURE, CODE["no"]: NO}
     for one in rules:
         if match := rule(one.pattern).search(codes):
             return sides.get(match[match.lastindex or 0], YES) if one.effect == SAID else one.effect, one.id
@@ -203,7 +184,7 @@ def _first(rules: tuple[Rule, ...], codes: str) -> tuple[str, str]:
 
 
 def _settled(found: list[_Said], codes: str) -> Reading:
-    """What stands of several sides, in order: a later one that differs only where the earlier one is taken back."""
+    """Settle on one of several sides, in order: a later one that differs counts if the earlier one is taken back."""
     stands, since, trace = "", 0, tuple(dict.fromkeys(name for _, _, name in found))
     for sentence, side, _ in found:
         if stands and side != stands and not rule("{retracts}").search(codes, since, sentence.end()):
@@ -221,40 +202,39 @@ def _stem(word: str) -> str:
 
 @cached(4096)
 def _asked(question: str) -> Asked:
-    """What a question asks."""
-    known = lexicon().code_of
+    """Read a question."""
     text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
     if _WH.match(text):
-        return Asked("any", {}, {OTHER: _ASKED, known["abnormal"]: _ASKED})
+        return Asked("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
     words, codes = _coded(text)
-    verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(known["shows"])
-    exists = verb >= 0 or known["present"] in codes or "evidence" in words
-    kept = {OTHER, NUMBER, *(known[name] for name in _CONTENT)}
+    verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(CODE["shows"])
+    exists = verb >= 0 or CODE["present"] in codes or "evidence" in words
+    kept = {OTHER, NUMBER, *(CODE[name] for name in _CONTENT)}
     content = [at for at, word in enumerate(words) if at > verb and (codes[at] in kept or word in _PAIR_OF)]
     content = [at for at in content if words[at] not in _PRONOUNS | _PLACED]
-    placed = [at for at, word in enumerate(words) if word in _PLACED and word != "of"] + [codes.find(known["present"])]
+    placed = [at for at, word in enumerate(words) if word in _PLACED and word != "of"] + [codes.find(CODE["present"])]
     split = min((at for at in placed if exists and content and at > content[0]), default=len(words))
     asked = Asked("compares" if "than" in words else "exists" if exists else "is")
     if _DENIED.search(text) or not content:
         asked.kind = "denial"
-    if known["or"] in codes:
-        asked.classes[known["or"]] = known["filler"]
+    if CODE["or"] in codes:
+        asked.classes[CODE["or"]] = CODE["filler"]
     own: dict[str, str] = {}
     for at in content:
         code = own.setdefault(_stem(words[at]), chr(ord(_ASKED) + min(len(own), 63)))
         (asked.what if at < split else asked.place).append(code)
         predicate = not exists and not (_PLACED | _PRONOUNS).isdisjoint(words[:at])
         _add_opposites(asked, words[at], codes[at], code, predicate)
-    findings = map(_stem, _FINDINGS if known["normal"] in asked.classes else ())
+    findings = map(_stem, _FINDINGS if CODE["normal"] in asked.classes else ())
     asked.words = dict.fromkeys(findings, _FINDING) | asked.words | own
     return asked
 
 
 def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicate: bool) -> None:
     """Codes for what a word is not; another side only where that is asked about, else it is set beside."""
-    known, opposite = lexicon().code_of, chr(ord(code) + _TO_OPPOSITE)
-    if class_code in (known["abnormal"], known["normal"]):
-        asked.classes.update({known["abnormal"]: opposite, known["normal"]: opposite, class_code: code})
+    opposite = chr(ord(code) + _TO_OPPOSITE)
+    if class_code in (CODE["abnormal"], CODE["normal"]):
+        asked.classes.update({CODE["abnormal"]: opposite, CODE["normal"]: opposite, class_code: code})
     pair = _PAIR_OF.get(word, "")
     alike = next((group.split() for group in re.split(r"[|/]", pair) if word in group.split()), [])
     for other in re.findall(r"\w+", pair):
@@ -276,7 +256,7 @@ def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked:
 
 
 def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]]:
-    """What the clauses of a sentence state of what is asked, and the rule."""
+    """Return the side that each clause of a sentence takes to the question, and its rule."""
     found: list[tuple[str, str]] = []
     start, before = 0, set[str]()
     if asked.kind == "denial" or rule("{hypothetical}").search(coded):
@@ -285,7 +265,7 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
         span = slice(start, cut.start() if cut else None)
         clause, start = coded[span], cut.end() if cut else 0
         if _FINDING in clause and rule(_X).search(clause) and not rule("{negated|than|absent|rejected}").search(clause):
-            clause = clause.replace(_FINDING, asked.classes[lexicon().code_of["abnormal"]], 1)
+            clause = clause.replace(_FINDING, asked.classes[CODE["abnormal"]], 1)
         said = rule(_X).findall(clause)
         named = [chr(ord(_ASKED) + ord(code) % _TO_OPPOSITE) for code in said]
         before.update(named)
@@ -300,9 +280,9 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
 
 
 def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> bool:
-    """Whether a clause says enough of the words of the question, and no other place."""
-    known, what, place = lexicon().code_of, set(asked.what), set(asked.place)
-    placed = (clause[at + 1 :].lstrip(known["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
+    """True if a clause says enough of the words of the question, and no other place."""
+    what, place = set(asked.what), set(asked.place)
+    placed = (clause[at + 1 :].lstrip(CODE["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)
     said, said_place = len(what & named), len(place & named)
     if place and ((OTHER in placed and not said_place) or (said < 3 and 0 < 3 * said_place < len(place))):
         return False
@@ -310,11 +290,11 @@ def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> boo
     it_is = rule("^[{so|contrast|filler},]*{subject}~{be}{negated}?~" + head).match(clause)
     if said > 2 or (asked.kind == "is" and it_is):
         return True
-    well = asked.classes.get(known["normal"], "?") in clause  # nothing abnormal is there
+    well = asked.classes.get(CODE["normal"], "?") in clause  # nothing abnormal is there
     if asked.what[-1] not in named and not well:
         return False
     if 2 * said >= len(what) and said >= min(len(what), 2):
         return True
     clause = rule("^{so|filler|,|be|present}*{word}(?={subject})").sub("", clause) if asked.classes else clause
-    others = any(code in OTHER + known["normal"] + known["abnormal"] for code in clause)
+    others = any(code in OTHER + CODE["normal"] + CODE["abnormal"] for code in clause)
     return not others and (bool(asked.classes) or 2 * said >= len(what))

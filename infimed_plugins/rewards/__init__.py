@@ -7,9 +7,8 @@ needs (sympy in a process of its own, scipy) comes with its first use.
 from __future__ import annotations
 
 from infimed_plugins.hookspecs import Register, hookimpl
-from infimed_plugins.rewards.batch import compute_score
 from infimed_plugins.rewards.ground_truth import parse_truth
-from infimed_plugins.rewards.total import BUILT_IN, Reward, find_reward, judge_answer, score_response
+from infimed_plugins.rewards.scorer import BUILT_IN, Reward, compute_score, find_reward, judge_answer, score_response
 
 __all__ = ["Reward", "compute_score", "find_reward", "judge_answer", "parse_truth", "score_response"]
 

@@ -4,8 +4,16 @@
     detection    the best sum of IoUs over one-to-one matchings, divided by max(predicted, true)
 
 For one box on each side the two agree. An invalid box earns nothing but counts as predicted, so neither spraying boxes
-nor repeating one pays. "No Objects" on both sides is 1. Answers are in the coordinates of the truth unless another
-frame is declared (frames.py).
+nor repeating one pays. "No Objects" on both sides is 1.
+
+Boxes of a truth are pixels of the original picture. In which coordinates answers are is declared, by the keyword
+``answer_frame`` or by "frame" in a ground truth, and never guessed from the numbers: 0 to 1000 and pixels look alike.
+Boxes in unknown coordinates are why IoU rewards stay near 0 (Visual-RFT's issues 143 and 174, VLM-R1's issue 44).
+
+    truth        the coordinates of the ground truth: nothing is converted (the default)
+    thousandths  0 to 1000 in both directions, whatever the picture's size (Qwen-VL, Qwen3-VL)
+    original     pixels of the original picture; the truth names its size as "size": [width, height]
+    resized      pixels of the picture as the model saw it; the truth names that as "resized": [width, height]
 
 A stated confidence changes no reward. It gives a metric of its own, after Visual-RFT (src/virft/src/open_r1/grpo.py):
 the mean over predicted boxes of the confidence where the box is matched with an IoU above 0.5, else of 1 - confidence.
@@ -17,12 +25,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.parsing.boxes import MAX_LENGTH, Box, ParsedBoxes, boxes_as_text, parse_boxes
-from infimed_plugins.records import Code, GroundTruth, Json, Verdict
-from infimed_plugins.rewards.frames import to_truth
+from infimed_plugins.records import Code, GroundTruth, Json, Size, Verdict
 
 _MATCHED = 0.5  # the IoU above which Visual-RFT takes a box as found
 MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator counts all
@@ -40,7 +48,7 @@ def grounding(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
     if given.count != 1:
         code = Code.SEVERAL if given.count else Code.JUDGED
         return Verdict(0.0, _shown(given), f"{given.count} boxes for one", code=code)
-    given = to_truth(given, truth)
+    given = _to_truth(given, truth)
     value = iou(given.boxes[0], gold.boxes[0])
     return Verdict(value, _shown(given), "IoU" if value else "the boxes do not meet")
 
@@ -55,7 +63,7 @@ def detection(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
     if not given.count or not gold.count:
         nothing = not given.count and not gold.count
         return Verdict(float(nothing), _shown(given), "No Objects" if nothing else "objects on one side only")
-    given = to_truth(given, truth)
+    given = _to_truth(given, truth)
     matched = matching(given.boxes[:MAX_MATCHED], gold.boxes[:MAX_MATCHED])
     value = min(1.0, math.fsum(matched.values()) / max(given.count, gold.count))
     return Verdict(value, _shown(given), f"{given.count} boxes for {gold.count}", _confidence(given, matched))
@@ -119,3 +127,37 @@ def _shown(boxes: ParsedBoxes) -> str:
     text = ", ".join(str([round(value, 3) for value in box]) for box in boxes.boxes[:20])
     invalid = f" and {boxes.invalid} invalid" if boxes.invalid else ""
     return f"[{text}]{invalid}"
+
+
+def gold_answer(truth: GroundTruth) -> Json:
+    """Return the right answer: the truth, its boxes in the frame that answers are declared to be in."""
+    boxes = None if truth.frame in ("truth", "original") else parse_boxes(truth.answer)
+    if boxes is None:
+        return truth.answer
+    across, down = _scale(truth)
+    said: list[Json] = [list(_scaled(box, 1 / across, 1 / down)) for box in boxes.boxes]
+    return said[0] if truth.task == "grounding" and len(said) == 1 else said
+
+
+def _to_truth(boxes: ParsedBoxes, truth: GroundTruth) -> ParsedBoxes:
+    """Predicted boxes in the coordinates of the truth. Raises DataError where a size that is needed is not given."""
+    if truth.frame in ("truth", "original"):
+        return boxes
+    across, down = _scale(truth)
+    return replace(boxes, boxes=tuple(_scaled(box, across, down) for box in boxes.boxes))
+
+
+def _scale(truth: GroundTruth) -> Size:
+    """Pixels of the truth to one unit of the answer's frame, across and down."""
+    seen = (1000.0, 1000.0) if truth.frame == "thousandths" else truth.resized
+    for size, key in ((truth.size, "size"), (seen, "resized")):
+        if size is None:
+            what = f"answers in the frame {truth.frame!r} need {key!r}: [width, height] in the ground truth"
+            raise DataError(f"{what}; add it to the row, or declare no frame")
+    assert truth.size is not None
+    assert seen is not None
+    return truth.size[0] / seen[0], truth.size[1] / seen[1]
+
+
+def _scaled(box: Box, across: float, down: float) -> Box:
+    return (box[0] * across, box[1] * down, box[2] * across, box[3] * down)

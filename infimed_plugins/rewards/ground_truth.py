@@ -1,9 +1,9 @@
-r"""What an answer is compared with, read from whatever a trainer passes on.
+r"""The ground truth that an answer is compared with, read from whatever a trainer passes on.
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
-    '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see frames.py
+    '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see box_iou.py
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
     "liver", 3.0, True, ["liver", "hepatic"]                   a plain value; of several texts each is right
 
@@ -29,12 +29,12 @@ from difflib import get_close_matches
 from typing import Any, cast, get_args
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.parsing.boxes import ParsedBoxes, parse_boxes
 from infimed_plugins.parsing.option_marks import UNKNOWN
+from infimed_plugins.parsing.options import read_choice
 from infimed_plugins.parsing.quantities import clean_math, parse_quantity
 from infimed_plugins.parsing.response import extract_answer
-from infimed_plugins.parsing.twins import read_choice
 from infimed_plugins.records import OPTION_LETTERS, TASKS, Frame, GroundTruth, Json, Size, Task, is_choice
 from infimed_plugins.tables.cells import NO_WORDS, missing
 
@@ -61,6 +61,18 @@ def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
     return _from_mapping(value if isinstance(value, Mapping) else {"answer": value}, task)
 
 
+def check_frame(name: str | None) -> Frame | None:
+    """The frame of that name. Raises ConfigError where there is none."""
+    if name is not None and name not in get_args(Frame):
+        raise ConfigError(f"answer_frame is {name!r}; one of {', '.join(get_args(Frame))}")
+    return cast(Frame | None, name)
+
+
+def in_frame(truth: GroundTruth, frame: Frame | None) -> GroundTruth:
+    """The truth with answers to it declared to be in ``frame``, unless it names one itself."""
+    return truth if frame is None or truth.frame != "truth" else replace(truth, frame=frame)
+
+
 @cached(8192)
 def _from_string(text: str, task: str | None) -> GroundTruth:
     value = _unpacked(text)
@@ -68,7 +80,7 @@ def _from_string(text: str, task: str | None) -> GroundTruth:
 
 
 def _unpacked(text: str) -> Json:
-    """What a text holds as JSON, or JSON in JSON; the text itself where it does not look like that."""
+    """Parse a text that looks like JSON, also JSON in JSON; any other text stays as it is."""
     text = text.removeprefix("\ufeff").strip()
     if not _LIKE_JSON.match(text) or _holds_boxes(text):
         return text
@@ -85,40 +97,41 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
         raise _bad(row, "has a task that is not a name")
     if named and named.strip().lower() in TASKS:
         named = named.strip().lower()
-    answer = _json_value(row.get("answer"))
-    if named and named not in TASKS and named not in _ALIASES:  # a reward of somebody's own may take anything
-        kind, options, synonyms = named, _texts(row, "options"), _texts(row, "synonyms")
-    else:
-        kind, answer, options, synonyms = _known_form(row, answer, named)
+    answer, own = _json_value(row.get("answer")), bool(named) and named not in TASKS and named not in _ALIASES
+    if isinstance(answer, str) and not own:
+        answer = _unpacked(extract_answer(answer) or ("" if "<answer>" in answer else answer))
+        if isinstance(answer, dict) and "answer" in answer:
+            return _from_mapping({**row, **answer}, named)
+    options, synonyms, kind = _texts(row, "options"), _texts(row, "synonyms"), named
+    if not own:  # a reward of somebody's own may take anything
+        kind, answer, synonyms = _known_form(row, answer, named, options, synonyms)
     if answer is None or answer == "":
-        raise _bad(row, f"has no answer; {_meant(row)}")
+        close = get_close_matches("answer", [str(key) for key in row if key != "answer"], n=1, cutoff=0.6)
+        mend = f"did you mean {close[0]!r} to be 'answer'?" if close else "give every row an answer"
+        raise _bad(row, f"has no answer; {mend}")
+    frame = _json_value(row.get("frame")) or "truth"
+    if frame not in get_args(Frame):
+        raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
     sizes = _size(row, "size"), _size(row, "resized")
-    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, _frame(row), *sizes)
+    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, cast(Frame, frame), *sizes)
 
 
 def _known_form(
-    row: Mapping[Any, Any], answer: Json, task: str | None
-) -> tuple[str, Json, tuple[str, ...], tuple[str, ...]]:
-    """The task, answer, options and synonyms of a row for one of our own rewards."""
-    options, synonyms = _texts(row, "options"), _texts(row, "synonyms")
-    if isinstance(answer, str):
-        answer = _unpacked(extract_answer(answer) or ("" if "<answer>" in answer else answer))
-        if isinstance(answer, dict) and "answer" in answer:
-            read = _from_mapping({**row, **answer}, task)
-            return read.task, read.answer, read.options or (), read.synonyms
+    row: Mapping[Any, Any], answer: Json, task: str | None, options: tuple[str, ...], synonyms: tuple[str, ...]
+) -> tuple[str, Json, tuple[str, ...]]:
+    """The task, answer and synonyms of a row for one of our own rewards."""
     texts = isinstance(answer, list) and bool(answer) and all(isinstance(text, str) for text in answer)
     if texts and task != "math" and not _holds_boxes(answer):
         answer = [text.strip() for text in answer]
         if options or task == "multiple_choice" or all(map(_LETTER.fullmatch, answer)):
-            answer = ", ".join(answer) if len(answer) > 1 else answer[0]
-            task = task or "multiple_choice"
+            answer, task = ", ".join(answer), task or "multiple_choice"
         else:
             answer, synonyms = answer[0], (*answer[1:], *synonyms)
     answer = _plain(row, answer, options)
-    if answer is None or answer == "":
-        return task or "", None, (), ()
     kind = task or ("multiple_choice" if options else task_of(answer))
-    return kind, _payable(row, _ALIASES.get(kind, kind), answer, options), options, synonyms
+    if answer is not None and answer != "":
+        answer = _payable(row, _ALIASES.get(kind, kind), answer, options)
+    return kind, answer, synonyms
 
 
 def _plain(row: Mapping[Any, Any], answer: Json, options: tuple[str, ...]) -> Json:
@@ -144,7 +157,7 @@ def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str
         count = len(options) or UNKNOWN
         if is_choice(answer, count):
             return answer
-        letters = read_choice(str(answer), options, strict=True, several=True).letters
+        letters = read_choice(str(answer), options, strict=True, several=True).answer
         listed = re.findall("[A-Z]", str(answer)) if _LETTERS.fullmatch(str(answer)) else ()
         if not letters or not set(listed) <= set(OPTION_LETTERS[:count]):
             raise _bad(row, "names none of its options" if options else "names no option by its letter")
@@ -167,8 +180,8 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
     value = _json_value(row.get(key))
     value = _unpacked(value) if isinstance(value, str) else value
     if isinstance(value, dict) and key == "options":
-        names = [str(name).strip(" ().").upper() for name in value]
-        value = [value[name] for _, name in sorted(zip(names, value, strict=True))] if is_row(names) else 0
+        named = {str(name).strip(" ().").upper(): text for name, text in value.items()}
+        value = [named[name] for name in sorted(named)] if sorted(named) == [*OPTION_LETTERS[: len(value)]] else 0
     if value is None or value == "":
         return ()
     if not isinstance(value, list) or any(isinstance(text, bool) for text in value):
@@ -176,11 +189,6 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
     if not all(isinstance(text, (str, int, float)) and str(text).strip() not in ("", *NO_WORDS) for text in value):
         raise _bad(row, f"has {key} of which one is missing or no text")
     return tuple(str(text) for text in value)
-
-
-def is_row(letters: list[str]) -> bool:
-    """Whether these are the first letters of options, in any order."""
-    return sorted(letters) == list(OPTION_LETTERS[: len(letters)])
 
 
 def _boxes(answer: Json) -> ParsedBoxes | None:
@@ -200,34 +208,18 @@ def _holds_boxes(text: Json) -> bool:
     return boxes is not None and bool(boxes.boxes)
 
 
-def _meant(row: Mapping[Any, Any]) -> str:
-    """The mend of a row without an answer: the key that was probably meant."""
-    close = get_close_matches("answer", [str(key) for key in row if key != "answer"], n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r} to be 'answer'?" if close else "give every row an answer"
-
-
 def _bad(row: Mapping[Any, Any], what: str) -> DataError:
     return DataError(f"the ground truth {_short(row)} {what}")
-
-
-def _frame(row: Mapping[Any, Any]) -> Frame:
-    frame = _json_value(row.get("frame")) or "truth"
-    if frame not in get_args(Frame):
-        raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
-    return cast(Frame, frame)
 
 
 def _size(row: Mapping[Any, Any], key: str) -> Size | None:
     value = _json_value(row.get(key))
     if value is None or value == [None, None]:
         return None
-    if not isinstance(value, list) or len(value) != 2 or not all(_is_length(side) for side in value):
+    sides = value if isinstance(value, list) and len(value) == 2 else (None,)
+    if any(isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 < side < 1e6 for side in sides):
         raise _bad(row, f"has a {key} that is not [width, height] in pixels")
     return float(value[0]), float(value[1])
-
-
-def _is_length(side: Json) -> bool:
-    return isinstance(side, (int, float)) and not isinstance(side, bool) and 0 < side < 1e6
 
 
 def task_of(answer: Json) -> Task:
@@ -250,11 +242,6 @@ def _json_value(value: Any) -> Json:
     if isinstance(value, (list, tuple)):
         return [_json_value(item) for item in value]
     return None if missing(value) or value in (float("inf"), float("-inf")) else value
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a cell holds no value: None, or NaN, NaT or NA of any library, or a text without a word."""
-    return missing(value) or (isinstance(value, str) and not value.strip())
 
 
 def _short(value: object, length: int = 120) -> str:

@@ -12,16 +12,18 @@ unit or percent sign is forgiven, another unit is not, and units are not convert
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
+from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
-from infimed_plugins.records import Code, GroundTruth, Verdict
+from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
-from infimed_plugins.rewards.math_pool import MATH
-from infimed_plugins.rewards.math_process import RIGHT, WRONG
+from infimed_plugins.rewards.math_pool import MATH, RIGHT, WRONG, AskMath, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
@@ -34,13 +36,44 @@ _LATEX = str.maketrans({**{mark: f"\\{name} " for mark, name in GREEK.items()}, 
 _tight = partial(re.compile(r"(?<![0-9.,]) | (?![0-9.,])").sub, "")  # without blanks that tell no two numbers apart
 
 
-def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
-    """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify."""
-    right = truth.answer
+def math_equivalence(answer: str, truth: GroundTruth, ask: AskMath | None = None) -> Verdict:
+    """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify.
+
+    ``ask`` gives math_verify's verdicts where only that can tell; without it the process pool is asked.
+    """
     try:
-        gold = _clean_gold(", ".join(map(str, right)) if isinstance(right, list) else str(right))
+        gold = _text(truth.answer)
     except ValueError as problem:  # an integer of thousands of digits
         return Verdict(0.0, None, f"the ground truth cannot be read: {problem}", code=Code.BAD_TRUTH)
+    verdict, pairs = _noted(answer, gold)
+    return _judged(answer, gold, ask or MATH.verdict) if pairs else verdict
+
+
+def pairs_to_verify(answer: str, truth: GroundTruth) -> Sequence[Pair]:
+    """The pairs that only math_verify can tell apart, for a batch to ask for at once."""
+    with contextlib.suppress(ValueError):
+        return _noted(answer, _text(truth.answer))[1]
+    return ()
+
+
+def _text(right: Json) -> str:
+    return ", ".join(map(str, right)) if isinstance(right, list) else str(right)
+
+
+@cached(8192)
+def _noted(answer: str, gold: str) -> tuple[Verdict, list[Pair]]:
+    """The pairs that math_verify must be asked of, and the verdict where there are none."""
+    pairs: list[Pair] = []
+
+    def note(gold: str, given: str) -> str:
+        pairs.append((gold, given))
+        return RIGHT  # so that the pairs behind it are found, too
+
+    return _judged(answer, gold, note), pairs
+
+
+def _judged(answer: str, gold: str, ask: AskMath) -> Verdict:
+    gold = _clean_gold(gold)
     if not gold:
         return Verdict(0.0, None, "the ground truth is empty", code=Code.BAD_TRUTH)
     if len(answer) > MAX_RAW_LENGTH:
@@ -57,7 +90,7 @@ def math_equivalence(answer: str, truth: GroundTruth) -> Verdict:
     if max(len(gold), len(given)) > MAX_LENGTH:
         return Verdict(0.0, given, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
     try:
-        equal = _judge(gold, given)
+        equal = _Comparison(ask).claims(gold, given)
     except NotRead as problem:
         return Verdict(0.0, given, problem.reason, code=problem.code)
     return Verdict(float(equal), given, "equivalent" if equal else "not equivalent")
@@ -69,7 +102,7 @@ _gold_number = cached(4096)(parse_quantity)
 
 @cached(4096)
 def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
-    """What the truth claims, and how answers to it are read."""
+    """Return the claim of a truth, and the reader of answers to it."""
     try:
         claim = Reader().claim(gold)
     except NotRead:
@@ -79,63 +112,75 @@ def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
     return claim, Reader(words, unit, most=1 if len(claim[0]) == 1 else MAX_ITEMS)
 
 
-def _judge(gold: str, given: str) -> bool:
-    """Raises NotRead. Of a truth in no known form, such as a matrix, only the same text will do."""
-    read = _gold_claim(gold)
-    if read is None:
-        return _tight(gold).lower() == _tight(given).lower()
-    claim, reader = read
-    said = reader.claim(given)
-    if len(claim[0]) > 1:
-        return _same_items(*claim, *said)
-    if len(said[0]) > 1:
-        raise NotRead("several values", Code.SEVERAL)
-    return _same_item(claim[0][0], said[0][0])
+class _Comparison(NamedTuple):
+    """Compares what a truth and an answer claim, asking math_verify of what is no plain number."""
 
+    ask: AskMath
 
-def _same_items(gold: tuple[Item, ...], around: str, given: tuple[Item, ...], brackets: str) -> bool:
-    """In order within round and square brackets, or where names tell the items apart; else as sets."""
-    ordered = {around, brackets} - {"", "\\{\\}"}
-    if ordered and around and brackets not in ("", around):
-        return False
-    names = {item.name for item in gold}
-    named = len(names) == len(gold) and all(names)
-    if ordered or (named and not given[0].name):
-        return len(gold) == len(given) and all(map(_same_item, gold, given))
-    table = [[_same_item(one, other, named) for other in given] for one in gold]
-    return all(any(row) for row in (*table, *zip(*table, strict=True)))
+    def claims(self, gold: str, given: str) -> bool:
+        """Raises NotRead. Of a truth in no known form, such as a matrix, only the same text will do."""
+        read = _gold_claim(gold)
+        if read is None:
+            return _tight(gold).lower() == _tight(given).lower()
+        (items, around), reader = read
+        said, brackets = reader.claim(given)
+        if len(items) > 1:
+            return self._items(items, around, said, brackets)
+        if len(said) > 1:
+            raise NotRead("several values", Code.SEVERAL)
+        return self._item(items[0], said[0])
 
+    def _items(self, gold: tuple[Item, ...], around: str, given: tuple[Item, ...], brackets: str) -> bool:
+        """In order within round and square brackets, or where names tell the items apart; else as sets."""
+        ordered = {around, brackets} - {"", "\\{\\}"}
+        if ordered and around and brackets not in ("", around):
+            return False
+        names = {item.name for item in gold}
+        named = len(names) == len(gold) and all(names)
+        if ordered or (named and not given[0].name):
+            return len(gold) == len(given) and all(map(self._item, gold, given))
+        table = [[self._item(one, other, named) for other in given] for one in gold]
+        return all(any(row) for row in (*table, *zip(*table, strict=True)))
 
-def _same_item(gold: Item, given: Item, named: bool = False) -> bool:
-    """An order by its signs and sides; of an equation every value, with ``named`` its name too."""
-    if gold.signs != given.signs or (named and gold.name != given.name):
-        return False
-    if gold.signs:  # the name of what is ordered may be missing
-        known = not gold.name or not given.name or gold.name == given.name
-        return known and all(map(_same_value, gold.values, given.values))
-    if gold.relates or (given.relates and "=" in gold.text):
-        return "=" in given.text and _verified(gold.text, given.text)
-    return all(_same_value(gold.values[-1], value) for value in given.values)
+    def _item(self, gold: Item, given: Item, named: bool = False) -> bool:
+        """An order by its signs and sides; of an equation every value, with ``named`` its name too."""
+        if gold.signs != given.signs or (named and gold.name != given.name):
+            return False
+        if gold.signs:  # the name of what is ordered may be missing
+            known = not gold.name or not given.name or gold.name == given.name
+            return known and all(map(self._value, gold.values, given.values))
+        if gold.relates or (given.relates and "=" in gold.text):
+            return "=" in given.text and self._expression(gold.text, given.text)
+        return all(self._value(gold.values[-1], value) for value in given.values)
 
+    def _value(self, gold: Value | None, given: Value | None) -> bool:
+        """Part by part, where a unit may be missing on one side; else as numbers or expressions."""
+        if gold is None or given is None:
+            return gold is given
+        if gold.joint == given.joint != "" and len(gold.parts) == len(given.parts):
+            pairs = zip(gold.parts, given.parts, strict=True)
+            if all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs):
+                return True
+        if not (gold.arithmetic and given.arithmetic):
+            return False
+        if gold.unit and given.unit and gold.unit != given.unit:
+            return False
+        equal = _same_number(gold.number, given.number)
+        return self._expression(gold.text, given.text) if equal is None else equal
 
-def _same_value(gold: Value | None, given: Value | None) -> bool:
-    """Part by part, where a unit may be missing on one side; else as numbers or expressions."""
-    if gold is None or given is None:
-        return gold is given
-    if gold.joint == given.joint != "" and len(gold.parts) == len(given.parts):
-        pairs = zip(gold.parts, given.parts, strict=True)
-        if all(a == b and (unit == other or not (unit and other)) for (a, unit), (b, other) in pairs):
-            return True
-    if not (gold.arithmetic and given.arithmetic):
-        return False
-    if gold.unit and given.unit and gold.unit != given.unit:
-        return False
-    equal = _same_number(gold.number, given.number)
-    return _verified(gold.text, given.text) if equal is None else equal
+    def _expression(self, gold: str, given: str) -> bool:
+        """Raises NotRead where a limit was hit."""
+        equal = same(gold, given)
+        if equal is not None:
+            return equal
+        said = self.ask(_latex(gold), _latex(given))
+        if said not in (RIGHT, WRONG):
+            raise NotRead(said, Code.TIMED_OUT)
+        return said == RIGHT
 
 
 def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
-    """Whether two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
+    """True if two plain numbers are equal; None when they are not both plain, or too near for an exact answer."""
     if a is None or b is None:
         return None
     if a.unit and b.unit and a.unit != b.unit:
@@ -149,17 +194,6 @@ def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
         return True
     near = abs(a.value - b.value) <= _NEAR * max(abs(a.value), abs(b.value))
     return None if near and not a.value.denominator == b.value.denominator == 1 else False
-
-
-def _verified(gold: str, given: str) -> bool:
-    """Raises NotRead where a limit was hit."""
-    equal = same(gold, given)
-    if equal is not None:
-        return equal
-    said = MATH.verdict(_latex(gold), _latex(given))
-    if said not in (RIGHT, WRONG):
-        raise NotRead(said, Code.TIMED_OUT)
-    return said == RIGHT
 
 
 def _latex(text: str) -> str:

@@ -6,63 +6,59 @@ what looks costly (factorials, sums, high powers) is not asked at all: any numbe
 costs no more, and holds up no other. A batch asks what looks cheap first, and nothing after its own time. What was cut
 short or not asked may be judged later; only what ran out of SECONDS or of memory is remembered as such, whatever it is
 compared with.
+
+math_verify's own limit is ``signal.alarm``: it works in the main thread only, cancels the caller's timers, and does
+not stop C code. Here the caller only waits on a socket, so any thread, event loop, daemonic process or Ray actor may
+call.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import queue
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.rewards.math_process import MEMORY_MB, OUT_OF_MEMORY, OUT_OF_TIME, RIGHT, WRONG, MathProcess
+from infimed_plugins.errors import InfimedError, MissingExtraError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 SECONDS, HURRIED = 0.5, 0.14  # CPU time of one pair
 PATIENCE, REFILL = 0.8, 0.05  # seconds, and for each second that passes
 DEBT = -0.7  # below it what looks costly is not asked
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
-REMEMBERED = 4_096  # verdicts of at most two expressions of 512 characters each
-OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
+REMEMBERED = 8_192  # verdicts of at most two expressions of 512 characters each
+MEMORY_MB = 2048  # address space of a process
+START_SECONDS = 180.0  # importing sympy on a busy machine
+WAIT_SECONDS = 3.0  # for a reply, beside ten times the CPU time that it may take: else the process is frozen
 
+RIGHT, WRONG, OUT_OF_TIME, OUT_OF_MEMORY = "right", "wrong", "out of time", "out of memory"
+NOT_REACHED = "not reached: the process was ended or held up from outside"
+OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
+_SLOW = "out of HURRIED seconds"
+_CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE}  # C code without memory
+# what can make an expression cost much: factorials, sums, high or stacked powers, great length
 _COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{3}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
+AskMath = Callable[[str, str], str]  # the verdict on such a pair
 
 
-class Pending(BaseException):
-    """The pair was noted to be asked later, with others. Not an Exception: a reward must not take it for its own."""
-
-
-@dataclass
-class Batch:
-    """What is left of a batch's time. ``wanted`` collects pairs while they are only noted."""
-
-    deadline: float
-    wanted: dict[Pair, None] = field(default_factory=dict)
-    noted: int = 0  # how often
-    noting: bool = False
-
-
-_batch: ContextVar[Batch | None] = ContextVar("math_batch", default=None)
-
-
-@contextlib.contextmanager
-def batch(seconds: float) -> Iterator[Batch]:
-    """Verdicts within the block are asked for within ``seconds``."""
-    made = Batch(time.monotonic() + seconds)
-    token = _batch.set(made)
-    try:
-        yield made
-    finally:
-        _batch.reset(token)
+class MathProcessError(InfimedError, RuntimeError):
+    """The process does not start: a broken installation, not a wrong answer."""
 
 
 class MathPool:
@@ -70,9 +66,7 @@ class MathPool:
 
     def __init__(self, processes: int = PROCESSES, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> None:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
-        self._verdicts: OrderedDict[Pair, str] = OrderedDict()
-        self._poisonous: OrderedDict[str, str] = OrderedDict()  # answers, whatever they were compared with
-        self._slow: OrderedDict[str, str] = OrderedDict()  # answers that ran out of HURRIED
+        self._said: OrderedDict[tuple[str, ...], str] = OrderedDict()  # by pair; limits that were hit by the answer
         self.patience, self._filled = PATIENCE, time.monotonic()
         self.processes: list[MathProcess] = []
         self._set_up()
@@ -84,52 +78,25 @@ class MathPool:
         for process in reversed(self.processes):
             self._idle.put(process)
 
-    def verdict(self, gold: str, answer: str) -> str:
-        """RIGHT, WRONG, or why there is no verdict.
+    def verdict(self, gold: str, answer: str, deadline: float = float("inf")) -> str:
+        """RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
 
-        Raises Pending in a batch that is only noting pairs, MissingExtraError without math_verify, MathProcessError
-        when no process can be started.
+        Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
         """
-        pair, current = (gold, answer), _batch.get()
-        known = self._known(pair)
-        if known:
-            return known
-        if current is not None and current.noting:
-            current.wanted[pair] = None
-            current.noted += 1
-            raise Pending
-        return self._ask(pair, current or Batch(float("inf")))
+        return self._known(gold, answer) or self._ask(gold, answer, deadline)
 
-    def ask_all(self, pairs: Iterable[Pair], current: Batch) -> None:
-        """Ask for many pairs at once, the cheap ones first, and remember what was said; raises as ``verdict`` does."""
-        todo = deque(sorted(pairs, key=lambda pair: is_costly(pair[1])))
-        failures: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                while True:
-                    pair = todo.popleft()
-                    if not self._known(pair):
-                        self._ask(pair, current)
-            except IndexError:
-                pass
-            except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
-                failures.append(error)
-                todo.clear()
-
-        threads = [
-            threading.Thread(target=work, name="infimed-math", daemon=True)
-            for _ in range(min(self._count, 1 + len(todo) // PAIRS_FOR_ANOTHER))
-        ]
+    def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
+        """The ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
+        todo = sorted(pairs, key=lambda pair: _COSTLY.search(pair[1]) is not None)
+        if not todo:
+            return {}
+        threads = ThreadPoolExecutor(min(self._count, 1 + len(todo) // PAIRS_FOR_ANOTHER), "infimed-math")
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            return dict(
+                zip(todo, threads.map(lambda pair: self.verdict(pair[0], pair[1], deadline), todo), strict=True)
+            )
         finally:
-            todo.clear()  # interrupted: the threads end after the pair they are at
-        if failures:
-            raise failures[0]
+            threads.shutdown(wait=False, cancel_futures=True)  # interrupted: they end after the pair they are at
 
     def close(self) -> None:
         """Kill the processes; the next call starts others."""
@@ -142,21 +109,22 @@ class MathPool:
             process.leave_to_parent()
         self._set_up()
 
-    def _known(self, pair: Pair) -> str | None:
+    def _known(self, gold: str, answer: str) -> str | None:
         with self._lock:
-            if pair in self._verdicts:
-                self._verdicts.move_to_end(pair)
-                return self._verdicts[pair]
-            return self._poisonous.get(pair[1])
+            if said := self._said.get((gold, answer)):
+                self._said.move_to_end((gold, answer))
+                return said
+            limit = self._said.get((answer,))
+            return None if limit == _SLOW else limit
 
-    def _ask(self, pair: Pair, current: Batch) -> str:
+    def _ask(self, gold: str, answer: str, deadline: float) -> str:
         process = self._idle.get()
         try:  # patience is looked at when its turn has come: others have used it up meanwhile
-            seconds = self._limit(pair[1]) if time.monotonic() <= current.deadline else 0.0
+            seconds = self._limit(answer) if time.monotonic() <= deadline else 0.0
             if not seconds:
-                return self._known(pair) or OUT_OF_BUDGET
-            said = process.ask(*pair, seconds=seconds)
-            self._keep(pair, said, seconds)
+                return self._known(gold, answer) or OUT_OF_BUDGET
+            said = process.ask(gold, answer, seconds=seconds)
+            self._remember(gold, answer, said, seconds)
             return OUT_OF_BUDGET if said == OUT_OF_TIME and seconds < self._seconds else said
         finally:
             self._idle.put(process)
@@ -171,30 +139,120 @@ class MathPool:
             self._filled = now
             if self.patience >= min(self._seconds, SECONDS):
                 return self._seconds
-            asked = answer not in self._slow and (self.patience > DEBT or not is_costly(answer))
+            asked = self._said.get((answer,)) != _SLOW and (self.patience > DEBT or not _COSTLY.search(answer))
             return min(HURRIED, self._seconds) if asked else 0.0
 
-    def _keep(self, pair: Pair, said: str, seconds: float) -> None:
+    def _remember(self, gold: str, answer: str, said: str, seconds: float) -> None:
+        if said == NOT_REACHED:
+            return
         with self._lock:
-            if said in (OUT_OF_TIME, OUT_OF_MEMORY):
-                self.patience = max(2 * DEBT, self.patience - seconds)
             if said in (RIGHT, WRONG):
-                _remember(self._verdicts, pair, said)
-            elif said == OUT_OF_MEMORY or (said == OUT_OF_TIME and seconds >= self._seconds):
-                _remember(self._poisonous, pair[1], said)
-            elif said == OUT_OF_TIME:
-                _remember(self._slow, pair[1], said)
+                self._said[gold, answer] = said
+            else:
+                self.patience = max(2 * DEBT, self.patience - seconds)
+                self._said[(answer,)] = _SLOW if said == OUT_OF_TIME and seconds < self._seconds else said
+            if len(self._said) > REMEMBERED:
+                self._said.popitem(last=False)
 
 
-def is_costly(answer: str) -> bool:
-    """Whether an expression has what can make it cost much: factorials, sums, high or stacked powers, great length."""
-    return _COSTLY.search(answer) is not None
+class MathProcess:
+    """One process, started when first needed. One thread at a time may ask it."""
 
+    def __init__(self, memory_mb: int = MEMORY_MB) -> None:
+        self._memory_mb = memory_mb
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._number = 0
 
-def _remember(store: OrderedDict[Any, str], key: Any, said: str) -> None:
-    store[key] = said
-    if len(store) > REMEMBERED:
-        store.popitem(last=False)
+    @property
+    def pid(self) -> int | None:
+        """The process, if one was started and is alive."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def ask(self, gold: str, answer: str, seconds: float) -> str:
+        """RIGHT, WRONG, which limit of ``seconds`` of CPU time or of memory was hit, or NOT_REACHED.
+
+        Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
+        """
+        crashed = False
+        for _ in range(2):  # a process that others ended, or held up, has judged nothing
+            if self.pid is None:
+                self._start()
+            self._number += 1
+            replies_to = (self._number, "died")  # a process that was forked amid may have asked something, too
+            first, word = self._exchange([self._number, gold, answer, seconds], WAIT_SECONDS + 10 * seconds, replies_to)
+            if first == "died":
+                if word == signal.SIGVTALRM:
+                    return OUT_OF_TIME
+                if crashed:
+                    return OUT_OF_MEMORY
+                crashed = word in _CRASHES
+            elif word:
+                return str(word)
+            else:
+                self.close()
+        return NOT_REACHED
+
+    def close(self) -> None:
+        """Kill the process, if there is one; the next call starts another."""
+        if self._process is not None:
+            with contextlib.suppress(OSError):  # a session of its own, with the process that judges
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+            self._process.wait()
+        self._disconnect()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: let go of the parent's process."""
+        if self._process is not None:
+            self._process.returncode = 0  # not ours to wait for
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection, self._process = self._connection, None, None
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+    def _start(self) -> None:
+        from multiprocessing import Pipe
+
+        self.close()
+        self._connection, its_end = Pipe()
+        with its_end:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(Path(__file__).with_name("math_worker.py"))],
+                stdin=its_end.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the caller, who then closes it
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        settings = {"path": [str(entry) for entry in sys.path], "memory": self._memory_mb}
+        first, said = self._exchange(settings, START_SECONDS, ("start",))
+        if said == "ready":
+            return
+        self.close()
+        if first and said:
+            raise MissingExtraError("the math reward", "math_verify", "rewards")
+        raise MathProcessError(f"the process of math_verify does not start: no answer; {sys.executable}")
+
+    def _exchange(self, message: Any, seconds: float, replies_to: tuple[Any, ...]) -> tuple[Any, Any]:
+        """Send a message and receive its reply, a number and a word, both "" when none comes within ``seconds``."""
+        end, connection = time.monotonic() + seconds, self._connection
+        if connection is None:
+            return "", ""
+        try:
+            while connection.poll(0):  # of a process that died between two questions
+                connection.recv_bytes()
+            connection.send_bytes(json.dumps(message).encode())
+            while connection.poll(max(0.0, end - time.monotonic())):
+                first, word = json.loads(connection.recv_bytes())
+                if first in replies_to:
+                    return first, word
+        except (OSError, EOFError, ValueError, TypeError):  # it ended, or was closed by another thread
+            pass
+        return "", ""
 
 
 MATH = MathPool()

@@ -53,7 +53,7 @@ class TooLarge(Exception):
 
 
 def same(gold: str, given: str) -> bool | None:
-    """Whether two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
+    """True if two expressions, as ``clean_math`` leaves them, are equal; None where that is undecided.
 
     Raises NotRead where only the second is out of range.
     """
@@ -75,7 +75,7 @@ def same(gold: str, given: str) -> bool | None:
 
 
 def _apart(left: Number, right: Number, least: float) -> float:
-    """How far apart by the larger of the two; floats by ``least`` where that is more."""
+    """The distance of two numbers, relative to the larger; floats to ``least`` where that is more."""
     if left == right:
         return 0.0
     if isinstance(left, Fraction) and isinstance(right, Fraction):
@@ -133,10 +133,8 @@ class Expression:
 
     def _accept(self, *wanted: str) -> str:
         token = self._next()
-        if token not in wanted:
-            return ""
-        self._position += 1
-        return token
+        self._position += token in wanted
+        return token if token in wanted else ""
 
     def _take(self, *wanted: str) -> str:
         if token := self._accept(*wanted):
@@ -144,11 +142,20 @@ class Expression:
         raise NotRead
 
     def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
+        """The function's value, None where one is missing or what it gives is no real number of a fair size."""
+        if None in values:
+            return None
         try:
-            return _evaluate(function, *values)
+            value = function(*values)
         except TooLarge:
             self.too_large = True
             return None
+        except (ArithmeticError, ValueError):
+            return None
+        if isinstance(value, Fraction):
+            self.too_large |= _bits(value) > _MAX_BITS
+            return None if _bits(value) > _MAX_BITS else value
+        return value if isinstance(value, float) and abs(value) < _MAX_FLOAT else None
 
     def _sum(self) -> Number | None:
         sign = self._accept("+", "-")
@@ -226,11 +233,18 @@ class Expression:
         self.is_product = False
         if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
             return self._apply(FUNCTIONS[token[1:]], self._base()[0])
-        if token[1:] in WORDS:
-            self._function()
+        if token[1:] in WORDS:  # what only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``
+            while self._accept("_", "^"):
+                self._argument()
+            if self._accept("("):
+                self._sum()
+                while self._take(",", ")") == ",":
+                    self._sum()
+            else:
+                self._factor()
         elif token in ("\\sum", "\\prod"):  # _{k=1}^{n} k; many terms take math_verify about the time it has
-            for mark in ("_", "{"):
-                self._take(mark)
+            self._take("_")
+            self._take("{")
             self._until("=")
             self._until("}")
             self._take("^")
@@ -239,17 +253,6 @@ class Expression:
         else:
             raise NotRead
         return None
-
-    def _function(self) -> None:
-        r"""What only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``."""
-        while self._accept("_", "^"):
-            self._argument()
-        if self._accept("("):
-            self._sum()
-            while self._take(",", ")") == ",":
-                self._sum()
-        else:
-            self._factor()
 
     def _argument(self) -> Number | None:
         r"""A group in braces, or one mark: ``\frac12`` is one half."""
@@ -263,21 +266,6 @@ class Expression:
         value = self._sum()
         self._take(end)
         return value
-
-
-def _evaluate(function: Callable[..., object], *values: Number | None) -> Number | None:
-    """The function's value, None where one is missing or what it gives is no real number of a fair size."""
-    if None in values:
-        return None
-    try:
-        value = function(*values)
-    except (ArithmeticError, ValueError):
-        return None
-    if isinstance(value, Fraction):
-        if _bits(value) > _MAX_BITS:
-            raise TooLarge
-        return value
-    return value if isinstance(value, float) and abs(value) < _MAX_FLOAT else None
 
 
 def _power(base: Number, exponent: Number) -> object:

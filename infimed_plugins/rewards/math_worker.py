@@ -1,8 +1,8 @@
-r"""The process that runs math_verify: a JSON line ``[number, gold, answer, seconds]`` in, ``number word`` out.
+r"""The process that runs math_verify: a JSON message ``[number, gold, answer, seconds]`` in, ``[number, word]`` out.
 
-Started by math_process.py. It imports nothing of this package and runs as a plain file. What it has imported it keeps,
-and forks a process that judges; one that ends is replaced in milliseconds, and ``died SIGNAL`` says so. Limits are of
-CPU time, so that a busy machine changes no verdict: a timer that Python code hears of, and a later one that ends the
+Started by math_pool.py. It imports nothing of this package and runs as a plain file. What it has imported it keeps,
+and forks a process that judges; one that ends is replaced in milliseconds, and ``["died", signal]`` says so. Limits are
+of CPU time, so that a busy machine changes no verdict: a timer that Python code hears of, and a later one that ends the
 process even inside a C call that holds the interpreter (a huge factorial); and of memory, by the address space. Without
 a parent it ends.
 """
@@ -16,7 +16,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 QUESTIONS = 5_000  # to one process: sympy remembers much
@@ -27,36 +28,31 @@ class OutOfTime(BaseException):
     """Not an Exception: sympy and math_verify catch those."""
 
 
-def on_alarm(*_: object) -> None:
-    raise OutOfTime
-
-
 def main() -> None:
-    """Read the settings, import, say "ready", then have questions judged until the input ends."""
-    replies = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints must not reach the replies
-    settings = json.loads(next(lines()))
+    """Receive the settings, import, say "ready", then have questions judged until no more come."""
+    caller: Connection[Any, Any] = Connection(os.dup(0))
+    settings = json.loads(caller.recv_bytes())
     sys.path[:] = settings["path"]
     logging.disable(logging.CRITICAL)
     try:
         verify = load()
     except ImportError as error:
-        say(replies, f"cannot import: {error}")
+        say(caller, "start", f"cannot import: {error}")
         return
     with contextlib.suppress(ImportError, OSError, ValueError):  # where the system can
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (settings["memory"] << 20, settings["memory"] << 20))
-    say(replies, "ready")
+    say(caller, "start", "ready")
     parent, code = os.getppid(), BEGIN_ANEW
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     while code:
         judge = os.fork()
         if not judge:
-            os._exit(serve(verify, replies))
+            os._exit(serve(verify, caller))
         code = os.waitstatus_to_exitcode(end_of(judge, parent))
         if code < 0:
-            say(replies, f"died {-code}")
+            say(caller, "died", -code)
 
 
 def end_of(judge: int, parent: int) -> int:
@@ -74,33 +70,30 @@ def end_of(judge: int, parent: int) -> int:
             time.sleep(0.01)
 
 
-def serve(verify: Any, replies: int) -> int:
+def serve(verify: Callable[[str, str], bool], caller: Connection[Any, Any]) -> int:
     """Answer questions; the exit code says whether there may be more."""
+
+    def on_alarm(*_: object) -> None:
+        raise OutOfTime
+
     signal.signal(signal.SIGPROF, on_alarm)
-    for count, line in enumerate(lines(), start=1):
-        number, *question = json.loads(line)
+    for _ in range(QUESTIONS):
+        try:
+            number, *question = json.loads(caller.recv_bytes())
+        except EOFError:
+            return 0
         said = judged(verify, *question)
-        say(replies, f"{number} {said}")
-        if said in ("time", "memory") or count == QUESTIONS:
-            return BEGIN_ANEW
-    return 0
+        say(caller, number, said)
+        if said not in ("right", "wrong"):
+            break
+    return BEGIN_ANEW
 
 
-def lines() -> Iterator[str]:
-    """The lines of the input, none of them read before it is asked for: another process may read the next."""
-    read = b""
-    while part := os.read(0, 1 if not read else 4096):
-        read += part
-        while b"\n" in read:
-            line, _, read = read.partition(b"\n")
-            yield line.decode()
+def say(caller: Connection[Any, Any], number: int | str, word: int | str) -> None:
+    caller.send_bytes(json.dumps([number, word]).encode())
 
 
-def say(replies: int, line: str) -> None:
-    os.write(replies, f"{line}\n".encode())
-
-
-def load() -> Any:
+def load() -> Callable[[str, str], bool]:
     r"""A function (gold, answer) -> bool around math_verify, warmed up. Both are read as the content of a \boxed{}."""
     from math_verify import LatexExtractionConfig, parse, verify
 
@@ -120,7 +113,7 @@ def load() -> Any:
     return run
 
 
-def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
+def judged(verify: Callable[[str, str], bool], gold: str, answer: str, seconds: float) -> str:
     """One verdict within the limits; anything math_verify chokes on is wrong."""
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.2 * seconds + 0.01)  # its signal ends the process
@@ -131,9 +124,9 @@ def judged(verify: Any, gold: str, answer: str, seconds: float) -> str:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except OutOfTime:
-        return "time"
+        return "out of time"
     except MemoryError:
-        return "memory"
+        return "out of memory"
     except Exception:  # noqa: BLE001  sympy raises anything
         return "wrong"
 

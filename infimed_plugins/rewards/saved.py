@@ -22,39 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import DataError, MissingFileError
-from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm
-from infimed_plugins.records import Code, Frame, Json, Score
-from infimed_plugins.rewards.batch import score_row
-from infimed_plugins.rewards.total import W_ACC, W_FORMAT
+from infimed_plugins.records import Code, Json, Score
+from infimed_plugins.rewards.scorer import Scorer, bad_row
 from infimed_plugins.tables.cells import missing, pick, spelt, structured
 from infimed_plugins.tables.rows import FileRow, open_text, read_rows
 
 RESPONSE_KEYS = (
-    "response",
-    "output",
-    "completion",
-    "prediction",
-    "generation",
-    "generated_text",
-    "solution_str",
-    "responses",
-    "outputs",
-    "completions",
-    "predictions",
-    "pred",
+    *("response", "output", "completion", "prediction", "generation", "generated_text", "solution_str"),
+    *("responses", "outputs", "completions", "predictions", "pred"),
     "messages",  # the last turn
 )
 TRUTH_KEYS = (
-    "ground_truth",
-    "answer",
-    "label",
-    "gts",
-    "gold",
-    "gt",
-    "reference",
-    "target",
-    "solution",
-)  # may be worked
+    *("ground_truth", "answer", "label", "gts", "gold", "gt", "reference", "target"),
+    "solution",  # may be worked
+)
 PROMPT_KEYS = ("prompt", "input", "problem", "question")
 _LOG_START = "[prompt] "
 _END = re.compile(r"\[score\] \S+")
@@ -82,7 +63,11 @@ class Scored:
     generation: Generation
     task: str
     score: Score
-    bad_row: bool = False
+
+    @property
+    def bad_row(self) -> bool:
+        """True if the row itself cannot be scored."""
+        return self.score.code is Code.BAD_ROW
 
     def to_json(self) -> dict[str, Json]:
         """The saved row with ``reward``: the parts of the score, what was parsed, and the reason."""
@@ -114,22 +99,12 @@ def read_generations(path: Path) -> Iterator[Generation]:
         yield from _of_row(found)
 
 
-def score_generation(
-    generation: Generation,
-    w_format: float = W_FORMAT,
-    w_acc: float = W_ACC,
-    task: str | None = None,
-    reward: str | None = None,
-    form: ResponseForm = INFIMED_FORM,
-    answer_frame: Frame | None = None,
-) -> Scored:
+def score_generation(generation: Generation, scorer: Scorer | None = None) -> Scored:
     """Score one saved reply as compute_score does; a row that cannot be scored is a ``bad_row``, with its reason."""
     if generation.fault:
-        score = Score(0.0, 0.0, 0.0, None, generation.fault, invalid=True, code=Code.BAD_ROW)
-        return Scored(generation, "unknown", score, bad_row=True)
+        return Scored(generation, "unknown", bad_row(generation.fault))
     row = {"response": generation.response, "ground_truth": generation.ground_truth}
-    judged = score_row(row, w_format, w_acc, task, reward, form, answer_frame)
-    return Scored(generation, judged.task, judged.score, judged.bad_row)
+    return Scored(generation, *(scorer or Scorer()).score([row])[0])
 
 
 def _of_row(found: FileRow) -> Iterator[Generation]:
@@ -198,10 +173,8 @@ def _log_entry(text: str, number: int, is_whole: bool) -> Generation:
     prompt, output, rest = text.partition("\n[output] ")
     response, truth, tail = rest.rpartition("\n[ground_truth] ")
     if not is_whole or not output or not truth or not prompt.startswith(_LOG_START):
-        why = (
-            "no entry of EasyR1's generations.log" if is_whole else "an entry that has no [score] line: the log was cut"
-        )
-        return Generation(number, "", None, None, {}, why)
+        cut, other = "an entry that has no [score] line: the log was cut", "no entry of EasyR1's generations.log"
+        return Generation(number, "", None, None, {}, other if is_whole else cut)
     ground_truth, _, score = tail.rpartition("\n[score] ")
     prompt = prompt.removeprefix(_LOG_START)
     row = {"prompt": prompt, "response": response, "ground_truth": ground_truth, "logged_score": score.strip()}

@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.options import read_option
+from infimed_plugins.parsing.options import read_choice, read_option, same_options
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
-from infimed_plugins.parsing.twins import read_choice, same_options
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
@@ -67,15 +66,15 @@ def _chosen(
     if not reply.answer:
         return form, "", reply.code, (), reply.reason or "no answer"
     sides = _sides(options)
-    if sides and not (choice := read_option(reply.answer, ("",) * len(options))).letters:  # by its letter
+    if sides and not (choice := read_option(reply.answer, ("",) * len(options))).answer:  # by its letter
         said = read_yes_no(reply.answer, question)
-        if said.side or len(options) == len(sides):
-            reason = f"it says {said.side}" if said.side else said.code.replace("_", " ")
-            return form, sides.get(said.side, ""), said.code, said.trace, reason
+        if said.answer or len(options) == len(sides):
+            reason = f"it says {said.answer}" if said.answer else said.code.replace("_", " ")
+            return form, sides.get(said.answer, ""), said.code, said.trace, reason
     elif sides:
-        return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace)
+        return form, choice.answer, choice.code, choice.trace, ", ".join(choice.trace)
     choice = read_choice(reply.answer, options, question, several=several)
-    return form, choice.letters, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
+    return form, choice.answer, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
 
 
 _remembered = cached(8192)(_chosen)
@@ -109,11 +108,11 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
     side = polarity_of_gold(gold)
     if side:
         said = read_yes_no(text, question)
-        reason = f"it says {said.side}" if said.side else "it says neither yes nor no, or both"
-        return Verdict(float(said.side == side), said.side or None, reason, code=said.code, trace=said.trace)
+        reason = f"it says {said.answer}" if said.answer else "it says neither yes nor no, or both"
+        return Verdict(float(said.answer == side), said.answer or None, reason, code=said.code, trace=said.trace)
     read = read_short_answer(text, (gold, *truth.synonyms), question)
-    if read.found is not None:
-        return Verdict(1.0, read.found, "the gold is what it says", trace=read.trace)
+    if read.answer:
+        return Verdict(1.0, read.answer, "the gold is what it says", trace=read.trace)
     if read.code is not Code.JUDGED:
         return Verdict(0.0, None, f"it gives no one answer ({read.code})", code=read.code, trace=read.trace)
     graded = judge_answer(text, truth)
@@ -122,9 +121,9 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
 
 def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdict:
     stated = stated_value(text, question)
-    if stated.found is None and not marked:
+    if not stated.answer and not marked:
         return Verdict(0.0, None, f"it states no one value ({stated.code})", code=stated.code, trace=stated.trace)
-    return judge_answer(stated.found or text, truth)
+    return judge_answer(stated.answer or text, truth)
 
 
 def score_response(response: Response, sample: Sample) -> Score:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.settings import settings_of_environment
+from infimed_plugins.rewards.scorer import settings_of_environment
 
 _END_TOKENS = ("<|im_end|>", "<|endoftext|>", "</s>", "<|eot_id|>", "<end_of_turn>", "<eos>")
 _ASSISTANT = ("<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<start_of_turn>model\n")

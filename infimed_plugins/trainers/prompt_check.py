@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infimed_plugins.parsing.latex import BOX
-from infimed_plugins.parsing.response import ResponseForm
+from infimed_plugins.parsing.response import BOX, ResponseForm
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
 

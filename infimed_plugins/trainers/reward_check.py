@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
+from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
-from infimed_plugins.parsing.twins import same_options
 from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import compute_score, parse_truth
-from infimed_plugins.rewards.batch import score_rows
-from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
-from infimed_plugins.rewards.total import W_ACC, W_FORMAT
+from infimed_plugins.rewards.box_iou import gold_answer
+from infimed_plugins.rewards.ground_truth import check_frame, in_frame
+from infimed_plugins.rewards.scorer import Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import Asked
 
@@ -163,11 +163,9 @@ class _Batch:
 
 def _score(settings: Mapping[str, Any], inputs: Sequence[dict[str, Any]]) -> list[Score]:
     """What compute_score with these arguments gives, with its reasons."""
-    weights = (settings.get("w_format", W_FORMAT), settings.get("w_acc", W_ACC))
-    named = [settings.get(key) for key in ("task", "reward")]
-    return [
-        row.score for row in score_rows(inputs, *weights, *named, response_form(settings), settings.get("answer_frame"))
-    ]
+    given = {key: settings[key] for key in ("w_format", "w_acc", "task", "reward", "answer_frame") if key in settings}
+    scorer = Scorer(form=response_form(settings), **given)
+    return [score for _, score in scorer.score(inputs)]
 
 
 def _because(score: Score) -> str:

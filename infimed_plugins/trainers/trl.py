@@ -14,8 +14,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.ground_truth import is_missing
-from infimed_plugins.rewards.settings import read_settings, settings_of_environment
+from infimed_plugins.rewards.scorer import read_settings, settings_of_environment
+from infimed_plugins.tables.cells import blank
 
 TRUTH_COLUMNS = ("ground_truth", "answer", "solution")  # a solution may be worked
 
@@ -34,7 +34,7 @@ def infimed_reward(
     named = [columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None]
     if not named:
         raise ConfigError(f"the data set has no ground truth; name its column one of {', '.join(TRUTH_COLUMNS)}")
-    truths = [next((value for value in row if not is_missing(value)), None) for row in zip(*named, strict=True)]
+    truths = [next((value for value in row if not blank(value)), None) for row in zip(*named, strict=True)]
     rows = [
         {"response": _text(completion), "ground_truth": truth}
         for completion, truth in zip(completions, truths, strict=True)

@@ -18,8 +18,8 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.ground_truth import is_missing
-from infimed_plugins.rewards.settings import settings_of_environment
+from infimed_plugins.rewards.scorer import settings_of_environment
+from infimed_plugins.tables.cells import blank
 from infimed_plugins.trainers.trl import TRUTH_COLUMNS
 
 
@@ -35,7 +35,7 @@ async def infimed_metrics(task: Any, trace: Any) -> dict[str, float]:
 
 
 async def _score(task: Any, trace: Any) -> dict[str, float]:
-    truth = next((value for name in TRUTH_COLUMNS if not is_missing(value := getattr(task, name, None))), None)
+    truth = next((value for name in TRUTH_COLUMNS if not blank(value := getattr(task, name, None))), None)
     if truth is None:
         raise ConfigError(f"the task has no ground truth; name a field of its data one of {', '.join(TRUTH_COLUMNS)}")
     row = {"response": _reply(trace), "ground_truth": truth}

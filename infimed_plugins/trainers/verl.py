@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from infimed_plugins.rewards import compute_score as score_batch
-from infimed_plugins.rewards.settings import read_settings, settings_of_environment
+from infimed_plugins.rewards.scorer import read_settings, settings_of_environment
 
 
 def compute_score(

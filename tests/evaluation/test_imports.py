@@ -26,7 +26,7 @@ from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.benchmarks.modes import MODES, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
-from infimed_plugins.parsing.twins import same_options
+from infimed_plugins.parsing.options import same_options
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring import medevalkit

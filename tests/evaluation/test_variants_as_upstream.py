@@ -19,7 +19,7 @@ from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.runner import Asking, ask
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import DataError
-from infimed_plugins.parsing.twins import option_key
+from infimed_plugins.parsing.options import option_key
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
 from infimed_plugins.scoring import medevalkit

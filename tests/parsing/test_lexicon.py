@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import infimed_plugins.parsing
-from infimed_plugins.parsing.lexicon import lexicon, read_text, rule
+from infimed_plugins.parsing.lexicon import CODE, Text, rule
 
 TABLE = tomllib.loads(Path(infimed_plugins.parsing.__file__).with_name("lexicon.toml").read_text("utf-8"))
 CLASSES = {name: entry for name, entry in TABLE.items() if isinstance(entry.get("words"), str)}
@@ -17,8 +17,8 @@ CLASSES = {name: entry for name, entry in TABLE.items() if isinstance(entry.get(
 
 def names(text: str) -> str:
     """The classes of a text's words, other codes as they are."""
-    classes = {code: name for name, code in lexicon().code_of.items()}
-    return " ".join(classes.get(code, code) for code in read_text(text).codes)
+    classes = {code: name for name, code in CODE.items()}
+    return " ".join(classes.get(code, code) for code in Text(text).codes)
 
 
 def test_a_word_belongs_to_one_class() -> None:
@@ -47,13 +47,13 @@ def test_words_have_the_code_of_their_class(text: str, classes: str) -> None:
 
 
 def test_phrases_go_before_the_words_in_them_and_tokens_keep_their_place() -> None:
-    text = read_text("It has been ruled out,\nnot only B.")
+    text = Text("It has been ruled out,\nnot only B.")
     assert text.words == ["it", "has", "been", "ruled out", ",", "\n", "not only", "b", "."]
     assert [text.text[start:end] for start, end in text.spans] == text.written
 
 
 def test_a_rule_names_classes_and_marks() -> None:
-    codes = read_text("The answer, therefore, is").codes
+    codes = Text("The answer, therefore, is").codes
     assert rule("{answer},{so|filler},{be}$").search(codes)
     with pytest.raises(KeyError):
         rule("{nothing of the kind}")
@@ -61,5 +61,5 @@ def test_a_rule_names_classes_and_marks() -> None:
 
 @pytest.mark.parametrize("piece", ["a ", "not only ", "ruled ", "不", "…", "<5 ", "x" * 40, "\n"])
 def test_any_text_is_read_whole(piece: str) -> None:
-    text = read_text(piece * 2000)
+    text = Text(piece * 2000)
     assert len(text.words) == len(text.codes) == len(text.written) == len(text.spans)

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from infimed_plugins.parsing import numbers
+from infimed_plugins.parsing.lexicon import Rule
 from infimed_plugins.parsing.numbers import stated_value
-from infimed_plugins.parsing.reading import Rule
 from infimed_plugins.records import Code
 
 RULES = [(table, rule) for table in ("PLACES", "BARS", "VALUES") for rule in getattr(numbers, table)]
@@ -16,11 +16,13 @@ RULES = [(table, rule) for table in ("PLACES", "BARS", "VALUES") for rule in get
 
 @pytest.mark.parametrize(("table", "rule"), [pytest.param(*one, id=one[1].id) for one in RULES])
 def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rule.examples
-    for question, _, reply, value in rule.examples:
-        assert stated_value(reply, question).found == value, reply
+    default = "" if rule.effect else "7"
+    examples = [one if isinstance(one, tuple) else ("", "", one, default) for one in rule.examples]
+    assert examples
+    for question, _, reply, value in examples:
+        assert stated_value(reply, question).answer == (value or ""), reply
     monkeypatch.setattr(numbers, table, tuple(one for one in getattr(numbers, table) if one is not rule))
-    assert any(stated_value(reply, question).found != value for question, _, reply, value in rule.examples)
+    assert any(stated_value(reply, question).answer != (value or "") for question, _, reply, value in examples)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
     ],
 )
 def test_a_value_is_stated(reply: str, value: str) -> None:
-    assert stated_value(reply).found == value
+    assert stated_value(reply).answer == value
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_a_value_is_stated(reply: str, value: str) -> None:
 )
 def test_no_one_value_is_stated(reply: str, code: Code) -> None:
     read = stated_value(reply)
-    assert (read.found, read.code) == (None, code)
+    assert (read.answer, read.code) == ("", code)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
     ],
 )
 def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str | None) -> None:
-    assert stated_value(reply, question).found == value
+    assert stated_value(reply, question).answer == (value or "")
 
 
 @pytest.mark.parametrize(

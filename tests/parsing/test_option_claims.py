@@ -144,14 +144,14 @@ NOTHING = [
 @pytest.mark.parametrize("reply", [*IN_PARAGRAPHS, *IN_A_SENTENCE])
 def test_a_reply_that_settles_on_an_option_is_read(reply: str) -> None:
     choice = read_option(reply, OPTIONS)
-    assert choice.letters == "C", choice.code
+    assert choice.answer == "C", choice.code
 
 
 @pytest.mark.parametrize("reply", NOTHING)
 def test_a_reply_that_settles_on_none_is_not(reply: str) -> None:
     for options in (OPTIONS, CHINESE):
         choice = read_option(reply, options)
-        assert choice.letters == "", choice
+        assert choice.answer == "", choice
         assert choice.code
 
 
@@ -173,7 +173,7 @@ def test_a_reply_that_settles_on_none_is_not(reply: str) -> None:
     ],
 )
 def test_an_answer_stands_until_it_is_taken_back(reply: str, letters: str) -> None:
-    assert read_option(reply, OPTIONS).letters == letters
+    assert read_option(reply, OPTIONS).answer == letters
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_an_answer_stands_until_it_is_taken_back(reply: str, letters: str) -> No
 )
 def test_a_long_run_of_anything_has_a_verdict(piece: str) -> None:
     choice = read_option((piece * 50_000)[:99_000], OPTIONS)
-    assert choice.letters or choice.code
+    assert choice.answer or choice.code

@@ -71,7 +71,7 @@ def rows(table: str) -> list[str]:
 
 @pytest.mark.parametrize("answer", [*rows(COMMITTED_TO_B), "B\nPneumonia", "B\n", " B "])
 def test_one_committed_letter_is_read(answer: str) -> None:
-    assert option_letters(answer).letters == "B"
+    assert option_letters(answer).answer == "B"
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,14 @@ def test_one_committed_letter_is_read(answer: str) -> None:
 )
 def test_what_commits_to_no_letter_gives_none(answer: str) -> None:
     choice = option_letters(answer)
-    assert choice.letters == ""
+    assert choice.answer == ""
     assert choice.code
 
 
 @pytest.mark.parametrize(("answer", "letters"), SEVERAL.items())
 def test_several_letters_are_all_reported_and_are_never_one(answer: str, letters: str) -> None:
-    assert option_letters(answer).letters == letters
-    assert read_option(answer, strict=True).letters == ""
+    assert option_letters(answer).answer == letters
+    assert read_option(answer, strict=True).answer == ""
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_several_letters_are_all_reported_and_are_never_one(answer: str, letters
     ],
 )
 def test_known_options_settle_what_letters_leave_open(answer: str, letters: str) -> None:
-    assert option_letters(answer, ("Normal", "Pneumonia", "Vitamin B", "E. coli")).letters == letters
+    assert option_letters(answer, ("Normal", "Pneumonia", "Vitamin B", "E. coli")).answer == letters
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_known_options_settle_what_letters_leave_open(answer: str, letters: str)
     ],
 )
 def test_signs_and_single_letters_are_part_of_a_text(answer: str, options: tuple[str, ...], letters: str) -> None:
-    assert option_letters(answer, options).letters == letters
+    assert option_letters(answer, options).answer == letters
 
 
 def test_an_option_text_that_stands_twice_names_neither() -> None:
-    assert option_letters("left", ("left", "Left")).letters == ""
+    assert option_letters("left", ("left", "Left")).answer == ""
 
 
 LETTERS = st.sampled_from("ABCDEFGH")
@@ -184,12 +184,12 @@ TAILS = ["", ".", ")", "}", "**", " is correct", "?", " I think"]
 @given(LETTERS, LETTERS, st.sampled_from(JOINTS), st.sampled_from(LEADS), st.sampled_from(TAILS))
 def test_two_different_letters_are_never_one_answer(first: str, second: str, joint: str, lead: str, tail: str) -> None:
     if first != second:
-        assert len(option_letters(f"{lead}{first}{joint}{second}{tail}").letters) != 1
+        assert len(option_letters(f"{lead}{first}{joint}{second}{tail}").answer) != 1
 
 
 @given(st.text(alphabet="ABab.,:()?! \n-/'orntis", max_size=24))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     choice = option_letters(text)
-    assert choice.letters == "".join(sorted(set(choice.letters)))
-    for letter in choice.letters:
+    assert choice.answer == "".join(sorted(set(choice.answer)))
+    for letter in choice.answer:
         assert letter.lower() in text.lower()

@@ -49,12 +49,12 @@ STATES_NOTHING = [
 @pytest.mark.parametrize(("reply", "letter"), STATES)
 def test_what_stands_after_second_thoughts(reply: str, letter: str) -> None:
     choice = read_option(reply, OPTIONS)
-    assert choice.letters == letter, choice.code
+    assert choice.answer == letter, choice.code
 
 
 @pytest.mark.parametrize("reply", STATES_NOTHING)
 def test_what_is_taken_back_or_supposed_is_no_answer(reply: str) -> None:
-    assert len(read_option(reply, OPTIONS).letters) != 1
+    assert len(read_option(reply, OPTIONS).answer) != 1
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_is_taken_back_or_supposed_is_no_answer(reply: str) -> None:
 )
 def test_texts_that_hold_others_and_numbers(options: tuple[str, ...], reply: str, letter: str) -> None:
     reply = reply.removeprefix("<answer>").removesuffix("</answer>")
-    letters = read_option(reply, options).letters
+    letters = read_option(reply, options).answer
     assert letters == letter if letter else len(letters) != 1
 
 
@@ -92,4 +92,4 @@ def test_texts_that_hold_others_and_numbers(options: tuple[str, ...], reply: str
     ],
 )
 def test_no_chain_of_second_thoughts_goes_too_deep(piece: str) -> None:
-    assert len(read_option((piece * 20_000)[:99_000], OPTIONS).letters) <= 1
+    assert len(read_option((piece * 20_000)[:99_000], OPTIONS).answer) <= 1

@@ -69,25 +69,25 @@ STATES_NOTHING = [
 @pytest.mark.parametrize("reply", STATES_C)
 def test_a_reply_states_one_option(reply: str) -> None:
     choice = read_option(reply, OPTIONS)
-    assert choice.letters == "C", choice.code
+    assert choice.answer == "C", choice.code
 
 
 @pytest.mark.parametrize("statement", IN_CONTEXT)
 @pytest.mark.parametrize("joint", ["\n\n", "\n"])
 def test_prose_before_a_statement_changes_nothing(statement: str, joint: str) -> None:
-    assert read_option(f"{MORE}{joint}{FINDING}{joint}{statement}", OPTIONS).letters == "C"
+    assert read_option(f"{MORE}{joint}{FINDING}{joint}{statement}", OPTIONS).answer == "C"
 
 
 @pytest.mark.parametrize("statement", [one for one in IN_CONTEXT if one != "The correct option is C"])
 def test_prose_after_a_statement_changes_nothing(statement: str) -> None:
-    assert read_option(f"{statement}\n\n{FINDING}\n{MORE}", OPTIONS).letters == "C"
+    assert read_option(f"{statement}\n\n{FINDING}\n{MORE}", OPTIONS).answer == "C"
 
 
 @pytest.mark.parametrize("reply", STATES_NOTHING)
 def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
     choice = read_option(reply, OPTIONS)
-    assert len(choice.letters) != 1, choice
-    assert choice.letters or choice.code
+    assert len(choice.answer) != 1, choice
+    assert choice.answer or choice.code
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
     ],
 )
 def test_the_options_settle_what_is_meant(reply: str, options: tuple[str, ...], letters: str) -> None:
-    assert read_option(reply, options).letters == letters
+    assert read_option(reply, options).answer == letters
 
 
 LETTERS = st.sampled_from("ABCD")
@@ -125,10 +125,10 @@ def test_two_different_letters_are_never_one_answer(
 ) -> None:
     line_below = any(mark in joint for mark in "\n.;") and lead != ""  # a list below an announcement, another sentence
     if first != second and not line_below:
-        assert len(read_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else ()).letters) != 1
+        assert len(read_option(f"{lead}{first}{joint}{second}{tail}", OPTIONS if known else ()).answer) != 1
 
 
 @given(st.text(alphabet="ABab.,:()?! \n-/'orntisw*\\{}选", max_size=40))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     choice = read_option(text, OPTIONS)
-    assert choice.letters == "".join(sorted(set(choice.letters)))
+    assert choice.answer == "".join(sorted(set(choice.answer)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.parsing import reading, short_answer
+from infimed_plugins.parsing import lexicon, short_answer
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.records import Code
 
@@ -20,12 +20,12 @@ LONG = "The cardiac silhouette is within normal limits."
 def outcome(question: str, gold: str, reply: str) -> bool | Code:
     """True where the gold is given, else the code."""
     read = read_short_answer(reply, (gold,), question)
-    return True if read.found is not None else read.code
+    return True if read.answer else read.code
 
 
 def rules() -> Iterator[tuple[Any, str, Any]]:
     """Every rule, with the module and the name of its table."""
-    for module, name in ((short_answer, "STEPS"), (short_answer, "NOTHING"), (reading, "TAKES_BACK")):
+    for module, name in ((short_answer, "STEPS"), (short_answer, "NOTHING"), (lexicon, "TAKES_BACK")):
         yield from ((module, name, rule) for rule in getattr(module, name))
     for name in ("ANNOUNCES", "RIVAL_BESIDE"):
         yield short_answer, name, getattr(short_answer, name)
@@ -33,13 +33,15 @@ def rules() -> Iterator[tuple[Any, str, Any]]:
 
 @pytest.mark.parametrize(("module", "name", "rule"), [pytest.param(*one, id=one[2].id) for one in rules()])
 def test_a_rule_is_needed_for_its_examples(module: Any, name: str, rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rule.examples
-    for question, gold, reply, read in rule.examples:
+    default = rule.effect or True
+    examples = [one if isinstance(one, tuple) else ("", "liver", one, default) for one in rule.examples]
+    assert examples
+    for question, gold, reply, read in examples:
         assert outcome(question, gold, reply) == read, reply
     table = getattr(module, name)
     without = tuple(one for one in table if one is not rule) if table is not rule else rule._replace(pattern=NEVER)
     monkeypatch.setattr(module, name, without)
-    assert any(outcome(question, gold, reply) != read for question, gold, reply, read in rule.examples)
+    assert any(outcome(question, gold, reply) != read for question, gold, reply, read in examples)
 
 
 GIVEN = [
@@ -220,7 +222,7 @@ def test_anything_more_or_less_is_not_the_gold(gold: str, reply: str) -> None:
 
 
 def test_a_synonym_is_as_good() -> None:
-    assert read_short_answer("It is the ren.", ("kidney", "ren")).found == "It is the ren."
+    assert read_short_answer("It is the ren.", ("kidney", "ren")).answer == "It is the ren."
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_what_repeats_the_question_is_passed_over(question: str, reply: str, gol
 )
 def test_no_answer_is_told_from_another_one(reply: str, code: Code) -> None:
     read = read_short_answer(reply, ("liver",), "Which organ is shown?")
-    assert (read.found, read.code) == (None, code)
+    assert (read.answer, read.code) == ("", code)
 
 
 PIECES = [

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import TASKS
-from infimed_plugins.rewards import batch, compute_score
+from infimed_plugins.rewards import compute_score, scorer
 
 KEYS = ["overall", "format", "accuracy", "parsed", "timed_out", "bad_row"]
 TRUTHS: dict[str, Any] = {
@@ -96,7 +96,7 @@ def test_a_bad_row_scores_zero_is_counted_and_leaves_its_neighbours_alone(bad: A
 def test_a_bad_row_is_logged_once_with_its_content(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_warned", False)
+    monkeypatch.setattr(scorer, "_said", set())
     with caplog.at_level(logging.WARNING, logger="infimed_plugins.rewards"):
         compute_score([{"response": "x", "ground_truth": {"task": "text", "marker": 4711}}] * 3)
     assert len(caplog.records) == 1

@@ -9,7 +9,7 @@ import pytest
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json
 from infimed_plugins.rewards import compute_score, parse_truth
-from infimed_plugins.rewards.frames import gold_answer
+from infimed_plugins.rewards.box_iou import gold_answer
 
 GOLD = [100, 50, 200, 100]  # in a picture of 500 x 250
 SIZES: dict[str, Json] = {"size": [500, 250], "resized": [252, 140]}

@@ -8,7 +8,7 @@ import pytest
 
 from infimed_plugins.records import Code, GroundTruth
 from infimed_plugins.rewards import judge_answer
-from infimed_plugins.rewards.math_names import is_name
+from infimed_plugins.rewards.math_forms import is_name
 
 # truth, answers that are right, answers that are wrong; answers are divided by " ; "
 NAMED = [

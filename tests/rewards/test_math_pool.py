@@ -18,8 +18,7 @@ import pytest
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
 from infimed_plugins.rewards import compute_score, judge_answer, math_pool
-from infimed_plugins.rewards.math_pool import OUT_OF_BUDGET, MathPool
-from infimed_plugins.rewards.math_process import NOT_REACHED, OUT_OF_TIME, RIGHT, WRONG
+from infimed_plugins.rewards.math_pool import NOT_REACHED, OUT_OF_BUDGET, OUT_OF_TIME, RIGHT, WRONG, MathPool
 
 
 def judge(answer: str, truth: Json) -> Verdict:
@@ -62,10 +61,13 @@ def test_a_killed_process_is_replaced(pool: MathPool) -> None:
 
 def test_after_the_batchs_time_only_known_verdicts_are_given(pool: MathPool) -> None:
     assert pool.verdict("2", "\\sqrt{4}") == RIGHT
-    with math_pool.batch(0.0):
-        time.sleep(0.01)
-        assert pool.verdict("2", "\\sqrt{4}") == RIGHT
-        assert pool.verdict("3", "\\sqrt{9}") == OUT_OF_BUDGET
+    over = time.monotonic() - 0.01
+    assert pool.verdict("2", "\\sqrt{4}", over) == RIGHT
+    assert pool.verdict("3", "\\sqrt{9}", over) == OUT_OF_BUDGET
+    assert pool.ask_all([("2", "\\sqrt{4}"), ("3", "\\sqrt{9}")], over) == {
+        ("2", "\\sqrt{4}"): RIGHT,
+        ("3", "\\sqrt{9}"): OUT_OF_BUDGET,
+    }
     assert pool.verdict("3", "\\sqrt{9}") == RIGHT
 
 
@@ -91,7 +93,7 @@ def test_ten_answers_that_never_end_cost_little_and_hold_up_no_other(pool: MathP
     spent = _cpu_seconds(pool)
     if together:
         pairs = [("41", burner) for burner in BURNERS] + [("5", f"\\log_2(2^{number})") for number in range(5)]
-        pool.ask_all(pairs, math_pool.Batch(time.monotonic() + 600))
+        pool.ask_all(pairs, time.monotonic() + 600)
     else:
         for burner in BURNERS:
             assert pool.verdict("41", burner) in (OUT_OF_TIME, OUT_OF_BUDGET)
@@ -131,7 +133,7 @@ def _cpu_seconds(pool: MathPool) -> float:
 def test_what_was_not_reached_is_asked_again_and_never_remembered(
     pool: MathPool, signum: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.rewards.math_process.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("infimed_plugins.rewards.math_pool.WAIT_SECONDS", 0.0)
     assert pool.verdict("2", "\\sqrt{4}") == RIGHT
     process = pool.processes[0]
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -145,10 +147,9 @@ def test_what_was_not_reached_is_asked_again_and_never_remembered(
 
 def test_a_reply_to_another_question_is_nobodys(pool: MathPool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pool.verdict("2", "\\sqrt{4}") == RIGHT
-    process = pool.processes[0]._process
-    assert process is not None
-    assert process.stdin is not None
-    os.write(process.stdin.fileno(), b'[99, "2", "3", 0.5]\n')  # as a process that was forked in between might
+    connection = pool.processes[0]._connection
+    assert connection is not None
+    connection.send_bytes(b'[99, "2", "3", 0.5]')  # as a process that was forked in between might
     assert pool.verdict("3", "\\sqrt{9}") == RIGHT
     assert pool.verdict("3", "\\sqrt{10}") == WRONG
 
@@ -157,12 +158,12 @@ def test_a_batch_asks_for_all_its_pairs_at_once_and_for_each_once(monkeypatch: p
     asked: list[tuple[str, str]] = []
 
     class Noting(MathPool):
-        def ask_all(self, pairs: Iterable[tuple[str, str]], current: math_pool.Batch) -> None:
+        def ask_all(self, pairs: Iterable[tuple[str, str]], deadline: float) -> dict[tuple[str, str], str]:
             asked.extend(pairs)
-            super().ask_all(pairs, current)
+            return super().ask_all(pairs, deadline)
 
     noting = Noting(processes=2)
-    for module in ("batch", "math_equivalence"):
+    for module in ("scorer", "math_equivalence"):
         monkeypatch.setattr(f"infimed_plugins.rewards.{module}.MATH", noting)
     answers = [f"\\log_{{2}}({2**power})" for power in range(1, 21)]
     rows = [

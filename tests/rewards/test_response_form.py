@@ -8,7 +8,7 @@ import pytest
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing import ResponseForm, extract_answer, parse_response
-from infimed_plugins.rewards import batch, compute_score
+from infimed_plugins.rewards import compute_score, scorer
 
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'
 PREFILLED = "It is round. </think>\n<answer> B </answer>"
@@ -57,7 +57,7 @@ def test_names_that_cannot_be_tags_are_refused_at_once(settings: dict[str, str])
 def test_a_batch_of_zeros_for_that_reason_is_said_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_warned_of_prefill", False)
+    monkeypatch.setattr(scorer, "_said", set())
     rows = [{"response": PREFILLED, "ground_truth": TRUTH}] * 4
     with caplog.at_level(logging.WARNING, "infimed_plugins.rewards"):
         compute_score(rows, think_prefilled=True)

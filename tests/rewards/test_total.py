@@ -10,9 +10,9 @@ import pytest
 
 from infimed_plugins import GroundTruth, Verdict, plugins
 from infimed_plugins.errors import ConfigError, UnknownPluginError
+from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.records import TASKS
 from infimed_plugins.rewards import compute_score, find_reward, judge_answer, score_response
-from infimed_plugins.rewards.format_gate import format_gate
 
 TRUTH = GroundTruth("text", "left lung")
 
@@ -39,7 +39,7 @@ def test_accuracy_is_paid_only_behind_the_gate(
     assert (score.overall, score.format, score.accuracy) == pytest.approx((overall, format_, accuracy))
     assert score.invalid == invalid
     assert score.reason
-    assert format_gate(text).value == format_
+    assert float(parse_response(text).format_ok) == format_
 
 
 def test_the_weights_may_be_chosen() -> None:

@@ -1,4 +1,6 @@
-"""Text answers: the Jaccard similarity of token sets (first paper, 3.2.2, "String-based Tasks").
+"""Rewards of words: the option of a multiple choice, the words of a text, and the format alone (first paper, 3.2.2).
+
+A text earns the Jaccard similarity of its token set ("String-based Tasks"):
 
     truth "pleural effusion"    left pleural effusion    2 / 3
     truth "左肺"                 右肺                      1 / 3
@@ -12,10 +14,11 @@ the best match counts. A truth that is yes or no, in English or Chinese, is matc
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.latex import plain
-from infimed_plugins.parsing.normalize import nfkc, signed_tokens
+from infimed_plugins.parsing.normalize import nfkc, plain, signed_tokens
+from infimed_plugins.parsing.options import read_choice, read_option, same_options
 from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Verdict
 
@@ -45,6 +48,34 @@ _SIDES = {
 _NORMAL = {"正常": "yes", "健康": "yes", "不正常": "no", "不健康": "no"}  # golds of whether something is normal
 _IS_NORMAL = _NORMAL | {"异常": "no"}
 _ENDS = " \t\r\n.,!。,!\"'“”‘’()[]*"
+
+
+def format_passed(answer: str, truth: GroundTruth) -> Verdict:
+    """The reward named ``format``: 1.0 for whatever answer it is shown, as it is shown none before the gate passes."""
+    return Verdict(1.0, answer, "the format gate passes")
+
+
+def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
+    """1.0 when the answer states the truth's option and no other, by parsing/options.py (first paper, 3.2.2), else 0.0.
+
+    For "B": ``B``, ``(B)``, ``B. Pneumonia``, ``The answer is B``; not ``A or B``, ``Not B``, ``B is seen``. For "AC"
+    both: ``A, C``. An option with the same text as the right one is as right.
+    """
+    several = list(truth.answer) if isinstance(truth.answer, (list, tuple)) else [truth.answer]
+    gold, options = ", ".join(map(str, several)), tuple(truth.options or ())
+    right = _read_gold(gold, options).answer
+    if not right:
+        return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter", code=Code.BAD_TRUTH)
+    given = read_choice(answer, options, strict=True, several=len(right) > 1)
+    if not given.answer:
+        return Verdict(0.0, None, "no whole form of an answer", code=given.code)
+    same = same_options(given.answer, right, options)
+    reason = f"{'the' if same else 'another'} option, read as {', '.join(given.trace)}"
+    return Verdict(float(same), given.answer, reason, trace=given.trace)
+
+
+# the 16 rollouts of a question share its truth
+_read_gold = cached(4096)(partial(read_option, strict=True, several=True))
 
 
 def jaccard(answer: str, truth: GroundTruth) -> Verdict:
