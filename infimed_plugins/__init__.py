@@ -30,5 +30,5 @@ def score_reply(reply: str, sample: Sample, mode: str = "robust") -> Score:
     ``Score(accuracy=1.0, parsed="B", code="judged", trace=("announced",), …)``; ``accuracy`` is None where
     the mode has no rule for such a question. Raises ConfigError for an unknown mode.
     """
-    judge = import_module("infimed_plugins.benchmarks.modes").score_reply  # heavier than this module
+    judge = import_module("infimed_plugins.benchmarks.scorers").score_reply  # heavier than this module
     return judge(reply, sample, mode)  # type: ignore[no-any-return]

@@ -36,3 +36,10 @@ def register_benchmarks(register: Register) -> None:
     """The built-in benchmarks, by import path."""
     for name in ("phantom", *PAPER, "gmai_mmbench", *TEXT):
         register(name, f"infimed_plugins.benchmarks.catalogue:{name.upper()}")
+
+
+@hookimpl
+def register_scorers(register: Register) -> None:
+    """The built-in scorers, by import path."""
+    for mode in ("robust", "medevalkit", "paper", "vlmevalkit", "vlmevalkit-2025-05", "multimedeval"):
+        register(mode, f"infimed_plugins.benchmarks.scorers:{mode.upper().replace('-', '_')}")

@@ -11,8 +11,8 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
 from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSettings, judge_answers
-from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, scores
 from infimed_plugins.engines import Engine
 from infimed_plugins.parsing import extract_answer
 from infimed_plugins.records import Json, Score
@@ -35,11 +35,12 @@ Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
 def judge_rows(
     benchmark: Benchmark, rows: Sequence[Answered], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
-    """The judged questions in their order. A judge is asked of those that ``modes.is_open`` leaves to it."""
+    """The judged questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
     opinions: Mapping[str, Opinion] = {}
     if judge is not None:
-        opinions = judge([row for row in rows if row.error is None and is_open(mode, benchmark, row)])
+        is_open = find_scorer(mode).is_open
+        opinions = judge([row for row in rows if row.error is None and is_open(benchmark, row)])
     judged = []
     for row, score in zip(rows, by_rule, strict=True):
         opinion = opinions.get(row.id)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.modes import judges_verdict
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks.scorers import judges_verdict
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json

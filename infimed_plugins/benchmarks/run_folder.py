@@ -5,7 +5,7 @@
     finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
-    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (modes.py)
+    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (scorers.py)
     verdicts-MODE-JUDGE.jsonl  the same by a judge, with all its replies on each open answer
     judge-JUDGE.json         the judge: model, settings, template (judges/identity.py)
 

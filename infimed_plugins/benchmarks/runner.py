@@ -1,7 +1,7 @@
 """Ask a model a benchmark's questions, in a folder that can be taken up again, and judge the replies.
 
 Questions stream: their images are read when the engine asks for them and are not held. What is written is in
-run_folder.py, which rules judge it in modes.py.
+run_folder.py, which rules judge it in scorers.py.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.judging import judge_rows
-from infimed_plugins.benchmarks.modes import DEFAULT
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, refuse_failures
 from infimed_plugins.images import decode_image

@@ -90,8 +90,8 @@ def evaluate(
     Replies are kept as they come: after an interruption the same command asks only for what is missing, and
     `infimed score` judges them anew without the model.
     """
-    from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
     from infimed_plugins.benchmarks.runner import Asking
+    from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template, base_url)
     judging.check(skill_judge)
@@ -100,7 +100,7 @@ def evaluate(
     people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
-        check_mode(one)
+        find_scorer(one)
     chosen = engine_choice(engine, model, base_url, engine_settings) or {}
     chosen["settings"] |= {} if max_pixels is None else {"max_pixels": max_pixels}
     label = name or model.rstrip("/").rpartition("/")[2]

@@ -53,8 +53,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Judge the replies of runs anew, without the model, and compare the models."""
-    from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
     from infimed_plugins.benchmarks.run_folder import run_folders
+    from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 
     judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
     judging.check(skill_judge)
@@ -65,7 +65,7 @@ def score(
     people = read_people(labels)
     modes = list(dict.fromkeys(mode or [DEFAULT]))
     for one in modes:
-        check_mode(one)
+        find_scorer(one)
     judged: list[Run] = []
     folders: list[RunFolder] = []
     with progress() as show:

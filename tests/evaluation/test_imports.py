@@ -24,8 +24,8 @@ from infimed_plugins.benchmarks.imported.run import Counts, import_run
 from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
 from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
 from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
-from infimed_plugins.benchmarks.modes import MODES, scores
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
 from infimed_plugins.parsing.twins import same_options
 from infimed_plugins.plugins import registry
@@ -439,7 +439,7 @@ def test_without_the_data_set_the_question_is_what_the_file_tells(
                 assert str(row.gold).lower() == str(sample.answer).lower()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", registry().names("scorer"))
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_imported_rows_are_judged_in_every_mode(dataset: str, mode: str, tmp_path: Path) -> None:
     save_results(tmp_path / "eval", dataset)

@@ -11,13 +11,13 @@ import pytest
 
 from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
 from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.modes import scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.robustness.option_order import reorder
 from infimed_plugins.benchmarks.robustness.upstream_rows import changed_row
 from infimed_plugins.benchmarks.robustness.variants import vary
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.twins import option_key

@@ -13,9 +13,9 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import Opinion, judge_rows
 from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-from infimed_plugins.benchmarks.modes import MODES, is_open, judges_verdict, scores
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
 from infimed_plugins.cli.run_notes import _unscored
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.plugins import registry
@@ -23,6 +23,7 @@ from infimed_plugins.records import Code
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
+MODES = [one.name for one in registry() if one.kind == "scorer" and one.owner == "infimed_plugins"]
 ALL = ("phantom", *PAPER, "gmai_mmbench", *TEXT)
 
 
@@ -260,7 +261,7 @@ def test_an_unknown_mode_names_those_there_are() -> None:
 def test_a_judge_decides_open_answers_and_of_slake_in_the_papers_mode_all(
     mode: str, name: str, gold: str, open_: bool
 ) -> None:
-    assert is_open(mode, benchmark(name), answered(gold=gold)) is open_
+    assert find_scorer(mode).is_open(benchmark(name), answered(gold=gold)) is open_
 
 
 def test_a_judges_verdict_counts_and_its_failure_is_unscored() -> None:
@@ -290,7 +291,7 @@ def kept(path: Path, name: str, rows: list[Answered]) -> RunFolder:
 
 
 def judged_run(name: str, mode: str, rows: list[Answered], right: bool | None, model: str = "m") -> Run:
-    opinions = {row.id: Opinion(right, "said") for row in rows if is_open(mode, benchmark(name), row)}
+    opinions = {row.id: Opinion(right, "said") for row in rows if find_scorer(mode).is_open(benchmark(name), row)}
     judged = judge_rows(benchmark(name), rows, "medevalkit", mode, lambda open_rows: opinions)
     return Run(model, name, "medevalkit", mode, judged, judge="j")
 

@@ -1,4 +1,4 @@
-"""The scoring modes: which rules turn replies into verdicts. Every report names its mode.
+"""The scorers, by the names that ``--mode`` takes: which rules turn replies into verdicts.
 
     robust        the package's own reading (scoring/robust.py): abstains instead of guessing; the default
     medevalkit    MedEvalKit's rules, bug for bug (scoring/medevalkit); where its whole run would end, unscored
@@ -18,7 +18,8 @@ judged by the rule it has for such questions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
@@ -26,27 +27,50 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.errors import ConfigError, DataError, PluginError
+from infimed_plugins.plugins import registry
 from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
-Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
 
-def check_mode(mode: str) -> None:
-    """Raise ConfigError for a mode that is not known, naming those that are."""
-    if mode not in MODES:
-        raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(MODES)}")
+def open_in_words(benchmark: Benchmark, row: Answered | Judged) -> bool:
+    """True for a question that is answered in words other than yes and no."""
+    return row.task == "text" and not row.options and str(row.gold).strip().lower() not in YES_NO
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A scoring mode, registered by the name that ``--mode`` takes.
+
+    ``score(benchmark, responses, prompt_style)`` gives a Score for each response in their order; failed requests are
+    unscored whatever it says. ``is_open(benchmark, response)`` is True where a judge, if there is one, decides instead.
+    """
+
+    score: Callable[[Benchmark, Sequence[Answered], str], Sequence[Score]]
+    is_open: Callable[[Benchmark, Answered | Judged], bool] = open_in_words
+
+
+def find_scorer(mode: str) -> Scorer:
+    """The scorer of a mode. Raises ConfigError for a mode that is not registered, naming those that are."""
+    names = registry().names("scorer")
+    if mode not in names:
+        raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(names)}")
+    return registry().get("scorer", mode)  # type: ignore[no-any-return]
 
 
 def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    """The verdict on every reply by rule, in the order of the rows. Raises ConfigError for an unknown mode."""
-    check_mode(mode)
-    judged = MODES[mode](benchmark, rows, style)
+    """The verdict on every reply by rule, in the order of the rows.
+
+    Raises ConfigError for an unknown mode, PluginError for a scorer that does not give each reply a Score.
+    """
+    judged = find_scorer(mode).score(benchmark, rows, style)
+    if len(judged) != len(rows) or not all(isinstance(one, Score) for one in judged):
+        raise PluginError(f"the scorer {mode!r} must give a Score to each of {len(rows)} replies")
     return [
         _unscored(row.error) if row.error is not None else verdict for row, verdict in zip(rows, judged, strict=True)
     ]
@@ -57,22 +81,13 @@ def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
 
     Where a mode starts from upstream's own row, it is judged by the rule that the mode has for such questions.
     """
-    check_mode(mode)
+    scorer = find_scorer(mode)
     if mode == DEFAULT:
         return robust.score(reply, sample)
     source, split = sample.source, sample.split
     row = Answered(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
                    sample.meta, (), "", text=reply)  # fmt: skip
-    return MODES[mode](Benchmark(source, source, split, source), [row], "direct")[0]
-
-
-def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
-    """Whether a judge, where there is one, decides this question: answers in words but for yes and no."""
-    if row.task != "text" or row.options or mode.startswith("vlmevalkit"):  # which has its rules without a judge here
-        return False
-    if mode == "paper" and benchmark.medevalkit == "SLAKE":
-        return True
-    return str(row.gold).strip().lower() not in YES_NO
+    return scorer.score(Benchmark(source, source, split, source), [row], "direct")[0]
 
 
 def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
@@ -160,7 +175,7 @@ def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Sc
     return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
 
 
-def _vlmevalkit(revision: str) -> Mode:
+def _vlmevalkit(revision: str) -> Callable[[Benchmark, Sequence[Answered], str], list[Score]]:
     def judged(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
         return [_by_vlmevalkit(benchmark, row, revision) for row in rows]
 
@@ -207,11 +222,18 @@ def _unscored(reason: str | None, code: Code = Code.UNSCORED) -> Score:
     return Score(0.0, 0.0, None, None, str(reason), code=code)
 
 
-MODES: Mapping[str, Mode] = {
-    "robust": _robust,
-    "medevalkit": _medevalkit,
-    "paper": _medevalkit,
-    "vlmevalkit": _vlmevalkit(vlmevalkit.REVISIONS[-1]),
-    "vlmevalkit-2025-05": _vlmevalkit(vlmevalkit.FIRST),
-    "multimedeval": _multimedeval,
-}
+def _open_in_paper(benchmark: Benchmark, row: Answered | Judged) -> bool:
+    in_words = row.task == "text" and not row.options
+    return in_words if benchmark.medevalkit == "SLAKE" else open_in_words(benchmark, row)
+
+
+def _never(benchmark: Benchmark, row: Answered | Judged) -> bool:
+    return False
+
+
+ROBUST = Scorer(_robust)
+MEDEVALKIT = Scorer(_medevalkit)
+PAPER = Scorer(_medevalkit, _open_in_paper)
+VLMEVALKIT = Scorer(_vlmevalkit(vlmevalkit.REVISIONS[-1]), _never)  # without its judge here
+VLMEVALKIT_2025_05 = Scorer(_vlmevalkit(vlmevalkit.FIRST), _never)
+MULTIMEDEVAL = Scorer(_multimedeval)
