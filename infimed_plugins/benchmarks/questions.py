@@ -16,7 +16,6 @@ from typing import Any
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.engines import ChatRequest
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
@@ -54,7 +53,7 @@ def questions(
             yield read
             continue
         try:
-            row = medevalkit_row(benchmark.source, fields) if benchmark.medevalkit else None
+            row = benchmark.medevalkit.row(fields) if benchmark.medevalkit else None
         except DataError:  # files of another layout, such as OSF's of VQA-RAD
             row = None
         yield Question(read, row)
@@ -96,7 +95,7 @@ def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest
     if NO_ROW in sample.meta:
         raise DataError(f"{sample.meta[NO_ROW]}; ask it in the style direct or reasoning")
     asked = _as_medevalkit_asks(benchmark, question, reasoning=style == "medevalkit_reasoning")
-    images = sample.images[:1] if benchmark.medevalkit == "MMMU-Medical-val" else sample.images
+    images = sample.images[:1] if benchmark.medevalkit and benchmark.medevalkit.first_image else sample.images
     numbered = asked.pictures == "images" or len(images) > 1
     return ChatRequest(sample.id, _image_tags(images, numbered) + prompts.escape_media_tags(asked.prompt), images)
 

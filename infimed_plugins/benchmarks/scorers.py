@@ -18,7 +18,7 @@ judged by the rule it has for such questions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +35,8 @@ from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
+_OWN = "its own"  # MedEvalKit's set that a benchmark is
+_ALIKE = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}  # by whose rule others are judged
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
 
@@ -123,29 +125,25 @@ def _by_robust(row: Answered, text: str) -> Score:
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    if benchmark.medevalkit is not None and all(row.row is not None for row in rows):
-        return _as_scores(benchmark.medevalkit, [row.row for row in rows], rows)
-    parts: dict[str, list[Answered]] = {}
-    for row in rows:
-        parts.setdefault(_medevalkit_set(benchmark, row), []).append(row)
-    without = parts.pop("", [])
-    made = {row.id: _unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in without}
-    for name, part in parts.items():
-        upstream = [row.row if _has_own(benchmark, row) else _like_upstreams(row) for row in part]
-        made |= {row.id: score for row, score in zip(part, _as_scores(name, upstream, part), strict=True)}
-    return [made[row.id] for row in rows]
+    """Each row by the rule of its own set; where upstream's row is not there, by one for such questions."""
+    parts: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        has_own = benchmark.medevalkit is not None and row.row is not None
+        parts.setdefault(_OWN if has_own else "" if NO_ROW in row.meta else _ALIKE.get(row.task, ""), []).append(place)
+    made: dict[int, Score] = {}
+    for name, places in parts.items():
+        part = [rows[place] for place in places]
+        made |= zip(places, _by_set_of(benchmark, name, part), strict=True)
+    return [made[place] for place in range(len(rows))]
 
 
-def _has_own(benchmark: Benchmark, row: Answered) -> bool:
-    return benchmark.medevalkit is not None and row.row is not None
-
-
-def _medevalkit_set(benchmark: Benchmark, row: Answered) -> str:
-    """MedEvalKit's set by whose rule a row is judged: its own, else one of such questions; "" for none."""
-    if _has_own(benchmark, row):
-        return str(benchmark.medevalkit)
-    alike = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}
-    return "" if NO_ROW in row.meta else alike.get(row.task, "")
+def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Answered]) -> Iterable[Score]:
+    if not name:
+        return [_unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in rows]
+    own = benchmark.medevalkit if name == _OWN else None
+    upstream = [_like_upstreams(row) if own is None else row.row for row in rows]
+    # a failed request has no reply; "" would end upstream's run on some sets, and its Score is replaced in any case
+    return map(_of_medevalkit, medevalkit.score_rows(own or name, upstream, [row.text for row in rows]))
 
 
 def _like_upstreams(row: Answered) -> dict[str, Json]:
@@ -153,12 +151,6 @@ def _like_upstreams(row: Answered) -> dict[str, Json]:
         choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, row.options, strict=False)]
         return {"choices": choices, "answer": row.gold}
     return {"question": row.question, "answer": str(row.gold)}
-
-
-def _as_scores(name: str, upstream: Sequence[Json], rows: Sequence[Answered]) -> list[Score]:
-    # a failed request has no reply; "" would end upstream's run on some sets, and it is replaced above in any case
-    verdicts = medevalkit.score_rows(name, upstream, [row.text for row in rows])
-    return [_of_medevalkit(verdict) for verdict in verdicts]
 
 
 def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
@@ -223,8 +215,9 @@ def _unscored(reason: str | None, code: Code = Code.UNSCORED) -> Score:
 
 
 def _open_in_paper(benchmark: Benchmark, row: Answered | Judged) -> bool:
-    in_words = row.task == "text" and not row.options
-    return in_words if benchmark.medevalkit == "SLAKE" else open_in_words(benchmark, row)
+    if benchmark.medevalkit is not None and benchmark.medevalkit.asks_judge == "all":
+        return row.task == "text" and not row.options
+    return open_in_words(benchmark, row)
 
 
 def _never(benchmark: Benchmark, row: Answered | Judged) -> bool:

@@ -190,9 +190,9 @@ def _recipe(
 def _decontaminated(recipe: Recipe) -> Recipe:
     """The recipe with the benchmarks' rows left out first, as the shipped recipes have it."""
     from infimed_plugins import recipes
-    from infimed_plugins.curation.decontamination.benchmark_items import PAPER_BENCHMARKS
+    from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 
-    recipe = replace(recipe, decontaminate={"benchmarks": list(PAPER_BENCHMARKS), "skip_missing": True})
+    recipe = replace(recipe, decontaminate={"benchmarks": list(default_benchmarks("paper")), "skip_missing": True})
     planned = recipes.plan(recipe)
     tell(
         f"rows that these ask are left out: {', '.join(planned.checked_against)} (what is not here of their "

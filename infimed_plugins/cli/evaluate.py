@@ -141,12 +141,12 @@ Planned = list[tuple["Benchmark", "Asking", "RunFolder"]]
 
 
 def _benchmarks(names: str) -> list[Benchmark]:
-    from infimed_plugins.benchmarks import PAPER, TEXT
+    from infimed_plugins.benchmarks import benchmarks
     from infimed_plugins.plugins import registry
 
     listed: list[str] = []
     for name in (name.strip() for name in names.split(",") if name.strip()):
-        listed += {"paper": PAPER, "text": TEXT}.get(name, (name,))
+        listed += [one.name for one in benchmarks(name)] if name in ("paper", "text") else [name]
     if not listed:
         raise ConfigError("--benchmarks names none; write phantom, paper, or names separated by commas")
     return [registry().get("benchmark", name) for name in dict.fromkeys(listed)]

@@ -23,7 +23,6 @@ from infimed_plugins.benchmarks.imported.result_files import (
 from infimed_plugins.benchmarks.imported.run import Counts, import_run
 from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
 from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
@@ -358,11 +357,12 @@ def written(dataset: str, row: Any, reply: str) -> dict[str, Any]:
 def save_results(folder: Path, dataset: str, reply: str = "B", **changes: Any) -> int:
     """A results.json of every row of the small copy that MedEvalKit can ask; of how many questions of ours."""
     of = benchmark(DATASETS[dataset])
+    assert of.medevalkit is not None
     rows: list[dict[str, Any]] = []
     usable = 0
     for fields, read_ in registry().get("source", of.source).load_rows(of.split, folder=FIXTURES):
         try:
-            rows.append({**written(dataset, medevalkit_row(of.source, fields), reply), **changes})
+            rows.append({**written(dataset, of.medevalkit.row(fields), reply), **changes})
         except InfimedError:
             if dataset in COUNTED:  # its place must not be lost
                 rows.append({**rows[0], "question": "a question that upstream asks in another language"})

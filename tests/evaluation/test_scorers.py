@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import Opinion, judge_rows
@@ -24,7 +24,14 @@ from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 MODES = [one.name for one in registry() if one.kind == "scorer" and one.owner == "infimed_plugins"]
+PAPER, TEXT = ([one.name for one in benchmarks(suite)] for suite in ("paper", "text"))
 ALL = ("phantom", *PAPER, "gmai_mmbench", *TEXT)
+
+
+def medevalkit_set(name: str) -> medevalkit.MedEvalKitSet:
+    found = benchmark(name).medevalkit
+    assert found is not None
+    return found
 
 
 def benchmark(name: str) -> Benchmark:
@@ -128,7 +135,7 @@ def test_text_sets_are_asked_in_medevalkits_words(name: str, prompt: str) -> Non
     text = request(benchmark(name), first, "medevalkit").text
     assert text.startswith(prompt)
     assert ("\nA.yes\nB.no\nC.maybe\n" in text) is (name == "pubmedqa")
-    assert benchmark(name).medevalkit in (None, *medevalkit.BENCHMARKS)
+    assert benchmark(name).medevalkit in (None, *medevalkit.known_sets().values())
     assert (benchmark(name).medevalkit is None) is (name == "mmlu_medical")
 
 
@@ -304,7 +311,7 @@ def test_a_judges_verdicts_stand_for_upstreams_judge_in_its_metrics(
     rows = asked(name, "a reply")
     folder = kept(tmp_path / name, name, rows)
     outputs = [said and f"<judge>{said}</judge>"] * len(rows)
-    upstreams = str(benchmark(name).medevalkit), [row.row for row in rows], [row.text for row in rows]
+    upstreams = medevalkit_set(name), [row.row for row in rows], [row.text for row in rows]
     assert metrics_of(folder) == medevalkit.metrics(*upstreams)
     with_judge = metrics_of(folder, [judged_run(name, mode, rows, right)])
     assert with_judge == medevalkit.metrics(*upstreams, outputs)

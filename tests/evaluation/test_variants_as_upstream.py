@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.robustness.option_order import reorder
@@ -26,6 +26,7 @@ from infimed_plugins.records import BadRow, Sample
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
+PAPER, TEXT = ([one.name for one in benchmarks(suite)] for suite in ("paper", "text"))
 ROWS = tuple(name for name in (*PAPER, *TEXT) if name != "mmlu_medical")  # MedEvalKit's own; of MMLU it has none
 CHOICES = ("mmmu_health", "pmc_vqa", "omnimedvqa", "medxpertqa_mm", "medqa", "medmcqa", "pubmedqa", "medxpertqa_text")
 
@@ -54,7 +55,9 @@ def verdict(name: str, mode: str, question: Question, reply: str) -> tuple[float
 
 
 def as_upstream(name: str, question: Question) -> medevalkit.Asked:
-    return medevalkit.construct(str(benchmark(name).medevalkit), question.row, reasoning=False)
+    of = benchmark(name).medevalkit
+    assert of is not None
+    return medevalkit.construct(of, question.row, reasoning=False)
 
 
 def texts(name: str, asked: medevalkit.Asked) -> list[str]:

@@ -12,8 +12,8 @@ import pytest
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.scoring.medevalkit import UpstreamCrashError, metrics, score_rows
-from infimed_plugins.scoring.medevalkit.overlap import bleu
-from infimed_plugins.scoring.medevalkit.similar import most_similar, ratio
+from infimed_plugins.scoring.medevalkit.choice import most_similar, ratio
+from infimed_plugins.scoring.medevalkit.open_answers import bleu
 
 MODALITIES = ["A. CT", "B. MRI", "C. Ultrasound", "D. X-ray"]
 OPTIONS = {"A": "Left Atrium", "B": "Right Atrium", "C": "Aorta", "D": "Left Ventricle"}
@@ -321,7 +321,9 @@ def test_rouge_is_the_packages_to_the_last_bit() -> None:
         ]
 
 
-@pytest.mark.parametrize("dataset", medevalkit.BENCHMARKS)
+@pytest.mark.parametrize(
+    "dataset", [name for name in medevalkit.known_sets() if name not in ("MedXpertQA", "MedFrameQA")]
+)
 @pytest.mark.parametrize(
     "reply", ["", "x" * 1_000_000, "word " * 200_000, "\ud800", "\x00", "答案是左肺。", "\\boxed{" * 999]
 )

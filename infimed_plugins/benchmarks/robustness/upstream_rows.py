@@ -5,7 +5,7 @@
     the gold                    the letter, index or text of the same option
     another wording             in the place of the old one; MMMU's ``<image 1>`` stands again where it says "image 1"
 
-A row holds no image (medevalkit_rows.py), so worse images change nothing in it.
+A row holds no image (benchmarks/catalogue/), so worse images change nothing in it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
+from infimed_plugins.benchmarks.catalogue.pmc_vqa import CELLS as PMC_VQA_CELLS
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import OPTION_LETTERS, Json, Sample
-from infimed_plugins.scoring.medevalkit.messages import mmmu_options
+from infimed_plugins.scoring.medevalkit.mmmu import mmmu_options
 
 REPEATED = "Answer Choices:"  # MedXpertQA's question repeats its options behind it
 _CELL = {name: place for place, name in enumerate(PMC_VQA_CELLS)}

@@ -11,12 +11,19 @@ A letter counts in brackets or between blanks. Where nothing is found one is dra
 
 from __future__ import annotations
 
+import ast
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from infimed_plugins.bounded_cache import cached
+from infimed_plugins.errors import DataError
+from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict, Row, row_by_row, shared
 from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
+
+if TYPE_CHECKING:
+    from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet
 
 SEED = 42  # eval.py:41, set anew for each data set
 
@@ -99,6 +106,46 @@ def _by_option(text: str, options: Mapping[str, str]) -> str | None:
     """The letter of the option that stands last in a text in lower case."""
     found = [(letter, option) for letter, name in options.items() if (option := name.lower()) in text]
     return max(found, key=lambda pair: text.rfind(pair[1]))[0] if found else None
+
+
+def mmmu_options(row: Row) -> list[str]:
+    """The options, which MMMU writes as the text of a Python list. Raises DataError for any other text."""
+    options = row["options"]
+    if not isinstance(options, str):
+        return list(options)
+    try:
+        return list(ast.literal_eval(options))
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise DataError(f"MMMU's options are no Python list: {options[:80]!r}") from error
+
+
+def mmmu(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    """The rule of MMMU: a letter that is not found is drawn, in the order of the rows."""
+    draws = Draws()
+    read: dict[tuple[str | None, ...], str | None] = {}  # asked directly, models say the same few things again
+
+    def judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+        is_choice, answer = row["question_type"] == "multiple-choice", row["answer"]
+        if reply is None:
+            no_in = "TypeError: argument of type 'NoneType' is not iterable"
+            return shared(None, "mcq" if is_choice else "open", None, no_in)
+        if not is_choice:
+            text = extracted(reply)
+            return MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
+        if "index2ans" in row:
+            options = row["index2ans"]
+        else:
+            options = {chr(65 + place): option for place, option in enumerate(mmmu_options(row))}
+        letters = row["all_choices"] if "all_choices" in row else tuple(options)
+        said = (reply, *letters, None, *options, *options.values())
+        letter = read[said] if said in read else read.setdefault(said, found_choice(extracted(reply), letters, options))
+        drawn = letter is None
+        if letter is None:
+            letter = draws.choice(letters)
+        right = letter == answer or (type(answer) is list and letter in answer)
+        return shared(right, "mcq", letter, None, None, drawn)
+
+    return row_by_row("mcq", judge)(of, rows, replies)
 
 
 # ---- open questions

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+JUDGED_CORRECT = "0"
 NO_BOX = "None"  # the string: a reply \boxed{None} reads as one without a box
 
 _BOX = r"\boxed{"
@@ -103,3 +104,17 @@ def unboxed(reply: str) -> str:
         if content != NO_BOX:
             return content
     return tag(reply, "answer") if "<answer>" in reply else reply
+
+
+def read_judge(output: str | None) -> tuple[str, bool]:
+    """Read a judge's reply (utils/VQA_RAD/VQA_RAD.py:137), where 0 says correct: the verdict, and whether it is that.
+
+    A failed call (None) is wrong.
+
+    >>> read_judge("<think>The same.</think><judge>0</judge>")
+    ('0', True)
+    >>> read_judge("<judge>{0}</judge>")
+    ('{0}', False)
+    """
+    verdict = tag(output, "judge")
+    return verdict, verdict == JUDGED_CORRECT

@@ -1,7 +1,15 @@
-"""How much two texts share, to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 count it, several times as fast.
+"""MedEvalKit's rules for questions without options (utils/utils.py:171-219): VQA-RAD, SLAKE, PathVQA.
 
-Upstream counts the same n-grams four times for BLEU and keeps a table of all pairs of words for ROUGE-L. Here what can
-match is found first: only words of the gold answer, which is short.
+The overlap of words is to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 count it, several times as fast: upstream
+counts the same n-grams four times and keeps a table of all pairs of words; here only words of the gold answer, which is
+short, are looked at.
+
+>>> yesno("yes", "Yes, there is no pneumothorax.")
+False
+>>> closed("MRI", "**MRI**")
+False
+>>> open_metrics("right lung", "Right lung.")["em"]
+False
 """
 
 from __future__ import annotations
@@ -11,8 +19,72 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+from typing import TypedDict
+
+from infimed_plugins.scoring.medevalkit.text import parse
 
 _ORDERS = (1, 2, 3, 4)
+
+
+class OpenMetrics(TypedDict):
+    """Of one open answer. Upstream rotates three labels: ``precision`` is F1, ``recall`` precision, ``f1`` recall."""
+
+    em: bool
+    bleu1: float
+    bleu2: float
+    bleu3: float
+    bleu4: float
+    rouge1: float
+    rouge2: float
+    rougel: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def bare(response: str) -> str:
+    """The parsed reply without line ends and periods."""
+    return parse(response).replace("\n", "").replace(".", "")
+
+
+def yesno(answer: str, response: str) -> bool:
+    """Right when just one of the strings "yes" and "no" occurs anywhere, and the gold answer does too."""
+    text = bare(response)
+    return (("yes" in text) != ("no" in text)) and answer.lower() in text
+
+
+def closed(answer: str, response: str) -> bool:
+    """Right when the bare reply is the gold answer, lower-cased, to the last blank."""
+    return bare(response) == answer.lower()
+
+
+def open_metrics(answer: str, response: str) -> OpenMetrics:
+    """Exact match and overlap of an open answer.
+
+    Raises ValueError for a reply (or gold answer) of nothing but periods and TypeError for one of blanks, as upstream.
+    """
+    return parsed_metrics(answer, parse(response))
+
+
+def parsed_metrics(answer: str, text: str) -> OpenMetrics:
+    """The same for a reply that has been parsed."""
+    answer, lowered = answer.lower(), text.lower()  # "None", for want of a box, is in capitals
+    rouge1, rouge2, rougel = rouge(lowered, answer)
+    f1, precision, recall = token_f1(lowered, answer)
+    bleu1, bleu2, bleu3, bleu4 = bleu(lowered, answer)
+    return {
+        "em": text == answer,
+        "bleu1": bleu1,
+        "bleu2": bleu2,
+        "bleu3": bleu3,
+        "bleu4": bleu4,
+        "rouge1": rouge1,
+        "rouge2": rouge2,
+        "rougel": rougel,
+        "precision": f1,
+        "recall": precision,
+        "f1": recall,
+    }
 
 
 def bleu(prediction: str, gold: str) -> list[float]:

@@ -1,0 +1,27 @@
+"""MedMCQA: questions of Indian entrance examinations, in words; the answers of its test part are kept back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+
+
+def _built(row: Mapping[str, Any]) -> Built:
+    choices = [f"{letter}. {row[f'op{letter.lower()}']}" for letter in "ABCD"]
+    return Built("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
+
+
+MEDMCQA = Benchmark(
+    "medmcqa",
+    "medmcqa",
+    "validation",
+    "MedMCQA",
+    questions=4183,
+    images=False,
+    medevalkit=MedEvalKitSet(
+        "MedMCQA", _built, reads=("question", "opa", "opb", "opc", "opd", "cop", "choice_type"), pictures=""
+    ),
+)

@@ -1,0 +1,25 @@
+"""MedQA: questions of the US medical licensing examination, in words (Jin et al. 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+
+
+def _built(row: Mapping[str, Any]) -> Built:
+    choices = [f"{letter}. {row['options'][letter]}" for letter in "ABCD"]
+    return Built("mcq", row["question"], choices, row["answer_idx"])
+
+
+MEDQA = Benchmark(
+    "medqa",
+    "medqa",
+    "test",
+    "MedQA",
+    questions=1273,
+    images=False,
+    medevalkit=MedEvalKitSet("MedQA_USMLE", _built, reads=("question", "options", "answer_idx"), pictures=""),
+)

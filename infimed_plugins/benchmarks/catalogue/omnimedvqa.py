@@ -1,0 +1,34 @@
+"""OmniMedVQA, the open-access part: choices about images of twelve modalities (Hu et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.metrics import parts_by
+
+
+def _built(row: Mapping[str, Any]) -> Built:
+    options = {letter: row[f"option_{letter}"] for letter in "ABCD" if f"option_{letter}" in row}
+    letters = [letter for letter, option in options.items() if option == row["gt_answer"]]
+    choices = [f"{letter}. {option}" for letter, option in options.items()]
+    return Built("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
+
+
+OMNIMEDVQA = Benchmark(
+    "omnimedvqa",
+    "omnimedvqa",
+    "test",
+    "OmniMedVQA, open access",
+    group_by=("modality", "kind"),
+    questions=88996,
+    paper="OMVQA",
+    medevalkit=MedEvalKitSet(
+        "OmniMedVQA",
+        _built,
+        metrics=parts_by({"question type metrics": "question_type", "modality type metrics": "modality_type"}),
+        reads=("question", "image_path", "gt_answer", "question_type", "option_A"),
+    ),
+)

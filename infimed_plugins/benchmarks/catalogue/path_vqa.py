@@ -1,0 +1,34 @@
+"""PathVQA: questions made of captions of pathology pictures (He et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
+from infimed_plugins.scoring.medevalkit.rules import YES_NO, vqa
+
+
+def _built(row: Mapping[str, Any]) -> Built:
+    kind = "judgement" if row["answer"] in YES_NO else "open"  # "Yes" is asked as an open question
+    return Built(kind, row["question"], None, row["answer"])
+
+
+PATH_VQA = Benchmark(
+    "path_vqa",
+    "path_vqa",
+    "test",
+    "PathVQA",
+    questions=6719,
+    paper="PathVQA",
+    medevalkit=MedEvalKitSet(
+        "PATH_VQA",
+        _built,
+        vqa,
+        open_and_closed(forgets_closed=True),
+        reads=("question", "answer"),
+        asks_judge="open",
+    ),
+)

@@ -1,0 +1,29 @@
+"""VQA-RAD: questions of clinicians about radiology images (Lau et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
+from infimed_plugins.scoring.medevalkit.rules import YES_NO, vqa
+
+
+def _built(row: Mapping[str, Any]) -> Built:
+    kind = "judgement" if row["answer"].lower() in YES_NO else "open"
+    return Built(kind, row["question"], None, row["answer"])
+
+
+VQA_RAD = Benchmark(
+    "vqa_rad",
+    "vqa_rad",
+    "test",
+    "VQA-RAD",
+    questions=451,
+    paper="VQA-RAD",
+    medevalkit=MedEvalKitSet(
+        "VQA_RAD", _built, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open"
+    ),
+)
