@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import decode_image
@@ -195,17 +195,50 @@ class Verdict:
     trace: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
-    """What a model said to one sample, and how it was asked. ``error`` set means the engine failed: unscored."""
+    """A question as it was asked and what a model said to it: one line of a run's ``responses.jsonl``.
 
-    sample_id: str
-    text: str
-    prompt_style: str
-    model: str
-    prompt: str = ""
-    index: int = 0
+    Not frozen, as that takes four times as long to make; none is changed. ``index`` is its place in the benchmark,
+    ``images`` the sha256 of each image's bytes, ``row`` upstream's own row (scoring as another framework does starts
+    from it), ``error`` why there is no reply: then it is unscored. ``cut`` says that the reply ended at the token
+    limit, ``tokens`` how many were generated (0: it is not known), ``of`` from which question a variant was made.
+    """
+
+    index: int
+    id: str
+    question: str
+    options: Sequence[str] | None
+    task: str
+    gold: Json
+    language: str
+    meta: Mapping[str, Json]
+    images: Sequence[str]
+    prompt: str
+    row: Json = None
+    text: str = ""
     error: str | None = None
+    cut: bool = False
+    tokens: int = 0
+    of: str = ""
+
+    @property
+    def sample(self) -> Sample:
+        """The Sample, without its images. Raises DataError where it is none."""
+        options, task = None if self.options is None else tuple(self.options), cast(Task, self.task)
+        more: dict[str, Any] = {"options": options, "language": self.language, "meta": self.meta}
+        return Sample(self.id, "", "", self.question, task, self.gold, **more)
+
+    @property
+    def digest(self) -> bytes:
+        """What a reply is to: the sha256 of the prompt, the gold answer and the images' hashes."""
+        asked = [self.prompt, self.gold, self.options, list(self.images)]
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
+
+    @property
+    def cluster(self) -> str:
+        """What questions about one image share."""
+        return self.images[0] if self.images else self.of or self.id
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ class Benchmark:
     """
 
     name: str
-    source: str
-    split: str
+    source: str = ""  # its name's
+    split: str = "test"
     title: str = ""
     prompt_styles: tuple[str, ...] = ("direct", "reasoning")
     group_by: tuple[str, ...] = ("kind",)
@@ -37,6 +37,9 @@ class Benchmark:
     images: bool = True
     decontaminate: bool = True
     also_asked: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", self.source or self.name)
 
     @property
     def suite(self) -> Literal["paper", "text", ""]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judges.identity import JudgeIdentity
 from infimed_plugins.benchmarks.judges.open_judge import JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
-from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, scores
+from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, judges_verdict, scores
 from infimed_plugins.engines import Engine
+from infimed_plugins.errors import InfimedError
 from infimed_plugins.parsing import extract_answer
-from infimed_plugins.records import Json, Score
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import Json, Response, Score
+from infimed_plugins.scoring import medevalkit
 from infimed_plugins.storage import locked, remove_partial
 
 
@@ -29,11 +31,11 @@ class Opinion:
 
 
 CUT = "(cut off at max_tokens)"
-Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
+Judge = Callable[[Sequence[Response]], Mapping[str, Opinion]]
 
 
 def judge_rows(
-    benchmark: Benchmark, rows: Sequence[Answered], style: str, mode: str, judge: Judge | None = None
+    benchmark: Benchmark, rows: Sequence[Response], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
     """The judged questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
@@ -97,7 +99,7 @@ def engine_judge(
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
 
-    def judge(rows: Sequence[Answered]) -> Mapping[str, Opinion]:
+    def judge(rows: Sequence[Response]) -> Mapping[str, Opinion]:
         items = (
             JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
             for row in rows
@@ -112,7 +114,7 @@ def engine_judge(
     return judge
 
 
-def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
+def _judged(benchmark: Benchmark, row: Response, score: Score) -> Judged:
     return Judged(
         id=row.id,
         group=_group(benchmark, row),
@@ -135,7 +137,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
     )
 
 
-def _group(benchmark: Benchmark, row: Answered) -> str:
+def _group(benchmark: Benchmark, row: Response) -> str:
     """The value of the first grouping that a question has one of, else its task."""
     for key in benchmark.group_by:
         value = row.meta.get(key, row.language if key == "language" else None)
@@ -157,3 +159,51 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}
     return line
+
+
+def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]:
+    """MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
+
+    ``{"error": …}`` where upstream would write nothing.
+
+    ``judged`` are runs as ``judge_folder`` gives them: what a judge said in one of this folder stands for upstream's
+    judge. That is asked of every SLAKE question, so there the mode must be ``paper``; and it is a wrong answer where it
+    fails.
+    """
+    settings = folder.settings()
+    benchmark: Benchmark = registry().get("benchmark", settings.get("benchmark", "?"))
+    rows = folder.answered()
+    if benchmark.medevalkit is None:
+        return {"error": f"MedEvalKit has no data set {benchmark.name}"}
+    if any(row.row is None or row.error for row in rows):
+        return {"error": "upstream's own rows, or some replies, are missing here"}
+    upstream, texts = [row.row for row in rows], [row.text for row in rows]
+    try:
+        verdicts = medevalkit.score_rows(benchmark.medevalkit, upstream, texts)
+        asked = [rows[place] for place in medevalkit.asked_of_judge(benchmark.medevalkit, verdicts)]
+        by_judge = [run for run in judged if run.judge and _is_of(run, settings)]
+        said = _outputs(by_judge, asked) if by_judge and asked else None
+        if by_judge and asked and said is None:
+            return {"error": "upstream's judge is asked of more questions than this one was; add --mode paper"}
+        return medevalkit.metrics(benchmark.medevalkit, upstream, texts, said, verdicts=verdicts)
+    except medevalkit.UpstreamCrashError as error:
+        return {"error": f"upstream ends here: {error}"}
+    except (InfimedError, ZeroDivisionError, KeyError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _is_of(run: Run, settings: dict[str, Json]) -> bool:
+    """Whether a run was asked in a folder with these settings."""
+    asked = (run.model, run.benchmark, run.prompt_style, run.variant)
+    names = (settings.get("name") or settings.get("model"), settings.get("benchmark"), settings.get("prompt_style"))
+    return asked == (*names, settings.get("variant", ""))
+
+
+def _outputs(runs: Sequence[Run], asked: Sequence[Response]) -> list[str | None] | None:
+    """The judge's outputs on these questions, of the first run that has them all; None for none."""
+    for run in runs:
+        found = {row.id: judges_verdict(row) for row in run.rows}
+        if all(found.get(row.id) is not None for row in asked):
+            said = [found[row.id] for row in asked]
+            return [{"right": "<judge>0</judge>", "wrong": "<judge>1</judge>"}.get(str(verdict)) for verdict in said]
+    return None

@@ -15,11 +15,10 @@ from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.engines import ChatRequest
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Sample
+from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
@@ -59,10 +58,10 @@ def questions(
         yield Question(read, row)
 
 
-def unanswered(index: int, question: Question, prompt: str) -> Answered:
+def unanswered(index: int, question: Question, prompt: str) -> Response:
     """The line of a question in a run's log, but for its reply and its images' hashes."""
     sample = question.sample
-    return Answered(
+    return Response(
         index=index,
         id=sample.id,
         question=sample.question,
@@ -117,4 +116,4 @@ def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: 
         lettered = zip(OPTION_LETTERS, sample.options, strict=False)
         kind, choices = "mcq", tuple(f"{letter}. {text}" for letter, text in lettered)
     text = medevalkit.prompt(kind, sample.question, reasoning, language, choices)
-    return medevalkit.Asked(text, choices, sample.answer, kind)
+    return medevalkit.Asked(kind, sample.question, choices, sample.answer, prompt=text)

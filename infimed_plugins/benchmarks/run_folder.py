@@ -1,7 +1,7 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
     settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
-    responses.jsonl          an Answered a line with its crc32, in the order the replies came
+    responses.jsonl          an Response a line with its crc32, in the order the replies came
     finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
@@ -23,16 +23,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.limits import check_json, lines, parse_json, read_json
-from infimed_plugins.records import BadRow, Json
+from infimed_plugins.records import BadRow, Json, Response
 from infimed_plugins.storage import remove_partial, sha256_of, whole_file, write_whole
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
 LABELS = ("name",)  # settings that name a run and shape no reply
-_ANSWERED = tuple(one.name for one in fields(Answered))
+_FIELDS = tuple(one.name for one in fields(Response))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
 FINISHED = "finished.json"
@@ -97,7 +96,7 @@ class RunFolder:
                 raise DataError(f"{path}: {key} is {read[key]!r:.100}; mend it, or remove the folder and run again")
         return read
 
-    def answered(self) -> list[Answered]:
+    def answered(self) -> list[Response]:
         """Every question of the folder in the benchmark's order, those that failed among them.
 
         Raises DataError for a damaged line, and where replies are gone that were there.
@@ -132,7 +131,7 @@ class RunFolder:
         """The questions that have a reply, each with the digest of what it is a reply to."""
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
-    def write_failed(self, failed: Iterable[Answered]) -> None:
+    def write_failed(self, failed: Iterable[Response]) -> None:
         """Keep the questions that got no reply."""
         self.write_lines(FAILED, (asdict(row) for row in failed))
 
@@ -162,7 +161,7 @@ class RunFolder:
         with whole_file(self.path / name) as partial, partial.open("wb") as file:
             file.writelines(dumps(row) for row in chain([first], rest))
 
-    def _rows(self, name: str) -> Iterator[Answered]:
+    def _rows(self, name: str) -> Iterator[Response]:
         path = self.path / name
         if not path.exists():
             return
@@ -172,7 +171,7 @@ class RunFolder:
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    row = Answered(**loads(_without_sum(line)))
+                    row = Response(**loads(_without_sum(line)))
                     _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
@@ -188,7 +187,7 @@ def _without_sum(line: bytes) -> bytes:
     return rest
 
 
-def _check(row: Answered) -> None:
+def _check(row: Response) -> None:
     """Raise TypeError for fields that scoring could not read."""
     good = type(row.text) is str and type(row.id) is str and type(row.index) is int and type(row.meta) is dict
     good = good and type(row.tokens) is int and row.tokens >= 0
@@ -234,9 +233,9 @@ def _fast_dumps() -> Callable[[Json], bytes]:
     return dumps
 
 
-def answered_line(row: Answered) -> bytes:
+def answered_line(row: Response) -> bytes:
     """A line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
-    line = _line({name: getattr(row, name) for name in _ANSWERED})
+    line = _line({name: getattr(row, name) for name in _FIELDS})
     return b'{"sum":"%08x",' % zlib.crc32(line) + line[1:]
 
 

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.judging import judge_rows
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
@@ -22,7 +21,7 @@ from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, refuse_failures
 from infimed_plugins.images import decode_image
-from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json
+from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json, Response
 from infimed_plugins.sources.entry import source_entries
 from infimed_plugins.storage import locked, naming
 
@@ -173,8 +172,8 @@ class _Log:
     asked: int = 0
     done: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
-    failed: list[Answered] = field(default_factory=list)
-    _waiting: dict[str, Answered] = field(default_factory=dict)
+    failed: list[Response] = field(default_factory=list)
+    _waiting: dict[str, Response] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
@@ -186,7 +185,7 @@ class _Log:
 
     def rows(
         self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
-    ) -> Iterator[tuple[Answered, ChatRequest]]:
+    ) -> Iterator[tuple[Response, ChatRequest]]:
         """The wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
         asking = self.asking
         given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
@@ -214,7 +213,7 @@ class _Log:
             row = unanswered(index, question, made.text)
             yield replace(row, images=[image.sha256() for image in images]), replace(made, images=images)
 
-    def take(self, reply: Reply) -> Answered | None:
+    def take(self, reply: Reply) -> Response | None:
         """The question of a reply, answered; None for one that has been taken."""
         if reply.id not in self._waiting:
             return None

@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError, PluginError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
+from infimed_plugins.records import OPTION_LETTERS, Code, Json, Response, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
@@ -40,7 +39,7 @@ _ALIKE = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
 
-def open_in_words(benchmark: Benchmark, row: Answered | Judged) -> bool:
+def open_in_words(benchmark: Benchmark, row: Response | Judged) -> bool:
     """True for a question that is answered in words other than yes and no."""
     return row.task == "text" and not row.options and str(row.gold).strip().lower() not in YES_NO
 
@@ -53,8 +52,8 @@ class Scorer:
     unscored whatever it says. ``is_open(benchmark, response)`` is True where a judge, if there is one, decides instead.
     """
 
-    score: Callable[[Benchmark, Sequence[Answered], str], Sequence[Score]]
-    is_open: Callable[[Benchmark, Answered | Judged], bool] = open_in_words
+    score: Callable[[Benchmark, Sequence[Response], str], Sequence[Score]]
+    is_open: Callable[[Benchmark, Response | Judged], bool] = open_in_words
 
 
 def find_scorer(mode: str) -> Scorer:
@@ -65,7 +64,7 @@ def find_scorer(mode: str) -> Scorer:
     return registry().get("scorer", mode)  # type: ignore[no-any-return]
 
 
-def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def scores(mode: str, benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     """The verdict on every reply by rule, in the order of the rows.
 
     Raises ConfigError for an unknown mode, PluginError for a scorer that does not give each reply a Score.
@@ -87,7 +86,7 @@ def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
     if mode == DEFAULT:
         return robust.score(reply, sample)
     source, split = sample.source, sample.split
-    row = Answered(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
+    row = Response(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
                    sample.meta, (), "", text=reply)  # fmt: skip
     return scorer.score(Benchmark(source, source, split, source), [row], "direct")[0]
 
@@ -109,12 +108,12 @@ def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
     return "right" if row.accuracy else "wrong"
 
 
-def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _robust(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     texts = (_REGION.sub(" ", row.text) if style == "grounding" else row.text for row in rows)
     return [_by_robust(row, text) for row, text in zip(rows, texts, strict=True)]
 
 
-def _by_robust(row: Answered, text: str) -> Score:
+def _by_robust(row: Response, text: str) -> Score:
     options, gold = row.options, row.gold
     if row.task == "multiple_choice" and options and is_choice(gold, len(options)):
         return robust.score_choice(text, tuple(options), gold, row.question)  # a Sample takes as long to make
@@ -124,7 +123,7 @@ def _by_robust(row: Answered, text: str) -> Score:
         return _unscored(str(error), Code.BAD_TRUTH)
 
 
-def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _medevalkit(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     """Each row by the rule of its own set; where upstream's row is not there, by one for such questions."""
     parts: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
@@ -137,7 +136,7 @@ def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> l
     return [made[place] for place in range(len(rows))]
 
 
-def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Answered]) -> Iterable[Score]:
+def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Response]) -> Iterable[Score]:
     if not name:
         return [_unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in rows]
     own = benchmark.medevalkit if name == _OWN else None
@@ -146,7 +145,7 @@ def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Answered]) -> Ite
     return map(_of_medevalkit, medevalkit.score_rows(own or name, upstream, [row.text for row in rows]))
 
 
-def _like_upstreams(row: Answered) -> dict[str, Json]:
+def _like_upstreams(row: Response) -> dict[str, Json]:
     if row.options:
         choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, row.options, strict=False)]
         return {"choices": choices, "answer": row.gold}
@@ -167,14 +166,14 @@ def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Sc
     return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
 
 
-def _vlmevalkit(revision: str) -> Callable[[Benchmark, Sequence[Answered], str], list[Score]]:
-    def judged(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _vlmevalkit(revision: str) -> Callable[[Benchmark, Sequence[Response], str], list[Score]]:
+    def judged(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
         return [_by_vlmevalkit(benchmark, row, revision) for row in rows]
 
     return judged
 
 
-def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
+def _by_vlmevalkit(benchmark: Benchmark, row: Response, revision: str) -> Score:
     gold = row.gold
     choices = {letter: text for letter, text in zip(OPTION_LETTERS, row.options or (), strict=False) if text}
     if not choices and benchmark.source == MMMU and row.task in ("text", "math"):
@@ -188,17 +187,17 @@ def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
     return Score(right, 0.0, right, read, f"{said} ({revision})", invalid=invalid)
 
 
-def _written_gold(row: Answered) -> str:
+def _written_gold(row: Response) -> str:
     """An open answer as the data set writes it: a list of forms is one text there."""
     written = row.row.get("answer") if isinstance(row.row, dict) else None
     return str(row.gold if written in (None, "") else written)
 
 
-def _multimedeval(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _multimedeval(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     return [_by_multimedeval(row) for row in rows]
 
 
-def _by_multimedeval(row: Answered) -> Score:
+def _by_multimedeval(row: Response) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
     if row.language != "en":  # of SLAKE it takes the English rows only
@@ -214,13 +213,13 @@ def _unscored(reason: str | None, code: Code = Code.UNSCORED) -> Score:
     return Score(0.0, 0.0, None, None, str(reason), code=code)
 
 
-def _open_in_paper(benchmark: Benchmark, row: Answered | Judged) -> bool:
+def _open_in_paper(benchmark: Benchmark, row: Response | Judged) -> bool:
     if benchmark.medevalkit is not None and benchmark.medevalkit.asks_judge == "all":
         return row.task == "text" and not row.options
     return open_in_words(benchmark, row)
 
 
-def _never(benchmark: Benchmark, row: Answered | Judged) -> bool:
+def _never(benchmark: Benchmark, row: Response | Judged) -> bool:
     return False
 
 

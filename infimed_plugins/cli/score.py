@@ -128,6 +128,6 @@ def import_results(
 
 
 def _metrics(folders: list[RunFolder], judged: list[Run]) -> dict[str, object]:
-    from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
+    from infimed_plugins.benchmarks.judging import metrics_of
 
     return {str(folder.path): metrics_of(folder, judged) for folder in folders}

@@ -27,10 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_scoring import PUBLISHED, draw, pools
 from upstream_medevalkit import score_sets
 
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS
+from infimed_plugins.records import OPTION_LETTERS, Response
 
 # the benchmark here, and about how many questions it has an image
 SETS = {
@@ -45,7 +44,7 @@ SETS = {
 GROUPS = 10  # values of each grouping
 
 
-def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, str]) -> Answered:
+def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, str]) -> Response:
     """A line as the runner writes it."""
     reply = sample.pop("response")
     options: tuple[str, ...] | None = None
@@ -55,7 +54,7 @@ def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, st
         options = tuple(sample["index2ans"].values())
     gold = str(sample["answer"]).strip()
     is_choice = options is not None and gold.upper() in OPTION_LETTERS[: len(options)] and len(gold) == 1
-    return Answered(
+    return Response(
         number,
         f"q{number}",
         "What is shown?",

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import (
     ImportedReply,
     read_medevalkit,
@@ -22,13 +21,13 @@ from infimed_plugins.benchmarks.imported.result_files import (
 )
 from infimed_plugins.benchmarks.imported.run import Counts, import_run
 from infimed_plugins.benchmarks.imported.sets import MEDEVALKIT_SETS, VLMEVALKIT_SETS
-from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
+from infimed_plugins.benchmarks.judging import metrics_of
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
 from infimed_plugins.parsing.twins import same_options
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Sample
+from infimed_plugins.records import Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
@@ -379,7 +378,7 @@ def save_results(folder: Path, dataset: str, reply: str = "B", **changes: Any) -
     return usable
 
 
-def imported(path: Path, name: str = "", **options: Any) -> tuple[Counts, list[Answered]]:
+def imported(path: Path, name: str = "", **options: Any) -> tuple[Counts, list[Response]]:
     """The counts and rows of one benchmark."""
     out = path.with_name(f"{path.name}-run")
     counts = import_run(path, out, model="m", fresh=True, **options)

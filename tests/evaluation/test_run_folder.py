@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line, run_folders
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.records import Response
 
-ROW = Answered(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
+ROW = Response(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
 ODD = ["", "\x00", "\ud800 odd", "line\nline\u2028end", "左肺", '"}\\', "x" * 1_000_000]  # replies
 SETTINGS = {"benchmark": "phantom", "prompt_style": "direct"}
 

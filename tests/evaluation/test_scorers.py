@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.judging import Opinion, judge_rows
-from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
+from infimed_plugins.benchmarks.judging import Opinion, judge_rows, metrics_of
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
 from infimed_plugins.cli.run_notes import _unscored
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Code
+from infimed_plugins.records import Code, Response
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -39,7 +37,7 @@ def benchmark(name: str) -> Benchmark:
     return found
 
 
-def asked(name: str, reply: str | None = None) -> list[Answered]:
+def asked(name: str, reply: str | None = None) -> list[Response]:
     """The benchmark's questions from the small copies, each with the reply, or with its right answer."""
     of = benchmark(name)
     rows = []
@@ -47,7 +45,7 @@ def asked(name: str, reply: str | None = None) -> list[Answered]:
         if isinstance(question, Question):
             s = question.sample
             rows.append(
-                Answered(
+                Response(
                     index,
                     s.id,
                     s.question,
@@ -66,10 +64,10 @@ def asked(name: str, reply: str | None = None) -> list[Answered]:
     return rows
 
 
-def answered(**changes: object) -> Answered:
+def answered(**changes: object) -> Response:
     given = {"index": 0, "id": "q", "question": "Is it?", "options": None, "task": "text", "gold": "yes"}
     given |= {"language": "en", "meta": {}, "images": [], "prompt": "", "text": "yes"}
-    return Answered(**{**given, **changes})  # type: ignore[arg-type]
+    return Response(**{**given, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -290,14 +288,14 @@ def test_the_unscored_are_told_with_their_reason_whatever_its_words() -> None:
     assert note == "vqa_rad: 1 of 2 unscored (robust): judge: gone"
 
 
-def kept(path: Path, name: str, rows: list[Answered]) -> RunFolder:
+def kept(path: Path, name: str, rows: list[Response]) -> RunFolder:
     folder = RunFolder(path)
     folder.prepare({"benchmark": name, "model": "m", "prompt_style": "medevalkit", "variant": ""})
     (path / RESPONSES).write_bytes(b"".join(map(answered_line, rows)))
     return folder
 
 
-def judged_run(name: str, mode: str, rows: list[Answered], right: bool | None, model: str = "m") -> Run:
+def judged_run(name: str, mode: str, rows: list[Response], right: bool | None, model: str = "m") -> Run:
     opinions = {row.id: Opinion(right, "said") for row in rows if find_scorer(mode).is_open(benchmark(name), row)}
     judged = judge_rows(benchmark(name), rows, "medevalkit", mode, lambda open_rows: opinions)
     return Run(model, name, "medevalkit", mode, judged, judge="j")

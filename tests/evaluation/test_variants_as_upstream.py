@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.robustness.option_order import reorder
 from infimed_plugins.benchmarks.robustness.upstream_rows import changed_row
@@ -22,7 +21,7 @@ from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.twins import option_key
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -49,7 +48,7 @@ def asked_of(name: str, variant: str, wordings: Path | None = None) -> dict[str,
 def verdict(name: str, mode: str, question: Question, reply: str) -> tuple[float | None, str]:
     s = question.sample
     fields = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
-    row = Answered(0, *fields, images=[], prompt="", row=question.row, text=reply)
+    row = Response(0, *fields, images=[], prompt="", row=question.row, text=reply)
     (score,) = scores(mode, benchmark(name), [row], "medevalkit")
     return score.accuracy, score.reason
 

@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     choices = [f"{letter}. {row[f'op{letter.lower()}']}" for letter in "ABCD"]
-    return Built("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
+    return Asked("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
 
 
 MEDMCQA = Benchmark(
     "medmcqa",
-    "medmcqa",
-    "validation",
-    "MedMCQA",
+    split="validation",
+    title="MedMCQA",
     questions=4183,
     images=False,
     medevalkit=MedEvalKitSet(
-        "MedMCQA", _built, reads=("question", "opa", "opb", "opc", "opd", "cop", "choice_type"), pictures=""
+        "MedMCQA", _ask, reads=("question", "opa", "opb", "opc", "opd", "cop", "choice_type"), pictures=""
     ),
 )

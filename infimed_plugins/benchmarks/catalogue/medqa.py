@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     choices = [f"{letter}. {row['options'][letter]}" for letter in "ABCD"]
-    return Built("mcq", row["question"], choices, row["answer_idx"])
+    return Asked("mcq", row["question"], choices, row["answer_idx"])
 
 
 MEDQA = Benchmark(
     "medqa",
-    "medqa",
-    "test",
-    "MedQA",
+    title="MedQA",
     questions=1273,
     images=False,
-    medevalkit=MedEvalKitSet("MedQA_USMLE", _built, reads=("question", "options", "answer_idx"), pictures=""),
+    medevalkit=MedEvalKitSet("MedQA_USMLE", _ask, reads=("question", "options", "answer_idx"), pictures=""),
 )

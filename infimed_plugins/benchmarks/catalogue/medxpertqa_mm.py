@@ -9,9 +9,7 @@ from infimed_plugins.scoring.medevalkit.data_set import MEDXPERTQA
 
 MEDXPERTQA_MM = Benchmark(
     "medxpertqa_mm",
-    "medxpertqa_mm",
-    "test",
-    "MedXpertQA, multimodal",
+    title="MedXpertQA, multimodal",
     group_by=("kind", "medical_task", "body_system"),
     questions=2000,
     paper="MedXQA",

@@ -9,9 +9,7 @@ from infimed_plugins.scoring.medevalkit.data_set import MEDXPERTQA
 
 MEDXPERTQA_TEXT = Benchmark(
     "medxpertqa_text",
-    "medxpertqa_text",
-    "test",
-    "MedXpertQA, text",
+    title="MedXpertQA, text",
     group_by=("kind", "medical_task"),
     questions=2450,
     images=False,

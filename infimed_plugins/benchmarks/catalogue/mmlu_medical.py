@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
 
-MMLU_MEDICAL = Benchmark("mmlu_medical", "mmlu_medical", "test", "MMLU, medical subjects", questions=1871, images=False)
+MMLU_MEDICAL = Benchmark("mmlu_medical", title="MMLU, medical subjects", questions=1871, images=False)

@@ -6,28 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import by_subject
 from infimed_plugins.scoring.medevalkit.mmmu import mmmu, mmmu_options
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     if row["question_type"] != "multiple-choice":
-        return Built("mmmu_open", row["question"], None, row["answer"])
-    return Built("mmmu_mc", row["question"], mmmu_options(row), row["answer"])
+        return Asked("mmmu_open", row["question"], None, row["answer"])
+    return Asked("mmmu_mc", row["question"], mmmu_options(row), row["answer"])
 
 
 MMMU_HEALTH = Benchmark(
     "mmmu_health",
-    "mmmu_health",
-    "validation",
-    "MMMU, Health & Medicine",
+    split="validation",
+    title="MMMU, Health & Medicine",
     group_by=("subject", "kind"),
     questions=150,
     paper="MMMU-H&M",
     medevalkit=MedEvalKitSet(
         "MMMU-Medical-val",
-        _built,
+        _ask,
         mmmu,
         by_subject,
         reads=("id", "question", "options", "answer", "question_type"),

@@ -6,28 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import parts_by
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     options = {letter: row[f"option_{letter}"] for letter in "ABCD" if f"option_{letter}" in row}
     letters = [letter for letter, option in options.items() if option == row["gt_answer"]]
     choices = [f"{letter}. {option}" for letter, option in options.items()]
-    return Built("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
+    return Asked("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
 
 
 OMNIMEDVQA = Benchmark(
     "omnimedvqa",
-    "omnimedvqa",
-    "test",
-    "OmniMedVQA, open access",
+    title="OmniMedVQA, open access",
     group_by=("modality", "kind"),
     questions=88996,
     paper="OMVQA",
     medevalkit=MedEvalKitSet(
         "OmniMedVQA",
-        _built,
+        _ask,
         metrics=parts_by({"question type metrics": "question_type", "modality type metrics": "modality_type"}),
         reads=("question", "image_path", "gt_answer", "question_type", "option_A"),
     ),

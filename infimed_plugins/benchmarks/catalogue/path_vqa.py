@@ -6,26 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import YES_NO, vqa
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     kind = "judgement" if row["answer"] in YES_NO else "open"  # "Yes" is asked as an open question
-    return Built(kind, row["question"], None, row["answer"])
+    return Asked(kind, row["question"], None, row["answer"])
 
 
 PATH_VQA = Benchmark(
     "path_vqa",
-    "path_vqa",
-    "test",
-    "PathVQA",
+    title="PathVQA",
     questions=6719,
     paper="PathVQA",
     medevalkit=MedEvalKitSet(
         "PATH_VQA",
-        _built,
+        _ask,
         vqa,
         open_and_closed(forgets_closed=True),
         reads=("question", "answer"),

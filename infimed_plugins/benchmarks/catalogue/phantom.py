@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
 
-PHANTOM = Benchmark(
-    "phantom", "phantom", "test", "Procedural phantoms", questions=2000, max_tokens=512, decontaminate=False
-)
+PHANTOM = Benchmark("phantom", title="Procedural phantoms", questions=2000, max_tokens=512, decontaminate=False)

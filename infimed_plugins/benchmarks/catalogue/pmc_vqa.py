@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.rules import choice
 
 CELLS = (
@@ -23,10 +23,10 @@ CELLS = (
 )
 
 
-def _built(row: Mapping[str, Any] | Sequence[str]) -> Built:
+def _ask(row: Mapping[str, Any] | Sequence[str]) -> Asked:
     if isinstance(row, Mapping):
-        return Built("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
-    return Built("mcq", row[3], list(row[4:8]), row[8])
+        return Asked("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
+    return Asked("mcq", row[3], list(row[4:8]), row[8])
 
 
 def _cells(fields: Mapping[str, Any]) -> list[str]:
@@ -36,11 +36,10 @@ def _cells(fields: Mapping[str, Any]) -> list[str]:
 
 PMC_VQA = Benchmark(
     "pmc_vqa",
-    "pmc_vqa_2",
-    "test",
-    "PMC-VQA",
+    source="pmc_vqa_2",
+    title="PMC-VQA",
     questions=33430,
     paper="PMC-VQA",
     also_asked=("pmc_vqa/test_clean",),
-    medevalkit=MedEvalKitSet("PMC_VQA", _built, choice, reads=CELLS, to_row=_cells),
+    medevalkit=MedEvalKitSet("PMC_VQA", _ask, choice, reads=CELLS, to_row=_cells),
 )

@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     data = row["data"]
     choices = [f"{letter}.{data['Options'][letter]}" for letter in "ABC"]
     context = "\n".join(data["Context"])
-    return Built("mcq", data["Question"], choices, data["Correct Option"], before=f"Context: {context}\n")
+    return Asked("mcq", data["Question"], choices, data["Correct Option"], before=f"Context: {context}\n")
 
 
 PUBMEDQA = Benchmark(
     "pubmedqa",
-    "pubmedqa",
-    "test",
-    "PubMedQA",
+    title="PubMedQA",
     questions=500,
     images=False,
-    medevalkit=MedEvalKitSet("PubMedQA", _built, reads=("data",), pictures=""),
+    medevalkit=MedEvalKitSet("PubMedQA", _ask, reads=("data",), pictures=""),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.open_answers import bare
 from infimed_plugins.scoring.medevalkit.rules import (
@@ -19,10 +19,10 @@ from infimed_plugins.scoring.medevalkit.rules import (
 from infimed_plugins.scoring.medevalkit.text import unboxed
 
 
-def _built(row: Row) -> Built:
+def _ask(row: Row) -> Asked:
     kind = "open" if row["answer_type"] == "OPEN" else "close"
     language = row["q_lang"] if "q_lang" in row else row["lang"]
-    return Built(kind, row["question"], None, row["answer"], language)
+    return Asked(kind, row["question"], None, row["answer"], language)
 
 
 def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
@@ -41,15 +41,13 @@ def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
 
 SLAKE = Benchmark(
     "slake",
-    "slake",
-    "test",
-    "SLAKE, English and Chinese",
+    title="SLAKE, English and Chinese",
     group_by=("kind", "language", "modality", "content_type"),
     questions=2094,
     paper="SLAKE",
     medevalkit=MedEvalKitSet(
         "SLAKE",
-        _built,
+        _ask,
         row_by_row("open", _judge),
         open_and_closed(judges_all=True),
         reads=("img_name", "question", "answer", "answer_type", "q_lang"),

@@ -6,24 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Built, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import YES_NO, vqa
 
 
-def _built(row: Mapping[str, Any]) -> Built:
+def _ask(row: Mapping[str, Any]) -> Asked:
     kind = "judgement" if row["answer"].lower() in YES_NO else "open"
-    return Built(kind, row["question"], None, row["answer"])
+    return Asked(kind, row["question"], None, row["answer"])
 
 
 VQA_RAD = Benchmark(
     "vqa_rad",
-    "vqa_rad",
-    "test",
-    "VQA-RAD",
+    title="VQA-RAD",
     questions=451,
     paper="VQA-RAD",
-    medevalkit=MedEvalKitSet(
-        "VQA_RAD", _built, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open"
-    ),
+    medevalkit=MedEvalKitSet("VQA_RAD", _ask, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open"),
 )

@@ -48,19 +48,21 @@ _HEADS = {"en": ("Question: ", "Options: "), "zh": ("问题： ", "选项： ")}
 _MMMU_INDENT = " " * 8
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A question as MedEvalKit puts it.
 
     ``kind``: mcq, judgement, close, open, mmmu_mc or mmmu_open. ``choices`` as the scorer gets them ("A. CT"), for
-    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with. ``pictures``:
-    where they stand in upstream's message, "image" (one), "images" (numbered) or "" (a set without any).
+    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with. ``before``
+    stands before upstream's usual prompt. ``construct`` adds ``prompt``, the whole text, and ``pictures``.
     """
 
-    prompt: str
-    choices: tuple[str, ...] | None
-    answer: Any
     kind: str
+    question: str
+    choices: Sequence[str] | None
+    answer: Any
+    language: str = "en"
+    before: str = ""
+    prompt: str = ""
     pictures: str = ""
 
     @property
@@ -94,29 +96,18 @@ def lettered(options: Sequence[Any]) -> dict[str, Any]:
     return {chr(65 + place): option for place, option in enumerate(options)}
 
 
-class Built(NamedTuple):
-    """What upstream's construct_messages takes out of a row. ``before`` stands before its usual prompt."""
-
-    kind: str
-    question: str
-    choices: list[str] | None
-    answer: Any
-    language: str = "en"
-    before: str = ""
-
-
 @dataclass(frozen=True)
 class MedEvalKitSet:
     """One data set, by its name in ``--eval_datasets``.
 
-    ``build`` takes a raw row apart, ``rule`` judges the replies to all rows, ``metrics`` adds the verdicts up.
+    ``question_of`` takes a raw row apart, ``rule`` judges the replies to all rows, ``metrics`` adds the verdicts up.
     ``reads`` are the fields that upstream reads of every row, ``to_row`` makes its row of our source's fields, images
     apart. ``pictures``: where they stand in upstream's message, "image" (one), "images" (numbered) or "" (none).
     ``asks_judge``: which questions its judge, if any, is asked. ``first_image``: it shows no other.
     """
 
     name: str
-    build: Callable[[Any], Built]
+    question_of: Callable[[Any], Asked]
     rule: Rule = tagged_choice
     metrics: Metrics = total_only
     reads: tuple[str, ...] = ()
@@ -126,7 +117,7 @@ class MedEvalKitSet:
     first_image: bool = False
 
     def row(self, fields: Mapping[str, Json]) -> Json:
-        """One row as ``build`` takes it. Raises DataError where a field that upstream reads is not there."""
+        """One row as ``question_of`` takes it. Raises DataError where a field that upstream reads is not there."""
         missing = [name for name in self.reads if name not in fields]
         if missing:
             raise DataError(
@@ -134,10 +125,10 @@ class MedEvalKitSet:
             )
         return self.to_row(fields)
 
-    def built(self, row: Any) -> Built:
+    def ask(self, row: Any) -> Asked:
         """The row taken apart. Raises DataError for a row without the fields it needs."""
         try:
-            return self.build(row)
+            return self.question_of(row)
         except (KeyError, IndexError, TypeError) as error:
             why = f"{type(error).__name__}: {error}"
             raise DataError(f"a row of {self.name} lacks what its prompt needs: {why}") from error
@@ -166,11 +157,11 @@ def construct(data_set: str | MedEvalKitSet, row: Any, reasoning: bool) -> Asked
     Raises ConfigError for an unknown set, DataError for a row without the fields it needs.
     """
     of = find_set(data_set, "prompts")
-    made = of.built(row)
+    made = of.ask(row)
     text = made.before + prompt(made.kind, made.question, reasoning, made.language, made.choices)
     choices = None if made.choices is None else tuple(made.choices)
     pictures = "images" if of is MEDXPERTQA and "images" in row else of.pictures
-    return Asked(text, choices, made.answer, made.kind, pictures)
+    return made._replace(prompt=text, choices=choices, pictures=pictures)
 
 
 def score_rows(
@@ -226,10 +217,10 @@ def judged_correct(
     return correct
 
 
-def _medxpertqa(row: Mapping[str, Any]) -> Built:
+def _medxpertqa(row: Mapping[str, Any]) -> Asked:
     """A row of either part of MedXpertQA."""
     choices = [f"{letter}. {option}" for letter, option in row["options"].items()]
-    return Built("mcq", row["question"], choices, row["label"])
+    return Asked("mcq", row["question"], choices, row["label"])
 
 
 def _hubs_row(fields: Mapping[str, Json]) -> Json:
@@ -242,9 +233,9 @@ def _hubs_row(fields: Mapping[str, Json]) -> Json:
     return {**fields, "options": options, "label": label}
 
 
-def _medframeqa(row: Mapping[str, Any]) -> Built:
+def _medframeqa(row: Mapping[str, Any]) -> Asked:
     choices = [f"{letter}.{option}" for letter, option in lettered(row["options"]).items()]
-    return Built("mcq", row["question"], choices, row["correct_answer"])
+    return Asked("mcq", row["question"], choices, row["correct_answer"])
 
 
 MEDXPERTQA = MedEvalKitSet(  # either part, by its first name

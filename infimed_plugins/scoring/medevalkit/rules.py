@@ -63,8 +63,8 @@ def _raw_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVer
     if (type(row) is dict or isinstance(row, Mapping)) and "choices" in row:
         choices, answer = row["choices"], row["answer"]
     else:
-        built = of.built(row)
-        choices, answer = built.choices or (), built.answer
+        asked = of.ask(row)
+        choices, answer = asked.choices or (), asked.answer
     correct, parsed, guessed = mcq(choices, answer, reply)
     return shared(correct, "mcq", parsed, None, None, False, guessed)
 
