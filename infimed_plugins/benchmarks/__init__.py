@@ -19,6 +19,7 @@ class Benchmark:
 
     ``group_by`` are the meta keys whose values get rows of their own, the first in the terminal table. ``medevalkit``
     is its data set there, whose rules the modes ``medevalkit`` and ``paper`` follow (generic ones without it).
+    ``vlmevalkit`` is its name there, by which files of replies end, and the column of ids ("" for none that is ours).
     ``questions`` is what the published figures are over; ``max_tokens`` the longest reply unless a run says otherwise.
     ``paper`` is its column in Table 1 of the first paper; ``images`` is False for one in words only. Training data is
     checked against it (``decontaminate``) and against ``also_asked``, other splits in the form ``source/split``.
@@ -31,6 +32,7 @@ class Benchmark:
     prompt_styles: tuple[str, ...] = ("direct", "reasoning")
     group_by: tuple[str, ...] = ("kind",)
     medevalkit: MedEvalKitSet | None = None
+    vlmevalkit: tuple[str, str] | None = None
     questions: int | None = None
     max_tokens: int = 8192
     paper: str | None = None

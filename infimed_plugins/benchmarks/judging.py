@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged, Run
@@ -65,29 +64,27 @@ def judge_folder(
     """Judge the replies of a folder in each mode, and keep the verdicts in it (run_folder.py names the files)."""
     with locked(folder.path):
         remove_partial(folder.path)
-        return _judge_folder(folder, benchmark, modes, judge, identity)
-
-
-def _judge_folder(
-    folder: RunFolder,
-    benchmark: Benchmark,
-    modes: Sequence[str],
-    judge: Judge | None,
-    identity: JudgeIdentity | None,
-) -> list[Run]:
-    settings, answered = folder.settings(), folder.answered()
-    style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
-    model = str(settings.get("name") or settings.get("model", "?"))
-    drawn: dict[str, Any] = {"seed": int(settings.get("seed") or 0), "limit": settings.get("limit")}
-    by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
-    if identity is not None:
-        folder.write_json(f"judge-{identity.tag}.json", identity.facts())
-    runs = []
-    for mode in modes:
-        rows = judge_rows(benchmark, answered, style, mode, judge)
-        folder.write_lines(f"verdicts-{mode}{by}.jsonl", map(_verdict_line, rows))
-        judged_by = identity.label if identity else ""
-        runs.append(Run(model, benchmark.name, style, mode, rows, variant, judged_by, **drawn))
+        settings, answered = folder.settings(), folder.answered()
+        style = str(settings.get("prompt_style", "direct"))
+        by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
+        if identity is not None:
+            folder.write_json(f"judge-{identity.tag}.json", identity.facts())
+        runs = []
+        for mode in modes:
+            rows = judge_rows(benchmark, answered, style, mode, judge)
+            folder.write_lines(f"verdicts-{mode}{by}.jsonl", map(_verdict_line, rows))
+            run = Run(
+                model=str(settings.get("name") or settings.get("model", "?")),
+                benchmark=benchmark.name,
+                prompt_style=style,
+                mode=mode,
+                rows=rows,
+                variant=str(settings.get("variant", "")),
+                judge=identity.label if identity else "",
+                seed=int(settings.get("seed") or 0),
+                limit=settings.get("limit"),
+            )
+            runs.append(run)
     return runs
 
 

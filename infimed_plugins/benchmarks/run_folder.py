@@ -17,16 +17,21 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.limits import check_json, lines, parse_json, read_json
-from infimed_plugins.records import BadRow, Json, Response
+from infimed_plugins.records import Json, Response
 from infimed_plugins.storage import remove_partial, sha256_of, whole_file, write_whole
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
@@ -131,14 +136,6 @@ class RunFolder:
         """The questions that have a reply, each with the digest of what it is a reply to."""
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
-    def write_failed(self, failed: Iterable[Response]) -> None:
-        """Keep the questions that got no reply."""
-        self.write_lines(FAILED, (asdict(row) for row in failed))
-
-    def write_bad_rows(self, rows: Iterable[BadRow]) -> None:
-        """Keep what could not be asked."""
-        self.write_lines(BAD_ROWS, (asdict(row) for row in rows))
-
     def bad_rows(self) -> int:
         """How many rows could not be asked."""
         path = self.path / BAD_ROWS
@@ -153,25 +150,24 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[Json]) -> None:
         """Write a JSON lines file, whole or not at all; none for no rows."""
-        dumps, rest = _fast_dumps(), iter(rows)
+        rest = iter(rows)
         first = next(rest, None)
         if first is None:
             (self.path / name).unlink(missing_ok=True)
             return
         with whole_file(self.path / name) as partial, partial.open("wb") as file:
-            file.writelines(dumps(row) for row in chain([first], rest))
+            file.writelines(map(_dumps, chain([first], rest)))
 
     def _rows(self, name: str) -> Iterator[Response]:
         path = self.path / name
         if not path.exists():
             return
-        loads = _fast_loads()
         with path.open("rb") as file:
             for number, line in enumerate(lines(file, path), start=1):
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    row = Response(**loads(_without_sum(line)))
+                    row = Response(**_loads(_without_sum(line)))
                     _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
@@ -199,38 +195,25 @@ def _check(row: Response) -> None:
         raise TypeError("the options are not texts")
 
 
-def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
-    """orjson where it is installed, three times as fast; it refuses lone surrogates, which json takes."""
+def _loads(line: bytes) -> dict[str, Json]:
+    """A line read by orjson where it is installed, three times as fast; lone surrogates, which it refuses, by json."""
+    if orjson is None:
+        return parse_json(line)
+    check_json(line, "a line")
     try:
-        import orjson
-    except ImportError:
-        return parse_json
-
-    def loads(line: bytes) -> dict[str, Json]:
-        check_json(line, "a line")
-        try:
-            read: dict[str, Json] = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            read = parse_json(line)
-        return read
-
-    return loads
+        return orjson.loads(line)  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError:
+        return parse_json(line)  # type: ignore[no-any-return]
 
 
-def _fast_dumps() -> Callable[[Json], bytes]:
+def _dumps(row: Json) -> bytes:
     """A line by orjson where it is installed, five times as fast; what it refuses goes to json."""
+    if orjson is None:
+        return _line(row)
     try:
-        import orjson
-    except ImportError:
-        return _line
-
-    def dumps(row: Json) -> bytes:
-        try:
-            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-        except orjson.JSONEncodeError:
-            return _line(row)
-
-    return dumps
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        return _line(row)
 
 
 def answered_line(row: Response) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.judging import judge_rows
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
-from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.run_folder import BAD_ROWS, FAILED, RESPONSES, RunFolder, answered_line
 from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, refuse_failures
@@ -102,8 +102,8 @@ def ask(
         log = _Log(folder, benchmark, asking, set(known))
         _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
         progress(log.done, log.asked)
-        folder.write_bad_rows(log.bad_rows)
-        folder.write_failed(log.failed)
+        folder.write_lines(BAD_ROWS, map(asdict, log.bad_rows))
+        folder.write_lines(FAILED, map(asdict, log.failed))
         folder.finish(log.done)
     _refuse_failures(log)
 

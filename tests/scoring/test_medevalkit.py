@@ -8,12 +8,13 @@ import random
 from typing import Any
 
 import pytest
+from mmmu_open import open_correct, read_open
 
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.scoring.medevalkit import UpstreamCrashError, metrics, score_rows
 from infimed_plugins.scoring.medevalkit.choice import mcq, most_similar, ratio
-from infimed_plugins.scoring.medevalkit.mmmu import Draws, open_correct, read_choice, read_open
+from infimed_plugins.scoring.medevalkit.mmmu import Draws, read_choice
 from infimed_plugins.scoring.medevalkit.open_answers import bleu, closed, open_metrics, yesno
 from infimed_plugins.scoring.medevalkit.text import parse, read_judge
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmmu_open import open_correct, read_open
 
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.scoring.medevalkit.choice import mcq as upstream_mcq
@@ -23,10 +24,8 @@ from infimed_plugins.scoring.medevalkit.data_set import judged_correct
 from infimed_plugins.scoring.medevalkit.mmmu import (
     Draws,
     extracted,
-    open_correct,
     raw_open_correct,
     read_choice,
-    read_open,
 )
 from infimed_plugins.scoring.medevalkit.open_answers import closed, open_metrics, yesno
 from infimed_plugins.scoring.medevalkit.text import boxed, read_judge, tag

@@ -5,5 +5,10 @@ from __future__ import annotations
 from infimed_plugins.benchmarks import Benchmark
 
 GMAI_MMBENCH = Benchmark(
-    "gmai_mmbench", split="val", title="GMAI-MMBench", group_by=("kind", "department", "modality"), questions=4550
+    "gmai_mmbench",
+    split="val",
+    title="GMAI-MMBench",
+    group_by=("kind", "department", "modality"),
+    questions=4550,
+    vlmevalkit=("GMAI-MMBench_VAL", "index"),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 
 
 def _ask(row: Mapping[str, Any]) -> Asked:
@@ -21,6 +21,11 @@ MEDMCQA = Benchmark(
     questions=4183,
     images=False,
     medevalkit=MedEvalKitSet(
-        "MedMCQA", _ask, reads=("question", "opa", "opb", "opc", "opd", "cop", "choice_type"), pictures=""
+        "MedMCQA",
+        _ask,
+        reads=("question", "opa", "opb", "opc", "opd", "cop", "choice_type"),
+        pictures="",
+        places=Places(options=(), keys=("opa", "opb", "opc", "opd"), gold=("cop",), gold_is="index"),
+        ids="id",
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 
 
 def _ask(row: Mapping[str, Any]) -> Asked:
@@ -19,5 +19,12 @@ MEDQA = Benchmark(
     title="MedQA",
     questions=1273,
     images=False,
-    medevalkit=MedEvalKitSet("MedQA_USMLE", _ask, reads=("question", "options", "answer_idx"), pictures=""),
+    medevalkit=MedEvalKitSet(
+        "MedQA_USMLE",
+        _ask,
+        reads=("question", "options", "answer_idx"),
+        pictures="",
+        places=Places(gold=("answer_idx",)),
+        ids=5,
+    ),
 )

@@ -13,5 +13,6 @@ MEDXPERTQA_MM = Benchmark(
     group_by=("kind", "medical_task", "body_system"),
     questions=2000,
     paper="MedXQA",
+    vlmevalkit=("MedXpertQA_MM_test", "id"),
     medevalkit=replace(MEDXPERTQA, name="MedXpertQA-MM", pictures="images"),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.metrics import by_subject
 from infimed_plugins.scoring.medevalkit.mmmu import mmmu, mmmu_options
 
@@ -24,6 +24,7 @@ MMMU_HEALTH = Benchmark(
     group_by=("subject", "kind"),
     questions=150,
     paper="MMMU-H&M",
+    vlmevalkit=("MMMU_DEV_VAL", "id"),
     medevalkit=MedEvalKitSet(
         "MMMU-Medical-val",
         _ask,
@@ -31,5 +32,7 @@ MMMU_HEALTH = Benchmark(
         by_subject,
         reads=("id", "question", "options", "answer", "question_type"),
         first_image=True,
+        places=Places(quirk="image tags"),
+        ids="id",
     ),
 )

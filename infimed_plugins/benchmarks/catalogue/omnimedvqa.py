@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.metrics import parts_by
 
 
@@ -23,10 +23,15 @@ OMNIMEDVQA = Benchmark(
     group_by=("modality", "kind"),
     questions=88996,
     paper="OMVQA",
+    vlmevalkit=("OmniMedVQA", "question_id"),
     medevalkit=MedEvalKitSet(
         "OmniMedVQA",
         _ask,
         metrics=parts_by({"question type metrics": "question_type", "modality type metrics": "modality_type"}),
         reads=("question", "image_path", "gt_answer", "question_type", "option_A"),
+        places=Places(
+            options=(), keys=("option_A", "option_B", "option_C", "option_D"), gold=("gt_answer",), gold_is="text"
+        ),
+        ids="question_id",
     ),
 )

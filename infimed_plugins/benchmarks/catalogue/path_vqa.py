@@ -21,6 +21,7 @@ PATH_VQA = Benchmark(
     title="PathVQA",
     questions=6719,
     paper="PathVQA",
+    vlmevalkit=("PathVQA_TEST", ""),
     medevalkit=MedEvalKitSet(
         "PATH_VQA",
         _ask,
@@ -28,5 +29,6 @@ PATH_VQA = Benchmark(
         open_and_closed(forgets_closed=True),
         reads=("question", "answer"),
         asks_judge="open",
+        ids=5,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import choice
 
 CELLS = (
@@ -41,5 +41,13 @@ PMC_VQA = Benchmark(
     questions=33430,
     paper="PMC-VQA",
     also_asked=("pmc_vqa/test_clean",),
-    medevalkit=MedEvalKitSet("PMC_VQA", _ask, choice, reads=CELLS, to_row=_cells),
+    medevalkit=MedEvalKitSet(
+        "PMC_VQA",
+        _ask,
+        choice,
+        reads=CELLS,
+        to_row=_cells,
+        places=Places((3,), (), range(4, 8), (8,), quirk="lettered options"),
+        ids=6,
+    ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 
 
 def _ask(row: Mapping[str, Any]) -> Asked:
@@ -21,5 +21,14 @@ PUBMEDQA = Benchmark(
     title="PubMedQA",
     questions=500,
     images=False,
-    medevalkit=MedEvalKitSet("PubMedQA", _ask, reads=("data",), pictures=""),
+    medevalkit=MedEvalKitSet(
+        "PubMedQA",
+        _ask,
+        reads=("data",),
+        pictures="",
+        places=Places(
+            ("data", "Question"), ("data", "Options"), gold=("data", "Correct Option"), quirk="context apart"
+        ),
+        ids=4,
+    ),
 )

@@ -21,5 +21,7 @@ VQA_RAD = Benchmark(
     title="VQA-RAD",
     questions=451,
     paper="VQA-RAD",
-    medevalkit=MedEvalKitSet("VQA_RAD", _ask, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open"),
+    medevalkit=MedEvalKitSet(
+        "VQA_RAD", _ask, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open", ids=5
+    ),
 )

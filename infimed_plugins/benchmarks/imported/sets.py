@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 
 
@@ -37,24 +36,20 @@ class ImportedSet:
 
 
 MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
-    "MMMU-Medical-val": ImportedSet("mmmu_health", "validation", "id"),
-    "VQA_RAD": ImportedSet("vqa_rad", digits=5),
-    "PATH_VQA": ImportedSet("path_vqa", digits=5),
-    "SLAKE": ImportedSet("slake"),
-    "PMC_VQA": ImportedSet("pmc_vqa_2", digits=6),
-    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
-    "MedXpertQA-MM": ImportedSet("medxpertqa_mm", id_field="id"),
-    "MedXpertQA-Text": ImportedSet("medxpertqa_text", id_field="id"),
-    "MedQA_USMLE": ImportedSet("medqa", digits=5),
-    "MedMCQA": ImportedSet("medmcqa", "validation", "id"),
-    "PubMedQA": ImportedSet("pubmedqa", digits=4),
+    one.name: ImportedSet(
+        benchmark.source,
+        benchmark.split,
+        one.ids if isinstance(one.ids, str) else None,
+        one.ids if isinstance(one.ids, int) else 0,
+    )
+    for benchmark in benchmarks()
+    if (one := benchmark.medevalkit)
 }
 VLMEVALKIT_SETS = {  # by the end of the file's name
-    "GMAI-MMBench_VAL": ImportedSet("gmai_mmbench", "val", "index"),
-    "MMMU_DEV_VAL": ImportedSet("mmmu_health", "validation", "id"),
-    "MedXpertQA_MM_test": ImportedSet("medxpertqa_mm", id_field="id"),
-    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
-    "PathVQA_TEST": ImportedSet("path_vqa"),
+    name: ImportedSet(source, split, column)
+    for (name, column), source, split in sorted(
+        (one.vlmevalkit, one.source, one.split) for one in benchmarks() if one.vlmevalkit
+    )
 }
 
 
@@ -73,12 +68,7 @@ def set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, pa
 
 def benchmark_of(source: str) -> Benchmark | None:
     """The benchmark that asks a source; None where none does."""
-    for thing in registry():
-        if thing.kind == "benchmark":
-            benchmark: Benchmark = thing.load()
-            if benchmark.source == source:
-                return benchmark
-    return None
+    return next((benchmark for benchmark in benchmarks() if benchmark.source == source), None)
 
 
 def asked_as(source: str) -> str:

@@ -96,6 +96,27 @@ def lettered(options: Sequence[Any]) -> dict[str, Any]:
     return {chr(65 + place): option for place, option in enumerate(options)}
 
 
+Path = tuple[str | int, ...]  # of keys and places, from the row inward
+
+
+class Places(NamedTuple):
+    """Where a row holds what a variant of its question changes.
+
+    ``options`` is the path of what holds them, under ``keys`` (its own in order, without any); ``gold`` that of the
+    right one, as a ``letter``, an ``index`` or its ``text``. ``quirk``: what else must follow (robustness/).
+    """
+
+    question: Path = ("question",)
+    options: Path = ("options",)
+    keys: Sequence[str | int] = ()
+    gold: Path = ("answer",)
+    gold_is: Literal["letter", "index", "text"] = "letter"
+    quirk: Literal["", "lettered options", "options repeated", "image tags", "context apart"] = ""
+
+
+_PLACES = Places()
+
+
 @dataclass(frozen=True)
 class MedEvalKitSet:
     """One data set, by its name in ``--eval_datasets``.
@@ -104,6 +125,8 @@ class MedEvalKitSet:
     ``reads`` are the fields that upstream reads of every row, ``to_row`` makes its row of our source's fields, images
     apart. ``pictures``: where they stand in upstream's message, "image" (one), "images" (numbered) or "" (none).
     ``asks_judge``: which questions its judge, if any, is asked. ``first_image``: it shows no other.
+    ``places``: where a row holds what variants change. ``ids``: the field of results.json that tells our id, or in how
+    many digits rows are counted in it; "" where neither does (SLAKE's ids are not in MedEvalKit's files).
     """
 
     name: str
@@ -115,6 +138,8 @@ class MedEvalKitSet:
     pictures: str = "image"
     asks_judge: Literal["none", "open", "all"] = "none"
     first_image: bool = False
+    places: Places = _PLACES
+    ids: str | int = ""
 
     def row(self, fields: Mapping[str, Json]) -> Json:
         """One row as ``question_of`` takes it. Raises DataError where a field that upstream reads is not there."""
@@ -245,5 +270,7 @@ MEDXPERTQA = MedEvalKitSet(  # either part, by its first name
     reads=("question", "options", "label", "medical_task", "question_type"),
     to_row=_hubs_row,
     pictures="",
+    places=Places(gold=("label",), quirk="options repeated"),
+    ids="id",
 )
 MEDFRAMEQA = MedEvalKitSet("MedFrameQA", _medframeqa, choice, pictures="images")
