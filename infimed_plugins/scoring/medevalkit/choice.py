@@ -144,19 +144,27 @@ def _matched(option: str, text: str, frequent: str, least: float) -> int:
     regions = [(0, len(option), 0, len(text))]
     while regions:
         left, right, low, high = regions.pop()
-        reachable -= min(right - left, high - low)
-        i, j, size = _longest(rare, text, ends, left, right, low, high)
-        while i > left and j > low and option[i - 1] == text[j - 1]:
-            i, j, size = i - 1, j - 1, size + 1
-        while i + size < right and j + size < high and option[i + size] == text[j + size]:  # at the start, of none too
-            size += 1
+        width, height = right - left, high - low
+        reachable -= width if width < height else height
+        if width == 1:  # most regions that are left are of one character
+            i, j, size = left, low, int(rare[left] in text[low:high] or option[left] == text[low])
+        elif not frequent and height < width:
+            i, j, size = _longest_by_text(option, text, left, right, low, high)
+        else:
+            i, j, size = _longest(rare, text, ends, left, right, low, high)
+            while i > left and j > low and option[i - 1] == text[j - 1]:
+                i, j, size = i - 1, j - 1, size + 1
+            while i + size < right and j + size < high and option[i + size] == text[j + size]:  # at the start, of none
+                size += 1
         if size:
             total += size
-            for region in ((left, i, low, j), (i + size, right, j + size, high)):
-                most = min(region[1] - region[0], region[3] - region[2])
-                if most:
-                    regions.append(region)
-                    reachable += most
+            if left < i and low < j:
+                regions.append((left, i, low, j))
+                reachable += min(i - left, j - low)
+            i, j = i + size, j + size
+            if i < right and j < high:
+                regions.append((i, right, j, high))
+                reachable += min(right - i, high - j)
         if total + reachable < least:
             return 0
     return total
@@ -169,6 +177,8 @@ def _run_ends(rare: str, text: str, mask: str) -> list[int]:
     """
     end = len(rare)
     ends, after = [end] * end, ""
+    if not mask and len(text) < 2 * end:  # not worth the look
+        return ends
     for place in range(end - 1, -1, -1):
         char = rare[place]
         if char == mask:
@@ -201,4 +211,24 @@ def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: 
                 break
             j = find(rare[i : i + size + 1], j + 1, high)
         i += 1
+    return best_i, best_j, size
+
+
+def _longest_by_text(option: str, text: str, left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
+    """The same block, found from the text where that is the shorter of the two and autojunk is not at work."""
+    best_i, best_j, size = right, low, 0
+    j, find = low, option.find
+    while j + size <= high and j < high:
+        if size and (i := find(text[j : j + size], left, best_i + size - 1)) >= 0:  # as long, and begins earlier
+            best_i, best_j = i, j
+        i = find(text[j : j + size + 1], left, right) if j + size < high else -1
+        while i >= 0:
+            size += 1
+            while j + size < high and i + size < right and option[i + size] == text[j + size]:
+                size += 1
+            best_i, best_j = i, j
+            if j + size >= high:
+                break
+            i = find(text[j : j + size + 1], i + 1, right)
+        j += 1
     return best_i, best_j, size
