@@ -15,12 +15,19 @@ from infimed_plugins.scoring import medevalkit
 from infimed_plugins.scoring.medevalkit import UpstreamCrashError, metrics, score_rows
 from infimed_plugins.scoring.medevalkit.choice import mcq, most_similar, ratio
 from infimed_plugins.scoring.medevalkit.mmmu import Draws, read_choice
-from infimed_plugins.scoring.medevalkit.open_answers import bleu, closed, open_metrics, yesno
+from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bleu
+from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
 from infimed_plugins.scoring.medevalkit.text import parse, read_judge
 
 MODALITIES = ["A. CT", "B. MRI", "C. Ultrasound", "D. X-ray"]
 OPTIONS = {"A": "Left Atrium", "B": "Right Atrium", "C": "Aorta", "D": "Left Ventricle"}
 BOX = r"\boxed{\text{C}}"
+
+
+def open_metrics(answer: str, reply: str) -> OpenMetrics:
+    found = judged_open(answer, reply).metrics
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("reply", ["(C)", "The answer is: C", "**C**", BOX, "", "Z", "I cannot tell."])
@@ -81,14 +88,14 @@ def test_the_gold_answer_may_be_a_text() -> None:
     ],
 )
 def test_yes_and_no_are_looked_for_as_parts_of_words(answer: str, reply: str, right: bool) -> None:
-    assert yesno(answer, reply) is right
+    assert judged_yes_no(answer.lower(), reply).correct is right
 
 
 @pytest.mark.parametrize(
     ("reply", "right"), [("MRI", True), ("mri.", True), ("MRI\n", True), ("MRI ", False), ("**MRI**", False)]
 )
 def test_a_closed_answer_must_be_the_gold_to_the_last_blank(reply: str, right: bool) -> None:
-    assert closed("MRI", reply) is right
+    assert judged_closed("MRI", reply).correct is right
 
 
 def test_precision_recall_and_f1_have_each_others_names() -> None:
@@ -271,7 +278,8 @@ def test_a_raw_row_is_judged_as_the_sample_made_of_it(dataset: str) -> None:
     [("PMC_VQA", ["image", "prompt"]), ("MedXpertQA-MM", ["images", "prompt"]), ("PubMedQA", ["prompt"])],
 )
 def test_pictures_stand_where_upstream_puts_them(dataset: str, keys: list[str]) -> None:
-    assert medevalkit.construct(dataset, RAW[dataset], reasoning=False).message_keys == keys
+    pictures = medevalkit.construct(dataset, RAW[dataset], reasoning=False).pictures
+    assert sorted(["prompt", *filter(None, [pictures])]) == keys
 
 
 def test_the_abstract_of_pubmedqa_stands_before_upstreams_prompt_and_its_choices_have_no_blank() -> None:

@@ -27,7 +27,7 @@ from infimed_plugins.scoring.medevalkit.mmmu import (
     raw_open_correct,
     read_choice,
 )
-from infimed_plugins.scoring.medevalkit.open_answers import closed, open_metrics, yesno
+from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
 from infimed_plugins.scoring.medevalkit.text import boxed, read_judge, tag
 from infimed_plugins.scoring.medevalkit.text import parse as upstream_parse
 
@@ -67,7 +67,7 @@ def mcq_bench(record: Record) -> dict[str, Any]:
 
 
 def open_answer(record: Record) -> dict[str, Any]:
-    metrics, error = error_of(open_metrics, record["answer"], record["response"])
+    metrics, error = error_of(lambda *given: judged_open(*given).metrics, record["answer"], record["response"])
     return {"metrics": metrics, "error": error}
 
 
@@ -136,7 +136,7 @@ def construct(record: Record) -> dict[str, Any]:
         "prompt": asked and asked.prompt,
         "choices": asked and asked.choices and list(asked.choices),
         "answer": asked and asked.answer,
-        "message_keys": asked and asked.message_keys,
+        "message_keys": asked and sorted(["prompt", *filter(None, [asked.pictures])]),
     }
 
 
@@ -192,7 +192,9 @@ def multimedeval_vqa(record: Record) -> dict[str, Any]:
 
 READERS: dict[str, Callable[[Record], dict[str, Any]]] = {
     "aggregate": aggregate,
-    "closed": lambda record: correct(closed, record["answer"], record["response"]),
+    "closed": lambda record: correct(
+        lambda *given: judged_closed(*given).correct, record["answer"], record["response"]
+    ),
     "construct": construct,
     "judge_parse": judge_parse,
     "mcq": mcq,
@@ -206,7 +208,9 @@ READERS: dict[str, Callable[[Record], dict[str, Any]]] = {
     "prompts": prompts,
     "vlmeval_infer": vlmeval_infer,
     "vqa_bench": vqa_bench,
-    "yesno": lambda record: correct(yesno, record["answer"], record["response"]),
+    "yesno": lambda record: correct(
+        lambda *given: judged_yes_no(*given).correct, record["answer"].lower(), record["response"]
+    ),
 }
 
 

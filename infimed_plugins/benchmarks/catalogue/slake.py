@@ -5,12 +5,12 @@ from __future__ import annotations
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
-from infimed_plugins.scoring.medevalkit.open_answers import bare
 from infimed_plugins.scoring.medevalkit.rules import (
     NO_RFIND,
     YES_NO,
     MedEvalKitVerdict,
     Row,
+    judged_closed,
     judged_open,
     judged_yes_no,
     row_by_row,
@@ -35,8 +35,7 @@ def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
         return judged_open(answer, text)
     if answer in YES_NO:
         return judged_yes_no(answer, text)
-    text = bare(text)
-    return MedEvalKitVerdict(text == answer.lower(), "close", text)
+    return judged_closed(answer, text)
 
 
 SLAKE = Benchmark(

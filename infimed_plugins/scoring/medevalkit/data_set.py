@@ -65,11 +65,6 @@ class Asked(NamedTuple):
     prompt: str = ""
     pictures: str = ""
 
-    @property
-    def message_keys(self) -> list[str]:
-        """The keys of upstream's message, sorted."""
-        return sorted(["prompt", *([self.pictures] if self.pictures else [])])
-
 
 def prompt(
     kind: str, question: str, reasoning: bool, language: str = "en", choices: Iterable[object] | None = None

@@ -4,11 +4,7 @@ The overlap of words is to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 cou
 counts the same n-grams four times and keeps a table of all pairs of words; here only words of the gold answer, which is
 short, are looked at.
 
->>> yesno("yes", "Yes, there is no pneumothorax.")
-False
->>> closed("MRI", "**MRI**")
-False
->>> open_metrics("right lung", "Right lung.")["em"]
+>>> overlap("right lung", "Right lung.")["em"]
 False
 """
 
@@ -47,44 +43,17 @@ def bare(response: str) -> str:
     return parse(response).replace("\n", "").replace(".", "")
 
 
-def yesno(answer: str, response: str) -> bool:
-    """Right when just one of the strings "yes" and "no" occurs anywhere, and the gold answer does too."""
-    text = bare(response)
-    return (("yes" in text) != ("no" in text)) and answer.lower() in text
-
-
-def closed(answer: str, response: str) -> bool:
-    """Right when the bare reply is the gold answer, lower-cased, to the last blank."""
-    return bare(response) == answer.lower()
-
-
-def open_metrics(answer: str, response: str) -> OpenMetrics:
-    """Exact match and overlap of an open answer.
+def overlap(answer: str, text: str) -> OpenMetrics:
+    """Exact match and overlap of a parsed reply with an open answer.
 
     Raises ValueError for a reply (or gold answer) of nothing but periods and TypeError for one of blanks, as upstream.
     """
-    return parsed_metrics(answer, parse(response))
-
-
-def parsed_metrics(answer: str, text: str) -> OpenMetrics:
-    """The same for a reply that has been parsed."""
     answer, lowered = answer.lower(), text.lower()  # "None", for want of a box, is in capitals
     rouge1, rouge2, rougel = rouge(lowered, answer)
     f1, precision, recall = token_f1(lowered, answer)
-    bleu1, bleu2, bleu3, bleu4 = bleu(lowered, answer)
-    return {
-        "em": text == answer,
-        "bleu1": bleu1,
-        "bleu2": bleu2,
-        "bleu3": bleu3,
-        "bleu4": bleu4,
-        "rouge1": rouge1,
-        "rouge2": rouge2,
-        "rougel": rougel,
-        "precision": f1,
-        "recall": precision,
-        "f1": recall,
-    }
+    bleus = dict(zip(("bleu1", "bleu2", "bleu3", "bleu4"), bleu(lowered, answer), strict=True))
+    rouges = {"rouge1": rouge1, "rouge2": rouge2, "rougel": rougel}
+    return {"em": text == answer, **bleus, **rouges, "precision": f1, "recall": precision, "f1": recall}  # type: ignore[typeddict-item]
 
 
 def bleu(prediction: str, gold: str) -> list[float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.scoring.medevalkit.choice import mcq
-from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bare, parsed_metrics
+from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bare, overlap
 from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 
 if TYPE_CHECKING:
@@ -94,8 +94,14 @@ def judged_yes_no(answer: str, text: str) -> MedEvalKitVerdict:
     return MedEvalKitVerdict(correct, "close", text)
 
 
+def judged_closed(answer: str, text: str) -> MedEvalKitVerdict:
+    """The verdict on another closed question: the bare reply is the gold answer, lower-cased, to the last blank."""
+    text = bare(text)
+    return MedEvalKitVerdict(text == answer.lower(), "close", text)
+
+
 def judged_open(answer: str, text: str) -> MedEvalKitVerdict:
     """The verdict on an open question: exact match, with the overlap of words beside it."""
     text = parse(text)
-    metrics = parsed_metrics(answer, text)
+    metrics = overlap(answer, text)
     return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
