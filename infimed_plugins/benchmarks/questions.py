@@ -60,21 +60,9 @@ def questions(
 
 def unanswered(index: int, question: Question, prompt: str) -> Response:
     """The line of a question in a run's log, but for its reply and its images' hashes."""
-    sample = question.sample
-    return Response(
-        index=index,
-        id=sample.id,
-        question=sample.question,
-        options=sample.options,
-        task=sample.task,
-        gold=sample.answer,
-        language=sample.language,
-        meta=dict(sample.meta),
-        images=[],
-        prompt=prompt,
-        row=question.row,
-        of=str(sample.meta.get("of", "")),
-    )
+    s, of = question.sample, str(question.sample.meta.get("of", ""))
+    asked = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
+    return Response(index, *asked, images=[], prompt=prompt, row=question.row, of=of)
 
 
 def check_style(style: str) -> None:

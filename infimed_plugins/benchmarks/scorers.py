@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.questions import NO_ROW
+from infimed_plugins.benchmarks.questions import NO_ROW, Question, unanswered
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError, PluginError
 from infimed_plugins.plugins import registry
@@ -86,8 +86,7 @@ def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
     if mode == DEFAULT:
         return robust.score(reply, sample)
     source, split = sample.source, sample.split
-    row = Response(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
-                   sample.meta, (), "", text=reply)  # fmt: skip
+    row = replace(unanswered(0, Question(sample), ""), text=reply)
     return scorer.score(Benchmark(source, source, split, source), [row], "direct")[0]
 
 
