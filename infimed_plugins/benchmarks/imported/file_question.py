@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import OPTION_LETTERS, Json, Response, is_choice
+from infimed_plugins.records import OPTION_LETTERS, Json, is_choice
 from infimed_plugins.sources.public import clean, letter_of_text, split_letter
 
 META = {  # the file's field -> ours
@@ -22,7 +23,7 @@ META = {  # the file's field -> ours
 }
 
 
-def from_file(reply: ImportedReply, id: str) -> Response | None:
+def from_file(reply: ImportedReply, id: str) -> Answered | None:
     """The question with its reply, under this id; None for a row without a gold answer, which cannot be judged."""
     row = reply.row
     gold = row.get("answer", row.get("gt_answer"))
@@ -30,7 +31,7 @@ def from_file(reply: ImportedReply, id: str) -> Response | None:
         return None
     options = _options(row, gold)
     letter = _letter(gold, options)
-    return Response(
+    return Answered(
         index=reply.position,
         id=id,
         question=_question(row, reply.prompt),

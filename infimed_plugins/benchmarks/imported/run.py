@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.imported.file_question import from_file
 from infimed_plugins.benchmarks.imported.out_folder import check_out
@@ -22,7 +23,7 @@ from infimed_plugins.benchmarks.questions import Question, check_style, question
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Response, Sample
+from infimed_plugins.records import Sample
 from infimed_plugins.storage import locked, whole_file, whole_folder
 
 Show = Callable[[str, int, int | None], None]
@@ -75,7 +76,7 @@ def import_run(
     return counts
 
 
-def _stands(folder: Path, rows: Sequence[Response]) -> bool:
+def _stands(folder: Path, rows: Sequence[Answered]) -> bool:
     """Whether these very replies are there."""
     try:
         return (folder / RESPONSES).read_bytes() == b"".join(map(answered_line, rows))
@@ -85,10 +86,10 @@ def _stands(folder: Path, rows: Sequence[Response]) -> bool:
 
 def _taken(
     path: Path, source: str | None, downloads: Path | None, show: Show
-) -> tuple[list[tuple[Benchmark, list[Response]]], dict[str, Counts]]:
+) -> tuple[list[tuple[Benchmark, list[Answered]]], dict[str, Counts]]:
     """The benchmarks with their rows, those without any left out, and the counts of all, damaged ones among them."""
     parts = result_parts(path, benchmark=source)
-    taken: list[tuple[Benchmark, list[Response]]] = []
+    taken: list[tuple[Benchmark, list[Answered]]] = []
     counts: dict[str, Counts] = {}
     damaged: list[DataError] = []
     for part in parts:
@@ -120,7 +121,7 @@ def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedRe
 
 
 def _counts(
-    rows: Sequence[Response] = (), missing: int = 0, unmatched: int = 0, skipped: int = 0, problem: str = ""
+    rows: Sequence[Answered] = (), missing: int = 0, unmatched: int = 0, skipped: int = 0, problem: str = ""
 ) -> Counts:
     return Counts(replies=len(rows), unmatched=unmatched, missing=missing, skipped=skipped, problem=problem)
 
@@ -146,7 +147,7 @@ class _Waiting:
 
 def _joined(
     benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
-) -> tuple[list[Response], Counts]:
+) -> tuple[list[Answered], Counts]:
     """The replies with their questions, and behind them those of no question here as the file tells them."""
     waiting, rows, asked, problem = _Waiting(replies), [], 0, ""
     try:
@@ -189,7 +190,7 @@ def _with_ids(replies: Iterable[ImportedReply], joined: bool) -> Iterator[tuple[
         seen.add(id)
 
 
-def _answered(place: int, question: Question, reply: ImportedReply) -> Response:
+def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:
     row = reply.row if reply.of_medevalkit else question.row
     made = unanswered(place, question, reply.prompt)
     return replace(made, images=_digests(question.sample), row=row, text=reply.text, error=reply.error)
@@ -203,7 +204,7 @@ def _digests(sample: Sample) -> list[str]:
         return []
 
 
-def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Response], model: str, style: str, path: Path) -> None:
+def _write(folder: RunFolder, benchmark: Benchmark, rows: list[Answered], model: str, style: str, path: Path) -> None:
     folder.prepare(
         {
             "benchmark": benchmark.name,

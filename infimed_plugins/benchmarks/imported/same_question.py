@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.catalogue.pmc_vqa import CELLS as PMC_VQA_CELLS
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
+from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
 from infimed_plugins.benchmarks.questions import Question
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.records import Json
