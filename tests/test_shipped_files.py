@@ -42,6 +42,48 @@ def test_every_yaml_is_a_mapping_without_a_key_written_twice(path: str) -> None:
     assert isinstance(yaml.load((ROOT / path).read_text(encoding="utf-8"), Strict), dict)
 
 
+ABLATIONS = [path for path in SHIPPED if "_configs/ablations/" in path]
+
+
+def _keys(value: object, name: str = "") -> dict[str, object]:
+    """``{"data.seed": 1, …}``: every key with its value, by its path."""
+    if not isinstance(value, dict) or not value:
+        return {name: value}
+    return {
+        path: leaf for key, under in value.items() for path, leaf in _keys(under, f"{name}.{key}".strip(".")).items()
+    }
+
+
+@pytest.mark.parametrize("path", ABLATIONS)
+def test_an_ablation_is_its_base_but_for_the_keys_that_its_header_names(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    header = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("# "))
+    named = re.search(r"As (\S+), which .*? but for: ([^:]*?)\.(?: |$)", header)
+    assert named, header
+    base = (ROOT / named[1]).read_text(encoding="utf-8")
+    ours, theirs = _keys(yaml.safe_load(text)), _keys(yaml.safe_load(base))
+    assert {key for key in ours.keys() | theirs.keys() if ours.get(key, ...) != theirs.get(key, ...)} == set(
+        named[2].split(", ")
+    )
+
+
+def test_there_are_ablations_of_both_stages() -> None:
+    assert {Path(path).parts[0] for path in ABLATIONS} == {"llamafactory_configs", "easyr1_configs"}
+
+
+@pytest.mark.parametrize("path", [path for path in SHIPPED if re.fullmatch(r"\w+_configs/(?!quickstart).*yaml", path)])
+def test_the_recipes_own_keys_stand_before_upstreams_defaults(path: str) -> None:
+    marked = re.compile(r" # \[(?:paper|ours|infimed)\]")
+    defaults: int | None = None  # how far the lines of upstream's defaults are indented
+    for line in (ROOT / path).read_text(encoding="utf-8").splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line.strip().lstrip("# ").startswith("upstream's defaults, written out"):
+            defaults = indent
+        elif line.strip() and defaults is not None:
+            defaults = None if indent < defaults else defaults
+            assert defaults is None or not marked.search(line), f"{path}: {line}"
+
+
 def test_every_built_in_source_has_an_entry_that_agrees_with_it() -> None:
     ours = [thing for thing in registry() if thing.kind == "source" and thing.owner == "infimed_plugins"]
     built_in = [thing for thing in ours if thing.name != "pairs"]  # a user's own file, of which nothing is known

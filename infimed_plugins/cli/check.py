@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, print_json, progress, say
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import print_json, progress, say
 
 if TYPE_CHECKING:
     from infimed_plugins.trainers import Checked

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.cli.engine_options import EngineName, EngineSettings, Url, engine_choice, key_values
-from infimed_plugins.cli.output import AsJson, Fresh, print_json, print_table, progress, say, tell
+from infimed_plugins.cli.options import AsJson, DataDir, EngineName, EngineSettings, Fresh, Url, key_values, read_engine
+from infimed_plugins.console import print_json, print_table, progress, say, tell
 from infimed_plugins.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from infimed_plugins.recipes import Manifest, Recipe
+    from infimed_plugins.recipes import Manifest, Plan
     from infimed_plugins.reports.chains import ChainCounts
-
-PROCEDURAL = ("phantom",)  # sources whose rows are random already, and made while they are read
-REASONED = ("rationales", "reflective_cot")  # steps that write the reasoning which only that style trains on
 
 Source = Annotated[
     str | None, typer.Option("--source", help="A data set and its split, such as slake/train; or give --input.")
@@ -28,7 +24,6 @@ Input = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 Model = Annotated[str | None, typer.Option(help="The model to ask: a folder, a hub id, or a server's model name.")]
-Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rows, those that --order says.")]
 Order = Annotated[
     str | None,
@@ -44,37 +39,6 @@ Settings = Annotated[
 Form = Annotated[str, typer.Option("--format", help="llamafactory, easyr1 or datasets.")]
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Which rows a step gets. Raises ConfigError unless there is one place to read them from."""
-
-    source: str | None
-    pairs: Path | None
-    downloads: Path | None
-    limit: int | None
-    order: str | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        if (self.source is None) == (self.pairs is None):
-            raise ConfigError("name either a data set (--source slake/train) or a file of pairs (--input pairs.jsonl)")
-
-    @property
-    def name(self) -> str:
-        return "pairs" if self.source is None else self.source.partition("/")[0]
-
-    @property
-    def folder(self) -> Path | None:
-        return self.downloads if self.pairs is None else self.pairs.parent
-
-    def part(self) -> dict[str, Any]:
-        """What a recipe's part says of them."""
-        split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name
-        order = self.order or ("first" if self.name in PROCEDURAL else "hash")
-        part = {"source": self.name, "split": split or "train", "order": order}
-        return part | ({"limit": self.limit} if self.limit else {})
-
-
 def curate(
     step: Annotated[str, typer.Argument(help="The step, as `infimed plugins` lists them.")],
     out: Out,
@@ -83,7 +47,7 @@ def curate(
     model: Model = None,
     engine: EngineName = "transformers",
     base_url: Url = None,
-    downloads: Downloads = None,
+    data_dir: DataDir = None,
     limit: Limit = None,
     order: Order = None,
     seed: Seed = 0,
@@ -101,19 +65,21 @@ def curate(
     as_json: AsJson = False,
 ) -> None:
     """Run one curation step and write what it leaves, with the evidence. A rerun asks only for what is missing."""
-    rows = _Rows(source, pairs, downloads, limit, order, seed)
-    chosen = engine_choice(engine, model, base_url, engine_settings)
-    given = key_values(settings)
+    from infimed_plugins import api
+
+    rows = api.Rows(source, pairs, data_dir, limit, order, seed)
+    chosen, given = read_engine(engine, model, base_url, engine_settings), key_values(settings)
     if step == "decontamination":
-        given |= {"folder": str(downloads)} if downloads and "folder" not in given else {}
+        given |= {"folder": str(data_dir)} if data_dir and "folder" not in given else {}
         given.setdefault("report", str(out.with_name(f"{out.name}_found.jsonl")))
     elif html is not None:
         raise ConfigError(
             f"--html is for decontamination; what {step} leaves is shown by: infimed data show {out} --html"
         )
-    style = style or ("reasoning" if step in REASONED else "direct")
-    recipe = _recipe(step, rows, chosen, given, form, style)
-    manifest = _build(recipe, out, rows.folder, fresh)
+    with progress() as show:
+        manifest = api.curate(
+            step, rows, out, model=chosen, settings=given, form=form, style=style, fresh=fresh, progress=show
+        )
     if html is not None:
         from infimed_plugins.curation.decontamination.page import write_page
 
@@ -138,7 +104,7 @@ def reflect(
     judge_model: Annotated[
         str | None, typer.Option(help="Another model to judge, in the same engine; the one that answers without it.")
     ] = None,
-    downloads: Downloads = None,
+    data_dir: DataDir = None,
     limit: Limit = None,
     order: Order = None,
     seed: Seed = 0,
@@ -153,16 +119,27 @@ def reflect(
     as_json: AsJson = False,
 ) -> None:
     """Turn questions and answers into reflective chains of thought, as the InfiMed paper makes them."""
-    rows = _Rows(source, pairs, downloads, limit, order, seed)
-    chosen, given = engine_choice(engine, model, base_url, engine_settings), key_values(settings)
-    if judge_model:
-        if chosen is None:
-            raise ConfigError("--judge-model needs a --model that answers")
-        given["judge_engine"] = {**chosen, "model": judge_model}
-    recipe = _recipe("reflective_cot", rows, chosen, given, form, "reasoning")
-    if decontaminate and pairs is None and rows.name not in PROCEDURAL:
-        recipe = _decontaminated(recipe)
-    manifest = _build(recipe, out, rows.folder, fresh)
+    from infimed_plugins import api
+
+    chosen = read_engine(engine, model, base_url, engine_settings)
+    with progress() as show:
+        manifest = api.reflect(
+            out,
+            source=source,
+            pairs=pairs,
+            model=chosen,
+            judge_model=judge_model,
+            settings=key_values(settings),
+            data_dir=data_dir,
+            limit=limit,
+            order=order,
+            seed=seed,
+            decontaminate=decontaminate,
+            form=form,
+            fresh=fresh,
+            told=_tell_of_benchmarks,
+            progress=show,
+        )
     from infimed_plugins.reports.chains import ChainCounts, write_page
 
     if html is not None:
@@ -176,37 +153,11 @@ def reflect(
     _refuse_empty(manifest, out)
 
 
-def _recipe(
-    step: str, rows: _Rows, engine: dict[str, Any] | None, settings: dict[str, Any], form: str, style: str
-) -> Recipe:
-    """A recipe of one part with one step."""
-    from infimed_plugins.recipes.recipe_file import parse_recipe
-
-    part = {"name": step, **rows.part(), "style": style, "steps": [{step: settings}]}
-    raw = {"name": step, "format": form, "seed": rows.seed, "parts": [part]}
-    return parse_recipe(raw | ({"engine": engine} if engine else {}), f"infimed curate {step}")
-
-
-def _decontaminated(recipe: Recipe) -> Recipe:
-    """The recipe with the benchmarks' rows left out first, as the shipped recipes have it."""
-    from infimed_plugins import recipes
-    from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
-
-    recipe = replace(recipe, decontaminate={"benchmarks": list(default_benchmarks("paper")), "skip_missing": True})
-    planned = recipes.plan(recipe)
+def _tell_of_benchmarks(planned: Plan) -> None:
     tell(
         f"rows that these ask are left out: {', '.join(planned.checked_against)} (what is not here of their "
         f"{planned.checked_mb:,.0f} MB is fetched; --no-decontaminate goes without)"
     )
-    return recipe
-
-
-def _build(recipe: Recipe, out: Path, folder: Path | None, fresh: bool) -> Manifest:
-    from infimed_plugins import recipes
-
-    recipe = replace(recipe, max_rejects=1.0)
-    with progress() as show:
-        return recipes.build(recipe, out, progress=show, fresh=fresh, folder=folder, allow_empty=True)
 
 
 def _print(manifest: Manifest, out: Path) -> None:

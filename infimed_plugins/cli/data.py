@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infimed_plugins.cli.engine_options import EngineSettings, Url, engine_choice, judge_choice
-from infimed_plugins.cli.output import AsJson, Fresh, print_json, print_table, progress, say
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.cli.options import AsJson, DataDir, EngineSettings, Fresh, Url, read_engine
+from infimed_plugins.console import print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Plan
@@ -56,17 +55,15 @@ def build(
         str | None,
         typer.Option("--format", help="llamafactory, easyr1 or datasets (Hugging Face); the recipe's without it."),
     ] = None,
-    downloads: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", help="Where downloaded data sets lie, each in a folder of its source's name; the hub without it."
-        ),
-    ] = None,
+    data_dir: DataDir = None,
     max_rejects: Annotated[
         float | None, typer.Option(help="Share of bad rows in a part above which the build stops; the recipe's, 2%.")
     ] = None,
-    on: Annotated[
-        str, typer.Option("--engine", help="Where images are prepared: local, or ray (Ray Data, on a cluster too).")
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor", "--engine", help="What prepares images: local, or ray (Ray Data, also on a cluster)."
+        ),
     ] = "local",
     max_tokens: Annotated[
         int | None, typer.Option(help="Drop rows of more tokens, by the tokenizer of --tokenizer, and count them.")
@@ -83,23 +80,29 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
-    from infimed_plugins import recipes
-    from infimed_plugins.recipes.recipe import EngineChoice
+    from infimed_plugins import api
 
-    loaded = recipes.load_recipe(recipe, trust=trust)
-    chosen = engine_choice(model_engine, model, base_url, engine_settings)
-    if chosen is None and (judge_model or judge_url):
-        raise ConfigError("--judge-model and --judge-url need a --model that answers")
-    if chosen is not None:
-        judge = judge_choice(chosen, judge_model, judge_url)
-        loaded = loaded.with_engine(EngineChoice(**chosen), EngineChoice(**judge) if judge else None)
-    loaded = loaded.with_format(form) if form else loaded
-    loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
-    loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded
-    loaded = loaded if decontaminate else loaded.without_decontamination()
-    folder = out or Path("data") / loaded.name
+    chosen = read_engine(model_engine, model, base_url, engine_settings)
     with progress() as show:
-        manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers, on=on)
+        manifest = api.build(
+            recipe,
+            out,
+            model=chosen,
+            judge_model=judge_model,
+            judge_url=judge_url or (),
+            form=form,
+            data_dir=data_dir,
+            max_rejects=max_rejects,
+            max_tokens=max_tokens,
+            tokenizer=tokenizer,
+            decontaminate=decontaminate,
+            executor=executor,
+            workers=workers,
+            trust=trust,
+            fresh=fresh,
+            progress=show,
+        )
+    folder = out or Path("data") / manifest.recipe
     if as_json:
         print_json(manifest.to_json())
     else:

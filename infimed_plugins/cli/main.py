@@ -11,7 +11,7 @@ import typer.core
 
 from infimed_plugins import __version__, storage
 from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, score, trainers
-from infimed_plugins.cli.output import guard_streams, tell
+from infimed_plugins.console import guard_streams, tell
 from infimed_plugins.errors import InfimedError
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infimed_plugins.cli.output import AsJson, print_json, print_table
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import print_json, print_table
 
 
 def list_plugins(as_json: AsJson = False) -> None:

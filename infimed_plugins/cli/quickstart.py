@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, messages, print_json, tell
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import messages, print_json, tell
 
 app = typer.Typer(
     help="The whole recipe on a laptop, through the real trainers.",
@@ -44,7 +45,7 @@ def pretrain(
     as_json: AsJson = False,
 ) -> None:
     """Make the tiny base model that ships with the package: about ten minutes on two cores."""
-    from infimed_plugins.cli.output import progress
+    from infimed_plugins.console import progress
     from infimed_plugins.quickstart.pretrain import PretrainSettings
     from infimed_plugins.quickstart.pretrain import pretrain as make_base
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.cli.dimensions import dimension_tables, dimensions, grade_table
-from infimed_plugins.cli.output import console, print_json, print_table, say, tell
+from infimed_plugins.console import console, print_json, print_table, say, tell
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.storage import write_whole
 
 if TYPE_CHECKING:
-    from infimed_plugins.benchmarks.judged import Run
+    from infimed_plugins.evaluation.runs import Evaluation
 
 Dimensions = Annotated[
     bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
@@ -25,7 +24,6 @@ Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]
 Markdown = Annotated[Path | None, typer.Option("--markdown", help="Write the tables as Markdown.")]
 Latex = Annotated[Path | None, typer.Option("--latex", help="Write rows of the paper's table as LaTeX.")]
-Downloads = Annotated[Path | None, typer.Option("--from", help="Where downloaded data sets lie; the hub without it.")]
 
 
 @dataclass(frozen=True)
@@ -47,76 +45,40 @@ class Outputs:
                 if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
                     raise ConfigError(f"{path} cannot be written: {_why_not(path, parent)}; name another file")
 
-    def write(
-        self,
-        runs: Sequence[Run],
-        *,
-        facts: Mapping[str, str],
-        notes: Sequence[str],
-        downloads: Path | None,
-        extra: Mapping[str, Any],
-    ) -> None:
-        """Print the tables or JSON, and write the files asked for."""
+    def write(self, made: Evaluation, extra: Mapping[str, Any]) -> None:
+        """Print the tables or JSON, with ``extra`` keys, and write the files asked for."""
+        from infimed_plugins.evaluation.dimensions import dimension_tables, dimensions, grade_table
         from infimed_plugins.reports import evaluation_tables as tables
-        from infimed_plugins.reports.summary import summarise
 
-        groupings = _groupings(runs)
-        summary = summarise(runs, groupings=groupings)
+        summary = made.summary()
         texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
-        for path, made in texts:
+        for path, text_of in texts:
             if path is not None:
-                write_whole(path, made(summary))
+                write_whole(path, text_of(summary))
                 tell(f"wrote {path}")
         if self.html is not None:
-            self._write_page(runs, groupings, facts, notes, downloads)
+            made.write_page(self.html)
+            tell(f"wrote {self.html}")
         if self.as_json:
-            print_json(
-                {
-                    "notes": list(notes),
-                    **extra,
-                    "dimensions": dimensions(runs) if self.dimensions else [],
-                    **asdict(summary),
-                }
-            )
+            shown: dict[str, Any] = {"notes": made.notes, **extra}
+            shown |= {"agreement": made.agreement, "judge": made.judge, "skill_grades": made.skill_grades}
+            print_json(shown | {"dimensions": dimensions(made.runs) if self.dimensions else [], **asdict(summary)})
             return
         for table in tables.terminal_tables(summary):
             console.print(table)
-        for title, columns, rows in dimension_tables(runs) if self.dimensions else ():
+        for title, columns, rows in dimension_tables(made.runs) if self.dimensions else ():
             print_table(title, columns, rows)
-        print_agreement(extra.get("agreement", ()))
-        if extra.get("skill_grades"):
-            print_table(*grade_table(extra["skill_grades"]))
-        for note in notes:
+        print_agreement(made.agreement)
+        if made.skill_grades:
+            print_table(*grade_table(made.skill_grades))
+        for note in made.notes:
             say(note)
-
-    def _write_page(
-        self,
-        runs: Sequence[Run],
-        groupings: Mapping[str, Sequence[str]],
-        facts: Mapping[str, str],
-        notes: Sequence[str],
-        downloads: Path | None,
-    ) -> None:
-        from infimed_plugins.benchmarks.source_images import SourceImages
-        from infimed_plugins.reports.evaluation_page import write_evaluation_page
-
-        assert self.html is not None
-        images = SourceImages(downloads)
-        write_evaluation_page(runs, self.html, images=images, facts=facts, notes=notes, groupings=groupings)
-        tell(f"wrote {self.html}")
 
 
 def _why_not(path: Path, parent: Path) -> str:
     if path.is_dir():
         return "it is a folder"
     return f"{parent} is no folder" if not parent.is_dir() else f"{parent} lets nothing be written"
-
-
-def _groupings(runs: Sequence[Run]) -> dict[str, Sequence[str]]:
-    from infimed_plugins.plugins import registry
-
-    names = dict.fromkeys(run.benchmark for run in runs)
-    return {name: registry().get("benchmark", name).group_by for name in names}
 
 
 def print_agreement(found: Sequence[dict[str, Any]]) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, print_json, print_table, progress, tell
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import print_json, print_table, progress, tell
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.storage import whole_file
 

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from infimed_plugins.cli.judge_options import (
+from infimed_plugins.cli.options import (
+    AsJson,
+    DataDir,
+    Fresh,
     JudgeEngine,
-    JudgeModel,
-    JudgeOptions,
+    JudgeName,
     JudgeSet,
     JudgeTemplate,
     JudgeUrl,
+    Labels,
+    Modes,
     SkillJudge,
+    read_judge,
 )
-from infimed_plugins.cli.output import AsJson, Fresh, print_json, progress, say
-from infimed_plugins.cli.report_outputs import Csv, Dimensions, Downloads, Html, Latex, Markdown, Outputs
-from infimed_plugins.cli.run_notes import notes_on, notes_on_labels
-from infimed_plugins.cli.scored import Labels, Modes, agreement, judge_folders, read_people, refuse_unscored
-from infimed_plugins.errors import MissingFileError
-
-if TYPE_CHECKING:
-    from infimed_plugins.benchmarks.judged import Run
-    from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.cli.report_outputs import Csv, Dimensions, Html, Latex, Markdown, Outputs
+from infimed_plugins.console import print_json, progress, say
 
 
 def score(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several models are compared.")],
     mode: Modes = None,
-    judge: JudgeModel = None,
+    judge: JudgeName = None,
     judge_engine: JudgeEngine = "openai",
     judge_url: JudgeUrl = None,
     judge_set: JudgeSet = None,
@@ -45,7 +43,7 @@ def score(
             help="Print MedEvalKit's own metrics too, its bugs included; with a judge's verdicts.",
         ),
     ] = False,
-    downloads: Downloads = None,
+    data_dir: DataDir = None,
     html: Html = None,
     csv: Csv = None,
     markdown: Markdown = None,
@@ -53,41 +51,28 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Judge the replies of runs anew, without the model, and compare the models."""
-    from infimed_plugins.benchmarks.run_folder import run_folders
-    from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
+    from infimed_plugins.benchmarks.judging import metrics_of
+    from infimed_plugins.benchmarks.scorers import DEFAULT
+    from infimed_plugins.evaluation import runs as judging
 
-    judging = JudgeOptions(judge, judge_engine, judge_url, judge_set, judge_template)
-    judging.check(skill_judge)
+    chosen = read_judge(judge, judge_engine, judge_url, judge_set, judge_template, skill_judge)
     outputs = Outputs(html, csv, markdown, latex, as_json, dimensions)
     outputs.check()
-    if downloads is not None and not downloads.is_dir():
-        raise MissingFileError(f"there is no folder {downloads}; name the one with your downloads")
-    people = read_people(labels)
-    modes = list(dict.fromkeys(mode or [DEFAULT]))
-    for one in modes:
-        find_scorer(one)
-    judged: list[Run] = []
-    folders: list[RunFolder] = []
     with progress() as show:
-        for root in runs:
-            found = run_folders(root)
-            judged += judge_folders(root, found, modes, judging, show)
-            folders += found
-    extra: dict[str, Any] = {"folder": [str(root) for root in runs], "agreement": agreement(judged, people)}
-    extra["judge"] = judging.described()
-    extra["skill_grades"] = judging.grade_skills(runs[0], judged) if skill_judge else []
-    if metrics:
-        extra["medevalkit"] = _metrics(folders, judged)
-    outputs.write(
-        judged,
-        facts={"runs": ", ".join(map(str, runs)), **judging.facts()},
-        notes=[*notes_on(judged, folders), *notes_on_labels(judged, people)],
-        downloads=downloads,
-        extra=extra,
-    )
+        made = judging.score(
+            runs,
+            mode or [DEFAULT],
+            judge=chosen,
+            grade_skills=skill_judge,
+            labels=labels,
+            data_dir=data_dir,
+            progress=show,
+        )
+    found = {str(folder.path): metrics_of(folder, made.runs) for folder in made.folders} if metrics else {}
+    outputs.write(made, {"folder": list(map(str, runs))} | ({"medevalkit": found} if metrics else {}))
     if metrics and not as_json:
-        print_json(extra["medevalkit"])
-    refuse_unscored(judged)
+        print_json(found)
+    made.refuse_unfinished()
 
 
 def import_results(
@@ -98,7 +83,7 @@ def import_results(
         str | None, typer.Option(help="Which benchmark it is, where the file or folder was renamed.")
     ] = None,
     prompt: Annotated[str, typer.Option(help="The prompt style that was used.")] = "medevalkit",
-    downloads: Downloads = None,
+    data_dir: DataDir = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -110,7 +95,7 @@ def import_results(
 
     with progress() as show:
         counts = import_run(
-            path, out, model=model, benchmark=benchmark, style=prompt, downloads=downloads, fresh=fresh, show=show
+            path, out, model=model, benchmark=benchmark, style=prompt, downloads=data_dir, fresh=fresh, show=show
         )
     if as_json:
         print_json({"folder": str(out), "benchmarks": counts})
@@ -125,9 +110,3 @@ def import_results(
         if count["problem"]:
             say(f"{name}: {count['problem']}")
     say(f"judge them with: infimed score {out}")
-
-
-def _metrics(folders: list[RunFolder], judged: list[Run]) -> dict[str, object]:
-    from infimed_plugins.benchmarks.judging import metrics_of
-
-    return {str(folder.path): metrics_of(folder, judged) for folder in folders}

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from infimed_plugins.cli.output import AsJson, print_json, print_table
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import print_json, print_table
 
 app = typer.Typer(
     help="Which trainers take the rewards, and what to paste for each.",

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from infimed_plugins.console import progress
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json
 from infimed_plugins.storage import write_whole
 
-Tick = Callable[[int, int, str], None]  # done, total, a short word on how it goes
+Tick = Callable[..., None]  # done, total, a short word on how it goes
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,8 @@ def run_stage(stage: Stage, state: RunState, console: Console, number: int, of: 
     for folder in stage.folders:
         shutil.rmtree(folder, ignore_errors=True)
     started = time.monotonic()
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TextColumn("{task.fields[word]}"), TimeElapsedColumn(), console=console, transient=True
-    ) as display:
-        shown = display.add_task(head, total=None, word="")
-
-        def tick(done: int, total: int, word: str = "") -> None:
-            display.update(shown, completed=done, total=total, word=word)
-
-        result = stage.work(tick)
+    with progress(console) as show:
+        show(head, 0, None)
+        result = stage.work(lambda done, total, word="": show(head, done, total, word))
     state.finish(stage.name, time.monotonic() - started, result)
     console.print(f"{head}: {state.stages[stage.name]['seconds']:.0f} s", highlight=False)

@@ -133,6 +133,7 @@ def environment_for(cpu: bool) -> dict[str, str]:
     """The parent's environment, with this interpreter's own programs (torchrun) first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = dict(os.environ, PATH=path, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false")
+    environment["TQDM_DISABLE"] = "1"  # Ray's bars are never closed: a log would grow with the square of the steps
     if cpu:
         environment |= {
             "OMP_NUM_THREADS": str(min(os.cpu_count() or 1, MAX_CPU_THREADS)),

@@ -248,17 +248,15 @@ def test_half_a_character_and_an_echoed_key_stop_no_run_and_no_rerun(
 
 
 def test_a_judge_that_shares_the_engine_of_a_build_has_its_own_key_elsewhere() -> None:
-    from infimed_plugins.cli.engine_options import judge_choice, own_key
+    from infimed_plugins.evaluation.engine_choice import choose_engine, choose_judge, own_key
 
-    engine = {"name": "openai", "model": "m", "settings": {"base_url": ["http://a/v1", "http://b/v1"], "retries": 1}}
-    keyed = {**engine, "settings": {**engine["settings"], "api_key_env": "MINE"}}
+    engine = choose_engine("openai", "m", ["http://a/v1", "http://b/v1"], {"retries": 1})
+    keyed = choose_engine("openai", "m", settings={**engine.settings, "api_key_env": "MINE"})
     for urls, key in ((["http://b:9/v1"], "MINE"), (None, "MINE"), (["http://c/v1", "http://a/v1"], "JUDGE_API_KEY")):
-        made = judge_choice(keyed, "j", urls)
-        assert made is not None
-        assert made["settings"]["api_key_env"] == key
-    assert own_key({"base_url": ["http://[::1"]}, engine["settings"]) == {"api_key_env": "JUDGE_API_KEY"}
+        assert choose_judge(keyed, "j", urls or ()).settings["api_key_env"] == key
+    assert own_key({"base_url": ["http://[::1"]}, engine.settings) == {"api_key_env": "JUDGE_API_KEY"}
     with pytest.raises(ConfigError, match=r"base_url .* is no web address"):
-        judge_choice(engine, "j", ["http://[::1"])
+        choose_judge(engine, "j", ["http://[::1"])
 
 
 def test_replies_that_were_cut_before_an_answer_are_told_with_the_mend(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,9 +21,9 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from infimed_plugins import __version__
-from infimed_plugins.cli import output
+from infimed_plugins import console as output
 from infimed_plugins.cli.main import app
-from infimed_plugins.cli.output import PlainConsole
+from infimed_plugins.console import PlainConsole
 
 RUNNER = CliRunner()
 
@@ -251,10 +253,13 @@ def test_a_table_has_room_for_what_it_shows_of_an_order(monkeypatch: pytest.Monk
     assert [line.rindex("│") for line in shown.splitlines()[2:]] == [1 + len("a\\u001b[2Jb") + 1] * 2
 
 
-def test_consoles_are_used_by_the_functions_of_output_alone() -> None:
-    folder = Path(output.__file__).parent
-    others = [path for path in folder.glob("*.py") if path.name != "output.py"]
-    named = [path.name for path in others if re.search(r"rich\b.*import|Console\(", path.read_text(encoding="utf-8"))]
+def test_consoles_are_used_by_the_functions_of_console_alone() -> None:
+    folder = Path(output.__file__).parent / "cli"
+    named = [
+        path.name
+        for path in folder.glob("*.py")
+        if re.search(r"rich\b.*import|Console\(", path.read_text(encoding="utf-8"))
+    ]
     assert named == []
 
 
@@ -309,7 +314,7 @@ def test_a_stdout_of_ascii_gets_escapes(command: str) -> None:
 
 def test_json_for_a_stdout_of_ascii_is_json() -> None:
     shown = r"output.print_json({'a': '\u80ba \U0001f469 \xe9'})"
-    code = f"from infimed_plugins.cli import output; output.guard_streams(); {shown}"
+    code = f"from infimed_plugins import console as output; output.guard_streams(); {shown}"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={**os.environ, **ASCII}, capture_output=True, check=True, timeout=120)
     assert json.loads(done.stdout.decode("ascii")) == {"a": "肺 👩 é"}
@@ -323,13 +328,37 @@ def test_a_missing_character_is_written_as_its_escape(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_progress_without_a_terminal_is_a_line_a_minute_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 1.9, 2.0, 2.0, 3.0, 61.9, 62.0, 62.0])
-    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+def test_progress_without_a_terminal_is_a_line_after_two_seconds_and_one_a_minute() -> None:
+    stream, waited = io.StringIO(), []
+    lines = output._Lines(PlainConsole(file=stream, width=200))
+    steps = iter([(), (1, 5000), (2000, 5000, "loss 1.5"), None, (3000, None)])
+
+    def wait(seconds: float) -> bool:
+        """Time passes, and work goes on meanwhile; of None there is no word."""
+        waited.append(seconds)
+        step = next(steps, "end")
+        if step and step != "end":
+            lines.show("rows [x]", *step)
+        return step == "end"
+
+    lines.report(wait)
+    assert waited == [2.0, 2.0, 60.0, 60.0, 60.0, 60.0]
+    told = ["1 of 5,000", "2,000 of 5,000, loss 1.5", "2,000 of 5,000, loss 1.5", "3,000"]
+    assert stream.getvalue() == "".join(f"rows [x]: {one}\n" for one in told)
+
+
+def test_progress_goes_to_the_stream_of_messages_and_ends_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "FIRST_WORD", 0.001)
 
     def work() -> None:
         with output.progress() as show:
-            for done, total in ((1, 5000), (2000, 5000), (2100, 5000), (2200, 5000), (3000, None)):
-                show("rows [x]", done, total)
+            show("rows", 1, 2)
+            deadline = time.monotonic() + 60
+            while not streams.getvalue() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert not [thread for thread in threading.enumerate() if "report" in thread.name]
 
-    assert printed(work, monkeypatch, terminal=False) == "rows [x]: 2,000 of 5,000\nrows [x]: 3,000\n"
+    streams = io.StringIO()
+    monkeypatch.setattr(output, "messages", PlainConsole(file=streams, width=200))
+    work()
+    assert streams.getvalue() == "rows: 1 of 2\n"

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,8 +27,8 @@ from infimed_plugins import prompts
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judges.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
-from infimed_plugins.cli.scored import agreement
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.evaluation.runs import agreement
 from infimed_plugins.sources.phantom import PHANTOM
 
 RUNNER = CliRunner()
@@ -48,15 +49,23 @@ class Oracle:
             yield Reply(request.id, ("the answer: nothing" if wrong else golds.get(request.id, "no"),))
 
 
+@pytest.fixture(scope="module")
+def runs_of_this_module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the two runs are kept once they were made."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.fixture
-def two_runs(plug_in: Any, tmp_path: Path) -> tuple[Path, Path]:
+def two_runs(plug_in: Any, tmp_path: Path, runs_of_this_module: Path) -> tuple[Path, Path]:
     plug_in(engines={"oracle": Oracle})
-    roots = (tmp_path / "weak", tmp_path / "strong")
-    for root, wrong_every in zip(roots, (2, 5), strict=True):
-        command = ["eval", "--model", root.name, "--engine", "oracle", "--engine-set", f"wrong_every={wrong_every}"]
-        done = RUNNER.invoke(app, [*command, "--limit", "60", "--prompt", "direct", "--out", str(root)])
-        assert done.exit_code == 0, done.output
-    return roots
+    for name, wrong_every in (("weak", 2), ("strong", 5)):
+        made = runs_of_this_module / name
+        if not made.exists():
+            command = ["eval", "--model", name, "--engine", "oracle", "--engine-set", f"wrong_every={wrong_every}"]
+            done = RUNNER.invoke(app, [*command, "--limit", "60", "--prompt", "direct", "--out", str(made)])
+            assert done.exit_code == 0, done.output
+        shutil.copytree(made, tmp_path / name)
+    return tmp_path / "weak", tmp_path / "strong"
 
 
 def invoke(*arguments: object) -> Any:

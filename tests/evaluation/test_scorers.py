@@ -14,8 +14,8 @@ from infimed_plugins.benchmarks.judging import Opinion, judge_rows, metrics_of
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
-from infimed_plugins.cli.run_notes import _unscored
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.evaluation.notes import _unscored
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Code, Response
 from infimed_plugins.scoring import medevalkit

@@ -37,7 +37,12 @@ def _stages(out: Path) -> dict[str, dict[str, object]]:
 
 def _kill_in_training(out: Path, options: Sequence[str], how: signal.Signals) -> None:
     """Start a run and end it while the supervised trainer works."""
-    process = subprocess.Popen(_command(out, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        _command(out, *options),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     log, deadline = out / "sft.log", time.monotonic() + 600
     while not (log.exists() and log.stat().st_size):
         assert process.poll() is None, "it ended before the training began"

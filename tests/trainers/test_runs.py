@@ -16,7 +16,6 @@ from infimed_plugins.trainers.launch import read_settings
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SFT = REPOSITORY / "llamafactory_configs" / "quickstart_sft.yaml"
@@ -108,6 +107,7 @@ def test_trl_takes_two_steps_with_our_reward_and_easyr1s_configuration(
     _assert_only_the_language_model_changed(taught_vlm, model)
 
 
+@pytest.mark.slow
 def test_trls_own_trainer_takes_our_reward_function(
     taught_vlm: Path, organ_rows: list[Row], write_parquet: Callable[[Path, list[Row]], Path], tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
-"""What every command prints with: results on stdout, everything else on stderr, so that ``--json`` stays pure.
+"""Print results on stdout and everything else on stderr, so that ``--json`` stays pure; show progress.
 
-What is printed was often written by others: a model, a server, a data set. Nothing of it is markup, and no character
-of it speaks to the terminal.
+Printed text was often written by others: a model, a server, a data set. Nothing of it is markup, and control
+characters are shown as escapes.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import io
 import json
 import os
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -27,8 +27,7 @@ from infimed_plugins.records import Json
 WIDE = 200  # columns where no terminal gives a width: a pipe or a file must not cut cells
 FIRST_WORD, NEXT_WORD = 2.0, 60.0  # seconds to a line on progress where there is no terminal
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run made there and start over.")]
+Show = Callable[..., None]  # (title, done, total, word=""): what is being done, how much, of how many, how it goes
 
 
 class PlainConsole(Console):
@@ -108,46 +107,60 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A display on stderr of what is being done; call it with a title, what is done, and of how many.
+def progress(console: Console | None = None) -> Iterator[Show]:
+    """Show on stderr what is being done; call what is yielded with a title, what is done, of how many, and a word.
 
-    Without a terminal: a line a minute of what takes longer than two seconds.
+    Without a terminal: a line after two seconds and then every minute, whether or not it is called meanwhile.
     """
-    if not messages.is_terminal:
-        yield _words_on_progress()
+    console = console or messages
+    if console.is_terminal:
+        with _bars(console) as show:
+            yield show
         return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    lines, stopped = _Lines(console), threading.Event()
+    thread = threading.Thread(target=lines.report, args=(stopped.wait,), daemon=True)
+    thread.start()
+    try:
+        yield lines.show
+    finally:
+        stopped.set()
+        thread.join()
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Show]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=messages, transient=True) as display:
-        tasks: dict[str, TaskID] = {}
+    word = TextColumn("{task.fields[word]}", markup=False)
+    with Progress(*columns, word, TimeElapsedColumn(), console=console, transient=True) as display:
+        tasks = {}
 
-        def show(title: str, done: int, total: int | None) -> None:
+        def show(title: str, done: int, total: int | None, word: str = "") -> None:
             if title not in tasks:
-                tasks[title] = display.add_task(title, total=total)
-            display.update(tasks[title], completed=done, total=total)
+                tasks[title] = display.add_task(title, total=total, word=word)
+            display.update(tasks[title], completed=done, total=total, word=word)
 
         yield show
 
 
-def _words_on_progress() -> Callable[[str, int, int | None], None]:
-    due = time.monotonic() + FIRST_WORD
+class _Lines:
+    """Lines on how far the latest work is."""
 
-    def show(title: str, done: int, total: int | None) -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            tell(f"{title}: {done:,}" + (f" of {total:,}" if total is not None else ""))
-            due = time.monotonic() + NEXT_WORD
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._latest = ""
 
-    return show
+    def show(self, title: str, done: int, total: int | None, word: str = "") -> None:
+        self._latest = f"{title}: {done:,}" + (f" of {total:,}" if total else "") + (f", {word}" if word else "")
+
+    def report(self, wait: Callable[[float], bool]) -> None:
+        """Print until ``wait(seconds)`` returns True."""
+        pause = FIRST_WORD
+        while not wait(pause):
+            if self._latest:
+                self._console.print(visible(self._latest), highlight=False, soft_wrap=True)
+                pause = NEXT_WORD
 
 
 def _visible_lines(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Evaluate models on benchmarks and score kept replies: what ``infimed eval`` and ``infimed score`` do."""

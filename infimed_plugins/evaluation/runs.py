@@ -1,0 +1,310 @@
+"""Ask models the questions of benchmarks, judge the replies, and gather what a report shows of them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.benchmarks import Benchmark, benchmarks
+from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
+from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.benchmarks.judges import agreement as agreements
+from infimed_plugins.benchmarks.judges.skill_judge import SkillItem, count_grades, judge_skills
+from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
+from infimed_plugins.benchmarks.questions import check_style, questions
+from infimed_plugins.benchmarks.robustness.variants import Vary, folded, vary
+from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
+from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
+from infimed_plugins.benchmarks.source_images import SourceImages
+from infimed_plugins.engines import shaping_settings
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError, RequestsFailedError
+from infimed_plugins.evaluation.dimensions import asked_once
+from infimed_plugins.evaluation.engine_choice import JudgeModel, LazyEngine
+from infimed_plugins.evaluation.notes import notes_on, notes_on_labels
+from infimed_plugins.plugins import registry
+from infimed_plugins.recipes.recipe import EngineChoice
+from infimed_plugins.recipes.step_engine import model_identity
+from infimed_plugins.records import Json
+from infimed_plugins.reports.evaluation_page import write_evaluation_page
+from infimed_plugins.reports.summary import Summary, summarise
+from infimed_plugins.storage import locked
+
+Progress = Callable[[str, int, int | None], None]  # what is being done, how much of it, of how many
+Planned = list[tuple[Benchmark, Asking, RunFolder]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Judged runs, and what a reader must know beside their figures.
+
+    ``runs`` holds one Run for each model, benchmark, prompt style, variant and mode; ``failed`` names what was not
+    finished, and why; ``agreement`` compares verdicts of rules, judge and people (Cohen's kappa).
+    """
+
+    folders: Sequence[RunFolder]
+    runs: Sequence[Run]
+    facts: Mapping[str, str]
+    notes: Sequence[str]
+    judge: Mapping[str, Json] | None = None
+    agreement: Sequence[dict[str, Any]] = ()
+    skill_grades: Sequence[dict[str, Any]] = ()
+    failed: Mapping[str, DataError] = field(default_factory=dict)
+    data_dir: Path | None = None
+
+    @property
+    def groupings(self) -> dict[str, Sequence[str]]:
+        """By what each benchmark's questions are grouped."""
+        names = dict.fromkeys(run.benchmark for run in self.runs)
+        return {name: registry().get("benchmark", name).group_by for name in names}
+
+    def summary(self) -> Summary:
+        """Count the figures, with 95% intervals and paired differences."""
+        return summarise(self.runs, groupings=self.groupings)
+
+    def write_page(self, path: Path) -> None:
+        """Write one HTML page: tables, intervals, curves, cases with their images."""
+        images = SourceImages(self.data_dir)
+        write_evaluation_page(
+            self.runs, path, images=images, facts=self.facts, notes=self.notes, groupings=self.groupings
+        )
+
+    def refuse_unfinished(self) -> None:
+        """Raise RequestsFailedError or DataError where something was not asked or not one reply is scored."""
+        if self.failed:
+            told = "; ".join(f"{title}: {error}" for title, error in self.failed.items())
+            requests = any(isinstance(error, RequestsFailedError) for error in self.failed.values())
+            raise (RequestsFailedError if requests else DataError)(
+                f"{len(self.failed)} of {len(self.folders)} were not finished; mend and rerun: {told}"
+            )
+        rows = [row for run in self.runs for row in run.rows]
+        if all(row.accuracy is None for row in rows):
+            raise DataError(f"no reply of {len(rows):,} is scored{''.join(f': {row.reason}' for row in rows[:1])}")
+
+
+def evaluate(
+    model: EngineChoice,
+    benchmarks: Sequence[str] = ("phantom",),
+    *,
+    name: str | None = None,
+    prompts: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    wordings: Path | None = None,
+    modes: Sequence[str] = (DEFAULT,),
+    judge: JudgeModel | None = None,
+    grade_skills: bool = False,
+    labels: Path | None = None,
+    out: Path | None = None,
+    asking: Asking | None = None,
+    progress: Progress = lambda title, done, total: None,
+) -> Evaluation:
+    """Ask a model the questions of benchmarks, greedily; a rerun in the same folder asks only for what is missing.
+
+    ``benchmarks`` are names; ``paper`` stands for the seven of Table 1, ``text`` for the text-only sets. ``prompts``
+    are styles (each benchmark's own without any), ``out`` the run folder (``runs/eval/NAME``). ``labels`` is a file of
+    people's verdicts. Raises ConfigError and DataError for what cannot work, before the model is loaded.
+    """
+    people = agreements.read_labels(labels) if labels else {}
+    modes = list(dict.fromkeys(modes))
+    for mode in modes:
+        find_scorer(mode)
+    label = name or model.model.rstrip("/").rpartition("/")[2]
+    root = out or Path("runs") / "eval" / label
+    asking = asking or Asking()
+    rephrasing = judge.engine(root) if judge and wordings is None else None
+    varied = {one: vary(one, engine=rephrasing, wordings=wordings) for one in dict.fromkeys(["", *variants])}
+    plan = _plan(find_benchmarks(benchmarks), prompts, varied, root, asking)
+    folders = [folder for _, _, folder in plan]
+    with locked(root):
+        failed = _ask(plan, model, label, root, progress)
+        runs = _judge(root, folders, modes, judge, progress)
+    made = _evaluation(folders, runs, judge, people, grade_skills, root)
+    facts = _run_facts(root, label, model) | dict(made.facts)
+    notes = [*(f"{title}: {error}" for title, error in failed.items()), *made.notes]
+    return replace(made, facts=facts, notes=notes, failed=failed, data_dir=asking.downloads)
+
+
+def score(
+    runs: Sequence[Path],
+    modes: Sequence[str] = (DEFAULT,),
+    *,
+    judge: JudgeModel | None = None,
+    grade_skills: bool = False,
+    labels: Path | None = None,
+    data_dir: Path | None = None,
+    progress: Progress = lambda title, done, total: None,
+) -> Evaluation:
+    """Judge the kept replies of run folders anew, without the model; several models are compared.
+
+    ``modes`` name scorers: ``robust``, ``medevalkit``, ``paper`` … Raises ConfigError for an unknown one, DataError for
+    a folder without a run, MissingFileError for a ``data_dir`` that is not there.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise MissingFileError(f"there is no folder {data_dir}; name the one with your downloads")
+    people = agreements.read_labels(labels) if labels else {}
+    modes = list(dict.fromkeys(modes))
+    for mode in modes:
+        find_scorer(mode)
+    folders: list[RunFolder] = []
+    judged: list[Run] = []
+    for root in runs:
+        found = run_folders(root)
+        judged += _judge(root, found, modes, judge, progress)
+        folders += found
+    made = _evaluation(folders, judged, judge, people, grade_skills, runs[0])
+    return replace(made, facts={"runs": ", ".join(map(str, runs)), **made.facts}, data_dir=data_dir)
+
+
+def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
+    """Look benchmarks up by name, ``paper`` and ``text`` standing for several. Raises UnknownPluginError."""
+    listed: list[Benchmark] = []
+    for name in names:
+        listed += benchmarks(name) if name in ("paper", "text") else [registry().get("benchmark", name)]
+    if not listed:
+        raise ConfigError("--benchmarks names none; write phantom, paper, or names separated by commas")
+    return list({one.name: one for one in listed}.values())
+
+
+def _plan(
+    chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, asking: Asking
+) -> Planned:
+    """Every benchmark in every style and variant. Raises ConfigError for an unknown style."""
+    plan: Planned = []
+    for benchmark in chosen:
+        for style in dict.fromkeys(styles or benchmark.prompt_styles):
+            check_style(style)
+            for variant, varying in varied.items():
+                how = replace(asking, prompt_style=style, variant=variant, vary=varying)
+                name = f"{style}+{variant.replace(':', '-')}" if variant else style
+                plan.append((benchmark, how, RunFolder(root / benchmark.name / name)))
+    return plan
+
+
+def _ask(plan: Planned, model: EngineChoice, label: str, root: Path, progress: Progress) -> dict[str, DataError]:
+    """Ask all of it, and return what was not finished, and why.
+
+    A data set without its files, a missing package and a folder of another run are said before the model is loaded,
+    which happens when a question first needs it: not for a finished run.
+    """
+    engine = LazyEngine(model, partial(progress, "loading the model", 0, None))
+    facts: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
+    facts["engine_settings"] = shaping_settings(model.settings)
+    for benchmark, asking, folder in plan:
+        try:
+            next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
+        folder.check(asking.settings(benchmark, engine.model) | facts)
+    if not all(folder.begun() for _, _, folder in plan):
+        engine.start()  # what is wrong with it is then said before anything is written
+    given = {key: value for key, value in model.settings.items() if key != "base_url"}
+    write_run_file(root, {"model": model.model, **facts, "engine_settings": given})
+    failed = {}
+    for benchmark, asking, folder in plan:
+        title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
+        try:
+            ask(benchmark, engine, folder, asking, facts=facts, progress=partial(progress, title))
+        except DataError as error:  # of this benchmark; where the engine or an option fails, it does so for all
+            failed[title] = error
+    return failed
+
+
+def _judge(
+    root: Path, folders: Sequence[RunFolder], modes: Sequence[str], judge: JudgeModel | None, progress: Progress
+) -> list[Run]:
+    """Judge the folders below a root in each mode."""
+    runs: list[Run] = []
+    asked = None
+    if judge is not None:
+        asked = engine_judge(judge.engine(root), judge.settings, partial(progress, f"judge {judge.choice.model}"))
+    with _collector_paused() if judge is None else nullcontext():  # a judge's clients leave cycles
+        for number, folder in enumerate(folders, start=1):
+            progress("judging", number, len(folders))
+            benchmark = registry().get("benchmark", folder.settings().get("benchmark", "?"))
+            judged = judge_folder(folder, benchmark, modes, asked, judge.identity if judge else None)
+            runs += [shown for run in judged for shown in folded(run)]
+    return runs
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A run's rows are a million objects in no cycles; going through them over and over took a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _evaluation(
+    folders: Sequence[RunFolder],
+    runs: Sequence[Run],
+    judge: JudgeModel | None,
+    people: Mapping[str, bool],
+    grade_skills: bool,
+    root: Path,
+) -> Evaluation:
+    facts = {}
+    if judge is not None:
+        told = judge.identity
+        facts = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
+    return Evaluation(
+        folders,
+        runs,
+        facts,
+        [*notes_on(runs, folders), *notes_on_labels(runs, people)],
+        judge.identity.facts() if judge else None,
+        agreement(runs, people),
+        _skill_grades(judge, root, runs) if grade_skills and judge else (),
+    )
+
+
+def _skill_grades(judge: JudgeModel, root: Path, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Count the judge's grades of the five clinical skills for each run as it was asked, without images."""
+    engine, found = judge.engine(root), []
+    for run in asked_once(runs):
+        items = [SkillItem(row.id, row.question, row.text, row.options or ()) for row in run.rows]
+        counts = count_grades(judge_skills(engine, items))
+        head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style}
+        found.append(head | {"variant": run.variant, "grades": {skill: dict(c) for skill, c in counts.items()}})
+    return found
+
+
+def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """Compare a judge's verdicts with the rules' and with people's labels, and the rules' with people's."""
+    found = []
+    for run in runs:
+        rules = {row.id: row.by_rule == 1.0 for row in run.rows if row.by_rule is not None}
+        if not rules and not people:
+            continue
+        head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style, "mode": run.mode}
+        scored = [row for row in run.rows if row.accuracy is not None]
+        judged = {row.id: row.accuracy == 1.0 for row in scored if row.by_rule is not None}
+        by_rule = {row.id: row.accuracy == 1.0 for row in scored if row.by_rule is None}
+        pairs = (
+            (run.judge, judged, "rules", rules),
+            (run.judge, judged, "people", people),
+            ("", by_rule, "people", people),
+        )
+        for judge, verdicts, name, other in pairs:
+            if verdicts.keys() & other.keys():
+                kappa = asdict(agreements.agreement(verdicts, other))
+                found.append({**head, "judge": judge, "with": name, **kappa})
+    return found
+
+
+def _run_facts(root: Path, label: str, model: EngineChoice) -> dict[str, str]:
+    facts = {"model": label, "engine": model.name, "run folder": str(root)}
+    for entry in read_run_file(root)[-1:]:
+        facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
+        facts |= {name: str(version) for name, version in entry["versions"].items()}
+        if entry.get("git"):
+            facts["git"] = str(entry["git"]["commit"])[:12]
+    return facts
