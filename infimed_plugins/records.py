@@ -34,7 +34,7 @@ BAD_IMAGE = "an image cannot be used"  # why a row is left out
 
 
 def is_choice(answer: Json, count: int) -> bool:
-    """Whether this is a letter of ``count`` options, or several of them in order: ``"B"``, ``"AC"``."""
+    """True for a letter of ``count`` options, or several of them in order: ``"B"``, ``"AC"``."""
     letters = OPTION_LETTERS[:count]
     return isinstance(answer, str) and len(answer) > 0 and answer == "".join(one for one in letters if one in answer)
 
@@ -56,7 +56,7 @@ class ImageRef:
 
     @property
     def is_file(self) -> bool:
-        """Whether ``path`` is that of a file."""
+        """True if ``path`` is that of a file."""
         return self.path is not None and self.reader is None
 
     def read(self) -> bytes:
@@ -81,7 +81,7 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What a reward or scorer compares an answer with.
+    """The right answer, which a reward or scorer compares with.
 
     ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a
     LaTeX or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
@@ -143,7 +143,7 @@ class Sample:
 
     @property
     def ground_truth(self) -> GroundTruth:
-        """What rewards and scorers compare with."""
+        """Return the record that rewards and scorers compare with."""
         return GroundTruth(self.task, self.answer, self.options, tuple(self.meta.get("synonyms", ())))
 
     def with_meta(self, **extra: Json) -> Sample:
@@ -161,7 +161,7 @@ class BadRow:
 
 
 class Code(StrEnum):
-    """What a verdict comes to, for programs to decide by; its ``reason`` says the same to people."""
+    """The outcome of a verdict, for programs to decide by; its ``reason`` says the same to people."""
 
     JUDGED = "judged"  # an answer was read and compared
     NO_ANSWER = "no_answer"  # nothing of the kind that is asked for is stated
@@ -181,7 +181,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why.
+    """A reward's verdict on one answer: a value in [0, 1], the reading it rests on, and why.
 
     ``trace`` names the rules that led to the reading, in order. ``confidence``, in [0, 1], is a metric of detection:
     how right the stated confidences are (rewards/box_iou.py).
@@ -231,13 +231,13 @@ class Response:
 
     @property
     def digest(self) -> bytes:
-        """What a reply is to: the sha256 of the prompt, the gold answer and the images' hashes."""
+        """Return the sha256 of what was asked: the prompt, the gold answer and the images' hashes."""
         asked = [self.prompt, self.gold, self.options, list(self.images)]
         return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
 
     @property
     def cluster(self) -> str:
-        """What questions about one image share."""
+        """Return what questions about one image share: its digest, else the question's id."""
         return self.images[0] if self.images else self.of or self.id
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves: a judged reply to each question, and the run they belong to."""
+"""The results of an evaluation: a judged reply to each question, and the run they belong to."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from infimed_plugins.storage import locked, remove_partial
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge said of one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
+    """A judge's verdict on one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
 
     right: bool | None
     reason: str
@@ -190,7 +190,7 @@ def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]
 
 
 def _is_of(run: Run, settings: dict[str, Json]) -> bool:
-    """Whether a run was asked in a folder with these settings."""
+    """True if a run was asked in a folder with these settings."""
     asked = (run.model, run.benchmark, run.prompt_style, run.variant)
     names = (settings.get("name") or settings.get("model"), settings.get("benchmark"), settings.get("prompt_style"))
     return asked == (*names, settings.get("variant", ""))

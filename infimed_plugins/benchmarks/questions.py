@@ -72,7 +72,7 @@ def check_style(style: str) -> None:
 
 
 def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest:
-    """What the engine is asked. Raises ConfigError for an unknown style.
+    """Return the request that the engine is asked. Raises ConfigError for an unknown style.
 
     In MedEvalKit's styles raises DataError for a variant without upstream's row, of which its prompt is made.
     """

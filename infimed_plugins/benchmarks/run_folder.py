@@ -50,7 +50,7 @@ class RunFolder:
     path: Path
 
     def begun(self) -> bool:
-        """Whether it has settings."""
+        """True if it has settings."""
         return (self.path / SETTINGS).exists()
 
     def check(self, settings: dict[str, Json]) -> None:
@@ -68,7 +68,7 @@ class RunFolder:
             )
 
     def replies_without_settings(self) -> bool:
-        """Whether replies are here of which it is not known who gave them."""
+        """True if replies are here of which it is not known who gave them."""
         log = self.path / RESPONSES
         return not self.begun() and log.is_file() and log.stat().st_size > 0
 
@@ -83,7 +83,7 @@ class RunFolder:
             _drop_torn_line(log)
 
     def settings(self) -> dict[str, Any]:
-        """What the folder was made with. Raises MissingFileError or DataError naming the file."""
+        """Return the settings that the folder was made with. Raises MissingFileError or DataError naming the file."""
         path = self.path / SETTINGS
         if not path.is_file():
             raise MissingFileError(f"{self.path} holds no run (no {SETTINGS}); name what `infimed eval --out` wrote")
@@ -137,7 +137,7 @@ class RunFolder:
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
     def bad_rows(self) -> int:
-        """How many rows could not be asked."""
+        """Count the rows that could not be asked."""
         path = self.path / BAD_ROWS
         if not path.exists():
             return 0

@@ -30,7 +30,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Asking:
-    """How a benchmark is asked. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
+    """How to ask a benchmark. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
 
     ``downloads`` is where downloaded data sets lie (the hub without it); ``max_tokens`` the benchmark's without it.
     """
@@ -44,7 +44,7 @@ class Asking:
     vary: Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]] = iter
 
     def settings(self, benchmark: Benchmark, model: str) -> dict[str, Json]:
-        """What shapes the replies, and so must not change within a folder."""
+        """Return what shapes the replies, and so must not change within a folder."""
         return {
             "benchmark": benchmark.name,
             "model": model,
@@ -243,7 +243,7 @@ def _decoded(image: ImageRef) -> ImageRef:
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:
-    """How many questions there will be, where the registry says; a variant may make more of them."""
+    """Return how many questions there will be, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
     counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
     return min(counts, default=None) if not asking.variant else None

@@ -46,7 +46,7 @@ def open_in_words(benchmark: Benchmark, row: Response | Judged) -> bool:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A scoring mode, registered by the name that ``--mode`` takes.
+    """A scoring mode, registered by the name that ``--mode`` takes; ``score`` alone may be registered, too.
 
     ``score(benchmark, responses, prompt_style)`` gives a Score for each response in their order; failed requests are
     unscored whatever it says. ``is_open(benchmark, response)`` is True where a judge, if there is one, decides instead.
@@ -61,7 +61,8 @@ def find_scorer(mode: str) -> Scorer:
     names = registry().names("scorer")
     if mode not in names:
         raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(names)}")
-    return registry().get("scorer", mode)  # type: ignore[no-any-return]
+    found = registry().get("scorer", mode)
+    return found if isinstance(found, Scorer) else Scorer(found)
 
 
 def scores(mode: str, benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
@@ -70,8 +71,9 @@ def scores(mode: str, benchmark: Benchmark, rows: Sequence[Response], style: str
     Raises ConfigError for an unknown mode, PluginError for a scorer that does not give each reply a Score.
     """
     judged = find_scorer(mode).score(benchmark, rows, style)
-    if len(judged) != len(rows) or not all(isinstance(one, Score) for one in judged):
-        raise PluginError(f"the scorer {mode!r} must give a Score to each of {len(rows)} replies")
+    good = all(isinstance(one, Score) and one.accuracy in (0.0, 1.0, None) for one in judged)
+    if len(judged) != len(rows) or not good:
+        raise PluginError(f"the scorer {mode!r} must give each of {len(rows)} replies a Score of accuracy 0, 1 or None")
     return [
         _unscored(row.error) if row.error is not None else verdict for row, verdict in zip(rows, judged, strict=True)
     ]
@@ -99,7 +101,7 @@ def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
 
 
 def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
-    """What a judge said where ``by_judge`` decided; None where the rules did."""
+    """Return the judge's verdict where ``by_judge`` decided; None where the rules did."""
     if row.code == Code.JUDGE_FAILED:
         return "failed"
     if row.code != Code.JUDGED_BY_MODEL:

@@ -14,10 +14,10 @@ from infimed_plugins.benchmarks.judging import Opinion, judge_rows, metrics_of
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, PluginError
 from infimed_plugins.evaluation.notes import _unscored
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Code, Response
+from infimed_plugins.records import Code, Response, Score
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -338,3 +338,12 @@ def test_medevalkits_metrics_are_there_for_its_sets(name: str, tmp_path: Path) -
         assert found == {"error": "MedEvalKit has no data set mmlu_medical"}
     else:
         assert found["total" if name == "mmmu_health" else "total metrics"]["total"] == len(rows)
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["right"], [Score(0.5, 0.0, 0.5)], [Score(1.0, 0.0, 1.0)] * 2], ids=["none", "text", "half", "two"]
+)
+def test_a_scorer_that_does_not_give_each_reply_a_verdict_is_named(given: list[Any], plug_in: Any) -> None:
+    plug_in(scorers={"odd": lambda benchmark, responses, style: given})
+    with pytest.raises(PluginError, match="the scorer 'odd' must give each of 1 replies a Score of accuracy 0, 1 or"):
+        scores("odd", benchmark("phantom"), [answered()], "direct")

@@ -87,7 +87,7 @@ def default_benchmarks(suite: str | None = None) -> tuple[str, ...]:
 
 
 def text_of(sample: Sample) -> Text:
-    """What of a sample is compared as text."""
+    """Return the text of a sample for near-duplicate matching."""
     return Text(sample.question, sample.options or ())
 
 

@@ -24,7 +24,7 @@ _SHORT = 1_000  # characters of a reply that is remembered: data sets ask the sa
 
 
 class Choice(NamedTuple):
-    """Whether the reply is right; the letter (or the gold answer's own text) it was read as; whether by likeness."""
+    """True if the reply is right; the letter (or the gold answer's own text) it was read as; True if by likeness."""
 
     correct: bool
     parsed: str
@@ -132,7 +132,7 @@ def _frequent(text: str, chars: Collection[str]) -> str:
 
 
 def _matched(option: str, text: str, frequent: str, least: float) -> int:
-    """How many characters lie in matching blocks; 0 as soon as ``least`` is out of reach."""
+    """Count the characters that lie in matching blocks; 0 as soon as ``least`` is out of reach."""
     if not frequent and (option in text or text in option):
         return min(len(option), len(text))
     rare, mask = option, ""
@@ -215,7 +215,7 @@ def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: 
 
 
 def _longest_by_text(option: str, text: str, left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
-    """The same block, found from the text where that is the shorter of the two and autojunk is not at work."""
+    """Find the same block from the text, where that is the shorter of the two and autojunk is not at work."""
     best_i, best_j, size = right, low, 0
     j, find = low, option.find
     while j + size <= high and j < high:

@@ -206,7 +206,7 @@ def metrics(
     *,
     verdicts: Sequence[MedEvalKitVerdict] | None = None,
 ) -> dict[str, Any]:
-    """What upstream would write to metrics.json for these replies.
+    """Return what upstream would write to metrics.json for these replies.
 
     ``judge_outputs``, for the three VQA sets, in the order upstream asks: the open questions in turn, for SLAKE every
     question; None for a failed call. ``verdicts`` are those of ``score_rows``, if they are at hand. Raises

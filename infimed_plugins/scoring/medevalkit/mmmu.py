@@ -59,7 +59,7 @@ def _finders(letters: tuple[str, ...]) -> tuple[_FindAll, _FindAll]:
 
 
 def extracted(reply: str) -> str:
-    """What the caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
+    """Return what upstream's caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
     if "<" in reply and "<answer>" in reply:
         reply = tag(reply, "answer")
     if "\\" in reply:

@@ -138,7 +138,7 @@ def _f(shared: int, predicted: int, gold: int) -> float:
 
 
 def _in_sequence(sentences: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], common: Collection[str]) -> int:
-    """How many words lie on the longest common subsequence of any sentence with any gold sentence."""
+    """Count the words that lie on the longest common subsequence of any sentence with any gold sentence."""
     found: set[str] = set()
     if not common:
         return 0

@@ -22,7 +22,7 @@ NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
 
 @dataclass(frozen=True)
 class MedEvalKitVerdict:
-    """What MedEvalKit makes of one reply.
+    """MedEvalKit's verdict on one reply.
 
     ``kind``: mcq, close or open. ``parsed``: the letter or the text that was compared. ``error``: the exception with
     which upstream's whole run would end here ("ValueError: …"); then ``correct`` is None. ``metrics``: of an open

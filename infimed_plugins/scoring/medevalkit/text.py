@@ -1,4 +1,4 @@
-r"""How MedEvalKit takes an answer out of a reply, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0).
+r"""Take an answer out of a reply as MedEvalKit does, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0).
 
 >>> boxed(r"so \boxed{\text{B}}")
 '\\text{B}'
@@ -32,7 +32,7 @@ _BEFORE_CHINESE, _CHINESE = 6, "答案:"
 
 
 def boxed(text: str) -> str:
-    r"""What the last ``\boxed{`` holds up to its closing brace, stripped; the string "None" without such a box."""
+    r"""Return what the last ``\boxed{`` holds up to its closing brace, stripped; "None" without a box."""
     start = text.rfind(_BOX)
     if start < 0:
         return NO_BOX
@@ -51,7 +51,7 @@ def boxed(text: str) -> str:
 
 
 def tag(text: str | None, name: str, hard: bool = True) -> str:
-    """What stands between all ``<name>`` and ``</name>``, joined by blanks and stripped.
+    """Return what stands between all ``<name>`` and ``</name>``, joined by blanks and stripped.
 
     Without such a tag, or with an empty one: the text itself, "" if not ``hard``. None gives "".
     """
@@ -98,7 +98,7 @@ def parse_lowered(text: str) -> str:
 
 
 def unboxed(reply: str) -> str:
-    """What the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
+    """Return what the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
     if "\\" in reply:
         content = boxed(reply)
         if content != NO_BOX:
