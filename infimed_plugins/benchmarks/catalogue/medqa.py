@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Mapping[str, Any]) -> Asked:
+def _ask(row: Row) -> Asked:
     choices = [f"{letter}. {row['options'][letter]}" for letter in "ABCD"]
     return Asked("mcq", row["question"], choices, row["answer_idx"])
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.metrics import parts_by
+from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Mapping[str, Any]) -> Asked:
+def _ask(row: Row) -> Asked:
     options = {letter: row[f"option_{letter}"] for letter in "ABCD" if f"option_{letter}" in row}
     letters = [letter for letter, option in options.items() if option == row["gt_answer"]]
     choices = [f"{letter}. {option}" for letter, option in options.items()]
