@@ -16,7 +16,7 @@ from infimed_plugins.records import GroundTruth, ImageRef, Response, Sample, Sco
 
 if TYPE_CHECKING:
     from infimed_plugins.api import build, evaluate, reflect, score
-    from infimed_plugins.benchmarks.modes import score_reply
+    from infimed_plugins.benchmarks.scorers import score_reply
     from infimed_plugins.rewards import compute_score
 
 __version__ = "0.1.0"
@@ -41,7 +41,7 @@ __all__ = [
 
 _HEAVIER = dict.fromkeys(("build", "evaluate", "reflect", "score"), "infimed_plugins.api") | {
     "compute_score": "infimed_plugins.rewards",
-    "score_reply": "infimed_plugins.benchmarks.modes",
+    "score_reply": "infimed_plugins.benchmarks.scorers",
 }
 
 

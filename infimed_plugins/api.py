@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import recipes
-from infimed_plugins.benchmarks.modes import DEFAULT
 from infimed_plugins.benchmarks.runner import Asking
-from infimed_plugins.curation.decontamination.benchmark_items import PAPER_BENCHMARKS
+from infimed_plugins.benchmarks.scorers import DEFAULT
+from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.evaluation import runs
 from infimed_plugins.evaluation.engine_choice import JudgeModel, choose_engine, choose_judge
@@ -156,7 +156,7 @@ def curate(
         raw["engine"] = {"name": model.name, "model": model.model, "settings": model.settings}
     recipe = replace(parse_recipe(raw, f"infimed curate {step}"), max_rejects=1.0)
     if decontaminate and rows.pairs is None and rows.name not in PROCEDURAL:
-        recipe = replace(recipe, decontaminate={"benchmarks": list(PAPER_BENCHMARKS), "skip_missing": True})
+        recipe = replace(recipe, decontaminate={"benchmarks": list(default_benchmarks("paper")), "skip_missing": True})
         told(recipes.plan(recipe))
     return recipes.build(recipe, Path(out), progress=progress, fresh=fresh, folder=rows.folder, allow_empty=True)
 

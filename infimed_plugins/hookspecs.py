@@ -1,4 +1,4 @@
-"""The whole extension API: five hooks. Each receives ``register(name, thing)``.
+"""The whole extension API: six hooks. Each receives ``register(name, thing)``.
 
 ``thing`` may be the object itself or a string ``"package.module:attribute"``, imported when it is first used.
 A third party lists its module under ``[project.entry-points.infimed_plugins]`` and writes, for example::
@@ -49,3 +49,8 @@ def register_engines(register: Register) -> None:
 @hookspec
 def register_benchmarks(register: Register) -> None:
     """``register("phantom", Benchmark(...))``: a source split, prompt styles and a scorer (see benchmarks/)."""
+
+
+@hookspec
+def register_scorers(register: Register) -> None:
+    """``register("exact", score)``: what ``--mode`` takes, a Scorer or its function (see benchmarks/scorers.py)."""

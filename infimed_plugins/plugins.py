@@ -1,6 +1,6 @@
 """Find plugins through pluggy and look things up by name.
 
-Built-ins use the same hooks as third parties; they are named as strings here, so nothing imports upwards.
+Built-ins are entry points of this package's own distribution and use the same hooks as third parties.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infimed_plugins import hookspecs
 from infimed_plugins.errors import PluginError, UnknownPluginError
 
 ENTRY_POINT_GROUP = "infimed_plugins"
-BUILT_IN_MODULES = (
+BUILT_IN_MODULES = (  # as in pyproject.toml, for a source tree whose installation is older or missing
     "infimed_plugins.rewards",
     "infimed_plugins.sources",
     "infimed_plugins.curation",
@@ -29,6 +29,7 @@ KINDS = {
     "curation step": "register_curation_steps",
     "engine": "register_engines",
     "benchmark": "register_benchmarks",
+    "scorer": "register_scorers",
 }
 
 
@@ -59,12 +60,13 @@ class Registry:
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._things: dict[tuple[str, str], Registered] = {}
-        distributions = {id(plugin): dist.project_name for plugin, dist in manager.list_plugin_distinfo()}
+        owners = {id(plugin): dist.project_name for plugin, dist in manager.list_plugin_distinfo()}
+        owners |= {id(manager.get_plugin(module)): module.partition(".")[0] for module in BUILT_IN_MODULES}
         for kind, hook_name in KINDS.items():
-            # in the order of registration, so that built-ins are named as the first owner of a duplicate
-            for implementation in getattr(manager.hook, hook_name).get_hookimpls():
-                owner = distributions.get(id(implementation.plugin), _top_package(implementation.plugin_name))
-                self._collect(kind, owner, implementation.function)
+            found = getattr(manager.hook, hook_name).get_hookimpls()
+            # built-ins are named as the first owner of a duplicate
+            for one in sorted(found, key=lambda one: one.plugin_name not in BUILT_IN_MODULES):
+                self._collect(kind, owners.get(id(one.plugin), one.plugin_name.partition(".")[0]), one.function)
 
     def _collect(self, kind: str, owner: str, function: Any) -> None:
         def register(name: str, thing: Any) -> None:
@@ -100,13 +102,14 @@ def build_manager(*, entry_points: bool = True) -> pluggy.PluginManager:
     """A plugin manager with the built-ins and, unless told otherwise, every installed third party."""
     manager = pluggy.PluginManager("infimed_plugins")
     manager.add_hookspecs(hookspecs)
-    for module in BUILT_IN_MODULES:
-        manager.register(importlib.import_module(module), name=module)
     if entry_points:
         try:
             manager.load_setuptools_entrypoints(ENTRY_POINT_GROUP)
         except Exception as error:  # a broken third party must not hide which one it is
             raise PluginError(f"a plugin of group {ENTRY_POINT_GROUP!r} cannot be loaded: {error}") from error
+    for module in BUILT_IN_MODULES:
+        if not manager.has_plugin(module):
+            manager.register(importlib.import_module(module), name=module)
     return manager
 
 
@@ -124,7 +127,3 @@ def registry() -> Registry:
     manager = build_manager()
     check(manager)
     return Registry(manager)
-
-
-def _top_package(name: str) -> str:
-    return name.partition(".")[0]

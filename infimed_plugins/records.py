@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import decode_image
@@ -34,7 +34,7 @@ BAD_IMAGE = "an image cannot be used"  # why a row is left out
 
 
 def is_choice(answer: Json, count: int) -> bool:
-    """Whether this is a letter of ``count`` options, or several of them in order: ``"B"``, ``"AC"``."""
+    """True for a letter of ``count`` options, or several of them in order: ``"B"``, ``"AC"``."""
     letters = OPTION_LETTERS[:count]
     return isinstance(answer, str) and len(answer) > 0 and answer == "".join(one for one in letters if one in answer)
 
@@ -56,7 +56,7 @@ class ImageRef:
 
     @property
     def is_file(self) -> bool:
-        """Whether ``path`` is that of a file."""
+        """True if ``path`` is that of a file."""
         return self.path is not None and self.reader is None
 
     def read(self) -> bytes:
@@ -81,7 +81,7 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What a reward or scorer compares an answer with.
+    """The right answer, which a reward or scorer compares with.
 
     ``answer`` by task: an option letter such as ``"B"``, or several, ``"AC"`` (multiple_choice), a string (text), a
     LaTeX or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
@@ -143,7 +143,7 @@ class Sample:
 
     @property
     def ground_truth(self) -> GroundTruth:
-        """What rewards and scorers compare with."""
+        """Return the record that rewards and scorers compare with."""
         return GroundTruth(self.task, self.answer, self.options, tuple(self.meta.get("synonyms", ())))
 
     def with_meta(self, **extra: Json) -> Sample:
@@ -161,7 +161,7 @@ class BadRow:
 
 
 class Code(StrEnum):
-    """What a verdict comes to, for programs to decide by; its ``reason`` says the same to people."""
+    """The outcome of a verdict, for programs to decide by; its ``reason`` says the same to people."""
 
     JUDGED = "judged"  # an answer was read and compared
     NO_ANSWER = "no_answer"  # nothing of the kind that is asked for is stated
@@ -181,7 +181,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one reward says of one answer: a value in [0, 1], the reading it rests on, and why.
+    """A reward's verdict on one answer: a value in [0, 1], the reading it rests on, and why.
 
     ``trace`` names the rules that led to the reading, in order. ``confidence``, in [0, 1], is a metric of detection:
     how right the stated confidences are (rewards/box_iou.py).
@@ -195,17 +195,50 @@ class Verdict:
     trace: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
-    """What a model said to one sample, and how it was asked. ``error`` set means the engine failed: unscored."""
+    """A question as it was asked and what a model said to it: one line of a run's ``responses.jsonl``.
 
-    sample_id: str
-    text: str
-    prompt_style: str
-    model: str
-    prompt: str = ""
-    index: int = 0
+    Not frozen, as that takes four times as long to make; none is changed. ``index`` is its place in the benchmark,
+    ``images`` the sha256 of each image's bytes, ``row`` upstream's own row (scoring as another framework does starts
+    from it), ``error`` why there is no reply: then it is unscored. ``cut`` says that the reply ended at the token
+    limit, ``tokens`` how many were generated (0: it is not known), ``of`` from which question a variant was made.
+    """
+
+    index: int
+    id: str
+    question: str
+    options: Sequence[str] | None
+    task: str
+    gold: Json
+    language: str
+    meta: Mapping[str, Json]
+    images: Sequence[str]
+    prompt: str
+    row: Json = None
+    text: str = ""
     error: str | None = None
+    cut: bool = False
+    tokens: int = 0
+    of: str = ""
+
+    @property
+    def sample(self) -> Sample:
+        """The Sample, without its images. Raises DataError where it is none."""
+        options, task = None if self.options is None else tuple(self.options), cast(Task, self.task)
+        more: dict[str, Any] = {"options": options, "language": self.language, "meta": self.meta}
+        return Sample(self.id, "", "", self.question, task, self.gold, **more)
+
+    @property
+    def digest(self) -> bytes:
+        """Return the sha256 of what was asked: the prompt, the gold answer and the images' hashes."""
+        asked = [self.prompt, self.gold, self.options, list(self.images)]
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
+
+    @property
+    def cluster(self) -> str:
+        """Return what questions about one image share: its digest, else the question's id."""
+        return self.images[0] if self.images else self.of or self.id
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +39,29 @@ def test_every_built_in_can_be_loaded() -> None:
     loaded = [thing.load() for thing in registry_with()]
     assert len(loaded) >= 4
     assert None not in loaded
+
+
+def test_the_built_ins_are_this_distributions_entry_points() -> None:
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "entry-points"
+    ]
+    assert declared == {plugins.ENTRY_POINT_GROUP: {name: name for name in plugins.BUILT_IN_MODULES}}
+
+
+@pytest.mark.parametrize("named", [0, 2, len(plugins.BUILT_IN_MODULES)])
+def test_built_ins_that_an_installation_names_are_registered_once(named: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def older_installation(self: pluggy.PluginManager, group: str, name: str | None = None) -> int:
+        self.register(module("alpha", register_rewards=one_reward), name="alpha")
+        for built_in in plugins.BUILT_IN_MODULES[::-1][:named]:
+            self.register(importlib.import_module(built_in), name=built_in)
+        return named + 1
+
+    expected = list(registry_with())
+    monkeypatch.setattr(pluggy.PluginManager, "load_setuptools_entrypoints", older_installation)
+    found = plugins.Registry(plugins.build_manager())
+    ours = [thing for thing in found if thing.owner == "infimed_plugins"]
+    assert sorted(map(repr, ours)) == sorted(map(repr, expected))
+    assert [thing.owner for thing in found if thing.name == "same"] == ["alpha"]
 
 
 def test_every_kind_has_a_hook_and_every_hook_a_kind_and_a_docstring() -> None:

@@ -1,4 +1,4 @@
-"""What a run's ``run.json`` says of how it came about: versions, the commit of the code, the machine."""
+"""How a run came about, as its ``run.json`` keeps it: versions, the commit of the code, the machine."""
 
 from __future__ import annotations
 

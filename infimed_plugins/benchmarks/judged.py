@@ -1,4 +1,4 @@
-"""What an evaluation leaves: a judged reply to each question, and the run they belong to."""
+"""The results of an evaluation: a judged reply to each question, and the run they belong to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infimed_plugins.records import Code, Json
 
 @dataclass(slots=True)
 class Judged:
-    """One question as it was asked, what the model said, and the verdict. Not frozen, for speed, as Answered.
+    """One question as it was asked, what the model said, and the verdict. Not frozen, for speed, as Response.
 
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read, and counts

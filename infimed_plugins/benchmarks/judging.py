@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.benchmarks.modes import by_judge, is_open, scores
 from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, judges_verdict, scores
 from infimed_plugins.engines import Engine
+from infimed_plugins.errors import InfimedError
 from infimed_plugins.parsing import extract_answer
-from infimed_plugins.records import Json, Score
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import Json, Response, Score
+from infimed_plugins.scoring import medevalkit
 from infimed_plugins.storage import locked, remove_partial
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge said of one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
+    """A judge's verdict on one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
 
     right: bool | None
     reason: str
@@ -28,17 +29,18 @@ class Opinion:
 
 
 CUT = "(cut off at max_tokens)"
-Judge = Callable[[Sequence[Answered]], Mapping[str, Opinion]]
+Judge = Callable[[Sequence[Response]], Mapping[str, Opinion]]
 
 
 def judge_rows(
-    benchmark: Benchmark, rows: Sequence[Answered], style: str, mode: str, judge: Judge | None = None
+    benchmark: Benchmark, rows: Sequence[Response], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
-    """The judged questions in their order. A judge is asked of those that ``modes.is_open`` leaves to it."""
+    """The judged questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
     opinions: Mapping[str, Opinion] = {}
     if judge is not None:
-        opinions = judge([row for row in rows if row.error is None and is_open(mode, benchmark, row)])
+        is_open = find_scorer(mode).is_open
+        opinions = judge([row for row in rows if row.error is None and is_open(benchmark, row)])
     judged = []
     for row, score in zip(rows, by_rule, strict=True):
         opinion = opinions.get(row.id)
@@ -61,29 +63,27 @@ def judge_folder(
     """Judge the replies of a folder in each mode, and keep the verdicts in it (run_folder.py names the files)."""
     with locked(folder.path):
         remove_partial(folder.path)
-        return _judge_folder(folder, benchmark, modes, judge, identity)
-
-
-def _judge_folder(
-    folder: RunFolder,
-    benchmark: Benchmark,
-    modes: Sequence[str],
-    judge: Judge | None,
-    identity: JudgeIdentity | None,
-) -> list[Run]:
-    settings, answered = folder.settings(), folder.answered()
-    style, variant = str(settings.get("prompt_style", "direct")), str(settings.get("variant", ""))
-    model = str(settings.get("name") or settings.get("model", "?"))
-    drawn: dict[str, Any] = {"seed": int(settings.get("seed") or 0), "limit": settings.get("limit")}
-    by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
-    if identity is not None:
-        folder.write_json(f"judge-{identity.tag}.json", identity.facts())
-    runs = []
-    for mode in modes:
-        rows = judge_rows(benchmark, answered, style, mode, judge)
-        folder.write_lines(f"verdicts-{mode}{by}.jsonl", map(_verdict_line, rows))
-        judged_by = identity.label if identity else ""
-        runs.append(Run(model, benchmark.name, style, mode, rows, variant, judged_by, **drawn))
+        settings, answered = folder.settings(), folder.answered()
+        style = str(settings.get("prompt_style", "direct"))
+        by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
+        if identity is not None:
+            folder.write_json(f"judge-{identity.tag}.json", identity.facts())
+        runs = []
+        for mode in modes:
+            rows = judge_rows(benchmark, answered, style, mode, judge)
+            folder.write_lines(f"verdicts-{mode}{by}.jsonl", map(_verdict_line, rows))
+            run = Run(
+                model=str(settings.get("name") or settings.get("model", "?")),
+                benchmark=benchmark.name,
+                prompt_style=style,
+                mode=mode,
+                rows=rows,
+                variant=str(settings.get("variant", "")),
+                judge=identity.label if identity else "",
+                seed=int(settings.get("seed") or 0),
+                limit=settings.get("limit"),
+            )
+            runs.append(run)
     return runs
 
 
@@ -95,7 +95,7 @@ def engine_judge(
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
 
-    def judge(rows: Sequence[Answered]) -> Mapping[str, Opinion]:
+    def judge(rows: Sequence[Response]) -> Mapping[str, Opinion]:
         items = (
             JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
             for row in rows
@@ -110,7 +110,7 @@ def engine_judge(
     return judge
 
 
-def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
+def _judged(benchmark: Benchmark, row: Response, score: Score) -> Judged:
     return Judged(
         id=row.id,
         group=_group(benchmark, row),
@@ -133,7 +133,7 @@ def _judged(benchmark: Benchmark, row: Answered, score: Score) -> Judged:
     )
 
 
-def _group(benchmark: Benchmark, row: Answered) -> str:
+def _group(benchmark: Benchmark, row: Response) -> str:
     """The value of the first grouping that a question has one of, else its task."""
     for key in benchmark.group_by:
         value = row.meta.get(key, row.language if key == "language" else None)
@@ -155,3 +155,51 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}
     return line
+
+
+def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]:
+    """MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
+
+    ``{"error": …}`` where upstream would write nothing.
+
+    ``judged`` are runs as ``judge_folder`` gives them: what a judge said in one of this folder stands for upstream's
+    judge. That is asked of every SLAKE question, so there the mode must be ``paper``; and it is a wrong answer where it
+    fails.
+    """
+    settings = folder.settings()
+    benchmark: Benchmark = registry().get("benchmark", settings.get("benchmark", "?"))
+    rows = folder.answered()
+    if benchmark.medevalkit is None:
+        return {"error": f"MedEvalKit has no data set {benchmark.name}"}
+    if any(row.row is None or row.error for row in rows):
+        return {"error": "upstream's own rows, or some replies, are missing here"}
+    upstream, texts = [row.row for row in rows], [row.text for row in rows]
+    try:
+        verdicts = medevalkit.score_rows(benchmark.medevalkit, upstream, texts)
+        asked = [rows[place] for place in medevalkit.asked_of_judge(benchmark.medevalkit, verdicts)]
+        by_judge = [run for run in judged if run.judge and _is_of(run, settings)]
+        said = _outputs(by_judge, asked) if by_judge and asked else None
+        if by_judge and asked and said is None:
+            return {"error": "upstream's judge is asked of more questions than this one was; add --mode paper"}
+        return medevalkit.metrics(benchmark.medevalkit, upstream, texts, said, verdicts=verdicts)
+    except medevalkit.UpstreamCrashError as error:
+        return {"error": f"upstream ends here: {error}"}
+    except (InfimedError, ZeroDivisionError, KeyError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _is_of(run: Run, settings: dict[str, Json]) -> bool:
+    """True if a run was asked in a folder with these settings."""
+    asked = (run.model, run.benchmark, run.prompt_style, run.variant)
+    names = (settings.get("name") or settings.get("model"), settings.get("benchmark"), settings.get("prompt_style"))
+    return asked == (*names, settings.get("variant", ""))
+
+
+def _outputs(runs: Sequence[Run], asked: Sequence[Response]) -> list[str | None] | None:
+    """The judge's outputs on these questions, of the first run that has them all; None for none."""
+    for run in runs:
+        found = {row.id: judges_verdict(row) for row in run.rows}
+        if all(found.get(row.id) is not None for row in asked):
+            said = [found[row.id] for row in asked]
+            return [{"right": "<judge>0</judge>", "wrong": "<judge>1</judge>"}.get(str(verdict)) for verdict in said]
+    return None

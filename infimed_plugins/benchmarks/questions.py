@@ -15,12 +15,10 @@ from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
 from infimed_plugins.engines import ChatRequest
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Sample
+from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
@@ -54,29 +52,17 @@ def questions(
             yield read
             continue
         try:
-            row = medevalkit_row(benchmark.source, fields) if benchmark.medevalkit else None
+            row = benchmark.medevalkit.row(fields) if benchmark.medevalkit else None
         except DataError:  # files of another layout, such as OSF's of VQA-RAD
             row = None
         yield Question(read, row)
 
 
-def unanswered(index: int, question: Question, prompt: str) -> Answered:
+def unanswered(index: int, question: Question, prompt: str) -> Response:
     """The line of a question in a run's log, but for its reply and its images' hashes."""
-    sample = question.sample
-    return Answered(
-        index=index,
-        id=sample.id,
-        question=sample.question,
-        options=sample.options,
-        task=sample.task,
-        gold=sample.answer,
-        language=sample.language,
-        meta=dict(sample.meta),
-        images=[],
-        prompt=prompt,
-        row=question.row,
-        of=str(sample.meta.get("of", "")),
-    )
+    s, of = question.sample, str(question.sample.meta.get("of", ""))
+    asked = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
+    return Response(index, *asked, images=[], prompt=prompt, row=question.row, of=of)
 
 
 def check_style(style: str) -> None:
@@ -86,7 +72,7 @@ def check_style(style: str) -> None:
 
 
 def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest:
-    """What the engine is asked. Raises ConfigError for an unknown style.
+    """Return the request that the engine is asked. Raises ConfigError for an unknown style.
 
     In MedEvalKit's styles raises DataError for a variant without upstream's row, of which its prompt is made.
     """
@@ -96,7 +82,7 @@ def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest
     if NO_ROW in sample.meta:
         raise DataError(f"{sample.meta[NO_ROW]}; ask it in the style direct or reasoning")
     asked = _as_medevalkit_asks(benchmark, question, reasoning=style == "medevalkit_reasoning")
-    images = sample.images[:1] if benchmark.medevalkit == "MMMU-Medical-val" else sample.images
+    images = sample.images[:1] if benchmark.medevalkit and benchmark.medevalkit.first_image else sample.images
     numbered = asked.pictures == "images" or len(images) > 1
     return ChatRequest(sample.id, _image_tags(images, numbered) + prompts.escape_media_tags(asked.prompt), images)
 
@@ -118,4 +104,4 @@ def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: 
         lettered = zip(OPTION_LETTERS, sample.options, strict=False)
         kind, choices = "mcq", tuple(f"{letter}. {text}" for letter, text in lettered)
     text = medevalkit.prompt(kind, sample.question, reasoning, language, choices)
-    return medevalkit.Asked(text, choices, sample.answer, kind)
+    return medevalkit.Asked(kind, sample.question, choices, sample.answer, prompt=text)

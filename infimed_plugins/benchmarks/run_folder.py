@@ -1,11 +1,11 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
     settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
-    responses.jsonl          an Answered a line with its crc32, in the order the replies came
+    responses.jsonl          an Response a line with its crc32, in the order the replies came
     finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
-    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (modes.py)
+    verdicts-MODE.jsonl      id, parsed answer, accuracy, reason, code … in the benchmark's order (scorers.py)
     verdicts-MODE-JUDGE.jsonl  the same by a judge, with all its replies on each open answer
     judge-JUDGE.json         the judge: model, settings, template (open_judge.py)
 
@@ -17,22 +17,26 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.limits import check_json, lines, parse_json, read_json
-from infimed_plugins.records import BadRow, Json
+from infimed_plugins.records import Json, Response
 from infimed_plugins.storage import remove_partial, sha256_of, whole_file, write_whole
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
 LABELS = ("name",)  # settings that name a run and shape no reply
-_ANSWERED = tuple(one.name for one in fields(Answered))
+_FIELDS = tuple(one.name for one in fields(Response))
 _encode = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each line
 SETTINGS, RESPONSES, FAILED, BAD_ROWS = "settings.json", "responses.jsonl", "failed.jsonl", "bad_rows.jsonl"
 FINISHED = "finished.json"
@@ -46,7 +50,7 @@ class RunFolder:
     path: Path
 
     def begun(self) -> bool:
-        """Whether it has settings."""
+        """True if it has settings."""
         return (self.path / SETTINGS).exists()
 
     def check(self, settings: dict[str, Json]) -> None:
@@ -64,7 +68,7 @@ class RunFolder:
             )
 
     def replies_without_settings(self) -> bool:
-        """Whether replies are here of which it is not known who gave them."""
+        """True if replies are here of which it is not known who gave them."""
         log = self.path / RESPONSES
         return not self.begun() and log.is_file() and log.stat().st_size > 0
 
@@ -79,7 +83,7 @@ class RunFolder:
             _drop_torn_line(log)
 
     def settings(self) -> dict[str, Any]:
-        """What the folder was made with. Raises MissingFileError or DataError naming the file."""
+        """Return the settings that the folder was made with. Raises MissingFileError or DataError naming the file."""
         path = self.path / SETTINGS
         if not path.is_file():
             raise MissingFileError(f"{self.path} holds no run (no {SETTINGS}); name what `infimed eval --out` wrote")
@@ -97,7 +101,7 @@ class RunFolder:
                 raise DataError(f"{path}: {key} is {read[key]!r:.100}; mend it, or remove the folder and run again")
         return read
 
-    def answered(self) -> list[Answered]:
+    def answered(self) -> list[Response]:
         """Every question of the folder in the benchmark's order, those that failed among them.
 
         Raises DataError for a damaged line, and where replies are gone that were there.
@@ -132,16 +136,8 @@ class RunFolder:
         """The questions that have a reply, each with the digest of what it is a reply to."""
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
-    def write_failed(self, failed: Iterable[Answered]) -> None:
-        """Keep the questions that got no reply."""
-        self.write_lines(FAILED, (asdict(row) for row in failed))
-
-    def write_bad_rows(self, rows: Iterable[BadRow]) -> None:
-        """Keep what could not be asked."""
-        self.write_lines(BAD_ROWS, (asdict(row) for row in rows))
-
     def bad_rows(self) -> int:
-        """How many rows could not be asked."""
+        """Count the rows that could not be asked."""
         path = self.path / BAD_ROWS
         if not path.exists():
             return 0
@@ -154,25 +150,24 @@ class RunFolder:
 
     def write_lines(self, name: str, rows: Iterable[Json]) -> None:
         """Write a JSON lines file, whole or not at all; none for no rows."""
-        dumps, rest = _fast_dumps(), iter(rows)
+        rest = iter(rows)
         first = next(rest, None)
         if first is None:
             (self.path / name).unlink(missing_ok=True)
             return
         with whole_file(self.path / name) as partial, partial.open("wb") as file:
-            file.writelines(dumps(row) for row in chain([first], rest))
+            file.writelines(map(_dumps, chain([first], rest)))
 
-    def _rows(self, name: str) -> Iterator[Answered]:
+    def _rows(self, name: str) -> Iterator[Response]:
         path = self.path / name
         if not path.exists():
             return
-        loads = _fast_loads()
         with path.open("rb") as file:
             for number, line in enumerate(lines(file, path), start=1):
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    row = Answered(**loads(_without_sum(line)))
+                    row = Response(**_loads(_without_sum(line)))
                     _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
@@ -188,7 +183,7 @@ def _without_sum(line: bytes) -> bytes:
     return rest
 
 
-def _check(row: Answered) -> None:
+def _check(row: Response) -> None:
     """Raise TypeError for fields that scoring could not read."""
     good = type(row.text) is str and type(row.id) is str and type(row.index) is int and type(row.meta) is dict
     good = good and type(row.tokens) is int and row.tokens >= 0
@@ -200,43 +195,30 @@ def _check(row: Answered) -> None:
         raise TypeError("the options are not texts")
 
 
-def _fast_loads() -> Callable[[bytes], dict[str, Json]]:
-    """orjson where it is installed, three times as fast; it refuses lone surrogates, which json takes."""
+def _loads(line: bytes) -> dict[str, Json]:
+    """A line read by orjson where it is installed, three times as fast; lone surrogates, which it refuses, by json."""
+    if orjson is None:
+        return parse_json(line)
+    check_json(line, "a line")
     try:
-        import orjson
-    except ImportError:
-        return parse_json
-
-    def loads(line: bytes) -> dict[str, Json]:
-        check_json(line, "a line")
-        try:
-            read: dict[str, Json] = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            read = parse_json(line)
-        return read
-
-    return loads
+        return orjson.loads(line)  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError:
+        return parse_json(line)  # type: ignore[no-any-return]
 
 
-def _fast_dumps() -> Callable[[Json], bytes]:
+def _dumps(row: Json) -> bytes:
     """A line by orjson where it is installed, five times as fast; what it refuses goes to json."""
+    if orjson is None:
+        return _line(row)
     try:
-        import orjson
-    except ImportError:
-        return _line
-
-    def dumps(row: Json) -> bytes:
-        try:
-            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-        except orjson.JSONEncodeError:
-            return _line(row)
-
-    return dumps
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        return _line(row)
 
 
-def answered_line(row: Answered) -> bytes:
+def answered_line(row: Response) -> bytes:
     """A line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
-    line = _line({name: getattr(row, name) for name in _ANSWERED})
+    line = _line({name: getattr(row, name) for name in _FIELDS})
     return b'{"sum":"%08x",' % zlib.crc32(line) + line[1:]
 
 

@@ -1,28 +1,27 @@
 """Ask a model a benchmark's questions, in a folder that can be taken up again, and judge the replies.
 
 Questions stream: their images are read when the engine asks for them and are not held. What is written is in
-run_folder.py, which rules judge it in modes.py.
+run_folder.py, which rules judge it in scorers.py.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.judging import judge_rows
-from infimed_plugins.benchmarks.modes import DEFAULT
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, request, unanswered
-from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.run_folder import BAD_ROWS, FAILED, RESPONSES, RunFolder, answered_line
+from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, refuse_failures
 from infimed_plugins.images import decode_image
-from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json
+from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json, Response
 from infimed_plugins.sources.entry import source_entries
 from infimed_plugins.storage import locked, naming
 
@@ -31,7 +30,7 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Asking:
-    """How a benchmark is asked. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
+    """How to ask a benchmark. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
 
     ``downloads`` is where downloaded data sets lie (the hub without it); ``max_tokens`` the benchmark's without it.
     """
@@ -45,7 +44,7 @@ class Asking:
     vary: Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]] = iter
 
     def settings(self, benchmark: Benchmark, model: str) -> dict[str, Json]:
-        """What shapes the replies, and so must not change within a folder."""
+        """Return what shapes the replies, and so must not change within a folder."""
         return {
             "benchmark": benchmark.name,
             "model": model,
@@ -103,8 +102,8 @@ def ask(
         log = _Log(folder, benchmark, asking, set(known))
         _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
         progress(log.done, log.asked)
-        folder.write_bad_rows(log.bad_rows)
-        folder.write_failed(log.failed)
+        folder.write_lines(BAD_ROWS, map(asdict, log.bad_rows))
+        folder.write_lines(FAILED, map(asdict, log.failed))
         folder.finish(log.done)
     _refuse_failures(log)
 
@@ -173,8 +172,8 @@ class _Log:
     asked: int = 0
     done: int = 0
     bad_rows: list[BadRow] = field(default_factory=list)
-    failed: list[Answered] = field(default_factory=list)
-    _waiting: dict[str, Answered] = field(default_factory=dict)
+    failed: list[Response] = field(default_factory=list)
+    _waiting: dict[str, Response] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
@@ -186,7 +185,7 @@ class _Log:
 
     def rows(
         self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
-    ) -> Iterator[tuple[Answered, ChatRequest]]:
+    ) -> Iterator[tuple[Response, ChatRequest]]:
         """The wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
         asking = self.asking
         given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
@@ -214,7 +213,7 @@ class _Log:
             row = unanswered(index, question, made.text)
             yield replace(row, images=[image.sha256() for image in images]), replace(made, images=images)
 
-    def take(self, reply: Reply) -> Answered | None:
+    def take(self, reply: Reply) -> Response | None:
         """The question of a reply, answered; None for one that has been taken."""
         if reply.id not in self._waiting:
             return None
@@ -244,7 +243,7 @@ def _decoded(image: ImageRef) -> ImageRef:
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:
-    """How many questions there will be, where the registry says; a variant may make more of them."""
+    """Return how many questions there will be, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
     counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
     return min(counts, default=None) if not asking.variant else None

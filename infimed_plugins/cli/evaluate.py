@@ -84,8 +84,8 @@ def evaluate(
     Replies are kept as they come: after an interruption the same command asks only for what is missing, and
     `infimed score` judges them anew without the model.
     """
-    from infimed_plugins.benchmarks.modes import DEFAULT
     from infimed_plugins.benchmarks.runner import Asking
+    from infimed_plugins.benchmarks.scorers import DEFAULT
     from infimed_plugins.evaluation import runs
 
     chosen = read_judge(judge, judge_engine, judge_url, judge_set, judge_template, skill_judge, base_url)

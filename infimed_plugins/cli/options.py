@@ -47,7 +47,7 @@ Modes = Annotated[
     typer.Option(
         "--mode",
         help="robust, medevalkit, paper, vlmevalkit (vlmevalkit-2025-05: of the earlier paper's time) or "
-        "multimedeval; may be given several times.",
+        "multimedeval, or one that a plugin adds; may be given several times.",
     ),
 ]
 Labels = Annotated[

@@ -7,7 +7,7 @@ from infimed_plugins.console import print_json, print_table
 
 
 def list_plugins(as_json: AsJson = False) -> None:
-    """List rewards, sources, curation steps, engines and benchmarks, and who registered them."""
+    """List rewards, sources, curation steps, engines, benchmarks and scorers, and who registered them."""
     from infimed_plugins.plugins import registry
 
     things = [{"kind": thing.kind, "name": thing.name, "owner": thing.owner} for thing in registry()]

@@ -51,8 +51,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Judge the replies of runs anew, without the model, and compare the models."""
-    from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-    from infimed_plugins.benchmarks.modes import DEFAULT
+    from infimed_plugins.benchmarks.judging import metrics_of
+    from infimed_plugins.benchmarks.scorers import DEFAULT
     from infimed_plugins.evaluation import runs as judging
 
     chosen = read_judge(judge, judge_engine, judge_url, judge_set, judge_template, skill_judge)

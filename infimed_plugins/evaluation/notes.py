@@ -74,9 +74,10 @@ def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
 
 def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
     """How many answers were scored by rule that a judge would have decided."""
-    from infimed_plugins.benchmarks.modes import is_open
+    from infimed_plugins.benchmarks.scorers import find_scorer
 
-    return sum(row.accuracy is not None and is_open(run.mode, benchmark, row) for row in run.rows)
+    is_open = find_scorer(run.mode).is_open
+    return sum(row.accuracy is not None and is_open(benchmark, row) for row in run.rows)
 
 
 def notes_on_labels(runs: Sequence[Run], people: Mapping[str, bool]) -> list[str]:

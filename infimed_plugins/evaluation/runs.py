@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks import judge_agreement as agreements
 from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
 from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
-from infimed_plugins.benchmarks.modes import DEFAULT, check_mode
 from infimed_plugins.benchmarks.questions import check_style, questions
 from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
 from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 from infimed_plugins.benchmarks.source_images import source_images
 from infimed_plugins.engines import shaping_settings
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError, RequestsFailedError
@@ -112,7 +112,7 @@ def evaluate(
     people = agreements.read_labels(labels) if labels else {}
     modes = list(dict.fromkeys(modes))
     for mode in modes:
-        check_mode(mode)
+        find_scorer(mode)
     label = name or model.model.rstrip("/").rpartition("/")[2]
     root = out or Path("runs") / "eval" / label
     asking = asking or Asking()
@@ -149,7 +149,7 @@ def score(
     people = agreements.read_labels(labels) if labels else {}
     modes = list(dict.fromkeys(modes))
     for mode in modes:
-        check_mode(mode)
+        find_scorer(mode)
     folders: list[RunFolder] = []
     judged: list[Run] = []
     for root in runs:
@@ -162,10 +162,12 @@ def score(
 
 def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
     """Look benchmarks up by name, ``paper`` and ``text`` standing for several. Raises UnknownPluginError."""
-    listed = [one for name in names for one in {"paper": PAPER, "text": TEXT}.get(name, (name,))]
+    listed: list[Benchmark] = []
+    for name in names:
+        listed += benchmarks(name) if name in ("paper", "text") else [registry().get("benchmark", name)]
     if not listed:
         raise ConfigError("--benchmarks names none; write phantom, paper, or names separated by commas")
-    return [registry().get("benchmark", name) for name in dict.fromkeys(listed)]
+    return list({one.name: one for one in listed}.values())
 
 
 def _plan(

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from infimed_plugins import __version__, prompts
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM as BENCHMARK
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.quickstart.lab import MODELS, Lab
 from infimed_plugins.quickstart.stages import RunState

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM as BENCHMARK
 from infimed_plugins.engines.transformers import TransformersEngine
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.paths import shipped

@@ -8,7 +8,7 @@ image_max_pixels: 262144        # larger images are resized by Qwen's rule; none
 token_limit: {model: FOLDER_OR_HUB_ID, tokens: 4096}  # longer rows are dropped; none without it
 max_rejects: 0.02               # share of bad rows above which a part stops the build
 engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
-decontaminate: {benchmarks: [slake/test]}  # the first step of every part; none without it
+decontaminate: {benchmarks: [slake/test]}  # the first step of every part; none without it; paper: the seven of Table 1
 parts:
   - name: direct
     source: phantom
@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -65,7 +66,7 @@ from infimed_plugins.recipes.recipe_values import (
     share_of_one,
     whole_number,
 )
-from infimed_plugins.records import TASKS
+from infimed_plugins.records import TASKS, Json
 
 RECIPE_FOLDER = "data_registry/recipes"
 YAML = (".yaml", ".yml")
@@ -169,7 +170,7 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     if fields.get("engine") is not None:
         fields["engine"] = parse_engine(fields["engine"], f"{where}: engine")
     if fields.get("decontaminate") is not None:
-        fields["decontaminate"] = mapping(fields["decontaminate"], f"{where}: decontaminate")
+        fields["decontaminate"] = _with_suites(mapping(fields["decontaminate"], f"{where}: decontaminate"))
     if not isinstance(fields["parts"], list) or not fields["parts"]:
         raise ConfigError(f"{where}: parts must be a list of at least one part")
     parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
@@ -177,6 +178,17 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
     return Recipe(**{**fields, "parts": tuple(parts)})
+
+
+def _with_suites(settings: dict[str, Json]) -> dict[str, Json]:
+    """The settings with the splits of a suite ("paper" or "text") in the place of its word."""
+    from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
+
+    named = settings.get("benchmarks")
+    if not isinstance(named, list):
+        return settings
+    splits = (default_benchmarks(one) if one in ("paper", "text") else [one] for one in named)
+    return {**settings, "benchmarks": [*chain.from_iterable(splits)]}
 
 
 def parse_engine(raw: Any, where: str) -> EngineChoice:

@@ -43,7 +43,7 @@ _LETTERS = re.compile(r"[A-Z](?:(?:[\s,;&]|and)+[A-Z])+")
 _LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*(?:["'{]|None|null|nan|NaN)|\[[^\])]*$|"\s*[{[]""")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf", re.IGNORECASE)
 _MISSING = NO_WORDS | {"None", "null", "NULL"}  # what str() and JSON make of a missing value
-_ALIASES = {"jaccard": "text", "math_verify": "math", "iou": "grounding"}
+_ALIASES = {"option": "multiple_choice", "jaccard": "text", "math_verify": "math", "iou": "grounding"}
 _MAX_BITS = 14_000  # an integer that Python writes out
 
 

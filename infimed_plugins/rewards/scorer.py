@@ -42,6 +42,7 @@ BUILT_IN = {
     "detection": "infimed_plugins.rewards.box_iou:detection",
 }
 BUILT_IN |= {  # other names of the same, and the gate alone
+    "option": BUILT_IN["multiple_choice"],
     "jaccard": BUILT_IN["text"],
     "math_verify": BUILT_IN["math"],
     "iou": BUILT_IN["grounding"],

@@ -1,1 +1,1 @@
-"""How replies are judged in an evaluation; one file for each set of rules."""
+"""Rules by which replies are judged in an evaluation; one file for each set of rules."""

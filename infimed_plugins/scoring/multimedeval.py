@@ -38,7 +38,7 @@ _DOUBLY += " she'd've there'd've they'd've we'd've who'd've wouldn't've you'd've
 
 
 def _spellings() -> dict[str, str]:
-    """What a word without its apostrophes is replaced by; a doubly contracted one may lack either."""
+    """Return what a word without its apostrophes is replaced by; a doubly contracted one may lack either."""
     spellings = {word.replace("'", ""): word for word in _CONTRACTED.split()}
     for word in _DOUBLY.split():
         stem, ending = word[:-3], word[-3:]

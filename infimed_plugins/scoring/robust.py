@@ -23,7 +23,7 @@ from infimed_plugins.parsing.options import read_choice, read_option, same_optio
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
-from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Response, Sample, Score, Verdict
+from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Sample, Score, Verdict
 from infimed_plugins.rewards import judge_answer
 from infimed_plugins.rewards.box_iou import detection, grounding
 
@@ -124,10 +124,3 @@ def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> 
     if not stated.answer and not marked:
         return Verdict(0.0, None, f"it states no one value ({stated.code})", code=stated.code, trace=stated.trace)
     return judge_answer(stated.answer or text, truth)
-
-
-def score_response(response: Response, sample: Sample) -> Score:
-    """Judge what a model said; a failed engine is unscored, never wrong."""
-    if response.error is not None:
-        return Score(0.0, 0.0, None, None, response.error, code=Code.UNSCORED)
-    return score(response.text, sample)

@@ -27,25 +27,24 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_scoring import PUBLISHED, draw, pools
 from upstream_medevalkit import score_sets
 
-from infimed_plugins.benchmarks import catalogue
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line
-from infimed_plugins.records import OPTION_LETTERS
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import OPTION_LETTERS, Response
 
 # the benchmark here, and about how many questions it has an image
 SETS = {
-    "MMMU-Medical-val": (catalogue.MMMU_HEALTH, 1.0),
-    "VQA_RAD": (catalogue.VQA_RAD, 2.2),
-    "PATH_VQA": (catalogue.PATH_VQA, 7.8),
-    "SLAKE": (catalogue.SLAKE, 21.8),
-    "PMC_VQA": (catalogue.PMC_VQA, 1.5),
-    "OmniMedVQA": (catalogue.OMNIMEDVQA, 1.1),
-    "MedXpertQA-MM": (catalogue.MEDXPERTQA_MM, 1.0),
+    "MMMU-Medical-val": (registry().get("benchmark", "mmmu_health"), 1.0),
+    "VQA_RAD": (registry().get("benchmark", "vqa_rad"), 2.2),
+    "PATH_VQA": (registry().get("benchmark", "path_vqa"), 7.8),
+    "SLAKE": (registry().get("benchmark", "slake"), 21.8),
+    "PMC_VQA": (registry().get("benchmark", "pmc_vqa"), 1.5),
+    "OmniMedVQA": (registry().get("benchmark", "omnimedvqa"), 1.1),
+    "MedXpertQA-MM": (registry().get("benchmark", "medxpertqa_mm"), 1.0),
 }
 GROUPS = 10  # values of each grouping
 
 
-def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, str]) -> Answered:
+def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, str]) -> Response:
     """A line as the runner writes it."""
     reply = sample.pop("response")
     options: tuple[str, ...] | None = None
@@ -55,7 +54,7 @@ def answered(number: int, sample: dict[str, Any], image: int, meta: dict[str, st
         options = tuple(sample["index2ans"].values())
     gold = str(sample["answer"]).strip()
     is_choice = options is not None and gold.upper() in OPTION_LETTERS[: len(options)] and len(gold) == 1
-    return Answered(
+    return Response(
         number,
         f"q{number}",
         "What is shown?",

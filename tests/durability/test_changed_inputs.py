@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, RequestsFailedError, refuse_failures
 from infimed_plugins.recipes import build, load_recipe

@@ -12,7 +12,7 @@ import pytest
 from faults import DONE, FAILED, KILLED, run
 
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM
 from infimed_plugins.benchmarks.imported.importer import import_run
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.run_folder import RunFolder

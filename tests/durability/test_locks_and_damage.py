@@ -12,7 +12,7 @@ from test_killed_and_full import Asked, builder, contents, evaluator
 
 from infimed_plugins import storage
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.errors import ConfigError, InfimedError

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.importer import Counts, import_run
 from infimed_plugins.benchmarks.imported.result_files import (
     MEDEVALKIT_SETS,
@@ -21,14 +20,13 @@ from infimed_plugins.benchmarks.imported.result_files import (
     ImportedReply,
     read_replies,
 )
-from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-from infimed_plugins.benchmarks.medevalkit_rows import medevalkit_row
-from infimed_plugins.benchmarks.modes import MODES, scores
+from infimed_plugins.benchmarks.judging import metrics_of
 from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
 from infimed_plugins.parsing.options import same_options
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Sample
+from infimed_plugins.records import Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
@@ -356,11 +354,12 @@ def written(dataset: str, row: Any, reply: str) -> dict[str, Any]:
 def save_results(folder: Path, dataset: str, reply: str = "B", **changes: Any) -> int:
     """A results.json of every row of the small copy that MedEvalKit can ask; of how many questions of ours."""
     of = benchmark(DATASETS[dataset])
+    assert of.medevalkit is not None
     rows: list[dict[str, Any]] = []
     usable = 0
     for fields, read_ in registry().get("source", of.source).load_rows(of.split, folder=FIXTURES):
         try:
-            rows.append({**written(dataset, medevalkit_row(of.source, fields), reply), **changes})
+            rows.append({**written(dataset, of.medevalkit.row(fields), reply), **changes})
         except InfimedError:
             if dataset in COUNTED:  # its place must not be lost
                 rows.append({**rows[0], "question": "a question that upstream asks in another language"})
@@ -377,7 +376,7 @@ def save_results(folder: Path, dataset: str, reply: str = "B", **changes: Any) -
     return usable
 
 
-def imported(path: Path, name: str = "", **options: Any) -> tuple[Counts, list[Answered]]:
+def imported(path: Path, name: str = "", **options: Any) -> tuple[Counts, list[Response]]:
     """The counts and rows of one benchmark."""
     out = path.with_name(f"{path.name}-run")
     counts = import_run(path, out, model="m", fresh=True, **options)
@@ -437,7 +436,7 @@ def test_without_the_data_set_the_question_is_what_the_file_tells(
                 assert str(row.gold).lower() == str(sample.answer).lower()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", registry().names("scorer"))
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_imported_rows_are_judged_in_every_mode(dataset: str, mode: str, tmp_path: Path) -> None:
     save_results(tmp_path / "eval", dataset)

@@ -18,16 +18,20 @@ import pytest
 import yaml
 
 from infimed_plugins import prompts
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
-from infimed_plugins.benchmarks.lmms_eval import TASKS, functions, include_path
+from infimed_plugins.benchmarks import BUILT_IN, benchmarks
+from infimed_plugins.benchmarks import lmms_eval as functions
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
 from infimed_plugins.scoring.robust import score
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
+TASKS = {name: (one.source, one.split) for name, one in functions.tasks().items()}
 MEDICAL = [name for name in TASKS if name != "phantom"]
-TAGS = {"infimed": PAPER, "infimed_text": TEXT}
+TAGS = {
+    "infimed": [one.name for one in benchmarks("paper")],
+    "infimed_text": [one.name for one in benchmarks("text")],
+}
 
 needs_lmms_eval = pytest.mark.skipif(importlib.util.find_spec("lmms_eval") is None, reason="needs lmms-eval")
 
@@ -114,22 +118,40 @@ def test_scores_are_averaged() -> None:
     assert (functions.mean_score(items), functions.mean_score([])) == (0.5, 0.0)
 
 
+def include_path() -> Path:
+    return functions.write_tasks()
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INFIMED_CACHE", str(tmp_path / "cache of mine"))
+
+
 def test_every_task_file_names_a_benchmark_and_functions_that_exist() -> None:
     class Names(yaml.SafeLoader):
         pass
 
     Names.add_constructor("!function", lambda loader, node: str(loader.construct_scalar(node)))  # type: ignore[arg-type, no-untyped-call]
-    template = yaml.load((include_path() / "_template_yaml").read_text(encoding="utf-8"), Names)
-    named = [value for value in template.values() if str(value).startswith(functions.__name__)]
-    named += [metric["aggregation"] for metric in template["metric_list"]]
-    assert len(named) == 6
-    assert all(callable(getattr(functions, name.removeprefix(f"{functions.__name__}."))) for name in named)
-    tasks = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in include_path().glob("*.yaml")]
+    folder = include_path()
+    tasks = [yaml.load(path.read_text(encoding="utf-8"), Names) for path in folder.glob("*.yaml")]
     assert {task["task"] for task in tasks} == {f"infimed_{name}" for name in TASKS}
     for task in tasks:
+        named = [value for value in task.values() if str(value).startswith(functions.__name__)]
+        named += [metric["aggregation"] for metric in task["metric_list"]]
+        assert len(named) == 6
+        assert all(callable(getattr(functions, name.removeprefix(f"{functions.__name__}."))) for name in named)
         assert task["task"] == f"infimed_{task['test_split']}"
-        assert task["dataset_kwargs"]["data_files"] == {task["test_split"]: "seed.jsonl"}
-        assert (include_path() / task["include"]).is_file()
+        assert task["dataset_kwargs"]["data_files"] == {task["test_split"]: str(folder / "seed.jsonl")}
+    assert (folder / "seed.jsonl").is_file()
+
+
+def test_task_files_of_another_version_are_replaced(tmp_path: Path) -> None:
+    folder = functions.write_tasks(tmp_path / "tasks")
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "infimed_slake.yaml").write_text("task: old")
+    (folder / "infimed_gone.yaml").write_text("task: infimed_gone")
+    functions.write_tasks(tmp_path / "tasks")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,19 +172,19 @@ def test_the_include_path_is_printed() -> None:
 
 
 def test_every_benchmark_is_a_task_and_its_tag_is_its_group() -> None:
-    benchmarks: list[Benchmark] = [thing.load() for thing in registry() if thing.kind == "benchmark"]
-    asked = {(one.source, one.split) for one in benchmarks if one.name in ("phantom", *PAPER, "gmai_mmbench", *TEXT)}
+    asked = {(one.source, one.split) for one in benchmarks() if one.name in BUILT_IN}
     assert {*TASKS.values()} == asked
     tagged = {
         tag: {task["test_split"] for path in include_path().glob("*.yaml") if (task := plain(path)).get("tag") == tag}
         for tag in TAGS
     }
-    source_of = {one.name: one.source for one in benchmarks}
+    source_of = {one.name: one.source for one in benchmarks()}
     assert tagged == {tag: {source_of[name] for name in names} for tag, names in TAGS.items()}
 
 
 def plain(path: Path) -> dict[str, Any]:
-    task: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    task: dict[str, Any] = yaml.safe_load("\n".join(line for line in lines if "!function" not in line))
     return task
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.run_folder import RunFolder, answered_line, run_folders
+from infimed_plugins.benchmarks.run_folder import FAILED, RunFolder, answered_line, run_folders
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.records import Response
 
-ROW = Answered(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
+ROW = Response(0, "q1", "Is it?", ("a", "b"), "multiple_choice", "A", "en", {"kind": "x"}, ["9f"], "p", {"k": 1}, "A")
 ODD = ["", "\x00", "\ud800 odd", "line\nline\u2028end", "左肺", '"}\\', "x" * 1_000_000]  # replies
 SETTINGS = {"benchmark": "phantom", "prompt_style": "direct"}
 
@@ -55,9 +55,11 @@ def test_rows_come_in_the_benchmarks_order_and_a_torn_line_is_dropped(tmp_path: 
 
 def test_a_failed_question_is_there_until_it_is_answered(tmp_path: Path) -> None:
     made = folder(tmp_path, answered_line(ROW))
-    made.write_failed([replace(ROW, id="q2", index=1, error="gone"), replace(ROW, error="gone before")])
+    made.write_lines(
+        FAILED, [asdict(replace(ROW, id="q2", index=1, error="gone")), asdict(replace(ROW, error="gone before"))]
+    )
     assert [(row.id, row.error) for row in made.answered()] == [("q1", None), ("q2", "gone")]
-    made.write_failed([])
+    made.write_lines(FAILED, [])
     assert not (tmp_path / "failed.jsonl").exists()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import BadRow, ImageRef

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infimed_plugins.benchmarks import runner
-from infimed_plugins.benchmarks.catalogue import PHANTOM
+from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.judging import judge_folder
 from infimed_plugins.benchmarks.questions import questions

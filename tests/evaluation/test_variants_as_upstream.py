@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
-from infimed_plugins.benchmarks.answered import Answered
-from infimed_plugins.benchmarks.modes import scores
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.robustness.perturbations import reorder, vary
 from infimed_plugins.benchmarks.robustness.upstream_rows import changed_row
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.options import option_key
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
+PAPER, TEXT = ([one.name for one in benchmarks(suite)] for suite in ("paper", "text"))
 ROWS = tuple(name for name in (*PAPER, *TEXT) if name != "mmlu_medical")  # MedEvalKit's own; of MMLU it has none
 CHOICES = ("mmmu_health", "pmc_vqa", "omnimedvqa", "medxpertqa_mm", "medqa", "medmcqa", "pubmedqa", "medxpertqa_text")
 
@@ -47,13 +47,15 @@ def asked_of(name: str, variant: str, wordings: Path | None = None) -> dict[str,
 def verdict(name: str, mode: str, question: Question, reply: str) -> tuple[float | None, str]:
     s = question.sample
     fields = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
-    row = Answered(0, *fields, images=[], prompt="", row=question.row, text=reply)
+    row = Response(0, *fields, images=[], prompt="", row=question.row, text=reply)
     (score,) = scores(mode, benchmark(name), [row], "medevalkit")
     return score.accuracy, score.reason
 
 
 def as_upstream(name: str, question: Question) -> medevalkit.Asked:
-    return medevalkit.construct(str(benchmark(name).medevalkit), question.row, reasoning=False)
+    of = benchmark(name).medevalkit
+    assert of is not None
+    return medevalkit.construct(of, question.row, reasoning=False)
 
 
 def texts(name: str, asked: medevalkit.Asked) -> list[str]:

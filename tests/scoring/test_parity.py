@@ -16,8 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mmmu_open import open_correct, read_open
 
 from infimed_plugins.scoring import medevalkit
+from infimed_plugins.scoring.medevalkit.choice import mcq as upstream_mcq
+from infimed_plugins.scoring.medevalkit.data_set import judged_correct
+from infimed_plugins.scoring.medevalkit.mmmu import (
+    Draws,
+    extracted,
+    raw_open_correct,
+    read_choice,
+)
+from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
+from infimed_plugins.scoring.medevalkit.text import boxed, read_judge, tag
+from infimed_plugins.scoring.medevalkit.text import parse as upstream_parse
 
 PACKED = Path(__file__).parents[1] / "data" / "parity"
 FOLDER = Path(os.environ.get("INFIMED_PARITY_DIR") or PACKED)
@@ -45,7 +57,7 @@ def correct(function: Callable[..., Any], *args: Any) -> dict[str, Any]:
 
 
 def mcq(record: Record) -> dict[str, Any]:
-    choice, error = error_of(medevalkit.mcq, record["choices"], record["answer"], record["response"])
+    choice, error = error_of(upstream_mcq, record["choices"], record["answer"], record["response"])
     return {"correct": choice and choice.correct, "fuzzy": bool(choice and choice.guessed), "error": error}
 
 
@@ -55,17 +67,17 @@ def mcq_bench(record: Record) -> dict[str, Any]:
 
 
 def open_answer(record: Record) -> dict[str, Any]:
-    metrics, error = error_of(medevalkit.open_metrics, record["answer"], record["response"])
+    metrics, error = error_of(lambda *given: judged_open(*given).metrics, record["answer"], record["response"])
     return {"metrics": metrics, "error": error}
 
 
 def parse(record: Record) -> dict[str, Any]:
     response = record["response"]
     given = {
-        "parse_response": error_of(medevalkit.parse, response),
-        "extract_answer": error_of(medevalkit.tag, response, "answer"),
-        "extract_answer_soft": error_of(medevalkit.tag, response, "answer", False),
-        "extract_boxed_content": error_of(medevalkit.boxed, response),
+        "parse_response": error_of(upstream_parse, response),
+        "extract_answer": error_of(tag, response, "answer"),
+        "extract_answer_soft": error_of(tag, response, "answer", False),
+        "extract_boxed_content": error_of(boxed, response),
     }
     return {name: {"value": value, "error": error} for name, (value, error) in given.items()}
 
@@ -82,18 +94,18 @@ def vqa_bench(record: Record) -> dict[str, Any]:
 
 
 def mmmu_mc(record: Record) -> dict[str, Any]:
-    draws = medevalkit.Draws(record["seed"])
-    letter, drawn = medevalkit.read_choice(record["response"], record["all_choices"], record["index2ans"], draws)
+    draws = Draws(record["seed"])
+    letter, drawn = read_choice(record["response"], record["all_choices"], record["index2ans"], draws)
     return {"pred": letter, "random": drawn, "correct": letter == record["answer"], "error": None}
 
 
 def mmmu_open(record: Record) -> dict[str, Any]:
     answer, response = record["answer"], record["response"]
-    parsed, error = error_of(medevalkit.read_open, response)
-    head, error_val = error_of(medevalkit.raw_open_correct, answer, response)
+    parsed, error = error_of(read_open, response)
+    head, error_val = error_of(raw_open_correct, answer, response)
     return {
         "parsed_sorted": parsed and sorted(parsed, key=lambda value: (isinstance(value, str), str(value))),
-        "correct_parsed": parsed and medevalkit.open_correct(answer, parsed),
+        "correct_parsed": parsed and open_correct(answer, parsed),
         "correct_val_head": head,
         "error": error,
         "error_val": error_val,
@@ -108,7 +120,7 @@ def mmmu_bench(record: Record) -> dict[str, Any]:
     assert prompts == record["prompts"]
     return {
         "parsed_pred": [verdict.parsed for verdict in verdicts],
-        "response_after_extraction": [medevalkit.extracted(reply) for reply in replies],
+        "response_after_extraction": [extracted(reply) for reply in replies],
         "judge": {
             row["id"]: "Correct" if verdict.correct else "Wrong" for row, verdict in zip(rows, verdicts, strict=True)
         },
@@ -124,7 +136,7 @@ def construct(record: Record) -> dict[str, Any]:
         "prompt": asked and asked.prompt,
         "choices": asked and asked.choices and list(asked.choices),
         "answer": asked and asked.answer,
-        "message_keys": asked and asked.message_keys,
+        "message_keys": asked and sorted(["prompt", *filter(None, [asked.pictures])]),
     }
 
 
@@ -147,13 +159,13 @@ def aggregate(record: Record) -> dict[str, Any]:
     right = [verdict.correct for verdict in verdicts]
     judged: dict[str, Any] = {}
     if outputs is not None:
-        right = medevalkit.judged_correct(benchmark, verdicts, outputs)
+        right = judged_correct(benchmark, verdicts, outputs)
         judged["n_judge_calls"] = len(medevalkit.asked_of_judge(benchmark, verdicts))
     return {"error": error, "metrics": metrics, "correct": None if error else right, **judged}
 
 
 def judge_parse(record: Record) -> dict[str, Any]:
-    text, right = medevalkit.read_judge(record["judge_output"])
+    text, right = read_judge(record["judge_output"])
     return {"extracted": text, "correct": right, "error": None}
 
 
@@ -180,7 +192,9 @@ def multimedeval_vqa(record: Record) -> dict[str, Any]:
 
 READERS: dict[str, Callable[[Record], dict[str, Any]]] = {
     "aggregate": aggregate,
-    "closed": lambda record: correct(medevalkit.closed, record["answer"], record["response"]),
+    "closed": lambda record: correct(
+        lambda *given: judged_closed(*given).correct, record["answer"], record["response"]
+    ),
     "construct": construct,
     "judge_parse": judge_parse,
     "mcq": mcq,
@@ -194,7 +208,9 @@ READERS: dict[str, Callable[[Record], dict[str, Any]]] = {
     "prompts": prompts,
     "vlmeval_infer": vlmeval_infer,
     "vqa_bench": vqa_bench,
-    "yesno": lambda record: correct(medevalkit.yesno, record["answer"], record["response"]),
+    "yesno": lambda record: correct(
+        lambda *given: judged_yes_no(*given).correct, record["answer"].lower(), record["response"]
+    ),
 }
 
 

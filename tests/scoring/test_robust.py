@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.records import Response, Sample
-from infimed_plugins.scoring.robust import score, score_choice, score_response
+from infimed_plugins.scoring.robust import score, score_choice
 
 CHOICE: dict[str, Any] = {"task": "multiple_choice", "answer": "B", "options": ("cyst", "stone", "band")}
 TEXT: dict[str, Any] = {"task": "text", "answer": "upper left"}
@@ -141,7 +143,8 @@ def test_a_megabyte_of_reasoning_before_a_tag_does_not_hide_the_answer() -> None
 
 
 def test_a_failed_engine_is_unscored_not_wrong() -> None:
-    judged = score_response(Response("s", "", "direct", "m", error="connection refused"), sample(TEXT))
+    failed = Response(0, "s", "?", None, "text", "yes", "en", {}, [], "?", error="connection refused")
+    (judged,) = scores("robust", Benchmark("b", "b", "test"), [failed], "direct")
     assert judged.accuracy is None
     assert not judged.invalid
     assert "connection refused" in judged.reason

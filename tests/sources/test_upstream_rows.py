@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.benchmarks.medevalkit_rows import READ, medevalkit_row
+from infimed_plugins.benchmarks import benchmarks
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Json, Sample
@@ -17,6 +17,15 @@ from infimed_plugins.sources.public import PublicSource, json_fields
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 SPLITS = {"mmmu_health": "validation", "medmcqa": "validation"}
 PMC_CELLS = (" A: Green ", " B: Red ", " C: Blue ", " D: Yellow ")
+
+
+READ = [one.source for one in benchmarks() if one.medevalkit or one.name == "mmlu_medical"]
+
+
+def medevalkit_row(source: str, fields: dict[str, Json]) -> Json:
+    """Upstream's row; of MMLU, which MedEvalKit has no prompt for, the fields themselves."""
+    (benchmark,) = (one for one in benchmarks() if one.source == source)
+    return fields if benchmark.medevalkit is None else benchmark.medevalkit.row(fields)
 
 
 def read(name: str, **options: Any) -> list[tuple[dict[str, Json], Sample | BadRow]]:
@@ -119,7 +128,10 @@ def test_a_split_that_is_not_there_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
-    [("scienceqa", {}, "MedEvalKit reads no rows of 'scienceqa'"), ("vqa_rad", {"question": "?"}, "no field 'answer'")],
+    [
+        ("vqa_rad", {"question": "?"}, "a row of VQA_RAD has no field 'answer', which MedEvalKit reads"),
+        ("medxpertqa_mm", {"question": "?"}, "no field 'options'"),
+    ],
 )
 def test_what_medevalkit_cannot_read_is_said(name: str, fields: dict[str, Json], message: str) -> None:
     with pytest.raises(DataError, match=message):

@@ -122,7 +122,7 @@ def test_reflect_runs_on_it(engine: VllmEngine, tmp_path: Path) -> None:
 
 
 def test_an_evaluation_runs_on_it_and_is_taken_up_again(engine: VllmEngine, tmp_path: Path) -> None:
-    from infimed_plugins.benchmarks.catalogue import PHANTOM as BENCHMARK
+    from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM as BENCHMARK
     from infimed_plugins.benchmarks.runner import read_run, run
 
     judged = run(BENCHMARK, engine, tmp_path, limit=12, max_tokens=32)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.facts import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.benchmarks.imported.match_questions import from_file, is_of
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, benchmark_of, read_replies, result_parts
@@ -24,6 +23,7 @@ from infimed_plugins.benchmarks.questions import Question, check_style, question
 from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
+from infimed_plugins.records import Response
 from infimed_plugins.storage import PARTIAL, locked, whole_file, whole_folder
 
 Show = Callable[[str, int, int | None], None]
@@ -116,7 +116,7 @@ def _is_run(folder: Path) -> bool:
         return False
 
 
-def _stands(folder: Path, rows: Sequence[Answered]) -> bool:
+def _stands(folder: Path, rows: Sequence[Response]) -> bool:
     """True if these very replies are there."""
     try:
         return (folder / RESPONSES).read_bytes() == b"".join(map(answered_line, rows))
@@ -125,7 +125,7 @@ def _stands(folder: Path, rows: Sequence[Answered]) -> bool:
 
 
 def _write(
-    folder: RunFolder, benchmark: Benchmark, rows: Sequence[Answered], model: str, style: str, path: Path
+    folder: RunFolder, benchmark: Benchmark, rows: Sequence[Response], model: str, style: str, path: Path
 ) -> None:
     run = {"benchmark": benchmark.name, "model": model, "name": model, "prompt_style": style, "variant": ""}
     folder.prepare({**run, "limit": None, "imported": str(path)})
@@ -136,10 +136,10 @@ def _write(
 
 def _taken(
     path: Path, source: str | None, downloads: Path | None, show: Show
-) -> tuple[list[tuple[Benchmark, list[Answered]]], dict[str, Counts]]:
+) -> tuple[list[tuple[Benchmark, list[Response]]], dict[str, Counts]]:
     """The benchmarks with their rows, those without any left out, and the counts of all, damaged ones among them."""
     parts = result_parts(path, source)
-    taken: list[tuple[Benchmark, list[Answered]]] = []
+    taken: list[tuple[Benchmark, list[Response]]] = []
     counts: dict[str, Counts] = {}
     damaged: list[DataError] = []
     for part in parts:
@@ -172,12 +172,12 @@ def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedRe
 
 def _joined(
     benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
-) -> tuple[list[Answered], Counts]:
+) -> tuple[list[Response], Counts]:
     """The replies with their questions, and behind them those of no question here as the file tells them."""
     waiting: dict[str | int, list[ImportedReply]] = defaultdict(list)  # by id, or where the file tells none by place
     for reply in replies:
         waiting[reply.id if reply.told else reply.position].append(reply)
-    rows, asked, problem, joined = list[Answered](), 0, "", set[int]()
+    rows, asked, problem, joined = list[Response](), 0, "", set[int]()
     try:
         for place, question in enumerate(questions(benchmark, folder=downloads)):
             if not isinstance(question, Question):
@@ -216,7 +216,7 @@ def _with_ids(replies: Sequence[ImportedReply], joined: bool) -> Iterator[tuple[
         seen.add(id)
 
 
-def _answered(place: int, question: Question, reply: ImportedReply) -> Answered:
+def _answered(place: int, question: Question, reply: ImportedReply) -> Response:
     images: list[str] = []  # by which questions cluster; none where one cannot be read
     with suppress(DataError):
         images = [image.sha256() for image in question.sample.images]

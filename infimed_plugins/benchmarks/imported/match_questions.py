@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks.catalogue.pmc_vqa import CELLS
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
-from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
 from infimed_plugins.benchmarks.questions import Question
 from infimed_plugins.errors import DataError, InfimedError
-from infimed_plugins.records import OPTION_LETTERS, Json, is_choice
+from infimed_plugins.records import OPTION_LETTERS, Json, Response, is_choice
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.sources.public import clean, letter_of_text, split_letter
 
@@ -41,7 +40,7 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
     if ours:
         asked.add(_bare(ours["data"]["Question"] if "data" in ours else ours["question"]))
     elif isinstance(question.row, list):
-        asked.add(_bare(question.row[PMC_VQA_CELLS.index("Question")]))
+        asked.add(_bare(question.row[CELLS.index("Question")]))
     said = _first(row, "question", "Question")
     if said is not None and _bare(said) not in asked:
         return False
@@ -59,7 +58,7 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
     return gold is None or _bare(gold) in {_bare(one) for one in golds if one is not None}
 
 
-def from_file(reply: ImportedReply, id: str) -> Answered | None:
+def from_file(reply: ImportedReply, id: str) -> Response | None:
     """The question with its reply, under this id; None for a row without a gold answer, which cannot be judged."""
     row = reply.row
     gold = row.get("answer", row.get("gt_answer"))
@@ -67,7 +66,7 @@ def from_file(reply: ImportedReply, id: str) -> Answered | None:
         return None
     options = _options(row, gold)
     letter = _letter(gold, options)
-    return Answered(
+    return Response(
         index=reply.position,
         id=id,
         question=_question(row, reply.prompt),

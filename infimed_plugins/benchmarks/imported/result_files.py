@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.imported.result_rows import SUFFIXES, SUFFIXES_TEXT, json_rows, table_rows
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
@@ -55,24 +55,20 @@ class ImportedSet:
 
 
 MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
-    "MMMU-Medical-val": ImportedSet("mmmu_health", "validation", "id"),
-    "VQA_RAD": ImportedSet("vqa_rad", digits=5),
-    "PATH_VQA": ImportedSet("path_vqa", digits=5),
-    "SLAKE": ImportedSet("slake"),
-    "PMC_VQA": ImportedSet("pmc_vqa_2", digits=6),
-    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
-    "MedXpertQA-MM": ImportedSet("medxpertqa_mm", id_field="id"),
-    "MedXpertQA-Text": ImportedSet("medxpertqa_text", id_field="id"),
-    "MedQA_USMLE": ImportedSet("medqa", digits=5),
-    "MedMCQA": ImportedSet("medmcqa", "validation", "id"),
-    "PubMedQA": ImportedSet("pubmedqa", digits=4),
+    one.name: ImportedSet(
+        benchmark.source,
+        benchmark.split,
+        one.ids if isinstance(one.ids, str) else None,
+        one.ids if isinstance(one.ids, int) else 0,
+    )
+    for benchmark in benchmarks()
+    if (one := benchmark.medevalkit)
 }
 VLMEVALKIT_SETS = {  # by the end of the file's name
-    "GMAI-MMBench_VAL": ImportedSet("gmai_mmbench", "val", "index"),
-    "MMMU_DEV_VAL": ImportedSet("mmmu_health", "validation", "id"),
-    "MedXpertQA_MM_test": ImportedSet("medxpertqa_mm", id_field="id"),
-    "OmniMedVQA": ImportedSet("omnimedvqa", id_field="question_id"),
-    "PathVQA_TEST": ImportedSet("path_vqa"),
+    name: ImportedSet(source, split, column)
+    for (name, column), source, split in sorted(
+        (one.vlmevalkit, one.source, one.split) for one in benchmarks() if one.vlmevalkit
+    )
 }
 
 

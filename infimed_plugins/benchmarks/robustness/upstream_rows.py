@@ -5,7 +5,7 @@
     the gold                    the letter, index or text of the same option
     another wording             in the place of the old one; MMMU's ``<image 1>`` stands again where it says "image 1"
 
-A row holds no image (medevalkit_rows.py), so worse images change nothing in it.
+A row holds no image (benchmarks/questions.py), so worse images change nothing in it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
-from infimed_plugins.benchmarks.medevalkit_rows import PMC_VQA_CELLS
+from infimed_plugins.benchmarks import benchmarks
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import OPTION_LETTERS, Json, Sample
-from infimed_plugins.scoring.medevalkit.messages import mmmu_options
+from infimed_plugins.scoring.medevalkit.data_set import Path, Places
+from infimed_plugins.scoring.medevalkit.mmmu import mmmu_options
 
 REPEATED = "Answer Choices:"  # MedXpertQA's question repeats its options behind it
-_CELL = {name: place for place, name in enumerate(PMC_VQA_CELLS)}
 _LEAD = re.compile(r"^([\s'\"(]*)[A-Za-z](?=\s*[).:：])")
 _TAG = re.compile(r"<image[ _]?\d+>")
 _IMAGE_WORDS = re.compile(r"\bimage \d+\b", re.IGNORECASE)
@@ -30,46 +31,41 @@ _IMAGE_WORDS = re.compile(r"\bimage \d+\b", re.IGNORECASE)
 def changed_row(row: Json, before: Sample, after: Sample) -> Json:
     """The row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
     changed = copy.deepcopy(row)
+    found = (one.medevalkit.places for one in benchmarks() if one.source == before.source and one.medevalkit)
     try:
+        places = next(found)
         if (after.options, after.answer) != (before.options, before.answer):
-            _reorder(before.source, changed, before, after)
+            _reorder(places, changed, before, after)
         if after.question != before.question:
-            _reword(before.source, changed, before.question, after.question)
-    except (LookupError, TypeError, AttributeError) as error:
+            _reword(places, changed, before.question, after.question)
+    except (LookupError, TypeError, AttributeError, StopIteration) as error:
         raise DataError(f"the row is not as expected ({type(error).__name__}: {error})") from error
     return changed
 
 
-def _reorder(source: str, row: Any, before: Sample, after: Sample) -> None:
+def _at(row: Any, path: Path) -> Any:
+    return reduce(lambda box, key: box[key], path, row)
+
+
+def _reorder(places: Places, row: Any, before: Sample, after: Sample) -> None:
     old, new = before.options or (), after.options or ()
-    if source == "mmmu_health":
+    as_text = places.quirk == "image tags"  # MMMU writes its options as the text of a list
+    if as_text:
         row["options"] = mmmu_options(row)
-    box, keys = _options(source, row)
+    box = _at(row, places.options)
+    named = [key for key in places.keys if isinstance(key, int) or key in box]
+    keys = named or (range(len(box)) if isinstance(box, list) else sorted(box))
     raw = [box[key] for key in keys]
     if len(raw) != len(old):  # one without a text is none of ours
         raise DataError(f"the row has {len(raw)} options and the question {len(old)}")
     moved = [_renamed(raw[was], old[was], new[now]) for now, was in enumerate(after.meta["permutation"])]
     for key, text, letter in zip(keys, moved, OPTION_LETTERS, strict=False):
-        box[key] = _LEAD.sub(rf"\g<1>{letter}", text) if source == "pmc_vqa_2" else text
-    _move_gold(source, row, before, after, raw, moved)
-    if source == "mmmu_health":
+        box[key] = _LEAD.sub(rf"\g<1>{letter}", text) if places.quirk == "lettered options" else text
+    _move_gold(places, row, before, after, raw, moved)
+    if as_text:
         row["options"] = repr(row["options"])
-    elif source.startswith("medxpertqa"):
-        row["question"] = _listed_anew(row["question"], keys, raw, moved)
-
-
-def _options(source: str, row: Any) -> tuple[Any, Sequence[Any]]:
-    """Return the container of a row's options, and their keys in it."""
-    if source == "pmc_vqa_2":
-        return row, range(_CELL["Choice A"], _CELL["Choice D"] + 1)
-    if source == "omnimedvqa":
-        return row, [name for name in map("option_{}".format, "ABCD") if name in row]
-    if source == "medmcqa":
-        return row, ("opa", "opb", "opc", "opd")
-    if source == "mmmu_health":
-        return row["options"], range(len(row["options"]))
-    box = row["data"]["Options"] if source == "pubmedqa" else row["options"]
-    return box, sorted(box)
+    elif places.quirk == "options repeated":
+        row["question"] = _listed_anew(row["question"], [str(key) for key in keys], raw, moved)
 
 
 def _renamed(raw: Any, old: str, new: str) -> Any:
@@ -92,46 +88,31 @@ def _listed_anew(question: str, letters: Sequence[str], raw: Sequence[str], move
     return f"{head}{mark} {new}"
 
 
-def _move_gold(source: str, row: Any, before: Sample, after: Sample, raw: Sequence[Any], moved: Sequence[Any]) -> None:
+def _move_gold(
+    places: Places, row: Any, before: Sample, after: Sample, raw: Sequence[Any], moved: Sequence[Any]
+) -> None:
     was, now = OPTION_LETTERS.index(before.answer), OPTION_LETTERS.index(after.answer)
-    if source == "omnimedvqa":  # a text, of which upstream finds the letter
-        if moved[now] != raw[was] or row["gt_answer"] == raw[was]:
-            row["gt_answer"] = moved[now]
-    elif source == "medmcqa":
-        row["cop"] = now
+    box, key = _at(row, places.gold[:-1]), places.gold[-1]
+    if places.gold_is == "text":  # of which upstream finds the letter
+        if moved[now] != raw[was] or box[key] == raw[was]:
+            box[key] = moved[now]
+    elif places.gold_is == "index":
+        box[key] = now
     else:
-        box = row["data"] if source == "pubmedqa" else row
-        key = _GOLD[source]
         place = str(box[key]).upper().find(before.answer)
         if place < 0:
             raise DataError(f"the row's answer {box[key]!r} is not the letter {before.answer}")
         box[key] = f"{box[key][:place]}{after.answer}{box[key][place + 1 :]}"
 
 
-_GOLD: dict[str, Any] = {
-    "pmc_vqa_2": _CELL["Answer"],
-    "mmmu_health": "answer",
-    "medxpertqa_mm": "label",
-    "medxpertqa_text": "label",
-    "medqa": "answer_idx",
-    "pubmedqa": "Correct Option",
-}
-
-
-def _reword(source: str, row: Any, old: str, new: str) -> None:
-    if source == "pmc_vqa_2":
-        row[_CELL["Question"]] = new
-    elif source == "pubmedqa":
-        if old != " ".join(str(row["data"]["Question"]).split()):
-            raise DataError("the abstract and the question have one new wording, and upstream puts them apart")
-        row["data"]["Question"] = new
-    elif source.startswith("medxpertqa"):
-        head, mark, listed = str(row["question"]).rpartition(f"\n{REPEATED}")
-        row["question"] = f"{new}{mark}{listed}" if head else new
-    elif source == "mmmu_health":
-        row["question"] = _with_tags(new, old, str(row["question"]))
-    else:
-        row["question"] = new
+def _reword(places: Places, row: Any, old: str, new: str) -> None:
+    box, key = _at(row, places.question[:-1]), places.question[-1]
+    if places.quirk == "context apart" and old != " ".join(str(box[key]).split()):
+        raise DataError("the abstract and the question have one new wording, and upstream puts them apart")
+    if places.quirk == "options repeated":
+        head, mark, listed = str(box[key]).rpartition(f"\n{REPEATED}")
+        new = f"{new}{mark}{listed}" if head else new
+    box[key] = _with_tags(new, old, str(box[key])) if places.quirk == "image tags" else new
 
 
 def _with_tags(new: str, old: str, raw: str) -> str:

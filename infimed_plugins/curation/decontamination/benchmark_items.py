@@ -28,26 +28,6 @@ from infimed_plugins.records import Sample
 from infimed_plugins.sources import Source
 from infimed_plugins.sources.faults import UnreachableFileError
 
-BENCHMARKS = (
-    "vqa_rad/test",
-    "slake/test",
-    "path_vqa/test",
-    "pmc_vqa/test_clean",
-    "pmc_vqa_2/test",
-    "mmmu_health/validation",
-    "omnimedvqa/test",
-    "medxpertqa_mm/test",
-    "gmai_mmbench/val",
-)
-PAPER_BENCHMARKS = (  # the seven of the first paper, which the shipped recipes name
-    "vqa_rad/test",
-    "slake/test",
-    "path_vqa/test",
-    "pmc_vqa_2/test",
-    "mmmu_health/validation",
-    "omnimedvqa/test",
-    "medxpertqa_mm/test",
-)
 NOT_CHECKED = "benchmarks not checked, files missing: "
 CHUNK = 64  # rows whose images are in memory at a time
 
@@ -98,15 +78,16 @@ class HashedItems:
         return (self.items[number] for number in self._of_image.get(image, ()))
 
 
-def default_benchmarks() -> tuple[str, ...]:
-    """Every benchmark split that the package or a plugin knows; the phantoms, made anew at will, only when named."""
-    known = [thing.load() for thing in registry() if thing.kind == "benchmark"]
-    registered = (f"{benchmark.source}/{benchmark.split}" for benchmark in known if benchmark.source != "phantom")
-    return tuple(dict.fromkeys((*BENCHMARKS, *registered)))
+def default_benchmarks(suite: str | None = None) -> tuple[str, ...]:
+    """Every benchmark split that the package or a plugin wants training data checked against, or those of a suite."""
+    known = (one.load() for one in registry() if one.kind == "benchmark")
+    wanted = [one for one in known if one.decontaminate and suite in (None, one.suite)]
+    asked = [f"{one.source}/{one.split}" for one in wanted]
+    return tuple(dict.fromkeys([*asked, *(split for one in wanted if suite is None for split in one.also_asked)]))
 
 
 def text_of(sample: Sample) -> Text:
-    """What of a sample is compared as text."""
+    """Return the text of a sample for near-duplicate matching."""
     return Text(sample.question, sample.options or ())
 
 

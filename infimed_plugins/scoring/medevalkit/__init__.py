@@ -8,66 +8,28 @@ The rules are upstream's, the code is not; what upstream gets wrong stays wrong 
 
 from __future__ import annotations
 
-from infimed_plugins.scoring.medevalkit.aggregate import (
-    UpstreamCrashError,
+from infimed_plugins.scoring.medevalkit.data_set import (
+    Asked,
+    MedEvalKitSet,
     asked_of_judge,
-    judged_correct,
+    construct,
+    known_sets,
     metrics,
+    prompt,
+    score_rows,
 )
-from infimed_plugins.scoring.medevalkit.choice import Choice, mcq
-from infimed_plugins.scoring.medevalkit.judge import read_judge
-from infimed_plugins.scoring.medevalkit.messages import Asked, construct, prompt
-from infimed_plugins.scoring.medevalkit.mmmu import (
-    Draws,
-    extracted,
-    open_correct,
-    raw_open_correct,
-    read_choice,
-    read_open,
-)
-from infimed_plugins.scoring.medevalkit.text import boxed, parse, tag
-from infimed_plugins.scoring.medevalkit.verdicts import MedEvalKitVerdict, score_rows
-from infimed_plugins.scoring.medevalkit.vqa import OpenMetrics, closed, open_metrics, yesno
-
-BENCHMARKS: tuple[str, ...] = (
-    "MMMU-Medical-val",
-    "VQA_RAD",
-    "PATH_VQA",
-    "SLAKE",
-    "PMC_VQA",
-    "OmniMedVQA",
-    "MedXpertQA-MM",
-    "MedQA_USMLE",
-    "MedMCQA",
-    "PubMedQA",
-    "MedXpertQA-Text",
-)
+from infimed_plugins.scoring.medevalkit.metrics import UpstreamCrashError
+from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict
 
 __all__ = [
-    "BENCHMARKS",
     "Asked",
-    "Choice",
-    "Draws",
+    "MedEvalKitSet",
     "MedEvalKitVerdict",
-    "OpenMetrics",
     "UpstreamCrashError",
     "asked_of_judge",
-    "boxed",
-    "closed",
     "construct",
-    "extracted",
-    "judged_correct",
-    "mcq",
+    "known_sets",
     "metrics",
-    "open_correct",
-    "open_metrics",
-    "parse",
     "prompt",
-    "raw_open_correct",
-    "read_choice",
-    "read_judge",
-    "read_open",
     "score_rows",
-    "tag",
-    "yesno",
 ]

@@ -4,22 +4,27 @@
     Choice(correct=False, parsed='A', guessed=True)
 
 That is upstream: "(b)" is no letter and like no option, so that the first one is taken.
+
+Likeness is difflib's ``SequenceMatcher(None, option, text).ratio()``, but faster. The same blocks are found (Ratcliff
+and Obershelp: the longest common one, then left and right of it; of equals the first in the option, then the first in
+the text), autojunk with its faults included, by ``str.find`` instead of an index of the text. An option whose letters
+cannot reach the best ratio so far is not compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.scoring.medevalkit.similar import most_similar
 from infimed_plugins.scoring.medevalkit.text import parse_lowered
 
+_AUTOJUNK_FROM = 200  # characters of the text; difflib.py, __chain_b
 _SHORT = 1_000  # characters of a reply that is remembered: data sets ask the same of many images
 
 
 class Choice(NamedTuple):
-    """Whether the reply is right; the letter (or the gold answer's own text) it was read as; whether by likeness."""
+    """True if the reply is right; the letter (or the gold answer's own text) it was read as; True if by likeness."""
 
     correct: bool
     parsed: str
@@ -80,3 +85,150 @@ def _letter(text: str, count: int) -> int | None:
 
 def _name(index: int) -> str:
     return chr(65 + index)
+
+
+def most_similar(options: Sequence[str], text: str) -> int:
+    """The first of the options with the highest ratio; 0 when none has a character in common with the text."""
+    chars = set("".join(options))
+    frequent = _frequent(text, chars)
+    best, best_index = 0.0, 0
+    for bound, index in _bounds(options, text, {char for char in chars if char in text}):
+        if bound > -best and best:
+            break
+        option = options[index]
+        length = len(option) + len(text)
+        least = best * length / 2.0 - 0.5  # fewer characters than this cannot win
+        found = 2.0 * _matched(option, text, frequent, least) / length
+        if found > best or (found == best and found and index < best_index):
+            best, best_index = found, index
+    return best_index
+
+
+def ratio(option: str, text: str) -> float:
+    """``SequenceMatcher(None, option, text).ratio()``."""
+    if not option and not text:
+        return 1.0
+    return 2.0 * _matched(option, text, _frequent(text, set(option)), -1.0) / (len(option) + len(text))
+
+
+def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list[tuple[float, int]]:
+    """Minus the most that each option's ratio can be, and its index, the most promising first."""
+    size, contains = len(text), present.__contains__
+    bounds = []
+    for index, option in enumerate(options):
+        shared = sum(map(option.__contains__, text) if size <= len(option) else map(contains, option))
+        if shared:
+            bounds.append((-2.0 * shared / (len(option) + size), index))
+    return sorted(bounds)
+
+
+def _frequent(text: str, chars: Collection[str]) -> str:
+    """Of these characters, those with which autojunk lets no block begin."""
+    size = len(text)
+    if size < _AUTOJUNK_FROM:
+        return ""
+    limit, start = size // 100 + 1, size // 4  # the start is enough to tell the frequent ones
+    return "".join(char for char in chars if text.count(char, 0, start) > limit or text.count(char) > limit)
+
+
+def _matched(option: str, text: str, frequent: str, least: float) -> int:
+    """Count the characters that lie in matching blocks; 0 as soon as ``least`` is out of reach."""
+    if not frequent and (option in text or text in option):
+        return min(len(option), len(text))
+    rare, mask = option, ""
+    if frequent:
+        mask = next(char for char in map(chr, range(len(text) + 1)) if char not in text)
+        rare = option.translate(dict.fromkeys(map(ord, frequent), mask))
+    ends = _run_ends(rare, text, mask)
+    total, reachable = 0, min(len(option), len(text))
+    regions = [(0, len(option), 0, len(text))]
+    while regions:
+        left, right, low, high = regions.pop()
+        width, height = right - left, high - low
+        reachable -= width if width < height else height
+        if width == 1:  # most regions that are left are of one character
+            i, j, size = left, low, int(rare[left] in text[low:high] or option[left] == text[low])
+        elif not frequent and height < width:
+            i, j, size = _longest_by_text(option, text, left, right, low, high)
+        else:
+            i, j, size = _longest(rare, text, ends, left, right, low, high)
+            while i > left and j > low and option[i - 1] == text[j - 1]:
+                i, j, size = i - 1, j - 1, size + 1
+            while i + size < right and j + size < high and option[i + size] == text[j + size]:  # at the start, of none
+                size += 1
+        if size:
+            total += size
+            if left < i and low < j:
+                regions.append((left, i, low, j))
+                reachable += min(i - left, j - low)
+            i, j = i + size, j + size
+            if i < right and j < high:
+                regions.append((i, right, j, high))
+                reachable += min(right - i, high - j)
+        if total + reachable < least:
+            return 0
+    return total
+
+
+def _run_ends(rare: str, text: str, mask: str) -> list[int]:
+    """For each place in the option, where no block that begins there can reach further; its own place if none can.
+
+    A block needs each of its pairs of neighbours somewhere in the text, and no masked character.
+    """
+    end = len(rare)
+    ends, after = [end] * end, ""
+    if not mask and len(text) < 2 * end:  # not worth the look
+        return ends
+    for place in range(end - 1, -1, -1):
+        char = rare[place]
+        if char == mask:
+            end, after = place, ""
+        else:
+            if char + after not in text:
+                end = place + 1
+            after = char
+        ends[place] = end
+    return ends
+
+
+def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
+    """Start in the option, start in the text and size of the longest block of both, within the bounds given."""
+    best_i, best_j, size = left, low, 0
+    i, find = left, text.find
+    while i + size < right:
+        end = ends[i]
+        if i + size >= end:  # what is left of this run is not longer
+            i = end + (end == i)
+            continue
+        end = min(end, right)
+        j = find(rare[i : i + size + 1], low, high)
+        while j >= 0:
+            size += 1
+            while i + size < end and j + size < high and rare[i + size] == text[j + size]:
+                size += 1
+            best_i, best_j = i, j
+            if i + size >= end:
+                break
+            j = find(rare[i : i + size + 1], j + 1, high)
+        i += 1
+    return best_i, best_j, size
+
+
+def _longest_by_text(option: str, text: str, left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
+    """Find the same block from the text, where that is the shorter of the two and autojunk is not at work."""
+    best_i, best_j, size = right, low, 0
+    j, find = low, option.find
+    while j + size <= high and j < high:
+        if size and (i := find(text[j : j + size], left, best_i + size - 1)) >= 0:  # as long, and begins earlier
+            best_i, best_j = i, j
+        i = find(text[j : j + size + 1], left, right) if j + size < high else -1
+        while i >= 0:
+            size += 1
+            while j + size < high and i + size < right and option[i + size] == text[j + size]:
+                size += 1
+            best_i, best_j = i, j
+            if j + size >= high:
+                break
+            i = find(text[j : j + size + 1], i + 1, right)
+        j += 1
+    return best_i, best_j, size

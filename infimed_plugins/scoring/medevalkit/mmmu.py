@@ -11,12 +11,19 @@ A letter counts in brackets or between blanks. Where nothing is found one is dra
 
 from __future__ import annotations
 
+import ast
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from infimed_plugins.bounded_cache import cached
+from infimed_plugins.errors import DataError
+from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict, Row, row_by_row, shared
 from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
+
+if TYPE_CHECKING:
+    from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet
 
 SEED = 42  # eval.py:41, set anew for each data set
 
@@ -52,7 +59,7 @@ def _finders(letters: tuple[str, ...]) -> tuple[_FindAll, _FindAll]:
 
 
 def extracted(reply: str) -> str:
-    """What the caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
+    """Return what upstream's caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
     if "<" in reply and "<answer>" in reply:
         reply = tag(reply, "answer")
     if "\\" in reply:
@@ -101,67 +108,50 @@ def _by_option(text: str, options: Mapping[str, str]) -> str | None:
     return max(found, key=lambda pair: text.rfind(pair[1]))[0] if found else None
 
 
-# ---- open questions
-_NUMBERS = (
-    re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b"),  # with commas
-    re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+"),  # scientific
-    re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])"),  # the rest
-)
-_SENTENCE_END = re.compile(r"\.\s(?=[A-Z])|\n")  # the text is lower-cased by then: only line ends part it
-_LEADS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
-_TRIVIAL = frozenset({":", ",", ".", "!", "?", ";", "'"})
-
-
-def read_open(response: str) -> list[str | float]:
-    """What an open reply may mean: the tails after "is", "so" … and the numbers in them, in no order.
-
-    MedEvalKit has this function, but its validation path does not call it: see :func:`open_correct`.
-    """
-    tails = _tails(response)
-    numbers = [number for tail in tails for form in _NUMBERS for number in form.findall(tail)]
-    return list({value for text in [*tails, *numbers] for value in _normalised(text)})
-
-
-def _tails(response: str) -> list[str]:
-    text = response.strip().strip(".").lower()
-    lines = _SENTENCE_END.split(text)
-    tails = []
-    for place, line in enumerate(lines):
-        leads = (*_LEADS, "=") if place == len(lines) - 1 else _LEADS
-        shortest = ""
-        for lead in leads:
-            if lead in line:
-                tail = line.split(lead)[-1].strip()
-                if not shortest or len(tail) < len(shortest):
-                    shortest = tail
-        if shortest and shortest not in _TRIVIAL:
-            tails.append(shortest)
-    return tails or [text]
-
-
-def _normalised(text: str) -> list[str | float]:
-    """A number to two decimals, or the text lower-cased; a single character needs a blank beside it."""
-    text = text.strip()
+def mmmu_options(row: Row) -> list[str]:
+    """The options, which MMMU writes as the text of a Python list. Raises DataError for any other text."""
+    options = row["options"]
+    if not isinstance(options, str):
+        return list(options)
     try:
-        return [round(float(text.replace(",", "")), 2)]
-    except ValueError:
-        text = text.lower()
-        return [f" {text}", f"{text} "] if len(text) == 1 else [text]
+        return list(ast.literal_eval(options))
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise DataError(f"MMMU's options are no Python list: {options[:80]!r}") from error
 
 
-def open_correct(answer: str | Sequence[str], parsed: Sequence[str | float]) -> bool:
-    """Whether one of the readings is a gold number or contains a gold text.
+def mmmu(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+    """The rule of MMMU: a letter that is not found is drawn, in the order of the rows."""
+    draws = Draws()
+    read: dict[tuple[str | None, ...], str | None] = {}  # asked directly, models say the same few things again
 
-    MedEvalKit's validation path hands in the raw reply, so that its single characters are the readings; then only an
-    empty gold answer can be found.
-    """
-    golds = [gold for text in ([answer] if isinstance(answer, str) else answer) for gold in _normalised(text)]
-    texts = [gold for gold in golds if isinstance(gold, str)]
-    return any(any(text in value for text in texts) if isinstance(value, str) else value in golds for value in parsed)
+    def judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+        is_choice, answer = row["question_type"] == "multiple-choice", row["answer"]
+        if reply is None:
+            no_in = "TypeError: argument of type 'NoneType' is not iterable"
+            return shared(None, "mcq" if is_choice else "open", None, no_in)
+        if not is_choice:
+            text = extracted(reply)
+            return MedEvalKitVerdict(raw_open_correct(answer, text), "open", text)
+        if "index2ans" in row:
+            options = row["index2ans"]
+        else:
+            options = {chr(65 + place): option for place, option in enumerate(mmmu_options(row))}
+        letters = row["all_choices"] if "all_choices" in row else tuple(options)
+        said = (reply, *letters, None, *options, *options.values())
+        letter = read[said] if said in read else read.setdefault(said, found_choice(extracted(reply), letters, options))
+        drawn = letter is None
+        if letter is None:
+            letter = draws.choice(letters)
+        right = letter == answer or (type(answer) is list and letter in answer)
+        return shared(right, "mcq", letter, None, None, drawn)
+
+    return row_by_row("mcq", judge)(of, rows, replies)
 
 
 def raw_open_correct(answer: str | Sequence[str], reply: str) -> bool:
-    """``open_correct(answer, reply)`` without the loop over characters."""
-    return bool(reply) and "" in [
-        gold for text in ([answer] if isinstance(answer, str) else answer) for gold in _normalised(text)
-    ]
+    """Upstream's verdict on an open reply: True for an empty gold answer only.
+
+    Its validation path hands the raw reply to a function that looks for gold answers of at least two characters in each
+    of the readings it is given, which are then the single characters of the reply.
+    """
+    return bool(reply) and "" in [text.strip() for text in ([answer] if isinstance(answer, str) else answer)]

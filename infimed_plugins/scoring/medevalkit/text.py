@@ -1,4 +1,4 @@
-r"""How MedEvalKit takes an answer out of a reply, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0).
+r"""Take an answer out of a reply as MedEvalKit does, fault for fault (utils/utils.py:157, :255; mathruler 0.1.0).
 
 >>> boxed(r"so \boxed{\text{B}}")
 '\\text{B}'
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+JUDGED_CORRECT = "0"
 NO_BOX = "None"  # the string: a reply \boxed{None} reads as one without a box
 
 _BOX = r"\boxed{"
@@ -31,7 +32,7 @@ _BEFORE_CHINESE, _CHINESE = 6, "答案:"
 
 
 def boxed(text: str) -> str:
-    r"""What the last ``\boxed{`` holds up to its closing brace, stripped; the string "None" without such a box."""
+    r"""Return what the last ``\boxed{`` holds up to its closing brace, stripped; "None" without a box."""
     start = text.rfind(_BOX)
     if start < 0:
         return NO_BOX
@@ -50,7 +51,7 @@ def boxed(text: str) -> str:
 
 
 def tag(text: str | None, name: str, hard: bool = True) -> str:
-    """What stands between all ``<name>`` and ``</name>``, joined by blanks and stripped.
+    """Return what stands between all ``<name>`` and ``</name>``, joined by blanks and stripped.
 
     Without such a tag, or with an empty one: the text itself, "" if not ``hard``. None gives "".
     """
@@ -97,9 +98,23 @@ def parse_lowered(text: str) -> str:
 
 
 def unboxed(reply: str) -> str:
-    """What the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
+    """Return what the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
     if "\\" in reply:
         content = boxed(reply)
         if content != NO_BOX:
             return content
     return tag(reply, "answer") if "<answer>" in reply else reply
+
+
+def read_judge(output: str | None) -> tuple[str, bool]:
+    """Read a judge's reply (utils/VQA_RAD/VQA_RAD.py:137), where 0 says correct: the verdict, and whether it is that.
+
+    A failed call (None) is wrong.
+
+    >>> read_judge("<think>The same.</think><judge>0</judge>")
+    ('0', True)
+    >>> read_judge("<judge>{0}</judge>")
+    ('{0}', False)
+    """
+    verdict = tag(output, "judge")
+    return verdict, verdict == JUDGED_CORRECT

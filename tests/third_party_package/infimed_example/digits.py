@@ -1,6 +1,6 @@
-"""A source of sums, a step that keeps the hard ones, and a benchmark on the test split."""
+"""A source of sums, a step that keeps the hard ones, a benchmark on the test split, and a scorer of last words."""
 
-from infimed_plugins import Sample, hookimpl
+from infimed_plugins import Sample, Score, hookimpl
 from infimed_plugins.benchmarks import Benchmark
 
 
@@ -21,6 +21,11 @@ def keep_hard(samples, context):
             context.dropped["round number"] += 1
 
 
+def last_word(benchmark, responses, prompt_style):
+    found = [(response, "".join(response.text.split()[-1:])) for response in responses]
+    return [Score(1.0, 0.0, float(word == str(response.gold)), word or None) for response, word in found]
+
+
 @hookimpl
 def register_sources(register):
     register("sums", Sums())
@@ -34,3 +39,8 @@ def register_curation_steps(register):
 @hookimpl
 def register_benchmarks(register):
     register("sums", Benchmark("sums", source="sums", split="test"))
+
+
+@hookimpl
+def register_scorers(register):
+    register("last_word", last_word)

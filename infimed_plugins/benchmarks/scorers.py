@@ -1,4 +1,4 @@
-"""The scoring modes: which rules turn replies into verdicts. Every report names its mode.
+"""The scorers, by the names that ``--mode`` takes: which rules turn replies into verdicts.
 
     robust        the package's own reading (scoring/robust.py): abstains instead of guessing; the default
     medevalkit    MedEvalKit's rules, bug for bug (scoring/medevalkit); where its whole run would end, unscored
@@ -18,35 +18,62 @@ judged by the rule it has for such questions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.benchmarks.questions import NO_ROW
+from infimed_plugins.benchmarks.questions import NO_ROW, Question, unanswered
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.records import OPTION_LETTERS, Code, Json, Sample, Score, is_choice
+from infimed_plugins.errors import ConfigError, DataError, PluginError
+from infimed_plugins.plugins import registry
+from infimed_plugins.records import OPTION_LETTERS, Code, Json, Response, Sample, Score, is_choice
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
-Mode = Callable[[Benchmark, Sequence[Answered], str], list[Score]]
+_OWN = "its own"  # MedEvalKit's set that a benchmark is
+_ALIKE = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}  # by whose rule others are judged
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
 
-def check_mode(mode: str) -> None:
-    """Raise ConfigError for a mode that is not known, naming those that are."""
-    if mode not in MODES:
-        raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(MODES)}")
+def open_in_words(benchmark: Benchmark, row: Response | Judged) -> bool:
+    """True for a question that is answered in words other than yes and no."""
+    return row.task == "text" and not row.options and str(row.gold).strip().lower() not in YES_NO
 
 
-def scores(mode: str, benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    """The verdict on every reply by rule, in the order of the rows. Raises ConfigError for an unknown mode."""
-    check_mode(mode)
-    judged = MODES[mode](benchmark, rows, style)
+@dataclass(frozen=True)
+class Scorer:
+    """A scoring mode, registered by the name that ``--mode`` takes; ``score`` alone may be registered, too.
+
+    ``score(benchmark, responses, prompt_style)`` gives a Score for each response in their order; failed requests are
+    unscored whatever it says. ``is_open(benchmark, response)`` is True where a judge, if there is one, decides instead.
+    """
+
+    score: Callable[[Benchmark, Sequence[Response], str], Sequence[Score]]
+    is_open: Callable[[Benchmark, Response | Judged], bool] = open_in_words
+
+
+def find_scorer(mode: str) -> Scorer:
+    """The scorer of a mode. Raises ConfigError for a mode that is not registered, naming those that are."""
+    names = registry().names("scorer")
+    if mode not in names:
+        raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(names)}")
+    found = registry().get("scorer", mode)
+    return found if isinstance(found, Scorer) else Scorer(found)
+
+
+def scores(mode: str, benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
+    """The verdict on every reply by rule, in the order of the rows.
+
+    Raises ConfigError for an unknown mode, PluginError for a scorer that does not give each reply a Score.
+    """
+    judged = find_scorer(mode).score(benchmark, rows, style)
+    good = all(isinstance(one, Score) and one.accuracy in (0.0, 1.0, None) for one in judged)
+    if len(judged) != len(rows) or not good:
+        raise PluginError(f"the scorer {mode!r} must give each of {len(rows)} replies a Score of accuracy 0, 1 or None")
     return [
         _unscored(row.error) if row.error is not None else verdict for row, verdict in zip(rows, judged, strict=True)
     ]
@@ -57,22 +84,12 @@ def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
 
     Where a mode starts from upstream's own row, it is judged by the rule that the mode has for such questions.
     """
-    check_mode(mode)
+    scorer = find_scorer(mode)
     if mode == DEFAULT:
         return robust.score(reply, sample)
     source, split = sample.source, sample.split
-    row = Answered(0, sample.id, sample.question, sample.options, sample.task, sample.answer, sample.language,
-                   sample.meta, (), "", text=reply)  # fmt: skip
-    return MODES[mode](Benchmark(source, source, split, source), [row], "direct")[0]
-
-
-def is_open(mode: str, benchmark: Benchmark, row: Answered | Judged) -> bool:
-    """Whether a judge, where there is one, decides this question: answers in words but for yes and no."""
-    if row.task != "text" or row.options or mode.startswith("vlmevalkit"):  # which has its rules without a judge here
-        return False
-    if mode == "paper" and benchmark.medevalkit == "SLAKE":
-        return True
-    return str(row.gold).strip().lower() not in YES_NO
+    row = replace(unanswered(0, Question(sample), ""), text=reply)
+    return scorer.score(Benchmark(source, source, split, source), [row], "direct")[0]
 
 
 def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
@@ -84,7 +101,7 @@ def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
 
 
 def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
-    """What a judge said where ``by_judge`` decided; None where the rules did."""
+    """Return the judge's verdict where ``by_judge`` decided; None where the rules did."""
     if row.code == Code.JUDGE_FAILED:
         return "failed"
     if row.code != Code.JUDGED_BY_MODEL:
@@ -92,12 +109,12 @@ def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
     return "right" if row.accuracy else "wrong"
 
 
-def _robust(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _robust(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     texts = (_REGION.sub(" ", row.text) if style == "grounding" else row.text for row in rows)
     return [_by_robust(row, text) for row, text in zip(rows, texts, strict=True)]
 
 
-def _by_robust(row: Answered, text: str) -> Score:
+def _by_robust(row: Response, text: str) -> Score:
     options, gold = row.options, row.gold
     if row.task == "multiple_choice" and options and is_choice(gold, len(options)):
         return robust.score_choice(text, tuple(options), gold, row.question)  # a Sample takes as long to make
@@ -107,43 +124,33 @@ def _by_robust(row: Answered, text: str) -> Score:
         return _unscored(str(error), Code.BAD_TRUTH)
 
 
-def _medevalkit(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
-    if benchmark.medevalkit is not None and all(row.row is not None for row in rows):
-        return _as_scores(benchmark.medevalkit, [row.row for row in rows], rows)
-    parts: dict[str, list[Answered]] = {}
-    for row in rows:
-        parts.setdefault(_medevalkit_set(benchmark, row), []).append(row)
-    without = parts.pop("", [])
-    made = {row.id: _unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in without}
-    for name, part in parts.items():
-        upstream = [row.row if _has_own(benchmark, row) else _like_upstreams(row) for row in part]
-        made |= {row.id: score for row, score in zip(part, _as_scores(name, upstream, part), strict=True)}
-    return [made[row.id] for row in rows]
+def _medevalkit(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
+    """Each row by the rule of its own set; where upstream's row is not there, by one for such questions."""
+    parts: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        has_own = benchmark.medevalkit is not None and row.row is not None
+        parts.setdefault(_OWN if has_own else "" if NO_ROW in row.meta else _ALIKE.get(row.task, ""), []).append(place)
+    made: dict[int, Score] = {}
+    for name, places in parts.items():
+        part = [rows[place] for place in places]
+        made |= zip(places, _by_set_of(benchmark, name, part), strict=True)
+    return [made[place] for place in range(len(rows))]
 
 
-def _has_own(benchmark: Benchmark, row: Answered) -> bool:
-    return benchmark.medevalkit is not None and row.row is not None
+def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Response]) -> Iterable[Score]:
+    if not name:
+        return [_unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in rows]
+    own = benchmark.medevalkit if name == _OWN else None
+    upstream = [_like_upstreams(row) if own is None else row.row for row in rows]
+    # a failed request has no reply; "" would end upstream's run on some sets, and its Score is replaced in any case
+    return map(_of_medevalkit, medevalkit.score_rows(own or name, upstream, [row.text for row in rows]))
 
 
-def _medevalkit_set(benchmark: Benchmark, row: Answered) -> str:
-    """MedEvalKit's set by whose rule a row is judged: its own, else one of such questions; "" for none."""
-    if _has_own(benchmark, row):
-        return str(benchmark.medevalkit)
-    alike = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}
-    return "" if NO_ROW in row.meta else alike.get(row.task, "")
-
-
-def _like_upstreams(row: Answered) -> dict[str, Json]:
+def _like_upstreams(row: Response) -> dict[str, Json]:
     if row.options:
         choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, row.options, strict=False)]
         return {"choices": choices, "answer": row.gold}
     return {"question": row.question, "answer": str(row.gold)}
-
-
-def _as_scores(name: str, upstream: Sequence[Json], rows: Sequence[Answered]) -> list[Score]:
-    # a failed request has no reply; "" would end upstream's run on some sets, and it is replaced above in any case
-    verdicts = medevalkit.score_rows(name, upstream, [row.text for row in rows])
-    return [_of_medevalkit(verdict) for verdict in verdicts]
 
 
 def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
@@ -160,14 +167,14 @@ def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Sc
     return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
 
 
-def _vlmevalkit(revision: str) -> Mode:
-    def judged(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _vlmevalkit(revision: str) -> Callable[[Benchmark, Sequence[Response], str], list[Score]]:
+    def judged(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
         return [_by_vlmevalkit(benchmark, row, revision) for row in rows]
 
     return judged
 
 
-def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
+def _by_vlmevalkit(benchmark: Benchmark, row: Response, revision: str) -> Score:
     gold = row.gold
     choices = {letter: text for letter, text in zip(OPTION_LETTERS, row.options or (), strict=False) if text}
     if not choices and benchmark.source == MMMU and row.task in ("text", "math"):
@@ -181,17 +188,17 @@ def _by_vlmevalkit(benchmark: Benchmark, row: Answered, revision: str) -> Score:
     return Score(right, 0.0, right, read, f"{said} ({revision})", invalid=invalid)
 
 
-def _written_gold(row: Answered) -> str:
+def _written_gold(row: Response) -> str:
     """An open answer as the data set writes it: a list of forms is one text there."""
     written = row.row.get("answer") if isinstance(row.row, dict) else None
     return str(row.gold if written in (None, "") else written)
 
 
-def _multimedeval(benchmark: Benchmark, rows: Sequence[Answered], style: str) -> list[Score]:
+def _multimedeval(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
     return [_by_multimedeval(row) for row in rows]
 
 
-def _by_multimedeval(row: Answered) -> Score:
+def _by_multimedeval(row: Response) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
     if row.language != "en":  # of SLAKE it takes the English rows only
@@ -207,11 +214,19 @@ def _unscored(reason: str | None, code: Code = Code.UNSCORED) -> Score:
     return Score(0.0, 0.0, None, None, str(reason), code=code)
 
 
-MODES: Mapping[str, Mode] = {
-    "robust": _robust,
-    "medevalkit": _medevalkit,
-    "paper": _medevalkit,
-    "vlmevalkit": _vlmevalkit(vlmevalkit.REVISIONS[-1]),
-    "vlmevalkit-2025-05": _vlmevalkit(vlmevalkit.FIRST),
-    "multimedeval": _multimedeval,
-}
+def _open_in_paper(benchmark: Benchmark, row: Response | Judged) -> bool:
+    if benchmark.medevalkit is not None and benchmark.medevalkit.asks_judge == "all":
+        return row.task == "text" and not row.options
+    return open_in_words(benchmark, row)
+
+
+def _never(benchmark: Benchmark, row: Response | Judged) -> bool:
+    return False
+
+
+ROBUST = Scorer(_robust)
+MEDEVALKIT = Scorer(_medevalkit)
+PAPER = Scorer(_medevalkit, _open_in_paper)
+VLMEVALKIT = Scorer(_vlmevalkit(vlmevalkit.REVISIONS[-1]), _never)  # without its judge here
+VLMEVALKIT_2025_05 = Scorer(_vlmevalkit(vlmevalkit.FIRST), _never)
+MULTIMEDEVAL = Scorer(_multimedeval)

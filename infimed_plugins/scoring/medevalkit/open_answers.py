@@ -1,7 +1,11 @@
-"""How much two texts share, to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 count it, several times as fast.
+"""MedEvalKit's rules for questions without options (utils/utils.py:171-219): VQA-RAD, SLAKE, PathVQA.
 
-Upstream counts the same n-grams four times for BLEU and keeps a table of all pairs of words for ROUGE-L. Here what can
-match is found first: only words of the gold answer, which is short.
+The overlap of words is to the last bit as nltk 3.9.1 (BLEU) and rouge 1.0.1 count it, several times as fast: upstream
+counts the same n-grams four times and keeps a table of all pairs of words; here only words of the gold answer, which is
+short, are looked at.
+
+>>> overlap("right lung", "Right lung.")["em"]
+False
 """
 
 from __future__ import annotations
@@ -11,8 +15,45 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import pairwise
+from typing import TypedDict
+
+from infimed_plugins.scoring.medevalkit.text import parse
 
 _ORDERS = (1, 2, 3, 4)
+
+
+class OpenMetrics(TypedDict):
+    """Of one open answer. Upstream rotates three labels: ``precision`` is F1, ``recall`` precision, ``f1`` recall."""
+
+    em: bool
+    bleu1: float
+    bleu2: float
+    bleu3: float
+    bleu4: float
+    rouge1: float
+    rouge2: float
+    rougel: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def bare(response: str) -> str:
+    """The parsed reply without line ends and periods."""
+    return parse(response).replace("\n", "").replace(".", "")
+
+
+def overlap(answer: str, text: str) -> OpenMetrics:
+    """Exact match and overlap of a parsed reply with an open answer.
+
+    Raises ValueError for a reply (or gold answer) of nothing but periods and TypeError for one of blanks, as upstream.
+    """
+    answer, lowered = answer.lower(), text.lower()  # "None", for want of a box, is in capitals
+    rouge1, rouge2, rougel = rouge(lowered, answer)
+    f1, precision, recall = token_f1(lowered, answer)
+    bleus = dict(zip(("bleu1", "bleu2", "bleu3", "bleu4"), bleu(lowered, answer), strict=True))
+    rouges = {"rouge1": rouge1, "rouge2": rouge2, "rougel": rougel}
+    return {"em": text == answer, **bleus, **rouges, "precision": f1, "recall": precision, "f1": recall}  # type: ignore[typeddict-item]
 
 
 def bleu(prediction: str, gold: str) -> list[float]:
@@ -97,7 +138,7 @@ def _f(shared: int, predicted: int, gold: int) -> float:
 
 
 def _in_sequence(sentences: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], common: Collection[str]) -> int:
-    """How many words lie on the longest common subsequence of any sentence with any gold sentence."""
+    """Count the words that lie on the longest common subsequence of any sentence with any gold sentence."""
     found: set[str] = set()
     if not common:
         return 0

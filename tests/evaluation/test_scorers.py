@@ -8,22 +8,28 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.benchmarks import PAPER, TEXT, Benchmark
-from infimed_plugins.benchmarks.answered import Answered
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.judging import Opinion, judge_rows
-from infimed_plugins.benchmarks.medevalkit_metrics import metrics_of
-from infimed_plugins.benchmarks.modes import MODES, is_open, judges_verdict, scores
+from infimed_plugins.benchmarks.judging import Opinion, judge_rows, metrics_of
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
+from infimed_plugins.errors import ConfigError, PluginError
 from infimed_plugins.evaluation.notes import _unscored
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Code
+from infimed_plugins.records import Code, Response, Score
 from infimed_plugins.scoring import medevalkit
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
+MODES = [one.name for one in registry() if one.kind == "scorer" and one.owner == "infimed_plugins"]
+PAPER, TEXT = ([one.name for one in benchmarks(suite)] for suite in ("paper", "text"))
 ALL = ("phantom", *PAPER, "gmai_mmbench", *TEXT)
+
+
+def medevalkit_set(name: str) -> medevalkit.MedEvalKitSet:
+    found = benchmark(name).medevalkit
+    assert found is not None
+    return found
 
 
 def benchmark(name: str) -> Benchmark:
@@ -31,7 +37,7 @@ def benchmark(name: str) -> Benchmark:
     return found
 
 
-def asked(name: str, reply: str | None = None) -> list[Answered]:
+def asked(name: str, reply: str | None = None) -> list[Response]:
     """The benchmark's questions from the small copies, each with the reply, or with its right answer."""
     of = benchmark(name)
     rows = []
@@ -39,7 +45,7 @@ def asked(name: str, reply: str | None = None) -> list[Answered]:
         if isinstance(question, Question):
             s = question.sample
             rows.append(
-                Answered(
+                Response(
                     index,
                     s.id,
                     s.question,
@@ -58,10 +64,10 @@ def asked(name: str, reply: str | None = None) -> list[Answered]:
     return rows
 
 
-def answered(**changes: object) -> Answered:
+def answered(**changes: object) -> Response:
     given = {"index": 0, "id": "q", "question": "Is it?", "options": None, "task": "text", "gold": "yes"}
     given |= {"language": "en", "meta": {}, "images": [], "prompt": "", "text": "yes"}
-    return Answered(**{**given, **changes})  # type: ignore[arg-type]
+    return Response(**{**given, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -127,7 +133,7 @@ def test_text_sets_are_asked_in_medevalkits_words(name: str, prompt: str) -> Non
     text = request(benchmark(name), first, "medevalkit").text
     assert text.startswith(prompt)
     assert ("\nA.yes\nB.no\nC.maybe\n" in text) is (name == "pubmedqa")
-    assert benchmark(name).medevalkit in (None, *medevalkit.BENCHMARKS)
+    assert benchmark(name).medevalkit in (None, *medevalkit.known_sets().values())
     assert (benchmark(name).medevalkit is None) is (name == "mmlu_medical")
 
 
@@ -260,7 +266,7 @@ def test_an_unknown_mode_names_those_there_are() -> None:
 def test_a_judge_decides_open_answers_and_of_slake_in_the_papers_mode_all(
     mode: str, name: str, gold: str, open_: bool
 ) -> None:
-    assert is_open(mode, benchmark(name), answered(gold=gold)) is open_
+    assert find_scorer(mode).is_open(benchmark(name), answered(gold=gold)) is open_
 
 
 def test_a_judges_verdict_counts_and_its_failure_is_unscored() -> None:
@@ -282,15 +288,15 @@ def test_the_unscored_are_told_with_their_reason_whatever_its_words() -> None:
     assert note == "vqa_rad: 1 of 2 unscored (robust): judge: gone"
 
 
-def kept(path: Path, name: str, rows: list[Answered]) -> RunFolder:
+def kept(path: Path, name: str, rows: list[Response]) -> RunFolder:
     folder = RunFolder(path)
     folder.prepare({"benchmark": name, "model": "m", "prompt_style": "medevalkit", "variant": ""})
     (path / RESPONSES).write_bytes(b"".join(map(answered_line, rows)))
     return folder
 
 
-def judged_run(name: str, mode: str, rows: list[Answered], right: bool | None, model: str = "m") -> Run:
-    opinions = {row.id: Opinion(right, "said") for row in rows if is_open(mode, benchmark(name), row)}
+def judged_run(name: str, mode: str, rows: list[Response], right: bool | None, model: str = "m") -> Run:
+    opinions = {row.id: Opinion(right, "said") for row in rows if find_scorer(mode).is_open(benchmark(name), row)}
     judged = judge_rows(benchmark(name), rows, "medevalkit", mode, lambda open_rows: opinions)
     return Run(model, name, "medevalkit", mode, judged, judge="j")
 
@@ -303,7 +309,7 @@ def test_a_judges_verdicts_stand_for_upstreams_judge_in_its_metrics(
     rows = asked(name, "a reply")
     folder = kept(tmp_path / name, name, rows)
     outputs = [said and f"<judge>{said}</judge>"] * len(rows)
-    upstreams = str(benchmark(name).medevalkit), [row.row for row in rows], [row.text for row in rows]
+    upstreams = medevalkit_set(name), [row.row for row in rows], [row.text for row in rows]
     assert metrics_of(folder) == medevalkit.metrics(*upstreams)
     with_judge = metrics_of(folder, [judged_run(name, mode, rows, right)])
     assert with_judge == medevalkit.metrics(*upstreams, outputs)
@@ -332,3 +338,12 @@ def test_medevalkits_metrics_are_there_for_its_sets(name: str, tmp_path: Path) -
         assert found == {"error": "MedEvalKit has no data set mmlu_medical"}
     else:
         assert found["total" if name == "mmmu_health" else "total metrics"]["total"] == len(rows)
+
+
+@pytest.mark.parametrize(
+    "given", [[], ["right"], [Score(0.5, 0.0, 0.5)], [Score(1.0, 0.0, 1.0)] * 2], ids=["none", "text", "half", "two"]
+)
+def test_a_scorer_that_does_not_give_each_reply_a_verdict_is_named(given: list[Any], plug_in: Any) -> None:
+    plug_in(scorers={"odd": lambda benchmark, responses, style: given})
+    with pytest.raises(PluginError, match="the scorer 'odd' must give each of 1 replies a Score of accuracy 0, 1 or"):
+        scores("odd", benchmark("phantom"), [answered()], "direct")

@@ -1,4 +1,15 @@
-"""What the YAML tasks call. A doc is a row of a ``datasets.Dataset`` made of one of our Samples::
+"""The benchmarks as tasks of lmms-eval, added from outside: its tree is not touched.
+
+    export INFIMED_DATA_DIR=DIR
+    python -m lmms_eval --model … --tasks infimed --include_path "$(python -m infimed_plugins.benchmarks.lmms_eval)"
+
+``--include_path`` is read by its TaskManager (lmms_eval/tasks/__init__.py:43, versions 0.7.2 and 0.7.3), which takes
+every ``*.yaml`` below. The command writes one for each registered benchmark, called by its source, into a folder of the
+cache (or the one that it is given) and prints where. ``infimed`` stands for the seven tasks of the paper,
+``infimed_text`` for those in words; ``infimed_gmai_mmbench`` is asked by its name, and ``infimed_phantom`` needs no
+download.
+
+A task's doc is a row of a ``datasets.Dataset`` made of one of our Samples::
 
     {"id": "slake-test-12", "benchmark": "slake", "question": …, "task": "text", "answer": "Lung", "sample": "{…}",
      "prompt_style": "direct"}
@@ -11,17 +22,20 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from infimed_plugins import prompts
-from infimed_plugins.benchmarks.lmms_eval import TASKS
+from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import ImageRef, Response, Sample
-from infimed_plugins.scoring.robust import score_response
+from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.scoring.robust import score
+from infimed_plugins.sources.download import cache_folder
+from infimed_plugins.storage import write_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,6 +44,58 @@ if TYPE_CHECKING:
 DATA_DIR = "INFIMED_DATA_DIR"
 PROMPT_STYLE = "INFIMED_PROMPT_STYLE"
 KEPT = ("id", "source", "split", "question", "task", "answer", "options", "language", "meta")
+# The one row of seed.jsonl is replaced by process_docs, which reads the source that the split is named for: lmms-eval
+# loads its data with `datasets` and has no other way in for a reader of one's own.
+_TASK = """\
+task: infimed_{name}
+{tag}dataset_path: json
+dataset_kwargs:
+  data_files: {{{name}: {seed}}}
+test_split: {name}
+output_type: generate_until
+process_docs: !function infimed_plugins.benchmarks.lmms_eval.docs
+doc_to_visual: !function infimed_plugins.benchmarks.lmms_eval.doc_to_visual
+doc_to_text: !function infimed_plugins.benchmarks.lmms_eval.doc_to_text
+doc_to_target: answer
+process_results: !function infimed_plugins.benchmarks.lmms_eval.process_results
+generation_kwargs:
+  max_new_tokens: 1024
+  temperature: 0
+  do_sample: false
+  until: [] # else a reply ends at its first empty line
+metric_list:
+  - metric: infimed_accuracy
+    aggregation: !function infimed_plugins.benchmarks.lmms_eval.mean_score
+    higher_is_better: true
+  - metric: infimed_invalid
+    aggregation: !function infimed_plugins.benchmarks.lmms_eval.mean_score
+    higher_is_better: false
+score_key: score
+cluster_key: image # standard errors clustered by picture
+metadata:
+  version: 1.0
+"""
+_TAGS = {"paper": "tag: infimed\n", "text": "tag: infimed_text\n", "": ""}
+
+
+def tasks() -> dict[str, Benchmark]:
+    """The benchmark of each task, by the name of its source."""
+    return {one.source: one for one in benchmarks()}
+
+
+def write_tasks(folder: Path | None = None) -> Path:
+    """Write the task files and return their folder, the cache's without one: what ``--include_path`` takes."""
+    folder = (folder or cache_folder("lmms_eval")).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = folder / "seed.jsonl"
+    write_whole(seed, '{"see": "process_docs"}\n')
+    made = {f"infimed_{name}.yaml": (name, benchmark) for name, benchmark in tasks().items()}
+    for file, (name, benchmark) in made.items():
+        text = _TASK.format(name=name, tag=_TAGS[benchmark.suite], seed=json.dumps(str(seed)))
+        write_whole(folder / file, text)
+    for old in set(folder.glob("infimed_*.yaml")) - {folder / file for file in made}:
+        old.unlink()
+    return folder
 
 
 class Doc(TypedDict):
@@ -106,7 +172,7 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Image]:
 def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> dict[str, ItemScore]:
     """The robust verdict on one reply: right or wrong, and whether it could not be read."""
     sample, reply = sample_of(doc), (results[0] if results else None) or ""
-    verdict = score_response(Response(sample.id, reply, doc["prompt_style"], ""), sample)
+    verdict = score(reply, sample)
     images = _images(doc)
     image = images[0].sha256() if images else sample.id
     kind = str(sample.meta.get("kind", sample.task))
@@ -126,8 +192,12 @@ def _images(doc: Mapping[str, Any]) -> tuple[ImageRef, ...]:
 @cache
 def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
     """The samples of a benchmark by id, read once in a process; pictures stay in their files where sources allow."""
-    if benchmark not in TASKS:
-        raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(TASKS)}")
-    source, split = TASKS[benchmark]
-    rows = registry().get("source", source).load(split, folder=Path(folder) if folder else None)
+    found = tasks().get(benchmark)
+    if found is None:
+        raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(tasks())}")
+    rows = registry().get("source", found.source).load(found.split, folder=Path(folder) if folder else None)
     return {row.id: row for row in rows if isinstance(row, Sample)}
+
+
+if __name__ == "__main__":
+    print(write_tasks(Path(sys.argv[1]) if len(sys.argv) > 1 else None))

@@ -1,0 +1,55 @@
+"""SLAKE: questions in English and Chinese about radiology images (Liu et al. 2021)."""
+
+from __future__ import annotations
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
+from infimed_plugins.scoring.medevalkit.rules import (
+    NO_RFIND,
+    YES_NO,
+    MedEvalKitVerdict,
+    Row,
+    judged_closed,
+    judged_open,
+    judged_yes_no,
+    row_by_row,
+    shared,
+)
+from infimed_plugins.scoring.medevalkit.text import unboxed
+
+
+def _ask(row: Row) -> Asked:
+    kind = "open" if row["answer_type"] == "OPEN" else "close"
+    language = row["q_lang"] if "q_lang" in row else row["lang"]
+    return Asked(kind, row["question"], None, row["answer"], language)
+
+
+def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+    """SLAKE says itself which question is closed; "Yes" is no yes-no answer."""
+    answer, is_open = row["answer"], row["answer_type"] == "OPEN"
+    if reply is None:
+        return shared(None, "open" if is_open else "close", None, NO_RFIND)
+    text = unboxed(reply)
+    if is_open:
+        return judged_open(answer, text)
+    if answer in YES_NO:
+        return judged_yes_no(answer, text)
+    return judged_closed(answer, text)
+
+
+SLAKE = Benchmark(
+    "slake",
+    title="SLAKE, English and Chinese",
+    group_by=("kind", "language", "modality", "content_type"),
+    questions=2094,
+    paper="SLAKE",
+    medevalkit=MedEvalKitSet(
+        "SLAKE",
+        _ask,
+        row_by_row("open", _judge),
+        open_and_closed(judges_all=True),
+        reads=("img_name", "question", "answer", "answer_type", "q_lang"),
+        asks_judge="all",
+    ),
+)

@@ -1,0 +1,24 @@
+"""VQA-RAD: questions of clinicians about radiology images (Lau et al. 2018)."""
+
+from __future__ import annotations
+
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
+from infimed_plugins.scoring.medevalkit.rules import YES_NO, Row, vqa
+
+
+def _ask(row: Row) -> Asked:
+    kind = "judgement" if row["answer"].lower() in YES_NO else "open"
+    return Asked(kind, row["question"], None, row["answer"])
+
+
+VQA_RAD = Benchmark(
+    "vqa_rad",
+    title="VQA-RAD",
+    questions=451,
+    paper="VQA-RAD",
+    medevalkit=MedEvalKitSet(
+        "VQA_RAD", _ask, vqa, open_and_closed(), reads=("question", "answer"), asks_judge="open", ids=5
+    ),
+)

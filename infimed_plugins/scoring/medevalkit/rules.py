@@ -1,0 +1,107 @@
+"""MedEvalKit's rules for the replies to a whole data set; a reply on which it would end is told, not raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from infimed_plugins.bounded_cache import cached
+from infimed_plugins.scoring.medevalkit.choice import mcq
+from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bare, overlap
+from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
+
+if TYPE_CHECKING:
+    from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet
+
+_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what ends upstream's run
+YES_NO = ("yes", "no")
+_NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
+NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
+
+
+@dataclass(frozen=True)
+class MedEvalKitVerdict:
+    """MedEvalKit's verdict on one reply.
+
+    ``kind``: mcq, close or open. ``parsed``: the letter or the text that was compared. ``error``: the exception with
+    which upstream's whole run would end here ("ValueError: …"); then ``correct`` is None. ``metrics``: of an open
+    answer of a VQA set. ``random``: the letter was drawn (MMMU). ``guessed``: it was taken by likeness (other sets).
+    """
+
+    correct: bool | None
+    kind: str
+    parsed: str | None
+    error: str | None = None
+    metrics: OpenMetrics | None = None
+    random: bool = False
+    guessed: bool = False
+
+
+shared = cached(4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
+Row = Mapping[str, Any]
+Rule = Callable[["MedEvalKitSet", Sequence[Row], Sequence[str | None]], Iterator[MedEvalKitVerdict]]
+
+
+def row_by_row(kind: str, judge: Callable[[MedEvalKitSet, Row, str | None], MedEvalKitVerdict]) -> Rule:
+    """The rule that judges each row alone, and tells the exception where upstream would end."""
+
+    def rule(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
+        for row, reply in zip(rows, replies, strict=True):
+            try:
+                verdict = judge(of, row, reply)
+            except _ENDS as error:
+                verdict = shared(None, kind, None, f"{type(error).__name__}: {error}")
+            yield verdict
+
+    return rule
+
+
+def _raw_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+    if reply is None:
+        return shared(None, "mcq", None, _NO_LOWER)
+    if (type(row) is dict or isinstance(row, Mapping)) and "choices" in row:
+        choices, answer = row["choices"], row["answer"]
+    else:
+        asked = of.ask(row)
+        choices, answer = asked.choices or (), asked.answer
+    correct, parsed, guessed = mcq(choices, answer, reply)
+    return shared(correct, "mcq", parsed, None, None, False, guessed)
+
+
+def _tagged_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+    return _raw_choice(of, row, tag(reply, "answer") if not reply or "<answer>" in reply else reply)
+
+
+def _vqa(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+    answer = row["answer"].lower().strip()
+    kind = "close" if answer in YES_NO else "open"
+    if reply is None:
+        return shared(None, kind, None, NO_RFIND)
+    text = unboxed(reply).lower().strip()
+    return judged_yes_no(answer, text) if kind == "close" else judged_open(answer, text)
+
+
+choice = row_by_row("mcq", _raw_choice)
+tagged_choice = row_by_row("mcq", _tagged_choice)  # the option stands in <answer> tags, if there are any
+vqa = row_by_row("open", _vqa)  # VQA-RAD and PathVQA: the gold answer says whether a question is closed
+
+
+def judged_yes_no(answer: str, text: str) -> MedEvalKitVerdict:
+    """The verdict on a closed question: just one of "yes" and "no" anywhere, and the gold answer, too."""
+    text = bare(text)
+    correct = (("yes" in text) != ("no" in text)) and answer in text
+    return MedEvalKitVerdict(correct, "close", text)
+
+
+def judged_closed(answer: str, text: str) -> MedEvalKitVerdict:
+    """The verdict on another closed question: the bare reply is the gold answer, lower-cased, to the last blank."""
+    text = bare(text)
+    return MedEvalKitVerdict(text == answer.lower(), "close", text)
+
+
+def judged_open(answer: str, text: str) -> MedEvalKitVerdict:
+    """The verdict on an open question: exact match, with the overlap of words beside it."""
+    text = parse(text)
+    metrics = overlap(answer, text)
+    return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
