@@ -77,18 +77,14 @@ def test_right_answers_are_right_in_the_robust_mode(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "reply",
-    ["", " ", "\x00", "\ud800", "我不知道", "I cannot tell.", "yes " * 250_000],
-    ids=lambda text: repr(text)[:12],
-)
-def test_no_reply_ends_a_run(name: str, mode: str, reply: str) -> None:
-    rows = asked(name, reply)[:3]
-    judged = scores(mode, benchmark(name), rows, "direct")
-    assert len(judged) == len(rows)
-    assert all(score.accuracy in (0.0, 1.0, None) for score in judged)
-    assert all(score.reason for score in judged if score.accuracy is None)
+def test_no_reply_ends_a_run(name: str) -> None:
+    for reply in ("", " ", "\x00", "\ud800", "我不知道", "I cannot tell.", "yes " * 250_000):
+        rows = asked(name, reply)[:3]
+        for mode in MODES:
+            judged = scores(mode, benchmark(name), rows, "direct")
+            assert len(judged) == len(rows), (mode, reply[:12])
+            assert all(score.accuracy in (0.0, 1.0, None) for score in judged), (mode, reply[:12])
+            assert all(score.reason for score in judged if score.accuracy is None), (mode, reply[:12])
 
 
 @pytest.mark.parametrize("name", PAPER)
