@@ -130,8 +130,8 @@ class JudgeOptions:
             yield None
             return
         from infimed_plugins.benchmarks.judging import engine_judge
-        from infimed_plugins.engines.store import RequestStore
+        from infimed_plugins.engines.response_cache import ResponseCache
 
-        with RequestStore(root / JUDGE_STORE) as store:
+        with ResponseCache(root / JUDGE_STORE) as store:
             stored = Later(choice, "--judge").over(store)
             yield engine_judge(stored, self._settings(), partial(show, f"judge {self.model}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-    from infimed_plugins.engines.store import RequestStore
+    from infimed_plugins.engines.response_cache import ResponseCache
 
 
 @dataclass
@@ -48,12 +48,12 @@ class Later:
             engine.on_result, self.on_result = self.on_result, None
             yield from engine.generate(chain([first], waiting), sampling)
 
-    def over(self, store: RequestStore) -> Engine:
+    def over(self, store: ResponseCache) -> Engine:
         """The engine over a request store, which knows it by all that shapes its replies."""
         from infimed_plugins.engines import shaping_settings
-        from infimed_plugins.engines.stored import Stored
+        from infimed_plugins.engines.cached_engine import CachedEngine
 
-        return Stored(self, store, settings=shaping_settings(self.choice["settings"]))
+        return CachedEngine(self, store, settings=shaping_settings(self.choice["settings"]))
 
 
 @dataclass
@@ -68,7 +68,7 @@ class StoredLater:
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """As the engine does."""
-        from infimed_plugins.engines.store import RequestStore
+        from infimed_plugins.engines.response_cache import ResponseCache
 
-        with RequestStore(self.store) as store:
+        with ResponseCache(self.store) as store:
             yield from self.engine.over(store).generate(requests, sampling)

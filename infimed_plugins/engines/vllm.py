@@ -8,18 +8,15 @@ loads the model for pooling (gme-Qwen2-VL-2B): such an engine embeds and does no
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
-from infimed_plugins.engines.embedding_form import is_gme, suffix_of
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
+from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.prompts import IMAGE_TAG
 
-_T = TypeVar("_T")
 Conversation = list[dict[str, Any]]
 Item = tuple[ChatRequest, str | None]  # with the answer to score
 EMBEDDED_AT_ONCE = 64
@@ -33,8 +30,8 @@ class VllmEngine:
         model: a folder or hub id. ``revision`` of the hub, where it matters.
         max_pixels: upper limit an image is resized to; set that of training, a checkpoint keeps its base model's.
         group: requests under way in vLLM at once. Their images are in memory.
-        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded (embedding_form.py);
-            gme-Qwen2-VL's is known by its name.
+        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded;
+            gme-Qwen2-VL's is known by its name (``engines.embed_suffix``).
         options: any other argument of ``vllm.LLM``, such as ``tensor_parallel_size`` or ``max_model_len``.
     Raises:
         MissingExtraError without vLLM, EngineError when the model cannot be loaded.
@@ -85,7 +82,7 @@ class VllmEngine:
             return parameters.get(request.known) or self._parameters(sampling, request.known)
 
         for (request, _), output, error in self._finished(((one, None) for one in requests), asked):
-            yield _reply(request.id, output) if error is None else Reply(request.id, (), error)
+            yield _reply(request.id, output) if error is None else Reply(request.id, error=error)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Scores as they are known: the log-probabilities of an answer's own tokens."""
@@ -111,7 +108,7 @@ class VllmEngine:
         """Unit vectors in the order of the requests."""
         if not self._embeds:
             raise ConfigError("this vllm engine answers; to embed, load it with the setting embed: true")
-        for group in _groups(requests, EMBEDDED_AT_ONCE):
+        for group in batched(requests, EMBEDDED_AT_ONCE):
             prompts: dict[str, dict[str, Any]] = {}
             failed: dict[str, str] = {}
             for request in group:
@@ -194,8 +191,7 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        if sampling.n > 1 and sampling.temperature == 0:
-            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
+        sampling.refuse_greedy_copies()
         held: dict[str, Any] = {}
         if sampling.json_schema is not None:
             from vllm.sampling_params import StructuredOutputsParams
@@ -216,18 +212,8 @@ class VllmEngine:
 
 
 def conversation(request: ChatRequest, answer: str | None = None) -> Conversation:
-    """The turns of a request as vLLM's chat takes them. Raises DataError for an image that does not open."""
-    pieces = request.text.split(IMAGE_TAG)
-    if len(pieces) - 1 != len(request.images):
-        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
-    content: list[dict[str, Any]] = []
-    for number, piece in enumerate(pieces):
-        if number:
-            content.append({"type": "image_pil", "image_pil": request.images[number - 1].open()})
-        if piece:
-            content.append({"type": "text", "text": piece})
-    turns: Conversation = [{"role": "system", "content": request.system}] if request.system else []
-    turns.append({"role": "user", "content": content})
+    """Return the turns of a request as vLLM's chat takes them. Raises DataError for an image that does not open."""
+    turns = request.messages(lambda image: {"type": "image_pil", "image_pil": image.open()})
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 
@@ -280,9 +266,3 @@ def _score(id: str, output: Any, tokens: int) -> AnswerScore:
     last = zip(output.prompt_token_ids[-tokens:], output.prompt_logprobs[-tokens:], strict=True)
     total = math.fsum(known[token].logprob for token, known in last)
     return AnswerScore(id, total, tokens)
-
-
-def _groups(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while group := list(itertools.islice(iterator, size)):
-        yield group

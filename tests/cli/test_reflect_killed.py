@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from chat_server import Body, ChatServer, serving
 
-from infimed_plugins.engines.store import RequestStore
+from infimed_plugins.engines.response_cache import ResponseCache
 
 QUESTIONS, KILLS = 150, 10
 STORE = "replies.sqlite"
@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def stored(folder: Path) -> int:
     if not (folder / STORE).exists():
         return 0
-    with RequestStore(folder / STORE) as store:
+    with ResponseCache(folder / STORE) as store:
         return store.count()
 
 

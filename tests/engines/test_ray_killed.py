@@ -22,8 +22,8 @@ RUN = """
 import sys
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.ray import RayEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.cached_engine import CachedEngine
 
 url, how, folder, out = sys.argv[1:]
 requests = [ChatRequest(f"id{number}", f"q{number}") for number in range(96)]
@@ -31,8 +31,8 @@ sampling = Sampling(n=2, temperature=1, seed=7)
 ways = {"store": {}, "checkpoint": {"checkpoint": folder, "block": 4}}
 engine = RayEngine("m", base_url=url, actors=1, concurrency=8, **ways[how])
 if how == "store":
-    with RequestStore(folder + "/replies.sqlite") as store:
-        replies = list(Stored(engine, store).generate(requests, sampling))
+    with ResponseCache(folder + "/replies.sqlite") as store:
+        replies = list(CachedEngine(engine, store).generate(requests, sampling))
 else:
     replies = list(engine.generate(requests, sampling))
 with open(out, "w") as file:

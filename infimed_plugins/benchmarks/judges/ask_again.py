@@ -6,7 +6,7 @@ Example::
         ...  # asked.value is None where nothing could be read, and asked.reason says why
 
 Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
-engine in a ``Stored`` (engines/stored.py).
+engine in a ``CachedEngine`` (engines/cached_engine.py).
 """
 
 from __future__ import annotations

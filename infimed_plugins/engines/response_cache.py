@@ -1,0 +1,224 @@
+"""Cache replies in one SQLite file, so that a rerun asks only for what is missing.
+
+Example::
+
+    with ResponseCache("runs/cot/replies.sqlite") as cache:
+        cache.put(key, {"texts": ["B"]})  # key: the hash of everything that shapes the reply (cached_engine.py)
+        cache.get(key)
+
+Each put is committed at once: a kill loses no reply that came, only the torn end of the write-ahead log, which SQLite
+drops. What SQLite cannot read (a cut or overwritten file) is put aside as ``<name>.damaged-<time>`` and its readable
+rows are copied into a new file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.records import Json
+
+VERSION = 1  # of the table below; ``ok`` is how many samples a value holds, 0 for an error
+ALWAYS_CHECKED_BYTES = 64 * 2**20  # larger ones only after a kill: the check reads the whole file
+_TABLE = """
+CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, ok INTEGER NOT NULL, at REAL NOT NULL, value BLOB NOT NULL)
+"""
+_INSERT = "INTO replies (key, ok, at, value) VALUES (?, ?, ?, ?)"
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_log = logging.getLogger(__name__)
+Row = tuple[bytes, int, float, bytes]
+
+
+class ResponseCache:
+    """Replies by key, in a file that one process holds. Thread-safe; a context manager.
+
+    Errors are kept for the record, and never returned: the next run asks again.
+
+    Raises:
+        ConfigError: another run has the file open.
+        DataError: the file is no request store, or cannot be read or written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._database = _open(self.path)
+        self._closed = False
+
+    def get(self, key: str) -> Json | None:
+        """Return the value stored under a key; None when there is none, or only an error."""
+        rows = self._run("SELECT value FROM replies WHERE key = ? AND ok", bytes.fromhex(key))
+        try:
+            return json.loads(zlib.decompress(rows[0][0])) if rows else None
+        except (zlib.error, ValueError):  # a damaged row is one that is missing, from now on
+            self._run("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
+            return None
+
+    def __contains__(self, key: str) -> bool:
+        """True if ``get`` has something to return."""
+        return self.samples(key) > 0
+
+    def samples(self, key: str) -> int:
+        """Return how many samples the value under a key holds, as ``put`` was told; 0 for none or an error."""
+        rows = self._run("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
+        return int(rows[0][0]) if rows else 0
+
+    def put(self, key: str, value: Json, *, samples: int = 1) -> None:
+        """Store a JSON value of so many samples; 0: it records an error."""
+        packed = zlib.compress(json.dumps(value).encode(), 1)
+        self._run(f"INSERT OR REPLACE {_INSERT}", bytes.fromhex(key), samples, time.time(), packed)
+
+    def count(self, *, ok: bool = True) -> int:
+        """Return how many replies the file holds, or with ``ok=False`` how many errors no later run mended."""
+        return int(self._run("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
+
+    def errors(self) -> Iterator[Json]:
+        """Yield the errors on record, oldest first."""
+        rows = self._run("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
+        return (json.loads(zlib.decompress(value)) for (value,) in rows)
+
+    def close(self) -> None:
+        """Let the file go. A second call does nothing."""
+        with self._lock:
+            self._closed = True
+            self._database.close()
+
+    def __enter__(self) -> ResponseCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a query; the file is rebuilt where a page of it cannot be read."""
+        try:
+            with self._lock:
+                if self._closed:
+                    raise DataError(f"the request store {self.path} is closed")
+                try:
+                    return self._database.execute(query, values).fetchall()
+                except sqlite3.DatabaseError as error:
+                    if _code(error) not in _DAMAGE:
+                        raise
+                self._database.close()
+                _rebuild(self.path)
+                self._database = _connect(self.path)
+                return self._database.execute(query, values).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            failed, mend = ("written", "make room") if query.startswith("INSERT") else ("read", "rename it")
+            raise DataError(
+                f"the request store {self.path} cannot be {failed}: {error}; {mend} and run again"
+            ) from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the file for this process alone, looked over after a kill and rebuilt where it is damaged."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and _beside(path, ".rebuilt").exists():  # killed between the two renames of a rebuild
+        _beside(path, ".rebuilt").replace(path)
+    log = _beside(path, "-wal")
+    killed = log.exists() and log.stat().st_size > 0
+    try:
+        return _connect(path, check=killed or not path.exists() or path.stat().st_size <= ALWAYS_CHECKED_BYTES)
+    except sqlite3.DatabaseError as error:
+        code = _code(error)
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise ConfigError(
+                f"another run is using the request store {path}; wait for its end, or give this run a store of its own"
+            ) from error
+        if code not in _DAMAGE:
+            raise DataError(
+                f"the request store {path} cannot be opened: {error}; check the folder and its space"
+            ) from error
+    _rebuild(path)
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"the request store {path} cannot be mended: {error}; rename it and run again") from error
+
+
+def _connect(path: Path, *, check: bool = False) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # the kernel lets go of the lock when a process is killed
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("BEGIN IMMEDIATE")
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, VERSION):
+            raise DataError(f"the request store {path} is of version {version}, this package reads {VERSION}")
+        if check and (found := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        database.execute(_TABLE)
+        database.execute(f"PRAGMA user_version = {VERSION}")
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """Return SQLite's primary result code; an error without one comes from the check in ``_connect``."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _rebuild(path: Path) -> None:
+    """Copy what can be read into a new file, and put the damaged one aside."""
+    new = _beside(path, ".rebuilt")
+    new.unlink(missing_ok=True)
+    _pad(path)
+    with closing(_connect(new)) as target:
+        target.execute("BEGIN")
+        saved = sum(target.execute(f"INSERT OR IGNORE {_INSERT}", row).rowcount for row in _readable(path))
+        target.execute("COMMIT")
+    damaged = _beside(path, f".damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("-wal", "-shm"):  # before the file itself: the old log must not be applied to the new file
+        if _beside(path, suffix).exists():
+            _beside(path, suffix).replace(_beside(damaged, suffix))
+    path.replace(damaged)
+    new.replace(path)
+    _log.warning("the request store %s was damaged: %d replies saved, the old file is now %s", path, saved, damaged)
+
+
+def _pad(path: Path) -> None:
+    """Give a cut file the size that its header tells, or SQLite reads none of it."""
+    with path.open("r+b") as file:
+        header = file.read(100)
+        if header.startswith(b"SQLite format 3"):
+            page = int.from_bytes(header[16:18], "big")
+            size = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
+            if path.stat().st_size < size <= path.stat().st_size * 1000:
+                file.truncate(size)
+
+
+def _readable(path: Path) -> Iterator[Row]:
+    """Yield the rows before the damage, and those after it, read from the end."""
+    for order in ("ASC", "DESC"):
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            try:
+                rows = database.execute(f"SELECT key, ok, at, value FROM replies ORDER BY rowid {order}")
+                yield from filter(_is_whole, rows)
+            except (sqlite3.DatabaseError, OverflowError) as error:
+                _log.debug("%s, read %s: %s", path, order, error)
+
+
+def _is_whole(row: Row) -> bool:
+    try:
+        zlib.decompress(row[3])
+    except (zlib.error, TypeError):
+        return False
+    return isinstance(row[0], bytes) and len(row[0]) == 32
