@@ -40,7 +40,7 @@ from infimed_plugins.engines.retry import (
     shortened,
     status_in_body,
 )
-from infimed_plugins.errors import DataError, EngineError, MissingExtraError
+from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.limits import check, parse_json, unpacked
 from infimed_plugins.records import Json
 
@@ -61,10 +61,8 @@ CONNECT_SECONDS = 10.0
 class Servers:
     """The servers, with ``concurrency`` lanes to them. An async context manager; it checks that one can be reached.
 
-    A lane is an httpx client of its own. One client with a pool of 64 connections looks through all of them, for each
-    of them, whenever a request starts or ends: with an 80 kB image and n = 10 it made 280 requests/s on one core, 64
-    clients 1,240, aiohttp with orjson 2,380 (tests/benchmarks/bench_engine.py, no latency, the best of three, two
-    shared cores, load 2). Models are slower than any: at a latency of 0.25 s all three make 224 to 238.
+    A lane is an httpx client of its own: one client looks through all of its 64 connections whenever a request starts
+    or ends, which took it to 280 requests/s where 64 clients made 1,240 (tests/benchmarks/bench_engine.py).
 
     Raises:
         EngineError: no server can be reached, or all refuse the key or the model.
@@ -73,10 +71,8 @@ class Servers:
     def __init__(
         self, urls: tuple[str, ...], key: str, *, concurrency: int, timeout: float, retries: int, key_name: str = ""
     ) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise MissingExtraError("the openai engine", "httpx", "openai") from error
+        import httpx
+
         self._httpx = httpx
         self._pool = ServerPool(urls, self._is_back, _doubled)
         self._key, self._key_name = key, key_name

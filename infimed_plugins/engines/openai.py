@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
@@ -26,12 +26,10 @@ from infimed_plugins.engines.retry import Refused, RequestFailed
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 from infimed_plugins.records import Json
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-Task = Callable[[_T], Job[Servers, _R]]  # of an item: its job, which fails for no reason that is the item's own
 OUR_FIELDS = frozenset({"model", "messages", "n", "seed", "stream"})
 CHAT = "/chat/completions"
 SCHEMA = "response_format"
+GREEDY = Sampling()
 _log = logging.getLogger(__name__)
 
 
@@ -90,50 +88,46 @@ class OpenAIEngine:
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Yield replies as they finish. A request that fails for good is a Reply with an error; see retry.py."""
-        return self._stream(requests, self.to_draw(sampling))
+        sampling.refuse_greedy_copies()
+        return self._stream(requests, self.task("draw", sampling))
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Yield how likely the model finds each answer, by vLLM's ``prompt_logprobs``; no other server has them."""
-        return self._stream(requests, self.to_score())
+        return self._stream(requests, self.task("score"))
 
     def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
         """Yield unit vectors of ``/v1/embeddings``, asked with ``messages``, as vLLM allows, by its chat template."""
-        return self._stream(requests, self.to_embed())
+        return self._stream(requests, self.task("embed"))
 
-    def to_draw(self, sampling: Sampling) -> Task[ChatRequest, Reply]:
-        """Return what makes a request the job that ``generate`` does for it."""
-        sampling.refuse_greedy_copies()
+    def task(self, method: str, sampling: Sampling = GREEDY) -> Callable[[Any], Job[Servers, Any]]:
+        """Return what makes an item a job: to ``draw`` samples, ``score`` an answer, or ``embed`` a request.
 
-        def job(request: ChatRequest) -> Job[Servers, Reply]:
-            body = self._filled(form.chat_body(self.model, request, sampling))
-            return lambda servers: self._drawn(servers, request, body, sampling)
+        A failure is a result with an error. The images are read as the job is made, in the caller's thread.
+        """
+        methods: dict[str, tuple[Any, Any, Any]] = {
+            "draw": (Reply, lambda request: form.chat_body(self.model, request, sampling), self._draw),
+            "score": (AnswerScore, lambda pair: form.score_body(self.model, *pair), _score),
+            "embed": (Embedding, lambda request: form.embed_body(self.model, request, self._suffix), _embed),
+        }
+        make, to_body, ask = methods[method]
 
-        return _guarded(job, Reply)
+        def job(item: Any) -> Job[Servers, Any]:
+            request: ChatRequest = item[0] if isinstance(item, tuple) else item
+            body, trouble = {}, ""
+            try:
+                body = {name: value for name, value in (to_body(item) | self._extra).items() if value is not None}
+            except DataError as error:
+                trouble = str(error)
 
-    def to_score(self) -> Task[tuple[ChatRequest, str], AnswerScore]:
-        """Return what makes a pair the job that ``score_answers`` does for it."""
+            async def run(servers: Servers) -> Any:
+                try:
+                    return make(request.id, error=trouble) if trouble else await ask(servers, item, body, sampling)
+                except RequestFailed as error:
+                    return make(request.id, error=str(error))
 
-        def job(pair: tuple[ChatRequest, str]) -> Job[Servers, AnswerScore]:
-            request, answer = pair
-            if not answer.strip():
-                raise DataError(f"request {request.id}: an empty answer has no probability")
-            body = self._filled(form.score_body(self.model, request, answer))
-            return lambda servers: _scored(servers, request.id, body, answer)
+            return run
 
-        return _guarded(job, AnswerScore)
-
-    def to_embed(self) -> Task[ChatRequest, Embedding]:
-        """Return what makes a request the job that ``embed`` does for it."""
-
-        def job(request: ChatRequest) -> Job[Servers, Embedding]:
-            body = self._filled(form.embed_body(self.model, request, self._suffix))
-
-            async def embedded(servers: Servers) -> Embedding:
-                return Embedding(request.id, await servers.ask("/embeddings", body, form.read_embedding))
-
-            return embedded
-
-        return _guarded(job, Embedding)
+        return job
 
     def session(self) -> Servers:
         """Return the servers that jobs ask. Raises ConfigError for a key that cannot be one."""
@@ -146,10 +140,7 @@ class OpenAIEngine:
             key_name=self._key_name,
         )
 
-    def _filled(self, body: dict[str, Json]) -> dict[str, Json]:
-        return {name: value for name, value in (body | self._extra).items() if value is not None}
-
-    async def _drawn(self, servers: Servers, request: ChatRequest, body: dict[str, Json], sampling: Sampling) -> Reply:
+    async def _draw(self, servers: Servers, request: ChatRequest, body: dict[str, Json], sampling: Sampling) -> Reply:
         """Draw the samples that are not known. A server that ignores ``n`` is asked for them one by one.
 
         Each sample has a seed of its own, so those drawn before one fails are kept.
@@ -189,13 +180,14 @@ class OpenAIEngine:
             self._refuses_schema = True
         return drawn
 
-    def _stream(self, items: Iterable[_T], task: Task[_T, _R]) -> Iterator[_R]:
+    def _stream(self, items: Iterable[Any], task: Callable[[Any], Job[Servers, Any]]) -> Iterator[Any]:
         keep, self.on_result = self.on_result, None
         return finished(map(task, items), self.session(), 2 * self._concurrency, keep)
 
 
-async def _scored(servers: Servers, request_id: str, body: dict[str, Json], answer: str) -> AnswerScore:
-    """Return the log-probability of the answer, which is the end of the prompt."""
+async def _score(servers: Servers, pair: tuple[ChatRequest, str], body: dict[str, Json], _: Sampling) -> AnswerScore:
+    """Ask for the log-probability of the answer, which is the end of the prompt."""
+    request, answer = pair
     tokens = await servers.ask(CHAT, body, form.read_prompt_logprobs)
     count = form.answer_length(tokens, answer)
     if count is None:  # count the tokens before the answer instead
@@ -206,30 +198,11 @@ async def _scored(servers: Servers, request_id: str, body: dict[str, Json], answ
     if not 0 < count <= len(tokens):
         raise RequestFailed("the server's prompt_logprobs do not fit the answer")
     chosen = [logprob for _, logprob in tokens[-count:]]
-    return AnswerScore(request_id, sum(chosen), len(chosen))
+    return AnswerScore(request.id, sum(chosen), len(chosen))
 
 
-def _guarded(job: Task[_T, _R], result: Callable[..., _R]) -> Task[_T, _R]:
-    """Make the failure of a job a ``result`` with an error. The images are read here, in the caller's thread."""
-
-    def guarded(item: _T) -> Job[Servers, _R]:
-        request: Any = item[0] if isinstance(item, tuple) else item
-        try:
-            ready, trouble = job(item), ""
-        except DataError as error:
-            ready, trouble = None, str(error)
-
-        async def run(servers: Servers) -> _R:
-            if ready is None:
-                return result(request.id, error=trouble)
-            try:
-                return await ready(servers)
-            except RequestFailed as error:
-                return result(request.id, error=str(error))
-
-        return run
-
-    return guarded
+async def _embed(servers: Servers, request: ChatRequest, body: dict[str, Json], _: Sampling) -> Embedding:
+    return Embedding(request.id, await servers.ask("/embeddings", body, form.read_embedding))
 
 
 def read_key(name: str) -> str:

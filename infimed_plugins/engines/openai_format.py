@@ -13,7 +13,7 @@ from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
 from infimed_plugins.engines.retry import EmptyReply
-from infimed_plugins.errors import EngineError
+from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.images import prepare_image, without_words
 from infimed_plugins.records import ImageRef, Json
 
@@ -115,6 +115,8 @@ def read_usage(body: Json) -> Usage:
 
 def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]:
     """Return the body that asks vLLM for the log-probability of every prompt token, the answer being its end."""
+    if not answer.strip():
+        raise DataError(f"request {request.id}: an empty answer has no probability")
     return {
         "model": model,
         "messages": [*messages(request), {"role": "assistant", "content": answer}],

@@ -23,7 +23,7 @@ from typing import Any
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling
 from infimed_plugins.engines.cached_engine import request_key
-from infimed_plugins.engines.openai import OpenAIEngine, read_key
+from infimed_plugins.engines.openai import GREEDY, OpenAIEngine, read_key
 from infimed_plugins.errors import ConfigError, DataError, EngineError, InfimedError, MissingExtraError
 from infimed_plugins.records import ImageRef, Json
 
@@ -39,7 +39,7 @@ class Task:
 
     method: str
     settings: Mapping[str, Any]
-    sampling: Sampling | None = None
+    sampling: Sampling
     checkpoint: Path | None = None
     key_name: str = ""
     key: str = field(default="", repr=False)
@@ -103,7 +103,7 @@ class RayEngine:
         """Yield unit vectors as the openai engine gives them, in no order."""
         return self._results("embed", requests)
 
-    def _results(self, method: str, items: Iterable[Any], sampling: Sampling | None = None) -> Iterator[Any]:
+    def _results(self, method: str, items: Iterable[Any], sampling: Sampling = GREEDY) -> Iterator[Any]:
         key_name = str(self._settings.get("api_key_env", "OPENAI_API_KEY"))
         task = Task(method, self._settings, sampling, self._checkpoint, key_name, read_key(key_name))
         committed: dict[str, Path] = {}
@@ -117,7 +117,7 @@ class RayEngine:
                 for id in group[key][1]:
                     yield replace(result, id=id)
 
-    def _groups(self, method: str, items: Iterable[Any], sampling: Sampling | None) -> Iterator[Group]:
+    def _groups(self, method: str, items: Iterable[Any], sampling: Sampling) -> Iterator[Group]:
         """Yield items by what they ask for. An item that cannot be packed has its error for a key."""
         group: Group = {}
         size = 0
@@ -127,7 +127,7 @@ class RayEngine:
                 images = tuple(ImageRef(data=image.read()) for image in request.images)
                 whole = replace(request, images=images)
                 shaping: dict[str, Json] = {"settings": self.shaping, "known": request.known}
-                shaping |= {} if sampling is None else {"sampling": vars(sampling)}
+                shaping |= {"sampling": vars(sampling)} if method == "draw" else {}
                 shaping |= {} if item is request else {"answer": item[1]}
                 key = request_key(method, self.model, self.revision, whole, **shaping)
                 packed = pickle.dumps(whole if item is request else (whole, item[1]))
@@ -184,8 +184,7 @@ class Asker:
         if task.key:
             os.environ[task.key_name] = task.key
         self._engine = OpenAIEngine(**task.settings)
-        tasks: dict[str, Any] = {"score": self._engine.to_score, "embed": self._engine.to_embed}
-        self._job = self._engine.to_draw(task.sampling) if task.sampling else tasks[task.method]()
+        self._job = self._engine.task(task.method, task.sampling)
         self._checkpoint = task.checkpoint
         self._session: asyncio.Future[Any] | None = None
         self._over = ""  # why no request can be answered any more
