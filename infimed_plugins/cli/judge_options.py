@@ -124,7 +124,7 @@ class JudgeOptions:
 
     @contextmanager
     def started(self, root: Path, show: Callable[[str, int, int | None], None]) -> Iterator[Judge | None]:
-        """The judge over a request store in the run's root: a reply it gave once is not asked for again."""
+        """The judge over a response cache in the run's root: a reply it gave once is not asked for again."""
         choice = self.choice()
         if choice is None:
             yield None

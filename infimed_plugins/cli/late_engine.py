@@ -49,7 +49,7 @@ class Later:
             yield from engine.generate(chain([first], waiting), sampling)
 
     def over(self, store: ResponseCache) -> Engine:
-        """The engine over a request store, which knows it by all that shapes its replies."""
+        """The engine over a response cache, which knows it by all that shapes its replies."""
         from infimed_plugins.engines import shaping_settings
         from infimed_plugins.engines.cached_engine import CachedEngine
 

@@ -219,7 +219,7 @@ class _Lookup(Generic[Item, R]):
     def _load(self, request_id: str, key: str) -> R:
         value = self._cache.get(key)
         if value is None:
-            return self._failed(request_id, "its reply in the request store was damaged; run again to ask for it")
+            return self._failed(request_id, "its reply in the response cache was damaged; run again to ask for it")
         return self._from_json(request_id, value)
 
     def _failed(self, request_id: str, error: str) -> R:

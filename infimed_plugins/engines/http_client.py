@@ -205,7 +205,7 @@ class Servers:
         if self._lost >= self._concurrency:
             raise EngineError(
                 f"{failure}, and {self._lost} requests in a row found no server; start it and run again: "
-                "what is in the request store is not asked twice"
+                "what is in the response cache is not asked twice"
             ) from None
         raise RequestFailed(f"{failure}; given up after {attempts} attempts") from None
 

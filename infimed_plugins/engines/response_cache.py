@@ -45,7 +45,7 @@ class ResponseCache:
 
     Raises:
         ConfigError: another run has the file open.
-        DataError: the file is no request store, or cannot be read or written.
+        DataError: the file is no response cache, or cannot be read or written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -103,7 +103,7 @@ class ResponseCache:
         try:
             with self._lock:
                 if self._closed:
-                    raise DataError(f"the request store {self.path} is closed")
+                    raise DataError(f"the response cache {self.path} is closed")
                 try:
                     return self._database.execute(query, values).fetchall()
                 except sqlite3.DatabaseError as error:
@@ -116,7 +116,7 @@ class ResponseCache:
         except (sqlite3.Error, OSError) as error:
             failed, mend = ("written", "make room") if query.startswith("INSERT") else ("read", "rename it")
             raise DataError(
-                f"the request store {self.path} cannot be {failed}: {error}; {mend} and run again"
+                f"the response cache {self.path} cannot be {failed}: {error}; {mend} and run again"
             ) from error
 
 
@@ -133,17 +133,17 @@ def _open(path: Path) -> sqlite3.Connection:
         code = _code(error)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ConfigError(
-                f"another run is using the request store {path}; wait for its end, or give this run a store of its own"
+                f"another run is using the response cache {path}; wait for its end, or give this run a cache of its own"
             ) from error
         if code not in _DAMAGE:
             raise DataError(
-                f"the request store {path} cannot be opened: {error}; check the folder and its space"
+                f"the response cache {path} cannot be opened: {error}; check the folder and its space"
             ) from error
     _rebuild(path)
     try:
         return _connect(path)
     except sqlite3.DatabaseError as error:
-        raise DataError(f"the request store {path} cannot be mended: {error}; rename it and run again") from error
+        raise DataError(f"the response cache {path} cannot be mended: {error}; rename it and run again") from error
 
 
 def _connect(path: Path, *, check: bool = False) -> sqlite3.Connection:
@@ -155,7 +155,7 @@ def _connect(path: Path, *, check: bool = False) -> sqlite3.Connection:
         database.execute("BEGIN IMMEDIATE")
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
-            raise DataError(f"the request store {path} is of version {version}, this package reads {VERSION}")
+            raise DataError(f"the response cache {path} is of version {version}, this package reads {VERSION}")
         if check and (found := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise sqlite3.DatabaseError(found)
         database.execute(_TABLE)
@@ -191,7 +191,7 @@ def _rebuild(path: Path) -> None:
             _beside(path, suffix).replace(_beside(damaged, suffix))
     path.replace(damaged)
     new.replace(path)
-    _log.warning("the request store %s was damaged: %d replies saved, the old file is now %s", path, saved, damaged)
+    _log.warning("the response cache %s was damaged: %d replies saved, the old file is now %s", path, saved, damaged)
 
 
 def _pad(path: Path) -> None:

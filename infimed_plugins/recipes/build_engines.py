@@ -1,4 +1,4 @@
-"""The engines of one build, over a request store of its own: what was answered before an interruption is kept."""
+"""The engines of one build, over a response cache of its own: what was answered before an interruption is kept."""
 
 from __future__ import annotations
 

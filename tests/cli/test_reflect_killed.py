@@ -50,7 +50,7 @@ def command(pairs: Path, server: Server, out: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but those of the request store: replies in the order they came, and its log where a kill was last."""
+    """Every file but those of the response cache: replies in the order they came, and its log where a kill was last."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(STORE)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 

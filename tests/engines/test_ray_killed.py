@@ -1,4 +1,4 @@
-"""A run through Ray that is killed goes on: by the request store around the engine, or by Ray Data's checkpoint."""
+"""A run through Ray that is killed goes on: by the response cache around the engine, or by Ray Data's checkpoint."""
 
 from __future__ import annotations
 

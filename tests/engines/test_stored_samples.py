@@ -1,4 +1,4 @@
-"""Over a request store, equal requests are asked once, and of a request only the samples that are missing."""
+"""Over a response cache, equal requests are asked once, and of a request only the samples that are missing."""
 
 from __future__ import annotations
 

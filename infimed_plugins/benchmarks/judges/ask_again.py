@@ -77,7 +77,7 @@ def ask_until_read(
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
-    request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
+    response cache is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
     seen: set[str] = set()
