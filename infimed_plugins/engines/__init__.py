@@ -107,6 +107,14 @@ class ChatRequest:
         return [*system, {"role": "user", "content": content}]
 
 
+Item = ChatRequest | tuple[ChatRequest, str]  # the second with an answer to be scored
+
+
+def request_of(item: Item) -> ChatRequest:
+    """Return a request, with an answer or alone."""
+    return item[0] if isinstance(item, tuple) else item
+
+
 @dataclass(frozen=True)
 class Usage:
     """Tokens that a request took; zeros where an engine does not count."""

@@ -25,24 +25,27 @@ from infimed_plugins.engines import (
     Embedder,
     Embedding,
     Engine,
+    Item,
     Reply,
     Sampling,
     Scorer,
+    request_of,
 )
 from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.records import Json
 
 MOST_KNOWN = 10_000  # answers found in a row before they are handed out; each waits as an id and a key
-Item = TypeVar("Item", bound=ChatRequest | tuple[ChatRequest, str])
+AnyItem = TypeVar("AnyItem", bound=Item)
 R = TypeVar("R", bound=Reply | AnswerScore | Embedding)
 
 
-def request_key(kind: str, model: str, revision: str, request: ChatRequest, **shaping: Json) -> str:
+def request_key(kind: str, model: str, revision: str, item: Item, **shaping: Json) -> str:
     """Return the sha256 of everything that shapes a reply, so not of the request's id.
 
     Raises DataError for an unreadable image.
     """
+    request = request_of(item)
     whole = {
         "kind": kind,
         "model": model,
@@ -50,6 +53,7 @@ def request_key(kind: str, model: str, revision: str, request: ChatRequest, **sh
         "system": request.system,
         "text": request.text,
         "images": [image.sha256() for image in request.images],
+        **({"answer": item[1]} if isinstance(item, tuple) else {}),
         **shaping,
     }
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=dict)
@@ -77,38 +81,29 @@ class CachedEngine:
         self._settings = {**getattr(engine, "shaping", {}), **(settings or {})}
         # set here, not defined below, so that isinstance tells what the engine within can do
         if isinstance(engine, Scorer):
-            self.score_answers = self._score_answers
+            self.score_answers = partial(self._without_samples, "score", AnswerScore, engine.score_answers)
         if isinstance(engine, Embedder):
-            self.embed = self._embed
+            self.embed = partial(self._without_samples, "embed", Embedding, engine.embed)
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Yield cached replies as they are met, the others as they finish."""
         drawn = dict(vars(sampling))
         samples = drawn.pop("n") if getattr(self._engine, "own_seeds", False) else None
 
-        def key(request: ChatRequest) -> str:
-            return self._key("chat", request, sampling=drawn)
-
+        key = partial(self._key, "chat", sampling=drawn)
         lookup = _ReplyLookup(iter(requests), self._cache, Reply, key, samples)
         return self._through(lookup, lambda missing: self._engine.generate(missing, sampling))
 
-    def _score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """Yield scores as ``generate`` gives replies."""
+    def _without_samples(
+        self, kind: str, result: type[R], ask: Callable[[Iterator[Any]], Iterator[R]], items: Iterable[Any]
+    ) -> Iterator[R]:
+        """Yield scores or vectors as ``generate`` gives replies."""
+        return self._through(_Lookup(iter(items), self._cache, result, partial(self._key, kind)), ask)
 
-        def key(pair: tuple[ChatRequest, str]) -> str:
-            return self._key("score", pair[0], answer=pair[1])
+    def _key(self, kind: str, item: Item, **shaping: Json) -> str:
+        return request_key(kind, self.model, self.revision, item, settings=self._settings, **shaping)
 
-        return self._through(_Lookup(iter(requests), self._cache, AnswerScore, key), self._engine.score_answers)
-
-    def _embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
-        """Yield vectors as ``generate`` gives replies."""
-        key = partial(self._key, "embed")
-        return self._through(_Lookup(iter(requests), self._cache, Embedding, key), self._engine.embed)
-
-    def _key(self, kind: str, request: ChatRequest, **shaping: Json) -> str:
-        return request_key(kind, self.model, self.revision, request, settings=self._settings, **shaping)
-
-    def _through(self, lookup: _Lookup[Item, R], ask: Callable[[Iterator[Item]], Iterator[R]]) -> Iterator[R]:
+    def _through(self, lookup: _Lookup[AnyItem, R], ask: Callable[[Iterator[AnyItem]], Iterator[R]]) -> Iterator[R]:
         while not lookup.ended:
             self._engine.on_result = lookup.keep
             for result in ask(lookup.missing()):
@@ -129,7 +124,7 @@ class _Asked:
     kept: bool = False
 
 
-class _Lookup(Generic[Item, R]):
+class _Lookup(Generic[AnyItem, R]):
     """Requests on their way to the engine, results on their way back.
 
     What is missing goes through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
@@ -138,14 +133,14 @@ class _Lookup(Generic[Item, R]):
 
     def __init__(
         self,
-        items: Iterator[Item],
+        items: Iterator[AnyItem],
         cache: ResponseCache,
         result: type[R],
-        key: Callable[[Item], str],
+        key: Callable[[AnyItem], str],
         samples: int | None = None,
     ) -> None:
-        self._items: Iterator[Item] = items
-        self._key: Callable[[Item], str] = key
+        self._items: Iterator[AnyItem] = items
+        self._key: Callable[[AnyItem], str] = key
         self._result: Any = result
         self._cache, self._samples = cache, samples
         self._known: deque[Callable[[], R]] = deque()
@@ -154,10 +149,10 @@ class _Lookup(Generic[Item, R]):
         self._waiters: set[str] = set()
         self.ended = False
 
-    def missing(self) -> Iterator[Item]:
+    def missing(self) -> Iterator[AnyItem]:
         """Yield what the engine is to be asked. Stops early when much is known or waits: the engine is asked anew."""
         for item in self._items:
-            request_id = _request(item).id
+            request_id = request_of(item).id
             if request_id in self._asked or request_id in self._waiters:
                 raise ConfigError(f"two requests with the id {request_id!r} at once; give each its own")
             try:
@@ -209,11 +204,10 @@ class _Lookup(Generic[Item, R]):
         if self._asked:
             raise EngineError(f"the engine left {len(self._asked)} requests without a reply; run again to ask them")
 
-    def _begin(self, item: Item, key: str, known: int) -> Item:
+    def _begin(self, item: AnyItem, key: str, known: int) -> AnyItem:
         cached = self._cache.get(key) if known else None
         known = known if cached is not None else 0
-        request = _request(item)
-        self._asked[request.id] = self._under_way[key] = _Asked(key, known, cached)
+        self._asked[request_of(item).id] = self._under_way[key] = _Asked(key, known, cached)
         return replace(item, known=known) if known and isinstance(item, ChatRequest) else item
 
     def _load(self, request_id: str, key: str) -> R:
@@ -261,7 +255,3 @@ class _ReplyLookup(_Lookup[ChatRequest, Reply]):
 
     def _bare(self, failed: Reply) -> Reply:
         return replace(failed, texts=(), cut=())
-
-
-def _request(item: ChatRequest | tuple[ChatRequest, str]) -> ChatRequest:
-    return item if isinstance(item, ChatRequest) else item[0]

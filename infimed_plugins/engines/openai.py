@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, request_of
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.engines import openai_format as form
 from infimed_plugins.engines.http_client import Job, Servers, finished
@@ -112,7 +112,7 @@ class OpenAIEngine:
         make, to_body, ask = methods[method]
 
         def job(item: Any) -> Job[Servers, Any]:
-            request: ChatRequest = item[0] if isinstance(item, tuple) else item
+            request = request_of(item)
             body, trouble = {}, ""
             try:
                 body = {name: value for name, value in (to_body(item) | self._extra).items() if value is not None}

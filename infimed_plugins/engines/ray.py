@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Item, Reply, Sampling, request_of
 from infimed_plugins.engines.cached_engine import request_key
 from infimed_plugins.engines.openai import GREEDY, OpenAIEngine, read_key
 from infimed_plugins.errors import ConfigError, DataError, EngineError, InfimedError, MissingExtraError
@@ -103,34 +103,32 @@ class RayEngine:
         """Yield unit vectors as the openai engine gives them, in no order."""
         return self._results("embed", requests)
 
-    def _results(self, method: str, items: Iterable[Any], sampling: Sampling = GREEDY) -> Iterator[Any]:
+    def _results(self, method: str, items: Iterable[Item], sampling: Sampling = GREEDY) -> Iterator[Any]:
         key_name = str(self._settings.get("api_key_env", "OPENAI_API_KEY"))
         task = Task(method, self._settings, sampling, self._checkpoint, key_name, read_key(key_name))
-        committed: dict[str, Path] = {}
+        committed: dict[str, str] = {}
         for group in self._groups(method, items, sampling):
             asked = {key: packed for key, (packed, _) in group.items() if packed}
             for id, error in ((id, key) for key, (packed, ids) in group.items() for id in ids if not packed):
                 yield RESULTS[method](id, error=error)
-            if self._checkpoint is not None:
-                _add_committed(self._checkpoint, committed)
-            for key, result in chain(_read(committed, asked), self._ask(asked, task)):
+            known = _take_committed(self._checkpoint, committed, asked) if self._checkpoint else ()
+            for key, result in chain(known, self._ask(asked, task)):
                 for id in group[key][1]:
                     yield replace(result, id=id)
 
-    def _groups(self, method: str, items: Iterable[Any], sampling: Sampling) -> Iterator[Group]:
+    def _groups(self, method: str, items: Iterable[Item], sampling: Sampling) -> Iterator[Group]:
         """Yield items by what they ask for. An item that cannot be packed has its error for a key."""
         group: Group = {}
         size = 0
         for item in items:
-            request: ChatRequest = item if isinstance(item, ChatRequest) else item[0]
+            request = request_of(item)
             try:
-                images = tuple(ImageRef(data=image.read()) for image in request.images)
-                whole = replace(request, images=images)
+                whole = replace(request, images=tuple(ImageRef(data=image.read()) for image in request.images))
+                whole_item = (whole, item[1]) if isinstance(item, tuple) else whole
                 shaping: dict[str, Json] = {"settings": self.shaping, "known": request.known}
                 shaping |= {"sampling": vars(sampling)} if method == "draw" else {}
-                shaping |= {} if item is request else {"answer": item[1]}
-                key = request_key(method, self.model, self.revision, whole, **shaping)
-                packed = pickle.dumps(whole if item is request else (whole, item[1]))
+                key = request_key(method, self.model, self.revision, whole_item, **shaping)
+                packed = pickle.dumps(whole_item)
             except DataError as error:
                 key, packed = str(error), b""
             group.setdefault(key, (packed, []))[1].append(request.id)
@@ -226,23 +224,23 @@ def _commit(folder: Path, rows: dict[str, list[Any]], done: list[bool]) -> None:
     pending.replace(ids)
 
 
-def _add_committed(folder: Path, committed: dict[str, Path]) -> None:
-    """Add the file of replies of each key that was committed since. Failed ones of older versions have no such key."""
-    import pyarrow.parquet as parquet
+def _take_committed(folder: Path, committed: dict[str, str], asked: dict[str, bytes]) -> Iterator[tuple[str, Any]]:
+    """Yield what is committed of the requests, and leave it out of them; ``committed`` has the file of each key.
 
-    seen = {file.stem.rpartition("-")[0] for file in committed.values()}
-    for ids in sorted((folder / "ids").glob("*.parquet")):
-        if ids.stem in seen or ids.name.endswith(".pending.parquet"):
-            continue
-        for file in (folder / "replies").glob(f"{ids.stem}-*.parquet"):
-            committed |= dict.fromkeys(parquet.read_table(file, columns=["key"])["key"].to_pylist(), file)
-
-
-def _read(committed: Mapping[str, Path], asked: dict[str, bytes]) -> Iterator[tuple[str, Any]]:
-    """Yield what is committed of the requests, a file at a time, and leave it out of them."""
-    import pyarrow.parquet as parquet
-
-    for file in sorted({committed[key] for key in asked.keys() & committed.keys()}):
-        for row in parquet.read_table(file, columns=["key", "result"]).to_pylist():
+    Older versions wrote failures, too, under keys of their own.
+    """
+    seen = set(committed.values())
+    for ids in (folder / "ids").glob("*.parquet"):
+        if ids.stem not in seen and not ids.name.endswith(".pending.parquet"):
+            committed |= {row["key"]: ids.stem for row in _rows(folder, ids.stem, "key")}
+    for name in sorted({committed[key] for key in asked.keys() & committed.keys()}):
+        for row in _rows(folder, name, "key", "result"):
             if asked.pop(row["key"], None) is not None:
                 yield row["key"], pickle.loads(row["result"])
+
+
+def _rows(folder: Path, name: str, *columns: str) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as parquet
+
+    for file in sorted((folder / "replies").glob(f"{name}-*.parquet")):
+        yield from parquet.read_table(file, columns=list(columns)).to_pylist()

@@ -1,4 +1,4 @@
-"""A run through Ray that is killed goes on: by the response cache around the engine, or by Ray Data's checkpoint."""
+"""A run through Ray that is killed goes on: by the response cache around the engine, or by its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from faulty_server import FaultyServer
 
 ray = pytest.importorskip("ray")
-pytest.importorskip("ray.data.checkpoint")
+pytest.importorskip("ray.data")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 COUNT, LANES = 96, 8
 RUN = """
@@ -92,7 +92,7 @@ def test_the_store_and_blocks_of_one_lose_no_more_than_was_under_way(address: st
     assert (tmp_path / "out").read_bytes() == undisturbed(address, tmp_path)
 
 
-def test_what_ray_has_committed_is_not_asked_again(address: str, tmp_path: Path) -> None:
+def test_what_is_committed_is_not_asked_again(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with FaultyServer({"q5": [400]}, delay=0.3) as server:
         run = start(address, server, "checkpoint", folder, tmp_path / "out")
@@ -112,7 +112,7 @@ def test_what_ray_has_committed_is_not_asked_again(address: str, tmp_path: Path)
 
 
 def committed(folder: Path) -> set[str]:
-    """The texts of the requests whose ids Ray's checkpoint has; of a failed one it has another."""
+    """The texts of the requests whose ids the checkpoint has; a failed one has none."""
     import pyarrow.parquet as parquet
 
     texts: set[str] = set()
