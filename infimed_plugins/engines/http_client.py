@@ -25,7 +25,7 @@ import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -306,23 +306,15 @@ def finished(
     drawn = next(jobs, None)
     if drawn is None:
         return
-    loop = asyncio.new_event_loop()
-    opened: Future[_S] = Future()
-    closing = asyncio.Event()
     results: queue.SimpleQueue[Future[_T]] = queue.SimpleQueue()
+    with _in_thread(session, results) as (loop, servers):
 
-    async def work(job: Job[_S, _T]) -> _T:
-        result = await job(opened.result())
-        if keep is not None:
-            keep(result)
-        return result
+        async def work(job: Job[_S, _T]) -> _T:
+            result = await job(servers)
+            if keep is not None:
+                keep(result)
+            return result
 
-    thread = threading.Thread(
-        target=_serve, args=(loop, session, opened, closing, results), name="requests", daemon=True
-    )
-    thread.start()
-    try:
-        opened.result()
         outstanding = 0
         while True:
             while drawn is not None and outstanding < window:
@@ -334,21 +326,16 @@ def finished(
             result = results.get().result()
             outstanding -= 1
             yield result
-    finally:
-        with suppress(RuntimeError):  # the loop has ended already
-            loop.call_soon_threadsafe(closing.set)
-        if threading.current_thread() is not thread:  # an abandoned generator may be collected anywhere
-            thread.join()
 
 
-def _serve(
-    loop: asyncio.AbstractEventLoop,
-    session: AbstractAsyncContextManager[_S],
-    opened: Future[_S],
-    closing: asyncio.Event,
-    results: queue.SimpleQueue[Future[Any]],
-) -> None:
-    """Run the loop, with the session open, until it is to close; then cancel what still runs."""
+@contextmanager
+def _in_thread(
+    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Future[Any]]
+) -> Iterator[tuple[asyncio.AbstractEventLoop, _S]]:
+    """Run an event loop in a thread, with the session open in it; at the end, cancel what still runs."""
+    loop = asyncio.new_event_loop()
+    opened: Future[_S] = Future()
+    closing = asyncio.Event()
 
     async def serve() -> None:
         async with session as servers:
@@ -359,11 +346,22 @@ def _serve(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:  # noqa: BLE001  whatever it is, the caller's thread must hear of it
+            failed: Future[Any] = Future() if opened.done() else opened
+            failed.set_exception(error)
+            results.put(failed)
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=run, name="requests", daemon=True)
+    thread.start()
     try:
-        loop.run_until_complete(serve())
-    except BaseException as error:  # noqa: BLE001  whatever it is, the caller's thread must hear of it
-        failed = opened if not opened.done() else Future[Any]()
-        failed.set_exception(error)
-        results.put(failed)
+        yield loop, opened.result()
     finally:
-        loop.close()
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(closing.set)
+        if threading.current_thread() is not thread:  # an abandoned generator may be collected anywhere
+            thread.join()
