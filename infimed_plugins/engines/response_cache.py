@@ -6,9 +6,9 @@ Example::
         cache.put(key, {"texts": ["B"]})  # key: the hash of everything that shapes the reply (cached_engine.py)
         cache.get(key)
 
-Each put is committed at once: a kill loses no reply that came, only the torn end of the write-ahead log, which SQLite
-drops. What SQLite cannot read (a cut or overwritten file) is put aside as ``<name>.damaged-<time>`` and its readable
-rows are copied into a new file.
+A thread commits each put at once, with those that came meanwhile: a kill loses the last milliseconds. SQLite drops the
+torn end of its write-ahead log; a file it cannot read (cut or overwritten) is put aside as ``<name>.damaged-<time>``
+and its readable rows are copied into a new file.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import Json
 
 VERSION = 1  # of the table below; ``ok`` is how many samples a value holds, 0 for an error
+MOST_PENDING = 800  # put waits when the disk falls so far behind: memory stays flat
 ALWAYS_CHECKED_BYTES = 64 * 2**20  # larger ones only after a kill: the check reads the whole file
 _TABLE = """
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, ok INTEGER NOT NULL, at REAL NOT NULL, value BLOB NOT NULL)
 """
 _INSERT = "INTO replies (key, ok, at, value) VALUES (?, ?, ?, ?)"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 Row = tuple[bytes, int, float, bytes]
 
@@ -50,17 +53,25 @@ class ResponseCache:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
         self._database = _open(self.path)
-        self._closed = False
+        self._using = threading.Lock()  # the connection
+        self._changing = threading.Lock()  # what is pending
+        self._pending: dict[str, tuple[Json, int]] = {}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"writer of {self.path.name}")
+        self._last: Future[None] | None = None
+        self._closed = self._told = False
+        self._failure = ""
 
     def get(self, key: str) -> Json | None:
         """Return the value stored under a key; None when there is none, or only an error."""
-        rows = self._run("SELECT value FROM replies WHERE key = ? AND ok", bytes.fromhex(key))
+        value, samples = self._pending.get(key, (None, 0))
+        if value is not None:
+            return value if samples else None
+        rows = self._rows("SELECT value FROM replies WHERE key = ? AND ok", bytes.fromhex(key))
         try:
             return json.loads(zlib.decompress(rows[0][0])) if rows else None
         except (zlib.error, ValueError):  # a damaged row is one that is missing, from now on
-            self._run("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
+            self._rows("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
             return None
 
     def __contains__(self, key: str) -> bool:
@@ -69,28 +80,49 @@ class ResponseCache:
 
     def samples(self, key: str) -> int:
         """Return how many samples the value under a key holds, as ``put`` was told; 0 for none or an error."""
-        rows = self._run("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
+        value, samples = self._pending.get(key, (None, 0))
+        if value is not None:
+            return samples
+        rows = self._rows("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
         return int(rows[0][0]) if rows else 0
 
     def put(self, key: str, value: Json, *, samples: int = 1) -> None:
-        """Store a JSON value of so many samples; 0: it records an error."""
-        packed = zlib.compress(json.dumps(value).encode(), 1)
-        self._run(f"INSERT OR REPLACE {_INSERT}", bytes.fromhex(key), samples, time.time(), packed)
+        """Store a JSON value of so many samples; 0: it records an error. Raises DataError if an earlier put failed."""
+        self._refuse()
+        if len(self._pending) >= MOST_PENDING:
+            self.flush()
+        with self._changing:
+            self._pending[key] = (value, samples)
+        self._last = self._writer.submit(self._write)
+
+    def flush(self) -> None:
+        """Return when every put is in the file. Raises DataError when one failed."""
+        self._refuse()
+        self._writer.submit(self._write).result()
+        self._refuse()
 
     def count(self, *, ok: bool = True) -> int:
         """Return how many replies the file holds, or with ``ok=False`` how many errors no later run mended."""
-        return int(self._run("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
+        self.flush()
+        return int(self._rows("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
 
     def errors(self) -> Iterator[Json]:
         """Yield the errors on record, oldest first."""
-        rows = self._run("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
+        self.flush()
+        rows = self._rows("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
         return (json.loads(zlib.decompress(value)) for (value,) in rows)
 
     def close(self) -> None:
-        """Let the file go. A second call does nothing."""
-        with self._lock:
-            self._closed = True
-            self._database.close()
+        """Flush and let the file go. A second call does nothing. Raises DataError when a put failed, once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.shutdown()
+        self._database.close()
+        if self._last is not None:
+            self._last.result()  # a value that is no JSON
+        if self._failure and not self._told:
+            raise DataError(self._failure)
 
     def __enter__(self) -> ResponseCache:
         return self
@@ -98,26 +130,56 @@ class ResponseCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run a query; the file is rebuilt where a page of it cannot be read."""
+    def _refuse(self) -> None:
+        if self._failure:
+            self._told = True
+            raise DataError(self._failure)
+        if self._closed:
+            raise DataError(f"the response cache {self.path} is closed")
+
+    def _write(self) -> None:
+        """Commit what is pending, in the writer's thread."""
+        with self._changing:
+            group = dict(self._pending)
+        rows = [
+            (bytes.fromhex(key), samples, time.time(), zlib.compress(json.dumps(value).encode(), 1))
+            for key, (value, samples) in group.items()
+        ]
+
+        def insert(database: sqlite3.Connection) -> None:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(f"INSERT OR REPLACE {_INSERT}", rows)
+            database.execute("COMMIT")
+
+        if not rows or self._failure:
+            return
         try:
-            with self._lock:
-                if self._closed:
-                    raise DataError(f"the response cache {self.path} is closed")
-                try:
-                    return self._database.execute(query, values).fetchall()
-                except sqlite3.DatabaseError as error:
-                    if _code(error) not in _DAMAGE:
-                        raise
-                self._database.close()
-                _rebuild(self.path)
-                self._database = _connect(self.path)
-                return self._database.execute(query, values).fetchall()
+            self._use(insert)
         except (sqlite3.Error, OSError) as error:
-            failed, mend = ("written", "make room") if query.startswith("INSERT") else ("read", "rename it")
+            self._failure = f"the response cache {self.path} cannot be written: {error}; make room and run again"
+        with self._changing:
+            self._pending = {key: put for key, put in self._pending.items() if put is not group.get(key)}
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._use(lambda database: database.execute(query, values).fetchall())
+        except sqlite3.Error as error:
             raise DataError(
-                f"the response cache {self.path} cannot be {failed}: {error}; {mend} and run again"
+                f"the response cache {self.path} cannot be read: {error}; rename it and run again"
             ) from error
+
+    def _use(self, use: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return what a use of the connection gives; the file is rebuilt where a page of it cannot be read."""
+        with self._using:
+            try:
+                return use(self._database)
+            except sqlite3.DatabaseError as error:
+                if _code(error) not in _DAMAGE:
+                    raise
+            self._database.close()
+            _rebuild(self.path)
+            self._database = _connect(self.path)
+            return use(self._database)
 
 
 def _open(path: Path) -> sqlite3.Connection:

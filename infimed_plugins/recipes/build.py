@@ -264,6 +264,7 @@ class _Build:
             | benchmark_inputs(self.recipe.steps_of(part), self.downloads),
         )
         sync_all(self.folder.out)
+        self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
         file.finish(count)
         return count
 

@@ -47,6 +47,11 @@ class BuildEngines:
             self._others[name] = self._stored(start_engine(chosen), chosen.settings)
         return self._others[name]
 
+    def flush(self) -> None:
+        """Return when every reply so far is in the cache's file. Raises DataError when one could not be written."""
+        if self._store is not None:
+            self._store.flush()
+
     def close(self) -> None:
         """Close the store; one that holds nothing is removed."""
         store, self._store, self._main = self._store, None, None

@@ -32,6 +32,7 @@ from infimed_plugins.engines import (
     Usage,
     cached_engine,
     http_client,
+    response_cache,
 )
 from infimed_plugins.engines.cached_engine import CachedEngine, request_key
 from infimed_plugins.engines.openai import OpenAIEngine
@@ -89,6 +90,8 @@ def test_what_is_put_is_got_now_and_after_opening_again(path: Path) -> None:
     with ResponseCache(path) as opened:
         opened.put(name(1), value)
         assert opened.get(name(1)) == value
+        opened.flush()
+        assert opened.get(name(1)) == value
         assert opened.get(name(2)) is None
     with ResponseCache(path) as opened:
         assert opened.get(name(1)) == value
@@ -99,8 +102,10 @@ def test_what_is_put_is_got_now_and_after_opening_again(path: Path) -> None:
 
 def test_errors_are_on_record_and_never_returned(path: Path) -> None:
     with ResponseCache(path) as opened:
-        for _ in range(2):
+        for flushed in (False, True):
             opened.put(name(1), {"error": "it broke"}, samples=0)
+            if flushed:
+                opened.flush()
             assert opened.get(name(1)) is None
             assert name(1) not in opened
         assert (opened.count(), opened.count(ok=False)) == (0, 1)
@@ -133,31 +138,22 @@ def test_a_disk_that_is_full_ends_the_run(path: Path) -> None:
     opened = ResponseCache(path)
     pages = opened._database.execute("PRAGMA page_count").fetchone()[0]
     opened._database.execute(f"PRAGMA max_page_count = {pages + 2}")
-
-    def fill(numbers: Iterable[int]) -> None:
-        for number in numbers:
-            opened.put(name(number), os.urandom(2000).hex())
-
+    for number in range(50):
+        opened.put(name(number), os.urandom(2000).hex())
     with pytest.raises(DataError, match=r"cannot be written: .*full.*; make room"):
-        fill(range(50))
+        opened.flush()
     with pytest.raises(DataError, match="make room"):
-        fill([99])
+        opened.put(name(1), 1)
     opened.close()
     ResponseCache(path).close()
 
 
-def test_what_was_put_is_in_the_file_whatever_kills_the_process(path: Path) -> None:
-    program = f"""
-import os
-import signal
-from infimed_plugins.engines.response_cache import ResponseCache
-cache = ResponseCache({str(path)!r})
-for number in range(500):
-    cache.put(f"{{number:064x}}", "x")
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+def test_what_waits_for_the_disk_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response_cache, "MOST_PENDING", 20)
     with ResponseCache(path) as opened:
+        for number in range(500):
+            opened.put(name(number), "x")
+            assert len(opened._pending) <= 20
         assert opened.count() == 500
 
 
@@ -166,6 +162,9 @@ def copied_while_open(path: Path, folder: Path, rows: int) -> Path:
     with ResponseCache(path) as opened:
         for number in range(rows):
             opened.put(name(number), f"reply {number} " + "x" * 500)
+            if number % 10 == 0:
+                opened.flush()
+        opened.flush()
         folder.mkdir()
         for suffix in ("", "-wal"):
             shutil.copy(f"{path}{suffix}", folder)
@@ -494,6 +493,7 @@ store._database.execute("PRAGMA max_page_count = 4")
 try:
     for number in range(500):
         store.put(f"{{number:064x}}", os.urandom(2000).hex())
+    store.flush()
 except DataError as error:
     print(error)
 """
