@@ -121,7 +121,7 @@ class _Asked:
     known: int
     cached: Json | None
     waiting: list[str] = field(default_factory=list)
-    kept: bool = False
+    kept: tuple[Any, Json] | None = None
 
 
 class _Lookup(Generic[AnyItem, R]):
@@ -177,12 +177,13 @@ class _Lookup(Generic[AnyItem, R]):
         asked = self._asked.get(result.id)
         if asked is None:
             raise EngineError(f"the engine answered {result.id!r}, which it was not asked")
-        whole, samples = self._joined(asked.cached, result)
-        value = whole.to_json() if samples else {"error": whole.error}
-        if not asked.kept and (samples > asked.known or not samples):
-            self._cache.put(asked.key, value, samples=samples)
-        asked.kept = True
-        return whole, value
+        if asked.kept is None:
+            whole, samples = self._joined(asked.cached, result)
+            value = whole.to_json() if samples else {"error": whole.error}
+            if samples > asked.known or not samples:
+                self._cache.put(asked.key, value, samples=samples)
+            asked.kept = whole, value
+        return asked.kept
 
     def answered(self, result: R) -> Iterable[R]:
         """Cache a result; return what is handed out for it: itself, whole, and one for each that waited for it."""

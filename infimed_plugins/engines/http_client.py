@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 _S = TypeVar("_S")
 _T = TypeVar("_T")
 Job = Callable[[_S], Coroutine[Any, Any, _T]]
+Ended = Future[_T] | asyncio.Task[_T]
 Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 _log = logging.getLogger(__name__)
 
@@ -306,7 +307,8 @@ def finished(
     drawn = next(jobs, None)
     if drawn is None:
         return
-    results: queue.SimpleQueue[Future[_T]] = queue.SimpleQueue()
+    results: queue.SimpleQueue[Ended[_T]] = queue.SimpleQueue()
+    tasks: set[asyncio.Task[_T]] = set()  # the loop itself holds them weakly
     with _in_thread(session, results) as (loop, servers):
 
         async def work(job: Job[_S, _T]) -> _T:
@@ -315,10 +317,21 @@ def finished(
                 keep(result)
             return result
 
+        def start(job: Job[_S, _T]) -> None:
+            task = loop.create_task(work(job))
+            tasks.add(task)
+            task.add_done_callback(end)
+
+        def end(task: asyncio.Task[_T]) -> None:
+            tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # or asyncio complains of one that is not asked for
+                results.put(task)
+
         outstanding = 0
         while True:
             while drawn is not None and outstanding < window:
-                asyncio.run_coroutine_threadsafe(work(drawn), loop).add_done_callback(results.put)
+                loop.call_soon_threadsafe(start, drawn)
                 outstanding += 1
                 drawn = next(jobs, None)
             if not outstanding:
@@ -330,7 +343,7 @@ def finished(
 
 @contextmanager
 def _in_thread(
-    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Future[Any]]
+    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Ended[Any]]
 ) -> Iterator[tuple[asyncio.AbstractEventLoop, _S]]:
     """Run an event loop in a thread, with the session open in it; at the end, cancel what still runs."""
     loop = asyncio.new_event_loop()
