@@ -308,30 +308,12 @@ def finished(
     if drawn is None:
         return
     results: queue.SimpleQueue[Ended[_T]] = queue.SimpleQueue()
-    tasks: set[asyncio.Task[_T]] = set()  # the loop itself holds them weakly
     with _in_thread(session, results) as (loop, servers):
-
-        async def work(job: Job[_S, _T]) -> _T:
-            result = await job(servers)
-            if keep is not None:
-                keep(result)
-            return result
-
-        def start(job: Job[_S, _T]) -> None:
-            task = loop.create_task(work(job))
-            tasks.add(task)
-            task.add_done_callback(end)
-
-        def end(task: asyncio.Task[_T]) -> None:
-            tasks.discard(task)
-            if not task.cancelled():
-                task.exception()  # or asyncio complains of one that is not asked for
-                results.put(task)
-
+        start = _starter(loop, servers, results, keep)
         outstanding = 0
         while True:
             while drawn is not None and outstanding < window:
-                loop.call_soon_threadsafe(start, drawn)
+                start(drawn)
                 outstanding += 1
                 drawn = next(jobs, None)
             if not outstanding:
@@ -339,6 +321,35 @@ def finished(
             result = results.get().result()
             outstanding -= 1
             yield result
+
+
+def _starter(
+    loop: asyncio.AbstractEventLoop,
+    servers: _S,
+    results: queue.SimpleQueue[Ended[_T]],
+    keep: Callable[[_T], None] | None,
+) -> Callable[[Job[_S, _T]], object]:
+    """Return a function that starts a job on the loop, and puts its task among the results as it ends."""
+    tasks: set[asyncio.Task[_T]] = set()  # the loop itself holds them weakly
+
+    async def work(job: Job[_S, _T]) -> _T:
+        result = await job(servers)
+        if keep is not None:
+            keep(result)
+        return result
+
+    def start(job: Job[_S, _T]) -> None:
+        task = loop.create_task(work(job))
+        tasks.add(task)
+        task.add_done_callback(end)
+
+    def end(task: asyncio.Task[_T]) -> None:
+        tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # or asyncio complains of one that is not asked for
+            results.put(task)
+
+    return lambda job: loop.call_soon_threadsafe(start, job)
 
 
 @contextmanager
