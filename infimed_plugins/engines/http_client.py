@@ -1,17 +1,12 @@
-"""Ask one or several servers of one model over HTTP, many requests at once.
+"""Ask one or several servers of one model over HTTP.
 
 Example::
 
-    servers = Servers(("http://a:8000/v1",), key, concurrency=64, timeout=600, retries=5)
+    async with Servers(("http://a:8000/v1",), key, concurrency=64, timeout=600, retries=5) as servers:
+        text = await servers.ask("/chat/completions", {"model": "m", "messages": [...]}, read_text)
 
-    async def job(servers):
-        return await servers.ask("/chat/completions", {"model": "m", "messages": [...]}, read_text)
-
-    for text in finished(iter([job]), servers, window=128):
-        ...
-
-Our own code on httpx, and not the openai package's client: with the retries of several servers it saves none, costs
-half as much CPU again for a request (1.0 to 1.3 ms, 80 kB image, n = 10), and asks for httpx or httpx2 by its version.
+This is on httpx, and not on the openai package's client: that takes a third more CPU for a request (1.3 ms in place of
+1.0 with an 80 kB image and n = 10), retries one server only, and needs httpx or httpx2 by its version.
 """
 
 from __future__ import annotations
@@ -19,13 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import queue
 import random
 import re
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -47,10 +38,7 @@ from infimed_plugins.records import Json
 if TYPE_CHECKING:
     import httpx
 
-_S = TypeVar("_S")
 _T = TypeVar("_T")
-Job = Callable[[_S], Coroutine[Any, Any, _T]]
-Ended = Future[_T] | asyncio.Task[_T]
 Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 _log = logging.getLogger(__name__)
 
@@ -289,103 +277,3 @@ def _encoded(body: Json) -> bytes:
         return orjson.dumps(body)  # ten times as fast: most of a body is an image
     except (ImportError, TypeError):  # TypeError: a lone surrogate, which JSON's escapes can carry
         return json.dumps(body).encode()
-
-
-def finished(
-    jobs: Iterator[Job[_S, _T]],
-    session: AbstractAsyncContextManager[_S],
-    window: int,
-    keep: Callable[[_T], None] | None = None,
-) -> Iterator[_T]:
-    """Yield what the jobs return, as they finish; at most ``window`` are drawn and not yet yielded.
-
-    They run on an event loop in a thread: a notebook, which has a running loop of its own, may call this. Jobs are
-    drawn in the caller's thread, only as results are taken: memory stays flat. ``keep`` is called with each result as
-    it comes, in the thread of the requests, whatever the caller's thread does. The session is opened for the first job
-    and closed at the end. The first error of a job ends all of them.
-    """
-    drawn = next(jobs, None)
-    if drawn is None:
-        return
-    results: queue.SimpleQueue[Ended[_T]] = queue.SimpleQueue()
-    with _in_thread(session, results) as (loop, servers):
-        start = _starter(loop, servers, results, keep)
-        outstanding = 0
-        while True:
-            while drawn is not None and outstanding < window:
-                start(drawn)
-                outstanding += 1
-                drawn = next(jobs, None)
-            if not outstanding:
-                return
-            result = results.get().result()
-            outstanding -= 1
-            yield result
-
-
-def _starter(
-    loop: asyncio.AbstractEventLoop,
-    servers: _S,
-    results: queue.SimpleQueue[Ended[_T]],
-    keep: Callable[[_T], None] | None,
-) -> Callable[[Job[_S, _T]], object]:
-    """Return a function that starts a job on the loop, and puts its task among the results as it ends."""
-    tasks: set[asyncio.Task[_T]] = set()  # the loop itself holds them weakly
-
-    async def work(job: Job[_S, _T]) -> _T:
-        result = await job(servers)
-        if keep is not None:
-            keep(result)
-        return result
-
-    def start(job: Job[_S, _T]) -> None:
-        task = loop.create_task(work(job))
-        tasks.add(task)
-        task.add_done_callback(end)
-
-    def end(task: asyncio.Task[_T]) -> None:
-        tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # or asyncio complains of one that is not asked for
-            results.put(task)
-
-    return lambda job: loop.call_soon_threadsafe(start, job)
-
-
-@contextmanager
-def _in_thread(
-    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Ended[Any]]
-) -> Iterator[tuple[asyncio.AbstractEventLoop, _S]]:
-    """Run an event loop in a thread, with the session open in it; at the end, cancel what still runs."""
-    loop = asyncio.new_event_loop()
-    opened: Future[_S] = Future()
-    closing = asyncio.Event()
-
-    async def serve() -> None:
-        async with session as servers:
-            opened.set_result(servers)
-            await closing.wait()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:  # noqa: BLE001  whatever it is, the caller's thread must hear of it
-            failed: Future[Any] = Future() if opened.done() else opened
-            failed.set_exception(error)
-            results.put(failed)
-        finally:
-            loop.close()
-
-    thread = threading.Thread(target=run, name="requests", daemon=True)
-    thread.start()
-    try:
-        yield loop, opened.result()
-    finally:
-        with suppress(RuntimeError):  # the loop has ended already
-            loop.call_soon_threadsafe(closing.set)
-        if threading.current_thread() is not thread:  # an abandoned generator may be collected anywhere
-            thread.join()

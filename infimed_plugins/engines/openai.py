@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, request_of
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.engines import openai_format as form
-from infimed_plugins.engines.http_client import Job, Servers, finished
+from infimed_plugins.engines.background import Job, finished
+from infimed_plugins.engines.http_client import Servers
 from infimed_plugins.engines.retry import Refused, RequestFailed
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 from infimed_plugins.records import Json
