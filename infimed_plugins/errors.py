@@ -1,4 +1,4 @@
-"""Errors a user meets: one root, a standard second parent, and the mend in the message."""
+"""Errors of this package: all derive from InfimedError and a builtin; messages say how to fix the problem."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def judge_folder(
 def engine_judge(
     engine: Engine, settings: JudgeSettings | None = None, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Judge:
-    """A judge that asks an engine, which should be over a request store: then nothing is asked twice.
+    """A judge that asks an engine, which should be over a response cache: then nothing is asked twice.
 
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """

@@ -41,8 +41,7 @@ from infimed_plugins.curation.step_settings import (
     read_settings,
     set_prompt,
 )
-from infimed_plugins.engines import ChatRequest, Engine, Sampling
-from infimed_plugins.engines.meter import Meter
+from infimed_plugins.engines import ChatRequest, Engine, Sampling, UsageCounter
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
@@ -115,11 +114,13 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
     Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
     """
     settings = read_settings(ReflectiveSettings, "reflective_cot", context.settings)
-    engine = Meter(need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, CANDIDATES)
+    engine = UsageCounter(
+        need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, CANDIDATES
+    )
     judging: Engine | None = None
     if settings.judge == "model":
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
-        judging = Meter(other, context.counted, JUDGE)
+        judging = UsageCounter(other, context.counted, JUDGE)
     done = 0
     for group in _groups(samples, settings.group):
         drawn = _draw(group, engine, settings, context)

@@ -7,30 +7,31 @@ Example::
         ...
 
 Several machines need no more than that: start ``vllm serve`` on each. For a kill to cost nothing, wrap the engine in
-a ``Stored`` (stored.py).
+a ``CachedEngine``.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, request_of
+from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.engines import openai_format as form
 from infimed_plugins.engines.background import Job, finished
-from infimed_plugins.engines.embedding_form import suffix_of
 from infimed_plugins.engines.http_client import Servers
-from infimed_plugins.engines.http_status import RequestFailed
-from infimed_plugins.engines.openai_jobs import Chat, embedded, scored
+from infimed_plugins.engines.retry import Refused, RequestFailed
 from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 from infimed_plugins.records import Json
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-Task = Callable[[_T], Job[Servers, _R]]  # of an item: its job, which fails for no reason that is the item's own
 OUR_FIELDS = frozenset({"model", "messages", "n", "seed", "stream"})
+CHAT = "/chat/completions"
+SCHEMA = "response_format"
+GREEDY = Sampling()
+_log = logging.getLogger(__name__)
 
 
 class OpenAIEngine:
@@ -49,7 +50,7 @@ class OpenAIEngine:
         revision: of the model, where it matters; part of the key under which replies are stored.
         extra_body: fields for every request's body, such as ``{"top_k": 20, "chat_template_kwargs":
             {"enable_thinking": False}}``; None leaves out one that is sent otherwise (``{"top_p": None}``).
-        embed_suffix: what ends a text that is embedded (embedding_form.py); gme-Qwen2-VL's is known by its name.
+        embed_suffix: what ends a text that is embedded (``engines.embed_suffix``); gme-Qwen2-VL's is known by its name.
     Raises:
         ConfigError: a setting that cannot be used.
     """
@@ -81,101 +82,132 @@ class OpenAIEngine:
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._extra = _extra(extra_body)
         self._suffix = suffix_of(model, embed_suffix)
-        self._chat = Chat()
+        self._refuses_schema = False
         self.on_result: Callable[[Any], None] | None = None
         shaping = {"extra_body": self._extra or None, "embed_suffix": self._suffix}
         self.shaping = {name: value for name, value in shaping.items() if value is not None}
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        """Replies as they finish. A request that fails for good is a Reply with an error; see http_status.py."""
-        return self._stream(requests, self.to_draw(sampling))
+        """Yield replies as they finish. A request that fails for good is a Reply with an error; see retry.py."""
+        sampling.refuse_greedy_copies()
+        return self._stream(requests, self.task("draw", sampling))
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """How likely the model finds each answer, by vLLM's ``prompt_logprobs``; no other server has them."""
-        return self._stream(requests, self.to_score())
+        """Yield how likely the model finds each answer, by vLLM's ``prompt_logprobs``; no other server has them."""
+        return self._stream(requests, self.task("score"))
 
     def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
-        """Unit vectors from ``/v1/embeddings``, asked with ``messages``, as vLLM allows; its chat template applies."""
-        return self._stream(requests, self.to_embed())
+        """Yield unit vectors of ``/v1/embeddings``, asked with ``messages``, as vLLM allows, by its chat template."""
+        return self._stream(requests, self.task("embed"))
 
-    def to_draw(self, sampling: Sampling) -> Task[ChatRequest, Reply]:
-        """What makes a request the job that ``generate`` does for it."""
-        if sampling.n > 1 and sampling.temperature == 0:
-            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
+    def task(self, method: str, sampling: Sampling = GREEDY) -> Callable[[Any], Job[Servers, Any]]:
+        """Return what makes an item a job: to ``draw`` samples, ``score`` an answer, or ``embed`` a request.
 
-        def job(request: ChatRequest) -> Job[Servers, Reply]:
-            body = self._filled(form.chat_body(self.model, request, sampling))
-            return lambda servers: self._chat.drawn(servers, request, body, sampling)
+        A failure is a result with an error. The images are read as the job is made, in the caller's thread.
+        """
+        methods: dict[str, tuple[Any, Any, Any]] = {
+            "draw": (Reply, lambda request: form.chat_body(self.model, request, sampling), self._draw),
+            "score": (AnswerScore, lambda pair: form.score_body(self.model, *pair), _score),
+            "embed": (Embedding, lambda request: form.embed_body(self.model, request, self._suffix), _embed),
+        }
+        make, to_body, ask = methods[method]
 
-        return _guarded(job, lambda request, error: Reply(request.id, (), error))
+        def job(item: Any) -> Job[Servers, Any]:
+            request = request_of(item)
+            body, trouble = {}, ""
+            try:
+                body = {name: value for name, value in (to_body(item) | self._extra).items() if value is not None}
+            except DataError as error:
+                trouble = str(error)
 
-    def to_score(self) -> Task[tuple[ChatRequest, str], AnswerScore]:
-        """What makes a pair the job that ``score_answers`` does for it."""
+            async def run(servers: Servers) -> Any:
+                try:
+                    return make(request.id, error=trouble) if trouble else await ask(servers, item, body, sampling)
+                except RequestFailed as error:
+                    return make(request.id, error=str(error))
 
-        def job(pair: tuple[ChatRequest, str]) -> Job[Servers, AnswerScore]:
-            request, answer = pair
-            if not answer.strip():
-                raise DataError(f"request {request.id}: an empty answer has no probability")
-            body = self._filled(form.score_body(self.model, request, answer))
-            return lambda servers: scored(servers, request.id, body, answer)
+            return run
 
-        return _guarded(job, lambda pair, error: AnswerScore(pair[0].id, error=error))
-
-    def to_embed(self) -> Task[ChatRequest, Embedding]:
-        """What makes a request the job that ``embed`` does for it."""
-
-        def job(request: ChatRequest) -> Job[Servers, Embedding]:
-            body = self._filled(form.embed_body(self.model, request, self._suffix))
-            return lambda servers: embedded(servers, request.id, body)
-
-        return _guarded(job, lambda request, error: Embedding(request.id, error=error))
+        return job
 
     def session(self) -> Servers:
-        """The servers that jobs ask. Raises ConfigError for a key that cannot be one."""
-        key = read_key(self._key_name)
+        """Return the servers that jobs ask. Raises ConfigError for a key that cannot be one."""
         return Servers(
             self._urls,
-            key,
+            read_key(self._key_name),
             concurrency=self._concurrency,
             timeout=self._timeout,
             retries=self._retries,
             key_name=self._key_name,
         )
 
-    def _filled(self, body: dict[str, Json]) -> dict[str, Json]:
-        return {name: value for name, value in (body | self._extra).items() if value is not None}
+    async def _draw(self, servers: Servers, request: ChatRequest, body: dict[str, Json], sampling: Sampling) -> Reply:
+        """Draw the samples that are not known. A server that ignores ``n`` is asked for them one by one.
 
-    def _stream(self, items: Iterable[_T], task: Task[_T, _R]) -> Iterator[_R]:
+        Each sample has a seed of its own, so those drawn before one fails are kept.
+        """
+        missing = sampling.n - request.known
+        texts: list[str] = []
+        cut: list[bool] = []
+        usage, error = Usage(), None
+        while len(texts) < missing and error is None:
+            count = 1 if texts else missing
+            seeds = {"n": count, "seed": sampling.seed + request.known + len(texts)}
+            try:
+                more, more_cut, used = await self._ask(servers, body | seeds, count)
+            except RequestFailed as failed:
+                error = str(failed)
+                continue
+            texts, cut = texts + [servers.masked_reply(text) for text in more], cut + more_cut
+            usage += used
+        return Reply(request.id, tuple(texts), error, tuple(cut), usage)
+
+    async def _ask(self, servers: Servers, body: dict[str, Json], count: int) -> form.Drawn:
+        """Ask for ``count`` samples; without a schema where servers refuse one, which is remembered."""
+        plain = {name: value for name, value in body.items() if name != SCHEMA}
+        if self._refuses_schema:
+            body = plain
+        try:
+            return await servers.ask(CHAT, body, lambda reply: form.read_chat(reply, count))
+        except Refused as refused:
+            if SCHEMA not in body:
+                raise
+            try:
+                drawn = await servers.ask(CHAT, plain, lambda reply: form.read_chat(reply, count))
+            except RequestFailed:
+                raise refused from None
+        if not self._refuses_schema:
+            _log.warning("the server refuses %s: what should follow a schema is asked for without", SCHEMA)
+            self._refuses_schema = True
+        return drawn
+
+    def _stream(self, items: Iterable[Any], task: Callable[[Any], Job[Servers, Any]]) -> Iterator[Any]:
         keep, self.on_result = self.on_result, None
         return finished(map(task, items), self.session(), 2 * self._concurrency, keep)
 
 
-def _guarded(job: Task[_T, _R], failed: Callable[[_T, str], _R]) -> Task[_T, _R]:
-    """The job of an item, its failure made a result. The images are read here, in the caller's thread."""
+async def _score(servers: Servers, pair: tuple[ChatRequest, str], body: dict[str, Json], _: Sampling) -> AnswerScore:
+    """Ask for the log-probability of the answer, which is the end of the prompt."""
+    request, answer = pair
+    tokens = await servers.ask(CHAT, body, form.read_prompt_logprobs)
+    count = form.answer_length(tokens, answer)
+    if count is None:  # count the tokens before the answer instead
+        asked_otherwise = ("messages", "prompt_logprobs", "add_generation_prompt", "continue_final_message")
+        plain = {key: value for key, value in body.items() if key not in asked_otherwise}
+        usage = await servers.ask(CHAT, plain | {"messages": body["messages"][:-1]}, form.read_usage)
+        count = len(tokens) + 1 - usage.prompt
+    if not 0 < count <= len(tokens):
+        raise RequestFailed("the server's prompt_logprobs do not fit the answer")
+    chosen = [logprob for _, logprob in tokens[-count:]]
+    return AnswerScore(request.id, sum(chosen), len(chosen))
 
-    def guarded(item: _T) -> Job[Servers, _R]:
-        ready: Job[Servers, _R] | None = None
-        trouble = ""
-        try:
-            ready = job(item)
-        except DataError as error:
-            trouble = str(error)
 
-        async def run(servers: Servers) -> _R:
-            if ready is None:
-                return failed(item, trouble)
-            try:
-                return await ready(servers)
-            except RequestFailed as error:
-                return failed(item, str(error))
-
-        return run
-
-    return guarded
+async def _embed(servers: Servers, request: ChatRequest, body: dict[str, Json], _: Sampling) -> Embedding:
+    return Embedding(request.id, await servers.ask("/embeddings", body, form.read_embedding))
 
 
 def read_key(name: str) -> str:
-    """The key in an environment variable, checked: httpx would put one that is no header value into its error."""
+    """Return the key in an environment variable, checked: httpx would put a bad header value into its error."""
     key = os.environ.get(name, "").strip() if name else ""
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(f"the environment variable {name} holds characters that no key has; set it again")

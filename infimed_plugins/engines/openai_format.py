@@ -12,22 +12,21 @@ import math
 from typing import Any
 
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
-from infimed_plugins.engines.http_status import EmptyReply
+from infimed_plugins.engines.retry import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.images import prepare_image, without_words
-from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# what asks for a rotation, in each place where Pillow looks for it, or makes a colour transparent
+# what asks for a rotation, in each place where Pillow looks for it, or makes a color transparent
 _SHOWN_OTHERWISE = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
-Drawn = tuple[list[str], list[bool], Usage]  # texts, whether each was cut, tokens
+Drawn = tuple[list[str], list[bool], Usage]  # texts, if each was cut, tokens
 
 
 def chat_body(model: str, request: ChatRequest, sampling: Sampling) -> dict[str, Json]:
-    """The body that asks for the samples not known. Raises DataError for an unusable image or wrong tags."""
+    """Return the body that asks for the samples not known. Raises DataError for an unusable image or wrong tags."""
     body: dict[str, Json] = {
         "model": model,
         "messages": messages(request),
@@ -44,24 +43,15 @@ def chat_body(model: str, request: ChatRequest, sampling: Sampling) -> dict[str,
 
 
 def messages(request: ChatRequest) -> list[dict[str, Json]]:
-    """The system turn, if any, and the user's, the images where their tags stand."""
-    pieces = request.text.split(IMAGE_TAG)
-    if len(pieces) - 1 != len(request.images):
-        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
-    turns: list[dict[str, Json]] = [{"role": "system", "content": request.system}] if request.system else []
+    """Return the system turn, if any, and the user's, the images where their tags stand."""
+    turns = request.messages(lambda image: {"type": "image_url", "image_url": {"url": data_uri(image)}})
     if not request.images:
-        return [*turns, {"role": "user", "content": request.text}]
-    content: list[dict[str, Json]] = []
-    for number, piece in enumerate(pieces):
-        if number:
-            content.append({"type": "image_url", "image_url": {"url": data_uri(request.images[number - 1])}})
-        if piece:
-            content.append({"type": "text", "text": piece})
-    return [*turns, {"role": "user", "content": content}]
+        turns[-1]["content"] = request.text
+    return turns
 
 
 def data_uri(image: ImageRef) -> str:
-    """The image as a data URI, without words: its own pixels when it is a plain 8-bit PNG or JPEG, else made one."""
+    """Return the image as a data URI, without words: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
     data = image.read()
     plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _SHOWN_OTHERWISE)
     data = without_words(data) if plain else prepare_image(data, image.path or "in memory").data
@@ -70,12 +60,12 @@ def data_uri(image: ImageRef) -> str:
 
 
 def _is_plain_png(data: bytes) -> bool:
-    """Whether it is 8-bit grey or RGB: a server would clip 16 bits, and show what is transparent."""
+    """True for 8-bit gray or RGB: a server would clip 16 bits, and show what is transparent."""
     return data.startswith(_PNG) and data[24:25] == b"\x08" and data[25:26] in (b"\x00", b"\x02")
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
-    """Whether it has one or three colours."""
+    """True for one or three colors."""
     at = 2
     while data.startswith(_JPEG) and data[at : at + 1] == b"\xff" and at + 10 <= len(data):
         marker = data[at + 1]
@@ -86,7 +76,7 @@ def _is_plain_jpeg(data: bytes) -> bool:
 
 
 def _said(message: Json) -> str:
-    """What a choice says: its thoughts, where the server parts them off, in ``<think>`` before its text or refusal."""
+    """Return what a choice says, its thoughts, where the server parts them off, in ``<think>`` before it."""
     text = _plain(message.get("content")) or _plain(message.get("refusal"))
     thoughts = _plain(message.get("reasoning_content")) or _plain(message.get("reasoning"))
     if not thoughts.strip() or "think>" in text:
@@ -95,7 +85,7 @@ def _said(message: Json) -> str:
 
 
 def _plain(content: Json) -> str:
-    """The text of a string, of a list of text parts, or of nothing. Raises TypeError for another form."""
+    """Return the text of a string, of a list of text parts, or of nothing. Raises TypeError for another form."""
     if isinstance(content, list):
         return "".join(_plain(part["text"]) for part in content if part["type"] == "text")
     if content is not None and not isinstance(content, str):
@@ -104,7 +94,7 @@ def _plain(content: Json) -> str:
 
 
 def read_chat(body: Json, most: int) -> Drawn:
-    """The choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for nothing but empty ones."""
+    """Return the choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for only empty ones."""
     choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
     texts = [_said(choice["message"]) for choice in choices]
     cut = [choice.get("finish_reason") == "length" for choice in choices]
@@ -115,7 +105,7 @@ def read_chat(body: Json, most: int) -> Drawn:
 
 
 def read_usage(body: Json) -> Usage:
-    """The tokens a reply says that it took; zeros where it does not."""
+    """Return the tokens a reply says that it took; zeros where it does not."""
     usage = body.get("usage") or {}
     read = [int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")]
     if not all(0 <= tokens < 1e9 for tokens in read):
@@ -124,7 +114,9 @@ def read_usage(body: Json) -> Usage:
 
 
 def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]:
-    """The body that asks vLLM for the log-probability of every prompt token, the answer being the prompt's end."""
+    """Return the body that asks vLLM for the log-probability of every prompt token, the answer being its end."""
+    if not answer.strip():
+        raise DataError(f"request {request.id}: an empty answer has no probability")
     return {
         "model": model,
         "messages": [*messages(request), {"role": "assistant", "content": answer}],
@@ -137,7 +129,7 @@ def score_body(model: str, request: ChatRequest, answer: str) -> dict[str, Json]
 
 
 def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
-    """Each prompt token's text and log-probability, the first token, which has none, left out."""
+    """Return each prompt token's text and log-probability, the first token, which has none, left out."""
     found = body.get("prompt_logprobs")
     if not found:
         raise EngineError("the server gives no prompt_logprobs, so answers cannot be scored; serve the model with vLLM")
@@ -149,7 +141,7 @@ def read_prompt_logprobs(body: Json) -> list[tuple[str, float]]:
 
 
 def answer_length(tokens: list[tuple[str, float]], answer: str) -> int | None:
-    """How many of the last tokens spell the answer; None when they cannot be put together (split characters, say)."""
+    """Return how many of the last tokens spell the answer; None when they cannot be joined (split characters)."""
     tail = ""
     for count, (text, _) in enumerate(reversed(tokens), start=1):
         tail = text + tail
@@ -161,7 +153,7 @@ def answer_length(tokens: list[tuple[str, float]], answer: str) -> int | None:
 
 
 def embed_body(model: str, request: ChatRequest, suffix: str | None) -> dict[str, Json]:
-    """The body of an embedding request as vLLM takes it; a suffix ends the text, after the assistant's opening."""
+    """Return the body of an embedding request for vLLM; a suffix ends the text, after the assistant's opening."""
     body: dict[str, Json] = {"model": model, "messages": messages(request), "encoding_format": "float"}
     if suffix is None:
         return body
@@ -173,7 +165,7 @@ def embed_body(model: str, request: ChatRequest, suffix: str | None) -> dict[str
 
 
 def read_embedding(body: Json) -> Any:
-    """The first vector of an embedding reply, float32 and of length 1."""
+    """Return the first vector of an embedding reply, float32 and of length 1."""
     import numpy as np
 
     with np.errstate(over="ignore"):  # 1e39 becomes infinite, and is refused

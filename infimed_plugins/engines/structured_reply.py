@@ -6,7 +6,7 @@ Example::
         ...  # reply.value is None where nothing could be read, and reply.reason says why
 
 Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
-engine in a ``Stored`` (engines/stored.py).
+engine in a ``CachedEngine`` (engines/cached_engine.py).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def ask_until_parsed(
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
-    request store is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
+    response cache is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
     settled: deque[ParsedReply[T]] = deque()

@@ -6,19 +6,15 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage
-from infimed_plugins.engines.own_draws import OwnDraws, numbers
+from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.prompts import IMAGE_TAG
 
-_T = TypeVar("_T")
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
 
@@ -65,21 +61,20 @@ class TransformersEngine:
         self._model: Any = loaded.to(self._device).eval()
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        """Replies in the order of the requests, a batch at a time. A request whose image does not open gets an error.
+        """Yield replies in the order of the requests, a batch at a time. An image that does not open makes an error.
 
         A sample is drawn by the seed, its number and the request, whatever else is in its batch: a rerun that leaves
         out what is known draws the same, as far as the last bits of a batch of another shape do not tip a token.
         """
-        if sampling.n > 1 and sampling.temperature == 0:
-            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
-        for batch in _batched(requests, max(1, self._batch_size // sampling.n)):
+        sampling.refuse_greedy_copies()
+        for batch in batched(requests, max(1, self._batch_size // sampling.n)):
             good: list[Opened] = []
             replies: dict[str, Reply] = {}
             for request in batch:
                 try:
                     good.append((request, [image.open() for image in request.images]))
                 except DataError as error:
-                    replies[request.id] = Reply(request.id, (), str(error))
+                    replies[request.id] = Reply(request.id, error=str(error))
             for known in {request.known for request, _ in good}:
                 alike = [(request, images) for request, images in good if request.known == known]
                 rest = replace(sampling, n=sampling.n - known, seed=sampling.seed + known)
@@ -88,7 +83,7 @@ class TransformersEngine:
                 yield replies[request.id]
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """Scores in the order of the pairs, one forward pass each: the log-probabilities of an answer's own tokens."""
+        """Yield the log-probability of each answer's own tokens, in the order of the pairs, one forward pass each."""
         import torch
 
         for request, answer in requests:
@@ -118,7 +113,7 @@ class TransformersEngine:
         chosen: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if sampling.temperature > 0:
             seeds = [_seed(request, sampling.seed + index) for request, _ in batch for index in range(sampling.n)]
-            chosen = _sampled(sampling, OwnDraws(numbers(seeds, sampling.max_tokens), start))
+            chosen = _sampled(sampling, SeededSampler(uniform_numbers(seeds, sampling.max_tokens), start))
         with torch.inference_mode():
             sequences = self._model.generate(
                 **inputs, max_new_tokens=sampling.max_tokens, num_return_sequences=sampling.n, **chosen
@@ -126,13 +121,13 @@ class TransformersEngine:
         texts = self._processor.batch_decode(sequences[:, start:], skip_special_tokens=True)
         lengths = [self._length(tokens) for tokens in sequences[:, start:].tolist()]
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        drawn = zip(_batched(texts, sampling.n), _batched(lengths, sampling.n), strict=True)
+        drawn = zip(batched(texts, sampling.n), batched(lengths, sampling.n), strict=True)
         for (request, _), prompt, (said, counted) in zip(batch, prompts, drawn, strict=True):
             usage = Usage(prompt, sum(length for length, _ in counted))
             yield Reply(request.id, said, cut=tuple(not ended for _, ended in counted), usage=usage)
 
     def _length(self, tokens: list[int]) -> tuple[int, bool]:
-        """How many tokens were generated, up to the one that ends a reply, and whether there is one."""
+        """Return how many tokens were generated, up to the one that ends a reply, and if there is one."""
         ends = self._model.generation_config.eos_token_id
         ends = {ends} if isinstance(ends, int) else set(ends or ())
         for count, token in enumerate(tokens, start=1):
@@ -142,15 +137,45 @@ class TransformersEngine:
 
     def _inputs(self, batch: list[tuple[ChatRequest, list[Any]]]) -> Any:
         chats = [
-            self._processor.apply_chat_template(_message(request), tokenize=False, add_generation_prompt=True)
+            self._processor.apply_chat_template(
+                request.messages(lambda _: {"type": "image"}), tokenize=False, add_generation_prompt=True
+            )
             for request, _ in batch
         ]
         images = [image for _, opened in batch for image in opened]
         return self._processor(text=chats, images=images or None, padding=True, return_tensors="pt").to(self._device)
 
 
-def _sampled(sampling: Sampling, draws: OwnDraws) -> dict[str, Any]:
-    """How ``generate`` is told to sample: our processors leave it one token, which it cannot but draw."""
+class SeededSampler:
+    """A logits processor, the last: leaves each sequence the one token that its next uniform number chooses.
+
+    ``generate`` draws a whole batch from one generator, so that a reply would change with its neighbors. ``numbers`` is
+    of shape (sequences, tokens); ``start`` is the length of the prompts.
+    """
+
+    def __init__(self, numbers: Any, start: int) -> None:
+        self._numbers, self._start = numbers, start
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        import torch
+
+        upto = torch.softmax(scores.double(), dim=-1).cumsum(dim=-1)
+        step = input_ids.shape[1] - self._start
+        at = self._numbers[:, step : step + 1].to(scores.device) * upto[:, -1:]
+        chosen = torch.searchsorted(upto, at, right=True).clamp(max=scores.shape[1] - 1)
+        return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
+
+
+def uniform_numbers(seeds: Sequence[int], length: int) -> Any:
+    """Return a row of uniform numbers for each seed, as double precision: a vocabulary has 150,000 tokens."""
+    import torch
+
+    rows = [torch.rand(length, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows)
+
+
+def _sampled(sampling: Sampling, draws: SeededSampler) -> dict[str, Any]:
+    """Return arguments that make ``generate`` sample: our processors leave it one token, which it cannot but draw."""
     from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
     processors: list[Any] = [TemperatureLogitsWarper(float(sampling.temperature))]
@@ -161,27 +186,8 @@ def _sampled(sampling: Sampling, draws: OwnDraws) -> dict[str, Any]:
 
 
 def _seed(request: ChatRequest, seed: int) -> int:
-    """Of one sample: what is the same of equal requests goes in, so not the id."""
+    """Return the seed of one sample, from all that equal requests share, so not the id."""
     digest = hashlib.sha256(repr((seed, request.system, request.text)).encode())
     for image in request.images:
         digest.update(image.sha256().encode())
     return int.from_bytes(digest.digest()[:8], "big") >> 1
-
-
-def _message(request: ChatRequest) -> list[dict[str, Any]]:
-    pieces = request.text.split(IMAGE_TAG)
-    if len(pieces) - 1 != len(request.images):
-        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
-    content: list[dict[str, Any]] = []
-    for number, piece in enumerate(pieces):
-        content += [{"type": "image"}] if number else []
-        content += [{"type": "text", "text": piece}] if piece else []
-    system = [{"role": "system", "content": request.system}] if request.system else []
-    return [*system, {"role": "user", "content": content}]
-
-
-def _batched(things: Iterable[_T], size: int) -> Iterator[tuple[_T, ...]]:
-    """itertools.batched, which Python 3.11 lacks."""
-    iterator = iter(things)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch

@@ -8,18 +8,15 @@ loads the model for pooling (gme-Qwen2-VL-2B): such an engine embeds and does no
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage
-from infimed_plugins.engines.embedding_form import is_gme, suffix_of
+from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
+from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.prompts import IMAGE_TAG
 
-_T = TypeVar("_T")
 Conversation = list[dict[str, Any]]
 Item = tuple[ChatRequest, str | None]  # with the answer to score
 EMBEDDED_AT_ONCE = 64
@@ -33,8 +30,8 @@ class VllmEngine:
         model: a folder or hub id. ``revision`` of the hub, where it matters.
         max_pixels: upper limit an image is resized to; set that of training, a checkpoint keeps its base model's.
         group: requests under way in vLLM at once. Their images are in memory.
-        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded (embedding_form.py);
-            gme-Qwen2-VL's is known by its name.
+        embed: load the model for embeddings. ``embed_suffix`` ends the text that is embedded;
+            gme-Qwen2-VL's is known by its name (``engines.embed_suffix``).
         options: any other argument of ``vllm.LLM``, such as ``tensor_parallel_size`` or ``max_model_len``.
     Raises:
         MissingExtraError without vLLM, EngineError when the model cannot be loaded.
@@ -76,7 +73,7 @@ class VllmEngine:
             raise EngineError(f"vLLM cannot load {model!r}: {_said(error)}") from error
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        """Replies as they finish. What vLLM cannot take, such as a prompt that is too long, fails alone."""
+        """Yield replies as they finish. What vLLM cannot take, such as a prompt that is too long, fails alone."""
         if self._embeds:
             raise ConfigError("this vllm engine was loaded with embed: true; it embeds and does not answer")
         parameters = {0: self._parameters(sampling, 0)}
@@ -85,10 +82,10 @@ class VllmEngine:
             return parameters.get(request.known) or self._parameters(sampling, request.known)
 
         for (request, _), output, error in self._finished(((one, None) for one in requests), asked):
-            yield _reply(request.id, output) if error is None else Reply(request.id, (), error)
+            yield _reply(request.id, output) if error is None else Reply(request.id, error=error)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
-        """Scores as they are known: the log-probabilities of an answer's own tokens."""
+        """Yield the log-probability of each answer's own tokens, as it is known."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -108,20 +105,14 @@ class VllmEngine:
                 yield _score(request.id, output, len(tokenizer(answer, add_special_tokens=False)["input_ids"]))
 
     def embed(self, requests: Iterable[ChatRequest]) -> Iterator[Embedding]:
-        """Unit vectors in the order of the requests."""
+        """Yield unit vectors in the order of the requests."""
         if not self._embeds:
             raise ConfigError("this vllm engine answers; to embed, load it with the setting embed: true")
-        for group in _groups(requests, EMBEDDED_AT_ONCE):
-            prompts: dict[str, dict[str, Any]] = {}
-            failed: dict[str, str] = {}
-            for request in group:
-                try:
-                    prompts[request.id] = self._to_embed(conversation(request))
-                except DataError as error:
-                    failed[request.id] = str(error)
-            vectors = dict(zip(prompts, self._embedded(list(prompts.values())), strict=True))
-            for request in group:
-                vector = vectors.get(request.id, failed.get(request.id, ""))
+        for group in batched(requests, EMBEDDED_AT_ONCE):
+            prompts = [self._to_embed(request) for request in group]
+            vectors = iter(self._embedded([prompt for prompt in prompts if isinstance(prompt, dict)]))
+            for request, prompt in zip(group, prompts, strict=True):
+                vector = next(vectors) if isinstance(prompt, dict) else prompt
                 yield Embedding(request.id, error=vector) if isinstance(vector, str) else _unit(request.id, vector)
 
     def _finished(
@@ -130,7 +121,7 @@ class VllmEngine:
         asked: Callable[[ChatRequest], Any],
         **chat: Any,
     ) -> Iterator[tuple[Item, Any, str | None]]:
-        """Each item with vLLM's output, or with why there is none; the next is drawn when there is room."""
+        """Yield each item with vLLM's output, or with its error; the next is drawn when there is room."""
         drawn, under_way = iter(items), dict[str, Item]()
         try:
             while True:
@@ -155,7 +146,7 @@ class VllmEngine:
             raise EngineError(f"vLLM failed: {_said(error)}") from error
 
     def _begin(self, talk: Conversation, parameters: Any, chat: dict[str, Any]) -> str:
-        """Hand a conversation to vLLM; the id that its output will have."""
+        """Hand a conversation to vLLM; return the id that its output will have."""
         if hasattr(self._llm, "enqueue_chat"):
             (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
             return str(id).partition("-")[0]  # what follows is random, and not in the output's
@@ -165,7 +156,7 @@ class VllmEngine:
         return id
 
     def _embedded(self, prompts: list[dict[str, Any]]) -> list[Any]:
-        """A vector for each prompt, or why there is none: one that vLLM refuses makes it refuse all of them."""
+        """Return a vector or an error for each prompt: one that vLLM refuses makes it refuse all of them."""
         try:
             return [output.outputs.embedding for output in self._llm.embed(prompts, use_tqdm=False)] if prompts else []
         except _refusals() as error:
@@ -175,17 +166,15 @@ class VllmEngine:
                 return [_said(error)]
             return [self._embedded([prompt])[0] for prompt in prompts]
 
-    def _to_embed(self, talk: Conversation) -> dict[str, Any]:
-        """A prompt by the model's chat template: vLLM's own chat is for models that answer."""
-        pictures = [part["image_pil"] for turn in talk for part in turn["content"] if _is_picture(part)]
-        plain = [
-            {**turn, "content": [{"type": "image"} if _is_picture(part) else part for part in turn["content"]]}
-            if isinstance(turn["content"], list)
-            else turn
-            for turn in talk
-        ]
+    def _to_embed(self, request: ChatRequest) -> dict[str, Any] | str:
+        """Return a prompt by the model's chat template, as vLLM's own chat is for models that answer; or an error."""
+        try:
+            turns = request.messages(lambda _: {"type": "image"})
+            pictures = [image.open() for image in request.images]
+        except DataError as error:
+            return str(error)
         text = self._llm.get_tokenizer().apply_chat_template(
-            plain, tokenize=False, add_generation_prompt=self._suffix is not None
+            turns, tokenize=False, add_generation_prompt=self._suffix is not None
         )
         prompt: dict[str, Any] = {"prompt": text + (self._suffix or "")}
         return prompt | ({"multi_modal_data": {"image": pictures}} if pictures else {})
@@ -194,8 +183,7 @@ class VllmEngine:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        if sampling.n > 1 and sampling.temperature == 0:
-            raise ConfigError(f"{sampling.n} greedy replies would all be the same; set a temperature above 0 or n to 1")
+        sampling.refuse_greedy_copies()
         held: dict[str, Any] = {}
         if sampling.json_schema is not None:
             from vllm.sampling_params import StructuredOutputsParams
@@ -216,23 +204,13 @@ class VllmEngine:
 
 
 def conversation(request: ChatRequest, answer: str | None = None) -> Conversation:
-    """The turns of a request as vLLM's chat takes them. Raises DataError for an image that does not open."""
-    pieces = request.text.split(IMAGE_TAG)
-    if len(pieces) - 1 != len(request.images):
-        raise DataError(f"request {request.id}: {len(pieces) - 1} {IMAGE_TAG} tags for {len(request.images)} images")
-    content: list[dict[str, Any]] = []
-    for number, piece in enumerate(pieces):
-        if number:
-            content.append({"type": "image_pil", "image_pil": request.images[number - 1].open()})
-        if piece:
-            content.append({"type": "text", "text": piece})
-    turns: Conversation = [{"role": "system", "content": request.system}] if request.system else []
-    turns.append({"role": "user", "content": content})
+    """Return the turns of a request as vLLM's chat takes them. Raises DataError for an image that does not open."""
+    turns = request.messages(lambda image: {"type": "image_pil", "image_pil": image.open()})
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """What vLLM raises for a request it does not take: a ValueError or, in newer versions, an error of its own."""
+    """Return the errors for a request that vLLM refuses: ValueError or, in newer versions, one of its own."""
     try:
         from vllm.exceptions import VLLMClientError
     except ImportError:
@@ -240,12 +218,8 @@ def _refusals() -> tuple[type[Exception], ...]:
     return ValueError, VLLMClientError
 
 
-def _is_picture(part: Any) -> bool:
-    return isinstance(part, dict) and part["type"] == "image_pil"
-
-
 def _pooling(model: str) -> dict[str, Any]:
-    """The state of the last token for gme-Qwen2-VL; else what vLLM finds out."""
+    """Return the settings of gme-Qwen2-VL, the state of the last token; vLLM finds out those of others."""
     if not is_gme(model):
         return {}
     from vllm.config import PoolerConfig
@@ -280,9 +254,3 @@ def _score(id: str, output: Any, tokens: int) -> AnswerScore:
     last = zip(output.prompt_token_ids[-tokens:], output.prompt_logprobs[-tokens:], strict=True)
     total = math.fsum(known[token].logprob for token, known in last)
     return AnswerScore(id, total, tokens)
-
-
-def _groups(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while group := list(itertools.islice(iterator, size)):
-        yield group

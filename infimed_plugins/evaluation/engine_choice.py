@@ -14,8 +14,8 @@ from typing import Any
 
 from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeSettings, settings_from_template
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling, server_hosts, shaping_settings
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.recipe_file import parse_engine
 from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
@@ -112,11 +112,11 @@ class JudgeModel:
 
     def engine(self, folder: Path) -> Engine:
         """Return its engine, over the replies that are kept in the folder."""
-        return _CachedEngine(LazyEngine(self.choice), folder / JUDGE_CACHE)
+        return _OverCache(LazyEngine(self.choice), folder / JUDGE_CACHE)
 
 
 @dataclass
-class _CachedEngine:
+class _OverCache:
     engine: LazyEngine
     cache: Path
 
@@ -124,6 +124,6 @@ class _CachedEngine:
         self.model = self.engine.model
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
-        with RequestStore(self.cache) as store:
-            cached = Stored(self.engine, store, settings=shaping_settings(self.engine.choice.settings))
+        with ResponseCache(self.cache) as store:
+            cached = CachedEngine(self.engine, store, settings=shaping_settings(self.engine.choice.settings))
             yield from cached.generate(requests, sampling)

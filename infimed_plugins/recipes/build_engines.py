@@ -1,4 +1,4 @@
-"""The engines of one build, over a request store of its own: what was answered before an interruption is kept."""
+"""The engines of one build, over a response cache of its own: what was answered before an interruption is kept."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from infimed_plugins.curation.step_settings import words_of
 from infimed_plugins.engines import Engine, shaping_settings
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.recipes.recipe import Recipe
 from infimed_plugins.recipes.recipe_file import parse_engine
 from infimed_plugins.recipes.step_engine import start_engine
@@ -25,7 +25,7 @@ class BuildEngines:
 
     def __init__(self, recipe: Recipe, replies: Path, given: Engine | None) -> None:
         self._recipe, self._replies, self._given = recipe, replies, given
-        self._store: RequestStore | None = None
+        self._store: ResponseCache | None = None
         self._main: Engine | None = None
         self._others: dict[str, Engine] = {}
 
@@ -48,7 +48,7 @@ class BuildEngines:
         return self._others[name]
 
     def flush(self) -> None:
-        """Return when every reply so far is in the store's file. Raises DataError when one could not be written."""
+        """Return when every reply so far is in the cache's file. Raises DataError when one could not be written."""
         if self._store is not None:
             self._store.flush()
 
@@ -66,8 +66,8 @@ class BuildEngines:
 
     def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
         if self._store is None:
-            self._store = RequestStore(self._replies)
-        return Stored(engine, self._store, settings=shaping_settings(settings))
+            self._store = ResponseCache(self._replies)
+        return CachedEngine(engine, self._store, settings=shaping_settings(settings))
 
 
 def shaping(value: Json) -> Json:

@@ -17,7 +17,7 @@ from typing import Any
 
 from infimed_plugins import pages
 from infimed_plugins.curation import RIGHT_OF, reflective_cot
-from infimed_plugins.engines.meter import keys_of
+from infimed_plugins.engines import usage_keys
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.limits import parse_json
@@ -31,7 +31,7 @@ ROW_PIXELS, CHAIN_PIXELS = 360, 200  # of the longer side of a thumbnail
 _KINDS = (reflective_cot.REFLECTS, reflective_cot.AS_IT_IS)
 _ASIDE = (reflective_cot.NO_RIGHT_CANDIDATE, reflective_cot.NO_USABLE_CANDIDATE)
 _NOTES = (reflective_cot.WITHOUT_FORMAT, reflective_cot.NO_WRONG_CANDIDATE, reflective_cot.UNSCORED)
-_COST = (*keys_of(reflective_cot.CANDIDATES), *keys_of(reflective_cot.JUDGE))
+_COST = (*usage_keys(reflective_cot.CANDIDATES), *usage_keys(reflective_cot.JUDGE))
 
 
 @dataclass(frozen=True)

@@ -172,16 +172,16 @@ async def run_bare(client: str, url: str, count: int, size: int) -> int:
 
 def run_engine(client: str, url: str, count: int, size: int, folder: Path) -> int:
     """Texts out of OpenAIEngine, bare or over a store; ``again`` is the second run over a full store."""
+    from infimed_plugins.engines.cached_engine import CachedEngine
     from infimed_plugins.engines.openai import OpenAIEngine
-    from infimed_plugins.engines.store import RequestStore
-    from infimed_plugins.engines.stored import Stored
+    from infimed_plugins.engines.response_cache import ResponseCache
 
     sampling = Sampling(n=SAMPLES, temperature=1.0, seed=7)
     engine = OpenAIEngine("m", base_url=url, concurrency=CONCURRENCY)
     if client == "OpenAIEngine":
         return sum(len(reply.texts) for reply in engine.generate(requests(count, size), sampling))
-    with RequestStore(folder / "replies.sqlite") as store:
-        stored = Stored(engine, store)
+    with ResponseCache(folder / "replies.sqlite") as store:
+        stored = CachedEngine(engine, store)
         return sum(len(reply.texts) for reply in stored.generate(requests(count, size), sampling))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from chat_server import Body, ChatServer, serving
 
-from infimed_plugins.engines.store import RequestStore
+from infimed_plugins.engines.response_cache import ResponseCache
 
 QUESTIONS, KILLS = 150, 10
 STORE = "replies.sqlite"
@@ -50,7 +50,7 @@ def command(pairs: Path, server: Server, out: Path) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but those of the request store: replies in the order they came, and its log where a kill was last."""
+    """Every file but those of the response cache: replies in the order they came, and its log where a kill was last."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(STORE)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
@@ -58,7 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def stored(folder: Path) -> int:
     if not (folder / STORE).exists():
         return 0
-    with RequestStore(folder / STORE) as store:
+    with ResponseCache(folder / STORE) as store:
         return store.count()
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from infimed_plugins.engines import ChatRequest, Sampling
+from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
 
 SERVE = """
 from faulty_server import FaultyServer
@@ -56,8 +56,8 @@ def test_what_is_held_after_many_requests_is_what_was_held_after_few(
     held: list[int] = []
     tracemalloc.start()
     try:
-        with RequestStore(tmp_path / "replies.sqlite") as store:
-            engine = Stored(OpenAIEngine("m", base_url=url, concurrency=8), store)
+        with ResponseCache(tmp_path / "replies.sqlite") as store:
+            engine = CachedEngine(OpenAIEngine("m", base_url=url, concurrency=8), store)
             for number, reply in enumerate(engine.generate(requests, Sampling(n=2, temperature=1.0)), start=1):
                 assert reply.error is None
                 if number in (1000, 4000):

@@ -17,10 +17,10 @@ import pytest
 from faulty_server import Fault, FaultyServer
 
 from infimed_plugins.engines import ChatRequest, Reply, Sampling, http_client
-from infimed_plugins.engines.http_status import Again, judge_status
+from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.retry import Retryable, raise_for_status
 from infimed_plugins.errors import EngineError
 
 KEY = "sk-ab/cd"
@@ -230,8 +230,8 @@ def test_bombs_take_no_memory() -> None:
     [("30", 30, 30), ("inf", 0, 0), ("1e999", 0, 0), ("nan", 0, 0), ("-5", 0, 0), ("soon", 0, 0), ("", 0, 0)],
 )
 def test_retry_after_is_read_in_any_form(value: str, least: float, most: float) -> None:
-    with pytest.raises(Again) as raised:
-        judge_status(503, {"retry-after": value}, "", "u")
+    with pytest.raises(Retryable) as raised:
+        raise_for_status(503, {"retry-after": value}, "", "u")
     assert least <= raised.value.wait <= most
 
 
@@ -282,8 +282,8 @@ def test_halves_of_characters_are_mended_once_for_the_run_the_store_and_every_re
     says = raw(b'{"choices": [{"message": {"content": "a\\ud83d\\ude00b\\ude00\\ud83d", "reasoning": "\\udfff"}}]}')
     with FaultyServer({"q": [says], "r": [raw(b'{"error": "\\ud83d"}', status=b"400 B")]}) as server:
         for _ in range(2):
-            with RequestStore(tmp_path / "replies.sqlite") as store:
-                asked = Stored(engine(server), store).generate([ChatRequest("a", "q")], Sampling())
+            with ResponseCache(tmp_path / "replies.sqlite") as store:
+                asked = CachedEngine(engine(server), store).generate([ChatRequest("a", "q")], Sampling())
                 assert [reply.texts for reply in asked] == [("<think>\ufffd</think>a\U0001f600b\ufffd\ufffd",)]
         (failed,) = engine(server).generate([ChatRequest("a", "r")], Sampling())
     assert "400: \ufffd" in str(failed.error)

@@ -16,9 +16,9 @@ import pytest
 from faulty_server import FaultyServer
 
 from infimed_plugins.engines import ChatRequest, Embedder, Engine, Reply, Sampling, Scorer, Usage, http_client
-from infimed_plugins.engines.http_status import Again, RequestFailed, judge_status
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.openai_format import data_uri, read_chat
+from infimed_plugins.engines.retry import RequestFailed, Retryable, raise_for_status
 from infimed_plugins.errors import ConfigError, EngineError
 from infimed_plugins.paths import shipped
 from infimed_plugins.records import ImageRef
@@ -147,11 +147,11 @@ def test_retry_after_is_honoured() -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
-    with pytest.raises(Again) as raised:
-        judge_status(503, {"retry-after": later}, "", "u")
+    with pytest.raises(Retryable) as raised:
+        raise_for_status(503, {"retry-after": later}, "", "u")
     assert 25 < raised.value.wait <= 30
-    with pytest.raises(Again) as raised:
-        judge_status(503, {"retry-after": "soon"}, "", "u")
+    with pytest.raises(Retryable) as raised:
+        raise_for_status(503, {"retry-after": "soon"}, "", "u")
     assert raised.value.wait == 0
 
 
@@ -168,7 +168,7 @@ def test_retry_after_may_be_a_date() -> None:
 )
 def test_every_status_has_its_meaning(status: int, text: str, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
-        judge_status(status, {}, text, "u")
+        raise_for_status(status, {}, text, "u")
 
 
 def test_a_dead_server_beside_a_living_one_costs_no_attempt() -> None:

@@ -1,4 +1,4 @@
-"""A run through Ray that is killed goes on: by the request store around the engine, or by Ray Data's checkpoint."""
+"""A run through Ray that is killed goes on: by the response cache around the engine, or by its checkpoint."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import pytest
 from faulty_server import FaultyServer
 
 ray = pytest.importorskip("ray")
-pytest.importorskip("ray.data.checkpoint")
+pytest.importorskip("ray.data")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 COUNT, LANES = 96, 8
 RUN = """
 import sys
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.ray import RayEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.cached_engine import CachedEngine
 
 url, how, folder, out = sys.argv[1:]
 requests = [ChatRequest(f"id{number}", f"q{number}") for number in range(96)]
@@ -31,8 +31,8 @@ sampling = Sampling(n=2, temperature=1, seed=7)
 ways = {"store": {}, "checkpoint": {"checkpoint": folder, "block": 4}}
 engine = RayEngine("m", base_url=url, actors=1, concurrency=8, **ways[how])
 if how == "store":
-    with RequestStore(folder + "/replies.sqlite") as store:
-        replies = list(Stored(engine, store).generate(requests, sampling))
+    with ResponseCache(folder + "/replies.sqlite") as store:
+        replies = list(CachedEngine(engine, store).generate(requests, sampling))
 else:
     replies = list(engine.generate(requests, sampling))
 with open(out, "w") as file:
@@ -92,7 +92,7 @@ def test_the_store_and_blocks_of_one_lose_no_more_than_was_under_way(address: st
     assert (tmp_path / "out").read_bytes() == undisturbed(address, tmp_path)
 
 
-def test_what_ray_has_committed_is_not_asked_again(address: str, tmp_path: Path) -> None:
+def test_what_is_committed_is_not_asked_again(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with FaultyServer({"q5": [400]}, delay=0.3) as server:
         run = start(address, server, "checkpoint", folder, tmp_path / "out")
@@ -112,7 +112,7 @@ def test_what_ray_has_committed_is_not_asked_again(address: str, tmp_path: Path)
 
 
 def committed(folder: Path) -> set[str]:
-    """The texts of the requests whose ids Ray's checkpoint has; of a failed one it has another."""
+    """The texts of the requests whose ids the checkpoint has; a failed one has none."""
     import pyarrow.parquet as parquet
 
     texts: set[str] = set()

@@ -30,13 +30,13 @@ from infimed_plugins.engines import (
     Sampling,
     Scorer,
     Usage,
+    cached_engine,
     http_client,
-    sieve,
-    store,
+    response_cache,
 )
+from infimed_plugins.engines.cached_engine import CachedEngine, request_key
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored, request_key
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.records import ImageRef
 
@@ -87,13 +87,13 @@ def questions(count: int, start: int = 0) -> list[ChatRequest]:
 
 def test_what_is_put_is_got_now_and_after_opening_again(path: Path) -> None:
     value = {"texts": ["ü", "\ud800"], "number": 0.1}
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         opened.put(name(1), value)
         assert opened.get(name(1)) == value
         opened.flush()
         assert opened.get(name(1)) == value
         assert opened.get(name(2)) is None
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         assert opened.get(name(1)) == value
         assert name(1) in opened
         assert name(2) not in opened
@@ -101,7 +101,7 @@ def test_what_is_put_is_got_now_and_after_opening_again(path: Path) -> None:
 
 
 def test_errors_are_on_record_and_never_returned(path: Path) -> None:
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         for flushed in (False, True):
             opened.put(name(1), {"error": "it broke"}, samples=0)
             if flushed:
@@ -115,17 +115,19 @@ def test_errors_are_on_record_and_never_returned(path: Path) -> None:
 
 
 def test_a_second_writer_is_told_what_to_do(path: Path) -> None:
-    with RequestStore(path), pytest.raises(ConfigError, match=r"another run is using .*; wait"):
-        RequestStore(path)
-    script = f"import sys; from infimed_plugins.engines.store import RequestStore; RequestStore({str(path)!r})"
-    with RequestStore(path):
+    with ResponseCache(path), pytest.raises(ConfigError, match=r"another run is using .*; wait"):
+        ResponseCache(path)
+    script = (
+        f"import sys; from infimed_plugins.engines.response_cache import ResponseCache; ResponseCache({str(path)!r})"
+    )
+    with ResponseCache(path):
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "another run is using" in done.stderr
-    RequestStore(path).close()
+    ResponseCache(path).close()
 
 
 def test_a_closed_store_says_so(path: Path) -> None:
-    opened = RequestStore(path)
+    opened = ResponseCache(path)
     opened.close()
     opened.close()
     with pytest.raises(DataError, match="closed"):
@@ -133,7 +135,7 @@ def test_a_closed_store_says_so(path: Path) -> None:
 
 
 def test_a_disk_that_is_full_ends_the_run(path: Path) -> None:
-    opened = RequestStore(path)
+    opened = ResponseCache(path)
     pages = opened._database.execute("PRAGMA page_count").fetchone()[0]
     opened._database.execute(f"PRAGMA max_page_count = {pages + 2}")
     for number in range(50):
@@ -143,22 +145,21 @@ def test_a_disk_that_is_full_ends_the_run(path: Path) -> None:
     with pytest.raises(DataError, match="make room"):
         opened.put(name(1), 1)
     opened.close()
-    RequestStore(path).close()
+    ResponseCache(path).close()
 
 
 def test_what_waits_for_the_disk_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_WAITING", 20)
-    monkeypatch.setattr(store, "GROUP_ROWS", 10)
-    with RequestStore(path) as opened:
+    monkeypatch.setattr(response_cache, "MOST_PENDING", 20)
+    with ResponseCache(path) as opened:
         for number in range(500):
             opened.put(name(number), "x")
-            assert len(opened._waiting) <= 20
+            assert len(opened._pending) <= 20
         assert opened.count() == 500
 
 
 def copied_while_open(path: Path, folder: Path, rows: int) -> Path:
     """What a SIGKILL would leave: the file and its log, copied while a writer has them open."""
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         for number in range(rows):
             opened.put(name(number), f"reply {number} " + "x" * 500)
             if number % 10 == 0:
@@ -177,14 +178,14 @@ def test_a_torn_log_loses_its_end_only(path: Path, tmp_path: Path, left: float, 
     log = Path(f"{killed}-wal")
     whole = log.read_bytes()
     log.write_bytes(whole[: int(len(whole) * left)] + garbage)
-    with RequestStore(killed) as opened:
+    with ResponseCache(killed) as opened:
         kept = [opened.get(name(number)) for number in range(60)]
         opened.put(name(99), "more")
     there = [value is not None for value in kept]
     assert there == sorted(there, reverse=True)  # the first ones
     assert sum(there) >= 60 * left - 11
     assert all(value is None or value.startswith(f"reply {number} ") for number, value in enumerate(kept))
-    with RequestStore(killed) as opened:
+    with ResponseCache(killed) as opened:
         assert opened.count() == sum(there) + 1
 
 
@@ -192,7 +193,7 @@ def test_a_torn_log_loses_its_end_only(path: Path, tmp_path: Path, left: float, 
 def test_a_damaged_file_is_rebuilt_from_what_can_be_read(
     path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         for number in range(300):
             opened.put(name(number), random.Random(number).randbytes(700).hex())
     whole = bytearray(path.read_bytes())
@@ -204,50 +205,53 @@ def test_a_damaged_file_is_rebuilt_from_what_can_be_read(
     else:
         whole[:] = b"no database at all\n" * 100
     path.write_bytes(whole)
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         saved = opened.count()
         opened.put(name(999), "more")
     assert "was damaged" in caplog.text
     assert len(list(path.parent.glob("*.damaged-*"))) == 1
     assert saved == 0 if damage == "text" else 100 < saved < 300
     caplog.clear()
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         assert opened.count() == saved + 1
     assert caplog.text == ""
 
 
 def test_a_kill_in_the_middle_of_a_rebuild_loses_nothing(path: Path) -> None:
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         opened.put(name(1), "x")
     path.rename(f"{path}.rebuilt")
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         assert opened.count() == 1
 
 
 def test_a_damaged_row_is_asked_again(path: Path) -> None:
-    with RequestStore(path) as opened:
-        list(Stored(Says(), opened).generate(questions(2), Sampling()))
+    with ResponseCache(path) as opened:
+        list(CachedEngine(Says(), opened).generate(questions(2), Sampling()))
     with sqlite3.connect(path) as database:
         database.execute("UPDATE replies SET value = x'00' WHERE rowid = 1")
     database.close()
     engine = Says()
-    with RequestStore(path) as opened:
-        (first, second) = Stored(engine, opened).generate(questions(2), Sampling())
+    with ResponseCache(path) as opened:
+        (first, second) = CachedEngine(engine, opened).generate(questions(2), Sampling())
         assert "damaged" in str(first.error)
         assert second.error is None
-        assert [reply.error for reply in Stored(engine, opened).generate(questions(2), Sampling())] == [None, None]
+        assert [reply.error for reply in CachedEngine(engine, opened).generate(questions(2), Sampling())] == [
+            None,
+            None,
+        ]
     assert engine.asked == ["id0"]
 
 
 def test_a_folder_or_a_later_version_is_refused(path: Path) -> None:
-    RequestStore(path).close()
+    ResponseCache(path).close()
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 7")
     database.close()
     with pytest.raises(DataError, match="version 7"):
-        RequestStore(path)
+        ResponseCache(path)
     with pytest.raises(DataError, match="cannot be opened"):
-        RequestStore(path.parent)
+        ResponseCache(path.parent)
 
 
 IMAGE = ImageRef(data=b"one")
@@ -289,12 +293,12 @@ def test_everything_that_shapes_a_reply_is_in_the_key(tmp_path: Path) -> None:
 
 def test_only_what_is_missing_is_asked(path: Path) -> None:
     engine = Says(broken={"q2"})
-    with RequestStore(path) as opened:
-        first = list(Stored(engine, opened).generate(questions(5), Sampling()))
+    with ResponseCache(path) as opened:
+        first = list(CachedEngine(engine, opened).generate(questions(5), Sampling()))
     assert [reply.asked for reply in first] == [True] * 5
     engine = Says()
-    with RequestStore(path) as opened:
-        again = {reply.id: reply for reply in Stored(engine, opened).generate(questions(7), Sampling())}
+    with ResponseCache(path) as opened:
+        again = {reply.id: reply for reply in CachedEngine(engine, opened).generate(questions(7), Sampling())}
         assert opened.count(ok=False) == 0
     assert engine.asked == ["id2", "id5", "id6"]
     assert [again[f"id{number}"].asked for number in range(7)] == [False, False, True, False, False, True, True]
@@ -303,17 +307,17 @@ def test_only_what_is_missing_is_asked(path: Path) -> None:
 
 def test_other_sampling_is_another_request(path: Path) -> None:
     engine = Says()
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         for seed in (0, 1, 0):
-            list(Stored(engine, opened).generate(questions(2), Sampling(seed=seed)))
+            list(CachedEngine(engine, opened).generate(questions(2), Sampling(seed=seed)))
     assert len(engine.asked) == 4
 
 
 def test_scores_and_embeddings_are_stored_too(path: Path) -> None:
     engine = SaysAll()
     pairs = [(request, "stone") for request in questions(3)]
-    with RequestStore(path) as opened:
-        wrapped = Stored(engine, opened)
+    with ResponseCache(path) as opened:
+        wrapped = CachedEngine(engine, opened)
         scores, vectors = list(wrapped.score_answers(pairs)), list(wrapped.embed(questions(3)))
         assert list(wrapped.score_answers(pairs)) == scores
         again = list(wrapped.embed(questions(3)))
@@ -325,16 +329,16 @@ def test_scores_and_embeddings_are_stored_too(path: Path) -> None:
 
 
 def test_it_can_do_what_the_engine_within_can(path: Path) -> None:
-    with RequestStore(path) as opened:
-        assert isinstance(Stored(Says(), opened), Engine)
-        assert not isinstance(Stored(Says(), opened), Scorer)
-        assert isinstance(Stored(SaysAll(), opened), Scorer)
-        assert isinstance(Stored(SaysAll(), opened), Embedder)
-        assert Stored(OpenAIEngine("m", revision="abc"), opened).revision == "abc"
+    with ResponseCache(path) as opened:
+        assert isinstance(CachedEngine(Says(), opened), Engine)
+        assert not isinstance(CachedEngine(Says(), opened), Scorer)
+        assert isinstance(CachedEngine(SaysAll(), opened), Scorer)
+        assert isinstance(CachedEngine(SaysAll(), opened), Embedder)
+        assert CachedEngine(OpenAIEngine("m", revision="abc"), opened).revision == "abc"
 
 
 def test_requests_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sieve, "MOST_KNOWN", 10)
+    monkeypatch.setattr(cached_engine, "MOST_KNOWN", 10)
     drawn = 0
 
     def endless() -> Iterator[ChatRequest]:
@@ -343,14 +347,14 @@ def test_requests_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             drawn += 1
             yield request
 
-    with RequestStore(path) as opened:
-        replies = Stored(Says(), opened).generate(endless(), Sampling())
+    with ResponseCache(path) as opened:
+        replies = CachedEngine(Says(), opened).generate(endless(), Sampling())
         for _ in range(500):
             next(replies)
         assert drawn <= 501
         drawn = 0
         engine = Says()
-        replies = Stored(engine, opened).generate(endless(), Sampling())
+        replies = CachedEngine(engine, opened).generate(endless(), Sampling())
         for number in range(600):
             next(replies)
             assert drawn <= number + 11
@@ -359,9 +363,11 @@ def test_requests_stream(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_image_that_cannot_be_read_is_an_error_of_its_request(path: Path) -> None:
     engine = Says()
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         lost = ChatRequest("lost", "<image>", (ImageRef(path="/none.png"),))
-        replies = {reply.id: reply for reply in Stored(engine, opened).generate([lost, *questions(1)], Sampling())}
+        replies = {
+            reply.id: reply for reply in CachedEngine(engine, opened).generate([lost, *questions(1)], Sampling())
+        }
     assert "none.png" in str(replies["lost"].error)
     assert replies["id0"].error is None
     assert engine.asked == ["id0"]
@@ -376,21 +382,21 @@ def test_an_engine_that_breaks_its_word_is_found_out(path: Path) -> None:
         def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
             return (replace(reply, id="else") for reply in super().generate(requests, sampling))
 
-    with RequestStore(path) as opened:
+    with ResponseCache(path) as opened:
         with pytest.raises(EngineError, match="1 requests without a reply"):
-            list(Stored(Lazy(), opened).generate(questions(3), Sampling()))
+            list(CachedEngine(Lazy(), opened).generate(questions(3), Sampling()))
         with pytest.raises(EngineError, match="'else'"):
-            list(Stored(Odd(), opened).generate(questions(1, start=9), Sampling()))
+            list(CachedEngine(Odd(), opened).generate(questions(1, start=9), Sampling()))
         twins = [ChatRequest("a", "x"), ChatRequest("a", "y")]
         with pytest.raises(ConfigError, match="'a'"):
-            list(Stored(Lazy(), opened).generate(twins, Sampling()))
+            list(CachedEngine(Lazy(), opened).generate(twins, Sampling()))
 
 
 def test_the_key_is_not_in_the_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(http_client, "FIRST_PAUSE", 0.01)
-    with FaultyServer({"q1": [400]}, says=f"wrong: {KEY}") as server, RequestStore(path) as opened:
-        list(Stored(OpenAIEngine("m", base_url=server.url), opened).generate(questions(3), Sampling()))
+    with FaultyServer({"q1": [400]}, says=f"wrong: {KEY}") as server, ResponseCache(path) as opened:
+        list(CachedEngine(OpenAIEngine("m", base_url=server.url), opened).generate(questions(3), Sampling()))
         (error,) = opened.errors()
         assert "***" in error["error"]
         assert opened.count() == 2
@@ -403,13 +409,13 @@ RUN = """
 import sys
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.cached_engine import CachedEngine
 
 url, path, out = sys.argv[1:]
 requests = (ChatRequest(f"id{number}", f"q{number}") for number in range(300))
-with RequestStore(path) as store:
-    engine = Stored(OpenAIEngine("m", base_url=url, concurrency=8), store)
+with ResponseCache(path) as store:
+    engine = CachedEngine(OpenAIEngine("m", base_url=url, concurrency=8), store)
     replies = sorted(engine.generate(requests, Sampling(n=2, temperature=1, seed=7)), key=lambda reply: reply.id)
 with open(out, "w") as file:
     for reply in replies:
@@ -446,7 +452,7 @@ def test_kill_9_at_ten_random_moments(path: Path, tmp_path: Path) -> None:
             code = run_until(server, [str(path), str(tmp_path / "killed")], rng.uniform(0.05, 1.0))
             assert code == -signal.SIGKILL
             assert not finished & set(server.asked - before)
-            with RequestStore(path) as opened:
+            with ResponseCache(path) as opened:
                 finished = {text for text, key in keys.items() if key in opened}
         before = server.asked.copy()
         assert 50 < len(finished) < 300
@@ -459,19 +465,19 @@ def test_kill_9_at_ten_random_moments(path: Path, tmp_path: Path) -> None:
 def test_a_large_store_with_a_bad_page_is_rebuilt_when_it_is_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infimed_plugins.engines.store_file.ALWAYS_CHECKED_BYTES", 0)
+    monkeypatch.setattr("infimed_plugins.engines.response_cache.ALWAYS_CHECKED_BYTES", 0)
     path = tmp_path / "replies.sqlite"
-    with RequestStore(path) as store:
+    with ResponseCache(path) as store:
         for number in range(3000):
             store.put(name(number), {"texts": [f"{number}" * 20]})
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(b"\xff" * 4096)
-    with RequestStore(path) as store:
+    with ResponseCache(path) as store:
         kept = sum(store.get(name(number)) == {"texts": [f"{number}" * 20]} for number in range(3000))
         assert 2900 < kept < 3000
         store.put(name(1), {"texts": ["new"]})
-    with RequestStore(path) as store:
+    with ResponseCache(path) as store:
         assert store.get(name(1)) == {"texts": ["new"]}
         assert kept - 1 <= store.count() <= 3000
     assert len(list(tmp_path.glob("replies.sqlite.damaged-*"))) == 1
@@ -480,9 +486,9 @@ def test_a_large_store_with_a_bad_page_is_rebuilt_when_it_is_met(
 def test_a_disk_that_is_full_is_said_once_and_not_again_at_the_end(tmp_path: Path) -> None:
     program = f"""
 import os
-from infimed_plugins.engines.store import RequestStore
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import DataError
-store = RequestStore({str(tmp_path / "replies.sqlite")!r})
+store = ResponseCache({str(tmp_path / "replies.sqlite")!r})
 store._database.execute("PRAGMA max_page_count = 4")
 try:
     for number in range(500):

@@ -18,10 +18,9 @@ import transformers
 
 from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Sampling
-from infimed_plugins.engines.own_draws import OwnDraws, numbers
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
-from infimed_plugins.engines.transformers import TransformersEngine
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.transformers import SeededSampler, TransformersEngine, uniform_numbers
 from infimed_plugins.paths import shipped
 from infimed_plugins.sources.phantom import PHANTOM
 
@@ -61,8 +60,8 @@ def test_each_sample_has_a_seed_of_its_own(engine: TransformersEngine) -> None:
 def test_more_samples_are_those_that_one_run_would_draw(engine: TransformersEngine, tmp_path: Path) -> None:
     five = Sampling(5, 1.0, 0.9, 48, 7)
     whole = {reply.id: (reply.texts, reply.cut) for reply in engine.generate(REQUESTS, five)}
-    with RequestStore(tmp_path / "replies.sqlite") as store:
-        stored = Stored(engine, store)
+    with ResponseCache(tmp_path / "replies.sqlite") as store:
+        stored = CachedEngine(engine, store)
         list(stored.generate(REQUESTS[:5], DRAWN))
         assert {reply.id: (reply.texts, reply.cut) for reply in stored.generate(REQUESTS, five)} == whole
 
@@ -104,7 +103,7 @@ def test_the_revision_is_the_one_that_is_loaded(monkeypatch: pytest.MonkeyPatch)
 def test_tokens_are_drawn_as_often_as_their_probability_says() -> None:
     probabilities = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0])
     count = 20_000
-    draws = OwnDraws(numbers(range(count), 1), start=4)
+    draws = SeededSampler(uniform_numbers(range(count), 1), start=4)
     scores = draws(torch.zeros(count, 4, dtype=torch.long), probabilities.log().repeat(count, 1))
     seen = torch.bincount(scores.argmax(dim=-1), minlength=6) / count
     assert (seen[probabilities == 0] == 0).all()

@@ -177,7 +177,7 @@ def test_gme_is_loaded_and_asked_as_its_model_card_says() -> None:
     engine = VllmEngine("Alibaba-NLP/gme-Qwen2-VL-2B-Instruct", embed=True)
     assert engine._llm.arguments["pooler_config"] == {"pooling_type": "LAST"}
     assert engine.shaping == {"embed_suffix": "<|endoftext|>"}
-    assert (
-        engine._to_embed([{"role": "user", "content": [{"type": "text", "text": "q"}]}])["prompt"] == "q<|endoftext|>"
-    )
+    prompt = engine._to_embed(ChatRequest("a", "q"))
+    assert isinstance(prompt, dict)
+    assert prompt["prompt"] == "q<|endoftext|>"
     assert "pooler_config" not in VllmEngine("m", embed=True)._llm.arguments

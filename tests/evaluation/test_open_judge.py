@@ -22,9 +22,9 @@ from infimed_plugins.benchmarks.open_judge import (
     settings_from_template,
 )
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.store import RequestStore
-from infimed_plugins.engines.stored import Stored
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, Patience
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
 
@@ -215,8 +215,8 @@ def test_a_judge_that_obeys_all_but_quotations_is_not_talked_round() -> None:
 def test_verdicts_are_stored_and_failures_asked_again_by_the_next_run(tmp_path: Path) -> None:
     items = [item("good", "reply good"), item("bad", "reply bad")]
     faults = {judge_prompt(items[1], JudgeSettings()): [500]}
-    with TalkingServer(lambda *_: RIGHT, faults=faults) as server, RequestStore(tmp_path / "judge.sqlite") as store:
-        stored = Stored(engine(server), store)
+    with TalkingServer(lambda *_: RIGHT, faults=faults) as server, ResponseCache(tmp_path / "judge.sqlite") as store:
+        stored = CachedEngine(engine(server), store)
         first, second = judged(stored, items), judged(stored, items)
         assert (first["good"].value, first["bad"].value) == (True, None)
         assert (second["good"].value, second["bad"].value) == (True, True)
@@ -230,8 +230,8 @@ def test_what_an_earlier_run_could_not_read_is_asked_anew_and_what_it_read_is_no
     def says(*given: Any) -> str:
         return RIGHT if mended or "a cyst 0" in str(given) else "I would rather not say."
 
-    with TalkingServer(says) as server, RequestStore(tmp_path / "judge.sqlite") as store:
-        engine = Stored(OpenAIEngine("j", base_url=server.url), store)
+    with TalkingServer(says) as server, ResponseCache(tmp_path / "judge.sqlite") as store:
+        engine = CachedEngine(OpenAIEngine("j", base_url=server.url), store)
 
         def run() -> list[bool | None]:
             found = judge_answers(engine, items, JudgeSettings())

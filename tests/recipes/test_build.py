@@ -17,7 +17,7 @@ from PIL import Image
 
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
-from infimed_plugins.engines.store import RequestStore
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.images import PreparedImage, prepare_image
@@ -295,7 +295,7 @@ def test_a_kill_behind_a_finished_part_loses_none_of_its_replies(plug_in: Callab
 
     build(made, out, engine=Fails(), progress=kill)
     (left,) = killed.rglob("*.sqlite")
-    with RequestStore(left) as store:
+    with ResponseCache(left) as store:
         assert store.count() == 9
 
 

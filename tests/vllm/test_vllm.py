@@ -55,12 +55,12 @@ def test_ten_seeded_samples_of_every_question(engine: VllmEngine) -> None:
 
 
 def test_of_more_samples_only_those_that_are_missing_are_drawn(engine: VllmEngine, tmp_path: Path) -> None:
-    from infimed_plugins.engines.store import RequestStore
-    from infimed_plugins.engines.stored import Stored
+    from infimed_plugins.engines.cached_engine import CachedEngine
+    from infimed_plugins.engines.response_cache import ResponseCache
 
     whole = by_id(engine.generate(REQUESTS, TEN))
-    with RequestStore(tmp_path / "replies.sqlite") as store:
-        stored = Stored(engine, store)
+    with ResponseCache(tmp_path / "replies.sqlite") as store:
+        stored = CachedEngine(engine, store)
         list(stored.generate(REQUESTS, replace(TEN, n=4)))
         for reply in stored.generate(REQUESTS, TEN):
             assert (reply.texts, reply.cut) == (whole[reply.id].texts, whole[reply.id].cut)

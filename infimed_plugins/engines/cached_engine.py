@@ -1,0 +1,258 @@
+"""Answer from a response cache and ask the engine within only for what is missing.
+
+Example::
+
+    with ResponseCache("runs/cot/replies.sqlite") as cache:
+        for reply in CachedEngine(OpenAIEngine("m"), cache).generate(requests, sampling):
+            ...  # reply.asked is False for one out of the cache
+
+Killed and run again, it asks for nothing that was finished. Requests and replies stream: neither is held in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from infimed_plugins.engines import (
+    AnswerScore,
+    ChatRequest,
+    Embedder,
+    Embedding,
+    Engine,
+    Item,
+    Reply,
+    Sampling,
+    Scorer,
+    request_of,
+)
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.errors import ConfigError, DataError, EngineError
+from infimed_plugins.records import Json
+
+MOST_KNOWN = 10_000  # answers found in a row before they are handed out; each waits as an id and a key
+AnyItem = TypeVar("AnyItem", bound=Item)
+R = TypeVar("R", bound=Reply | AnswerScore | Embedding)
+
+
+def request_key(kind: str, model: str, revision: str, item: Item, **shaping: Json) -> str:
+    """Return the sha256 of everything that shapes a reply, so not of the request's id.
+
+    Raises DataError for an unreadable image.
+    """
+    request = request_of(item)
+    whole = {
+        "kind": kind,
+        "model": model,
+        "revision": revision,
+        "system": request.system,
+        "text": request.text,
+        "images": [image.sha256() for image in request.images],
+        **({"answer": item[1]} if isinstance(item, tuple) else {}),
+        **shaping,
+    }
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=dict)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class CachedEngine:
+    """Engine, and Scorer and Embedder where the engine within is, over a ResponseCache.
+
+    Of an engine with ``own_seeds``, samples are kept one by one, whatever n they were drawn for: n raised from 5 to 10
+    asks for five, and what was drawn before a request failed is kept.
+
+    Args:
+        engine: asked for what the cache lacks; its ``model`` and, if it has them, ``revision`` and ``shaping`` go into
+            the key.
+        cache: where replies are kept; it stays the caller's to close.
+        settings: whatever else shapes the engine's replies, such as ``{"max_pixels": 262144}``; into the key too.
+    """
+
+    def __init__(self, engine: Engine, cache: ResponseCache, *, settings: Mapping[str, Json] | None = None) -> None:
+        self.model = engine.model
+        self.revision = str(getattr(engine, "revision", ""))
+        self._engine: Any = engine
+        self._cache = cache
+        self._settings = {**getattr(engine, "shaping", {}), **(settings or {})}
+        # set here, not defined below, so that isinstance tells what the engine within can do
+        if isinstance(engine, Scorer):
+            self.score_answers = partial(self._without_samples, "score", AnswerScore, engine.score_answers)
+        if isinstance(engine, Embedder):
+            self.embed = partial(self._without_samples, "embed", Embedding, engine.embed)
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """Yield cached replies as they are met, the others as they finish."""
+        drawn = dict(vars(sampling))
+        samples = drawn.pop("n") if getattr(self._engine, "own_seeds", False) else None
+
+        key = partial(self._key, "chat", sampling=drawn)
+        lookup = _ReplyLookup(iter(requests), self._cache, Reply, key, samples)
+        return self._through(lookup, lambda missing: self._engine.generate(missing, sampling))
+
+    def _without_samples(
+        self, kind: str, result: type[R], ask: Callable[[Iterator[Any]], Iterator[R]], items: Iterable[Any]
+    ) -> Iterator[R]:
+        """Yield scores or vectors as ``generate`` gives replies."""
+        return self._through(_Lookup(iter(items), self._cache, result, partial(self._key, kind)), ask)
+
+    def _key(self, kind: str, item: Item, **shaping: Json) -> str:
+        return request_key(kind, self.model, self.revision, item, settings=self._settings, **shaping)
+
+    def _through(self, lookup: _Lookup[AnyItem, R], ask: Callable[[Iterator[AnyItem]], Iterator[R]]) -> Iterator[R]:
+        while not lookup.ended:
+            self._engine.on_result = lookup.keep
+            for result in ask(lookup.missing()):
+                yield from lookup.answered(result)
+                yield from lookup.take_known()
+            lookup.check_answered()
+            yield from lookup.take_known()
+
+
+@dataclass
+class _Asked:
+    """A request under way, with ``known`` of its samples cached before, and the ids that wait for it."""
+
+    key: str
+    known: int
+    cached: Json | None
+    waiting: list[str] = field(default_factory=list)
+    kept: tuple[Any, Json] | None = None
+
+
+class _Lookup(Generic[AnyItem, R]):
+    """Requests on their way to the engine, results on their way back.
+
+    What is missing goes through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
+    where they have seeds of their own, else None.
+    """
+
+    def __init__(
+        self,
+        items: Iterator[AnyItem],
+        cache: ResponseCache,
+        result: type[R],
+        key: Callable[[AnyItem], str],
+        samples: int | None = None,
+    ) -> None:
+        self._items: Iterator[AnyItem] = items
+        self._key: Callable[[AnyItem], str] = key
+        self._result: Any = result
+        self._cache, self._samples = cache, samples
+        self._known: deque[Callable[[], R]] = deque()
+        self._asked: dict[str, _Asked] = {}  # by id
+        self._under_way: dict[str, _Asked] = {}  # by key
+        self._waiters: set[str] = set()
+        self.ended = False
+
+    def missing(self) -> Iterator[AnyItem]:
+        """Yield what the engine is to be asked. Stops early when much is known or waits: the engine is asked anew."""
+        for item in self._items:
+            request_id = request_of(item).id
+            if request_id in self._asked or request_id in self._waiters:
+                raise ConfigError(f"two requests with the id {request_id!r} at once; give each its own")
+            try:
+                key = self._key(item)
+            except DataError as error:
+                self._known.append(partial(self._failed, request_id, str(error)))
+                continue
+            known = self._cache.samples(key)
+            if known >= (self._samples or 1):
+                self._known.append(partial(self._load, request_id, key))
+            elif key in self._under_way:
+                self._under_way[key].waiting.append(request_id)
+                self._waiters.add(request_id)
+            else:
+                yield self._begin(item, key, known)
+            if len(self._known) + len(self._waiters) >= MOST_KNOWN:
+                return
+        self.ended = True
+
+    def keep(self, result: R) -> tuple[R, Json]:
+        """Cache a result, once; return the whole of it and its value. Called from any thread as it comes."""
+        asked = self._asked.get(result.id)
+        if asked is None:
+            raise EngineError(f"the engine answered {result.id!r}, which it was not asked")
+        if asked.kept is None:
+            whole, samples = self._joined(asked.cached, result)
+            value = whole.to_json() if samples else {"error": whole.error}
+            if samples > asked.known or not samples:
+                self._cache.put(asked.key, value, samples=samples)
+            asked.kept = whole, value
+        return asked.kept
+
+    def answered(self, result: R) -> Iterable[R]:
+        """Cache a result; return what is handed out for it: itself, whole, and one for each that waited for it."""
+        whole, value = self.keep(result)
+        asked = self._asked.pop(result.id)
+        del self._under_way[asked.key]
+        self._waiters.difference_update(asked.waiting)
+        if whole.error is not None:
+            return [self._bare(whole), *(self._failed(other, whole.error) for other in asked.waiting)]
+        return [whole, *(self._from_json(other, value) for other in asked.waiting)]
+
+    def take_known(self) -> Iterator[R]:
+        """Yield the results that needed no asking, so far."""
+        while self._known:
+            yield self._known.popleft()()
+
+    def check_answered(self) -> None:
+        """Raise EngineError when the engine, which has ended, left requests without a reply."""
+        if self._asked:
+            raise EngineError(f"the engine left {len(self._asked)} requests without a reply; run again to ask them")
+
+    def _begin(self, item: AnyItem, key: str, known: int) -> AnyItem:
+        cached = self._cache.get(key) if known else None
+        known = known if cached is not None else 0
+        self._asked[request_of(item).id] = self._under_way[key] = _Asked(key, known, cached)
+        return replace(item, known=known) if known and isinstance(item, ChatRequest) else item
+
+    def _load(self, request_id: str, key: str) -> R:
+        value = self._cache.get(key)
+        if value is None:
+            return self._failed(request_id, "its reply in the response cache was damaged; run again to ask for it")
+        return self._from_json(request_id, value)
+
+    def _failed(self, request_id: str, error: str) -> R:
+        failed: R = self._result(request_id, error=error)
+        return failed
+
+    def _from_json(self, request_id: str, value: Json) -> R:
+        result: R = self._result.from_json(request_id, value)
+        return result
+
+    def _joined(self, cached: Json | None, result: R) -> tuple[R, int]:
+        """Return the whole of a result, with what was cached of it before, and how many samples that has."""
+        return result, int(result.error is None)
+
+    def _bare(self, failed: R) -> R:
+        return failed
+
+
+class _ReplyLookup(_Lookup[ChatRequest, Reply]):
+    """Also keeps samples one by one where they have seeds of their own."""
+
+    def _failed(self, request_id: str, error: str) -> Reply:
+        return Reply(request_id, error=error, asked=False)
+
+    def _from_json(self, request_id: str, value: Json) -> Reply:
+        reply = Reply.from_json(request_id, value)
+        if self._samples in (None, len(reply.texts)):
+            return reply
+        return replace(reply, texts=reply.texts[: self._samples], cut=reply.cut[: self._samples])
+
+    def _joined(self, cached: Json | None, result: Reply) -> tuple[Reply, int]:
+        if self._samples is None:
+            return super()._joined(cached, result)
+        if cached is not None:
+            before = Reply.from_json(result.id, cached)
+            usage = before.usage + result.usage
+            result = replace(result, texts=before.texts + result.texts, cut=before.cut + result.cut, usage=usage)
+        return result, len(result.texts)
+
+    def _bare(self, failed: Reply) -> Reply:
+        return replace(failed, texts=(), cut=())
