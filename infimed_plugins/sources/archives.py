@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import DamagedFileError, DataError, MissingImageError
 from infimed_plugins.limits import check, limit
 from infimed_plugins.paths import lies_in
 from infimed_plugins.records import ImageRef
-from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
 
 MAX_PARTS = 12  # of a member's path that are enough to find it by; the deepest layout has six
 

@@ -13,12 +13,11 @@ from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingFileError, UnreachableFileError
 from infimed_plugins.paths import below
 from infimed_plugins.sources.archives import Archive, Unpacked
 from infimed_plugins.sources.download import NotFetchedError, archive_name, cache_folder, fetch_archive, hub_snapshot
 from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.faults import DamagedFileError, UnreachableFileError
 from infimed_plugins.storage import sha256_of
 
 CONTAINERS = ("datas", "data", "datasets")  # of MedEvalKit and others, one folder for each data set

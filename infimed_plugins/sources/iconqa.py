@@ -23,11 +23,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.limits import parse_json, read_bytes
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.archives import embedded_image, image_file
-from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.choices import letter_of_index, letter_of_text
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import (
     PublicSource,
@@ -35,13 +35,11 @@ from infimed_plugins.sources.public import (
     UnusableRow,
     as_text,
     clean,
-    letter_of_index,
-    letter_of_text,
     literal_list,
     row_id,
+    text_or_math,
 )
 from infimed_plugins.sources.tables import check_columns, checked_rows, parquet_rows
-from infimed_plugins.sources.texts import text_or_math
 
 MOST_CHOICES = 26  # the letters
 TASKS = ("choose_txt", "choose_img", "fill_in_blank")
@@ -75,8 +73,7 @@ class IconQa(PublicSource):
         choices = self._choices(row)
         names = choices if fields["ques_type"] == "choose_img" else []
         images = tuple(fields["picture"](name) for name in ["image.png", *names])
-        meta = {"kind": fields["ques_type"]}
-        meta |= {"grade": fields["grade"]} if fields.get("grade") else {}
+        meta = {"kind": fields["ques_type"], **row.some("grade")}
         make = partial(self.make, row, split, fields["question"], images=images, meta=meta)
         if fields["ques_type"] == "fill_in_blank":
             answer = as_text(fields["answer"])

@@ -20,12 +20,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.archives import Archive, Unpacked, image_file
-from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.choices import letter_of_text
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, clean, letter_of_text, row_id
+from infimed_plugins.sources.public import PublicSource, Row, clean, row_id
 from infimed_plugins.sources.tables import NO_OBJECT, check_columns, checked_rows, first_rows, json_rows, list_items
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
@@ -53,15 +53,12 @@ class OmniMedVqa(PublicSource):
         fields = row.fields
         written = [clean(fields.get(f"option_{letter}")) for letter in "ABCD"]
         options = tuple(option for option in written if option)
-        answer = letter_of_text(fields["gt_answer"], options)
         meta = {"kind": fields["question_type"], "dataset": fields["dataset"]}
         modality = clean(fields.get("modality_type")) or clean(fields.get("modality"))
         if modality:
             meta["modality"] = _well_spelt(modality)
-        images = (fields["image"](),)
-        return self.make(
-            row, split, fields["question"], "multiple_choice", answer, options=options, images=images, meta=meta
-        )
+        letter = letter_of_text(fields["gt_answer"], options)
+        return self.choice(row, split, fields["question"], options, letter, images=row.image(), meta=meta)
 
 
 def _unpacked(files: Files) -> list[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:

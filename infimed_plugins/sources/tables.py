@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import DamagedFileError, DataError
 from infimed_plugins.limits import check, limit, lines, parse_json
-from infimed_plugins.sources.faults import DamagedFileError
 from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
 from infimed_plugins.tables.rows import first_rows as first_rows
 from infimed_plugins.tables.rows import list_items as list_items
@@ -88,36 +87,34 @@ def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
             yield parse_json(line)
 
 
-def delimited_rows(
-    path: Path, columns: Sequence[str], delimiter: str = ",", renamed: Mapping[str, str] | None = None
-) -> Iterator[dict[str, str]]:
-    """The rows of a CSV or TSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
+def read_files(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of parquet files, or of the first file of JSON or CSV."""
+    if paths[0].suffix == ".parquet":
+        return parquet_rows(paths, columns)
+    return (delimited_rows if paths[0].suffix == ".csv" else json_rows)(paths[0], columns)
 
-    Raises DamagedFileError when a column is not there, and for a field that never ends.
+
+def delimited_rows(
+    path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None, header: bool = True
+) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
+
+    Without a ``header`` the columns are these. Raises DamagedFileError when one is not there, and for a field that
+    never ends.
     """
     csv.field_size_limit(limit("field"))
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        table = csv.DictReader(lines(file, path), delimiter=delimiter, restval="")
+        table = csv.DictReader(lines(file, path), None if header else columns)
         try:
             names = [(renamed or {}).get(name, name) for name in table.fieldnames or ()]
             check_columns(path, columns, names)
             table.fieldnames = names
-            for row in table:
-                yield {key: value for key, value in row.items() if key is not None}
-        except csv.Error as error:
-            raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
-
-
-def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file without a header; raises DamagedFileError where the first has not as many fields."""
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        try:
-            for number, row in enumerate(csv.reader(lines(file, path))):
-                if number == 0 and len(row) != len(columns):
-                    raise DamagedFileError(
-                        f"{path} has {len(row)} columns, not {', '.join(columns)}; download it again"
-                    )
-                yield dict(itertools.zip_longest(columns, row[: len(columns)], fillvalue=""))
+            for number, row in enumerate(table):
+                if not header and not number and (None in row or None in row.values()):
+                    count = sum(value is not None for value in row.values()) + len(row.get(None) or " ") - 1
+                    said = f"{path} has {count} columns, not {', '.join(columns)}"
+                    raise DamagedFileError(f"{said}; download it again")
+                yield {key: value or "" for key, value in row.items() if key is not None}
         except csv.Error as error:
             raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
 

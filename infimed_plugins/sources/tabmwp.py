@@ -19,10 +19,19 @@ from typing import Any
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.archives import image_file
+from infimed_plugins.sources.choices import letter_of_text
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_of_text, row_id
+from infimed_plugins.sources.public import (
+    PublicSource,
+    Row,
+    UnusableRow,
+    as_text,
+    clean,
+    reasoning,
+    row_id,
+    text_or_math,
+)
 from infimed_plugins.sources.tables import json_rows, parsed_rows
-from infimed_plugins.sources.texts import reasoning, text_or_math
 
 ARCHIVE = "PromptPG-*.zip"  # as GitHub gives the repository
 COLUMNS = ("row_id", "question", "choices", "answer", "unit", "ques_type", "solution")
@@ -47,17 +56,14 @@ class TabMwp(PublicSource):
         question, unit, answer = clean(fields["question"]), clean(fields["unit"]), as_text(fields["answer"])
         if unit and question:
             question += f" (Unit: {unit})"
-        meta = {"kind": fields["ques_type"]}
-        meta |= {key: fields[key] for key in ("ans_type", "grade") if fields.get(key)}
+        meta = {"kind": fields["ques_type"], **row.some("ans_type", "grade")}
         more = {"images": (fields["picture"](),), "rationale": reasoning(fields["solution"]), "meta": meta}
         if fields["ques_type"] != "multi_choice":
             return self.make(row, split, question, text_or_math(answer), answer, **more)
-        options = tuple(clean(choice) for choice in fields["choices"] or ())
+        options = [clean(choice) for choice in fields["choices"] or ()]
         if not options:
             raise UnusableRow("no choices")
-        return self.make(
-            row, split, question, "multiple_choice", letter_of_text(answer, options), options=options, **more
-        )
+        return self.choice(row, split, question, options, letter_of_text(answer, options), **more)
 
 
 def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callable[[str], ImageRef]]:

@@ -8,7 +8,8 @@ from infimed_plugins.benchmarks.answered import Answered
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
 from infimed_plugins.errors import DataError
 from infimed_plugins.records import OPTION_LETTERS, Json, is_choice
-from infimed_plugins.sources.public import clean, letter_of_text, split_letter
+from infimed_plugins.sources.choices import letter_of_text, split_letter
+from infimed_plugins.sources.public import clean
 
 META = {  # the file's field -> ours
     "question_type": "kind",
