@@ -26,9 +26,8 @@ from typing import Any, ClassVar
 from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.limits import parse_json, read_bytes
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import embedded_image, image_file
 from infimed_plugins.sources.choices import letter_of_index, letter_of_text
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Files, embedded_image, image_file
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,

@@ -29,9 +29,7 @@ class MedicalO1(PublicSource):
 
     name = "medical_o1"
     splits = tuple(SPLIT_FILES)
-    paths: ClassVar[Paths] = {
-        split: (file, f"*/{file}") for split, file in SPLIT_FILES.items()
-    }
+    paths: ClassVar[Paths] = {split: (file, f"*/{file}") for split, file in SPLIT_FILES.items()}
     columns = ("Question", "Complex_CoT", "Response")
 
     def sample(self, row: Row, split: str) -> Sample:

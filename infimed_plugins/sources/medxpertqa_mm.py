@@ -15,9 +15,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
-from infimed_plugins.sources.archives import Archive
 from infimed_plugins.sources.choices import letter_among
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Archive, Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean
 from infimed_plugins.sources.tables import read_files
 

@@ -17,9 +17,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infimed_plugins.records import Sample, Task
-from infimed_plugins.sources.archives import embedded_image
 from infimed_plugins.sources.choices import letter_among
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Files, embedded_image
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, literal_list, row_id
 from infimed_plugins.sources.tables import parquet_rows
 

@@ -22,9 +22,8 @@ from typing import Any
 
 from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import Archive, Unpacked, image_file
 from infimed_plugins.sources.choices import letter_of_text
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Archive, Files, Unpacked, image_file
 from infimed_plugins.sources.public import PublicSource, Row, clean, row_id
 from infimed_plugins.sources.tables import NO_OBJECT, check_columns, checked_rows, first_rows, json_rows, list_items
 

@@ -19,9 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.archives import image_file
 from infimed_plugins.sources.choices import letter_of_index
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Files, image_file
 from infimed_plugins.sources.public import PARQUET, PublicSource, Row, UnusableRow, clean, reasoning
 from infimed_plugins.sources.tables import json_rows
 

@@ -14,8 +14,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import Archive
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Archive, Files
 from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean, closed_or_open
 from infimed_plugins.sources.tables import read_files
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infimed_plugins.errors import DamagedFileError, DataError
-from infimed_plugins.limits import check, limit, lines, parse_json
+from infimed_plugins.limits import limit, lines, parse_json
 from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
 from infimed_plugins.tables.rows import first_rows as first_rows
 from infimed_plugins.tables.rows import list_items as list_items
-from infimed_plugins.tables.rows import named_columns, named_rows, parquet_fields
+from infimed_plugins.tables.rows import named_columns, named_rows, one_object, parquet_fields
 
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
@@ -31,6 +31,8 @@ def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any
         try:
             start = file.read(1024).lstrip()[:1]
             file.seek(0)
+            if not start:
+                raise ValueError("it is empty")
             yield from checked_rows(path, columns, list_items(file) if start == "[" else _lines_or_object(path, file))
         except DamagedFileError:
             raise
@@ -69,22 +71,9 @@ def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Ite
 
 
 def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
-    read = lines(file, path)
-    first = next(read, "")
-    try:
-        row = parse_json(first)
-        rest = next(read, "")
-    except ValueError:  # an object over several lines
-        first += file.read(limit("file"))
-        check("file", len(first), path)
-        row, rest = parse_json(first), ""
-    if not rest and isinstance(row, dict) and sum(isinstance(value, dict) for value in row.values()) * 2 > len(row):
-        yield from named_rows(row)
-        return
-    yield row
-    for line in itertools.chain([rest], read):
-        if line.strip():
-            yield parse_json(line)
+    whole = one_object(path, file, some_bad=True)
+    file.seek(0)
+    yield from (parse_json(line) for line in lines(file, path) if line.strip()) if whole is None else whole
 
 
 def read_files(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:

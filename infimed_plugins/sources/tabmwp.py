@@ -18,9 +18,8 @@ from typing import Any
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import image_file
 from infimed_plugins.sources.choices import letter_of_text
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Files, image_file
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import image_file
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.files import Files, image_file
 from infimed_plugins.sources.public import PARQUET, PublicSource, Row, clean, closed_or_open, row_id
 from infimed_plugins.sources.tables import json_rows
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.paths import shipped
 from infimed_plugins.records import Json
+from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Adapter:
 ADAPTERS = (
     Adapter(
         "easyr1",
-        "b44b311",
+        COMMIT[:7],
         "a file with a batch function",
         "EasyR1 itself, in training",
         """worker:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,11 @@ from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.image_check import MAX_ASPECT_RATIO, check_image
-from infimed_plugins.trainers.path_check import unreadable_file
+from infimed_plugins.trainers.file_check import MAX_ASPECT_RATIO
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt, render
 from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
-
-_ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
-
-
-@dataclass
-class Rows:
-    """What was read: ``kept`` rows remain after EasyR1's own filter; ``longest`` prompt in tokens, images included."""
-
-    kept: int = 0
-    longest: int | None = None
-    faults: list[Fault] = field(default_factory=list)
+from infimed_plugins.trainers.rows import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
+from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
 
 
 class RowRules:
@@ -98,7 +87,7 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
         if not faults and truth is not None:
             kinds.add(row, truth)
         if faults or rules.processor is None or kinds.faults:
-            rows.kept += 1
+            rows.count += 1
         else:
             faults += _measure(where, row, dataset, rules, rows)
         rows.faults += faults
@@ -132,37 +121,15 @@ class _Kinds:
 
 def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
     """Upstream's own data set, unfiltered, or None and a fault."""
-    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
-    from pyarrow import ArrowException
-    from verl.utils.dataset import RLHFDataset
-
-    config = rules.data
     try:
-        return RLHFDataset(
-            data,
-            rules.tokenizer,
-            rules.processor,
-            prompt_key=config.prompt_key,
-            answer_key=config.answer_key,
-            image_key=config.image_key,
-            image_dir=config.image_dir,
-            max_prompt_length=config.max_prompt_length,
-            format_prompt=config.format_prompt,
-            min_pixels=config.min_pixels,
-            max_pixels=config.max_pixels,
-            filter_overlong_prompts=False,
-        )
-    except (DatasetGenerationError, DatasetNotFoundError, ArrowException, *_ROW_ERRORS) as error:
+        return load_data_set(data, rules.data, rules.tokenizer, rules.processor)
+    except load_errors() as error:
         faults.append(_load_fault(key, data, error))
         return None
 
 
 def _load_fault(key: str, data: str, error: Exception) -> Fault:
-    what, mend = unreadable_file(Path(data.partition("@")[0])) or (
-        first_line(error.__cause__ or error),
-        "write it as one parquet file (infimed data build)",
-    )
-    return Fault(key, f"{data} cannot be loaded ({what})", mend)
+    return load_fault(key, data, [data.partition("@")[0]], error, "write it as one parquet file (infimed data build)")
 
 
 def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
@@ -212,17 +179,15 @@ def _row_faults(where: str, row: dict[str, Any], truth: GroundTruth | None, rule
         yield Fault(where, what, "write a list, [] for a row without images")
         return
     tags = prompt.count(IMAGE_TAG)
-    if tags != len(images):
-        mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
-        yield Fault(where, f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images", mend)
+    said = f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images"
+    located = [_located(image, rules) for image in images]
+    faults, sizes = picture_faults(where, said, tags, located, MAX_ASPECT_RATIO)
     yield from rules.special.faults(where, prompt)
     if rules.limit_images and len(images) > rules.limit_images:
         what = f"{len(images)} images are more than worker.rollout.limit_images {rules.limit_images}"
         yield Fault(where, what, "raise it or drop the row")
-    found = [check_image(_located(image, rules), where, max_aspect_ratio=MAX_ASPECT_RATIO) for image in images]
-    yield from (image for image in found if isinstance(image, Fault))
-    sizes = [image for image in found if not isinstance(image, Fault)]
-    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(found):
+    yield from faults
+    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(images):
         yield from _box_faults(where, truth, prompt, sizes)
 
 
@@ -252,11 +217,11 @@ def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, row
     limit, is_filtered = rules.data.max_prompt_length, rules.data.filter_overlong_prompts
     try:
         length = _prompt_tokens(row, dataset, rules)
-    except _ROW_ERRORS as error:
+    except ROW_ERRORS as error:
         yield Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")
         return
-    rows.longest = max(rows.longest or 0, length)
-    rows.kept += not (length > limit and is_filtered)
+    rows.measured(length)
+    rows.count += not (length > limit and is_filtered)
     if length > limit:
         outcome = "left out" if is_filtered else "cut, its images with it"
         what = f"{length:,} tokens are more than data.max_prompt_length {limit:,}; it would be {outcome}"
@@ -268,7 +233,7 @@ def _prompt_tokens(row: dict[str, Any], dataset: Any, rules: RowRules) -> int:
     from verl.utils.dataset import process_image
 
     config, processor = rules.data, rules.processor
-    prompt = processor.apply_chat_template(dataset._build_messages(row), add_generation_prompt=True, tokenize=False)
+    prompt = processor.apply_chat_template(messages(row, dataset), add_generation_prompt=True, tokenize=False)
     located = [_located(image, rules) for image in row[config.image_key]]
     images = [process_image(image, config.min_pixels, config.max_pixels) for image in located] or None
     ids = processor(images, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]

@@ -1,4 +1,4 @@
-"""What EasyR1's settings may be (commit b44b311): values that end a run, often hours in, or let it learn nothing.
+"""What EasyR1's settings may be: values that end a run, often hours in, or let it learn nothing.
 
 Each is judged before the model is loaded; the consequence is what EasyR1 or vLLM does with the value.
 """
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.limits import read_json
-from infimed_plugins.trainers.bounds import Bound, Rule, bound_faults, rule_faults
-from infimed_plugins.trainers.faults import Fault, nearest
-from infimed_plugins.trainers.path_check import unknown_modules
+from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, nearest, rule_faults
+from infimed_plugins.trainers.file_check import unknown_modules
 
 _NOTHING = "nothing would be learnt"
 _STOPS = "EasyR1 would stop"

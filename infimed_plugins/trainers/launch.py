@@ -24,24 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
-from infimed_plugins.paths import PACKAGE
+from infimed_plugins.trainers.upstream_easyr1 import CPU_LAYER, MissingEasyR1Error
 
-EASYR1_COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
 POLL_SECONDS = 0.5
 MAX_CPU_THREADS = 4  # a model that trains on a CPU is too small to keep more busy
 _RUN_MARK = "INFIMED_RUN"  # an environment variable by which every process of a run is found again
-_CPU_LAYER = PACKAGE / "quickstart" / "easyr1_cpu" / "site"
-
-
-class MissingEasyR1Error(MissingExtraError):
-    """EasyR1 is not installed, or PyPI's other ``verl`` is."""
-
-    def __init__(self, what: str) -> None:
-        ImportError.__init__(
-            self,
-            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
-            f"pip install --no-deps git+https://github.com/hiyouga/EasyR1@{EASYR1_COMMIT}",
-        )
 
 
 @dataclass(frozen=True)
@@ -144,7 +131,7 @@ def environment_for(cpu: bool) -> dict[str, str]:
 
 def _ray_on_cpu() -> dict[str, str]:
     """A Ray on the loopback with one pretended GPU; CUDA_VISIBLE_DEVICES must name it or Ray refuses to start."""
-    python_path = [str(_CPU_LAYER), os.environ.get("PYTHONPATH", "")]
+    python_path = [str(CPU_LAYER), os.environ.get("PYTHONPATH", "")]
     return {
         "PYTHONPATH": os.pathsep.join(entry for entry in python_path if entry),
         "CUDA_VISIBLE_DEVICES": "0",

@@ -1,4 +1,4 @@
-"""Check a LLaMA-Factory 0.9.5 configuration and all its data before a long run, without loading the model.
+"""Check a LLaMA-Factory configuration and all its data before a long run, without loading the model.
 
     faults = check_sft(Path("llamafactory_configs/infimed_sft.yaml")).faults
 
@@ -9,21 +9,26 @@ upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``to
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.limits import parse_json
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.file_check import in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
+from infimed_plugins.trainers.llamafactory_rows import check_rows
 from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
-from infimed_plugins.trainers.path_check import in_cache, model_fault, unreadable_file
-from infimed_plugins.trainers.quiet import quiet_llamafactory
+from infimed_plugins.trainers.rows import Rows
+from infimed_plugins.trainers.upstream_llamafactory import (
+    command_line_options,
+    default_settings,
+    need_llamafactory,
+    quiet_llamafactory,
+)
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
 
@@ -43,14 +48,14 @@ def check_sft(
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
     """
-    _need_llamafactory()
+    need_llamafactory()
     if config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
     settings = read_settings(config, overrides, resolve=False)
     with quiet_llamafactory():
         faults = [*_key_faults(settings), *_value_faults(settings)]
         sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
-        faults += setting_faults(sound, _defaults())
+        faults += setting_faults(sound, default_settings())
         sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
         faults += _path_faults(settings)
         arguments = _parse(sound, config, faults)
@@ -67,23 +72,8 @@ def check_sft(
 _DATA_KEYS = ("dataset", "eval_dataset", "dataset_dir", "media_dir")
 
 
-def _need_llamafactory() -> None:
-    try:
-        import llamafactory  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
-
-
-def _defaults() -> dict[str, Any]:
-    """Upstream's keys, each with its own value; None where that is made anew each time."""
-    from llamafactory.hparams import parser
-
-    fields = [field for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init]
-    return {field.name: None if field.default is dataclasses.MISSING else field.default for field in fields}
-
-
 def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    known = _defaults()
+    known = default_settings()
     for key, value in settings.items():
         if key not in known:
             yield Fault(key, "LLaMA-Factory has no such key and would refuse to start", nearest(key, known))
@@ -93,10 +83,7 @@ def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Values of the wrong type or outside the choices: upstream judges them on its command line, not in YAML."""
-    from llamafactory.hparams import parser
-    from transformers import HfArgumentParser
-
-    actions, default = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions, _defaults()
+    actions, default = command_line_options(), default_settings()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
         if value is None and default.get(key) is not None:

@@ -14,6 +14,7 @@ from infimed_plugins.parsing.latex import BOX
 from infimed_plugins.parsing.response import ResponseForm
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
+from infimed_plugins.trainers.upstream_easyr1 import messages
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_-]*)>")
 _NO_TAGS = ("image", "img", "video", "audio", "box", "ref", "bos", "eos", "s", "start_of_turn", "end_of_turn")
@@ -96,8 +97,8 @@ class Rendered:
 
 def render(row: dict[str, Any], dataset: Any, rules: Any) -> Rendered:
     """Render one row through upstream's own data set, and compare what comes out with what went in."""
-    messages = dataset._build_messages(row)
-    parts = messages[0]["content"]
+    asked = messages(row, dataset)
+    parts = asked[0]["content"]
     texts = [part["text"].strip() for part in parts if part.get("text", "").strip()]
     plain = IMAGE_TAG.join(texts)
     question = [text.strip() for text in row[rules.data.prompt_key].split(IMAGE_TAG)]
@@ -109,7 +110,7 @@ def render(row: dict[str, Any], dataset: Any, rules: Any) -> Rendered:
         return Rendered(plain, texts[-1] if texts else "")
     where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
     try:
-        prompt = rules.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        prompt = rules.processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # noqa: BLE001  a template may raise anything
         what = f"the chat template cannot render a prompt ({first_line(error)})"
         fault = Fault(where, what, "name a chat template of the model's family in data.override_chat_template")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -25,22 +24,3 @@ def quiet() -> Iterator[None]:
         transformers.logging.set_verbosity(level)
         if bars:
             datasets.enable_progress_bars()
-
-
-@contextmanager
-def quiet_llamafactory() -> Iterator[None]:
-    """As quiet, and no messages of LLaMA-Factory, which would also turn those of transformers on."""
-    import llamafactory.extras  # noqa: F401  its logger exists from here on
-
-    upstream = logging.getLogger("llamafactory")
-    level, wanted = upstream.level, os.environ.get("LLAMAFACTORY_VERBOSITY")
-    os.environ["LLAMAFACTORY_VERBOSITY"] = "ERROR"
-    upstream.setLevel(logging.ERROR)
-    try:
-        with quiet():
-            yield
-    finally:
-        upstream.setLevel(level)
-        os.environ.pop("LLAMAFACTORY_VERBOSITY")
-        if wanted is not None:
-            os.environ["LLAMAFACTORY_VERBOSITY"] = wanted

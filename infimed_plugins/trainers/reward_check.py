@@ -21,6 +21,7 @@ from infimed_plugins.rewards.frames import check_frame, gold_answer, in_frame
 from infimed_plugins.rewards.total import W_ACC, W_FORMAT
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import Asked
+from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
 
 KEY = "worker.reward.reward_function"
 _ARGUMENTS = f"{KEY}_kwargs"
@@ -41,24 +42,22 @@ class LoadedReward:
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
-    """The function as EasyR1 loads it (verl/workers/reward/function.py:104), or None and a fault.
+    """The function as EasyR1 loads it, or None and a fault.
 
     ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
     """
-    from verl.workers.reward import AutoRewardManager
-
     if config.reward_function is None:
         return None
     try:
-        manager = AutoRewardManager(config, None)
+        bound, kind, function = load_reward_manager(config)
     except (AttributeError, RuntimeError, OSError, SyntaxError) as error:
         named = f"{config.reward_function}:{config.reward_function_name}"
         faults.append(Fault(KEY, f"{named} does not load ({first_line(error)})", "correct the file or the name"))
         return None
-    if manager.reward_type not in ("batch", "sequential"):
-        faults.append(Fault(KEY, f"REWARD_TYPE is {manager.reward_type!r}", "set it to 'batch' or 'sequential'"))
+    if kind not in ("batch", "sequential"):
+        faults.append(Fault(KEY, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
         return None
-    settings, function = dict(config.reward_function_kwargs or {}), manager.reward_fn.func
+    settings = dict(config.reward_function_kwargs or {})
     taken = inspect.signature(function).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
     unknown = [name for name in settings if name not in taken and not takes_all]
@@ -67,7 +66,7 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
     if unknown:
         return None
     is_ours = function is compute_score
-    return LoadedReward(manager.reward_fn, manager.reward_type == "batch", is_ours, settings if is_ours else {})
+    return LoadedReward(bound, kind == "batch", is_ours, settings if is_ours else {})
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ import pytest
 from infimed_plugins.errors import DamagedFileError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.archives import Archive
+from infimed_plugins.sources.files import Archive
 from infimed_plugins.sources.tables import HEAD_ROWS, NO_OBJECT, delimited_rows, json_rows, parquet_rows
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"

@@ -1,16 +1,23 @@
-"""Whether what a configuration names is there and can be read, without the network."""
+"""Check that the models, data files and images that a configuration names are there and can be read, offline."""
 
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import FORMATS
+from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault, nearest
 
+MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers, smart_resize)
+_WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
@@ -142,3 +149,52 @@ def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Faul
     for name in filter(None, map(str.strip, named)):
         if not any(module == name or module.endswith(f".{name}") for module in modules):
             yield Fault(key, f"the model has no module {name!r}", nearest(name, known, otherwise="set it to all"))
+
+
+def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
+    """(width, height) of an image, or its fault. A data set names it by path, bytes, or ``{"bytes": …, "path": …}``."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise MissingExtraError("checking images", "PIL", "data") from error
+
+    reference = _reference(image)
+    if reference is None:
+        return Fault(where, f"an image is {type(image).__name__}, neither a path nor bytes", "give its path or bytes")
+    try:
+        encoded = reference.read()
+    except DataError as error:
+        return Fault(where, f"image {reference.path} cannot be read", f"{_after_semicolon(error)}, or drop the row")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            picture.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        name = reference.path or "in the row"
+        return Fault(where, f"image {name} does not open ({error})", "fetch or write it again, or drop the row")
+    if picture.mode.startswith(_WIDE_MODES):
+        what = f"an image of more than 8 bits (mode {picture.mode}) would be clipped to white"
+        return Fault(where, what, "window it and save it with 8 bits")
+    ratio = max(picture.size) / min(picture.size)
+    if max_aspect_ratio is not None and ratio > max_aspect_ratio:
+        what = f"an image of {picture.width}×{picture.height} is more than {max_aspect_ratio:g} times as long as wide"
+        return Fault(where, what, "crop it or drop the row")
+    return picture.size
+
+
+def _reference(image: Any) -> ImageRef | None:
+    if isinstance(image, str):
+        return ImageRef(path=image)
+    if isinstance(image, bytes):
+        return ImageRef(data=image)
+    if isinstance(image, Mapping):
+        if isinstance(image.get("bytes"), bytes):
+            return ImageRef(data=image["bytes"])
+        if isinstance(image.get("path"), str):
+            return ImageRef(path=image["path"])
+    return None
+
+
+def _after_semicolon(error: DataError) -> str:
+    return str(error).rpartition("; ")[2]
