@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.limits import check
-from infimed_plugins.sources.entry import SourceEntry
+from infimed_plugins.sources import SourceEntry
 from infimed_plugins.storage import PARTIAL, locked, settle, sha256_of, write_whole
 
 SECONDS = 60.0  # without a byte

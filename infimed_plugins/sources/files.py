@@ -27,8 +27,8 @@ from infimed_plugins.errors import (
 from infimed_plugins.limits import check, limit
 from infimed_plugins.paths import below, lies_in
 from infimed_plugins.records import ImageRef
+from infimed_plugins.sources import SourceEntry, source_entries
 from infimed_plugins.sources.download import NotFetchedError, archive_name, cache_folder, fetch_archive, hub_snapshot
-from infimed_plugins.sources.entry import SourceEntry, source_entries
 from infimed_plugins.storage import sha256_of
 
 CONTAINERS = ("datas", "data", "datasets")  # of MedEvalKit and others, one folder for each data set

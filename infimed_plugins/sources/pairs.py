@@ -23,8 +23,8 @@ from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.paths import below
 from infimed_plugins.records import BadRow, ImageRef, Json, Sample, Task
+from infimed_plugins.sources import SourceEntry
 from infimed_plugins.sources.choices import plain, read_choice, read_options
-from infimed_plugins.sources.entry import SourceEntry
 from infimed_plugins.sources.files import image_file
 from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text, without_image_tags
 from infimed_plugins.tables.cells import blank, pick, picked, structured

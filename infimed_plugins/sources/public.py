@@ -21,7 +21,7 @@ from infimed_plugins.errors import (
 )
 from infimed_plugins.limits import parse_literal
 from infimed_plugins.records import BadRow, ImageRef, Json, Sample, Task
-from infimed_plugins.sources.entry import SourceEntry, source_entries
+from infimed_plugins.sources import SourceEntry, source_entries
 from infimed_plugins.sources.files import Files, embedded_image, hub_commit
 from infimed_plugins.sources.tables import NO_OBJECT, read_files
 from infimed_plugins.tables.cells import missing

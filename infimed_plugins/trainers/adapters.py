@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
@@ -33,14 +33,7 @@ class Adapter:
 
     def to_json(self) -> dict[str, Json]:
         """All of it, with the real path."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "takes": self.takes,
-            "checked": self.checked,
-            "file": str(self.path),
-            "lines": self.show(),
-        }
+        return {**asdict(self), "file": str(self.path), "lines": self.show()}
 
 
 ADAPTERS = (

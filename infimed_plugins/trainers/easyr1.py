@@ -15,15 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.trainers.data_check import Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
-from infimed_plugins.trainers.file_check import in_cache, is_file_name, model_fault
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.quiet import quiet
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
-from infimed_plugins.trainers.rows import Rows
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many

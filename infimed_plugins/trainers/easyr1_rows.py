@@ -13,11 +13,17 @@ from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
+from infimed_plugins.trainers.data_check import (
+    MAX_ASPECT_RATIO,
+    ROW_ERRORS,
+    Rows,
+    load_errors,
+    load_fault,
+    picture_faults,
+)
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.file_check import MAX_ASPECT_RATIO
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt, render
 from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
-from infimed_plugins.trainers.rows import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
 
 
@@ -61,10 +67,13 @@ class RowRules:
 def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
     """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
     rows = Rows()
-    dataset = _load(key, data, rules, rows.faults)
-    if dataset is not None:
-        rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
-        rows.faults += _style_faults(key, dataset.dataset, rules)
+    try:
+        dataset = load_data_set(data, rules.data, rules.tokenizer, rules.processor)
+    except load_errors() as error:
+        rows.faults.append(_load_fault(key, data, error))
+        return rows
+    rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
+    rows.faults += _style_faults(key, dataset.dataset, rules)
     if rows.faults:
         return rows
     name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
@@ -117,15 +126,6 @@ class _Kinds:
         self.faults += [fault for fault in rendered.faults if fault.kind not in {one.kind for one in self.faults}]
         if not rendered.faults:
             self.found.append(Kind(row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
-
-
-def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
-    """Upstream's own data set, unfiltered, or None and a fault."""
-    try:
-        return load_data_set(data, rules.data, rules.tokenizer, rules.processor)
-    except load_errors() as error:
-        faults.append(_load_fault(key, data, error))
-        return None
 
 
 def _load_fault(key: str, data: str, error: Exception) -> Fault:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.limits import read_json
+from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, nearest, rule_faults
-from infimed_plugins.trainers.file_check import unknown_modules
 
 _NOTHING = "nothing would be learnt"
 _STOPS = "EasyR1 would stop"
@@ -106,6 +106,11 @@ def at_once(s: Any) -> int:
     return int(s.data.mini_rollout_batch_size or s.data.rollout_batch_size)
 
 
+def _divides_gpus(key: str) -> Rule:
+    what, mend = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
+    return Rule(key, lambda s: _world(s) % _at(s, key) > 0, what, mend)
+
+
 def _both(*values: Any) -> bool:
     return all(value is not None for value in values)
 
@@ -136,23 +141,13 @@ RULES = (
         "{s.algorithm.filter_low} is not below filter_high {s.algorithm.filter_high}: online filtering keeps no sample",
         "set it to 0.01, and filter_high to 0.99",
     ),
-    Rule(
-        "worker.rollout.tensor_parallel_size",
-        lambda s: _world(s) % s.worker.rollout.tensor_parallel_size > 0,
-        "{s.worker.rollout.tensor_parallel_size} does not divide the number of GPUs",
-        "set it to 1, or to a divisor",
-    ),
+    _divides_gpus("worker.rollout.tensor_parallel_size"),
+    _divides_gpus("worker.actor.ulysses_size"),
     Rule(
         "worker.actor.fsdp.fsdp_size",
         lambda s: 0 < s.worker.actor.fsdp.fsdp_size < _world(s) and _world(s) % s.worker.actor.fsdp.fsdp_size > 0,
         "{s.worker.actor.fsdp.fsdp_size} does not divide the number of GPUs",
         "set it to -1, or to a divisor",
-    ),
-    Rule(
-        "worker.actor.ulysses_size",
-        lambda s: _world(s) % s.worker.actor.ulysses_size > 0,
-        "{s.worker.actor.ulysses_size} does not divide the number of GPUs",
-        "set it to 1, or to a divisor",
     ),
     Rule(
         "worker.actor.ulysses_size",

@@ -17,12 +17,11 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.limits import parse_json
+from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
-from infimed_plugins.trainers.file_check import in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
 from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
-from infimed_plugins.trainers.rows import Rows
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
     default_settings,

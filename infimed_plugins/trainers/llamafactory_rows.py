@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
-from infimed_plugins.trainers.rows import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.upstream_llamafactory import Encoder, join_data_sets
 
 

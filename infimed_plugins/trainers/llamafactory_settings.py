@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from infimed_plugins.limits import read_json
+from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, rule_faults
-from infimed_plugins.trainers.file_check import unknown_modules
 
 _NOTHING = "nothing would be learnt"
 _STOPS = "the run would stop"

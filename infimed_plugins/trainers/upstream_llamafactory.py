@@ -12,8 +12,8 @@ from copy import copy
 from typing import Any
 
 from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.trainers.data_check import quiet
 from infimed_plugins.trainers.prompt_check import SpecialTokens
-from infimed_plugins.trainers.quiet import quiet
 
 _NO_CUT = 1 << 30
 

@@ -14,7 +14,7 @@ import pytest
 from infimed_plugins.errors import DamagedFileError, MissingExtraError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.entry import SourceEntry, source_entries
+from infimed_plugins.sources import SourceEntry, source_entries
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, missing
 

@@ -11,8 +11,7 @@ import pytest
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.prompts import question_text
 from infimed_plugins.records import BadRow, ImageRef, Sample
-from infimed_plugins.sources import public
-from infimed_plugins.sources.entry import SourceEntry, source_entries
+from infimed_plugins.sources import SourceEntry, public, source_entries
 from infimed_plugins.sources.iconqa import ICONQA, ICONQA_HUB
 from infimed_plugins.sources.llava_onevision import CONFIGS, LLAVA_ONEVISION
 from infimed_plugins.sources.medical_o1 import MEDICAL_O1

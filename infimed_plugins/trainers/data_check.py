@@ -1,21 +1,26 @@
-"""Check that the models, data files and images that a configuration names are there and can be read, offline."""
+"""What both trainers' checks share: models, data files, images and rows are there and can be read, offline."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import json
+import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
-from infimed_plugins.trainers.faults import Fault, nearest
+from infimed_plugins.trainers.faults import Fault, first_line, nearest
 
+# what upstream's converters, templates and processors raise on rows they cannot read
+ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
 MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers, smart_resize)
 _WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -130,18 +135,25 @@ def _not_json(text: str) -> tuple[str, str] | None:
     return None if rows else _NO_ROWS
 
 
+def model_class(config: Any) -> Any:
+    """The auto class of transformers that loads a model: with pictures where it has one, by a private table (4.57)."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    takes_pictures = type(config) in AutoModelForImageTextToText._model_mapping
+    return AutoModelForImageTextToText if takes_pictures else AutoModelForCausalLM
+
+
 def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
     """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
     try:
         import torch
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+        from transformers import AutoConfig
     except ImportError as error:
         raise MissingExtraError("finding a model's modules", str(error.name), "transformers") from error
     try:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
-        kind = AutoModelForImageTextToText if type(config) in AutoModelForImageTextToText._model_mapping else None
         with torch.device("meta"):
-            built = (kind or AutoModelForCausalLM).from_config(config)
+            built = model_class(config).from_config(config)
     except (ValueError, OSError, KeyError, ImportError):  # not here, or of its own code
         return
     modules = [module for module, _ in built.named_modules()]
@@ -198,3 +210,62 @@ def _reference(image: Any) -> ImageRef | None:
 
 def _after_semicolon(error: DataError) -> str:
     return str(error).rpartition("; ")[2]
+
+
+@dataclass
+class Rows:
+    """What was read: ``count`` rows to train on, and the ``longest`` in tokens, None when nothing was tokenised."""
+
+    count: int = 0
+    longest: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+    def measured(self, length: int) -> None:
+        """Note the length of one more row."""
+        self.longest = max(self.longest or 0, length)
+
+
+def load_errors() -> tuple[type[Exception], ...]:
+    """What loading a data set raises."""
+    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+    from pyarrow import ArrowException
+
+    return (DatasetGenerationError, DatasetNotFoundError, ArrowException, *ROW_ERRORS)
+
+
+def load_fault(where: str, name: str, files: Iterable[str], error: Exception, mend: str) -> Fault:
+    """The fault of a data set that cannot be loaded: of its first unreadable file, or else what was raised."""
+    known = next(filter(None, (unreadable_file(Path(file)) for file in files)), None)
+    what, mend = known or (first_line(error.__cause__ or error), mend)
+    return Fault(where, f"{name} cannot be loaded ({what})".strip(), mend)
+
+
+def picture_faults(
+    where: str, said: str, tags: int, images: Sequence[Any], max_aspect_ratio: float | None = None
+) -> tuple[list[Fault], list[tuple[int, int]]]:
+    """The faults of a row's images and their sizes; ``said`` is for a prompt with another number of tags."""
+    faults = []
+    if tags != len(images):
+        mend = "write <image> once for each image" if images else "write it <img>"
+        faults.append(Fault(where, said, mend))
+    found = [check_image(image, where, max_aspect_ratio=max_aspect_ratio) for image in images]
+    faults += [one for one in found if isinstance(one, Fault)]
+    return faults, [one for one in found if not isinstance(one, Fault)]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing on stdout, no progress bars of datasets, no messages of transformers below an error."""
+    import datasets
+    import transformers
+
+    level, bars = transformers.logging.get_verbosity(), datasets.is_progress_bar_enabled()
+    transformers.logging.set_verbosity(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            datasets.enable_progress_bars()
