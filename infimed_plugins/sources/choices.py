@@ -159,7 +159,7 @@ def _checked(letters: str, options: Sequence[str], answer: Any) -> str:
 
 
 def _key(text: str) -> str:
-    """What of an option's text must agree."""
+    """The form in which two texts of an option are compared."""
     return clean(nfkc(text)).casefold().rstrip(". ")
 
 

@@ -78,7 +78,7 @@ class Files:
 
     @property
     def is_local(self) -> bool:
-        """Whether the user's folder is the place to look in, and not the network.
+        """True if files are looked for in the user's folder, not on the network.
 
         A folder of several data sets says nothing of those that it lacks.
         """
@@ -101,7 +101,7 @@ class Files:
         return [root for place in (top, *_below(top, CONTAINERS)) for root in _below(place, names)]
 
     def _other_names(self) -> tuple[str, ...]:
-        """What its folder is called elsewhere: as its repository, or as the registry says."""
+        """Other names of its folder: as its repository, or as the registry says."""
         return (*([self.entry.hub.rpartition("/")[2]] if self.entry.hub else []), *self.entry.folders)
 
     def _roots(self, patterns: Sequence[str]) -> list[Path]:

@@ -72,7 +72,7 @@ def _unpacked(files: Files) -> list[tuple[Path, Callable[[], Iterator[dict[str, 
 
 
 def _packed(archive: Archive | Unpacked) -> Iterator[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:
-    """The same of the archive, a list at a time."""
+    """Yield the lists of the archive, as ``_unpacked`` gives those of a folder."""
     names = sorted(name for name in archive.members() if any(fnmatchcase(name, list_) for list_ in LISTS))
     if not names:
         raise DamagedFileError(f"{archive.path} holds no {LISTS[0]}; download it again")

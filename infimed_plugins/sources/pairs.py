@@ -197,7 +197,7 @@ def _boxes(task: Task, answer: Any) -> Json:
 
 
 def _several(value: Any) -> list[Any]:
-    """What a cell holds, one or several, as a list."""
+    """Return a cell's value or values as a list."""
     value = structured(value)
     return value if isinstance(value, list) else [] if blank(value) else [value]
 

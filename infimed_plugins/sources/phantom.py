@@ -100,7 +100,7 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
 
 
 def caption(picture: Scene) -> str:
-    """What is seen: modality, organ, lesions and where they lie."""
+    """Describe a scene: modality, organ, lesions and where they lie."""
     return f"{picture.modality} of the {picture.organ}. {_seen(picture)}"
 
 
@@ -191,7 +191,7 @@ _NEEDS_ONE_LESION = {"side", "place", "width", "box"}
 
 
 def can_ask(kind: str, picture: Scene) -> bool:
-    """Whether a question of ``kind`` has one answer for this scene."""
+    """True if a question of ``kind`` has one answer for this scene."""
     if kind in _NEEDS_ONE_LESION:
         return len(picture.lesions) == 1
     return bool(picture.lesions) if kind == "finding" else True

@@ -1,4 +1,4 @@
-"""What the sources of public data sets share: a source says where its rows are and how one becomes a Sample."""
+"""The base class of public data sets: a source says where its rows are and how one becomes a Sample."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Row:
         return (value() if callable(value) else embedded_image(value, "the row"),)
 
     def some(self, *names: str) -> dict[str, Json]:
-        """Those of these fields that hold something, for ``meta``."""
+        """Return these fields for ``meta``, without the empty ones."""
         return {name: self.fields[name] for name in names if self.fields.get(name)}
 
 
@@ -78,7 +78,7 @@ class PublicSource:
 
     @property
     def entry(self) -> SourceEntry:
-        """What the registry says of it."""
+        """Its entry in the registry."""
         return source_entries()[self.name]
 
     @property
@@ -95,11 +95,11 @@ class PublicSource:
         return {}
 
     def is_local(self, folder: Path | None) -> bool:
-        """Whether it reads the user's folder, and not the network."""
+        """True if it reads the user's folder, not the network."""
         return Files(self.name, self.entry, folder).is_local
 
     def revision(self, folder: Path | None) -> str | None:
-        """What was read: the commit that the hub gave for the registry's revision, or "local files"."""
+        """The revision that was read: the commit that the hub gave for the registry's revision, or "local files"."""
         if self.is_local(folder):
             return "local files"
         return hub_commit(self.entry) or self.entry.revision

@@ -52,7 +52,7 @@ class TqaDistill(PublicSource):
 
 
 def take_apart(response: str) -> tuple[str | None, str]:
-    """What stands inside the think tags and the answer after them. Raises UnusableRow when that cannot be told."""
+    """Return the text inside the think tags and the answer after them. Raises UnusableRow when that cannot be told."""
     thought, end, _ = response.partition(THINK_END)
     if not end:
         raise UnusableRow("the reasoning does not end")

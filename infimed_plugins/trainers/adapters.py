@@ -32,7 +32,7 @@ class Adapter:
         return self.lines.format(file=self.path)
 
     def to_json(self) -> dict[str, Json]:
-        """All of it, with the real path."""
+        """Return every field, with the real path."""
         return {**asdict(self), "file": str(self.path), "lines": self.show()}
 
 

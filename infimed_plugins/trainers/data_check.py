@@ -1,4 +1,4 @@
-"""What both trainers' checks share: models, data files, images and rows are there and can be read, offline."""
+"""Checks that both trainers share, offline: models, data files, images and rows are there and can be read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _HEADS = (  # how files begin that are not what their name says, with the mend
 
 
 def model_fault(key: str, model: str, trust: bool) -> Fault | None:
-    """What is missing of a model's folder, or of a hub model on this machine; or its own code, where that is trusted.
+    """Return the fault of a model that lacks files on this machine, or brings code of its own where that is trusted.
 
     Checks themselves load every model without its code.
     """
@@ -61,14 +61,14 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
 
 
 def _brings_code(model: str) -> bool:
-    """Whether a file of a model's settings names classes in the model's own folder."""
+    """True if a file of a model's settings names classes in the model's own folder."""
     config = Path(model) / "config.json" if Path(model).is_dir() else _cached(model, "config.json")
     files = [] if config is None else config.parent.glob("*config.json")
     return any(b'"auto_map"' in path.read_bytes() for path in files if path.is_file())
 
 
 def in_cache(name: str, file: str) -> bool:
-    """Whether a file of the hub is on this machine."""
+    """True if a file of the hub is on this machine."""
     return _cached(name, file) is not None
 
 
@@ -82,7 +82,7 @@ def _cached(name: str, file: str) -> Path | None:
 
 
 def is_file_name(data: str) -> bool:
-    """Whether a data set's name means a file or folder here, rather than a data set on the hub."""
+    """True if a data set's name means a file or folder here, rather than a data set on the hub."""
     return Path(data).suffix in _DATA_SUFFIXES or not _HUB_NAME.fullmatch(data)
 
 
@@ -214,7 +214,7 @@ def _after_semicolon(error: DataError) -> str:
 
 @dataclass
 class Rows:
-    """What was read: ``count`` rows to train on, and the ``longest`` in tokens, None when nothing was tokenised."""
+    """The result: ``count`` rows to train on, and the ``longest`` in tokens, None when nothing was tokenized."""
 
     count: int = 0
     longest: int | None = None
@@ -226,7 +226,7 @@ class Rows:
 
 
 def load_errors() -> tuple[type[Exception], ...]:
-    """What loading a data set raises."""
+    """The exceptions that loading a data set raises."""
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
     from pyarrow import ArrowException
 

@@ -22,13 +22,13 @@ from infimed_plugins.trainers.data_check import (
     picture_faults,
 )
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt, render
+from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
 from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
 from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
 
 
 class RowRules:
-    """What a configuration asks of a row. ``tokenize`` is False where the model is not here."""
+    """The requirements of a configuration on a row. ``tokenize`` is False where the model is not here."""
 
     def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
         self.data, self.algorithm, self.reward = settings.data, settings.algorithm, reward
@@ -76,56 +76,56 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int,
     rows.faults += _style_faults(key, dataset.dataset, rules)
     if rows.faults:
         return rows
-    name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
-    truths: list[tuple[str, Any]] = []
-    kinds = _Kinds(dataset, rules)
-    for index in range(total):
-        where = f"{name}[{index}]"
+    walk = _Walk(Path(data.partition("@")[0]).name, dataset, rules, rows)
+    for index in range(len(dataset.dataset)):
         try:
             row = dataset.dataset[index]
         except ValueError as error:  # text in another encoding is decoded only here
             rows.faults.append(_load_fault(key, data, error))
             return rows
-        value = row[rules.data.answer_key]
-        truth = None if _is_empty(value) else rules.truth(value)
-        faults = list(_row_faults(where, row, truth, rules))
-        if _is_empty(value):
-            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
-        else:
-            truths.append((where, value))
-        if not faults and truth is not None:
-            kinds.add(row, truth)
-        if faults or rules.processor is None or kinds.faults:
-            rows.count += 1
-        else:
-            faults += _measure(where, row, dataset, rules, rows)
-        rows.faults += faults
-        on_progress(index + 1, total)
-    rows.faults += kinds.faults
+        walk.check(index, row)
+        on_progress(index + 1, len(dataset.dataset))
+    rows.faults += walk.prompt_faults
     if rules.reward is not None:
-        rows.faults += reward_faults(truths, rules.reward, kinds.found, rules.algorithm)
+        kinds = [kind for kind in walk.kinds.values() if kind]
+        rows.faults += reward_faults(walk.truths, rules.reward, kinds, rules.algorithm)
     return rows
 
 
-class _Kinds:
-    """The first row of each kind, its prompt rendered: task, pictures or none, and style."""
+class _Walk:
+    """Each row's faults and ground truth, and the first prompt of each kind (task, pictures or none, style)."""
 
-    def __init__(self, dataset: Any, rules: RowRules) -> None:
-        self.dataset, self.rules = dataset, rules
-        self.seen: set[tuple[Any, ...]] = set()
-        self.found: list[Kind] = []
-        self.faults: list[Fault] = []
+    def __init__(self, name: str, dataset: Any, rules: RowRules, rows: Rows) -> None:
+        self.name, self.dataset, self.rules, self.rows = name, dataset, rules, rows
+        self.truths: list[tuple[str, Any]] = []
+        self.kinds: dict[tuple[Any, ...], Kind | None] = {}
+        self.prompt_faults: list[Fault] = []
 
-    def add(self, row: dict[str, Any], truth: GroundTruth) -> None:
-        """Render a row if it is the first of its kind."""
+    def check(self, index: int, row: dict[str, Any]) -> None:
+        """Check one row."""
+        where, value = f"{self.name}[{index}]", row[self.rules.data.answer_key]
+        truth = None if _is_empty(value) else self.rules.truth(value)
+        faults = list(_row_faults(where, row, truth, self.rules))
+        if _is_empty(value):
+            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
+        else:
+            self.truths.append((where, value))
+        if not faults and truth is not None:
+            self._read_prompt(row, truth)
+        if faults or self.rules.processor is None or self.prompt_faults:
+            self.rows.count += 1
+        else:
+            faults += _measure(where, row, self.dataset, self.rules, self.rows)
+        self.rows.faults += faults
+
+    def _read_prompt(self, row: dict[str, Any], truth: GroundTruth) -> None:
         kind = (truth.task, bool(row[self.rules.data.image_key]), row.get("style"))
-        if kind in self.seen:
+        if kind in self.kinds:
             return
-        self.seen.add(kind)
-        rendered = render(row, self.dataset, self.rules)
-        self.faults += [fault for fault in rendered.faults if fault.kind not in {one.kind for one in self.faults}]
-        if not rendered.faults:
-            self.found.append(Kind(row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
+        asked, faults = read_prompt(row, self.dataset, self.rules)
+        known = {one.kind for one in self.prompt_faults}
+        self.prompt_faults += [fault for fault in faults if fault.kind not in known]
+        self.kinds[kind] = None if faults else Kind(row[self.rules.data.answer_key], asked)
 
 
 def _load_fault(key: str, data: str, error: Exception) -> Fault:
@@ -159,7 +159,7 @@ def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
 
 
 def rendered_template(path: str | Path) -> str:
-    """What a template adds to a question, as upstream renders it."""
+    """Return the words that a template adds to a question, as upstream renders it."""
     from jinja2 import Template
 
     return str(Template(Path(path).read_text(encoding="utf-8").strip()).render(content=""))

@@ -1,4 +1,4 @@
-"""What EasyR1's settings may be: values that end a run, often hours in, or let it learn nothing.
+"""Bounds of EasyR1's settings: values that end a run, often hours in, or let it learn nothing.
 
 Each is judged before the model is loaded; the consequence is what EasyR1 or vLLM does with the value.
 """
@@ -237,7 +237,7 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
 
 
 def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
-    """What a run of so many steps would never come to."""
+    """Faults of settings that a run of so many steps never reaches."""
     trainer = settings.trainer
     total = trainer.max_steps or steps * trainer.total_epochs
     if trainer.critic_warmup > total > 0:

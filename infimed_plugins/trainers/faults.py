@@ -1,4 +1,4 @@
-"""What a check finds, and the tables it checks settings by.
+"""The results of a check, and the tables that settings are checked by.
 
 A ``Fault`` is one line with its mend, a ``Summary`` the figures of the run that would start. A ``Bound`` judges one
 setting, a ``Rule`` how several fit together:
@@ -29,7 +29,7 @@ class Fault:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What faults of one kind share: the key or file, and the mend."""
+        """The key or file and the mend, which faults of one kind share."""
         return self.where.partition("[")[0], self.mend
 
 
@@ -51,7 +51,7 @@ def grouped(faults: Sequence[Fault]) -> Iterator[str]:
 class Summary:
     """The run in figures. ``max_tokens`` is the longest row (SFT) or prompt (RL), None when it could not be counted.
 
-    ``sequences_per_update`` are those of one optimiser step on all devices.
+    ``sequences_per_update`` are those of one optimizer step on all devices.
     """
 
     rows: int
@@ -110,7 +110,7 @@ class Bound:
         return value is None or value in self.besides or _is_within(value, self.allowed)
 
     def fault(self, value: Any, default: Any) -> Fault:
-        """What a value out of bounds does, and what to write; ``default`` is upstream's own."""
+        """Describe a value out of bounds and the value to write; ``default`` is upstream's own."""
         if isinstance(value, (list, tuple)):
             value = next(item for item in value if not self.allows(item))
         if isinstance(self.allowed, tuple):

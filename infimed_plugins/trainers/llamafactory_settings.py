@@ -1,4 +1,4 @@
-"""What LLaMA-Factory's settings may be (0.9.5): values that its own parser lets pass, and that end or waste the run.
+"""Bounds of LLaMA-Factory's settings: values that its own parser lets pass, and that end or waste the run.
 
 Types, choices and most contradictions are judged by upstream's own argument classes (llamafactory.py).
 """

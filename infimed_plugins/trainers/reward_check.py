@@ -1,4 +1,4 @@
-"""Whether the reward function of an EasyR1 configuration loads and keeps EasyR1's contract, and what it pays:
+"""Check that an EasyR1 configuration's reward function loads, keeps EasyR1's contract, and pays:
 
 1 for a gold answer, less for a wrong one, and as much for a reply in the form that the prompt asks for as in its own.
 """
@@ -151,7 +151,7 @@ class _Batch:
         return [*faults, *broken]
 
     def best(self) -> dict[str, tuple[Row, float]]:
-        """Of each task the row that earns most, if any earns something, and how much."""
+        """Return each task's best-paid row and its score, if any earns something."""
         best: dict[str, tuple[Row, float]] = {}
         for row, _, score in self.scored:
             task = parse_truth(row[1], self.reward.settings.get("task")).task
@@ -161,7 +161,7 @@ class _Batch:
 
 
 def _score(settings: Mapping[str, Any], inputs: Sequence[dict[str, Any]]) -> list[Score]:
-    """What compute_score with these arguments gives, with its reasons."""
+    """Return compute_score's scores for these arguments, with their reasons."""
     weights = (settings.get("w_format", W_FORMAT), settings.get("w_acc", W_ACC))
     named = [settings.get(key) for key in ("task", "reward")]
     return [

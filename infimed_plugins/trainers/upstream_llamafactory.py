@@ -62,7 +62,7 @@ def quiet_llamafactory() -> Iterator[None]:
 
 
 class Encoder:
-    """Upstream's own tokenisation of a row, with and without its cut (data/processor/supervised.py)."""
+    """Upstream's own tokenization of a row, with and without its cut (data/processor/supervised.py)."""
 
     def __init__(self, arguments: Any) -> None:
         from llamafactory.data import get_template_and_fix_tokenizer
