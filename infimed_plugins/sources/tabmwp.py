@@ -27,7 +27,6 @@ from infimed_plugins.sources.public import (
     as_text,
     clean,
     reasoning,
-    row_id,
     text_or_math,
 )
 from infimed_plugins.sources.tables import json_rows, parsed_rows
@@ -41,13 +40,13 @@ class TabMwp(PublicSource):
 
     name = "tabmwp"
     splits = ("train", "dev", "test")
+    id_column = "row_id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON object for each split, a picture for each problem in ``tables`` beside it."""
         rows, opener = _folder(files, split)
-        for index, row in enumerate(rows):
-            picture = partial(opener, f"tables/{row.get('row_id')}.png")
-            yield Row(row_id(row, "row_id", index), {**row, "picture": picture})
+        for row in self.numbered(rows):
+            yield Row(row.id, {**row.fields, "image": partial(opener, f"tables/{row.fields.get('row_id')}.png")})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice, a number, or a text, with the solution as its rationale."""
@@ -56,7 +55,7 @@ class TabMwp(PublicSource):
         if unit and question:
             question += f" (Unit: {unit})"
         meta = {"kind": fields["ques_type"], **row.some("ans_type", "grade")}
-        more = {"images": (fields["picture"](),), "rationale": reasoning(fields["solution"]), "meta": meta}
+        more = {"images": row.image(), "rationale": reasoning(fields["solution"]), "meta": meta}
         if fields["ques_type"] != "multi_choice":
             return self.make(row, split, question, text_or_math(answer), answer, **more)
         options = [clean(choice) for choice in fields["choices"] or ()]

@@ -73,7 +73,7 @@ def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[Asked, l
 
 
 def _asked(prompt: str, words: str, form: ResponseForm, *, by_template: bool) -> Asked:
-    """Read the form asked for; ``words`` are the user's last. Of several tags, those of ``form``, the reward's, count."""
+    """Read the form asked for; ``words`` are the last of the user. Tags named as in ``form``, the reward's, win."""
     place = prompt.rfind(words) if words else -1
     begun = prompt[place + len(words) :] if place >= 0 else ""
     head = prompt[: len(prompt) - len(begun)]
