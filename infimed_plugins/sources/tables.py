@@ -6,6 +6,7 @@ A file that is cut off or has lost a column is a DamagedFileError; a row that is
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -17,17 +18,19 @@ from infimed_plugins.limits import limit, lines, parse_json
 from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
 from infimed_plugins.tables.rows import first_rows as first_rows
 from infimed_plugins.tables.rows import list_items as list_items
-from infimed_plugins.tables.rows import named_columns, named_rows, one_object, parquet_fields
+from infimed_plugins.tables.rows import named_columns, one_object, parquet_fields
 
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
 
-def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+def json_rows(path: Path, columns: Sequence[str] = (), content: bytes | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time.
 
-    Raises DamagedFileError for what is no JSON, and where the first rows lack one of the columns (checked_rows).
+    ``content`` is that of an archive's member, where ``path`` is its name. Raises DamagedFileError for what is no JSON,
+    and where the first rows lack one of the columns (checked_rows).
     """
-    with path.open(encoding="utf-8-sig") as file:
+    binary = path.open("rb") if content is None else io.BytesIO(content)
+    with io.TextIOWrapper(binary, encoding="utf-8-sig") as file:
         try:
             start = file.read(1024).lstrip()[:1]
             file.seek(0)
@@ -40,17 +43,6 @@ def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any
             raise DamagedFileError(f"{path} is not in UTF-8 ({error}); download it again") from error
         except (ValueError, RecursionError) as error:
             raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
-
-
-def parsed_rows(path: Path, text: bytes, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """The rows of an object id -> row in memory, as a member of an archive has; raises as ``json_rows``."""
-    try:
-        whole = parse_json(text)
-    except ValueError as error:
-        raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
-    if not isinstance(whole, dict):
-        raise DamagedFileError(f"{path} holds a {type(whole).__name__} where an object should be; download it again")
-    yield from checked_rows(path, columns, named_rows(whole))
 
 
 def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Iterator[dict[str, Any]]:

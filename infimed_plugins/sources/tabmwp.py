@@ -29,7 +29,7 @@ from infimed_plugins.sources.public import (
     reasoning,
     text_or_math,
 )
-from infimed_plugins.sources.tables import json_rows, parsed_rows
+from infimed_plugins.sources.tables import json_rows
 
 ARCHIVE = "PromptPG-*.zip"  # as GitHub gives the repository
 COLUMNS = ("row_id", "question", "choices", "answer", "unit", "ques_type", "solution")
@@ -73,8 +73,7 @@ def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callabl
     except MissingFileError:
         archive = files.archive(ARCHIVE)
         text = archive.image(f"data/tabmwp/{name}").read()
-        rows = parsed_rows(archive.path / name, text, COLUMNS)
-        return rows, lambda picture: archive.image(f"data/tabmwp/{picture}")
+        return json_rows(archive.path / name, COLUMNS, text), lambda picture: archive.image(f"data/tabmwp/{picture}")
     return json_rows(path, COLUMNS), partial(image_file, path.parent)
 
 
