@@ -21,7 +21,7 @@ from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unr
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
-from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
+from infimed_plugins.trainers.llamafactory_settings import names_in, setting_faults, step_faults, trained_rows
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
     default_settings,
@@ -53,9 +53,8 @@ def check_sft(
     settings = read_settings(config, overrides, resolve=False)
     with quiet_llamafactory():
         faults = [*_key_faults(settings), *_value_faults(settings)]
-        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
-        faults += setting_faults(sound, default_settings())
-        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
+        faults += setting_faults(_sound(settings, faults), default_settings())
+        sound = _sound(settings, faults)
         faults += _path_faults(settings)
         arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
@@ -69,6 +68,11 @@ def check_sft(
 
 
 _DATA_KEYS = ("dataset", "eval_dataset", "dataset_dir", "media_dir")
+
+
+def _sound(settings: dict[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+    bad = {fault.where for fault in faults}
+    return {key: value for key, value in settings.items() if key not in bad}
 
 
 def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
@@ -104,13 +108,12 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield fault
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():
-        named = settings.get(key)
-        for name in named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ()):
-            folder = Path(name.strip())
-            if not folder.is_dir() and not in_cache(name.strip(), "adapter_config.json"):
-                yield Fault(key, f"there is no folder {name.strip()}", mend)
+        for name in names_in(settings.get(key)):
+            folder = Path(name)
+            if not folder.is_dir() and not in_cache(name, "adapter_config.json"):
+                yield Fault(key, f"there is no folder {name}", mend)
             elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
-                yield Fault(key, f"{name.strip()} holds no weights", mend)
+                yield Fault(key, f"{name} holds no weights", mend)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
         yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
@@ -131,12 +134,6 @@ _FOLDERS = {
 }
 
 
-def dataset_names(settings: dict[str, Any], key: str = "dataset") -> list[str]:
-    """The data sets a configuration names: ``a,b`` or a list."""
-    named = settings.get(key) or []
-    return [name.strip() for name in (named.split(",") if isinstance(named, str) else map(str, named))]
-
-
 def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     folder = Path(str(settings.get("dataset_dir", "data")))
     registry = folder / "dataset_info.json"
@@ -150,7 +147,7 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)
         return
     for key in ("dataset", "eval_dataset"):
-        names = dataset_names(settings, key)
+        names = names_in(settings.get(key))
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield Fault(key, f"{name} is named twice and would be read once", "name it once")
         for name in names:

@@ -90,10 +90,15 @@ def setting_faults(settings: dict[str, Any], default: dict[str, Any]) -> Iterato
 def _module_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Modules that LoRA is told to train; PEFT passes over those that are not there, as long as one is."""
     for key in ("lora_target", "additional_target"):
-        named = settings.get(key)
-        names = named.split(",") if isinstance(named, str) else list(named or ())
+        names = names_in(settings.get(key))
         if names and names != ["all"]:
-            yield from unknown_modules(key, str(settings.get("model_name_or_path")), list(map(str, names)))
+            yield from unknown_modules(key, str(settings.get("model_name_or_path")), names)
+
+
+def names_in(value: Any) -> list[str]:
+    """The names in a setting: ``a,b`` or a list."""
+    named = value.split(",") if isinstance(value, str) and value else value
+    return [str(name).strip() for name in named] if isinstance(named, list) else []
 
 
 def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:
