@@ -1,4 +1,4 @@
-"""The options of a user's row and the letter of the right one, in the forms in which such files hold them.
+"""The letter of a right option, and the options of a user's row, in the forms in which such files hold them.
 
 Options, a list or object also as JSON or Python text in a cell::
 
@@ -175,16 +175,14 @@ def letter_of_index(index: Any, options: Sequence[str]) -> str:
 
 def letter_of_text(text: Any, options: Sequence[str]) -> str:
     """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
-    wanted = clean(text).casefold()
+    wanted, texts = clean(text), [clean(option) for option in options]
     if not wanted:
         raise UnusableRow("no answer")
-    texts = [clean(option) for option in options]
-    found = [text.casefold() for text in texts]
-    if clean(text) in texts:
-        return OPTION_LETTERS[texts.index(clean(text))]
-    if wanted not in found:
-        raise UnusableRow(NONE_OF_THEM, clean(text)[:100])
-    return OPTION_LETTERS[found.index(wanted)]
+    for form in (str, str.casefold):
+        found = [form(one) for one in texts]
+        if form(wanted) in found:
+            return OPTION_LETTERS[found.index(form(wanted))]
+    raise UnusableRow(NONE_OF_THEM, wanted[:100])
 
 
 def letter_among(letter: Any, options: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ options, a list for the label, and ``{"image_path": "MM-26-a.jpeg"}`` for a pict
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -46,7 +46,7 @@ class MedXpertQaMm(PublicSource):
         """The rows, each with what opens its pictures."""
         paths, archive = self.find(files, split), files.archive("images.zip")
         for row in self.numbered(read_files(paths, self.columns)):
-            yield Row(row.id, {**row.fields, "images": partial(_pictures, archive, row.fields["images"])})
+            yield Row(row.id, {**row.fields, "images": partial(_pictures, archive, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice with all of its pictures; ``meta["kind"]`` is the type of question."""
@@ -65,8 +65,8 @@ class MedXpertQaMm(PublicSource):
         return images
 
 
-def _pictures(archive: Archive, images: Any) -> tuple[ImageRef, ...]:
-    written = [image["image_path"] if isinstance(image, dict) else image for image in images]
+def _pictures(archive: Archive, fields: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+    written = [image["image_path"] if isinstance(image, dict) else image for image in fields["images"]]
     names = [str(name).removeprefix("images/") for name in written]
     return tuple(archive.image(f"images/{name}", name) for name in names)
 
