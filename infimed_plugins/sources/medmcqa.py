@@ -28,9 +28,9 @@ class MedMcqa(PublicSource):
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the subject, the explanation is the rationale."""
         fields = row.fields
+        options = [clean(fields[name]) for name in OPTIONS]
         if fields["cop"] == -1:
             raise UnusableRow("no answer")
-        options = [clean(fields[name]) for name in OPTIONS]
         meta = {"kind": fields["subject_name"], "choice_type": fields["choice_type"]}
         meta |= {"topic": fields["topic_name"]} if fields["topic_name"] else {}
         more = {"rationale": clean(fields["exp"]) or None, "meta": meta}

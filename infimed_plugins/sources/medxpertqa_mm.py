@@ -54,7 +54,8 @@ class MedXpertQaMm(PublicSource):
         options, label = _options(fields["options"]), fields["label"]
         letter = letter_among(label[0] if isinstance(label, list) and label else label, options)
         text = as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"]
-        meta = {"kind": fields["question_type"], **row.some("medical_task", "body_system")}
+        meta = {"kind": fields["question_type"]}
+        meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
         return self.choice(row, split, text, options, letter, images=self.pictures(row), meta=meta)
 
     def pictures(self, row: Row) -> tuple[ImageRef, ...]:

@@ -46,6 +46,7 @@ class ScienceQa(PublicSource):
         hint, question = clean(fields["hint"]), clean(fields["question"])
         if not question:
             raise UnusableRow("no question")
+        meta = {"kind": fields["subject"], "topic": fields["topic"], "grade": fields["grade"]}
         is_text = image is None or (isinstance(image, dict) and image.get("bytes") is None)  # in older exports
         return self.choice(
             row,
@@ -55,7 +56,7 @@ class ScienceQa(PublicSource):
             letter,
             images=() if is_text else row.image(),
             rationale=reasoning(fields["solution"]),
-            meta={**({"kind": fields["subject"]} if fields["subject"] else {}), **row.some("topic", "grade")},
+            meta={key: value for key, value in meta.items() if value},
         )
 
 
