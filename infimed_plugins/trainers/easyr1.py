@@ -17,7 +17,7 @@ from typing import Any
 
 from infimed_plugins.trainers.data_check import Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
-from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
+from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
@@ -43,8 +43,10 @@ def check_rl(
     """
     raw = read_settings(config, overrides, resolve=False)
     import_easyr1()
+    from verl.trainer.config import PPOConfig
+
     with quiet():
-        faults = _take_unknown_keys(raw)
+        faults = list(_take_unknown_keys(raw, PPOConfig(), ""))
         settings = _parse(raw, config, faults)
         if settings is None:
             return Checked(tuple(faults), None)
@@ -66,14 +68,8 @@ def check_rl(
 _MODEL_KEY = "worker.actor.model.model_path"
 
 
-def _take_unknown_keys(raw: dict[str, Any]) -> list[Fault]:
+def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
     """Remove the keys that EasyR1 refuses, so that the rest can be checked; it would name only the first."""
-    from verl.trainer.config import PPOConfig
-
-    return list(_unknown_keys(raw, PPOConfig(), ""))
-
-
-def _unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
     names = {field.name for field in dataclasses.fields(known)}
     for key in list(settings):
         if key not in names:
@@ -83,7 +79,7 @@ def _unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator
             continue
         group = getattr(known, key)
         if dataclasses.is_dataclass(group) and isinstance(settings[key], dict):
-            yield from _unknown_keys(settings[key], group, f"{prefix}{key}.")
+            yield from _take_unknown_keys(settings[key], group, f"{prefix}{key}.")
 
 
 def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
@@ -106,8 +102,7 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     from jinja2 import Template, TemplateSyntaxError
 
     for key, consequence in _PATH_KEYS.items():
-        group, _, name = key.partition(".")
-        path = getattr(getattr(settings, group), name)
+        (group, _, name), path = key.partition("."), value_at(settings, key)
         if path is not None and not Path(path).exists():
             yield Fault(key, f"there is no {path}; {consequence}", "correct the path, relative to where you start")
         elif path is not None and group == "data" and Path(path).is_file():
@@ -122,10 +117,8 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
         yield fault
-    for key, other in (
-        ("worker.actor.model.tokenizer_path", settings.worker.actor.model.tokenizer_path),
-        ("worker.critic.model.model_path", settings.worker.critic.model.model_path),
-    ):
+    for key in ("worker.actor.model.tokenizer_path", "worker.critic.model.model_path"):
+        other = value_at(settings, key)
         if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
             yield Fault(key, f"there is no folder {other}", "correct the path, or leave it out")
     reward = settings.worker.reward.reward_function
@@ -134,8 +127,8 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     elif not (file := Path(reward.rpartition(":")[0] or reward)).exists():
         what = f"there is no {file}; EasyR1 would say so only after it loaded the model"
         yield Fault(REWARD_KEY, what, "name easyr1_configs/infimed_reward.py:compute_score")
-    for key in ("train_files", "val_files"):
-        yield from _data_file_faults(f"data.{key}", getattr(settings.data, key))
+    for key in ("data.train_files", "data.val_files"):
+        yield from _data_file_faults(key, value_at(settings, key))
 
 
 def _data_file_faults(key: str, data: str) -> Iterator[Fault]:

@@ -108,7 +108,7 @@ def at_once(s: Any) -> int:
 
 def _divides_gpus(key: str) -> Rule:
     what, mend = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
-    return Rule(key, lambda s: _world(s) % _at(s, key) > 0, what, mend)
+    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, mend)
 
 
 def _both(*values: Any) -> bool:
@@ -181,7 +181,7 @@ def setting_faults(settings: Any, default: Any) -> Iterator[Fault]:
     """Values out of bounds or at odds with each other. ``default`` is a configuration of upstream's own values."""
     has_critic = settings.algorithm.adv_estimator == "gae"
     bounds = [*BOUNDS, *_within("worker.actor", _ACTOR), *(_within("worker.critic", _CRITIC) if has_critic else ())]
-    yield from bound_faults(bounds, lambda key: _at(settings, key), lambda key: _at(default, key))
+    yield from bound_faults(bounds, lambda key: value_at(settings, key), lambda key: value_at(default, key))
     yield from _room_faults(settings)
     yield from rule_faults(RULES, settings)
     for key in settings.worker.rollout.val_override_config:
@@ -196,7 +196,7 @@ def _within(group: str, bounds: Sequence[Bound]) -> Iterator[Bound]:
     return (replace(bound, key=f"{group}.{bound.key}") for bound in bounds)
 
 
-def _at(settings: Any, key: str) -> Any:
+def value_at(settings: Any, key: str) -> Any:
     """The value of a dotted key, None where there is none."""
     for name in key.split("."):
         settings = settings.get(name) if isinstance(settings, dict) else getattr(settings, name, None)
