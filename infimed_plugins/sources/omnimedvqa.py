@@ -24,7 +24,8 @@ from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.sources.choices import letter_of_text
 from infimed_plugins.sources.files import Archive, Files, image_file
 from infimed_plugins.sources.public import PublicSource, Row, clean, row_id
-from infimed_plugins.sources.tables import NO_OBJECT, check_columns, first_rows, json_rows
+from infimed_plugins.sources.tables import NO_OBJECT, check_columns, json_rows
+from infimed_plugins.tables.rows import first_rows
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
 COLUMNS = ("dataset", "question_id", "question_type", "question", "gt_answer", "image_path", "option_A", "option_B")

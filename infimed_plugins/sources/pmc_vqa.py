@@ -21,7 +21,7 @@ from typing import ClassVar
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.choices import letter_among
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean
+from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean
 from infimed_plugins.sources.tables import delimited_rows
 
 CHOICES = ("Choice A", "Choice B", "Choice C", "Choice D")
@@ -35,7 +35,7 @@ class PmcVqa(PublicSource):
 
     name = "pmc_vqa"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "test_clean")
-    csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
+    paths: ClassVar[Paths] = ("{split}.csv",)
     archives: ClassVar[tuple[str, ...]] = ("images.zip",)
     folders = ("images", "figures")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", "Answer", *CHOICES, "Answer_label")
@@ -43,7 +43,7 @@ class PmcVqa(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One CSV for each split, pictures in an archive."""
-        path, images = files.one(self.csv_files[split]), files.archive(*self.archives)
+        path, images = self.find(files, split)[0], files.archive(*self.archives)
         for row in self.numbered(delimited_rows(path, self.columns, renamed={"Anwser": "Answer"})):
             names = [f"{folder}/{row.fields['Figure_path']}" for folder in self.folders] + [row.fields["Figure_path"]]
             yield Row(row.id, {**row.fields, "image": partial(images.image, *names)})
@@ -67,7 +67,7 @@ class PmcVqa2(PmcVqa):
 
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
-    csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
+    paths: ClassVar[Paths] = ("{split}_2.csv",)
     archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")

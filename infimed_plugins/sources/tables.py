@@ -15,10 +15,7 @@ from typing import Any, TextIO
 
 from infimed_plugins.errors import DamagedFileError, DataError
 from infimed_plugins.limits import limit, lines, parse_json
-from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
-from infimed_plugins.tables.rows import first_rows as first_rows
-from infimed_plugins.tables.rows import list_items as list_items
-from infimed_plugins.tables.rows import named_columns, one_object, parquet_fields
+from infimed_plugins.tables.rows import first_rows, list_items, named_columns, one_object, parquet_fields
 
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
