@@ -59,6 +59,18 @@ class MissingFileError(InfimedError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class DamagedFileError(DataError):
+    """A file of a data set that is cut off, changed, or of another schema: the whole set cannot be used."""
+
+
+class UnreachableFileError(MissingFileError):
+    """A file of a data set that exists, as far as is known, but could not be fetched now."""
+
+
+class MissingImageError(DataError):
+    """A row's image is not where the row says."""
+
+
 class MissingExtraError(InfimedError, ImportError):
     """An optional dependency that is not installed; the message carries the install command."""
 

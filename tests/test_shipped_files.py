@@ -15,7 +15,7 @@ from infimed_plugins import __version__
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
-from infimed_plugins.sources.entry import source_entries
+from infimed_plugins.sources import source_entries
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

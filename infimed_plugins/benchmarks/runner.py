@@ -22,7 +22,7 @@ from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError, refuse_failures
 from infimed_plugins.images import decode_image
 from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Json, Response
-from infimed_plugins.sources.entry import source_entries
+from infimed_plugins.sources import source_entries
 from infimed_plugins.storage import locked, naming
 
 Progress = Callable[[int, int | None], None]

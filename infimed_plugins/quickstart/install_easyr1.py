@@ -16,9 +16,8 @@ import tempfile
 from pathlib import Path
 
 from infimed_plugins.errors import ConfigError, InfimedError
+from infimed_plugins.trainers.upstream_easyr1 import COMMIT, REPOSITORY
 
-REPOSITORY = "https://github.com/hiyouga/EasyR1"
-COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
 REACH_SECONDS = 20
 INSTALL_SECONDS = 600
 

@@ -24,7 +24,6 @@ from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.launch import (
     Follower,
     OnProgress,
-    easyr1_progress,
     environment_for,
     read_settings,
     run_logged,
@@ -52,7 +51,7 @@ def run_trl(
     trainer = read_settings(config, overrides)["trainer"]
     folder = Path(trainer["save_checkpoint_path"])
     command = [sys.executable, "-m", "infimed_plugins.quickstart.trl_grpo", f"config={config}", *overrides]
-    follower = Follower(folder / LOG_FILE, on_progress, easyr1_progress(trainer.get("max_steps")))
+    follower = Follower(folder / LOG_FILE, on_progress, trainer.get("max_steps"))
     run_logged(command, environment_for(cpu=True), log, follower)
     return folder / MODEL_FOLDER
 

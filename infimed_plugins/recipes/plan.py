@@ -10,7 +10,7 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import Part, Recipe
 from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.records import Json
-from infimed_plugins.sources.entry import source_entries
+from infimed_plugins.sources import source_entries
 
 
 @dataclass(frozen=True)

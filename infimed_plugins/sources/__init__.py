@@ -1,17 +1,23 @@
 """Data sets turned into Samples, one file each; heavy imports happen inside ``load``.
 
-A Source has a licence, its splits, and ``load(split, …)``. The same source serves supervised fine-tuning (train),
-reinforcement learning (train) and evaluation (test).
+A Source has a licence, its splits, and ``load(split, …)``; ``data_registry/sources.yaml`` says where it comes from. The
+same source serves supervised fine-tuning (train), reinforcement learning (train) and evaluation (test).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.hookspecs import Register, hookimpl
+from infimed_plugins.paths import shipped
 from infimed_plugins.records import BadRow, Sample
+
+SOURCES_FILE = "data_registry/sources.yaml"
 
 
 @runtime_checkable
@@ -30,6 +36,40 @@ class Source(Protocol):
         Raises ConfigError for an unknown split and MissingFileError naming what to download and where to put it.
         """
         ...
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """One data set. ``splits`` gives the rows of each split, ``download_mb`` what fetching all of it takes."""
+
+    title: str
+    origin: str
+    licence: str
+    splits: dict[str, int] = field(default_factory=dict)
+    revision: str | None = None
+    download_mb: float = 0.0
+    languages: tuple[str, ...] = ("en",)
+    hub: str | None = None  # the data set's id on the Hugging Face hub
+    url: str | None = None  # of the one archive of a set that is not there
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
+    folders: tuple[str, ...] = ()  # where authors and frameworks keep it, below --from or below its own folder
+    note: str = ""
+
+
+@cache
+def source_entries() -> dict[str, SourceEntry]:
+    """Every entry of the shipped registry, by source name. Raises ConfigError naming a bad entry."""
+    import yaml  # here: plugins are listed without it
+
+    raw: dict[str, Any] = yaml.safe_load(shipped(SOURCES_FILE).read_text(encoding="utf-8"))
+    entries = {}
+    for name, fields in raw.items():
+        lists = {"languages": tuple(fields.get("languages", ("en",))), "folders": tuple(fields.get("folders", ()))}
+        try:
+            entries[name] = SourceEntry(**{**fields, **lists})
+        except TypeError as error:
+            raise ConfigError(f"{SOURCES_FILE}: {name}: {error}") from error
+    return entries
 
 
 @hookimpl

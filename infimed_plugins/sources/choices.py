@@ -1,4 +1,4 @@
-"""The options of a user's row and the letter of the right one, in the forms in which such files hold them.
+"""The letter of a right option, and the options of a user's row, in the forms in which such files hold them.
 
 Options, a list or object also as JSON or Python text in a cell::
 
@@ -18,14 +18,15 @@ from typing import Any
 
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import OPTION_LETTERS, is_choice
-from infimed_plugins.sources.public import UnusableRow, as_text, clean, letter_of_index, split_letter
-from infimed_plugins.tables.cells import blank, pick, spelt, structured
+from infimed_plugins.sources.public import UnusableRow, as_text, clean
+from infimed_plugins.tables.cells import blank, missing, pick, spelt, structured
 
 OPTIONS = ("options", "choices")
 COLUMNS = ("option", "choice", "opt", "op", "")  # what stands before the letter in names of columns
 _LETTER_KEYS = ("key", "label", "letter", "id")
 _TEXT_KEYS = ("value", "text", "content", "option")
 _LETTERS = re.compile(r"[A-Za-z](?:(?:[\s,;&+、]|and)+[A-Za-z])*|[A-Z]+")
+_LETTERED = re.compile(r"^\s*[(（]?([A-Za-z])\s*[)）.．:：、]\s*(.*)$", re.DOTALL)
 _INDEX = re.compile(r"(\d{1,3})(?:\.0)?")
 NONE_OF_THEM = "the answer is none of the options"
 
@@ -158,5 +159,43 @@ def _checked(letters: str, options: Sequence[str], answer: Any) -> str:
 
 
 def _key(text: str) -> str:
-    """What of an option's text must agree."""
+    """The form in which two texts of an option are compared."""
     return clean(nfkc(text)).casefold().rstrip(". ")
+
+
+def letter_of_index(index: Any, options: Sequence[str]) -> str:
+    """The letter of a 0-based index. Raises UnusableRow outside of the options."""
+    if missing(index):
+        raise UnusableRow("no answer")
+    number = int(index)
+    if not 0 <= number < len(options):
+        raise UnusableRow(NONE_OF_THEM, f"index {number} of {len(options)}")
+    return OPTION_LETTERS[number]
+
+
+def letter_of_text(text: Any, options: Sequence[str]) -> str:
+    """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
+    wanted, texts = clean(text), [clean(option) for option in options]
+    if not wanted:
+        raise UnusableRow("no answer")
+    for form in (str, str.casefold):
+        found = [form(one) for one in texts]
+        if form(wanted) in found:
+            return OPTION_LETTERS[found.index(form(wanted))]
+    raise UnusableRow(NONE_OF_THEM, wanted[:100])
+
+
+def letter_among(letter: Any, options: Sequence[str]) -> str:
+    """A letter that names one of the options. Raises UnusableRow otherwise."""
+    if missing(letter):
+        raise UnusableRow("no answer")
+    word = clean(letter).strip("().:").upper()
+    if len(word) != 1 or word not in OPTION_LETTERS[: len(options)]:
+        raise UnusableRow(NONE_OF_THEM, repr(letter)[:100])
+    return word
+
+
+def split_letter(text: str) -> tuple[str, str]:
+    """``" A: Green "`` as ("A", "Green"); without a letter in front, ("", text)."""
+    found = _LETTERED.match(text)
+    return (found[1].upper(), clean(found[2])) if found else ("", clean(text))

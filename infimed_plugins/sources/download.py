@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
 from infimed_plugins.limits import check
-from infimed_plugins.sources.entry import SourceEntry
+from infimed_plugins.sources import SourceEntry
 from infimed_plugins.storage import PARTIAL, locked, settle, sha256_of, write_whole
 
 SECONDS = 60.0  # without a byte
@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 class NotFetchedError(Exception):
-    """What was not fetched. ``offline`` says that nothing was tried, and ``absent`` that the server has no such thing;
+    """A fetch that failed. ``offline`` says that nothing was tried, and ``absent`` that the server has no such thing;
     else another try may help."""
 
     def __init__(self, reason: str, *, offline: bool = False, absent: bool = False) -> None:
@@ -133,7 +133,7 @@ def _fetch(url: str, partial: Path, note: Path) -> bool:
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """What tells the file from its next version; a tag that begins with W/ may stand for other bytes."""
+    """The header that changes with the file; an ETag that begins with W/ may stand for other bytes."""
     tag = headers.get("ETag", "")
     found = tag if tag.startswith('"') else headers.get("Last-Modified", "")
     return found if found.isascii() and found.isprintable() else ""
@@ -161,7 +161,7 @@ def _check(path: Path, name: str, is_whole: bool, sha256: str | None) -> None:
 
 
 def _ends_well(path: Path, name: str) -> bool:
-    """Whether the record is there that an archive ends with; all in the registry are zips."""
+    """True if an archive's end record is there; all in the registry are zips."""
     return name.endswith(".zip") and zipfile.is_zipfile(path)
 
 

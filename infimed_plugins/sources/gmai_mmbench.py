@@ -20,12 +20,12 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import DamagedFileError, DataError
 from infimed_plugins.limits import limit, lines
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources.choices import letter_among
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, row_id
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, row_id
 from infimed_plugins.sources.tables import check_columns
 
 # the first ones leave out the *_local.tsv that VLMEvalKit writes beside a download
@@ -72,16 +72,9 @@ class GmaiMmBench(PublicSource):
         options = _options([clean(fields.get(letter, "")) for letter in "abcde"])
         meta = {"kind": clean(fields.get("clinical vqa task", ""))}
         meta |= {key: clean(fields.get(column, "")) for key, column in META.items()}
-        return self.make(
-            row,
-            split,
-            fields["question"],
-            "multiple_choice",
-            letter_among(answer, options),
-            options=options,
-            images=(fields["image"](),),
-            meta={key: value for key, value in meta.items() if value.lower() not in ABSENT},
-        )
+        meta = {key: value for key, value in meta.items() if value.lower() not in ABSENT}
+        letter = letter_among(answer, options)
+        return self.choice(row, split, fields["question"], options, letter, images=row.image(), meta=meta)
 
 
 def _options(written: list[str]) -> tuple[str, ...]:

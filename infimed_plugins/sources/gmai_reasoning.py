@@ -14,22 +14,15 @@ hub: General-Medical-AI/GMAI-Reasoning10K
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
+from infimed_plugins.sources.choices import letter_among, letter_of_text, split_letter
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import (
-    PublicSource,
-    Row,
-    UnusableRow,
-    as_text,
-    clean,
-    letter_among,
-    letter_of_text,
-    split_letter,
-    without_image_tags,
-)
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, without_image_tags
 from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 CONFIGS = {"rl": "reasoning_mcq_rl", "sft": "reasoning_mcq_sft"}
@@ -60,25 +53,16 @@ class GmaiReasoning(PublicSource):
         paths = files.all(*patterns)
         parquet = paths[0].suffix == ".parquet"
         found = parquet_rows(paths, COLUMNS) if parquet else (row for path in paths for row in json_rows(path, COLUMNS))
-        for index, row in enumerate(found):
-            yield Row(f"{index:05d}", {**row, "image": lambda row=row: _picture(root, as_text(row["image"]))})
+        for row in self.numbered(found):
+            yield Row(row.id, {**row.fields, "image": partial(_picture, root, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; in "sft" with the reasoning as its rationale."""
         said = {turn["from"]: as_text(turn["value"]) for turn in reversed(list(row.fields["conversations"]))}
         question, options = question_and_options(without_image_tags(said.get("human", "")))
         rationale, found = reasoning_and_answer(said.get("gpt", "")) if split == "sft" else ("", said.get("gpt", ""))
-        return self.make(
-            row,
-            split,
-            question,
-            "multiple_choice",
-            _letter(found, options),
-            options=options,
-            images=(row.fields["image"](),),
-            rationale=rationale or None,
-            meta={"kind": "multiple_choice"},
-        )
+        more = {"images": row.image(), "rationale": rationale or None, "meta": {"kind": "multiple_choice"}}
+        return self.choice(row, split, question, options, _letter(found, options), **more)
 
 
 def question_and_options(text: str) -> tuple[str, tuple[str, ...]]:
@@ -141,8 +125,9 @@ def _letter(found: str, options: Sequence[str]) -> str:
     return letter
 
 
-def _picture(root: Path, name: str) -> ImageRef:
+def _picture(root: Path, fields: Mapping[str, Any]) -> ImageRef:
     """A file below a folder, by its name alone: in the hub's cache it is a link to elsewhere."""
+    name = as_text(fields["image"])
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts:
         raise UnusableRow("its image lies outside of the data set", name)

@@ -18,38 +18,31 @@ is not confirmed: a list written out, and an index that is none of the choices, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.limits import parse_json, read_bytes
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import embedded_image, image_file
-from infimed_plugins.sources.faults import DamagedFileError
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources.choices import letter_of_index, letter_of_text
+from infimed_plugins.sources.files import Files, embedded_image, image_file
 from infimed_plugins.sources.public import (
     PublicSource,
     Row,
     UnusableRow,
     as_text,
     clean,
-    letter_of_index,
-    letter_of_text,
     literal_list,
-    row_id,
+    text_or_math,
 )
-from infimed_plugins.sources.tables import check_columns, checked_rows, parquet_rows
-from infimed_plugins.sources.texts import text_or_math
+from infimed_plugins.sources.tables import check_columns, checked_rows
 
 MOST_CHOICES = 26  # the letters
 TASKS = ("choose_txt", "choose_img", "fill_in_blank")
 COLUMNS = ("question", "choices", "answer")
-HUB_COLUMNS = ("question_id", "question", "choices", "answer", "ques_type", "grade", "query_image")
 HUB_PICTURES = ("choice_image_0", "choice_image_1")
-
-Opener = Callable[[str], ImageRef]
 
 
 class IconQa(PublicSource):
@@ -75,8 +68,7 @@ class IconQa(PublicSource):
         choices = self._choices(row)
         names = choices if fields["ques_type"] == "choose_img" else []
         images = tuple(fields["picture"](name) for name in ["image.png", *names])
-        meta = {"kind": fields["ques_type"]}
-        meta |= {"grade": fields["grade"]} if fields.get("grade") else {}
+        meta = {"kind": fields["ques_type"], **row.some("grade")}
         make = partial(self.make, row, split, fields["question"], images=images, meta=meta)
         if fields["ques_type"] == "fill_in_blank":
             answer = as_text(fields["answer"])
@@ -99,12 +91,13 @@ class IconQaHub(IconQa):
 
     name = "iconqa_hub"
     splits: ClassVar[tuple[str, ...]] = ("val", "test")
+    columns = ("question_id", "question", "choices", "answer", "ques_type", "grade", "query_image", *HUB_PICTURES)
+    id_column = "question_id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The parquet files of a split."""
-        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
-        for index, row in enumerate(parquet_rows(paths, (*HUB_COLUMNS, *HUB_PICTURES))):
-            yield Row(row_id(row, "question_id", index), {**row, "picture": partial(_embedded, row)})
+        for row in PublicSource.rows(self, files, split):
+            yield Row(row.id, {**row.fields, "picture": partial(_embedded, row.fields)})
 
     def _choices(self, row: Row) -> list[str]:
         written = clean(row.fields["choices"])
@@ -122,14 +115,14 @@ class IconQaHub(IconQa):
         return letter_of_text(answer, choices)
 
 
-def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opener]:
+def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Callable[[str], ImageRef]]:
     """Problems, ids of each split, and what opens a picture by its path below ``iconqa_data``."""
     try:
         path = files.one("iconqa_data/problems.json", "problems.json")
     except MissingFileError:
         archive = files.archive("iconqa_data.zip")
         texts = [archive.image(f"iconqa_data/{name}", name).read() for name in ("problems.json", "pid_splits.json")]
-        opener: Opener = archive.image
+        opener: Callable[[str], ImageRef] = archive.image
     else:
         splits = files.one("iconqa_data/pid_splits.json", "pid_splits.json")
         texts = [read_bytes(path), read_bytes(splits)]
@@ -144,11 +137,11 @@ def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Opene
     return dict(zip(problems, rows, strict=True)), pids, opener
 
 
-def _picture(opener: Opener, folder: str, name: str) -> ImageRef:
+def _picture(opener: Callable[[str], ImageRef], folder: str, name: str) -> ImageRef:
     return opener(f"{folder}/{name}")
 
 
-def _embedded(row: dict[str, Any], name: str) -> ImageRef:
+def _embedded(row: Mapping[str, Any], name: str) -> ImageRef:
     column = "query_image" if name == "image.png" else f"choice_image_{name.removeprefix('choice_').partition('.')[0]}"
     return embedded_image(row.get(column), name)
 

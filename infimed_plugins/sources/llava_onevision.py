@@ -15,16 +15,12 @@ slashes, so ids count rows.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
-from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import embedded_image
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text
-from infimed_plugins.sources.tables import parquet_rows
-from infimed_plugins.sources.texts import as_written
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.public import IMAGE_TAG, Paths, PublicSource, Row, UnusableRow, as_text
 
 CONFIGS = {
     "ai2d_internvl": "ai2d(internvl)",
@@ -37,32 +33,25 @@ CONFIGS = {
     "tabmwp_mathv360k": "TabMWP(MathV360K)",
     "magpie_pro_l3_80b_mt": "magpie_pro(l3_80b_mt)",  # text only
 }
-COLUMNS = ("image", "conversations", "data_source")
 
 
 class LlavaOneVision(PublicSource):
-    """First turns of general conversations."""
+    """First turns of general conversations; a split is one configuration."""
 
     name = "llava_onevision"
     splits = tuple(CONFIGS)
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The parquet files of one configuration."""
-        paths = files.all(f"{glob.escape(CONFIGS[split])}/train-*.parquet")
-        for index, row in enumerate(parquet_rows(paths, COLUMNS)):
-            yield Row(f"{index:06d}", row)
+    paths: ClassVar[Paths] = {split: [f"{glob.escape(config)}/train-*.parquet"] for split, config in CONFIGS.items()}
+    columns = ("image", "conversations", "data_source")
+    id_digits = 6
 
     def sample(self, row: Row, split: str) -> Sample:
         """A question that says itself how to answer, and a text."""
         question, answer = first_pair(row.fields["conversations"])
-        images: tuple[ImageRef, ...] = ()
-        if row.fields["image"] is not None:
-            images = (embedded_image(row.fields["image"], "the row"),)
-        elif IMAGE_TAG.search(question):
+        images = row.image() if row.fields["image"] is not None else ()
+        if not images and IMAGE_TAG.search(question):
             raise UnusableRow("it asks about an image it does not have")
-        question = IMAGE_TAG.sub("", question)
-        meta = {"kind": row.fields["data_source"], "instruction": ""}
-        return as_written(self.make(row, split, question, "text", answer, images=images, meta=meta), question, answer)
+        kind = row.fields["data_source"]
+        return self.as_written(row, split, IMAGE_TAG.sub("", question), answer, kind, images=images)
 
 
 def first_pair(turns: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

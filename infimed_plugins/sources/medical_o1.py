@@ -11,13 +11,10 @@ rows twice. Some reasoning carries think tags, which are taken away. The authors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import ClassVar
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text
-from infimed_plugins.sources.tables import json_rows
-from infimed_plugins.sources.texts import as_written, reasoning
+from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, as_text, reasoning
 
 SPLIT_FILES = {
     "en": "medical_o1_sft.json",
@@ -28,27 +25,20 @@ SPLIT_FILES = {
 
 
 class MedicalO1(PublicSource):
-    """Long answers in English or Chinese, with the reasoning before them."""
+    """Long answers in English or Chinese, with the reasoning before them. ``columns``: question, reasoning, answer."""
 
     name = "medical_o1"
     splits = tuple(SPLIT_FILES)
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One JSON list for each split, below a folder in some copies."""
-        path = files.one(SPLIT_FILES[split], f"*/{SPLIT_FILES[split]}")
-        for index, row in enumerate(json_rows(path, ("Question", "Complex_CoT", "Response"))):
-            yield Row(f"{index:05d}", row)
+    paths: ClassVar[Paths] = {split: (file, f"*/{file}") for split, file in SPLIT_FILES.items()}
+    columns = ("Question", "Complex_CoT", "Response")
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text with its rationale, in the language of the split."""
-        question, answer = (as_text(row.fields[key]) for key in ("Question", "Response"))
-        rationale = reasoning(row.fields["Complex_CoT"])
+        question, thought, answer = (as_text(row.fields[column]) for column in self.columns)
+        rationale, language = reasoning(thought), "zh" if split.startswith("zh") else "en"
         if rationale is None:
             raise UnusableRow("no reasoning")
-        language = split.partition("_")[0]
-        meta = {"kind": "reasoning", "instruction": ""}
-        sample = self.make(row, split, question, "text", answer, rationale=rationale, language=language, meta=meta)
-        return as_written(sample, question, answer)
+        return self.as_written(row, split, question, answer, "reasoning", rationale=rationale, language=language)
 
 
 MEDICAL_O1 = MedicalO1()

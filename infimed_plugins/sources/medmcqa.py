@@ -10,15 +10,11 @@ rows have -1: reported figures are of validation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index, row_id
-from infimed_plugins.sources.tables import parquet_rows
+from infimed_plugins.sources.choices import letter_of_index
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean
 
 OPTIONS = ("opa", "opb", "opc", "opd")
-COLUMNS = ("id", "question", *OPTIONS, "cop", "choice_type", "exp", "subject_name", "topic_name")
 
 
 class MedMcqa(PublicSource):
@@ -26,35 +22,19 @@ class MedMcqa(PublicSource):
 
     name = "medmcqa"
     splits = ("train", "validation", "test")
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files."""
-        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet")
-        for index, row in enumerate(parquet_rows(paths, COLUMNS)):
-            yield Row(row_id(row, "id", index), row)
+    columns = ("id", "question", *OPTIONS, "cop", "choice_type", "exp", "subject_name", "topic_name")
+    id_column = "id"
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the subject, the explanation is the rationale."""
         fields = row.fields
-        options = tuple(clean(fields[name]) for name in OPTIONS)
+        options = [clean(fields[name]) for name in OPTIONS]
         if fields["cop"] == -1:
             raise UnusableRow("no answer")
-        if not all(options):
-            raise UnusableRow("a choice is empty")
-        letter = letter_of_index(fields["cop"], options)
         meta = {"kind": fields["subject_name"], "choice_type": fields["choice_type"]}
         meta |= {"topic": fields["topic_name"]} if fields["topic_name"] else {}
-        rationale = clean(fields["exp"]) or None
-        return self.make(
-            row,
-            split,
-            fields["question"],
-            "multiple_choice",
-            letter,
-            options=options,
-            rationale=rationale,
-            meta=meta,
-        )
+        more = {"rationale": clean(fields["exp"]) or None, "meta": meta}
+        return self.choice(row, split, fields["question"], options, letter_of_index(fields["cop"], options), **more)
 
 
 MEDMCQA = MedMcqa()

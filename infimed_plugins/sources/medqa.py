@@ -12,16 +12,12 @@ The authors' own archive has the same files below ``questions/US/4_options``, wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_among
-from infimed_plugins.sources.tables import json_rows
+from infimed_plugins.sources.choices import letter_among
+from infimed_plugins.sources.public import PublicSource, Row, as_text, clean
 
-_LEFT_OVER = re.compile(r"\s*\n[\s\"']*$")
-COLUMNS = ("question", "options", "answer_idx")
+_LEFT_OVER = re.compile(r"\s*\n[\s\"']*$")  # of upstream's table: 38 test rows end in a newline and a quote
 
 
 class MedQa(PublicSource):
@@ -29,28 +25,17 @@ class MedQa(PublicSource):
 
     name = "medqa"
     splits = ("train", "test")
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One file of JSON lines for each split."""
-        name = f"phrases_no_exclude_{split}.jsonl"
-        path = files.one(name, f"4_options/{name}")
-        for index, row in enumerate(json_rows(path, COLUMNS)):
-            yield Row(f"{index:05d}", row)
+    paths = ("phrases_no_exclude_{split}.jsonl", "4_options/phrases_no_exclude_{split}.jsonl")
+    columns = ("question", "options", "answer_idx")
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the step of the examination."""
         fields = row.fields
-        options = tuple(_option(fields["options"].get(letter)) for letter in "ABCD")
-        if not all(options):
-            raise UnusableRow("a choice is empty")
-        letter = letter_among(fields["answer_idx"], options)
+        options = [clean(_LEFT_OVER.sub("", as_text(fields["options"].get(letter)))) for letter in "ABCD"]
         meta = {"kind": clean(fields.get("meta_info")) or "unknown"}
-        return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
-
-
-def _option(text: Any) -> str:
-    """The option without what the end of upstream's table left in it: 38 test rows end in a newline and a quote."""
-    return clean(_LEFT_OVER.sub("", as_text(text)))
+        return self.choice(
+            row, split, fields["question"], options, letter_among(fields["answer_idx"], options), meta=meta
+        )
 
 
 MEDQA = MedQa()

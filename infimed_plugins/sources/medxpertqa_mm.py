@@ -10,71 +10,66 @@ options, a list for the label, and ``{"image_path": "MM-26-a.jpeg"}`` for a pict
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_among, row_id
-from infimed_plugins.sources.tables import json_rows, parquet_rows
+from infimed_plugins.sources.choices import letter_among
+from infimed_plugins.sources.files import Archive, Files
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean
+from infimed_plugins.sources.tables import read_files
 
-COLUMNS = ("id", "question", "options", "label", "images", "medical_task", "body_system", "question_type")
+COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system", "question_type")
 REPEATED = "\nAnswer Choices:"
 
 
-class MedXpertQaMm(PublicSource):
-    """The questions with pictures."""
-
-    name = "medxpertqa_mm"
-    splits = ("dev", "test")
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """JSON lines, or the hub's conversion to parquet; pictures in an archive."""
-        paths = files.all(*layouts("MM", split))
-        images = files.archive("images.zip")
-        found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
-        for index, row in enumerate(found):
-            yield Row(row_id(row, "id", index), {**row, "images": partial(_pictures, images.image, row)})
-
-    def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice with all of its pictures."""
-        asked, images = question_of(row.fields), row.fields["images"]()
-        if not images:
-            raise UnusableRow("its image is missing")
-        more: dict[str, Any] = {"options": asked.options, "images": images, "meta": asked.meta}
-        return self.make(row, split, asked.text, "multiple_choice", asked.letter, **more)
-
-
-def layouts(part: str, split: str) -> list[str]:
+def layouts(part: str) -> dict[str, list[str]]:
     """Where the rows of a part lie: JSON lines, the hub's conversion to parquet; on GitHub the test rows."""
     on_github = f"medxpertqa_{part.lower()}_input.jsonl"
-    more = [f"eval/data/medxpertqa/input/{on_github}", on_github] if split == "test" else []
-    return [f"{part}/{split}.jsonl", f"{part}/{split}-*.parquet", f"{part}/{split}/*.parquet", *more]
+    hub = {
+        split: [f"{part}/{split}{end}" for end in (".jsonl", "-*.parquet", "/*.parquet")] for split in ("dev", "test")
+    }
+    return {**hub, "test": [*hub["test"], f"eval/data/medxpertqa/input/{on_github}", on_github]}
 
 
-class Asked(NamedTuple):
-    """What both parts of MedXpertQA have in a row."""
+class MedXpertQaMm(PublicSource):
+    """The questions with pictures, which are in an archive."""
 
-    text: str
-    letter: str
-    options: tuple[str, ...]
-    meta: dict[str, Any]
+    name: ClassVar[str] = "medxpertqa_mm"
+    splits = ("dev", "test")
+    paths: ClassVar[dict[str, list[str]]] = layouts("MM")
+    columns: ClassVar[tuple[str, ...]] = (*COLUMNS, "images")
+    id_column = "id"
+
+    def rows(self, files: Files, split: str) -> Iterator[Row]:
+        """The rows, each with what opens its pictures."""
+        paths, archive = self.find(files, split), files.archive("images.zip")
+        for row in self.numbered(read_files(paths, self.columns)):
+            yield Row(row.id, {**row.fields, "images": partial(_pictures, archive, row.fields)})
+
+    def sample(self, row: Row, split: str) -> Sample:
+        """A multiple choice with all of its pictures; ``meta["kind"]`` is the type of question."""
+        fields = row.fields
+        options, label = _options(fields["options"]), fields["label"]
+        letter = letter_among(label[0] if isinstance(label, list) and label else label, options)
+        text = as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"]
+        meta = {"kind": fields["question_type"]}
+        meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
+        return self.choice(row, split, text, options, letter, images=self.pictures(row), meta=meta)
+
+    def pictures(self, row: Row) -> tuple[ImageRef, ...]:
+        """The pictures of a row. Raises UnusableRow without one."""
+        images: tuple[ImageRef, ...] = row.fields["images"]()
+        if not images:
+            raise UnusableRow("its image is missing")
+        return images
 
 
-def question_of(fields: Mapping[str, Any]) -> Asked:
-    """The question without its options, the right letter, the options. Raises UnusableRow when one is missing."""
-    options, label = _options(fields["options"]), fields["label"]
-    text = as_text(fields["question"]).rpartition(REPEATED)[0] or fields["question"]
-    meta = {"kind": fields["question_type"]}
-    meta |= {key: fields[key] for key in ("medical_task", "body_system") if fields[key]}
-    return Asked(text, letter_among(label[0] if isinstance(label, list) and label else label, options), options, meta)
-
-
-def _pictures(opener: Callable[[str, str], ImageRef], row: Mapping[str, Any]) -> tuple[ImageRef, ...]:
-    written = [image["image_path"] if isinstance(image, dict) else image for image in row["images"]]
+def _pictures(archive: Archive, fields: Mapping[str, Any]) -> tuple[ImageRef, ...]:
+    written = [image["image_path"] if isinstance(image, dict) else image for image in fields["images"]]
     names = [str(name).removeprefix("images/") for name in written]
-    return tuple(opener(f"images/{name}", name) for name in names)
+    return tuple(archive.image(f"images/{name}", name) for name in names)
 
 
 def _options(written: Any) -> tuple[str, ...]:

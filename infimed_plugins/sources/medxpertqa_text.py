@@ -9,36 +9,22 @@ All else is as in the part with pictures (medxpertqa_mm.py): options repeated in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.medxpertqa_mm import layouts, question_of
-from infimed_plugins.sources.public import PublicSource, Row, row_id
-from infimed_plugins.sources.tables import json_rows, parquet_rows
-
-COLUMNS = ("id", "question", "options", "label", "medical_task", "body_system", "question_type")
+from infimed_plugins.records import ImageRef
+from infimed_plugins.sources.medxpertqa_mm import COLUMNS, MedXpertQaMm, layouts
+from infimed_plugins.sources.public import PublicSource, Row
 
 
-class MedXpertQaText(PublicSource):
+class MedXpertQaText(MedXpertQaMm):
     """The questions without pictures."""
 
     name = "medxpertqa_text"
-    splits = ("dev", "test")
+    paths = layouts("Text")
+    columns = COLUMNS
+    rows = PublicSource.rows
 
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """JSON lines, or the hub's conversion to parquet."""
-        paths = files.all(*layouts("Text", split))
-        found = parquet_rows(paths, COLUMNS) if paths[0].suffix == ".parquet" else json_rows(paths[0], COLUMNS)
-        for index, row in enumerate(found):
-            yield Row(row_id(row, "id", index), row)
-
-    def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; ``meta["kind"]`` is the type of question."""
-        asked = question_of(row.fields)
-        return self.make(
-            row, split, asked.text, "multiple_choice", asked.letter, options=asked.options, meta=asked.meta
-        )
+    def pictures(self, row: Row) -> tuple[ImageRef, ...]:
+        """None."""
+        return ()
 
 
 MEDXPERTQA_TEXT = MedXpertQaText()

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.records import Sample
+from infimed_plugins.sources.choices import letter_among, letter_of_index
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among, letter_of_index
-from infimed_plugins.sources.tables import headless_rows, parquet_rows
+from infimed_plugins.sources.public import PublicSource, Row, clean
+from infimed_plugins.sources.tables import delimited_rows, parquet_rows
 
 SUBJECTS = (
     "anatomy",
@@ -52,19 +53,16 @@ class MmluMedical(PublicSource):
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice; ``meta["kind"]`` is the subject."""
-        fields = row.fields
-        options = tuple(clean(choice) for choice in fields["choices"])
-        if not all(options):
-            raise UnusableRow("a choice is empty")
-        answer = fields["answer"]
+        fields, answer = row.fields, row.fields["answer"]
+        options = [clean(choice) for choice in fields["choices"]]
         letter = (letter_among if isinstance(answer, str) else letter_of_index)(answer, options)
         meta = {"kind": row.id.rpartition("-")[0]}
-        return self.make(row, split, fields["question"], "multiple_choice", letter, options=options, meta=meta)
+        return self.choice(row, split, fields["question"], options, letter, meta=meta)
 
 
 def _table_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of the authors' table, which has no header: question, four choices, the letter of the answer."""
-    for row in headless_rows(path, TABLE):
+    for row in delimited_rows(path, TABLE, header=False):
         yield {"question": row["question"], "choices": [row[letter] for letter in "ABCD"], "answer": row["answer"]}
 
 

@@ -17,18 +17,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infimed_plugins.records import Sample, Task
-from infimed_plugins.sources.archives import embedded_image
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import (
-    PublicSource,
-    Row,
-    UnusableRow,
-    as_text,
-    clean,
-    letter_among,
-    literal_list,
-    row_id,
-)
+from infimed_plugins.sources.choices import letter_among
+from infimed_plugins.sources.files import Files, embedded_image
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, literal_list, row_id
 from infimed_plugins.sources.tables import parquet_rows
 
 CONFIGS = (
@@ -64,26 +55,17 @@ class MmmuHealth(PublicSource):
         if clean(fields["answer"]) in ("", "?"):
             raise UnusableRow("no answer")
         places = _places(fields)
-        task: Task
-        options, more = None, {}
+        meta = {"kind": fields["question_type"], "subject": fields["config"], "subfield": fields["subfield"]}
+        question = _with_words(fields["question"], places)
+        images = tuple(embedded_image(fields[name], name) for name in places)
+        more = {"images": images, "rationale": _rationale(fields["explanation"], places), "meta": meta}
         if fields["question_type"] == "multiple-choice":
-            options = tuple(_with_words(option, places) for option in literal_list(fields["options"]))
-            task, answer = "multiple_choice", letter_among(fields["answer"], options)
-        else:
-            answers = _open_answers(fields["answer"])
-            task, answer = "math" if _NUMBER.fullmatch(answers[0]) else "text", answers[0]
-            more = {"synonyms": answers} if len(answers) > 1 else {}
-        return self.make(
-            row,
-            split,
-            _with_words(fields["question"], places),
-            task,
-            answer,
-            options=options,
-            images=tuple(embedded_image(fields[name], name) for name in places),
-            rationale=_rationale(fields["explanation"], places),
-            meta={"kind": fields["question_type"], "subject": fields["config"], "subfield": fields["subfield"], **more},
-        )
+            options = [_with_words(option, places) for option in literal_list(fields["options"])]
+            return self.choice(row, split, question, options, letter_among(fields["answer"], options), **more)
+        answers = _open_answers(fields["answer"])
+        meta |= {"synonyms": answers} if len(answers) > 1 else {}
+        task: Task = "math" if _NUMBER.fullmatch(answers[0]) else "text"
+        return self.make(row, split, question, task, answers[0], **more)
 
 
 def _places(fields: Mapping[str, Any]) -> dict[str, int]:

@@ -12,7 +12,6 @@ are misspelt (a broken word, a bracket left open). hub: foreverbeliever/OmniMedV
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
@@ -20,19 +19,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import Archive, Unpacked, image_file
-from infimed_plugins.sources.faults import DamagedFileError
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, clean, letter_of_text, row_id
-from infimed_plugins.sources.tables import NO_OBJECT, check_columns, checked_rows, first_rows, json_rows, list_items
+from infimed_plugins.sources.choices import letter_of_text
+from infimed_plugins.sources.files import Archive, Files, image_file
+from infimed_plugins.sources.public import PublicSource, Row, clean, row_id
+from infimed_plugins.sources.tables import NO_OBJECT, check_columns, json_rows
+from infimed_plugins.tables.rows import first_rows
 
 LISTS = ("QA_information/Open-access/*.json", "*/QA_information/Open-access/*.json")
 COLUMNS = ("dataset", "question_id", "question_type", "question", "gt_answer", "image_path", "option_A", "option_B")
 OPTIONAL = ("option_C", "option_D", "modality_type", "modality")  # one or the other, or for some rows only
 
 Picture = Callable[[str], ImageRef]
+List = tuple[Path, bytes | None, Picture]  # a list's path, its content in an archive, and what opens its pictures
 
 
 class OmniMedVqa(PublicSource):
@@ -43,8 +43,8 @@ class OmniMedVqa(PublicSource):
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The lists of a folder, or of the archive."""
-        for path, rows, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
-            for index, row in enumerate(_checked(path, rows())):
+        for path, content, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
+            for index, row in enumerate(_checked(path, json_rows(path, COLUMNS, content))):
                 name = row_id(row, "question_id", f"{path.stem}-{index}")
                 yield Row(name, {**row, "image": partial(_picture, picture, row)})
 
@@ -53,46 +53,33 @@ class OmniMedVqa(PublicSource):
         fields = row.fields
         written = [clean(fields.get(f"option_{letter}")) for letter in "ABCD"]
         options = tuple(option for option in written if option)
-        answer = letter_of_text(fields["gt_answer"], options)
         meta = {"kind": fields["question_type"], "dataset": fields["dataset"]}
         modality = clean(fields.get("modality_type")) or clean(fields.get("modality"))
         if modality:
             meta["modality"] = _well_spelt(modality)
-        images = (fields["image"](),)
-        return self.make(
-            row, split, fields["question"], "multiple_choice", answer, options=options, images=images, meta=meta
-        )
+        letter = letter_of_text(fields["gt_answer"], options)
+        return self.choice(row, split, fields["question"], options, letter, images=row.image(), meta=meta)
 
 
-def _unpacked(files: Files) -> list[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:
-    """The lists of an unpacked folder, how to read each, and what opens a picture; none where there are none."""
+def _unpacked(files: Files) -> list[List]:
+    """The lists of an unpacked folder, none where there are none."""
     if files.folder is None:
         return []
     try:
         paths = files.all(*LISTS)
     except MissingFileError:
         return []
-    return [(path, partial(json_rows, path, COLUMNS), partial(image_file, path.parents[2])) for path in paths]
+    return [(path, None, partial(image_file, path.parents[2])) for path in paths]
 
 
-def _packed(archive: Archive | Unpacked) -> Iterator[tuple[Path, Callable[[], Iterator[dict[str, Any]]], Picture]]:
-    """The same of the archive, a list at a time."""
+def _packed(archive: Archive) -> Iterator[List]:
+    """Yield the lists of the archive."""
     names = sorted(name for name in archive.members() if any(fnmatchcase(name, list_) for list_ in LISTS))
     if not names:
         raise DamagedFileError(f"{archive.path} holds no {LISTS[0]}; download it again")
     for name in names:
         if not name.startswith("__MACOSX/"):
-            yield archive.path / name, partial(_packed_rows, archive, name), archive.image
-
-
-def _packed_rows(archive: Archive | Unpacked, name: str) -> Iterator[dict[str, Any]]:
-    text = archive.image(name).read()
-    try:
-        yield from checked_rows(archive.path / name, COLUMNS, list_items(io.StringIO(text.decode("utf-8-sig"))))
-    except DamagedFileError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{archive.path.name}/{name} is no JSON ({error}); download it again") from error
+            yield archive.path / name, archive.image(name).read(), archive.image
 
 
 def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

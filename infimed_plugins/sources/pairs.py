@@ -18,15 +18,14 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any, get_args
 
-from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.errors import ConfigError, MissingFileError, MissingImageError
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.paths import below
 from infimed_plugins.records import BadRow, ImageRef, Json, Sample, Task
-from infimed_plugins.sources.archives import image_file
+from infimed_plugins.sources import SourceEntry
 from infimed_plugins.sources.choices import plain, read_choice, read_options
-from infimed_plugins.sources.entry import SourceEntry
-from infimed_plugins.sources.faults import MissingImageError
+from infimed_plugins.sources.files import image_file
 from infimed_plugins.sources.public import IMAGE_TAG, PublicSource, Row, UnusableRow, as_text, without_image_tags
 from infimed_plugins.tables.cells import blank, pick, picked, structured
 from infimed_plugins.tables.rows import FileRow, named_columns, read_rows
@@ -198,7 +197,7 @@ def _boxes(task: Task, answer: Any) -> Json:
 
 
 def _several(value: Any) -> list[Any]:
-    """What a cell holds, one or several, as a list."""
+    """Return a cell's value or values as a list."""
     value = structured(value)
     return value if isinstance(value, list) else [] if blank(value) else [value]
 

@@ -30,6 +30,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json, Sample, Task
@@ -41,15 +42,13 @@ NUMBER_WORDS = ("No", "One", "Two", "Three")
 _NAMES = (*MODALITIES, *ORGANS, *LESIONS, *SIDES)
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     """One question about one scene, before it becomes a Sample."""
 
-    kind: str
     task: Task
     question: str
     answer: Json
-    rationale: str
+    rationale: str = ""
     options: tuple[str, ...] | None = None
 
 
@@ -96,22 +95,12 @@ def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
     meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
     if kind in DESCRIPTIONS + READING:
         meta["instruction"] = ""  # these have no answer form
-    return Sample(
-        id=f"phantom-{kind}",
-        source="phantom",
-        split="",
-        question=asked.question,
-        task=asked.task,
-        answer=asked.answer,
-        options=asked.options,
-        images=(ImageRef(data=b""),),
-        rationale=asked.rationale,
-        meta=meta,
-    )
+    blank = (ImageRef(data=b""),)
+    return Sample(f"phantom-{kind}", "phantom", "", images=blank, meta=meta, **asked._asdict())
 
 
 def caption(picture: Scene) -> str:
-    """What is seen: modality, organ, lesions and where they lie."""
+    """Describe a scene: modality, organ, lesions and where they lie."""
     return f"{picture.modality} of the {picture.organ}. {_seen(picture)}"
 
 
@@ -127,6 +116,10 @@ def _cell(lesion: Lesion) -> str:
     return f"{lesion.place} {lesion.side}"
 
 
+def _boxes(picture: Scene) -> list[list[int]]:
+    return [list(lesion.box) for lesion in picture.lesions]
+
+
 def _counted(picture: Scene) -> str:
     count = len(picture.lesions)
     return f"{NUMBER_WORDS[count]} {picture.lesions[0].kind}{'s' if count > 1 else ''}"
@@ -139,11 +132,11 @@ def _seen(picture: Scene) -> str:
     return f"{_counted(picture)}: {', '.join(_cell(lesion) for lesion in picture.lesions)}."
 
 
-def _choice(kind: str, question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
+def _choice(question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
     options = tuple(rng.sample(pool, len(pool)))
     letter = OPTION_LETTERS[options.index(right)]
     rationale = f"{evidence} Choose {_lettered(right, options)}." if rng.random() < NAMES_THE_OPTION else evidence
-    return _Asked(kind, "multiple_choice", question, letter, rationale, options)
+    return _Asked("multiple_choice", question, letter, rationale, options)
 
 
 def _lettered(name: str, options: tuple[str, ...]) -> str:
@@ -151,88 +144,43 @@ def _lettered(name: str, options: tuple[str, ...]) -> str:
     return f"{name} {OPTION_LETTERS[options.index(name)]}"
 
 
-def _ask_modality(picture: Scene, rng: random.Random) -> _Asked:
-    evidence = f"This is {picture.modality}."
-    return _choice("modality", "Which modality is this?", picture.modality, MODALITIES, evidence, rng)
-
-
-def _ask_finding(picture: Scene, rng: random.Random) -> _Asked:
-    return _choice("finding", "What is the lesion?", picture.lesions[0].kind, LESIONS, _seen(picture), rng)
-
-
-def _ask_side(picture: Scene, rng: random.Random) -> _Asked:
-    question = "On which side of the image is the lesion?"
-    return _choice("side", question, picture.lesions[0].side, SIDES, _seen(picture), rng)
-
-
 def _ask_presence(picture: Scene, rng: random.Random) -> _Asked:
     cells = {_cell(lesion) for lesion in picture.lesions}
     other = [f"{place} {side}" for place, side in itertools.product(PLACES, SIDES) if f"{place} {side}" not in cells]
     cell = rng.choice(sorted(cells)) if cells and rng.random() < 0.5 else rng.choice(other)
     answer = "yes" if cell in cells else "no"
-    return _Asked("presence", "text", f"Is there a lesion in the {cell}?", answer, _seen(picture))
-
-
-def _ask_organ(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("organ", "text", "Which organ is shown?", picture.organ, f"This is the {picture.organ}.")
-
-
-def _ask_place(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("place", "text", "Where in the image is the lesion?", _cell(picture.lesions[0]), _seen(picture))
-
-
-def _ask_count(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("count", "math", "How many lesions are there?", str(len(picture.lesions)), _seen(picture))
-
-
-def _ask_width(picture: Scene, rng: random.Random) -> _Asked:
-    lesion = picture.lesions[0]
-    return _Asked("width", "math", "How wide is the lesion, in mm?", str(lesion.width), _seen(picture))
-
-
-def _ask_box(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("box", "grounding", "Where is the lesion?", list(picture.lesions[0].box), _seen(picture))
-
-
-def _ask_boxes(picture: Scene, rng: random.Random) -> _Asked:
-    boxes = [list(lesion.box) for lesion in picture.lesions]
-    return _Asked("boxes", "detection", "Where are all lesions?", boxes, _seen(picture))
-
-
-def _ask_caption(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("caption", "text", "Describe the image.", caption(picture), "")
-
-
-def _ask_report(picture: Scene, rng: random.Random) -> _Asked:
-    return _Asked("report", "text", "Describe the image with widths and boxes.", report(picture), "")
+    return _Asked("text", f"Is there a lesion in the {cell}?", answer, _seen(picture))
 
 
 def _ask_copy(picture: Scene, rng: random.Random) -> _Asked:
     options = tuple(rng.sample(_NAMES, 4))
     listed = ", ".join(f"{letter}. {name}" for letter, name in zip(OPTION_LETTERS, options, strict=False))
-    return _Asked("copy", "text", "Repeat the options.", f"{listed}.", "", options)
+    return _Asked("text", "Repeat the options.", f"{listed}.", options=options)
 
 
 def _ask_letter(picture: Scene, rng: random.Random) -> _Asked:
     """In any order, so that a letter can only be known by looking its name up."""
     options = tuple(rng.sample(_NAMES, 4))
     listed = ", ".join(_lettered(name, options) for name in rng.sample(options, 4))
-    return _Asked("letter", "text", "Name the options.", f"Here {listed}.", "", options)
+    return _Asked("text", "Name the options.", f"Here {listed}.", options=options)
 
 
+_SIDE, _PLACE = "On which side of the image is the lesion?", "Where in the image is the lesion?"
 ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
-    "modality": _ask_modality,
-    "finding": _ask_finding,
-    "side": _ask_side,
+    "modality": lambda it, rng: _choice(
+        "Which modality is this?", it.modality, MODALITIES, f"This is {it.modality}.", rng
+    ),
+    "finding": lambda it, rng: _choice("What is the lesion?", it.lesions[0].kind, LESIONS, _seen(it), rng),
+    "side": lambda it, rng: _choice(_SIDE, it.lesions[0].side, SIDES, _seen(it), rng),
     "presence": _ask_presence,
-    "organ": _ask_organ,
-    "place": _ask_place,
-    "count": _ask_count,
-    "width": _ask_width,
-    "box": _ask_box,
-    "boxes": _ask_boxes,
-    "caption": _ask_caption,
-    "report": _ask_report,
+    "organ": lambda it, _: _Asked("text", "Which organ is shown?", it.organ, f"This is the {it.organ}."),
+    "place": lambda it, _: _Asked("text", _PLACE, _cell(it.lesions[0]), _seen(it)),
+    "count": lambda it, _: _Asked("math", "How many lesions are there?", str(len(it.lesions)), _seen(it)),
+    "width": lambda it, _: _Asked("math", "How wide is the lesion, in mm?", str(it.lesions[0].width), _seen(it)),
+    "box": lambda it, _: _Asked("grounding", "Where is the lesion?", list(it.lesions[0].box), _seen(it)),
+    "boxes": lambda it, _: _Asked("detection", "Where are all lesions?", _boxes(it), _seen(it)),
+    "caption": lambda it, _: _Asked("text", "Describe the image.", caption(it)),
+    "report": lambda it, _: _Asked("text", "Describe the image with widths and boxes.", report(it)),
     "copy": _ask_copy,
     "letter": _ask_letter,
 }
@@ -243,7 +191,7 @@ _NEEDS_ONE_LESION = {"side", "place", "width", "box"}
 
 
 def can_ask(kind: str, picture: Scene) -> bool:
-    """Whether a question of ``kind`` has one answer for this scene."""
+    """True if a question of ``kind`` has one answer for this scene."""
     if kind in _NEEDS_ONE_LESION:
         return len(picture.lesions) == 1
     return bool(picture.lesions) if kind == "finding" else True

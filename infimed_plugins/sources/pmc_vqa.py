@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from infimed_plugins.records import Sample
+from infimed_plugins.sources.choices import letter_among
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
+from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean
 from infimed_plugins.sources.tables import delimited_rows
 
 CHOICES = ("Choice A", "Choice B", "Choice C", "Choice D")
@@ -33,24 +35,24 @@ class PmcVqa(PublicSource):
 
     name = "pmc_vqa"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "test_clean")
-    csv_files: ClassVar[dict[str, str]] = {"train": "train.csv", "test": "test.csv", "test_clean": "test_clean.csv"}
+    paths: ClassVar[Paths] = ("{split}.csv",)
     archives: ClassVar[tuple[str, ...]] = ("images.zip",)
     folders = ("images", "figures")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", "Answer", *CHOICES, "Answer_label")
+    id_digits = 6
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One CSV for each split, pictures in an archive."""
-        path, images = files.one(self.csv_files[split]), files.archive(*self.archives)
-        for index, row in enumerate(delimited_rows(path, self.columns, renamed={"Anwser": "Answer"})):
-            names = [f"{folder}/{row['Figure_path']}" for folder in self.folders] + [row["Figure_path"]]
-            yield Row(f"{index:06d}", {**row, "image": lambda names=names: images.image(*names)})
+        path, images = self.find(files, split)[0], files.archive(*self.archives)
+        for row in self.numbered(delimited_rows(path, self.columns, renamed={"Anwser": "Answer"})):
+            names = [f"{folder}/{row.fields['Figure_path']}" for folder in self.folders] + [row.fields["Figure_path"]]
+            yield Row(row.id, {**row.fields, "image": partial(images.image, *names)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice whose letter, label and text agree."""
         options = tuple(_option(letter, row.fields[f"Choice {letter}"]) for letter in "ABCD")
         letter = self._answer(row, options)
-        images = (row.fields["image"](),)
-        return self.make(row, split, row.fields["Question"], "multiple_choice", letter, options=options, images=images)
+        return self.choice(row, split, row.fields["Question"], options, letter, images=row.image())
 
     def _answer(self, row: Row, options: tuple[str, ...]) -> str:
         letter = letter_among(_bare(row.fields["Answer_label"]), options)
@@ -65,7 +67,7 @@ class PmcVqa2(PmcVqa):
 
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
-    csv_files: ClassVar[dict[str, str]] = {"train": "train_2.csv", "test": "test_2.csv"}
+    paths: ClassVar[Paths] = ("{split}_2.csv",)
     archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
@@ -91,9 +93,8 @@ class PmcVqaCaptions(PmcVqa2):
 
     def sample(self, row: Row, split: str) -> Sample:
         """A description; it has no answer form."""
-        images = (row.fields["image"](),)
-        meta = {"kind": "caption", "instruction": ""}
-        return self.make(row, split, CAPTION_QUESTION, "text", row.fields["Caption"], images=images, meta=meta)
+        more = {"images": row.image(), "meta": {"kind": "caption", "instruction": ""}}
+        return self.make(row, split, CAPTION_QUESTION, "text", row.fields["Caption"], **more)
 
 
 def _option(letter: str, cell: str) -> str:

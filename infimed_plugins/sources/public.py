@@ -1,30 +1,39 @@
-"""What the sources of public data sets share: a source says where its rows are and how one becomes a Sample."""
+"""The base class of public data sets: a source says where its rows are and how one becomes a Sample."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import (
+    ConfigError,
+    DamagedFileError,
+    DataError,
+    MissingExtraError,
+    MissingFileError,
+    MissingImageError,
+)
 from infimed_plugins.limits import parse_literal
-from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Sample, Task
-from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.faults import DamagedFileError, MissingImageError
-from infimed_plugins.sources.files import Files, hub_commit
-from infimed_plugins.sources.tables import NO_OBJECT
+from infimed_plugins.records import BadRow, ImageRef, Json, Sample, Task
+from infimed_plugins.sources import SourceEntry, source_entries
+from infimed_plugins.sources.files import Files, embedded_image, hub_commit
+from infimed_plugins.sources.tables import NO_OBJECT, read_files
 from infimed_plugins.tables.cells import missing
 
 _log = logging.getLogger(__name__)
 
+PARQUET = ("data/{split}-*.parquet", "{split}*.parquet")  # as the hub names them, and without its folder
+Paths = Sequence[str] | Mapping[str, Sequence[str]]
 YES_NO = ("yes", "no")
 IMAGE_TAG = re.compile(r"<image(?:[ _]?\d+)?>")  # <image>, <image 1>, <image_1>
-_LETTERED = re.compile(r"^\s*[(（]?([A-Za-z])\s*[)）.．:：、]\s*(.*)$", re.DOTALL)
+_NUMBER = re.compile(r"[-−]?\$?(?:\d[\d,]*(?:\.\d+)?|\.\d+|\d+ \d+)(?:/\d+)?\s?%?")
+_THINK_TAG = re.compile(r"</?think>")
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,15 @@ class Row:
 
     id: str
     fields: Mapping[str, Any]
+
+    def image(self) -> tuple[ImageRef]:
+        """The picture of the field ``image``: bytes in the row, or a call that opens it. Raises MissingImageError."""
+        value = self.fields["image"]
+        return (value() if callable(value) else embedded_image(value, "the row"),)
+
+    def some(self, *names: str) -> dict[str, Json]:
+        """Return these fields for ``meta``, without the empty ones."""
+        return {name: self.fields[name] for name in names if self.fields.get(name)}
 
 
 class UnusableRow(DataError):
@@ -44,15 +62,23 @@ class UnusableRow(DataError):
 
 
 class PublicSource:
-    """A public data set. A subclass gives ``name``, ``splits``, ``rows`` and ``sample``."""
+    """A public data set. A subclass gives ``name``, ``splits``, ``columns`` and ``sample``.
+
+    ``paths`` are patterns of a split's files, ``{split}`` filled in, or those of each split; the first that matches
+    counts. Another layout overrides ``rows``.
+    """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    paths: ClassVar[Paths] = PARQUET
+    columns: ClassVar[tuple[str, ...]] = ()
+    id_column: ClassVar[str | None] = None  # without one, ids count rows
+    id_digits: ClassVar[int] = 5
     rows_are_counted: ClassVar[bool] = True  # whether the registry counts what ``rows`` yields
 
     @property
     def entry(self) -> SourceEntry:
-        """What the registry says of it."""
+        """Its entry in the registry."""
         return source_entries()[self.name]
 
     @property
@@ -69,11 +95,11 @@ class PublicSource:
         return {}
 
     def is_local(self, folder: Path | None) -> bool:
-        """Whether it reads the user's folder, and not the network."""
+        """True if it reads the user's folder, not the network."""
         return Files(self.name, self.entry, folder).is_local
 
     def revision(self, folder: Path | None) -> str | None:
-        """What was read: the commit that the hub gave for the registry's revision, or "local files"."""
+        """The revision that was read: the commit that the hub gave for the registry's revision, or "local files"."""
         if self.is_local(folder):
             return "local files"
         return hub_commit(self.entry) or self.entry.revision
@@ -145,7 +171,18 @@ class PublicSource:
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The upstream rows of a split."""
-        raise NotImplementedError
+        return self.numbered(read_files(self.find(files, split), self.columns))
+
+    def find(self, files: Files, split: str) -> list[Path]:
+        """The files of a split: all parts in parquet, one of any other kind. Raises MissingFileError."""
+        patterns = self.paths[split] if isinstance(self.paths, Mapping) else self.paths
+        return files.all(*(pattern.replace("{split}", split) for pattern in patterns))
+
+    def numbered(self, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
+        """The rows with their ids."""
+        for index, fields in enumerate(rows):
+            place = f"{index:0{self.id_digits}d}"
+            yield Row(row_id(fields, self.id_column, index) if self.id_column else place, fields)
 
     def sample(self, row: Row, split: str) -> Sample:
         """The Sample of a row. Raises UnusableRow or another DataError where there is none."""
@@ -174,6 +211,17 @@ class PublicSource:
         sample = Sample(self._id(split, row), self.name, split, question, task, answer, **more)
         _check_encodable(sample)
         return sample
+
+    def choice(self, row: Row, split: str, question: str, options: Sequence[str], letter: str, **more: Any) -> Sample:
+        """A multiple choice; raises as ``make``."""
+        return self.make(row, split, question, "multiple_choice", letter, options=tuple(options), **more)
+
+    def as_written(
+        self, row: Row, split: str, question: str, answer: str, kind: str, task: Task = "text", **more: Any
+    ) -> Sample:
+        """A question that says itself how to answer, its texts laid out as upstream has them: code, tables, lists."""
+        sample = self.make(row, split, question, task, answer, meta={"kind": kind, "instruction": ""}, **more)
+        return replace(sample, question=question.strip(), answer=answer.strip())
 
     def _id(self, split: str, row: Row) -> str:
         return f"{self.name}-{split}-{row.id}"
@@ -233,46 +281,6 @@ def closed_or_open(answer: Any) -> tuple[str, str]:
     return (word, "closed") if word in YES_NO else (clean(answer), "open")
 
 
-def letter_of_index(index: Any, options: Sequence[str]) -> str:
-    """The letter of a 0-based index. Raises UnusableRow outside of the options."""
-    if missing(index):
-        raise UnusableRow("no answer")
-    number = int(index)
-    if not 0 <= number < len(options):
-        raise UnusableRow("the answer is none of the options", f"index {number} of {len(options)}")
-    return OPTION_LETTERS[number]
-
-
-def letter_of_text(text: Any, options: Sequence[str]) -> str:
-    """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
-    wanted = clean(text).casefold()
-    if not wanted:
-        raise UnusableRow("no answer")
-    texts = [clean(option) for option in options]
-    found = [text.casefold() for text in texts]
-    if clean(text) in texts:
-        return OPTION_LETTERS[texts.index(clean(text))]
-    if wanted not in found:
-        raise UnusableRow("the answer is none of the options", clean(text)[:100])
-    return OPTION_LETTERS[found.index(wanted)]
-
-
-def letter_among(letter: Any, options: Sequence[str]) -> str:
-    """A letter that names one of the options. Raises UnusableRow otherwise."""
-    if missing(letter):
-        raise UnusableRow("no answer")
-    word = clean(letter).strip("().:").upper()
-    if len(word) != 1 or word not in OPTION_LETTERS[: len(options)]:
-        raise UnusableRow("the answer is none of the options", repr(letter)[:100])
-    return word
-
-
-def split_letter(text: str) -> tuple[str, str]:
-    """``" A: Green "`` as ("A", "Green"); without a letter in front, ("", text)."""
-    found = _LETTERED.match(text)
-    return (found[1].upper(), clean(found[2])) if found else ("", clean(text))
-
-
 def literal_list(text: Any) -> list[Any]:
     """A list written as a Python literal, never evaluated. Raises UnusableRow when it is none."""
     text = as_text(text)
@@ -283,3 +291,13 @@ def literal_list(text: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise UnusableRow("a list cannot be read", text[:100])
     return list(value)
+
+
+def text_or_math(answer: str) -> Task:
+    """The task of a short answer: "math" for a number such as ``6,830``, ``1/12``, ``1 1/2`` or ``$8.20``."""
+    return "math" if _NUMBER.fullmatch(clean(answer)) else "text"
+
+
+def reasoning(text: Any) -> str | None:
+    """A rationale without think tags, which some rows carry; None when nothing is left."""
+    return _THINK_TAG.sub("", as_text(text)).strip() or None

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from infimed_plugins.records import Sample
+from infimed_plugins.sources.choices import letter_among
 from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_among
-from infimed_plugins.sources.tables import json_rows, parquet_rows
+from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean
+from infimed_plugins.sources.tables import json_rows
 
 ANSWERS = "ABC"
 WORDS = ("yes", "no", "maybe")
@@ -41,37 +42,30 @@ class PubMedQa(PublicSource):
 
     name = "pubmedqa"
     splits = ("train", "validation", "test")
+    paths: ClassVar[Paths] = {
+        split: ["data/{split}-*.parquet", "{split}-*.parquet", *(f"{at}{name}" for name in own for at in ("", "data/"))]
+        for split, own in OWN_FILES.items()
+    }
+    columns = ("data",)  # all that upstream reads is in one
+    id_digits = 4
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files, where all that upstream reads is in one column, or the authors' JSON."""
-        own = [f"{folder}{name}" for name in OWN_FILES[split] for folder in ("", "data/")]
-        paths = files.all(f"data/{split}-*.parquet", f"{split}-*.parquet", *own)
-        if paths[0].suffix == ".json":
-            yield from _own_rows(paths[0], files, split)
-            return
-        for index, row in enumerate(parquet_rows(paths, ("data",))):
-            yield Row(f"{index:04d}", row)
+        """The hub's parquet files, or the authors' JSON."""
+        path = self.find(files, split)[0]
+        return _own_rows(path, files, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
         data = row.fields["data"]
-        options = tuple(clean(data["Options"].get(letter)) for letter in ANSWERS)
+        options = [clean(data["Options"].get(letter)) for letter in ANSWERS]
         if not all(options):
             raise UnusableRow("a choice is empty")
         letter = letter_among(data["Correct Option"], options)
-        context = "\n".join(clean(part) for part in data["Context"] if clean(part))
         if not clean(data["Question"]):
             raise UnusableRow("no question")
-        return self.make(
-            row,
-            split,
-            f"{context}\n{data['Question']}" if context else data["Question"],
-            "multiple_choice",
-            letter,
-            options=options,
-            rationale=clean(data.get("Long Answer")) or None,
-            meta={"kind": options[ANSWERS.index(letter)]},
-        )
+        question = "\n".join([*filter(None, map(clean, data["Context"])), data["Question"]])
+        more = {"rationale": clean(data.get("Long Answer")) or None, "meta": {"kind": options[ANSWERS.index(letter)]}}
+        return self.choice(row, split, question, options, letter, **more)
 
 
 def _own_rows(path: Path, files: Files, split: str) -> Iterator[Row]:

@@ -16,16 +16,12 @@ Loading the data set without naming a file mixes all three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import ClassVar
 
 from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, as_text
-from infimed_plugins.sources.tables import json_rows
-from infimed_plugins.sources.texts import as_written, reasoning
+from infimed_plugins.sources.public import Paths, PublicSource, Row, as_text, reasoning
 
-SPLIT_FILES = {"train": "ReasonMed.json", "cot": "CoTMed.json", "response": "ResponseMed.json"}
 MARKS = ("<answer>", "\\boxed{")
 
 
@@ -33,22 +29,16 @@ class ReasonMed(PublicSource):
     """Text only; a split is one of the three forms."""
 
     name = "reasonmed"
-    splits = tuple(SPLIT_FILES)
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One JSON list for each split."""
-        path = files.one(SPLIT_FILES[split])
-        for index, row in enumerate(json_rows(path, ("instruction", "input", "output"))):
-            yield Row(f"{index:06d}", row)
+    splits = ("train", "cot", "response")
+    paths: ClassVar[Paths] = {"train": ["ReasonMed.json"], "cot": ["CoTMed.json"], "response": ["ResponseMed.json"]}
+    columns = ("instruction", "input", "output")
+    id_digits = 6
 
     def sample(self, row: Row, split: str) -> Sample:
         """A question that says itself how to answer, and a text."""
         parts = [as_text(row.fields[key]).strip() for key in ("instruction", "input")]
-        question = "\n".join(part for part in parts if part)
         answer, rationale = final_answer(as_text(row.fields["output"]))
-        meta = {"kind": split, "instruction": ""}
-        sample = self.make(row, split, question, "text", answer, rationale=rationale, meta=meta)
-        return as_written(sample, question, answer)
+        return self.as_written(row, split, "\n".join(filter(None, parts)), answer, split, rationale=rationale)
 
 
 def final_answer(output: str) -> tuple[str, str | None]:

@@ -17,17 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import embedded_image, image_file
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, letter_of_index
-from infimed_plugins.sources.tables import json_rows, parquet_rows
-from infimed_plugins.sources.texts import reasoning
-
-COLUMNS = ("image", "question", "choices", "answer", "hint", "grade", "subject", "topic", "solution")
-OWN_FILES = ("problems.json", "data/scienceqa/problems.json", "data/problems.json")
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.choices import letter_of_index
+from infimed_plugins.sources.files import Files, image_file
+from infimed_plugins.sources.public import PARQUET, PublicSource, Row, UnusableRow, clean, reasoning
+from infimed_plugins.sources.tables import json_rows
 
 
 class ScienceQa(PublicSource):
@@ -35,55 +30,44 @@ class ScienceQa(PublicSource):
 
     name = "scienceqa"
     splits = ("train", "validation", "test")
+    paths = (*PARQUET, "problems.json", "data/scienceqa/problems.json", "data/problems.json")
+    columns = ("image", "question", "choices", "answer", "hint", "grade", "subject", "topic", "solution")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The parquet files of a split, or the authors' one JSON file."""
-        paths = files.all(f"data/{split}-*.parquet", f"{split}*.parquet", *OWN_FILES)
-        if paths[0].suffix == ".json":
-            yield from _own_rows(paths[0], split)
-            return
-        for index, row in enumerate(parquet_rows(paths, COLUMNS)):
-            yield Row(f"{index:05d}", row)
+        path = self.find(files, split)[0]
+        return _own_rows(path, self.columns, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice with the solution as its rationale; ``meta["kind"]`` is the subject."""
-        fields = row.fields
-        options = tuple(clean(choice) for choice in fields["choices"])
+        fields, image = row.fields, row.fields["image"]
+        options = [clean(choice) for choice in fields["choices"]]
         letter = letter_of_index(fields["answer"], options)
         hint, question = clean(fields["hint"]), clean(fields["question"])
         if not question:
             raise UnusableRow("no question")
         meta = {"kind": fields["subject"], "topic": fields["topic"], "grade": fields["grade"]}
-        return self.make(
+        is_text = image is None or (isinstance(image, dict) and image.get("bytes") is None)  # in older exports
+        return self.choice(
             row,
             split,
             f"{hint}\n{question}" if hint else question,
-            "multiple_choice",
+            options,
             letter,
-            options=options,
-            images=_images(fields["image"]),
+            images=() if is_text else row.image(),
             rationale=reasoning(fields["solution"]),
             meta={key: value for key, value in meta.items() if value},
         )
 
 
-def _own_rows(path: Path, split: str) -> Iterator[Row]:
+def _own_rows(path: Path, columns: tuple[str, ...], split: str) -> Iterator[Row]:
     """The rows of a split, with what finds the picture for one."""
     part = "val" if split == "validation" else split
-    for row in json_rows(path, (*COLUMNS, "split")):
+    for row in json_rows(path, (*columns, "split")):
         if row.get("split") == part:
             name = f"{part}/{row['row_id']}/{row['image']}" if row.get("image") else ""
             image = partial(image_file, path.parent, f"images/{name}", name) if name else None
             yield Row(row["row_id"], {**row, "image": image})
-
-
-def _images(value: Any) -> tuple[ImageRef, ...]:
-    """The picture, or nothing: a missing one is null, in older exports a struct of nulls."""
-    if value is None or (isinstance(value, dict) and value.get("bytes") is None):
-        return ()
-    if callable(value):
-        return (value(),)
-    return (embedded_image(value, "the row"),)
 
 
 SCIENCEQA = ScienceQa()

@@ -9,17 +9,15 @@ A closed answer is not always yes or no: "Lung" or "T2" is closed, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, clean, closed_or_open, row_id
-from infimed_plugins.sources.tables import json_rows
+from infimed_plugins.sources.files import Archive, Files
+from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean, closed_or_open
+from infimed_plugins.sources.tables import read_files
 
-SPLIT_FILES = {"train": ("train.json",), "validation": ("validation.json", "validate.json"), "test": ("test.json",)}
-COLUMNS = ("img_name", "question", "answer", "q_lang", "answer_type", "qid")
 LANGUAGES = ("en", "zh")
 
 
@@ -27,36 +25,35 @@ class Slake(PublicSource):
     """Questions of both languages; a recipe takes one with ``languages``."""
 
     name = "slake"
-    splits = tuple(SPLIT_FILES)
+    splits = ("train", "validation", "test")
+    paths: ClassVar[Paths] = {
+        "train": ["train.json"],
+        "validation": ["validation.json", "validate.json"],
+        "test": ["test.json"],
+    }
+    columns = ("img_name", "question", "answer", "q_lang", "answer_type", "qid")
+    id_column = "qid"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON list for each split, pictures in ``imgs.zip``."""
-        path, images = files.one(*SPLIT_FILES[split]), files.archive("imgs.zip")
-        for index, row in enumerate(json_rows(path, COLUMNS)):
-            yield Row(row_id(row, "qid", index), {**row, "image": partial(_picture, images.image, row)})
+        paths, images = self.find(files, split), files.archive("imgs.zip")
+        for row in self.numbered(read_files(paths, self.columns)):
+            yield Row(row.id, {**row.fields, "image": partial(_picture, images, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta["kind"]`` is upstream's answer type, "open" or "closed"."""
-        fields = row.fields
-        if fields["q_lang"] not in LANGUAGES:
-            raise UnusableRow("another language", str(fields["q_lang"]))
+        fields, language = row.fields, row.fields["q_lang"]
+        if language not in LANGUAGES:
+            raise UnusableRow("another language", str(language))
         answer, kind = closed_or_open(fields["answer"])
         meta = {"kind": clean(fields["answer_type"]).lower() or kind}
-        meta |= {key: fields[key] for key in ("modality", "location", "content_type", "base_type") if fields.get(key)}
-        return self.make(
-            row,
-            split,
-            fields["question"],
-            "text",
-            answer,
-            images=(fields["image"](),),
-            language=fields["q_lang"],
-            meta=meta,
-        )
+        meta |= row.some("modality", "location", "content_type", "base_type")
+        more = {"images": row.image(), "language": language, "meta": meta}
+        return self.make(row, split, fields["question"], "text", answer, **more)
 
 
-def _picture(opener: Callable[[str], ImageRef], row: Mapping[str, Any]) -> ImageRef:
-    return opener(f"imgs/{row['img_name']}")
+def _picture(images: Archive, fields: Mapping[str, Any]) -> ImageRef:
+    return images.image(f"imgs/{fields['img_name']}")
 
 
 SLAKE = Slake()

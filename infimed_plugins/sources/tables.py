@@ -6,32 +6,33 @@ A file that is cut off or has lost a column is a DamagedFileError; a row that is
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from infimed_plugins.errors import DataError
-from infimed_plugins.limits import check, limit, lines, parse_json
-from infimed_plugins.sources.faults import DamagedFileError
-from infimed_plugins.tables.rows import HEAD_ROWS as HEAD_ROWS
-from infimed_plugins.tables.rows import first_rows as first_rows
-from infimed_plugins.tables.rows import list_items as list_items
-from infimed_plugins.tables.rows import named_columns, named_rows, parquet_fields
+from infimed_plugins.errors import DamagedFileError, DataError
+from infimed_plugins.limits import limit, lines, parse_json
+from infimed_plugins.tables.rows import first_rows, list_items, named_columns, one_object, parquet_fields
 
 NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds what stands there
 
 
-def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+def json_rows(path: Path, columns: Sequence[str] = (), content: bytes | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time.
 
-    Raises DamagedFileError for what is no JSON, and where the first rows lack one of the columns (checked_rows).
+    ``content`` is that of an archive's member, where ``path`` is its name. Raises DamagedFileError for what is no JSON,
+    and where the first rows lack one of the columns (checked_rows).
     """
-    with path.open(encoding="utf-8-sig") as file:
+    binary = path.open("rb") if content is None else io.BytesIO(content)
+    with io.TextIOWrapper(binary, encoding="utf-8-sig") as file:
         try:
             start = file.read(1024).lstrip()[:1]
             file.seek(0)
+            if not start:
+                raise ValueError("it is empty")
             yield from checked_rows(path, columns, list_items(file) if start == "[" else _lines_or_object(path, file))
         except DamagedFileError:
             raise
@@ -39,17 +40,6 @@ def json_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[dict[str, Any
             raise DamagedFileError(f"{path} is not in UTF-8 ({error}); download it again") from error
         except (ValueError, RecursionError) as error:
             raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
-
-
-def parsed_rows(path: Path, text: bytes, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """The rows of an object id -> row in memory, as a member of an archive has; raises as ``json_rows``."""
-    try:
-        whole = parse_json(text)
-    except ValueError as error:
-        raise DamagedFileError(f"{path} is no JSON ({error}); download it again") from error
-    if not isinstance(whole, dict):
-        raise DamagedFileError(f"{path} holds a {type(whole).__name__} where an object should be; download it again")
-    yield from checked_rows(path, columns, named_rows(whole))
 
 
 def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -70,54 +60,39 @@ def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Ite
 
 
 def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
-    read = lines(file, path)
-    first = next(read, "")
-    try:
-        row = parse_json(first)
-        rest = next(read, "")
-    except ValueError:  # an object over several lines
-        first += file.read(limit("file"))
-        check("file", len(first), path)
-        row, rest = parse_json(first), ""
-    if not rest and isinstance(row, dict) and sum(isinstance(value, dict) for value in row.values()) * 2 > len(row):
-        yield from named_rows(row)
-        return
-    yield row
-    for line in itertools.chain([rest], read):
-        if line.strip():
-            yield parse_json(line)
+    whole = one_object(path, file, some_bad=True)
+    file.seek(0)
+    yield from (parse_json(line) for line in lines(file, path) if line.strip()) if whole is None else whole
+
+
+def read_files(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of parquet files, or of the first file of JSON or CSV."""
+    if paths[0].suffix == ".parquet":
+        return parquet_rows(paths, columns)
+    return (delimited_rows if paths[0].suffix == ".csv" else json_rows)(paths[0], columns)
 
 
 def delimited_rows(
-    path: Path, columns: Sequence[str], delimiter: str = ",", renamed: Mapping[str, str] | None = None
+    path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None, header: bool = True
 ) -> Iterator[dict[str, str]]:
-    """The rows of a CSV or TSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
+    """The rows of a CSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
 
-    Raises DamagedFileError when a column is not there, and for a field that never ends.
+    Without a ``header`` the columns are these. Raises DamagedFileError when one is not there, and for a field that
+    never ends.
     """
     csv.field_size_limit(limit("field"))
     with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        table = csv.DictReader(lines(file, path), delimiter=delimiter, restval="")
+        table = csv.DictReader(lines(file, path), None if header else columns)
         try:
             names = [(renamed or {}).get(name, name) for name in table.fieldnames or ()]
             check_columns(path, columns, names)
             table.fieldnames = names
-            for row in table:
-                yield {key: value for key, value in row.items() if key is not None}
-        except csv.Error as error:
-            raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
-
-
-def headless_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file without a header; raises DamagedFileError where the first has not as many fields."""
-    with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-        try:
-            for number, row in enumerate(csv.reader(lines(file, path))):
-                if number == 0 and len(row) != len(columns):
-                    raise DamagedFileError(
-                        f"{path} has {len(row)} columns, not {', '.join(columns)}; download it again"
-                    )
-                yield dict(itertools.zip_longest(columns, row[: len(columns)], fillvalue=""))
+            for number, row in enumerate(table):
+                if not header and not number and (None in row or None in row.values()):
+                    count = sum(value is not None for value in row.values()) + len(row.get(None) or " ") - 1
+                    said = f"{path} has {count} columns, not {', '.join(columns)}"
+                    raise DamagedFileError(f"{said}; download it again")
+                yield {key: value or "" for key, value in row.items() if key is not None}
         except csv.Error as error:
             raise DamagedFileError(f"{path} is no whole CSV file ({error}); download it again") from error
 

@@ -18,11 +18,18 @@ from typing import Any
 
 from infimed_plugins.errors import MissingFileError
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import image_file
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, letter_of_text, row_id
-from infimed_plugins.sources.tables import json_rows, parsed_rows
-from infimed_plugins.sources.texts import reasoning, text_or_math
+from infimed_plugins.sources.choices import letter_of_text
+from infimed_plugins.sources.files import Files, image_file
+from infimed_plugins.sources.public import (
+    PublicSource,
+    Row,
+    UnusableRow,
+    as_text,
+    clean,
+    reasoning,
+    text_or_math,
+)
+from infimed_plugins.sources.tables import json_rows
 
 ARCHIVE = "PromptPG-*.zip"  # as GitHub gives the repository
 COLUMNS = ("row_id", "question", "choices", "answer", "unit", "ques_type", "solution")
@@ -33,13 +40,13 @@ class TabMwp(PublicSource):
 
     name = "tabmwp"
     splits = ("train", "dev", "test")
+    id_column = "row_id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """One JSON object for each split, a picture for each problem in ``tables`` beside it."""
         rows, opener = _folder(files, split)
-        for index, row in enumerate(rows):
-            picture = partial(opener, f"tables/{row.get('row_id')}.png")
-            yield Row(row_id(row, "row_id", index), {**row, "picture": picture})
+        for row in self.numbered(rows):
+            yield Row(row.id, {**row.fields, "image": partial(opener, f"tables/{row.fields.get('row_id')}.png")})
 
     def sample(self, row: Row, split: str) -> Sample:
         """A multiple choice, a number, or a text, with the solution as its rationale."""
@@ -47,17 +54,14 @@ class TabMwp(PublicSource):
         question, unit, answer = clean(fields["question"]), clean(fields["unit"]), as_text(fields["answer"])
         if unit and question:
             question += f" (Unit: {unit})"
-        meta = {"kind": fields["ques_type"]}
-        meta |= {key: fields[key] for key in ("ans_type", "grade") if fields.get(key)}
-        more = {"images": (fields["picture"](),), "rationale": reasoning(fields["solution"]), "meta": meta}
+        meta = {"kind": fields["ques_type"], **row.some("ans_type", "grade")}
+        more = {"images": row.image(), "rationale": reasoning(fields["solution"]), "meta": meta}
         if fields["ques_type"] != "multi_choice":
             return self.make(row, split, question, text_or_math(answer), answer, **more)
-        options = tuple(clean(choice) for choice in fields["choices"] or ())
+        options = [clean(choice) for choice in fields["choices"] or ()]
         if not options:
             raise UnusableRow("no choices")
-        return self.make(
-            row, split, question, "multiple_choice", letter_of_text(answer, options), options=options, **more
-        )
+        return self.choice(row, split, question, options, letter_of_text(answer, options), **more)
 
 
 def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callable[[str], ImageRef]]:
@@ -69,8 +73,7 @@ def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callabl
     except MissingFileError:
         archive = files.archive(ARCHIVE)
         text = archive.image(f"data/tabmwp/{name}").read()
-        rows = parsed_rows(archive.path / name, text, COLUMNS)
-        return rows, lambda picture: archive.image(f"data/tabmwp/{picture}")
+        return json_rows(archive.path / name, COLUMNS, text), lambda picture: archive.image(f"data/tabmwp/{picture}")
     return json_rows(path, COLUMNS), partial(image_file, path.parent)
 
 

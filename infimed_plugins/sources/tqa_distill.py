@@ -15,17 +15,13 @@ words: a reward that compares words would never be earned.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean
-from infimed_plugins.sources.tables import parquet_rows
-from infimed_plugins.sources.texts import as_written, reasoning, text_or_math
+from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, clean, reasoning, text_or_math
 
-COLUMNS = ("prompt", "info", "response", "finish_reasons")
 THINK, THINK_END = "<think>", "</think>"
 MAX_WORDS = 12  # of an answer
 
@@ -43,11 +39,7 @@ class TqaDistill(PublicSource):
 
     name = "tqa_distill"
     splits = ("train",)
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The parquet files."""
-        for index, row in enumerate(parquet_rows(files.all("data/train-*.parquet", "train*.parquet"), COLUMNS)):
-            yield Row(f"{index:05d}", row)
+    columns = ("prompt", "info", "response", "finish_reasons")
 
     def sample(self, row: Row, split: str) -> Sample:
         """A number or a text, to a question that says itself how to answer."""
@@ -55,14 +47,12 @@ class TqaDistill(PublicSource):
         if _first(fields["finish_reasons"]) == "length":
             raise UnusableRow("cut off")
         thought, answer = take_apart(_first(fields["response"]))
-        question = asked(fields["prompt"])
-        meta = {"kind": _task_type(fields["info"]), "instruction": ""}
-        sample = self.make(row, split, question, text_or_math(answer), answer, rationale=thought, meta=meta)
-        return as_written(sample, question, answer)
+        kind, task = _task_type(fields["info"]), text_or_math(answer)
+        return self.as_written(row, split, asked(fields["prompt"]), answer, kind, task, rationale=thought)
 
 
 def take_apart(response: str) -> tuple[str | None, str]:
-    """What stands inside the think tags and the answer after them. Raises UnusableRow when that cannot be told."""
+    """Return the text inside the think tags and the answer after them. Raises UnusableRow when that cannot be told."""
     thought, end, _ = response.partition(THINK_END)
     if not end:
         raise UnusableRow("the reasoning does not end")

@@ -11,15 +11,11 @@ problem's request for thousandths, confidences and tags is left out: the prompt 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from infimed_plugins.images import image_size
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.archives import embedded_image
-from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, UnusableRow, as_text, literal_list
-from infimed_plugins.sources.tables import parquet_rows
 
 NO_OBJECTS = "no objects"
 _CATEGORY = re.compile(r"the category '([^'\n]+)' in the image")
@@ -31,24 +27,19 @@ class VirftCoco(PublicSource):
 
     name = "virft_coco"
     splits = ("train",)
-
-    def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The parquet files."""
-        paths = files.all("data/train-*.parquet", "train*.parquet")
-        for index, row in enumerate(parquet_rows(paths, ("image", "problem", "solution"))):
-            yield Row(f"{index:05d}", row)
+    columns = ("image", "problem", "solution")
 
     def sample(self, row: Row, split: str) -> Sample:
         """Boxes in pixels of the original picture; ``meta`` names the category."""
         category = _CATEGORY.search(as_text(row.fields["problem"]))
         if category is None:
             raise UnusableRow("no category", as_text(row.fields["problem"])[:100])
-        image = embedded_image(row.fields["image"], "the row")
-        width, height = image_size(image.read(), row.id)
+        images = row.image()
+        width, height = image_size(images[0].read(), row.id)
         boxes = [in_pixels(box, width, height) for box in positions(as_text(row.fields["solution"]))]
         question = f"Detect all objects of the category '{category[1]}' in the image."
         meta = {"kind": "detection", "category": category[1]}
-        return self.make(row, split, question, "detection", boxes, images=(image,), meta=meta)
+        return self.make(row, split, question, "detection", boxes, images=images, meta=meta)
 
 
 def positions(solution: str) -> list[Any]:

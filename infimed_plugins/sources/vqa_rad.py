@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.archives import embedded_image, image_file
-from infimed_plugins.sources.files import Files
-from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, row_id
-from infimed_plugins.sources.tables import json_rows, parquet_rows
+from infimed_plugins.sources.files import Files, image_file
+from infimed_plugins.sources.public import PARQUET, PublicSource, Row, clean, closed_or_open, row_id
+from infimed_plugins.sources.tables import json_rows
 
-OSF_FILE = "*VQA_RAD*Dataset*Public*.json"
 OSF_COLUMNS = ("qid", "image_name", "question", "answer", "phrase_type")
 OSF_IMAGES = ("VQA_RAD Image Folder", "images", "imgs", ".")
 TEST_PHRASES = ("test_freeform", "test_para")
@@ -34,28 +32,26 @@ class VqaRad(PublicSource):
 
     name = "vqa_rad"
     splits = ("train", "test")
+    paths = (*PARQUET, "*VQA_RAD*Dataset*Public*.json", "{split}set.json", "trainset.json")
+    columns = ("image", "question", "answer")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
         """The hub's parquet files, or the JSON of OSF or of MEVF."""
-        parquet = (f"data/{split}-*.parquet", f"{split}*.parquet")
-        paths = files.all(*parquet, OSF_FILE, f"{split}set.json", "trainset.json")
-        if paths[0].suffix == ".json":
-            yield from self._osf_rows(split, paths[0])
-            return
-        for index, row in enumerate(parquet_rows(paths, ("image", "question", "answer"))):
-            yield Row(f"{index:05d}", {**row, "image": lambda row=row: embedded_image(row["image"], "the row")})
-
-    def _osf_rows(self, split: str, path: Path) -> Iterator[Row]:
-        for index, row in enumerate(json_rows(path, OSF_COLUMNS)):
-            if path.name == "testset.json" or (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
-                yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, path.parent, row)})
+        path = self.find(files, split)[0]
+        return _osf_rows(path, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
         """A text question; ``meta`` says whether it is closed, and OSF's organ and question type."""
         answer, kind = closed_or_open(row.fields["answer"])
         meta = {"kind": clean(row.fields.get("answer_type")).lower() or kind}
         meta |= {key: str(row.fields[key]) for key in ("image_organ", "question_type") if clean(row.fields.get(key))}
-        return self.make(row, split, row.fields["question"], "text", answer, images=(row.fields["image"](),), meta=meta)
+        return self.make(row, split, row.fields["question"], "text", answer, images=row.image(), meta=meta)
+
+
+def _osf_rows(path: Path, split: str) -> Iterator[Row]:
+    for index, row in enumerate(json_rows(path, OSF_COLUMNS)):
+        if path.name == "testset.json" or (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
+            yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, path.parent, row)})
 
 
 def _osf_image(root: Path, row: Mapping[str, Any]) -> ImageRef:

@@ -30,7 +30,7 @@ MISSING_WORDS = NO_WORDS | {
 
 
 def missing(value: Any) -> bool:
-    """Whether a value is None, or one that equals nothing, as NaN and NaT of every library."""
+    """True if a value is None, or one that equals nothing, as NaN and NaT of every library."""
     if value is None:
         return True
     try:
@@ -40,7 +40,7 @@ def missing(value: Any) -> bool:
 
 
 def blank(value: Any) -> bool:
-    """Whether nothing stands in a cell: a missing value, or text without a word."""
+    """True if a cell is empty: a missing value, or text without a word."""
     return missing(value) or (isinstance(value, str) and (not value.strip() or value.strip() in NO_WORDS))
 
 
@@ -74,7 +74,7 @@ def _columns(keys: tuple[Any, ...]) -> dict[str, list[Any]]:
 
 
 def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
-    """What stands under these names of columns in a row, in their order, the blank left out."""
+    """Yield a row's values under these names of columns, in their order, without blanks."""
     columns = _columns(tuple(fields))
     for name in names:
         yield from (fields[key] for key in columns.get(spelt(name), ()) if not blank(fields[key]))

@@ -188,13 +188,16 @@ def list_items(file: TextIO) -> Iterator[Any]:
 
 
 def _object_or_lines(path: Path, file: TextIO) -> Iterator[FileRow]:
-    whole = _one_object(path, file)
+    whole = one_object(path, file)
     file.seek(0)
     yield from _lines(path, file) if whole is None else itertools.starmap(_row, enumerate(whole, 1))
 
 
-def _one_object(path: Path, file: TextIO) -> Iterable[Any] | None:
-    """The rows of the object, or objects over several lines, that fill the file; None where each line is an object."""
+def one_object(path: Path, file: TextIO, *, some_bad: bool = False) -> Iterable[Any] | None:
+    """The rows of the object, or objects over several lines, that fill the file; None where each line is an object.
+
+    An object id -> row holds rows only, or for the most part with ``some_bad``.
+    """
     rest = lines(file, path)
     first = next(line for line in rest if line.strip())
     is_line = not _line(1, first).fault
@@ -209,6 +212,8 @@ def _one_object(path: Path, file: TextIO) -> Iterable[Any] | None:
         return None
     if len(found) > 1 or not isinstance(found[0], dict):
         return found
+    if some_bad and 2 * sum(isinstance(row, dict) for row in found[0].values()) > len(found[0]):
+        return named_rows(found[0])
     within = map(_rows_within, (*(found[0].get(name) for name in WRAPPERS), found[0]))
     return next((rows for rows in within if rows), None if is_line else found)
 

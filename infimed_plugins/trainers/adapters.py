@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.paths import shipped
 from infimed_plugins.records import Json
+from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,14 @@ class Adapter:
         return self.lines.format(file=self.path)
 
     def to_json(self) -> dict[str, Json]:
-        """All of it, with the real path."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "takes": self.takes,
-            "checked": self.checked,
-            "file": str(self.path),
-            "lines": self.show(),
-        }
+        """Return every field, with the real path."""
+        return {**asdict(self), "file": str(self.path), "lines": self.show()}
 
 
 ADAPTERS = (
     Adapter(
         "easyr1",
-        "b44b311",
+        COMMIT[:7],
         "a file with a batch function",
         "EasyR1 itself, in training",
         """worker:

@@ -1,4 +1,4 @@
-"""Check an EasyR1 configuration (commit b44b311) and all its data before a long run, without loading the model.
+"""Check an EasyR1 configuration and all its data before a long run, without loading the model.
 
     faults = check_rl(Path("easyr1_configs/grpo.yaml")).faults
 
@@ -11,27 +11,18 @@ tag are ignored, and a gold answer that earns nothing teaches nothing.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module, invalidate_caches
-from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.paths import PACKAGE
-from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
-from infimed_plugins.trainers.easyr1_rows import RowRules, Rows, check_rows
-from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults
+from infimed_plugins.trainers.data_check import Rows, in_cache, is_file_name, model_fault, quiet
+from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
+from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
-from infimed_plugins.trainers.launch import MissingEasyR1Error, read_settings
-from infimed_plugins.trainers.path_check import in_cache, is_file_name, model_fault
-from infimed_plugins.trainers.quiet import quiet
+from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
-
-__all__ = ["MissingEasyR1Error", "check_rl", "import_easyr1", "merged_checkpoint"]
+from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
 
@@ -52,8 +43,10 @@ def check_rl(
     """
     raw = read_settings(config, overrides, resolve=False)
     import_easyr1()
+    from verl.trainer.config import PPOConfig
+
     with quiet():
-        faults = _take_unknown_keys(raw)
+        faults = list(_take_unknown_keys(raw, PPOConfig(), ""))
         settings = _parse(raw, config, faults)
         if settings is None:
             return Checked(tuple(faults), None)
@@ -75,39 +68,8 @@ def check_rl(
 _MODEL_KEY = "worker.actor.model.model_path"
 
 
-def import_easyr1() -> None:
-    """Import what the check uses of EasyR1. Its configuration imports vLLM (verl/workers/config.py:23).
-
-    Where vLLM is not installed, the CPU layer's stand-in takes its place during the import and is forgotten after.
-    """
-    if find_spec("verl") is None:
-        raise MissingEasyR1Error("checking an EasyR1 configuration needs EasyR1, which is not installed")
-    stand_in = None if find_spec("vllm") else str(PACKAGE / "quickstart" / "easyr1_cpu" / "site")
-    if stand_in:
-        sys.path.append(stand_in)
-    try:
-        for module in ("verl.trainer.config", "verl.trainer.ray_trainer", "verl.utils.dataset", "verl.workers.reward"):
-            import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("verl"):
-            raise MissingEasyR1Error("the installed 'verl' is another project") from error
-        raise MissingExtraError("checking an EasyR1 configuration", str(error.name), "rl") from error
-    finally:
-        if stand_in:
-            sys.path.remove(stand_in)
-            for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
-                del sys.modules[name]
-            invalidate_caches()
-
-
-def _take_unknown_keys(raw: dict[str, Any]) -> list[Fault]:
+def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
     """Remove the keys that EasyR1 refuses, so that the rest can be checked; it would name only the first."""
-    from verl.trainer.config import PPOConfig
-
-    return list(_unknown_keys(raw, PPOConfig(), ""))
-
-
-def _unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
     names = {field.name for field in dataclasses.fields(known)}
     for key in list(settings):
         if key not in names:
@@ -117,7 +79,7 @@ def _unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator
             continue
         group = getattr(known, key)
         if dataclasses.is_dataclass(group) and isinstance(settings[key], dict):
-            yield from _unknown_keys(settings[key], group, f"{prefix}{key}.")
+            yield from _take_unknown_keys(settings[key], group, f"{prefix}{key}.")
 
 
 def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
@@ -140,8 +102,7 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     from jinja2 import Template, TemplateSyntaxError
 
     for key, consequence in _PATH_KEYS.items():
-        group, _, name = key.partition(".")
-        path = getattr(getattr(settings, group), name)
+        (group, _, name), path = key.partition("."), value_at(settings, key)
         if path is not None and not Path(path).exists():
             yield Fault(key, f"there is no {path}; {consequence}", "correct the path, relative to where you start")
         elif path is not None and group == "data" and Path(path).is_file():
@@ -156,10 +117,8 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
         yield fault
-    for key, other in (
-        ("worker.actor.model.tokenizer_path", settings.worker.actor.model.tokenizer_path),
-        ("worker.critic.model.model_path", settings.worker.critic.model.model_path),
-    ):
+    for key in ("worker.actor.model.tokenizer_path", "worker.critic.model.model_path"):
+        other = value_at(settings, key)
         if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
             yield Fault(key, f"there is no folder {other}", "correct the path, or leave it out")
     reward = settings.worker.reward.reward_function
@@ -168,8 +127,8 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     elif not (file := Path(reward.rpartition(":")[0] or reward)).exists():
         what = f"there is no {file}; EasyR1 would say so only after it loaded the model"
         yield Fault(REWARD_KEY, what, "name easyr1_configs/infimed_reward.py:compute_score")
-    for key in ("train_files", "val_files"):
-        yield from _data_file_faults(f"data.{key}", getattr(settings.data, key))
+    for key in ("data.train_files", "data.val_files"):
+        yield from _data_file_faults(key, value_at(settings, key))
 
 
 def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
@@ -184,40 +143,14 @@ def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
 
 def _rule_faults(settings: Any) -> Iterator[Fault]:
     """Upstream's own rules on sizes; a value out of bounds that they divide by is named already."""
-    world = settings.trainer.nnodes * settings.trainer.n_gpus_per_node
-    for judge in (_trainer_rules, _worker_rules):
+    for judge in (judge_trainer_sizes, judge_worker_sizes):
         try:
-            judge(settings, world)
+            judge(settings)
         except (ValueError, NotImplementedError) as error:
             yield Fault("batch sizes", f"EasyR1 refuses them: {str(error).rstrip('.')}", "change the figures it names")
         except ArithmeticError:
             pass
     yield from _version_faults()
-
-
-def _trainer_rules(settings: Any, world: int) -> None:
-    from verl.trainer.ray_trainer import RayPPOTrainer
-
-    RayPPOTrainer(settings, None, None, [None], [None], {}, None)
-
-
-def _worker_rules(settings: Any, world: int) -> None:
-    """``_init_dist_mesh`` needs no process group to judge the sizes, only their number."""
-    from copy import deepcopy
-
-    from verl.workers import fsdp_workers
-
-    worker = object.__new__(fsdp_workers.FSDPWorker)
-    worker.__dict__.update(config=deepcopy(settings.worker), _rank=1)
-    kept = {name: getattr(fsdp_workers, name) for name in ("dist", "init_device_mesh", "FSDPUlyssesShardingManager")}
-    fsdp_workers.dist = SimpleNamespace(get_world_size=lambda: world)
-    fsdp_workers.init_device_mesh = lambda *_, **__: None
-    fsdp_workers.FSDPUlyssesShardingManager = lambda mesh: None
-    try:
-        fsdp_workers.FSDPWorker._init_dist_mesh(worker, worker.config.actor, "actor")
-    finally:
-        for name, value in kept.items():
-            setattr(fsdp_workers, name, value)
 
 
 def _version_faults() -> Iterator[Fault]:
@@ -239,23 +172,23 @@ def _rows(key: str, data: str, rules: RowRules, faults: list[Fault], on_progress
         return None
     rows, known = check_rows(key, data, rules, on_progress), {fault.where for fault in faults}
     faults += [fault for fault in rows.faults if "[" in fault.where or fault.where not in known]
-    return rows if rows.kept else None
+    return rows if rows.count else None
 
 
 def _size_faults(settings: Any, train: Rows) -> Iterator[Fault]:
     batch = at_once(settings)
-    if train.kept < batch:
-        what = f"{train.kept} rows do not fill one batch of {batch}, and EasyR1 drops what does not"
+    if train.count < batch:
+        what = f"{train.count} rows do not fill one batch of {batch}, and EasyR1 drops what does not"
         yield Fault("data.train_files", what, "lower data.rollout_batch_size or add rows")
     else:
-        yield from step_faults(settings, train.kept // settings.data.rollout_batch_size)
+        yield from step_faults(settings, train.count // settings.data.rollout_batch_size)
 
 
 def _summary(settings: Any, train: Rows) -> Summary:
     actor = settings.worker.actor
     return Summary(
-        rows=train.kept,
+        rows=train.count,
         max_tokens=train.longest,
         sequences_per_update=actor.global_batch_size * settings.worker.rollout.n,
-        steps_per_epoch=train.kept // settings.data.rollout_batch_size,
+        steps_per_epoch=train.count // settings.data.rollout_batch_size,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
 from infimed_plugins.limits import read_json
+from infimed_plugins.trainers.data_check import model_class
 from infimed_plugins.trainers.faults import first_line
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def merged_checkpoint(folder: Path) -> Path:
         raise MissingFileError(f"{merged} has no config.json; the checkpoint was not saved to its end")
     try:
         import torch
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig
+        from transformers import AutoConfig, GenerationConfig
     except ImportError as error:
         raise MissingExtraError("merging a checkpoint", error.name or "transformers", "transformers") from error
 
@@ -49,10 +50,8 @@ def merged_checkpoint(folder: Path) -> Path:
     except (OSError, ValueError) as error:  # no JSON, or a model that needs code of its own
         raise DataError(f"{merged} is no model that transformers has ({first_line(error)})") from error
     weights = {name: tensor.to(config.dtype) for name, tensor in _whole_weights(actor).items()}
-    is_vision_language = type(config) in AutoModelForImageTextToText._model_mapping
-    auto_class: Any = AutoModelForImageTextToText if is_vision_language else AutoModelForCausalLM
     with torch.device("meta"):  # only its class is needed, to name weights as it saves them
-        model = auto_class.from_config(config)
+        model = model_class(config).from_config(config)
     if (merged / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(merged)
     partial = actor / "huggingface.partial"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,22 @@ from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
+from infimed_plugins.trainers.data_check import (
+    MAX_ASPECT_RATIO,
+    ROW_ERRORS,
+    Rows,
+    load_errors,
+    load_fault,
+    picture_faults,
+)
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.image_check import MAX_ASPECT_RATIO, check_image
-from infimed_plugins.trainers.path_check import unreadable_file
-from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt, render
+from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
 from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
-
-_ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
-
-
-@dataclass
-class Rows:
-    """What was read: ``kept`` rows remain after EasyR1's own filter; ``longest`` prompt in tokens, images included."""
-
-    kept: int = 0
-    longest: int | None = None
-    faults: list[Fault] = field(default_factory=list)
+from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
 
 
 class RowRules:
-    """What a configuration asks of a row. ``tokenize`` is False where the model is not here."""
+    """The requirements of a configuration on a row. ``tokenize`` is False where the model is not here."""
 
     def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
         self.data, self.algorithm, self.reward = settings.data, settings.algorithm, reward
@@ -72,97 +67,69 @@ class RowRules:
 def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
     """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
     rows = Rows()
-    dataset = _load(key, data, rules, rows.faults)
-    if dataset is not None:
-        rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
-        rows.faults += _style_faults(key, dataset.dataset, rules)
+    try:
+        dataset = load_data_set(data, rules.data, rules.tokenizer, rules.processor)
+    except load_errors() as error:
+        rows.faults.append(_load_fault(key, data, error))
+        return rows
+    rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
+    rows.faults += _style_faults(key, dataset.dataset, rules)
     if rows.faults:
         return rows
-    name, total = Path(data.partition("@")[0]).name, len(dataset.dataset)
-    truths: list[tuple[str, Any]] = []
-    kinds = _Kinds(dataset, rules)
-    for index in range(total):
-        where = f"{name}[{index}]"
+    walk = _Walk(Path(data.partition("@")[0]).name, dataset, rules, rows)
+    for index in range(len(dataset.dataset)):
         try:
             row = dataset.dataset[index]
         except ValueError as error:  # text in another encoding is decoded only here
             rows.faults.append(_load_fault(key, data, error))
             return rows
-        value = row[rules.data.answer_key]
-        truth = None if _is_empty(value) else rules.truth(value)
-        faults = list(_row_faults(where, row, truth, rules))
-        if _is_empty(value):
-            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
-        else:
-            truths.append((where, value))
-        if not faults and truth is not None:
-            kinds.add(row, truth)
-        if faults or rules.processor is None or kinds.faults:
-            rows.kept += 1
-        else:
-            faults += _measure(where, row, dataset, rules, rows)
-        rows.faults += faults
-        on_progress(index + 1, total)
-    rows.faults += kinds.faults
+        walk.check(index, row)
+        on_progress(index + 1, len(dataset.dataset))
+    rows.faults += walk.prompt_faults
     if rules.reward is not None:
-        rows.faults += reward_faults(truths, rules.reward, kinds.found, rules.algorithm)
+        kinds = [kind for kind in walk.kinds.values() if kind]
+        rows.faults += reward_faults(walk.truths, rules.reward, kinds, rules.algorithm)
     return rows
 
 
-class _Kinds:
-    """The first row of each kind, its prompt rendered: task, pictures or none, and style."""
+class _Walk:
+    """Each row's faults and ground truth, and the first prompt of each kind (task, pictures or none, style)."""
 
-    def __init__(self, dataset: Any, rules: RowRules) -> None:
-        self.dataset, self.rules = dataset, rules
-        self.seen: set[tuple[Any, ...]] = set()
-        self.found: list[Kind] = []
-        self.faults: list[Fault] = []
+    def __init__(self, name: str, dataset: Any, rules: RowRules, rows: Rows) -> None:
+        self.name, self.dataset, self.rules, self.rows = name, dataset, rules, rows
+        self.truths: list[tuple[str, Any]] = []
+        self.kinds: dict[tuple[Any, ...], Kind | None] = {}
+        self.prompt_faults: list[Fault] = []
 
-    def add(self, row: dict[str, Any], truth: GroundTruth) -> None:
-        """Render a row if it is the first of its kind."""
+    def check(self, index: int, row: dict[str, Any]) -> None:
+        """Check one row."""
+        where, value = f"{self.name}[{index}]", row[self.rules.data.answer_key]
+        truth = None if _is_empty(value) else self.rules.truth(value)
+        faults = list(_row_faults(where, row, truth, self.rules))
+        if _is_empty(value):
+            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
+        else:
+            self.truths.append((where, value))
+        if not faults and truth is not None:
+            self._read_prompt(row, truth)
+        if faults or self.rules.processor is None or self.prompt_faults:
+            self.rows.count += 1
+        else:
+            faults += _measure(where, row, self.dataset, self.rules, self.rows)
+        self.rows.faults += faults
+
+    def _read_prompt(self, row: dict[str, Any], truth: GroundTruth) -> None:
         kind = (truth.task, bool(row[self.rules.data.image_key]), row.get("style"))
-        if kind in self.seen:
+        if kind in self.kinds:
             return
-        self.seen.add(kind)
-        rendered = render(row, self.dataset, self.rules)
-        self.faults += [fault for fault in rendered.faults if fault.kind not in {one.kind for one in self.faults}]
-        if not rendered.faults:
-            self.found.append(Kind(row[self.rules.data.answer_key], read_prompt(rendered, self.rules.form)))
-
-
-def _load(key: str, data: str, rules: RowRules, faults: list[Fault]) -> Any:
-    """Upstream's own data set, unfiltered, or None and a fault."""
-    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
-    from pyarrow import ArrowException
-    from verl.utils.dataset import RLHFDataset
-
-    config = rules.data
-    try:
-        return RLHFDataset(
-            data,
-            rules.tokenizer,
-            rules.processor,
-            prompt_key=config.prompt_key,
-            answer_key=config.answer_key,
-            image_key=config.image_key,
-            image_dir=config.image_dir,
-            max_prompt_length=config.max_prompt_length,
-            format_prompt=config.format_prompt,
-            min_pixels=config.min_pixels,
-            max_pixels=config.max_pixels,
-            filter_overlong_prompts=False,
-        )
-    except (DatasetGenerationError, DatasetNotFoundError, ArrowException, *_ROW_ERRORS) as error:
-        faults.append(_load_fault(key, data, error))
-        return None
+        asked, faults = read_prompt(row, self.dataset, self.rules)
+        known = {one.kind for one in self.prompt_faults}
+        self.prompt_faults += [fault for fault in faults if fault.kind not in known]
+        self.kinds[kind] = None if faults else Kind(row[self.rules.data.answer_key], asked)
 
 
 def _load_fault(key: str, data: str, error: Exception) -> Fault:
-    what, mend = unreadable_file(Path(data.partition("@")[0])) or (
-        first_line(error.__cause__ or error),
-        "write it as one parquet file (infimed data build)",
-    )
-    return Fault(key, f"{data} cannot be loaded ({what})", mend)
+    return load_fault(key, data, [data.partition("@")[0]], error, "write it as one parquet file (infimed data build)")
 
 
 def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
@@ -192,7 +159,7 @@ def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
 
 
 def rendered_template(path: str | Path) -> str:
-    """What a template adds to a question, as upstream renders it."""
+    """Return the words that a template adds to a question, as upstream renders it."""
     from jinja2 import Template
 
     return str(Template(Path(path).read_text(encoding="utf-8").strip()).render(content=""))
@@ -212,17 +179,15 @@ def _row_faults(where: str, row: dict[str, Any], truth: GroundTruth | None, rule
         yield Fault(where, what, "write a list, [] for a row without images")
         return
     tags = prompt.count(IMAGE_TAG)
-    if tags != len(images):
-        mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
-        yield Fault(where, f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images", mend)
+    said = f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images"
+    located = [_located(image, rules) for image in images]
+    faults, sizes = picture_faults(where, said, tags, located, MAX_ASPECT_RATIO)
     yield from rules.special.faults(where, prompt)
     if rules.limit_images and len(images) > rules.limit_images:
         what = f"{len(images)} images are more than worker.rollout.limit_images {rules.limit_images}"
         yield Fault(where, what, "raise it or drop the row")
-    found = [check_image(_located(image, rules), where, max_aspect_ratio=MAX_ASPECT_RATIO) for image in images]
-    yield from (image for image in found if isinstance(image, Fault))
-    sizes = [image for image in found if not isinstance(image, Fault)]
-    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(found):
+    yield from faults
+    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(images):
         yield from _box_faults(where, truth, prompt, sizes)
 
 
@@ -252,11 +217,11 @@ def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, row
     limit, is_filtered = rules.data.max_prompt_length, rules.data.filter_overlong_prompts
     try:
         length = _prompt_tokens(row, dataset, rules)
-    except _ROW_ERRORS as error:
+    except ROW_ERRORS as error:
         yield Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")
         return
-    rows.longest = max(rows.longest or 0, length)
-    rows.kept += not (length > limit and is_filtered)
+    rows.measured(length)
+    rows.count += not (length > limit and is_filtered)
     if length > limit:
         outcome = "left out" if is_filtered else "cut, its images with it"
         what = f"{length:,} tokens are more than data.max_prompt_length {limit:,}; it would be {outcome}"
@@ -268,7 +233,7 @@ def _prompt_tokens(row: dict[str, Any], dataset: Any, rules: RowRules) -> int:
     from verl.utils.dataset import process_image
 
     config, processor = rules.data, rules.processor
-    prompt = processor.apply_chat_template(dataset._build_messages(row), add_generation_prompt=True, tokenize=False)
+    prompt = processor.apply_chat_template(messages(row, dataset), add_generation_prompt=True, tokenize=False)
     located = [_located(image, rules) for image in row[config.image_key]]
     images = [process_image(image, config.min_pixels, config.max_pixels) for image in located] or None
     ids = processor(images, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]

@@ -1,4 +1,4 @@
-"""What EasyR1's settings may be (commit b44b311): values that end a run, often hours in, or let it learn nothing.
+"""Bounds of EasyR1's settings: values that end a run, often hours in, or let it learn nothing.
 
 Each is judged before the model is loaded; the consequence is what EasyR1 or vLLM does with the value.
 """
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.limits import read_json
-from infimed_plugins.trainers.bounds import Bound, Rule, bound_faults, rule_faults
-from infimed_plugins.trainers.faults import Fault, nearest
-from infimed_plugins.trainers.path_check import unknown_modules
+from infimed_plugins.trainers.data_check import unknown_modules
+from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, nearest, rule_faults
 
 _NOTHING = "nothing would be learnt"
 _STOPS = "EasyR1 would stop"
@@ -107,6 +106,11 @@ def at_once(s: Any) -> int:
     return int(s.data.mini_rollout_batch_size or s.data.rollout_batch_size)
 
 
+def _divides_gpus(key: str) -> Rule:
+    what, mend = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
+    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, mend)
+
+
 def _both(*values: Any) -> bool:
     return all(value is not None for value in values)
 
@@ -137,23 +141,13 @@ RULES = (
         "{s.algorithm.filter_low} is not below filter_high {s.algorithm.filter_high}: online filtering keeps no sample",
         "set it to 0.01, and filter_high to 0.99",
     ),
-    Rule(
-        "worker.rollout.tensor_parallel_size",
-        lambda s: _world(s) % s.worker.rollout.tensor_parallel_size > 0,
-        "{s.worker.rollout.tensor_parallel_size} does not divide the number of GPUs",
-        "set it to 1, or to a divisor",
-    ),
+    _divides_gpus("worker.rollout.tensor_parallel_size"),
+    _divides_gpus("worker.actor.ulysses_size"),
     Rule(
         "worker.actor.fsdp.fsdp_size",
         lambda s: 0 < s.worker.actor.fsdp.fsdp_size < _world(s) and _world(s) % s.worker.actor.fsdp.fsdp_size > 0,
         "{s.worker.actor.fsdp.fsdp_size} does not divide the number of GPUs",
         "set it to -1, or to a divisor",
-    ),
-    Rule(
-        "worker.actor.ulysses_size",
-        lambda s: _world(s) % s.worker.actor.ulysses_size > 0,
-        "{s.worker.actor.ulysses_size} does not divide the number of GPUs",
-        "set it to 1, or to a divisor",
     ),
     Rule(
         "worker.actor.ulysses_size",
@@ -187,7 +181,7 @@ def setting_faults(settings: Any, default: Any) -> Iterator[Fault]:
     """Values out of bounds or at odds with each other. ``default`` is a configuration of upstream's own values."""
     has_critic = settings.algorithm.adv_estimator == "gae"
     bounds = [*BOUNDS, *_within("worker.actor", _ACTOR), *(_within("worker.critic", _CRITIC) if has_critic else ())]
-    yield from bound_faults(bounds, lambda key: _at(settings, key), lambda key: _at(default, key))
+    yield from bound_faults(bounds, lambda key: value_at(settings, key), lambda key: value_at(default, key))
     yield from _room_faults(settings)
     yield from rule_faults(RULES, settings)
     for key in settings.worker.rollout.val_override_config:
@@ -202,7 +196,7 @@ def _within(group: str, bounds: Sequence[Bound]) -> Iterator[Bound]:
     return (replace(bound, key=f"{group}.{bound.key}") for bound in bounds)
 
 
-def _at(settings: Any, key: str) -> Any:
+def value_at(settings: Any, key: str) -> Any:
     """The value of a dotted key, None where there is none."""
     for name in key.split("."):
         settings = settings.get(name) if isinstance(settings, dict) else getattr(settings, name, None)
@@ -243,7 +237,7 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
 
 
 def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
-    """What a run of so many steps would never come to."""
+    """Faults of settings that a run of so many steps never reaches."""
     trainer = settings.trainer
     total = trainer.max_steps or steps * trainer.total_epochs
     if trainer.critic_warmup > total > 0:

@@ -24,24 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
-from infimed_plugins.paths import PACKAGE
+from infimed_plugins.trainers.upstream_easyr1 import CPU_LAYER, MissingEasyR1Error
 
-EASYR1_COMMIT = "b44b311b669bf1fd1aa2fc36f2251482ba33cb16"
 POLL_SECONDS = 0.5
 MAX_CPU_THREADS = 4  # a model that trains on a CPU is too small to keep more busy
 _RUN_MARK = "INFIMED_RUN"  # an environment variable by which every process of a run is found again
-_CPU_LAYER = PACKAGE / "quickstart" / "easyr1_cpu" / "site"
-
-
-class MissingEasyR1Error(MissingExtraError):
-    """EasyR1 is not installed, or PyPI's other ``verl`` is."""
-
-    def __init__(self, what: str) -> None:
-        ImportError.__init__(
-            self,
-            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
-            f"pip install --no-deps git+https://github.com/hiyouga/EasyR1@{EASYR1_COMMIT}",
-        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +62,7 @@ def run_llamafactory(
     if "output_dir" not in settings:
         raise ConfigError(f"{config} names no output_dir; add one")
     command = [sys.executable, "-m", "llamafactory.cli", "train", str(config), *overrides]
-    follower = Follower(Path(settings["output_dir"]) / "trainer_log.jsonl", on_progress, _llamafactory_progress)
+    follower = Follower(Path(settings["output_dir"]) / "trainer_log.jsonl", on_progress)
     run_logged(command, environment_for(cpu), log, follower)
 
 
@@ -100,7 +87,7 @@ def run_easyr1(
     )
     command = [sys.executable, "-m", "verl.trainer.main", f"config={config}", *overrides]
     environment = environment_for(cpu) | (_ray_on_cpu() if cpu else {})
-    follower = Follower(Path(folder) / "experiment_log.jsonl", on_progress, easyr1_progress(trainer.get("max_steps")))
+    follower = Follower(Path(folder) / "experiment_log.jsonl", on_progress, trainer.get("max_steps"))
     run_logged(command, environment, log, follower)
 
 
@@ -146,7 +133,7 @@ def environment_for(cpu: bool) -> dict[str, str]:
 
 def _ray_on_cpu() -> dict[str, str]:
     """A Ray on the loopback with one pretended GPU; CUDA_VISIBLE_DEVICES must name it or Ray refuses to start."""
-    python_path = [str(_CPU_LAYER), os.environ.get("PYTHONPATH", "")]
+    python_path = [str(CPU_LAYER), os.environ.get("PYTHONPATH", "")]
     return {
         "PYTHONPATH": os.pathsep.join(entry for entry in python_path if entry),
         "CUDA_VISIBLE_DEVICES": "0",
@@ -228,12 +215,13 @@ def _carries(process: Any, mark: str) -> bool:
 
 
 class Follower:
-    """Reads the lines that upstream adds to its progress file, and reports each."""
+    """Reads the lines that upstream adds to its progress file, and reports each that has a step.
 
-    def __init__(
-        self, path: Path, report: OnProgress, read: Callable[[dict[str, Any], Path | None], Progress | None]
-    ) -> None:
-        self.path, self.report, self.read = path, report, read
+    ``total`` is for lines without ``total_steps``; without it, what EasyR1 writes into ``log`` counts.
+    """
+
+    def __init__(self, path: Path, report: OnProgress, total: int | None = None) -> None:
+        self.path, self.report, self.total = path, report, total or 0
         self.log: Path | None = None
         self._position, self._file = (path.stat().st_size, path.stat().st_ino) if path.exists() else (0, 0)
 
@@ -251,29 +239,17 @@ class Follower:
                 if not line.endswith(b"\n"):  # still being written
                     return
                 self._position += len(line)
-                progress = self.read(json.loads(line), self.log)
-                if progress is not None:
-                    self.report(progress)
+                row = json.loads(line)
+                step = row.get("current_steps", row.get("step"))  # LLaMA-Factory's name for it, EasyR1's
+                if step is not None:
+                    total = int(row.get("total_steps") or self._total())
+                    self.report(Progress(int(step), total, flat_numbers(row)))
 
-
-def _llamafactory_progress(row: dict[str, Any], log: Path | None) -> Progress | None:
-    if "current_steps" not in row:
-        return None
-    return Progress(int(row["current_steps"]), int(row.get("total_steps", 0)), flat_numbers(row))
-
-
-def easyr1_progress(max_steps: int | None) -> Callable[[dict[str, Any], Path | None], Progress | None]:
-    """Reads lines of EasyR1's file logger; steps without ``max_steps`` are counted from what the log says."""
-    total = max_steps or 0
-
-    def read(row: dict[str, Any], log: Path | None) -> Progress | None:
-        nonlocal total
-        if not total and log is not None:
-            said = re.search(rb"Total training steps: (\d+)", log.read_bytes())
-            total = int(said[1]) if said else 0
-        return Progress(int(row["step"]), total, flat_numbers(row))
-
-    return read
+    def _total(self) -> int:
+        if not self.total and self.log is not None:
+            said = re.search(rb"Total training steps: (\d+)", self.log.read_bytes())
+            self.total = int(said[1]) if said else 0
+        return self.total
 
 
 def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Check a LLaMA-Factory 0.9.5 configuration and all its data before a long run, without loading the model.
+"""Check a LLaMA-Factory configuration and all its data before a long run, without loading the model.
 
     faults = check_sft(Path("llamafactory_configs/infimed_sft.yaml")).faults
 
@@ -9,21 +9,25 @@ upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``to
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.limits import parse_json
+from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.llamafactory_rows import Rows, check_rows
-from infimed_plugins.trainers.llamafactory_settings import setting_faults, step_faults, trained_rows
-from infimed_plugins.trainers.path_check import in_cache, model_fault, unreadable_file
-from infimed_plugins.trainers.quiet import quiet_llamafactory
+from infimed_plugins.trainers.llamafactory_rows import check_rows
+from infimed_plugins.trainers.llamafactory_settings import names_in, setting_faults, step_faults, trained_rows
+from infimed_plugins.trainers.upstream_llamafactory import (
+    command_line_options,
+    default_settings,
+    need_llamafactory,
+    quiet_llamafactory,
+)
 
 OnProgress = Callable[[int, int], None]  # rows done, of how many
 
@@ -43,15 +47,14 @@ def check_sft(
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
     """
-    _need_llamafactory()
+    need_llamafactory()
     if config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
     settings = read_settings(config, overrides, resolve=False)
     with quiet_llamafactory():
         faults = [*_key_faults(settings), *_value_faults(settings)]
-        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
-        faults += setting_faults(sound, _defaults())
-        sound = {key: value for key, value in settings.items() if key not in {fault.where for fault in faults}}
+        faults += setting_faults(_sound(settings, faults), default_settings())
+        sound = _sound(settings, faults)
         faults += _path_faults(settings)
         arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
@@ -67,23 +70,13 @@ def check_sft(
 _DATA_KEYS = ("dataset", "eval_dataset", "dataset_dir", "media_dir")
 
 
-def _need_llamafactory() -> None:
-    try:
-        import llamafactory  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
-
-
-def _defaults() -> dict[str, Any]:
-    """Upstream's keys, each with its own value; None where that is made anew each time."""
-    from llamafactory.hparams import parser
-
-    fields = [field for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init]
-    return {field.name: None if field.default is dataclasses.MISSING else field.default for field in fields}
+def _sound(settings: dict[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+    bad = {fault.where for fault in faults}
+    return {key: value for key, value in settings.items() if key not in bad}
 
 
 def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    known = _defaults()
+    known = default_settings()
     for key, value in settings.items():
         if key not in known:
             yield Fault(key, "LLaMA-Factory has no such key and would refuse to start", nearest(key, known))
@@ -93,10 +86,7 @@ def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Values of the wrong type or outside the choices: upstream judges them on its command line, not in YAML."""
-    from llamafactory.hparams import parser
-    from transformers import HfArgumentParser
-
-    actions, default = HfArgumentParser(parser._TRAIN_ARGS)._option_string_actions, _defaults()
+    actions, default = command_line_options(), default_settings()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
         if value is None and default.get(key) is not None:
@@ -118,13 +108,12 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield fault
     yield from _dataset_faults(settings)
     for key, mend in _FOLDERS.items():
-        named = settings.get(key)
-        for name in named.split(",") if isinstance(named, str) else map(str, named if isinstance(named, list) else ()):
-            folder = Path(name.strip())
-            if not folder.is_dir() and not in_cache(name.strip(), "adapter_config.json"):
-                yield Fault(key, f"there is no folder {name.strip()}", mend)
+        for name in names_in(settings.get(key)):
+            folder = Path(name)
+            if not folder.is_dir() and not in_cache(name, "adapter_config.json"):
+                yield Fault(key, f"there is no folder {name}", mend)
             elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
-                yield Fault(key, f"{name.strip()} holds no weights", mend)
+                yield Fault(key, f"{name} holds no weights", mend)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
         yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
@@ -145,12 +134,6 @@ _FOLDERS = {
 }
 
 
-def dataset_names(settings: dict[str, Any], key: str = "dataset") -> list[str]:
-    """The data sets a configuration names: ``a,b`` or a list."""
-    named = settings.get(key) or []
-    return [name.strip() for name in (named.split(",") if isinstance(named, str) else map(str, named))]
-
-
 def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     folder = Path(str(settings.get("dataset_dir", "data")))
     registry = folder / "dataset_info.json"
@@ -164,7 +147,7 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
         yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)
         return
     for key in ("dataset", "eval_dataset"):
-        names = dataset_names(settings, key)
+        names = names_in(settings.get(key))
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield Fault(key, f"{name} is named twice and would be read once", "name it once")
         for name in names:

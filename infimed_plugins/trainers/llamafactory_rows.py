@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
+from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
-from infimed_plugins.trainers.image_check import check_image
-from infimed_plugins.trainers.path_check import unreadable_file
-from infimed_plugins.trainers.prompt_check import SpecialTokens
-
-_NO_CUT = 1 << 30
-# what upstream's converters, templates and processors raise on rows they cannot read
-_ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError)
-
-
-@dataclass
-class Rows:
-    """What was read: ``longest`` row in tokens, None when nothing was tokenised."""
-
-    count: int = 0
-    longest: int | None = None
-    faults: list[Fault] = field(default_factory=list)
+from infimed_plugins.trainers.upstream_llamafactory import Encoder, join_data_sets
 
 
 def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
@@ -62,9 +46,9 @@ def _load_sets(names: list[str] | None, data: Any) -> list[_Set]:
     return [_Set(attributes, data) for attributes in get_dataset_list(names, data.dataset_dir)]
 
 
-def _encoder(arguments: Any, faults: list[Fault]) -> _Encoder | None:
+def _encoder(arguments: Any, faults: list[Fault]) -> Encoder | None:
     try:
-        return _Encoder(arguments)
+        return Encoder(arguments)
     except (ValueError, TypeError, OSError, KeyError) as error:
         mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
         faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
@@ -95,9 +79,7 @@ class _Set:
 
     def _load(self) -> Any:
         from datasets import load_dataset
-        from datasets.exceptions import DatasetGenerationError
         from llamafactory.extras.constants import FILEEXT2TYPE
-        from pyarrow import ArrowException
 
         options: dict[str, Any] = {"split": self.attributes.split}
         self.files: list[str] = []
@@ -114,17 +96,15 @@ class _Set:
             options |= {"path": self.name, "name": self.attributes.subset, "data_dir": self.attributes.folder}
         try:
             rows = load_dataset(**options)
-        except (DatasetGenerationError, ArrowException, OSError, ValueError) as error:
+        except load_errors() as error:
             raise _LoadError(self._load_fault(error)) from error
         if not len(rows):
             raise _LoadError(Fault(f"dataset {self.name}", "it holds no rows", "build it again, or leave it out"))
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
 
     def _load_fault(self, error: Exception) -> Fault:
-        known = [found for file in self.files if (found := unreadable_file(Path(file)))]
-        same_columns = "give every row the same columns of the same types"
-        cause, mend = known[0] if known else (first_line(error.__cause__ or error), same_columns)
-        return Fault(f"dataset {self.name}", f"cannot be loaded ({cause})", mend)
+        mend = "give every row the same columns of the same types"
+        return load_fault(f"dataset {self.name}", "", self.files, error, mend)
 
     def read(self) -> Iterator[tuple[int, Any]]:
         """Each row and its number; text in another encoding is decoded only here."""
@@ -133,12 +113,12 @@ class _Set:
         except UnicodeDecodeError as error:
             raise _LoadError(self._load_fault(error)) from error
 
-    def check(self, index: int, row: Any, encoder: _Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
+    def check(self, index: int, row: Any, encoder: Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
         """The faults of one row, and whether it has images."""
         where = f"{self.name}[{index}]"
         try:
             converted = self.convert(row)
-        except _ROW_ERRORS as error:
+        except ROW_ERRORS as error:
             return [Fault(where, f"cannot be read ({first_line(error)})", "give it the columns of the others")], False
         images = converted["_images"] or []
         faults = list(_content_faults(where, converted, images))
@@ -147,8 +127,7 @@ class _Set:
             for text in (converted["_system"], *(turn["content"] for turn in turns)):
                 faults += encoder.special.faults(where, str(text or ""))
         if not faults and encoder is not None:
-            length, faults = encoder.check(where, converted)
-            rows.longest = max(rows.longest or 0, length)
+            faults = _encoding_faults(where, converted, encoder, rows)
         return faults, bool(images)
 
 
@@ -161,78 +140,37 @@ def _content_faults(where: str, row: dict[str, Any], images: list[Any]) -> Itera
     if not str(row["_response"][0]["content"] or "").strip():
         yield Fault(where, "the answer is empty", "drop the row or answer it")
     tags = sum(str(turn["content"]).count(IMAGE_TAG) for turn in turns)
-    if tags != len(images):
-        mend = "write it <img>" if not images else f"write {IMAGE_TAG} once for each image"
-        yield Fault(where, f"{_count(tags, f'{IMAGE_TAG} tag')} but {_count(len(images), 'image')}", mend)
-    for image in images:
-        if isinstance(found := check_image(image, where), Fault):
-            yield found
+    said = f"{_count(tags, f'{IMAGE_TAG} tag')} but {_count(len(images), 'image')}"
+    yield from picture_faults(where, said, tags, images)[0]
 
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-class _Encoder:
-    """Upstream's own tokenisation of a row, with and without its cut."""
-
-    def __init__(self, arguments: Any) -> None:
-        from llamafactory.data import get_template_and_fix_tokenizer
-        from llamafactory.data.processor import SupervisedDatasetProcessor
-        from llamafactory.model import load_tokenizer
-
-        model, data, _, _, _ = arguments
-        model.trust_remote_code = False  # a check runs no code of a model's folder
-        loaded = load_tokenizer(model)
-        template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
-        self.special = SpecialTokens(loaded["tokenizer"])
-        self.cutoff = data.cutoff_len
-        whole = copy(data)
-        whole.cutoff_len = _NO_CUT
-        self._cut = SupervisedDatasetProcessor(template, loaded["tokenizer"], loaded["processor"], data)
-        self._whole = SupervisedDatasetProcessor(template, loaded["tokenizer"], loaded["processor"], whole)
-        self._image_token = loaded["tokenizer"].convert_tokens_to_ids(template.mm_plugin.image_token or "")
-
-    def check(self, where: str, row: dict[str, Any]) -> tuple[int, list[Fault]]:
-        """The row's length in tokens before any cut, and its faults."""
-        try:
-            whole, _ = self._encode(self._whole, row)
-            if len(whole) <= self.cutoff:
-                return len(whole), []
-            kept, labels = self._encode(self._cut, row)
-        except _ROW_ERRORS as error:
-            return 0, [Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")]
-        lost_images = whole.count(self._image_token) - kept.count(self._image_token)
-        what = f"{len(whole):,} tokens are cut to cutoff_len {self.cutoff:,}"
-        if lost_images:
-            what += f", {lost_images:,} of an image among them: training would fail there"
-        elif all(label < 0 for label in labels):
-            what += ", nothing is left to learn"
-        return len(whole), [Fault(where, what, "raise cutoff_len, lower image_max_pixels, or drop the row")]
-
-    @staticmethod
-    def _encode(processor: Any, row: dict[str, Any]) -> tuple[list[int], list[int]]:
-        encoded: tuple[list[int], list[int]] = processor._encode_data_example(
-            prompt=row["_prompt"],
-            response=row["_response"],
-            system=row["_system"],
-            tools=row["_tools"],
-            images=row["_images"] or [],
-            videos=row["_videos"] or [],
-            audios=row["_audios"] or [],
-        )
-        return encoded
+def _encoding_faults(where: str, row: dict[str, Any], encoder: Encoder, rows: Rows) -> list[Fault]:
+    """Measure a row before any cut, and give the fault of one that is cut or cannot be encoded."""
+    try:
+        whole, _ = encoder.encode(row, cut=False)
+        rows.measured(len(whole))
+        if len(whole) <= encoder.cutoff:
+            return []
+        kept, labels = encoder.encode(row, cut=True)
+    except ROW_ERRORS as error:
+        return [Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")]
+    lost_images = whole.count(encoder.image_token) - kept.count(encoder.image_token)
+    what = f"{len(whole):,} tokens are cut to cutoff_len {encoder.cutoff:,}"
+    if lost_images:
+        what += f", {lost_images:,} of an image among them: training would fail there"
+    elif all(label < 0 for label in labels):
+        what += ", nothing is left to learn"
+    return [Fault(where, what, "raise cutoff_len, lower image_max_pixels, or drop the row")]
 
 
 def _merge_faults(arguments: Any) -> Iterator[Fault]:
     """Let upstream load, convert and join the sets for real: types that differ between sets show only there."""
-    from datasets.exceptions import DatasetGenerationError
-    from llamafactory.data.loader import _get_merged_dataset
-    from pyarrow import ArrowException
-
-    model, data, training, finetuning, _ = arguments
     try:
-        _get_merged_dataset(data.dataset, model, data, training, finetuning.stage)
-    except (DatasetGenerationError, ArrowException, *_ROW_ERRORS) as error:
+        join_data_sets(arguments)
+    except load_errors() as error:
         what = f"LLaMA-Factory cannot join the data sets ({first_line(error.__cause__ or error)})"
         yield Fault("dataset", what, "give all sets the same columns of the same types, or list them apart")

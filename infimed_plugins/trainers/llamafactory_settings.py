@@ -1,4 +1,4 @@
-"""What LLaMA-Factory's settings may be (0.9.5): values that its own parser lets pass, and that end or waste the run.
+"""Bounds of LLaMA-Factory's settings: values that its own parser lets pass, and that end or waste the run.
 
 Types, choices and most contradictions are judged by upstream's own argument classes (llamafactory.py).
 """
@@ -12,9 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from infimed_plugins.limits import read_json
-from infimed_plugins.trainers.bounds import Bound, Rule, bound_faults, rule_faults
-from infimed_plugins.trainers.faults import Fault
-from infimed_plugins.trainers.path_check import unknown_modules
+from infimed_plugins.trainers.data_check import unknown_modules
+from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, rule_faults
 
 _NOTHING = "nothing would be learnt"
 _STOPS = "the run would stop"
@@ -91,10 +90,15 @@ def setting_faults(settings: dict[str, Any], default: dict[str, Any]) -> Iterato
 def _module_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     """Modules that LoRA is told to train; PEFT passes over those that are not there, as long as one is."""
     for key in ("lora_target", "additional_target"):
-        named = settings.get(key)
-        names = named.split(",") if isinstance(named, str) else list(named or ())
+        names = names_in(settings.get(key))
         if names and names != ["all"]:
-            yield from unknown_modules(key, str(settings.get("model_name_or_path")), list(map(str, names)))
+            yield from unknown_modules(key, str(settings.get("model_name_or_path")), names)
+
+
+def names_in(value: Any) -> list[str]:
+    """The names in a setting: ``a,b`` or a list."""
+    named = value.split(",") if isinstance(value, str) and value else value
+    return [str(name).strip() for name in named] if isinstance(named, list) else []
 
 
 def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:

@@ -1,9 +1,7 @@
 """The reward for ms-swift's GRPO, registered when swift imports this file (swift/utils/utils.py, import_external_file).
 
-    swift rlhf --rlhf_type grpo --external_plugins PATH_OF_THIS_FILE --reward_funcs infimed …
-
-The data set needs a column ``ground_truth``, or ``answer`` or ``solution``; settings stand in the
-environment: INFIMED_REWARD='{"think_prefilled": true}'.
+``infimed trainers show ms-swift`` prints the lines to paste. The data set needs a column ``ground_truth``, or
+``answer`` or ``solution``.
 """
 
 from __future__ import annotations

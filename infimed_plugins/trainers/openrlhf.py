@@ -1,8 +1,6 @@
 """The reward for OpenRLHF (0.11), a file it loads: one sample a call, in a thread (openrlhf/utils/agent.py).
 
---reward.remote_url PATH_OF_THIS_FILE --data.label_key ground_truth
-
-Settings of compute_score stand in the environment: INFIMED_REWARD='{"think_prefilled": true}'.
+``infimed trainers show openrlhf`` prints the lines to paste.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence
 
 
 def response_of(query: str, prompt: str) -> str:
-    """What the model added to the prompt, without the end tokens that OpenRLHF leaves in the query.
+    """Return the text that the model added to the prompt, without the end tokens that OpenRLHF leaves in the query.
 
     The query is decoded from tokens and may differ from the prompt (image tokens are spelled out); then the response
     is what follows as many assistant marks of the chat template as the prompt has.

@@ -1,4 +1,4 @@
-"""What a rendered prompt asks for: the tags of its reply, what the template opens itself, the frame of its boxes.
+"""Read the form that a rendered prompt asks for: its tags, those that the template opens itself, the frame of boxes.
 
 The commonest complaint of all trackers, "the reward is always 0", is a reward that pays another form than this.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from infimed_plugins.parsing.response import BOX, ResponseForm
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
+from infimed_plugins.trainers.upstream_easyr1 import messages
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_-]*)>")
 _NO_TAGS = ("image", "img", "video", "audio", "box", "ref", "bos", "eos", "s", "start_of_turn", "end_of_turn")
@@ -37,7 +38,7 @@ class Asked:
     rendered: bool = False  # by the chat template; without a model only the format prompt is known
 
     def reply(self, reasoning: str, answer: str) -> str:
-        """What a model writes that does as it was asked."""
+        """Return the reply of a model that does as it was asked."""
         lines = []
         if self.opened:
             lines.append(f"{reasoning} </{self.opened}>")
@@ -48,9 +49,30 @@ class Asked:
         return "\n".join(lines)
 
 
-def read_prompt(rendered: Rendered, form: ResponseForm) -> Asked:
-    """What a prompt asks for, by the names of ``form``, which the reward reads, where it has them."""
-    prompt, words = rendered.prompt, rendered.words
+def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[Asked, list[Fault]]:
+    """Return the reply that a row's prompt asks for, rendered through upstream's own data set, and its faults."""
+    asked = messages(row, dataset)
+    texts = [part["text"].strip() for part in asked[0]["content"] if part.get("text", "").strip()]
+    plain, words = IMAGE_TAG.join(texts), texts[-1] if texts else ""
+    if any(text.strip() not in plain for text in row[rules.data.prompt_key].split(IMAGE_TAG)):
+        mend = "write {{ content }} where the question belongs"
+        return Asked(), [Fault("data.format_prompt", "the template leaves the question out", mend)]
+    if rules.processor is None:
+        return _asked(plain, words, rules.form, by_template=False), []
+    where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
+    try:
+        prompt = rules.processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # noqa: BLE001  a template may raise anything
+        what = f"the chat template cannot render a prompt ({first_line(error)})"
+        return Asked(), [
+            Fault(where, what, "name a chat template of the model's family in data.override_chat_template")
+        ]
+    faults = list(_template_faults(where, prompt, texts, len(row[rules.data.image_key]), rules.processor))
+    return _asked(prompt, words, rules.form, by_template=True), faults
+
+
+def _asked(prompt: str, words: str, form: ResponseForm, *, by_template: bool) -> Asked:
+    """Read the form asked for; ``words`` are the last of the user. Tags named as in ``form``, the reward's, win."""
     place = prompt.rfind(words) if words else -1
     begun = prompt[place + len(words) :] if place >= 0 else ""
     head = prompt[: len(prompt) - len(begun)]
@@ -60,7 +82,7 @@ def read_prompt(rendered: Rendered, form: ResponseForm) -> Asked:
     others = [name for name in names if name != answer and f"</{name}>" in head]
     think = _choose(names, form.think_tag, think_like) or (others[0] if answer and others else None)
     at_end = list(_TAG.finditer(begun))
-    if rendered.by_template and not at_end:  # a format prompt that opens the reply under a bare template
+    if by_template and not at_end:  # a format prompt that opens the reply under a bare template
         at_end = [found for found in _TAG.finditer(prompt) if not found[1] and not prompt[found.end() :].strip()]
     tags = [found for found in at_end if think_like.fullmatch(found[0]) or found[2] == think]
     return Asked(
@@ -70,51 +92,17 @@ def read_prompt(rendered: Rendered, form: ResponseForm) -> Asked:
         opened=tags[-1][2] if tags and not tags[-1][1] else None,
         closed=bool(tags and tags[-1][1]),
         frame="thousandths" if asks_thousandths(head) else "pixels" if _PIXELS.search(head) else None,
-        rendered=rendered.by_template,
+        rendered=by_template,
     )
 
 
 def asks_thousandths(text: str) -> bool:
-    """Whether coordinates of 0 to 1000 are asked for."""
+    """True if coordinates of 0 to 1000 are asked for."""
     return _THOUSANDTHS.search(text) is not None
 
 
 def _choose(names: list[str], wanted: str, like: re.Pattern[str]) -> str | None:
     return wanted if wanted in names else next((name for name in names if like.fullmatch(f"<{name}>")), None)
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A row's prompt as the model gets it, the last of the user's words in it, and what is wrong with it."""
-
-    prompt: str
-    words: str
-    faults: tuple[Fault, ...] = ()
-    by_template: bool = False  # the chat template's; else the format prompt's alone
-
-
-def render(row: dict[str, Any], dataset: Any, rules: Any) -> Rendered:
-    """Render one row through upstream's own data set, and compare what comes out with what went in."""
-    messages = dataset._build_messages(row)
-    parts = messages[0]["content"]
-    texts = [part["text"].strip() for part in parts if part.get("text", "").strip()]
-    plain = IMAGE_TAG.join(texts)
-    question = [text.strip() for text in row[rules.data.prompt_key].split(IMAGE_TAG)]
-    if any(text not in plain for text in question):
-        what = "the template leaves the question out"
-        fault = Fault("data.format_prompt", what, "write {{ content }} where the question belongs")
-        return Rendered(plain, plain, (fault,))
-    if rules.processor is None:
-        return Rendered(plain, texts[-1] if texts else "")
-    where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
-    try:
-        prompt = rules.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    except Exception as error:  # noqa: BLE001  a template may raise anything
-        what = f"the chat template cannot render a prompt ({first_line(error)})"
-        fault = Fault(where, what, "name a chat template of the model's family in data.override_chat_template")
-        return Rendered(plain, plain, (fault,))
-    faults = tuple(_template_faults(where, prompt, texts, len(row[rules.data.image_key]), rules.processor))
-    return Rendered(prompt, texts[-1] if texts else "", faults, by_template=True)
 
 
 def _template_faults(where: str, prompt: str, texts: list[str], images: int, processor: Any) -> Iterator[Fault]:

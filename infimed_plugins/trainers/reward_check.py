@@ -1,4 +1,4 @@
-"""Whether the reward function of an EasyR1 configuration loads and keeps EasyR1's contract, and what it pays:
+"""Check that an EasyR1 configuration's reward function loads, keeps EasyR1's contract, and pays:
 
 1 for a gold answer, less for a wrong one, and as much for a reply in the form that the prompt asks for as in its own.
 """
@@ -21,6 +21,7 @@ from infimed_plugins.rewards.ground_truth import check_frame, in_frame
 from infimed_plugins.rewards.scorer import Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import Asked
+from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
 
 KEY = "worker.reward.reward_function"
 _ARGUMENTS = f"{KEY}_kwargs"
@@ -41,24 +42,22 @@ class LoadedReward:
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
-    """The function as EasyR1 loads it (verl/workers/reward/function.py:104), or None and a fault.
+    """The function as EasyR1 loads it, or None and a fault.
 
     ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
     """
-    from verl.workers.reward import AutoRewardManager
-
     if config.reward_function is None:
         return None
     try:
-        manager = AutoRewardManager(config, None)
+        bound, kind, function = load_reward_manager(config)
     except (AttributeError, RuntimeError, OSError, SyntaxError) as error:
         named = f"{config.reward_function}:{config.reward_function_name}"
         faults.append(Fault(KEY, f"{named} does not load ({first_line(error)})", "correct the file or the name"))
         return None
-    if manager.reward_type not in ("batch", "sequential"):
-        faults.append(Fault(KEY, f"REWARD_TYPE is {manager.reward_type!r}", "set it to 'batch' or 'sequential'"))
+    if kind not in ("batch", "sequential"):
+        faults.append(Fault(KEY, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
         return None
-    settings, function = dict(config.reward_function_kwargs or {}), manager.reward_fn.func
+    settings = dict(config.reward_function_kwargs or {})
     taken = inspect.signature(function).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
     unknown = [name for name in settings if name not in taken and not takes_all]
@@ -67,7 +66,7 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
     if unknown:
         return None
     is_ours = function is compute_score
-    return LoadedReward(manager.reward_fn, manager.reward_type == "batch", is_ours, settings if is_ours else {})
+    return LoadedReward(bound, kind == "batch", is_ours, settings if is_ours else {})
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
@@ -152,7 +151,7 @@ class _Batch:
         return [*faults, *broken]
 
     def best(self) -> dict[str, tuple[Row, float]]:
-        """Of each task the row that earns most, if any earns something, and how much."""
+        """Return each task's best-paid row and its score, if any earns something."""
         best: dict[str, tuple[Row, float]] = {}
         for row, _, score in self.scored:
             task = parse_truth(row[1], self.reward.settings.get("task")).task
@@ -162,7 +161,7 @@ class _Batch:
 
 
 def _score(settings: Mapping[str, Any], inputs: Sequence[dict[str, Any]]) -> list[Score]:
-    """What compute_score with these arguments gives, with its reasons."""
+    """Return compute_score's scores for these arguments, with their reasons."""
     given = {key: settings[key] for key in ("w_format", "w_acc", "task", "reward", "answer_frame") if key in settings}
     scorer = Scorer(form=response_form(settings), **given)
     return [score for _, score in scorer.score(inputs)]

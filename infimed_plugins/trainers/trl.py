@@ -1,10 +1,7 @@
 """The reward for TRL's GRPOTrainer: a function of completions and the data set's columns.
 
-    from infimed_plugins.trainers.trl import infimed_reward
-    GRPOTrainer(..., reward_funcs=infimed_reward)
-
-The data set needs a column ``ground_truth``, or ``answer`` or ``solution``. A plain function, so that it can be
-pickled; other weights: ``functools.partial(infimed_reward, w_format=0.2, w_acc=0.8)`` with a ``__name__`` of its own.
+``infimed trainers show trl`` prints the lines to paste. The data set needs a column ``ground_truth``, or ``answer`` or
+``solution``. A plain function, so that it can be pickled.
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
 """The reward for verifiers (Prime Intellect, 0.4): an async function of a task and its trace.
 
-    [env.taskset.task.rewards.infimed]
-    fn = "infimed_plugins.trainers.verifiers:infimed"
-
-    [env.taskset.task.metrics.infimed]
-    fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
-
-The task's data needs a field ``ground_truth``, or ``answer`` or ``solution``; settings stand in the
-environment variable INFIMED_REWARD (verifiers/v1/configs/task.py and
-verifiers/v1/utils/loaders.py, plugged_fn).
+``infimed trainers show verifiers`` prints the lines to paste. The task's data needs a field ``ground_truth``, or
+``answer`` or ``solution`` (verifiers/v1/configs/task.py and verifiers/v1/utils/loaders.py, plugged_fn).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The reward for verl (PyPI's, 0.9): one sample a call, in a thread (verl/trainer/ppo/reward.py, load_extern_object).
 
-reward.custom_reward_function.path=pkg://infimed_plugins.trainers.verl
-reward.custom_reward_function.name=compute_score
+``infimed trainers show verl`` prints the lines to paste.
 """
 
 from __future__ import annotations

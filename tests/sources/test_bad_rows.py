@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.errors import MissingExtraError, MissingFileError
+from infimed_plugins.errors import DamagedFileError, MissingExtraError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.faults import DamagedFileError
+from infimed_plugins.sources import SourceEntry, source_entries
 from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import PublicSource, Row, clean, closed_or_open, missing
 

@@ -13,8 +13,7 @@ import pytest
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.prompts import question_text
 from infimed_plugins.records import BadRow, ImageRef, Sample
-from infimed_plugins.sources import entry, public
-from infimed_plugins.sources.entry import SourceEntry
+from infimed_plugins.sources import SourceEntry, public, source_entries
 from infimed_plugins.sources.gmai_mmbench import GMAI_MMBENCH
 from infimed_plugins.sources.gmai_reasoning import GMAI_REASONING, question_and_options, reasoning_and_answer
 from infimed_plugins.sources.medxpertqa_mm import MEDXPERTQA_MM
@@ -32,8 +31,8 @@ SOURCES = (PATH_VQA, GMAI_REASONING, MMMU_HEALTH, OMNIMEDVQA, MEDXPERTQA_MM, GMA
 def _entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain entry for each source that the shipped registry does not know."""
     plain = {source.name: SourceEntry(source.name, "upstream", "unknown") for source in SOURCES}
-    entries = {**plain, **entry.source_entries()}
-    if entries != entry.source_entries():
+    entries = {**plain, **source_entries()}
+    if entries != source_entries():
         monkeypatch.setattr(public, "source_entries", lambda: entries)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from infimed_plugins.errors import DataError
+from infimed_plugins.errors import DamagedFileError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.archives import Archive
-from infimed_plugins.sources.faults import DamagedFileError
-from infimed_plugins.sources.tables import HEAD_ROWS, NO_OBJECT, delimited_rows, json_rows, parquet_rows
+from infimed_plugins.sources.files import Archive
+from infimed_plugins.sources.tables import NO_OBJECT, delimited_rows, json_rows, parquet_rows
+from infimed_plugins.tables.rows import HEAD_ROWS
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 SPLITS = {"mmmu_health": "validation", "gmai_reasoning": "rl"}

@@ -19,11 +19,9 @@ from typing import ClassVar
 import pytest
 
 from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, hashed_items
-from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.sources import download
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
+from infimed_plugins.sources import SourceEntry, download, source_entries
 from infimed_plugins.sources.download import NotFetchedError, archive_name, fetch_archive
-from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.faults import UnreachableFileError
 from infimed_plugins.sources.files import Files
 
 DATA = bytes(range(256)) * 4096

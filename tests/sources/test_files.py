@@ -14,9 +14,8 @@ import pytest
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Sample
-from infimed_plugins.sources.archives import Archive, image_file
-from infimed_plugins.sources.entry import SourceEntry, source_entries
-from infimed_plugins.sources.files import Files
+from infimed_plugins.sources import SourceEntry, source_entries
+from infimed_plugins.sources.files import Archive, Files, image_file
 from infimed_plugins.sources.tables import json_rows, parquet_rows
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"

@@ -11,17 +11,15 @@ import pytest
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.prompts import question_text
 from infimed_plugins.records import BadRow, ImageRef, Sample
-from infimed_plugins.sources import public
-from infimed_plugins.sources.entry import SourceEntry, source_entries
+from infimed_plugins.sources import SourceEntry, public, source_entries
 from infimed_plugins.sources.iconqa import ICONQA, ICONQA_HUB
 from infimed_plugins.sources.llava_onevision import CONFIGS, LLAVA_ONEVISION
 from infimed_plugins.sources.medical_o1 import MEDICAL_O1
 from infimed_plugins.sources.medical_r1_distill import MEDICAL_R1_DISTILL
-from infimed_plugins.sources.public import PublicSource, Row
+from infimed_plugins.sources.public import PublicSource, Row, text_or_math
 from infimed_plugins.sources.reasonmed import REASONMED
 from infimed_plugins.sources.scienceqa import SCIENCEQA
 from infimed_plugins.sources.tabmwp import TABMWP
-from infimed_plugins.sources.texts import text_or_math
 from infimed_plugins.sources.tqa_distill import TQA_DISTILL
 from infimed_plugins.sources.virft_coco import VIRFT_COCO
 

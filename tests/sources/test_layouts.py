@@ -13,7 +13,8 @@ from PIL import Image
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
-from infimed_plugins.sources.public import UnusableRow, letter_of_text
+from infimed_plugins.sources.choices import letter_of_text
+from infimed_plugins.sources.public import UnusableRow
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 

@@ -529,7 +529,7 @@ def test_without_the_model_rows_and_gold_answers_are_checked_all_the_same(
 
 
 def test_without_easyr1_the_commit_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infimed_plugins.trainers.easyr1.find_spec", lambda name: None)
+    monkeypatch.setattr("infimed_plugins.trainers.upstream_easyr1.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"not on PyPI.*git\+https://github\.com/hiyouga/EasyR1@b44b311"):
         check_rl(QUICKSTART)
 

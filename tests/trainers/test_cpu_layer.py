@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from infimed_plugins.quickstart.easyr1_cpu.on_cpu import in_order, remember_images
 from infimed_plugins.quickstart.easyr1_cpu.shared_prompts import pack, sharing_prompts
 from infimed_plugins.records import Sample
-from infimed_plugins.trainers.easyr1 import import_easyr1
+from infimed_plugins.trainers.upstream_easyr1 import import_easyr1
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -33,7 +33,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def _follower(path: Path, seen: list[Progress]) -> Follower:
-    return Follower(path, seen.append, lambda row, log: Progress(row["step"], 3, flat_numbers(row)))
+    return Follower(path, seen.append, 3)
 
 
 def test_progress_is_reported_as_it_is_written_and_the_output_is_logged(program: Any, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_interrupted_run_is_ended_with_all_it_started(program: Any, tmp_path:
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt
 
-    follower = Follower(path, interrupt, lambda row, log: Progress(row["step"], 0, {}))
+    follower = Follower(path, interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_logged(command, environment_for(cpu=True), tmp_path / "run.log", follower)
     assert _still_there() == []
@@ -109,7 +109,7 @@ def test_a_run_ends_when_its_parent_is_killed(program: Any, tmp_path: Path) -> N
         "import sys; from pathlib import Path\n"
         "from infimed_plugins.trainers.launch import Follower, environment_for, run_logged\n"
         "run_logged([sys.executable, '-m', 'trainer_under_test'], environment_for(cpu=True), Path('run.log'),\n"
-        "           Follower(Path('none'), print, lambda row, log: None))"
+        "           Follower(Path('none'), print))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
     _wait_for(lambda: (tmp_path / "begun").exists())

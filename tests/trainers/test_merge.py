@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infimed_plugins.errors import DataError, MissingFileError
-from infimed_plugins.trainers.easyr1 import merged_checkpoint
+from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

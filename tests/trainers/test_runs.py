@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.trainers import Progress, run_easyr1, run_llamafactory
-from infimed_plugins.trainers.easyr1 import merged_checkpoint
+from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.launch import read_settings
 
 torch = pytest.importorskip("torch")

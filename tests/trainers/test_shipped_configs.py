@@ -14,9 +14,10 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.records import Sample
-from infimed_plugins.trainers.easyr1 import check_rl, import_easyr1
+from infimed_plugins.trainers.easyr1 import check_rl
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory import check_sft
+from infimed_plugins.trainers.upstream_easyr1 import import_easyr1
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SFT = REPOSITORY / "llamafactory_configs" / "infimed_sft.yaml"

@@ -16,7 +16,8 @@ from infimed_plugins.benchmarks.questions import Question
 from infimed_plugins.errors import DataError, InfimedError
 from infimed_plugins.records import OPTION_LETTERS, Json, Response, is_choice
 from infimed_plugins.scoring import medevalkit
-from infimed_plugins.sources.public import clean, letter_of_text, split_letter
+from infimed_plugins.sources.choices import letter_of_text, split_letter
+from infimed_plugins.sources.public import clean
 
 _IMAGE_TAG = re.compile(r"<image[ _]?\d*>")
 _META = {  # the file's field -> ours

@@ -22,11 +22,10 @@ from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_images
 from infimed_plugins.curation.decontamination.image_index import ImageIndex
 from infimed_plugins.curation.decontamination.text_near import Text
-from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
 from infimed_plugins.sources import Source
-from infimed_plugins.sources.faults import UnreachableFileError
 
 NOT_CHECKED = "benchmarks not checked, files missing: "
 CHUNK = 64  # rows whose images are in memory at a time

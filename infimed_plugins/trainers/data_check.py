@@ -1,0 +1,271 @@
+"""Checks that both trainers share, offline: models, data files, images and rows are there and can be read."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import FORMATS
+from infimed_plugins.records import ImageRef
+from infimed_plugins.trainers.faults import Fault, first_line, nearest
+
+# what upstream's converters, templates and processors raise on rows they cannot read
+ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
+MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers, smart_resize)
+_WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_JSON_SUFFIXES = {".json", ".jsonl"}
+_DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
+_NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
+_HEADS = (  # how files begin that are not what their name says, with the mend
+    (codecs.BOM_UTF8, "starts with a byte order mark", "save it as UTF-8 without one (sed -i '1s/^\\xEF\\xBB\\xBF//')"),
+    (codecs.BOM_UTF16_LE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (codecs.BOM_UTF16_BE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file", "fetch it (git lfs pull)"),
+    (b"\x1f\x8b", "is packed with gzip", "unpack it (gunzip)"),
+    (b"PK\x03\x04", "is a ZIP archive or a spreadsheet", "unpack it, or save it as CSV or JSON"),
+    (b"<", "is a page of HTML or XML, perhaps an error page", "fetch it again"),
+)
+
+
+def model_fault(key: str, model: str, trust: bool) -> Fault | None:
+    """Return the fault of a model that lacks files on this machine, or brings code of its own where that is trusted.
+
+    Checks themselves load every model without its code.
+    """
+    if trust and _brings_code(model):
+        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenised)"
+        return Fault(key, what, "set trust_remote_code to false, or name a model that needs no code")
+    folder = Path(model)
+    if folder.is_dir():
+        missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
+        if not missing:
+            return None
+        return Fault(key, f"{model} has no {missing[0]}", "save the model, its tokenizer and processor there")
+    if not _HUB_NAME.fullmatch(model):
+        return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
+    if in_cache(model, "config.json"):
+        return None
+    what = f"{model} is not on this machine, so no row was tokenised"
+    return Fault(key, what, f"run: hf download {model}")
+
+
+def _brings_code(model: str) -> bool:
+    """True if a file of a model's settings names classes in the model's own folder."""
+    config = Path(model) / "config.json" if Path(model).is_dir() else _cached(model, "config.json")
+    files = [] if config is None else config.parent.glob("*config.json")
+    return any(b'"auto_map"' in path.read_bytes() for path in files if path.is_file())
+
+
+def in_cache(name: str, file: str) -> bool:
+    """True if a file of the hub is on this machine."""
+    return _cached(name, file) is not None
+
+
+def _cached(name: str, file: str) -> Path | None:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError as error:
+        raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
+    found = try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
+    return Path(found) if isinstance(found, str) else None
+
+
+def is_file_name(data: str) -> bool:
+    """True if a data set's name means a file or folder here, rather than a data set on the hub."""
+    return Path(data).suffix in _DATA_SUFFIXES or not _HUB_NAME.fullmatch(data)
+
+
+def unreadable_file(path: Path) -> tuple[str, str] | None:
+    """Why no reader takes a data file, and the mend; None where its bytes show nothing of the kind."""
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    if not content.strip():
+        return "it is empty", "write its rows again, or leave it out"
+    for head, what, mend in _HEADS:
+        if content.lstrip().startswith(head):
+            return f"it {what}", mend
+    if path.suffix == ".parquet":
+        return _not_parquet(path, content)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return (
+            f"it is not UTF-8, by line {line}",
+            "save it as UTF-8 (iconv -f GB18030 -t UTF-8, or -f LATIN1 and the like)",
+        )
+    if "\0" in text[:200]:
+        return "it is UTF-16", "save it as UTF-8 (iconv -f UTF-16LE -t UTF-8)"
+    return _not_json(text) if path.suffix in _JSON_SUFFIXES else None
+
+
+def _not_parquet(path: Path, content: bytes) -> tuple[str, str] | None:
+    from pyarrow import parquet
+
+    if not content.startswith(b"PAR1"):
+        return "it is no parquet file", "write or fetch it again"
+    if not content.endswith(b"PAR1"):
+        return "it was cut short", "write or fetch it again"
+    return None if parquet.read_metadata(path).num_rows else _NO_ROWS
+
+
+def _not_json(text: str) -> tuple[str, str] | None:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        lines, rows = [text] if text.lstrip().startswith("[") else text.splitlines(), text
+        for number, line in enumerate(lines, 1):
+            try:
+                json.loads(line or "{}")
+            except (ValueError, RecursionError) as error:
+                place = f"line {number}" if len(lines) > 1 else " ".join(str(error).split())
+                return f"it is not JSON: {place}", "mend or drop what stands there, or write the file again"
+    return None if rows else _NO_ROWS
+
+
+def model_class(config: Any) -> Any:
+    """The auto class of transformers that loads a model: with pictures where it has one, by a private table (4.57)."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    takes_pictures = type(config) in AutoModelForImageTextToText._model_mapping
+    return AutoModelForImageTextToText if takes_pictures else AutoModelForCausalLM
+
+
+def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
+    """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
+    try:
+        import torch
+        from transformers import AutoConfig
+    except ImportError as error:
+        raise MissingExtraError("finding a model's modules", str(error.name), "transformers") from error
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True)
+        with torch.device("meta"):
+            built = model_class(config).from_config(config)
+    except (ValueError, OSError, KeyError, ImportError):  # not here, or of its own code
+        return
+    modules = [module for module, _ in built.named_modules()]
+    known = {part for module in modules for part in module.split(".") if not part.isdigit()}
+    for name in filter(None, map(str.strip, named)):
+        if not any(module == name or module.endswith(f".{name}") for module in modules):
+            yield Fault(key, f"the model has no module {name!r}", nearest(name, known, otherwise="set it to all"))
+
+
+def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
+    """(width, height) of an image, or its fault. A data set names it by path, bytes, or ``{"bytes": …, "path": …}``."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise MissingExtraError("checking images", "PIL", "data") from error
+
+    reference = _reference(image)
+    if reference is None:
+        return Fault(where, f"an image is {type(image).__name__}, neither a path nor bytes", "give its path or bytes")
+    try:
+        encoded = reference.read()
+    except DataError as error:
+        return Fault(where, f"image {reference.path} cannot be read", f"{_after_semicolon(error)}, or drop the row")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            picture.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        name = reference.path or "in the row"
+        return Fault(where, f"image {name} does not open ({error})", "fetch or write it again, or drop the row")
+    if picture.mode.startswith(_WIDE_MODES):
+        what = f"an image of more than 8 bits (mode {picture.mode}) would be clipped to white"
+        return Fault(where, what, "window it and save it with 8 bits")
+    ratio = max(picture.size) / min(picture.size)
+    if max_aspect_ratio is not None and ratio > max_aspect_ratio:
+        what = f"an image of {picture.width}×{picture.height} is more than {max_aspect_ratio:g} times as long as wide"
+        return Fault(where, what, "crop it or drop the row")
+    return picture.size
+
+
+def _reference(image: Any) -> ImageRef | None:
+    if isinstance(image, str):
+        return ImageRef(path=image)
+    if isinstance(image, bytes):
+        return ImageRef(data=image)
+    if isinstance(image, Mapping):
+        if isinstance(image.get("bytes"), bytes):
+            return ImageRef(data=image["bytes"])
+        if isinstance(image.get("path"), str):
+            return ImageRef(path=image["path"])
+    return None
+
+
+def _after_semicolon(error: DataError) -> str:
+    return str(error).rpartition("; ")[2]
+
+
+@dataclass
+class Rows:
+    """The result: ``count`` rows to train on, and the ``longest`` in tokens, None when nothing was tokenized."""
+
+    count: int = 0
+    longest: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+    def measured(self, length: int) -> None:
+        """Note the length of one more row."""
+        self.longest = max(self.longest or 0, length)
+
+
+def load_errors() -> tuple[type[Exception], ...]:
+    """The exceptions that loading a data set raises."""
+    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+    from pyarrow import ArrowException
+
+    return (DatasetGenerationError, DatasetNotFoundError, ArrowException, *ROW_ERRORS)
+
+
+def load_fault(where: str, name: str, files: Iterable[str], error: Exception, mend: str) -> Fault:
+    """The fault of a data set that cannot be loaded: of its first unreadable file, or else what was raised."""
+    known = next(filter(None, (unreadable_file(Path(file)) for file in files)), None)
+    what, mend = known or (first_line(error.__cause__ or error), mend)
+    return Fault(where, f"{name} cannot be loaded ({what})".strip(), mend)
+
+
+def picture_faults(
+    where: str, said: str, tags: int, images: Sequence[Any], max_aspect_ratio: float | None = None
+) -> tuple[list[Fault], list[tuple[int, int]]]:
+    """The faults of a row's images and their sizes; ``said`` is for a prompt with another number of tags."""
+    faults = []
+    if tags != len(images):
+        mend = "write <image> once for each image" if images else "write it <img>"
+        faults.append(Fault(where, said, mend))
+    found = [check_image(image, where, max_aspect_ratio=max_aspect_ratio) for image in images]
+    faults += [one for one in found if isinstance(one, Fault)]
+    return faults, [one for one in found if not isinstance(one, Fault)]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing on stdout, no progress bars of datasets, no messages of transformers below an error."""
+    import datasets
+    import transformers
+
+    level, bars = transformers.logging.get_verbosity(), datasets.is_progress_bar_enabled()
+    transformers.logging.set_verbosity(logging.ERROR)
+    datasets.disable_progress_bars()
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            datasets.enable_progress_bars()
