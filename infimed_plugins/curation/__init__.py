@@ -71,10 +71,10 @@ class CurationStep(Protocol):
 @hookimpl
 def register_curation_steps(register: Register) -> None:
     """The built-in steps, by import path."""
-    register("difficulty", "infimed_plugins.curation.difficulty:difficulty")
+    register("difficulty", "infimed_plugins.curation.selection:difficulty")
     register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")
     register("instructions", "infimed_plugins.curation.instructions:instructions")
     register("rationales", "infimed_plugins.curation.rationales:rationales")
     register("captions", "infimed_plugins.curation.captions:captions")
-    register("perplexity", "infimed_plugins.curation.perplexity:perplexity")
+    register("perplexity", "infimed_plugins.curation.selection:perplexity")
     register("decontamination", "infimed_plugins.curation.decontamination.step:decontamination")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
+    ask,
     check_names,
     check_one_of,
     check_sampling,
@@ -29,7 +30,7 @@ from infimed_plugins.curation.step_settings import (
     read_settings,
     set_prompt,
 )
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
@@ -95,7 +96,7 @@ class CaptionSettings:
     def __post_init__(self) -> None:
         check_names("kinds", self.kinds)
         check_whole("most_tokens", self.most_tokens)
-        check_sampling(self.temperature, self.top_p, self.max_tokens)
+        check_sampling(self)
         check_one_of("rejected", self.rejected, KEEP_OR_DROP)
         check_one_of("repeats", self.repeats, KEEP_OR_DROP)
         set_prompt(self, "prompt", ORIGINAL)
@@ -115,14 +116,8 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
         else:
             context.counted["no caption to refine"] += 1
             yield sample
-    requests = (ChatRequest(s.id, caption_prompt(s, settings.prompt), s.images) for s in asked.values())
-    sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed)
-    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-        context.progress(done, len(asked))
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-            continue
-        refined = _refined(asked[reply.id], reply, settings, context)
+    for sample, reply in ask(engine, asked, lambda one: caption_prompt(one, settings.prompt), settings, context):
+        refined = _refined(sample, reply, settings, context)
         if refined is not None:
             yield refined
 

@@ -23,8 +23,15 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import check_flag, check_sampling, need_engine, read_settings, set_prompt
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.curation.step_settings import (
+    ask,
+    check_flag,
+    check_sampling,
+    need_engine,
+    read_settings,
+    set_prompt,
+)
+from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.parsing.options import last_option, read_option
 from infimed_plugins.quoting import fill, neutral
@@ -95,7 +102,7 @@ class RationaleSettings:
     max_tokens: int = 2048
 
     def __post_init__(self) -> None:
-        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
+        check_sampling(self)
         check_flag("general", self.general)
         for name in ("choice_prompt", "open_prompt", "general_prompt"):
             set_prompt(self, name, QUESTION)
@@ -124,16 +131,8 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     engine = need_engine(context, "rationales", "to draw candidates from")
     settings = read_settings(RationaleSettings, "rationales", context.settings)
     asked = {sample.id: sample for sample in samples}
-    requests = (ChatRequest(s.id, rationale_prompt(s, settings), s.images) for s in asked.values())
-    sampling = Sampling(
-        settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
-    )
-    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-        context.progress(done, len(asked))
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-            continue
-        enhanced = _enhanced(asked[reply.id], reply, settings, context)
+    for sample, reply in ask(engine, asked, lambda one: rationale_prompt(one, settings), settings, context):
+        enhanced = _enhanced(sample, reply, settings, context)
         if enhanced is not None:
             yield enhanced
 

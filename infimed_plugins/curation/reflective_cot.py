@@ -30,9 +30,16 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.judge import JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE, JudgeItem, judge_all
-from infimed_plugins.curation.rule_judge import rule_score
+from infimed_plugins.curation.judge import (
+    JUDGE_PROMPT,
+    QUESTION_PLACE,
+    RESPONSE_PLACE,
+    JudgeItem,
+    judge_all,
+    rule_score,
+)
 from infimed_plugins.curation.step_settings import (
+    ask,
     check_engine,
     check_one_of,
     check_sampling,
@@ -41,7 +48,7 @@ from infimed_plugins.curation.step_settings import (
     read_settings,
     set_prompt,
 )
-from infimed_plugins.engines import ChatRequest, Engine, Sampling
+from infimed_plugins.engines import Engine
 from infimed_plugins.engines.meter import Meter
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing import ResponseForm, parse_response
@@ -72,7 +79,7 @@ class ReflectiveSettings:
     keep_from: int = 6  # this many right candidates or more: no reflection is added
     bridge: str = prompts.REFLECTION_BRIDGE
     prompt: str = PROMPT  # its words or a file; it must lead to <think> and <answer>
-    judge: str = "model"  # or "rule" (rule_judge.py), for models too small to judge
+    judge: str = "model"  # or "rule" (judge.py), for models too small to judge
     judge_prompt: str = JUDGE_PROMPT  # its words or a file
     judge_engine: Mapping[str, Json] | None = None  # {name, model, settings}; the engine that answers without it
     judge_tries: int = 3  # ours
@@ -84,7 +91,7 @@ class ReflectiveSettings:
     def __post_init__(self) -> None:
         check_one_of("judge", self.judge, JUDGES)
         check_engine("judge_engine", self.judge_engine)
-        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
+        check_sampling(self)
         for name in ("keep_from", "judge_tries", "group"):
             check_whole(name, getattr(self, name))
         if not isinstance(self.bridge, str) or not self.bridge.strip() or _TAG.search(self.bridge):
@@ -142,18 +149,9 @@ def _draw(
     group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
 ) -> dict[str, list[Candidate]]:
     asked = {sample.id: sample for sample in group}
-    requests = (ChatRequest(s.id, candidate_prompt(s, settings.prompt), s.images) for s in group)
-    sampling = Sampling(
-        settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
-    )
-    drawn = {}
-    for reply in engine.generate(requests, sampling):
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-        else:
-            by_rule = settings.judge == "rule"
-            drawn[reply.id] = [read_candidate(text, asked[reply.id], by_rule) for text in reply.texts]
-    return drawn
+    by_rule = settings.judge == "rule"
+    replies = ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), settings, context, lambda *_: None)
+    return {one.id: [read_candidate(text, one, by_rule) for text in reply.texts] for one, reply in replies}
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:

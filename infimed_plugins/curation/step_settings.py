@@ -1,4 +1,4 @@
-"""The settings of a step as its frozen dataclass, and messages that say what to write instead.
+"""What steps share: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
 
 ``read_settings(CaptionSettings, "captions", {"repeats": "kepe"})`` raises::
 
@@ -11,16 +11,48 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.engines import Engine
+from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import Sample
 
 S = TypeVar("S")
+
+
+class Drawing(Protocol):
+    """The settings of a step that draws replies; one that draws several has ``candidates``, too."""
+
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def max_tokens(self) -> int: ...
+
+
+def ask(
+    engine: Engine,
+    samples: Mapping[str, Sample],
+    prompt: Callable[[Sample], str],
+    settings: Drawing,
+    context: StepContext,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[Sample, Reply]]:
+    """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted."""
+    requests = (ChatRequest(sample.id, prompt(sample), sample.images) for sample in samples.values())
+    count = getattr(settings, "candidates", 1)
+    sampling = Sampling(count, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed)
+    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
+        (progress or context.progress)(done, len(samples))
+        if reply.error is not None:
+            context.engine_failed(reply.error)
+        else:
+            yield samples[reply.id], reply
 
 
 def read_settings(kind: type[S], step: str, given: Mapping[str, Any]) -> S:
@@ -76,10 +108,11 @@ def check_engine(name: str, value: object) -> None:
         raise ConfigError(f"{name} is {value!r}; give {{name: openai, model: …, settings: {{…}}}}, or leave it out")
 
 
-def check_sampling(temperature: object, top_p: object, max_tokens: object, candidates: object = 1) -> None:
+def check_sampling(settings: Drawing) -> None:
     """Raise ConfigError for values that no engine can draw with; of several greedy replies each is the same."""
+    temperature, top_p, candidates = settings.temperature, settings.top_p, getattr(settings, "candidates", 1)
     check_whole("candidates", candidates)
-    check_whole("max_tokens", max_tokens)
+    check_whole("max_tokens", settings.max_tokens)
     if not is_number(temperature) or temperature < 0:
         raise ConfigError(f"temperature is {temperature!r}; give a number from 0, such as 1.0")
     if not is_number(top_p) or not 0 < top_p <= 1:

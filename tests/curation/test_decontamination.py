@@ -23,7 +23,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     hashed_items,
 )
 from infimed_plugins.curation.decontamination.embeddings import request_of
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS
 from infimed_plugins.curation.decontamination.page import read_report, write_page
 from infimed_plugins.curation.decontamination.step import decontamination
 from infimed_plugins.engines import ChatRequest, Embedding, Engine

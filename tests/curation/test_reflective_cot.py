@@ -12,6 +12,7 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.judge import rule_score
 from infimed_plugins.curation.reflective_cot import (
     ReflectiveSettings,
     candidate_prompt,
@@ -19,7 +20,6 @@ from infimed_plugins.curation.reflective_cot import (
     reflective_cot,
     synthesise,
 )
-from infimed_plugins.curation.rule_judge import rule_score
 from infimed_plugins.engines import ChatRequest, Reply, Sampling, Usage
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_images
-from infimed_plugins.curation.decontamination.image_index import ImageIndex
-from infimed_plugins.curation.decontamination.text_near import Text
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
+from infimed_plugins.curation.decontamination.text_match import Text
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample

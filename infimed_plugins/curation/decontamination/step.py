@@ -13,7 +13,7 @@ counts is the pair:
     none     alike        dropped: "question" (either side has no image, so the text is all there is)
 
 Tier ``hashes`` needs no model: the same file, or perceptual hashes near each other in any orientation and a second
-look (image_index.py); questions alike by their words (text_near.py). Text that stands alone is looked at from
+look (image_match.py); questions alike by their words (text_match.py). Text that stands alone is looked at from
 ``least_tokens`` distinct words on, and never where the benchmarks ask it of two images. It does not find crops, nor
 questions in words of their own. Tier ``embeddings`` is the paper's: the engine embeds image and question together,
 such as gme-Qwen2-VL-2B, and a cosine above ``similarity`` is dropped.
@@ -41,11 +41,9 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     hashed_items,
     text_of,
 )
-from infimed_plugins.curation.decontamination.image_hash import ImageHash, hash_images
-from infimed_plugins.curation.decontamination.image_index import ImageMatch
-from infimed_plugins.curation.decontamination.item_texts import ItemTexts
+from infimed_plugins.curation.decontamination.image_match import ImageHash, ImageMatch, hash_images
 from infimed_plugins.curation.decontamination.report import Finding, Report
-from infimed_plugins.curation.decontamination.text_near import question_similarity
+from infimed_plugins.curation.decontamination.text_match import ItemTexts, question_similarity
 from infimed_plugins.curation.step_settings import (
     check_engine,
     check_flag,

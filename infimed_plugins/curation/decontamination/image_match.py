@@ -1,26 +1,67 @@
-"""Many images by their hashes: which of them are a given image, whatever was done to it?
+"""Find the same image again: by its bytes, and by a perceptual hash that outlives resizing, encoding and turning.
 
+    hash_image(Path("ct.jpg").read_bytes()).hashes                 # (0x9c3f…,): one number of 64 bits
+    hash_image(Path("ct.jpg").read_bytes(), ORIENTATIONS).hashes   # eight: upright, mirrored, upside down …
     index = ImageIndex()
     index.add(hash_image(benchmark_image, ORIENTATIONS))
     index.search([hash_image(image)], distance=6, correlation=0.98)    # [[ImageMatch(0, 2, "mirrored")]]
 
-Images are added in all eight orientations, so that what is looked up is hashed once. Hashes of 64 bits take pictures
-of one kind, such as chest X-rays, for each other; so where they agree the two images at 32 x 32 pixels are correlated.
+The hash is imagehash's pHash: the 64 lowest frequencies of the image at 32 x 32 pixels, each above or below their
+median. Half of its bits are set, so two hashes differ by an even number of bits. A crop moves every frequency and
+escapes; tests/benchmarks/bench_decontamination.py prints what is found at which distance. Images are indexed in all
+eight orientations, so that what is looked up is hashed once. Hashes of 64 bits take pictures of one kind, such as chest
+X-rays, for each other; so where they agree the two images at 32 x 32 pixels are correlated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import importlib
+import io
+from collections.abc import Iterable, MutableMapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infimed_plugins.curation.decontamination.image_hash import HASHED_SIDE, ORIENTATIONS, UPRIGHT, ImageHash
+from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image
+from infimed_plugins.records import ImageRef
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+UPRIGHT = "upright"
+ORIENTATIONS = {
+    UPRIGHT: None,
+    "mirrored": "FLIP_LEFT_RIGHT",
+    "upside down": "FLIP_TOP_BOTTOM",
+    "turned by 180": "ROTATE_180",
+    "turned by 90": "ROTATE_90",
+    "turned by 270": "ROTATE_270",
+    "transposed": "TRANSPOSE",
+    "transverse": "TRANSVERSE",
+}
+HASHED_SIDE = 32  # what pHash looks at
+DRAFT_SIDE = 128  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, never below this
+MOST_KNOWN = 20_000  # images whose hashes are kept, 1.5 kB each, for rows that show one again
 _BLOCK = 1 << 15  # hashes compared at a time: they stay in the cache while every query passes
-_NAMES = tuple(ORIENTATIONS)
 _SAME_FILE = -1  # before every orientation
+FLAT = 3.0  # standard deviation of the grey levels below which the hash is of noise alone
+
+
+@dataclass(frozen=True)
+class ImageHash:
+    """``hashes`` are those of the orientations asked for; none of a flat image, which only its bytes can tell.
+
+    ``small`` is the image at 32 x 32 grey pixels, for a second look where hashes agree.
+    """
+
+    sha256: str
+    hashes: tuple[int, ...]
+    small: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -31,6 +72,99 @@ class ImageMatch:
     distance: int
     orientation: str = UPRIGHT
     same_file: bool = False
+
+
+def hash_image(data: bytes, orientations: Iterable[str] = (UPRIGHT,), name: str = "in memory") -> ImageHash:
+    """The hashes of an encoded image. Raises DataError naming it when it does not open."""
+    small = _small_grey(data, name)
+    digest = hashlib.sha256(data).hexdigest()
+    if np.asarray(small).std() < FLAT:
+        return ImageHash(digest, (), small.tobytes())
+    hashes = tuple(_phash(_turned(small, orientation)) for orientation in orientations)
+    return ImageHash(digest, hashes, small.tobytes())
+
+
+def hash_images(
+    images: Sequence[ImageRef],
+    pool: Executor,
+    known: MutableMapping[str, ImageHash],
+    orientations: Iterable[str] = (UPRIGHT,),
+) -> list[ImageHash | None]:
+    """The hashes of many images, in their order, None for one that does not open. ``known``, by sha256, is added to."""
+    _imagehash()  # its absence is said here, not by a thread
+    if len(known) > MOST_KNOWN:
+        known.clear()
+    asked: list[str | None] = []
+    new: dict[str, tuple[bytes, str]] = {}
+    for image in images:
+        try:
+            data = image.read()
+        except DataError:
+            asked.append(None)
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        asked.append(digest)
+        if digest not in known:
+            new[digest] = (data, image.path or "in memory")
+    wanted = tuple(orientations)
+    made = pool.map(lambda work: _hash_or_none(work[0], work[1], wanted), new.values())
+    known.update((digest, found) for digest, found in zip(new, made, strict=True) if found is not None)
+    return [None if digest is None else known.get(digest) for digest in asked]
+
+
+def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageHash | None:
+    try:
+        return hash_image(data, orientations, name)
+    except DataError:
+        return None
+
+
+def _small_grey(data: bytes, name: str) -> PILImage:
+    image = _draft(data) or decode_image(data, name)
+    resampling = _pil().Resampling.LANCZOS
+    return image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), resampling, reducing_gap=3.0)
+
+
+def _draft(data: bytes) -> PILImage | None:
+    """A JPEG decoded at a fraction of its size; None for anything else, or where decode_image should say what is wrong.
+
+    Turning it as its EXIF block says can be left out: the index holds every orientation.
+    """
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    try:
+        image: PILImage = _pil().open(io.BytesIO(data))
+        if image.width * image.height > MAX_DECODED_PIXELS:
+            return None
+        image.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        image.load()
+    except (_pil().DecompressionBombError, OSError, SyntaxError, ValueError):
+        return None
+    return image
+
+
+def _turned(image: PILImage, orientation: str) -> PILImage:
+    turn = ORIENTATIONS[orientation]
+    return image if turn is None else image.transpose(_pil().Transpose[turn])
+
+
+def _phash(small: PILImage) -> int:
+    bits: NDArray[np.bool_] = _imagehash().phash(small).hash
+    return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
+
+
+def _imagehash() -> Any:
+    try:
+        return importlib.import_module("imagehash")
+    except ImportError as error:
+        raise MissingExtraError("hashing images", "imagehash", extra="data") from error
+
+
+def _pil() -> Any:
+    try:
+        return importlib.import_module("PIL.Image")
+    except ImportError as error:
+        raise MissingExtraError("reading images", "PIL", extra="data") from error
 
 
 class ImageIndex:
@@ -75,7 +209,7 @@ class ImageIndex:
                 known[self._numbers[one.sha256]] = (0, _SAME_FILE)
         return [
             [
-                ImageMatch(image, differing, _NAMES[max(turn, 0)], turn == _SAME_FILE)
+                ImageMatch(image, differing, tuple(ORIENTATIONS)[max(turn, 0)], turn == _SAME_FILE)
                 for image, (differing, turn) in sorted(known.items(), key=lambda item: (item[1], item[0]))
             ]
             for known in best
@@ -126,7 +260,7 @@ def popcount(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
 def _correlations(query: bytes, small: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.float32]:
     """Of one image with others, each of those turned: instead the one image is turned back."""
     square = np.frombuffer(query, dtype=np.uint8).reshape(HASHED_SIDE, HASHED_SIDE)
-    back = _normalised(np.stack([_turned_back(square, name).ravel() for name in _NAMES]))
+    back = _normalised(np.stack([_turned_back(square, name).ravel() for name in ORIENTATIONS]))
     products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalised(small), back[turns])
     return products
 
