@@ -84,19 +84,21 @@ def build(
 ) -> None:
     """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
     from infimed_plugins import recipes
-    from infimed_plugins.recipes.recipe import EngineChoice
+    from infimed_plugins.recipes.recipe import EngineChoice, TokenLimit
 
     loaded = recipes.load_recipe(recipe, trust=trust)
     chosen = engine_choice(model_engine, model, base_url, engine_settings)
     if chosen is None and (judge_model or judge_url):
         raise ConfigError("--judge-model and --judge-url need a --model that answers")
-    if chosen is not None:
-        judge = judge_choice(chosen, judge_model, judge_url)
-        loaded = loaded.with_engine(EngineChoice(**chosen), EngineChoice(**judge) if judge else None)
-    loaded = loaded.with_format(form) if form else loaded
-    loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
-    loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded
-    loaded = loaded if decontaminate else loaded.without_decontamination()
+    judge = judge_choice(chosen, judge_model, judge_url) if chosen else None
+    loaded = loaded.changed(
+        format=form,
+        max_rejects=max_rejects,
+        token_limit=None if max_tokens is None else TokenLimit(tokenizer, max_tokens),
+        engine=EngineChoice(**chosen) if chosen else None,
+        judge=EngineChoice(**judge) if judge else None,
+        decontaminate=decontaminate,
+    )
     folder = out or Path("data") / loaded.name
     with progress() as show:
         manifest = recipes.build(loaded, folder, progress=show, fresh=fresh, folder=downloads, workers=workers, on=on)

@@ -2,171 +2,197 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from infimed_plugins import prompts
-from infimed_plugins.curation import CurationStep, StepContext, no_other_engine
-from infimed_plugins.engines import Engine
+from infimed_plugins.curation import CurationStep, StepContext
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
-from infimed_plugins.recipes.image_spill import ImageSpill
+from infimed_plugins.recipes.build_folder import BuildFolder, row_to_line
 from infimed_plugins.recipes.inputs import noting_pictures, pictures_in
-from infimed_plugins.recipes.part_file import row_to_line
-from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Step
+from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, Step
 from infimed_plugins.recipes.sampling import Tally, choose
-from infimed_plugins.records import BAD_IMAGE, BadRow, Json, Sample
+from infimed_plugins.recipes.step_engine import BuildEngines, model_path
+from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Sample
 from infimed_plugins.sources import Source
 
 BOX_TASKS = ("grounding", "detection")
-IMAGES_AHEAD = 64  # samples whose images are being prepared
+DEFAULT_MAX_PIXELS = 262_144  # the paper's
 Progress = Callable[[str, int, int | None], None]  # what is being done, done, total (None: not known)
+
+
+@dataclass
+class BuildContext:
+    """One build: what is made, where, and with what. ``ahead`` is how many samples have images under way."""
+
+    recipe: Recipe
+    folder: BuildFolder
+    downloads: Path | None
+    store: ImageStore
+    engines: BuildEngines
+    progress: Progress
+    ahead: int
+
+    @cached_property
+    def tokens(self) -> TokenCounter | None:
+        """The counter of a recipe with a token limit, its tokenizer loaded when a row first needs it."""
+        pixels = self.recipe.image_max_pixels or DEFAULT_MAX_PIXELS
+        limit = self.recipe.token_limit
+        return TokenCounter(model_path(limit.model), pixels) if limit else None
 
 
 @dataclass(frozen=True)
 class PartRows:
-    """One part on its way. ``engine`` is called only if the part has steps; ``work`` is the build's work folder."""
+    """One part on its way; ``tally`` is complete when all of its ``lines`` are taken."""
 
     part: Part
-    steps: tuple[Step, ...]
-    seed: int
-    store: ImageStore
-    work: Path
-    engine: Callable[[], Engine | None]
-    progress: Progress
-    folder: Path | None = None
-    counter: Callable[[], TokenCounter | None] = lambda: None
-    most_tokens: int = 0
-    ahead: int = IMAGES_AHEAD
-    start_engine: Callable[[Mapping[str, Json]], Engine] = no_other_engine
+    build: BuildContext
+    tally: Tally
 
-    def lines(self, tally: Tally) -> Iterator[str]:
-        """The lines of the part's file; ``tally`` is complete when they are all taken."""
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The part's steps, with the decontamination that all parts share."""
+        return self.build.recipe.steps_of(self.part)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the part's file."""
         source: Source = registry().get("source", self.part.source)
+        folder, seed, opened = self.build.downloads, self.build.recipe.seed, self.build.store.opened
 
         def load() -> Iterator[Sample | BadRow]:
-            return source.load(self.part.split, folder=self.folder, seed=self.seed)
+            return source.load(self.part.split, folder=folder, seed=seed)
 
-        samples = choose(load, self.part, self.seed, tally)
-        self.store.opened.clear()
+        samples = choose(load, self.part, seed, self.tally)
+        opened.clear()
         if self.steps:
-            samples = noting_pictures(samples, self.store.opened)
-        with ImageSpill(self.work / f"{self.part.name}.images") as spill:
-            chosen = self._through_steps(map(spill.move, samples), tally) if self.steps else samples
-            yield from self._lines(chosen, tally)
-        tally.pictures.update(pictures_in(self.folder, self.store.opened))
+            with image_spill(self.build.folder.work / f"{self.part.name}.images") as spilled:
+                yield from self._lines(self._through_steps(map(spilled, noting_pictures(samples, opened))))
+        else:
+            yield from self._lines(samples)
+        self.tally.pictures.update(pictures_in(folder, opened))
 
-    def _lines(self, samples: Iterable[Sample], tally: Tally) -> Iterator[str]:
-        for sample, images in self._stored(samples, tally):
+    def _lines(self, samples: Iterable[Sample]) -> Iterator[str]:
+        for sample, images in self._stored(samples):
             try:
                 line = row_to_line(ExportRow(sample, images, self.part.style, self.part.into))
             except DataError as error:
-                tally.reject(self.part.name, sample.id, "a value is no JSON", str(error))
+                self._reject(sample, "a value is no JSON", str(error))
                 continue
-            tally.kept += 1
-            self.progress(self.part.name, tally.kept, self.part.limit)
+            self.tally.kept += 1
+            self.build.progress(self.part.name, self.tally.kept, self.part.limit)
             yield line
 
-    def _stored(self, samples: Iterable[Sample], tally: Tally) -> Iterator[tuple[Sample, tuple[str, ...]]]:
+    def _reject(self, sample: Sample, reason: str, detail: str = "") -> None:
+        self.tally.reject(self.part.name, sample.id, reason, detail)
+
+    def _stored(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, tuple[str, ...]]]:
         """The samples in their order, with the paths of their images; some images are on their way at a time."""
         waiting: deque[tuple[Sample, list[Callable[[], StoredImage]]]] = deque()
         for sample in samples:
             try:
-                begun = [self.store.submit(image, exact=sample.task in BOX_TASKS) for image in sample.images]
+                begun = [self.build.store.submit(image, exact=sample.task in BOX_TASKS) for image in sample.images]
             except DataError as error:
-                tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
+                self._reject(sample, BAD_IMAGE, str(error))
                 continue
             waiting.append((sample, begun))
-            if len(waiting) > self.ahead:
-                yield from self._finished(*waiting.popleft(), tally)
+            if len(waiting) > self.build.ahead:
+                yield from self._finished(*waiting.popleft())
         while waiting:
-            yield from self._finished(*waiting.popleft(), tally)
+            yield from self._finished(*waiting.popleft())
 
     def _finished(
-        self, sample: Sample, begun: list[Callable[[], StoredImage]], tally: Tally
+        self, sample: Sample, begun: list[Callable[[], StoredImage]]
     ) -> Iterator[tuple[Sample, tuple[str, ...]]]:
         try:
             stored = [wait() for wait in begun]
         except DataError as error:
-            tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
+            self._reject(sample, BAD_IMAGE, str(error))
             return
         if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
-            tally.reject(self.part.name, sample.id, "boxes on a picture that EXIF turns")  # which frame is unknown
+            self._reject(sample, "boxes on a picture that EXIF turns")  # which frame they are in is unknown
             return
         sample = in_stored_frame(sample, stored)
-        if self._is_too_long(sample, stored):
-            tally.dropped[f"over {self.most_tokens} tokens"] += 1
+        if why := self._too_long(sample, stored):
+            self.tally.dropped[why] += 1
             return
-        tally.counted.update(f"images {note}" for image in stored for note in image.notes)
+        self.tally.counted.update(f"images {note}" for image in stored for note in image.notes)
         yield sample, tuple(image.path for image in stored)
 
-    def _is_too_long(self, sample: Sample, stored: Sequence[StoredImage]) -> bool:
-        counter = self.counter()
-        if counter is None:
-            return False
+    def _too_long(self, sample: Sample, stored: Sequence[StoredImage]) -> str:
+        """The reason to drop a row of more tokens than the recipe's limit, or nothing."""
+        limit, counter = self.build.recipe.token_limit, self.build.tokens
+        if limit is None or counter is None:
+            return ""
         asked, answer = prompts.render(sample, self.part.style), prompts.target(sample, self.part.style)
-        return counter.count(asked, answer, tuple(image.size for image in stored)) > self.most_tokens
+        count = counter.count(asked, answer, tuple(image.size for image in stored))
+        return f"over {limit.tokens} tokens" if count > limit.tokens else ""
 
-    def _through_steps(self, samples: Iterator[Sample], tally: Tally) -> list[Sample]:
+    def _through_steps(self, samples: Iterator[Sample]) -> list[Sample]:
         """What the steps leave, in the order they were given it: engines may answer in any."""
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
-        counted: Counter[str] = Counter()
         asking = next(filter(_asks_engine, self.steps), None)
-        shown = samples if asking is None else self._decoded(samples, tally)
-        flow: Iterable[Sample] = _noting_places(shown, places)
+        flow: Iterable[Sample] = _noting_places(samples if asking is None else self._decoded(samples), places)
         for step in self.steps:
             if step is asking:
-                flow = _counting(flow, tally)
-            context = StepContext(
-                seed=self.seed,
-                engine=self.engine() if _asks_engine(step) else None,
-                settings=dict(step.settings),
-                dropped=dropped,
-                counted=counted,
-                right_of=tally.right_of,
-                not_checked=tally.not_checked,
-                errors=tally.errors,
-                opened=self.store.opened,
-                progress=self._step_progress(step.name),
-                aside=tally.aside.append,
-                start_engine=self.start_engine,
-                downloads=self.folder,
-                part=self.part.name,
-                report_folder=self.work.parent / step.name,
-            )
+                flow = self._counting(flow)
             run: CurationStep = registry().get("curation step", step.name)
-            flow = run(flow, context)
+            flow = run(flow, self._context(step, dropped))
         left = sorted(flow, key=lambda sample: places.get(sample.id, len(places)))
-        tally.dropped.update(dropped)
-        tally.counted.update(counted)
         unsaid = len(places) - len(left) - dropped.total()
         if self.part.keep is not None and len(left) > self.part.keep:
-            tally.dropped["over the number to keep"] += len(left) - self.part.keep
+            dropped["over the number to keep"] += len(left) - self.part.keep
             left = left[: self.part.keep]
         if unsaid > 0:
-            tally.dropped["by a step that gave no reason"] += unsaid
+            dropped["by a step that gave no reason"] += unsaid
+        self.tally.dropped.update(dropped)
         return left
 
-    def _decoded(self, samples: Iterator[Sample], tally: Tally) -> Iterator[Sample]:
+    def _context(self, step: Step, dropped: Counter[str]) -> StepContext:
+        tally, build = self.tally, self.build
+        return StepContext(
+            seed=build.recipe.seed,
+            engine=build.engines.main() if _asks_engine(step) else None,
+            settings=dict(step.settings),
+            dropped=dropped,
+            counted=tally.counted,
+            right_of=tally.right_of,
+            not_checked=tally.not_checked,
+            errors=tally.errors,
+            opened=build.store.opened,
+            progress=lambda done, total: build.progress(f"{self.part.name}: {step.name}", done, total),
+            aside=tally.aside.append,
+            start_engine=build.engines.other,
+            downloads=build.downloads,
+            part=self.part.name,
+            report_folder=build.folder.out / step.name,
+        )
+
+    def _decoded(self, samples: Iterator[Sample]) -> Iterator[Sample]:
         """The samples whose images all decode: no model is paid for the others, which could not be written."""
         for sample in samples:
             try:
                 for image in sample.images:
                     image.open()
             except DataError as error:
-                tally.reject(self.part.name, sample.id, BAD_IMAGE, str(error))
+                self._reject(sample, BAD_IMAGE, str(error))
                 continue
             yield sample
 
-    def _step_progress(self, step: str) -> Callable[[int, int], None]:
-        return lambda done, total: self.progress(f"{self.part.name}: {step}", done, total)
+    def _counting(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            self.tally.asked += 1
+            yield sample
 
 
 def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
@@ -182,17 +208,37 @@ def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
 
 
 def _asks_engine(step: Step) -> bool:
-    """Decontamination by hashes needs no model, and a recipe's engine may be one of 32B."""
+    """True if a step asks a model: decontamination by hashes needs none, and a recipe's engine may be one of 32B."""
     return step.name != DECONTAMINATION or (step.settings.get("tier") == "embeddings" and "engine" not in step.settings)
-
-
-def _counting(samples: Iterable[Sample], tally: Tally) -> Iterator[Sample]:
-    for sample in samples:
-        tally.asked += 1
-        yield sample
 
 
 def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:
     for sample in samples:
         places[sample.id] = len(places)
         yield sample
+
+
+@contextmanager
+def image_spill(path: Path) -> Iterator[Callable[[Sample], Sample]]:
+    """A function that moves the images a sample holds in memory to one file, which is gone at the end.
+
+    Steps may hold a part's samples all at once, and images from parquet files come as bytes: 60,000 of them are
+    gigabytes. Images that are read when asked, files and members of archives, stay as they are. Raises OSError when the
+    disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("w+b", buffering=0) as file:
+
+            def moved(image: ImageRef) -> ImageRef:
+                if image.data is None:
+                    return image
+                start, size, left = file.tell(), len(image.data), memoryview(image.data)
+                while left:  # an unbuffered write may take only a part
+                    left = left[file.write(left) :]
+                # pread keeps no place in the file, so several threads may read
+                return ImageRef(path="in memory", reader=partial(os.pread, file.fileno(), size, start))
+
+            yield lambda sample: replace(sample, images=tuple(map(moved, sample.images)))
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,19 +1,46 @@
-"""Image preparation on a Ray cluster, through Ray Data: the same function on the same bytes, so the same files.
+"""The processes that prepare a build's images: of this machine, or of a Ray cluster through Ray Data.
 
-Work is gathered until a result is asked for and then goes out as one data set. Every machine must see the output
-folder under the same path. Ray connects where RAY_ADDRESS says, or starts on this machine.
+Either runs the same function on the same bytes, so the files are the same. For Ray work is gathered until a result is
+asked for and then goes out as one data set. Every machine must see the output folder under the same path. Ray connects
+where RAY_ADDRESS says, or starts on this machine.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
 
-AHEAD = 2048  # samples gathered for one data set
+AHEAD = {"local": 64, "ray": 2048}  # samples whose images are being prepared, or gathered for one data set
+SAFE_PATH = "PYTHONSAFEPATH"
+
+
+@contextmanager
+def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
+    """Processes that prepare images; none where one is enough. Spawned: a fork beside a model's threads may hang."""
+    if on == "ray":
+        yield RayDataExecutor()
+        return
+    if on != "local":
+        raise ConfigError(f"--engine is {on!r}; one of local, ray")
+    if count <= 1:
+        yield None
+        return
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"  # a worker would import a multiprocessing.py of the working folder
+    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+        os.environ.pop(SAFE_PATH)
+        os.environ.update({SAFE_PATH: before} if before else {})
 
 
 class RayDataExecutor(Executor):
