@@ -21,9 +21,7 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Step
 from infimed_plugins.records import Json, Sample
-from infimed_plugins.storage import sha256_of
-
-_END = 1 << 20
+from infimed_plugins.storage import ends_of, sha256_of
 
 
 def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[str, Json]]:
@@ -94,13 +92,8 @@ def revision_of(name: str, folder: Path | None) -> str | None:
 
 def fingerprint(path: Path) -> dict[str, Json]:
     """Size and hash of the ends of a file."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_END))
-        file.seek(max(0, size - _END))
-        digest.update(file.read(_END))
-    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+    size, ends = ends_of(path)
+    return {"bytes": size, "sha256_of_ends": hashlib.sha256(str(size).encode() + ends).hexdigest()}
 
 
 def _name(path: Path, folder: Path | None) -> str:

@@ -22,9 +22,9 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import EngineChoice, Recipe
 from infimed_plugins.recipes.recipe_file import parse_engine
 from infimed_plugins.records import Json
+from infimed_plugins.storage import ends_of
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-_EDGE = 1 << 20  # bytes read at each end of a file
 
 
 def start_engine(choice: EngineChoice) -> Engine:
@@ -68,12 +68,8 @@ def model_identity(model: str) -> str:
         return model
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_EDGE))
-            file.seek(max(0, size - _EDGE))
-            digest.update(file.read(_EDGE))
+        size, ends = ends_of(path)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode() + ends)
     return f"sha256:{digest.hexdigest()}"
 
 

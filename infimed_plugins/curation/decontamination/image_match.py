@@ -44,6 +44,7 @@ ORIENTATIONS = {
     "transposed": "TRANSPOSE",
     "transverse": "TRANSVERSE",
 }
+_UNDONE_BY = {"turned by 90": "turned by 270", "turned by 270": "turned by 90"}  # the others undo themselves
 HASHED_SIDE = 32  # what pHash looks at
 DRAFT_SIDE = 128  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, never below this
 MOST_KNOWN = 20_000  # images whose hashes are kept, 1.5 kB each, for rows that show one again
@@ -91,7 +92,7 @@ def hash_images(
     orientations: Iterable[str] = (UPRIGHT,),
 ) -> list[ImageHash | None]:
     """The hashes of many images, in their order, None for one that does not open. ``known``, by sha256, is added to."""
-    _imagehash()  # its absence is said here, not by a thread
+    _library("imagehash")  # its absence is said here, not by a thread
     if len(known) > MOST_KNOWN:
         known.clear()
     asked: list[str | None] = []
@@ -121,7 +122,7 @@ def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageH
 
 def _small_grey(data: bytes, name: str) -> PILImage:
     image = _draft(data) or decode_image(data, name)
-    resampling = _pil().Resampling.LANCZOS
+    resampling = _library("PIL.Image").Resampling.LANCZOS
     return image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), resampling, reducing_gap=3.0)
 
 
@@ -133,61 +134,48 @@ def _draft(data: bytes) -> PILImage | None:
     if not data.startswith(b"\xff\xd8"):
         return None
     try:
-        image: PILImage = _pil().open(io.BytesIO(data))
+        image: PILImage = _library("PIL.Image").open(io.BytesIO(data))
         if image.width * image.height > MAX_DECODED_PIXELS:
             return None
         image.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
         image.load()
-    except (_pil().DecompressionBombError, OSError, SyntaxError, ValueError):
+    except (_library("PIL.Image").DecompressionBombError, OSError, SyntaxError, ValueError):
         return None
     return image
 
 
 def _turned(image: PILImage, orientation: str) -> PILImage:
     turn = ORIENTATIONS[orientation]
-    return image if turn is None else image.transpose(_pil().Transpose[turn])
+    return image if turn is None else image.transpose(_library("PIL.Image").Transpose[turn])
 
 
 def _phash(small: PILImage) -> int:
-    bits: NDArray[np.bool_] = _imagehash().phash(small).hash
+    bits: NDArray[np.bool_] = _library("imagehash").phash(small).hash
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
 
 
-def _imagehash() -> Any:
+def _library(name: str) -> Any:
     try:
-        return importlib.import_module("imagehash")
+        return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError("hashing images", "imagehash", extra="data") from error
-
-
-def _pil() -> Any:
-    try:
-        return importlib.import_module("PIL.Image")
-    except ImportError as error:
-        raise MissingExtraError("reading images", "PIL", extra="data") from error
+        raise MissingExtraError("hashing images", name.partition(".")[0], extra="data") from error
 
 
 class ImageIndex:
     """Images by their hashes, numbered in the order in which they were added."""
 
     def __init__(self) -> None:
-        self.shas: list[str] = []
+        self.entries: list[ImageHash] = []
         self._numbers: dict[str, int] = {}
-        self._hashes: list[int] = []
-        self._places: list[tuple[int, int]] = []  # of each hash: the number of the image, that of the orientation
-        self._small: list[bytes] = []
         self._arrays: tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint8]] | None = None
 
     def add(self, image: ImageHash) -> int:
         """The number of an image hashed in all orientations, a new one unless its very bytes were added before."""
-        if image.sha256 not in self._numbers:
-            self._numbers[image.sha256] = len(self.shas)
-            self._hashes += image.hashes
-            self._places += [(len(self.shas), turn) for turn in range(len(image.hashes))]
-            self._small.append(image.small)
-            self.shas.append(image.sha256)
+        number = self._numbers.setdefault(image.sha256, len(self.entries))
+        if number == len(self.entries):
+            self.entries.append(image)
             self._arrays = None
-        return self._numbers[image.sha256]
+        return number
 
     def search(self, images: Sequence[ImageHash], distance: int, correlation: float = 0.0) -> list[list[ImageMatch]]:
         """For each image those of the index that match it, the nearest first, each once."""
@@ -216,11 +204,15 @@ class ImageIndex:
         ]
 
     def _as_arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint8]]:
+        """All hashes; of each the number of the image and that of the orientation; and of each image the small one."""
         if self._arrays is None:
+            hashes = [one for image in self.entries for one in image.hashes]
+            places = [(number, turn) for number, image in enumerate(self.entries) for turn in range(len(image.hashes))]
+            small = np.frombuffer(b"".join(image.small for image in self.entries), dtype=np.uint8)
             self._arrays = (
-                np.array(self._hashes, dtype=np.uint64),
-                np.array(self._places, dtype=np.int64).reshape(-1, 2),
-                np.frombuffer(b"".join(self._small), dtype=np.uint8).reshape(-1, HASHED_SIDE * HASHED_SIDE),
+                np.array(hashes, dtype=np.uint64),
+                np.array(places, dtype=np.int64).reshape(-1, 2),
+                small.reshape(-1, HASHED_SIDE * HASHED_SIDE),
             )
         return self._arrays
 
@@ -259,25 +251,10 @@ def popcount(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 def _correlations(query: bytes, small: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.float32]:
     """Of one image with others, each of those turned: instead the one image is turned back."""
-    square = np.frombuffer(query, dtype=np.uint8).reshape(HASHED_SIDE, HASHED_SIDE)
-    back = _normalised(np.stack([_turned_back(square, name).ravel() for name in ORIENTATIONS]))
-    products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalised(small), back[turns])
+    square = _library("PIL.Image").frombytes("L", (HASHED_SIDE, HASHED_SIDE), query)
+    back = [np.asarray(_turned(square, _UNDONE_BY.get(name, name))).ravel() for name in ORIENTATIONS]
+    products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalised(small), _normalised(np.stack(back))[turns])
     return products
-
-
-def _turned_back(square: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """Pillow turns against the clock, as numpy does; all but a quarter turn undo themselves."""
-    turned: dict[str, NDArray[np.uint8]] = {
-        UPRIGHT: square,
-        "mirrored": square[:, ::-1],
-        "upside down": square[::-1],
-        "turned by 180": square[::-1, ::-1],
-        "turned by 90": np.rot90(square, -1),
-        "turned by 270": np.rot90(square, 1),
-        "transposed": square.T,
-        "transverse": square[::-1, ::-1].T,
-    }
-    return turned[name]
 
 
 def _normalised(rows: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     text_of,
 )
 from infimed_plugins.curation.decontamination.image_match import ImageHash, ImageMatch, hash_images
-from infimed_plugins.curation.decontamination.report import Finding, Report
+from infimed_plugins.curation.decontamination.report import Finding, writing_report
 from infimed_plugins.curation.decontamination.text_match import ItemTexts, question_similarity
 from infimed_plugins.curation.step_settings import (
     check_engine,
@@ -115,7 +115,7 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
     names = tuple(settings.benchmarks) or default_benchmarks()
     downloads = context.downloads if settings.folder is None else Path(settings.folder)
     benchmarks = Benchmarks(names, downloads, settings.skip_missing)
-    with Report(_report_path(settings, context), downloads) as report:
+    with writing_report(_report_path(settings, context), downloads) as report:
         if settings.tier == "embeddings":
             from infimed_plugins.curation.decontamination.embeddings import by_embeddings
 
@@ -127,7 +127,7 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
         for done, (sample, finding) in enumerate(found, start=1):
             context.progress(done, done)  # how many are to come is not known
             if finding is not None:
-                report.add(sample, finding)
+                report(sample, finding)
                 _count(finding, context)
             if finding is None or not finding.dropped:
                 yield sample
@@ -183,7 +183,7 @@ def judge(
                 image_distance=match.distance,
                 orientation="same file" if match.same_file else match.orientation,
                 question_similarity=round(alike, 4),
-                shas=(sha, items.images.shas[match.image]),
+                shas=(sha, items.images.entries[match.image].sha256),
             )
     if text_match is None:
         return None
