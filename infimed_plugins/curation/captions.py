@@ -21,14 +21,16 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
+    NAMES,
+    TEMPERATURE,
+    DrawSettings,
     ask,
-    check_names,
-    check_one_of,
-    check_sampling,
-    check_whole,
     need_engine,
+    one_of,
+    prompt_setting,
     read_settings,
-    set_prompt,
+    setting,
+    whole,
 )
 from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
@@ -59,7 +61,7 @@ CUT = "caption cut at the token limit"
 REFUSAL = "refusal in the place of a caption"
 TOO_LONG = "caption too long"
 REPEATED = "caption repeats the original"
-KEEP_OR_DROP = ("drop", "keep")
+KEEP_OR_DROP = one_of(("drop", "keep"))
 
 _SURE = r"(?:(?:sure|certainly|of course)\W+)?"
 _HERE_IS = rf"{_SURE}here(?:['’]s|\s+is)\s[^:\n.]{{0,60}}(?:caption|description|version)[^:\n.]{{0,80}}"
@@ -81,25 +83,16 @@ _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("**", "**"))
 
 
 @dataclass(frozen=True)
-class CaptionSettings:
+class CaptionSettings(DrawSettings):
     """All ours but the prompt: the paper prints nothing else."""
 
-    prompt: str = REFINEMENT_PROMPT  # its words or a file
-    kinds: Sequence[str] = ("caption",)  # values of meta["kind"]; [] for every text answer
-    most_tokens: int = 200  # words, and Han characters, of a caption
-    rejected: str = "drop"  # what becomes of a sample whose new caption is refused; keep: its original stays
-    repeats: str = "keep"  # and of one whose new caption only repeats the original
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 512
-
-    def __post_init__(self) -> None:
-        check_names("kinds", self.kinds)
-        check_whole("most_tokens", self.most_tokens)
-        check_sampling(self)
-        check_one_of("rejected", self.rejected, KEEP_OR_DROP)
-        check_one_of("repeats", self.repeats, KEEP_OR_DROP)
-        set_prompt(self, "prompt", ORIGINAL)
+    prompt: str = prompt_setting(REFINEMENT_PROMPT, ORIGINAL)
+    kinds: Sequence[str] = setting(("caption",), NAMES)  # values of meta["kind"]; [] for every text answer
+    most_tokens: int = setting(200, whole())  # words, and Han characters, of a caption
+    rejected: str = setting("drop", KEEP_OR_DROP)  # a sample whose new caption is refused; keep: its original stays
+    repeats: str = setting("keep", KEEP_OR_DROP)  # one whose new caption only repeats the original
+    temperature: float = setting(0.0, TEMPERATURE, kw_only=True)
+    max_tokens: int = setting(512, whole(), kw_only=True)
 
 
 def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:

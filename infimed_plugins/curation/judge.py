@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infimed_plugins import prompts
-from infimed_plugins.curation.step_settings import check_whole
+from infimed_plugins.curation.step_settings import whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing import tokens
@@ -142,7 +142,7 @@ def judge_all(
     The first try is greedy; what could not be read, or failed in the engine, is drawn again with other seeds. After
     ``tries`` it is left unscored. Raises DataError for two items of one id, ConfigError for fewer tries than 1.
     """
-    check_whole("tries", tries)
+    whole().check("tries", tries)
     waiting: dict[str, ChatRequest] = {}
     for item in items:
         if item.id in waiting:

@@ -24,12 +24,14 @@ from dataclasses import dataclass, replace
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.step_settings import (
+    FLAG,
+    DrawSettings,
     ask,
-    check_flag,
-    check_sampling,
     need_engine,
+    prompt_setting,
     read_settings,
-    set_prompt,
+    setting,
+    whole,
 )
 from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
@@ -89,23 +91,14 @@ _DANGLING = re.compile(r"(?:^|\n)[*#\s]*(?:the\s+)?(?:final\s+)?(?:answer|答案
 
 
 @dataclass(frozen=True)
-class RationaleSettings:
+class RationaleSettings(DrawSettings):
     """Ours but for ``choice_prompt``: the paper says neither how many candidates it draws nor how."""
 
-    candidates: int = 4
-    general: bool = False  # the general chains of thought of the ablation
-    choice_prompt: str = CHOICE_PROMPT  # of each prompt its words or a file
-    open_prompt: str = OPEN_PROMPT
-    general_prompt: str = GENERAL_PROMPT
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 2048
-
-    def __post_init__(self) -> None:
-        check_sampling(self)
-        check_flag("general", self.general)
-        for name in ("choice_prompt", "open_prompt", "general_prompt"):
-            set_prompt(self, name, QUESTION)
+    candidates: int = setting(4, whole())
+    general: bool = setting(False, FLAG)  # the general chains of thought of the ablation
+    choice_prompt: str = prompt_setting(CHOICE_PROMPT, QUESTION)
+    open_prompt: str = prompt_setting(OPEN_PROMPT, QUESTION)
+    general_prompt: str = prompt_setting(GENERAL_PROMPT, QUESTION)
 
     def prompt_name(self, sample: Sample) -> str:
         """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""

@@ -39,18 +39,19 @@ from infimed_plugins.curation.judge import (
     rule_score,
 )
 from infimed_plugins.curation.step_settings import (
+    ENGINE,
+    DrawSettings,
+    Rule,
     ask,
-    check_engine,
-    check_one_of,
-    check_sampling,
-    check_whole,
     need_engine,
+    one_of,
+    prompt_setting,
     read_settings,
-    set_prompt,
+    setting,
+    whole,
 )
 from infimed_plugins.engines import Engine
 from infimed_plugins.engines.meter import Meter
-from infimed_plugins.errors import ConfigError
 from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
@@ -69,35 +70,25 @@ PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and eva
 
 _FORM = ResponseForm(think_prefilled=True)  # a template may open the tag: then a reply only closes it
 _TAG = re.compile(r"</?(?:think|answer|image|video|audio)\b", re.IGNORECASE)
+BRIDGE = Rule(
+    lambda value: isinstance(value, str) and bool(value.strip()) and not _TAG.search(value),
+    "give a sentence, without tags: it stands inside <think>",
+)
 
 
 @dataclass(frozen=True)
-class ReflectiveSettings:
+class ReflectiveSettings(DrawSettings):
     """The paper's where it gives them (candidates, keep_from, bridge, judge, judge_prompt); the rest is ours."""
 
-    candidates: int = 10
-    keep_from: int = 6  # this many right candidates or more: no reflection is added
-    bridge: str = prompts.REFLECTION_BRIDGE
-    prompt: str = PROMPT  # its words or a file; it must lead to <think> and <answer>
-    judge: str = "model"  # or "rule" (judge.py), for models too small to judge
-    judge_prompt: str = JUDGE_PROMPT  # its words or a file
-    judge_engine: Mapping[str, Json] | None = None  # {name, model, settings}; the engine that answers without it
-    judge_tries: int = 3  # ours
-    temperature: float = 1.0  # ours
-    top_p: float = 1.0  # ours
-    max_tokens: int = 2048  # ours
-    group: int = 1024  # questions answered, then judged together
-
-    def __post_init__(self) -> None:
-        check_one_of("judge", self.judge, JUDGES)
-        check_engine("judge_engine", self.judge_engine)
-        check_sampling(self)
-        for name in ("keep_from", "judge_tries", "group"):
-            check_whole(name, getattr(self, name))
-        if not isinstance(self.bridge, str) or not self.bridge.strip() or _TAG.search(self.bridge):
-            raise ConfigError(f"bridge is {self.bridge!r}; give a sentence, without tags: it stands inside <think>")
-        set_prompt(self, "prompt", QUESTION)
-        set_prompt(self, "judge_prompt", QUESTION_PLACE, RESPONSE_PLACE)
+    candidates: int = setting(10, whole())
+    keep_from: int = setting(6, whole())  # this many right candidates or more: no reflection is added
+    bridge: str = setting(prompts.REFLECTION_BRIDGE, BRIDGE)
+    prompt: str = prompt_setting(PROMPT, QUESTION)  # it must lead to <think> and <answer>
+    judge: str = setting("model", one_of(JUDGES))  # or "rule" (judge.py), for models too small to judge
+    judge_prompt: str = prompt_setting(JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE)
+    judge_engine: Mapping[str, Json] | None = setting(None, ENGINE)  # the engine that answers without it
+    judge_tries: int = setting(3, whole())
+    group: int = setting(1024, whole())  # questions answered, then judged together
 
 
 @dataclass(frozen=True)

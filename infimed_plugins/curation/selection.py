@@ -26,14 +26,19 @@ from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.captions import is_caption
 from infimed_plugins.curation.step_settings import (
+    NAMES,
+    SHARE,
+    DrawSettings,
+    Rule,
+    StepSettings,
     ask,
-    check_names,
-    check_one_of,
-    check_sampling,
-    check_whole,
     is_number,
     need_engine,
+    one_of,
+    optional,
     read_settings,
+    setting,
+    whole,
 )
 from infimed_plugins.engines import AnswerScore, ChatRequest, Scorer
 from infimed_plugins.errors import ConfigError
@@ -41,30 +46,24 @@ from infimed_plugins.records import Sample
 from infimed_plugins.scoring.robust import score
 
 DEFAULT_SHARE = 0.8  # ours: the fifth that agrees least is left out
+LIKELY = Rule(lambda value: is_number(value, 1), "give a number from 1, the lowest perplexity there is")
 NOT_SCORED = "perplexity could not be had"
 Ranked = tuple[float, str, Sample]  # what a sample is ranked by, its hash, and the sample
 
 
 @dataclass(frozen=True)
-class DifficultySettings:
+class DifficultySettings(DrawSettings):
     """The paper draws ten candidates; the rest is ours."""
 
-    keep: int | None = None
-    candidates: int = 10
-    least: int = 0  # right candidates that a question must have
-    style: str = "reasoning"
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 2048
+    keep: int | None = setting(None, optional(whole()))
+    candidates: int = setting(10, whole())
+    least: int = setting(0, whole(0))  # right candidates that a question must have
+    style: str = setting("reasoning", one_of(prompts.PROMPT_STYLES))
 
     def __post_init__(self) -> None:
-        check_sampling(self)
-        check_one_of("style", self.style, prompts.PROMPT_STYLES)
-        check_whole("least", self.least, least=0)
+        super().__post_init__()
         if self.least > self.candidates:
             raise ConfigError(f"least is {self.least} of {self.candidates} candidates; give at most {self.candidates}")
-        if self.keep is not None:
-            check_whole("keep", self.keep)
 
 
 def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -90,21 +89,17 @@ def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
 
 
 @dataclass(frozen=True)
-class PerplexitySettings:
+class PerplexitySettings(StepSettings):
     """Either ``share`` or ``most``; all ours."""
 
-    share: float | None = None  # of the scored pairs, those of the lowest perplexity; DEFAULT_SHARE without ``most``
-    most: float | None = None  # the highest perplexity that is kept
-    kinds: Sequence[str] = ("caption",)  # values of meta["kind"]; [] for every text answer
+    share: float | None = setting(None, optional(SHARE))  # of the scored pairs; DEFAULT_SHARE without ``most``
+    most: float | None = setting(None, optional(LIKELY))  # the highest perplexity that is kept
+    kinds: Sequence[str] = setting(("caption",), NAMES)  # values of meta["kind"]; [] for every text answer
 
     def __post_init__(self) -> None:
-        check_names("kinds", self.kinds)
+        super().__post_init__()
         if self.share is not None and self.most is not None:
             raise ConfigError("share and most are both given; keep one of them")
-        if self.share is not None and not (is_number(self.share) and 0 < self.share <= 1):
-            raise ConfigError(f"share is {self.share!r}; give a number above 0, at most 1")
-        if self.most is not None and not (is_number(self.most) and self.most >= 1):
-            raise ConfigError(f"most is {self.most!r}; give a number from 1, the lowest perplexity there is")
 
 
 def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:

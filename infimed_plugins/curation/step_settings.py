@@ -4,7 +4,9 @@
 
     ConfigError: captions: repeats is 'kepe'; one of drop, keep
 
-A prompt is a setting too: its words, or the path of a file that holds them.
+A prompt is a setting too: its words, or the path of a file that holds them. Each field names its rule::
+
+    repeats: str = setting("keep", one_of(("drop", "keep")))
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
@@ -24,22 +27,98 @@ from infimed_plugins.records import Sample
 S = TypeVar("S")
 
 
-class Drawing(Protocol):
+class Rule(NamedTuple):
+    """What a value must be, and the words that say so."""
+
+    holds: Callable[[Any], bool]
+    mend: str
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ConfigError unless the rule holds."""
+        if not self.holds(value):
+            raise ConfigError(f"{name} is {value!r}; {self.mend}")
+
+
+def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
+    """True for a finite number within the bounds that is no flag."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and least <= value <= most
+
+
+def one_of(allowed: Sequence[str]) -> Rule:
+    return Rule(lambda value: value in allowed, f"one of {', '.join(allowed)}")
+
+
+def whole(least: int = 1) -> Rule:
+    return Rule(lambda v: isinstance(v, int) and is_number(v, least), f"give a whole number from {least}")
+
+
+def optional(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.holds(value), rule.mend)
+
+
+FLAG = Rule(lambda value: isinstance(value, bool), "give true or false")
+NAMES = Rule(
+    lambda v: isinstance(v, Sequence) and not isinstance(v, str) and all(isinstance(one, str) for one in v),
+    "give a list such as [caption], or [] for all",
+)
+PATH = optional(Rule(lambda v: isinstance(v, str | Path) and bool(str(v).strip()), "give a path, or leave it out"))
+ENGINE = optional(
+    Rule(
+        lambda value: isinstance(value, Mapping) and {"name", "model"} <= value.keys(),
+        "give {name: openai, model: …, settings: {…}}, or leave it out",
+    )
+)
+SHARE = Rule(lambda value: is_number(value, 0, 1) and value > 0, "give a number above 0, at most 1")
+
+
+def setting(default: Any, rule: Rule | None = None, **how: Any) -> Any:
+    """A field of a step's settings whose value must keep a rule."""
+    return field(default=default, metadata={"rule": rule}, **how)
+
+
+def prompt_setting(default: str, *placeholders: str) -> Any:
+    """A field for the words of a prompt, or the path of a file of them, that holds each placeholder once."""
+    return field(default=default, metadata={"placeholders": placeholders})
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """The settings of a step. Raises ConfigError for a value that breaks its field's rule."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if rule := one.metadata.get("rule"):
+                rule.check(one.name, value)
+            if placeholders := one.metadata.get("placeholders"):
+                object.__setattr__(self, one.name, _prompt_words(one.name, value, placeholders))
+
+
+TEMPERATURE = Rule(lambda value: is_number(value, 0), "give a number from 0, such as 1.0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawSettings(StepSettings):
     """The settings of a step that draws replies; one that draws several has ``candidates``, too."""
 
-    @property
-    def temperature(self) -> float: ...
-    @property
-    def top_p(self) -> float: ...
-    @property
-    def max_tokens(self) -> int: ...
+    temperature: float = setting(1.0, TEMPERATURE)
+    top_p: float = setting(1.0, SHARE)
+    max_tokens: int = setting(2048, whole())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        candidates = getattr(self, "candidates", 1)
+        if self.temperature == 0 and candidates != 1:  # of several greedy replies each is the same
+            raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
 
 
 def ask(
     engine: Engine,
     samples: Mapping[str, Sample],
     prompt: Callable[[Sample], str],
-    settings: Drawing,
+    settings: DrawSettings,
     context: StepContext,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[Sample, Reply]]:
@@ -72,60 +151,6 @@ def need_engine(context: StepContext, step: str, purpose: str) -> Engine:
     return context.engine
 
 
-def check_one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Raise ConfigError unless the value is one of those allowed."""
-    if value not in allowed:
-        raise ConfigError(f"{name} is {value!r}; one of {', '.join(allowed)}")
-
-
-def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Raise ConfigError unless the value is a whole number, ``least`` or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} is {value!r}; give a whole number from {least}")
-
-
-def check_flag(name: str, value: object) -> None:
-    """Raise ConfigError unless the value is true or false."""
-    if not isinstance(value, bool):
-        raise ConfigError(f"{name} is {value!r}; give true or false")
-
-
-def check_names(name: str, value: object) -> None:
-    """Raise ConfigError unless the value is a list of strings."""
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
-        raise ConfigError(f"{name} is {value!r}; give a list such as [caption], or [] for all")
-
-
-def check_path(name: str, value: object) -> None:
-    """Raise ConfigError unless the value is a path, or None."""
-    if value is not None and not (isinstance(value, str | Path) and str(value).strip()):
-        raise ConfigError(f"{name} is {value!r}; give a path, or leave it out")
-
-
-def check_engine(name: str, value: object) -> None:
-    """Raise ConfigError unless the value is None or names an engine and its model."""
-    if value is not None and not (isinstance(value, Mapping) and {"name", "model"} <= value.keys()):
-        raise ConfigError(f"{name} is {value!r}; give {{name: openai, model: …, settings: {{…}}}}, or leave it out")
-
-
-def check_sampling(settings: Drawing) -> None:
-    """Raise ConfigError for values that no engine can draw with; of several greedy replies each is the same."""
-    temperature, top_p, candidates = settings.temperature, settings.top_p, getattr(settings, "candidates", 1)
-    check_whole("candidates", candidates)
-    check_whole("max_tokens", settings.max_tokens)
-    if not is_number(temperature) or temperature < 0:
-        raise ConfigError(f"temperature is {temperature!r}; give a number from 0, such as 1.0")
-    if not is_number(top_p) or not 0 < top_p <= 1:
-        raise ConfigError(f"top_p is {top_p!r}; give a number above 0, at most 1")
-    if temperature == 0 and candidates != 1:
-        raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a finite number, and no flag."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def words_of(value: str) -> str:
     """The words of a prompt, out of the file that a value without ``{`` names; otherwise the value itself."""
     if "{" in value:
@@ -137,12 +162,11 @@ def words_of(value: str) -> str:
         raise ConfigError(f"{value[:200]} cannot be read as a prompt ({error}); write it as UTF-8 text") from error
 
 
-def set_prompt(settings: object, name: str, *placeholders: str) -> None:
-    """Put the words of a prompt into a frozen dataclass. Raises ConfigError unless each placeholder stands there once.
+def _prompt_words(name: str, value: object, placeholders: Sequence[str]) -> str:
+    """The words of a prompt. Raises ConfigError unless each placeholder stands there once.
 
     The images of a question come with it, so a prompt may have no media tags of its own.
     """
-    value = getattr(settings, name)
     words = words_of(value) if isinstance(value, str) else ""
     wrong = [placeholder for placeholder in placeholders if words.count(placeholder) != 1]
     if wrong:
@@ -153,4 +177,4 @@ def set_prompt(settings: object, name: str, *placeholders: str) -> None:
         )
     if prompts.escape_media_tags(words) != words:
         raise ConfigError(f"{name} holds a media tag such as <image>; leave it out, images come with the question")
-    object.__setattr__(settings, name, words)
+    return words

@@ -45,14 +45,16 @@ from infimed_plugins.curation.decontamination.image_match import ImageHash, Imag
 from infimed_plugins.curation.decontamination.report import Finding, writing_report
 from infimed_plugins.curation.decontamination.text_match import ItemTexts, question_similarity
 from infimed_plugins.curation.step_settings import (
-    check_engine,
-    check_flag,
-    check_names,
-    check_one_of,
-    check_path,
-    check_whole,
-    is_number,
+    ENGINE,
+    FLAG,
+    NAMES,
+    PATH,
+    SHARE,
+    StepSettings,
+    one_of,
     read_settings,
+    setting,
+    whole,
 )
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json, Sample
@@ -62,7 +64,7 @@ MOST_BITS = 16  # an image_distance beyond takes anything for anything
 
 
 @dataclass(frozen=True)
-class DecontaminationSettings:
+class DecontaminationSettings(StepSettings):
     """``similarity`` is the paper's; the rest is ours, from the tables of tests/benchmarks/bench_decontamination.py.
 
     ``folder`` holds the benchmarks' downloaded files; without it they are where the recipe's sources are (--from, or
@@ -70,40 +72,28 @@ class DecontaminationSettings:
     one that embeds, ``{name: vllm, model: …}``; the recipe's without it.
     """
 
-    benchmarks: Sequence[str] = ()  # "source/split"; all that are known when empty
-    folder: str | None = None
-    skip_missing: bool = False
-    tier: Literal["hashes", "embeddings"] = "hashes"
-    image_distance: int = 6  # bits of 64
-    image_correlation: float = 0.98  # of the images at 32 x 32 pixels
-    question_similarity: float = 0.6  # of the content words of two questions about one image
-    text_similarity: float = 0.6  # of the pairs of words of two texts that stand alone
-    least_tokens: int = 8
-    image_alone: bool = False
-    text_alone: bool = False
-    similarity: float = 0.95
-    report: str | None = None
-    engine: Mapping[str, Json] | None = None
+    benchmarks: Sequence[str] = setting((), NAMES)  # "source/split"; all that are known when empty
+    folder: str | None = setting(None, PATH)
+    skip_missing: bool = setting(False, FLAG)
+    tier: Literal["hashes", "embeddings"] = setting("hashes", one_of(("hashes", "embeddings")))
+    image_distance: int = setting(6, whole(0))  # bits of 64
+    image_correlation: float = setting(0.98, SHARE)  # of the images at 32 x 32 pixels
+    question_similarity: float = setting(0.6, SHARE)  # of the content words of two questions about one image
+    text_similarity: float = setting(0.6, SHARE)  # of the pairs of words of two texts that stand alone
+    least_tokens: int = setting(8, whole(0))
+    image_alone: bool = setting(False, FLAG)
+    text_alone: bool = setting(False, FLAG)
+    similarity: float = setting(0.95, SHARE)
+    report: str | None = setting(None, PATH)
+    engine: Mapping[str, Json] | None = setting(None, ENGINE)
 
     def __post_init__(self) -> None:
-        check_one_of("tier", self.tier, ("hashes", "embeddings"))
-        check_names("benchmarks", self.benchmarks)
-        check_engine("engine", self.engine)
-        check_path("folder", self.folder)
-        check_path("report", self.report)
+        super().__post_init__()
         for benchmark in self.benchmarks:
             if benchmark.count("/") != 1:
                 raise ConfigError(f"benchmarks are written source/split, not {benchmark!r}")
-        for name in ("skip_missing", "image_alone", "text_alone"):
-            check_flag(name, getattr(self, name))
-        for name in ("image_distance", "least_tokens"):
-            check_whole(name, getattr(self, name), least=0)
         if self.image_distance > MOST_BITS:
             raise ConfigError(f"image_distance is at most {MOST_BITS} bits; unrelated images differ by 32")
-        for name in ("image_correlation", "question_similarity", "text_similarity", "similarity"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 < value <= 1:
-                raise ConfigError(f"{name} is {value!r}; give a number greater than 0 and at most 1")
 
 
 def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
