@@ -22,7 +22,6 @@ another it is not known what is reasoning. Where that changes what becomes of a 
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,6 +42,7 @@ from infimed_plugins.curation.step_settings import (
     DrawSettings,
     Rule,
     ask,
+    chunks,
     need_engine,
     one_of,
     prompt_setting,
@@ -119,8 +119,10 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
         judging = Meter(other, context.counted, JUDGE)
     done = 0
-    for group in _groups(samples, settings.group):
-        drawn = _draw(group, engine, settings, context)
+    for group in chunks(samples, settings.group):
+        asked = {sample.id: sample for sample in group}
+        replies = ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), settings, context, _silent)
+        drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}
         if judging is not None:
             drawn = _judged(group, drawn, judging, settings, context)
         for sample in group:
@@ -130,19 +132,8 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
         context.progress(done, done)
 
 
-def _groups(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
-    iterator = iter(samples)
-    while group := list(itertools.islice(iterator, size)):
-        yield group
-
-
-def _draw(
-    group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
-) -> dict[str, list[Candidate]]:
-    asked = {sample.id: sample for sample in group}
-    by_rule = settings.judge == "rule"
-    replies = ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), settings, context, lambda *_: None)
-    return {one.id: [read_candidate(text, one, by_rule) for text in reply.texts] for one, reply in replies}
+def _silent(done: int, total: int) -> None:
+    """Replies are not shown one by one: a group's end is."""
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:

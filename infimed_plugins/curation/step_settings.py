@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -132,6 +133,13 @@ def ask(
             context.engine_failed(reply.error)
         else:
             yield samples[reply.id], reply
+
+
+def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
+    """The rows in lists of a size, the last one shorter."""
+    left = iter(rows)
+    while chunk := list(islice(left, size)):
+        yield chunk
 
 
 def read_settings(kind: type[S], step: str, given: Mapping[str, Any]) -> S:

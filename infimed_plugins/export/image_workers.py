@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 
 AHEAD = {"local": 64, "ray": 2048}  # samples whose images are being prepared, or gathered for one data set
 SAFE_PATH = "PYTHONSAFEPATH"
@@ -47,16 +47,12 @@ class RayDataExecutor(Executor):
     """An executor whose tasks run in Ray Data. ``submit`` only notes the work."""
 
     def __init__(self) -> None:
-        try:
-            import ray
-            import ray.data
-        except ImportError as error:
-            raise MissingExtraError("building on Ray", "ray", "ray") from error
+        self._data = optional_module("ray.data", "building on Ray", "ray")
+        import ray
+
         if not ray.is_initialized():
             ray.init(log_to_driver=False)
-        self._data: Any = ray.data
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
+        self._data.DataContext.get_current().enable_progress_bars = False
         self._waiting: list[tuple[bytes, _RayFuture]] = []
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> _RayFuture:

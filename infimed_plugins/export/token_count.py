@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError, optional_module
 from infimed_plugins.images import FACTOR, MIN_PIXELS, smart_resize
 
 IMAGE_MARKS = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -25,13 +25,9 @@ class TokenCounter:
     max_pixels: int
 
     def __post_init__(self) -> None:
+        transformers = optional_module("transformers", "counting tokens", "transformers")
         try:
-            from transformers import AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError("counting tokens", "transformers", "transformers") from error
-        try:
-            auto: Any = AutoTokenizer
-            self._tokenizer: Any = auto.from_pretrained(self.model)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.model)
         except (OSError, ValueError) as error:
             raise ConfigError(f"no tokenizer at {self.model}: {' '.join(str(error).split())[:200]}") from error
         says = _image_settings(self.model)

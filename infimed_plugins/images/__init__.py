@@ -23,9 +23,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, optional_module
 from infimed_plugins.images.metadata import without_words as without_words
 from infimed_plugins.limits import check, limit
 
@@ -294,9 +295,4 @@ def _scaled_to_8_bits(image: PILImage) -> PILImage:
     return made
 
 
-def _pil() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError("reading images", "PIL", "data") from error
-    return Image
+_pil = partial(optional_module, "PIL.Image", "reading images", "data")

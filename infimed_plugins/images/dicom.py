@@ -12,7 +12,7 @@ import zlib
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, optional_module
 from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
 
     Raises DataError naming the file where it does not open or is over a limit (limits.py), and MissingExtraError.
     """
-    try:
-        from pydicom.pixels.utils import pixel_array
-    except ImportError as error:
-        raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
+    pixels = optional_module("pydicom.pixels.utils", "reading DICOM images", "data")
     notes.append("converted from DICOM")
     check("picture", len(data), f"image {name}")
     try:
@@ -44,7 +41,7 @@ def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
         bomb = f"image {name} is {width} x {height}: refused as a decompression bomb"
         check("deep_pixels", width * height * values, bomb)
         several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
-        made = _shown(pixel_array(dataset, index=0), dataset)
+        made = _shown(pixels.pixel_array(dataset, index=0), dataset)
         if several:
             notes.append("first of several frames")
         if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):

@@ -26,8 +26,7 @@ from infimed_plugins.storage import ends_of, sha256_of
 
 def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[str, Json]]:
     """The files that a source opened for a split, where it can tell."""
-    tell = getattr(source, "opened", None)
-    paths: list[Path] = tell(split, folder) if callable(tell) else []
+    paths: list[Path] = _told(source, "opened", split, folder) or []
     return {_name(path, folder): fingerprint(path) for path in sorted(paths)}
 
 
@@ -79,15 +78,21 @@ def check_pictures(listed: Path, folder: Path | None) -> None:
 
 
 def is_local(source: Any, folder: Path | None) -> bool:
-    """Whether a source reads the user's folder; one that cannot tell may."""
-    tell = getattr(source, "is_local", None)
-    return bool(tell(folder)) if callable(tell) else folder is not None
+    """True if a source reads the user's folder; one that cannot tell may."""
+    told = _told(source, "is_local", folder)
+    return folder is not None if told is None else bool(told)
 
 
 def revision_of(name: str, folder: Path | None) -> str | None:
-    """What of a source is read: a commit or "local files"; None where it cannot tell."""
-    tell = getattr(registry().get("source", name), "revision", None)
-    return tell(folder) if callable(tell) else None
+    """The commit of a source that is read, or "local files"; None where it cannot tell."""
+    revision: str | None = _told(registry().get("source", name), "revision", folder)
+    return revision
+
+
+def _told(source: Any, what: str, *about: Any) -> Any:
+    """An answer of a source's own; None where it gives none."""
+    tell = getattr(source, what, None)
+    return tell(*about) if callable(tell) else None
 
 
 def fingerprint(path: Path) -> dict[str, Json]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
 from infimed_plugins.curation.decontamination.text_match import Text
+from infimed_plugins.curation.step_settings import chunks
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
@@ -49,8 +49,6 @@ PAPER_BENCHMARKS = (  # the seven of the first paper, which the shipped recipes 
 )
 NOT_CHECKED = "benchmarks not checked, files missing: "
 CHUNK = 64  # rows whose images are in memory at a time
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -161,10 +159,3 @@ def first_sha(sample: Sample) -> tuple[str, ...]:
         return tuple(image.sha256() for image in sample.images[:1])
     except DataError:
         return ()
-
-
-def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The rows in lists of a size, the last one shorter."""
-    left = iter(rows)
-    while chunk := list(islice(left, size)):
-        yield chunk

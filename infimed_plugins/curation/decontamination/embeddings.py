@@ -27,12 +27,12 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     Benchmarks,
     Item,
     benchmark_samples,
-    chunks,
     count_unread,
     first_sha,
     text_of,
 )
 from infimed_plugins.curation.decontamination.report import Finding
+from infimed_plugins.curation.step_settings import chunks
 from infimed_plugins.engines import ChatRequest, Embedder
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample

@@ -16,17 +16,17 @@ X-rays, for each other; so where they agree the two images at 32 x 32 pixels are
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 from collections.abc import Iterable, MutableMapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, optional_module
 from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image
 from infimed_plugins.records import ImageRef
 
@@ -92,7 +92,7 @@ def hash_images(
     orientations: Iterable[str] = (UPRIGHT,),
 ) -> list[ImageHash | None]:
     """The hashes of many images, in their order, None for one that does not open. ``known``, by sha256, is added to."""
-    _library("imagehash")  # its absence is said here, not by a thread
+    _imagehash()  # its absence is said here, not by a thread
     if len(known) > MOST_KNOWN:
         known.clear()
     asked: list[str | None] = []
@@ -122,7 +122,7 @@ def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageH
 
 def _small_grey(data: bytes, name: str) -> PILImage:
     image = _draft(data) or decode_image(data, name)
-    resampling = _library("PIL.Image").Resampling.LANCZOS
+    resampling = _pil().Resampling.LANCZOS
     return image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), resampling, reducing_gap=3.0)
 
 
@@ -134,31 +134,28 @@ def _draft(data: bytes) -> PILImage | None:
     if not data.startswith(b"\xff\xd8"):
         return None
     try:
-        image: PILImage = _library("PIL.Image").open(io.BytesIO(data))
+        image: PILImage = _pil().open(io.BytesIO(data))
         if image.width * image.height > MAX_DECODED_PIXELS:
             return None
         image.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
         image.load()
-    except (_library("PIL.Image").DecompressionBombError, OSError, SyntaxError, ValueError):
+    except (_pil().DecompressionBombError, OSError, SyntaxError, ValueError):
         return None
     return image
 
 
 def _turned(image: PILImage, orientation: str) -> PILImage:
     turn = ORIENTATIONS[orientation]
-    return image if turn is None else image.transpose(_library("PIL.Image").Transpose[turn])
+    return image if turn is None else image.transpose(_pil().Transpose[turn])
 
 
 def _phash(small: PILImage) -> int:
-    bits: NDArray[np.bool_] = _library("imagehash").phash(small).hash
+    bits: NDArray[np.bool_] = _imagehash().phash(small).hash
     return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
 
 
-def _library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtraError("hashing images", name.partition(".")[0], extra="data") from error
+_pil = partial(optional_module, "PIL.Image", "reading images", "data")
+_imagehash = partial(optional_module, "imagehash", "hashing images", "data")
 
 
 class ImageIndex:
@@ -251,7 +248,7 @@ def popcount(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 def _correlations(query: bytes, small: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.float32]:
     """Of one image with others, each of those turned: instead the one image is turned back."""
-    square = _library("PIL.Image").frombytes("L", (HASHED_SIDE, HASHED_SIDE), query)
+    square = _pil().frombytes("L", (HASHED_SIDE, HASHED_SIDE), query)
     back = [np.asarray(_turned(square, _UNDONE_BY.get(name, name))).ravel() for name in ORIENTATIONS]
     products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalised(small), _normalised(np.stack(back))[turns])
     return products

@@ -15,14 +15,14 @@ to lose fewer than 2% of the pairs at the threshold itself; the similarity repor
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.parsing.normalize import tokens
 
 if TYPE_CHECKING:
@@ -162,8 +162,4 @@ def _min_hashes(texts: Iterable[Text]) -> list[Any]:
     return made
 
 
-def _rensa() -> Any:
-    try:
-        return importlib.import_module("rensa")
-    except ImportError as error:
-        raise MissingExtraError("finding near-duplicate questions", "rensa", extra="data") from error
+_rensa = partial(optional_module, "rensa", "finding near-duplicate questions", "data")
