@@ -24,7 +24,7 @@ def no_other_engine(choice: Mapping[str, Any]) -> Engine:
 
 @dataclass
 class StepContext:
-    """What a step may use: an engine (None when the recipe names none), the seed, its settings.
+    """The things a step may use: an engine (None when the recipe names none), the seed, its settings.
 
     It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, in words; what
     programs read stands in ``right_of`` (questions by how many of how many candidates are right) and ``not_checked``

@@ -130,7 +130,7 @@ def _refined(sample: Sample, reply: Reply, settings: CaptionSettings, context: S
 
 
 def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
-    """Whether the answer is a caption: a text, of one of these kinds."""
+    """True if the answer is a caption: a text, of one of these kinds."""
     return sample.task == "text" and (not kinds or sample.meta.get("kind") in kinds)
 
 
@@ -157,7 +157,7 @@ def clean(text: str) -> str:
 
 
 def refusal(caption: str, original: str, most_tokens: int) -> str:
-    """Why a new caption is not taken, or ""."""
+    """The reason not to take a new caption, or ""."""
     words = tokens(caption)
     if not words:
         return EMPTY

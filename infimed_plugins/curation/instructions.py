@@ -147,7 +147,7 @@ def template(sample: Sample, wordings: str = "paper", seed: int = 0) -> str:
 
 
 def answer_kind(sample: Sample) -> str:
-    """What the answer looks like: a key of TEMPLATES."""
+    """The form of the answer: a key of TEMPLATES."""
     if sample.task == "multiple_choice":
         return "multiple_choice"
     if sample.task in ("grounding", "detection"):

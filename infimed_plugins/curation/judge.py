@@ -85,7 +85,7 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judge said; ``score`` None: nothing that could be read, after so many tries."""
+    """A judge's verdict; ``score`` None: nothing could be read after so many tries."""
 
     score: int | None
     justification: str = ""

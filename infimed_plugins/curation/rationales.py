@@ -101,7 +101,7 @@ class RationaleSettings(DrawSettings):
     general_prompt: str = prompt_setting(GENERAL_PROMPT, QUESTION)
 
     def prompt_name(self, sample: Sample) -> str:
-        """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""
+        """The name of a sample's prompt: ``general``, ``choice`` (the paper's) or ``open``."""
         if self.general:
             return "general"
         return "choice" if sample.task == "multiple_choice" else "open"

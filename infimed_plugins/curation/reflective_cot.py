@@ -185,7 +185,7 @@ def _chain(
     malformed = sum(not candidate.well_formed for candidate in candidates)
     context.count_right(right, len(candidates))
     context.counted.update({WITHOUT_FORMAT: malformed} if malformed else {})
-    chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
+    chained = synthesize(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
     if chained is None:
         context.dropped[NO_USABLE_CANDIDATE if right else NO_RIGHT_CANDIDATE] += 1
         context.aside(sample.with_meta(reflective=_evidence(candidates, False, settings, context.seed)))
@@ -197,7 +197,7 @@ def _chain(
     yield chained
 
 
-def synthesise(
+def synthesize(
     sample: Sample,
     candidates: Sequence[Candidate],
     settings: ReflectiveSettings,

@@ -1,4 +1,4 @@
-"""What steps share: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
+"""Shared by steps: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
 
 ``read_settings(CaptionSettings, "captions", {"repeats": "kepe"})`` raises::
 
@@ -29,7 +29,7 @@ S = TypeVar("S")
 
 
 class Rule(NamedTuple):
-    """What a value must be, and the words that say so."""
+    """A condition on a value, and the words that say how to meet it."""
 
     holds: Callable[[Any], bool]
     mend: str

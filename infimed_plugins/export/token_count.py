@@ -1,4 +1,4 @@
-"""How many tokens a row takes in the model's own chat template, images included, without decoding them again.
+"""Count the tokens of a row in the model's own chat template, images included, without decoding them again.
 
 An image of a stored size becomes ``(width / 28) · (height / 28)`` tokens after Qwen's resize rule, and two marks around
 them, or what the model's own preprocessor_config.json says of patches and of the smallest image; the rest is what the

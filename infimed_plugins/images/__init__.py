@@ -1,16 +1,16 @@
 """Make encoded images fit for the trainers: 8-bit RGB, upright, one frame, within the pixel limit.
 
     palette, RGBA, LA    onto white where they are transparent: diagrams are drawn in black
-    one clear colour     the same, for a grey or RGB PNG that names one
+    one clear color      the same, for a gray or RGB PNG that names one
     CMYK, 1-bit, YCbCr   to RGB
     16 and 32 bits       the range from the lowest to the highest value becomes 0 to 255: nothing saturates
-    16 bits a colour     the leading bits of the highest value become 8: 12 bits of 16 are not nearly black
+    16 bits a color      the leading bits of the highest value become 8: 12 bits of 16 are not nearly black
     DICOM                its window applied, MONOCHROME1 inverted (dicom.py)
     EXIF rotation        applied
     several frames       the first one
     cut off, a bomb, a strip of 200 to 1   refused
 
-What is an 8-bit grey or RGB PNG or JPEG already, and within the limit, keeps its bytes but for metadata. A JPEG that
+What is an 8-bit gray or RGB PNG or JPEG already, and within the limit, keeps its bytes but for metadata. A JPEG that
 must be written again becomes a JPEG of quality 95, anything else a PNG.
 """
 
@@ -167,7 +167,7 @@ def _size_within(original: tuple[int, int], name: str, max_pixels: int | None, e
 
 @contextmanager
 def _refusing(name: str) -> Iterator[None]:
-    """What a file makes Pillow raise becomes a DataError naming it; Pillow's warnings are silenced."""
+    """Turn whatever Pillow raises for a file into a DataError naming it, and silence its warnings."""
     module = _pil()
     try:
         with warnings.catch_warnings():
@@ -232,7 +232,7 @@ _TURNED = range(2, 9)  # 1 is upright, and anything else is none of EXIF's value
 
 
 def _rawmode(image: Any) -> str:
-    """How Pillow will unpack the pixels: ``RGB;16B`` is 16 bits a colour, the high byte first."""
+    """The mode in which Pillow will unpack the pixels: ``RGB;16B`` is 16 bits a color, the high byte first."""
     args = image.tile[0][3] if getattr(image, "tile", None) else None
     raw = args[0] if isinstance(args, tuple) and args else args
     return raw if isinstance(raw, str) else ""
@@ -249,7 +249,7 @@ def _deepened(image: Any, data: bytes, rawmode: str) -> str:
     low.load()
     lows = np.asarray(low)[..., 1:2] if rawmode.startswith("LA") else np.asarray(low)[..., :3]
     values = (np.asarray(image)[..., :3].astype(np.uint16) << 8) | lows
-    # a clear pixel may hold any colour: it is white, and does not count as the highest
+    # a clear pixel may hold any color: it is white, and does not count as the highest
     key = image.info.pop("transparency", None)
     clear = np.zeros(values.shape[:2], bool) if key is None else (values == key).all(axis=2)
     if image.mode == "RGBA":
@@ -267,10 +267,10 @@ def _deepened(image: Any, data: bytes, rawmode: str) -> str:
 def _swapped(rawmode: str) -> str | None:
     """The raw mode of the low bytes: Pillow keeps the high ones, and of the other byte order it keeps these."""
     if rawmode == "LA;16B":
-        return "RGBA"  # four bytes as four colours: the grey's low byte is the second
-    colours, _, order = rawmode.partition(";16")
+        return "RGBA"  # four bytes as four colors: the gray's low byte is the second
+    colors, _, order = rawmode.partition(";16")
     other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}.get(order)
-    return f"{colours};16{other}" if other and colours in ("RGB", "RGBA", "RGBX") else None
+    return f"{colors};16{other}" if other and colors in ("RGB", "RGBA", "RGBX") else None
 
 
 def _is_dicom(data: bytes, name: str) -> bool:

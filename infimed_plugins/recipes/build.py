@@ -49,7 +49,7 @@ from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import BuildEngines, model_identity, shaping
 from infimed_plugins.records import Json
-from infimed_plugins.storage import locked, sync_all, whole_file
+from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
 REASONS_SHOWN = 3
 
@@ -212,10 +212,10 @@ class _Build:
     def _write_listed(self, name: str) -> list[str]:
         """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
         paths = [file.beside(name) for file in self._files().values()]
-        lines = [line for path in paths if path.exists() for line in path.read_text(encoding="utf-8").splitlines()]
-        if lines:
-            write_lines(self.context.folder.out / name, lines)
-        return [name] if lines else []
+        text = "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
+        if text:
+            write_whole(self.context.folder.out / name, text)
+        return [name] if text else []
 
     def _part(self, part: Part, planned: PlanRow) -> PartCount:
         """Build a part, or take it as it is where it is finished; give its counts."""

@@ -167,7 +167,7 @@ class BuildFolder:
             self.out.rmdir()
 
     def _in_use(self) -> bool:
-        """Whether it holds anything; a work folder without settings was left by a build that was killed as it began."""
+        """True if it holds anything; a work folder without settings was left by a build that was killed as it began."""
         if not self.out.is_dir():
             return self.out.exists()
         return any(one != self.work or self._settings_file.exists() for one in self.out.iterdir())
@@ -193,7 +193,7 @@ class BuildFolder:
         return None
 
     def _settings(self) -> dict[str, Json] | None:
-        """What the build was begun with; None where it was not begun, or the file is damaged."""
+        """The settings the build was begun with; None where it was not begun, or the file is damaged."""
         try:
             read = read_json(self._settings_file)
         except (OSError, ValueError):
@@ -201,7 +201,7 @@ class BuildFolder:
         return read if isinstance(read, dict) else None
 
     def _is_whole(self, manifest: Manifest) -> bool:
-        """Whether every output and image has the bytes that it was written with."""
+        """True if every output and image has the bytes that it was written with."""
         try:
             whole = all(sha256_of(self.out / output.file) == output.sha256 for output in manifest.outputs)
             return whole and all(is_stored(self.out, path) for path in self._listed_images())

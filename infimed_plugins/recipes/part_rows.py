@@ -138,7 +138,7 @@ class PartRows:
         return f"over {limit.tokens} tokens" if count > limit.tokens else ""
 
     def _through_steps(self, samples: Iterator[Sample]) -> list[Sample]:
-        """What the steps leave, in the order they were given it: engines may answer in any."""
+        """The samples that the steps leave, in the order they were given it: engines may answer in any."""
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         asking = next(filter(_asks_engine, self.steps), None)

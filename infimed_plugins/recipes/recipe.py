@@ -49,7 +49,7 @@ class TokenLimit:
 
 @dataclass(frozen=True)
 class Part:
-    """What one source contributes."""
+    """The share of one source in a recipe."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""Which samples of a source a part takes: stable, so that adding a part changes nothing for the others.
+"""Choose the samples of a source that a part takes: stable, so that adding a part changes nothing for the others.
 
 With ``order: hash`` a part takes the rows with the lowest SHA-256 of ``seed/source/id``: the same rows whatever else
 is in the recipe, and a smaller limit takes a subset. The source is read twice, and only ids are held in memory.
@@ -21,7 +21,7 @@ from infimed_plugins.records import BadRow, Json, Sample
 
 @dataclass
 class Tally:
-    """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
+    """Counts of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
 
     ``asked`` is how many the first step that asks a model was given, and ``errors`` holds the first error that a
     request ended with. ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those

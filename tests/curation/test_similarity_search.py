@@ -25,7 +25,7 @@ from infimed_plugins.curation.decontamination.text_match import (
     TextIndex,
     bands,
     jaccard,
-    normalised,
+    normalized,
     question_similarity,
     shingles,
 )
@@ -129,7 +129,7 @@ def test_questions_are_compared_by_the_words_that_carry_them() -> None:
 
 def test_texts_are_equal_whatever_the_order_of_their_options() -> None:
     one, other = Text("Which one?", ("T-cell", "B cell")), Text("which ONE", ("b cell", "t cell"))
-    assert normalised(one) == normalised(other)
+    assert normalized(one) == normalized(other)
     assert shingles(one) == shingles(other) == {"which one", "t cell", "b cell"}
     assert shingles(Text("Why?")) == {"why"}
 

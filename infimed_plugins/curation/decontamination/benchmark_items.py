@@ -53,7 +53,7 @@ CHUNK = 64  # rows whose images are in memory at a time
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """Which benchmarks, as ``source/split``, and where their files lie (the hub without a folder)."""
+    """The benchmarks to check against, as ``source/split``, and where their files lie (the hub without a folder)."""
 
     names: tuple[str, ...]
     folder: Path | None = None
@@ -73,7 +73,7 @@ class Item:
 
 @dataclass
 class HashedItems:
-    """All items with the index of their images. ``counted`` and ``not_checked`` say what could not be read."""
+    """The items with the index of their images. ``counted`` and ``not_checked`` say what could not be read."""
 
     items: list[Item] = field(default_factory=list)
     images: ImageIndex = field(default_factory=ImageIndex)
@@ -103,7 +103,7 @@ def default_benchmarks() -> tuple[str, ...]:
 
 
 def text_of(sample: Sample) -> Text:
-    """What of a sample is compared as text."""
+    """The text of a sample for near-duplicate matching."""
     return Text(sample.question, sample.options or ())
 
 

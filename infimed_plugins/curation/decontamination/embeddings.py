@@ -75,7 +75,7 @@ def by_embeddings(
 
 
 def request_of(sample: Sample, request_id: str) -> ChatRequest:
-    """What is embedded: the images, the question and its options; no instruction, which all rows would share."""
+    """The request to embed: the images, the question and its options; no instruction, which all rows would share."""
     options = zip(OPTION_LETTERS, sample.options or (), strict=False)
     text = "\n".join([sample.question, *(f"{letter}. {option}" for letter, option in options)])
     tags = prompts.IMAGE_TAG * len(sample.images)
@@ -85,7 +85,7 @@ def request_of(sample: Sample, request_id: str) -> ChatRequest:
 def _embedded(
     engine: Embedder, asked: Iterable[tuple[T, ChatRequest]], failed: Callable[[str], None], length: int = 0
 ) -> Iterator[tuple[list[T], Vectors]]:
-    """What was embedded, some at once, as the engine gets done with it; only what it works on is in memory.
+    """Yield the embedded ones, some at once, as the engine finishes them; only those it works on are in memory.
 
     A vector of another ``length`` than the others, or than most of the first, is one that failed.
     """

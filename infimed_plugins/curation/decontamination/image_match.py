@@ -50,14 +50,14 @@ DRAFT_SIDE = 128  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, never belo
 MOST_KNOWN = 20_000  # images whose hashes are kept, 1.5 kB each, for rows that show one again
 _BLOCK = 1 << 15  # hashes compared at a time: they stay in the cache while every query passes
 _SAME_FILE = -1  # before every orientation
-FLAT = 3.0  # standard deviation of the grey levels below which the hash is of noise alone
+FLAT = 3.0  # standard deviation of the gray levels below which the hash is of noise alone
 
 
 @dataclass(frozen=True)
 class ImageHash:
     """``hashes`` are those of the orientations asked for; none of a flat image, which only its bytes can tell.
 
-    ``small`` is the image at 32 x 32 grey pixels, for a second look where hashes agree.
+    ``small`` is the image at 32 x 32 gray pixels, for a second look where hashes agree.
     """
 
     sha256: str
@@ -77,7 +77,7 @@ class ImageMatch:
 
 def hash_image(data: bytes, orientations: Iterable[str] = (UPRIGHT,), name: str = "in memory") -> ImageHash:
     """The hashes of an encoded image. Raises DataError naming it when it does not open."""
-    small = _small_grey(data, name)
+    small = _small_gray(data, name)
     digest = hashlib.sha256(data).hexdigest()
     if np.asarray(small).std() < FLAT:
         return ImageHash(digest, (), small.tobytes())
@@ -120,7 +120,7 @@ def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageH
         return None
 
 
-def _small_grey(data: bytes, name: str) -> PILImage:
+def _small_gray(data: bytes, name: str) -> PILImage:
     image = _draft(data) or decode_image(data, name)
     resampling = _pil().Resampling.LANCZOS
     return image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), resampling, reducing_gap=3.0)
@@ -201,7 +201,7 @@ class ImageIndex:
         ]
 
     def _as_arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint8]]:
-        """All hashes; of each the number of the image and that of the orientation; and of each image the small one."""
+        """The hashes; of each the number of the image and that of the orientation; and of each image the small one."""
         if self._arrays is None:
             hashes = [one for image in self.entries for one in image.hashes]
             places = [(number, turn) for number, image in enumerate(self.entries) for turn in range(len(image.hashes))]
@@ -250,11 +250,11 @@ def _correlations(query: bytes, small: NDArray[np.uint8], turns: NDArray[np.int6
     """Of one image with others, each of those turned: instead the one image is turned back."""
     square = _pil().frombytes("L", (HASHED_SIDE, HASHED_SIDE), query)
     back = [np.asarray(_turned(square, _UNDONE_BY.get(name, name))).ravel() for name in ORIENTATIONS]
-    products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalised(small), _normalised(np.stack(back))[turns])
+    products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalized(small), _normalized(np.stack(back))[turns])
     return products
 
 
-def _normalised(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _normalized(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
     values = rows.astype(np.float32)
     values -= values.mean(axis=1, keepdims=True)
     norms = np.sqrt(np.einsum("ij,ij->i", values, values))[:, None]

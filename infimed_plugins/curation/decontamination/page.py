@@ -27,7 +27,7 @@ PICTURES = "400 phantoms and 400 pictures of noise"
 
 
 class Measured(NamedTuple):
-    """What was done to a copy, what share of such copies is found, and of what."""
+    """A change of a copy, the share of such copies that is found, and of what."""
 
     change: str
     found: str

@@ -1,4 +1,4 @@
-"""What decontamination found, as JSON lines, with small copies of the images beside them.
+"""Write the findings of decontamination as JSON lines, with small copies of the images beside them.
 
     {"sample": "vqa_rad-train-00012", "benchmark": "vqa_rad/test", "item": "vqa_rad-test-00003", "dropped": true,
      "why": "image and question", "image_distance": 2, "orientation": "mirrored", "question_similarity": 0.8,

@@ -155,7 +155,7 @@ def judge(
     text_match: tuple[Item, float] | None,
     settings: DecontaminationSettings,
 ) -> Finding | None:
-    """What the matches of a sample's images and text with the benchmarks' amount to; None when there are none."""
+    """The finding for a sample from the matches of its images and text; None when there are none."""
     best: tuple[float, str, ImageMatch, Item] | None = None
     for sha, match in seen:
         for item in items.with_image(match.image):

@@ -8,7 +8,7 @@
     texts.nearest([Text("A 45 year old man has chest pain …", options)])               # [(items[3], 0.93)]
 
 Two questions about one image are compared by the words that carry them: of those that every question is made of (what,
-is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighbouring words,
+is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighboring words,
 which a template filled in otherwise does not share. Candidates come from rensa's MinHash, 128 values in bands chosen
 to lose fewer than 2% of the pairs at the threshold itself; the similarity reported is the exact Jaccard index.
 """
@@ -49,7 +49,7 @@ class Text:
     options: tuple[str, ...] = ()
 
 
-def normalised(text: Text) -> str:
+def normalized(text: Text) -> str:
     """One string for texts that differ by case, punctuation, spaces or the order of the options only."""
     return " | ".join([" ".join(tokens(text.question)), *sorted(" ".join(tokens(option)) for option in text.options)])
 
@@ -67,7 +67,7 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def shingles(text: Text) -> frozenset[str]:
-    """The pairs of neighbouring words, of the question and of each option; a word that stands alone as it is."""
+    """The pairs of neighboring words, of the question and of each option; a word that stands alone as it is."""
     found: set[str] = set()
     for part in (text.question, *text.options):
         words = tokens(part)
@@ -143,7 +143,7 @@ def _asked_once(pairs: Iterable[tuple[Text, Item]]) -> list[tuple[Text, Item]]:
     first: dict[str, tuple[Text, Item]] = {}
     stock: set[str] = set()
     for text, item in pairs:
-        key = normalised(text)
+        key = normalized(text)
         if first.setdefault(key, (text, item))[1].shas != item.shas:
             stock.add(key)
     return [pair for key, pair in first.items() if key not in stock]
