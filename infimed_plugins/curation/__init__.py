@@ -77,4 +77,4 @@ def register_curation_steps(register: Register) -> None:
     register("rationales", "infimed_plugins.curation.rationales:rationales")
     register("captions", "infimed_plugins.curation.captions:captions")
     register("perplexity", "infimed_plugins.curation.selection:perplexity")
-    register("decontamination", "infimed_plugins.curation.decontamination.step:decontamination")
+    register("decontamination", "infimed_plugins.curation.decontamination:decontamination")

@@ -32,7 +32,8 @@ from infimed_plugins.recipes.build_folder import (
     PartFile,
     write_lines,
 )
-from infimed_plugins.recipes.inputs import (
+from infimed_plugins.recipes.build_part import BuildContext, PartRows, Progress
+from infimed_plugins.recipes.fingerprints import (
     benchmark_inputs,
     check_inputs,
     check_pictures,
@@ -42,7 +43,6 @@ from infimed_plugins.recipes.inputs import (
 )
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.needs_word import check_words
-from infimed_plugins.recipes.part_rows import BuildContext, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
 from infimed_plugins.recipes.recipe_file import load_recipe

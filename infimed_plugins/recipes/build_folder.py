@@ -59,7 +59,7 @@ class PartFile:
 
     def write_beside(self, tally: Tally) -> None:
         """Write the rows that cannot be used with their reasons, by id as processes finish them in any order; what
-        the steps put aside, without images; and the user's pictures (inputs.py)."""
+        the steps put aside, without images; and the user's pictures (fingerprints.py)."""
         rejects = sorted(tally.rejects, key=lambda reject: reject["id"])
         write_lines(self.beside(REJECTS_FILE), (json.dumps(one, ensure_ascii=False) for one in rejects))
         write_lines(self.beside(INPUTS_FILE), (f"{sha}  {name}" for name, sha in sorted(tally.pictures.items())))
@@ -156,15 +156,11 @@ class BuildFolder:
         try:
             yield
         except Exception:
-            self._abandon()
+            if not (any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists() or self.replies.exists()):
+                self._clear(self._settings() or {})
+                if self._is_new and self.out.is_dir() and not any(self.out.iterdir()):
+                    self.out.rmdir()
             raise
-
-    def _abandon(self) -> None:
-        if any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists() or self.replies.exists():
-            return
-        self._clear(self._settings() or {})
-        if self._is_new and self.out.is_dir() and not any(self.out.iterdir()):
-            self.out.rmdir()
 
     def _in_use(self) -> bool:
         """True if it holds anything; a work folder without settings was left by a build that was killed as it began."""

@@ -8,9 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from infimed_plugins.curation.decontamination import page
+from infimed_plugins.curation.decontamination import DecontaminationSettings, page
 from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageIndex, hash_image
-from infimed_plugins.curation.decontamination.step import DecontaminationSettings
 from infimed_plugins.sources.phantom import phantom_sample
 
 PICTURES = 30

@@ -77,11 +77,13 @@ class ImageMatch:
 
 def hash_image(data: bytes, orientations: Iterable[str] = (UPRIGHT,), name: str = "in memory") -> ImageHash:
     """The hashes of an encoded image. Raises DataError naming it when it does not open."""
-    small = _small_gray(data, name)
+    image = _draft(data) or decode_image(data, name)
+    small = image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), _pil().Resampling.LANCZOS, reducing_gap=3.0)
     digest = hashlib.sha256(data).hexdigest()
     if np.asarray(small).std() < FLAT:
         return ImageHash(digest, (), small.tobytes())
-    hashes = tuple(_phash(_turned(small, orientation)) for orientation in orientations)
+    bits = (_imagehash().phash(_turned(small, orientation)).hash for orientation in orientations)
+    hashes = tuple(int.from_bytes(np.packbits(one.ravel()).tobytes(), "big") for one in bits)
     return ImageHash(digest, hashes, small.tobytes())
 
 
@@ -120,12 +122,6 @@ def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageH
         return None
 
 
-def _small_gray(data: bytes, name: str) -> PILImage:
-    image = _draft(data) or decode_image(data, name)
-    resampling = _pil().Resampling.LANCZOS
-    return image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), resampling, reducing_gap=3.0)
-
-
 def _draft(data: bytes) -> PILImage | None:
     """A JPEG decoded at a fraction of its size; None for anything else, or where decode_image should say what is wrong.
 
@@ -147,11 +143,6 @@ def _draft(data: bytes) -> PILImage | None:
 def _turned(image: PILImage, orientation: str) -> PILImage:
     turn = ORIENTATIONS[orientation]
     return image if turn is None else image.transpose(_pil().Transpose[turn])
-
-
-def _phash(small: PILImage) -> int:
-    bits: NDArray[np.bool_] = _imagehash().phash(small).hash
-    return int.from_bytes(np.packbits(bits.ravel()).tobytes(), "big")
 
 
 _pil = partial(optional_module, "PIL.Image", "reading images", "data")

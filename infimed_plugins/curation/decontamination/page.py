@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from infimed_plugins import pages
-from infimed_plugins.curation.decontamination.step import DecontaminationSettings
+from infimed_plugins.curation.decontamination import DecontaminationSettings
 from infimed_plugins.curation.step_settings import read_settings
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.limits import parse_json

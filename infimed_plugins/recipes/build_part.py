@@ -19,7 +19,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import BuildFolder, row_to_line
-from infimed_plugins.recipes.inputs import noting_pictures, pictures_in
+from infimed_plugins.recipes.fingerprints import noting_pictures, pictures_in
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, Step
 from infimed_plugins.recipes.sampling import Tally, choose
 from infimed_plugins.recipes.step_engine import BuildEngines, model_path
@@ -75,8 +75,8 @@ class PartRows:
         samples = choose(load, self.part, seed, self.tally)
         opened.clear()
         if self.steps:
-            with image_spill(self.build.folder.work / f"{self.part.name}.images") as spilled:
-                yield from self._lines(self._through_steps(map(spilled, noting_pictures(samples, opened))))
+            with image_buffer(self.build.folder.work / f"{self.part.name}.images") as buffered:
+                yield from self._lines(self._through_steps(map(buffered, noting_pictures(samples, opened))))
         else:
             yield from self._lines(samples)
         self.tally.pictures.update(pictures_in(folder, opened))
@@ -219,7 +219,7 @@ def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterato
 
 
 @contextmanager
-def image_spill(path: Path) -> Iterator[Callable[[Sample], Sample]]:
+def image_buffer(path: Path) -> Iterator[Callable[[Sample], Sample]]:
     """A function that moves the images a sample holds in memory to one file, which is gone at the end.
 
     Steps may hold a part's samples all at once, and images from parquet files come as bytes: 60,000 of them are
