@@ -229,9 +229,8 @@ def _refuse_empty(manifest: Manifest, out: Path) -> None:
 def _print_thresholds(given: dict[str, Any]) -> None:
     """What counted as the same, and what is known to escape it."""
     from infimed_plugins.curation.decontamination import DecontaminationSettings, page
-    from infimed_plugins.curation.step_settings import read_settings
 
-    settings = read_settings(DecontaminationSettings, "decontamination", given)
+    settings = DecontaminationSettings.read("decontamination", given)
     say(f"taken for the same: {page.thresholds(settings)}")
     if settings.tier == "hashes":
         print_table(

@@ -56,6 +56,12 @@ class StepContext:
         self.right_of[right, candidates] += 1
         self.counted[RIGHT_OF.format(right, candidates)] += 1
 
+    def need_engine(self, step: str, purpose: str) -> Engine:
+        """The engine of a step that cannot do without. Raises ConfigError when the recipe names none."""
+        if self.engine is None:
+            raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
+        return self.engine
+
     def engine_failed(self, error: str) -> None:
         """Count a sample that is dropped because a request to a model failed, and keep the first error."""
         self.dropped[ENGINE_ERROR] += 1

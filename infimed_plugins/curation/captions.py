@@ -20,18 +20,7 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import (
-    NAMES,
-    TEMPERATURE,
-    DrawSettings,
-    ask,
-    need_engine,
-    one_of,
-    prompt_setting,
-    read_settings,
-    setting,
-    whole,
-)
+from infimed_plugins.curation.settings import NAMES, TEMPERATURE, DrawSettings, one_of, prompt_setting, setting, whole
 from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fill
@@ -100,8 +89,8 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
 
     Raises ConfigError without an engine or for a setting. Failed requests are dropped and counted.
     """
-    engine = need_engine(context, "captions", "to rewrite with")
-    settings = read_settings(CaptionSettings, "captions", context.settings)
+    engine = context.need_engine("captions", "to rewrite with")
+    settings = CaptionSettings.read("captions", context.settings)
     asked: dict[str, Sample] = {}
     for sample in samples:
         if is_caption(sample, settings.kinds):
@@ -109,7 +98,7 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
         else:
             context.counted["no caption to refine"] += 1
             yield sample
-    for sample, reply in ask(engine, asked, lambda one: caption_prompt(one, settings.prompt), settings, context):
+    for sample, reply in settings.ask(engine, asked, lambda one: caption_prompt(one, settings.prompt), context):
         refined = _refined(sample, reply, settings, context)
         if refined is not None:
             yield refined

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import FLAG, StepSettings, one_of, read_settings, setting
+from infimed_plugins.curation.settings import FLAG, StepSettings, one_of, setting
 from infimed_plugins.parsing import parse_quantity, tokens
 from infimed_plugins.parsing.quantities import clean_math
 from infimed_plugins.prompts import CHINESE_TASK_INSTRUCTIONS, TASK_INSTRUCTIONS, in_chinese
@@ -127,7 +127,7 @@ def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sa
 
     A sample that carries an instruction of its own is left alone and counted. Raises ConfigError for a setting.
     """
-    settings = read_settings(InstructionSettings, "instructions", context.settings)
+    settings = InstructionSettings.read("instructions", context.settings)
     for sample in samples:
         own = sample.meta.get("instruction")
         if own or (own is not None and not settings.fill_empty):

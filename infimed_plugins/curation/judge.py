@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infimed_plugins import prompts
-from infimed_plugins.curation.step_settings import whole
+from infimed_plugins.curation.settings import whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing import tokens

@@ -23,16 +23,7 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import (
-    FLAG,
-    DrawSettings,
-    ask,
-    need_engine,
-    prompt_setting,
-    read_settings,
-    setting,
-    whole,
-)
+from infimed_plugins.curation.settings import FLAG, DrawSettings, prompt_setting, setting, whole
 from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.parsing.options import last_option, read_option
@@ -121,10 +112,10 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     A sample without one is dropped, by what its best candidate lacked. Raises ConfigError without an engine or for a
     setting. Failed requests are dropped and counted.
     """
-    engine = need_engine(context, "rationales", "to draw candidates from")
-    settings = read_settings(RationaleSettings, "rationales", context.settings)
+    engine = context.need_engine("rationales", "to draw candidates from")
+    settings = RationaleSettings.read("rationales", context.settings)
     asked = {sample.id: sample for sample in samples}
-    for sample, reply in ask(engine, asked, lambda one: rationale_prompt(one, settings), settings, context):
+    for sample, reply in settings.ask(engine, asked, lambda one: rationale_prompt(one, settings), context):
         enhanced = _enhanced(sample, reply, settings, context)
         if enhanced is not None:
             yield enhanced

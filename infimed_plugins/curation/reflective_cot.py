@@ -37,19 +37,7 @@ from infimed_plugins.curation.judge import (
     judge_all,
     rule_score,
 )
-from infimed_plugins.curation.step_settings import (
-    ENGINE,
-    DrawSettings,
-    Rule,
-    ask,
-    chunks,
-    need_engine,
-    one_of,
-    prompt_setting,
-    read_settings,
-    setting,
-    whole,
-)
+from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, chunks, one_of, prompt_setting, setting, whole
 from infimed_plugins.engines import Engine
 from infimed_plugins.engines.meter import Meter
 from infimed_plugins.parsing import ResponseForm, parse_response
@@ -112,8 +100,8 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 
     Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
     """
-    settings = read_settings(ReflectiveSettings, "reflective_cot", context.settings)
-    engine = Meter(need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, CANDIDATES)
+    settings = ReflectiveSettings.read("reflective_cot", context.settings)
+    engine = Meter(context.need_engine("reflective_cot", "to draw candidates from"), context.counted, CANDIDATES)
     judging: Engine | None = None
     if settings.judge == "model":
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
@@ -121,7 +109,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
     done = 0
     for group in chunks(samples, settings.group):
         asked = {sample.id: sample for sample in group}
-        replies = ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), settings, context, _silent)
+        replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, _silent)
         drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}
         if judging is not None:
             drawn = _judged(group, drawn, judging, settings, context)

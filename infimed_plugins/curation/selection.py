@@ -25,18 +25,15 @@ from dataclasses import dataclass
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.captions import is_caption
-from infimed_plugins.curation.step_settings import (
+from infimed_plugins.curation.settings import (
     NAMES,
     SHARE,
     DrawSettings,
     Rule,
     StepSettings,
-    ask,
     is_number,
-    need_engine,
     one_of,
     optional,
-    read_settings,
     setting,
     whole,
 )
@@ -71,11 +68,11 @@ def difficulty(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
 
     Raises ConfigError without an engine or for a setting. Failed requests are dropped and counted.
     """
-    engine = need_engine(context, "difficulty", "to draw candidates from")
-    settings = read_settings(DifficultySettings, "difficulty", context.settings)
+    engine = context.need_engine("difficulty", "to draw candidates from")
+    settings = DifficultySettings.read("difficulty", context.settings)
     asked = {sample.id: sample for sample in samples}
     judged: list[Ranked] = []
-    for sample, reply in ask(engine, asked, lambda one: prompts.render(one, settings.style), settings, context):
+    for sample, reply in settings.ask(engine, asked, lambda one: prompts.render(one, settings.style), context):
         right = sum(score(text, sample).accuracy == 1.0 for text in reply.texts)
         context.count_right(right, len(reply.texts))
         if right < settings.least:
@@ -108,13 +105,13 @@ def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     What is no image–caption pair passes untouched and is counted. Raises ConfigError for a setting, without an
     engine, or with one that cannot score answers.
     """
-    engine = need_engine(context, "perplexity", "to score captions with")
+    engine = context.need_engine("perplexity", "to score captions with")
     if not isinstance(engine, Scorer):
         raise ConfigError(
             f"perplexity needs an engine that scores given answers, and {type(engine).__name__} only draws replies; "
             "name one that has score_answers in the recipe"
         )
-    settings = read_settings(PerplexitySettings, "perplexity", context.settings)
+    settings = PerplexitySettings.read("perplexity", context.settings)
     pairs: dict[str, Sample] = {}
     for sample in samples:
         if sample.images and is_caption(sample, settings.kinds):

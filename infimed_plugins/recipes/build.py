@@ -23,6 +23,7 @@ from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.image_workers import AHEAD, image_workers
 from infimed_plugins.plugins import registry
+from infimed_plugins.recipes import fingerprints
 from infimed_plugins.recipes.build_folder import (
     IMAGES_FILE,
     INPUTS_FILE,
@@ -33,14 +34,6 @@ from infimed_plugins.recipes.build_folder import (
     write_lines,
 )
 from infimed_plugins.recipes.build_part import BuildContext, PartRows, Progress
-from infimed_plugins.recipes.fingerprints import (
-    benchmark_inputs,
-    check_inputs,
-    check_pictures,
-    inputs_of,
-    is_local,
-    revision_of,
-)
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.needs_word import check_words
 from infimed_plugins.recipes.plan import PlanRow, plan
@@ -95,8 +88,8 @@ def build(
             settings = _settings(recipe, engine)
             standing = made.prepare(settings, fresh=fresh)
             for part in standing.parts if standing else ():
-                check_inputs(part, downloads)
-            check_pictures(made.out / INPUTS_FILE, downloads)
+                fingerprints.check_inputs(part, downloads)
+            fingerprints.check_pictures(made.out / INPUTS_FILE, downloads)
             if standing is not None:
                 return standing
             with (
@@ -157,7 +150,9 @@ class _Build:
             outputs=tuple(output_of(out, file, rows) for file, rows in files.items()),
             datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
             images=len(images),
-            checked_against={name: revision_of(name.partition("/")[0], build.downloads) for name in checked_against},
+            checked_against={
+                name: fingerprints.revision_of(name.partition("/")[0], build.downloads) for name in checked_against
+            },
         )
         build.engines.close()
         build.folder.finish(manifest)
@@ -171,7 +166,7 @@ class _Build:
         folder, seed = self.context.downloads, self.context.recipe.seed
         for part in self.context.recipe.parts if folder else ():
             source = registry().get("source", part.source)
-            if self._files()[part.name].count() is None and is_local(source, folder):
+            if self._files()[part.name].count() is None and fingerprints.is_local(source, folder):
                 next(iter(source.load(part.split, folder=folder, seed=seed)), None)
 
     def _write_sets(self) -> dict[str, int]:
@@ -222,16 +217,17 @@ class _Build:
         build, file, folder = self.context, self._files()[part.name], self.context.downloads
         known = file.count()
         if known is not None and file.images() <= set(build.store.paths()):
-            check_inputs(known, folder)
-            check_pictures(file.beside(INPUTS_FILE), folder)
+            fingerprints.check_inputs(known, folder)
+            fingerprints.check_pictures(file.beside(INPUTS_FILE), folder)
             return known
         tally = Tally()
         write_lines(file.path, PartRows(part, build, tally).lines())
         file.write_beside(tally)
         self._check(part, tally)
         source = registry().get("source", part.source)
-        inputs = inputs_of(source, part.split, folder) | benchmark_inputs(build.recipe.steps_of(part), folder)
-        revision = revision_of(part.source, folder) or planned.revision
+        inputs = fingerprints.inputs_of(source, part.split, folder)
+        inputs |= fingerprints.benchmark_inputs(build.recipe.steps_of(part), folder)
+        revision = fingerprints.revision_of(part.source, folder) or planned.revision
         count = tally.counts(part, revision, planned.licence, inputs)
         sync_all(build.folder.out)
         build.engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill

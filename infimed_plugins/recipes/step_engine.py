@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from infimed_plugins.curation.step_settings import words_of
+from infimed_plugins.curation.settings import words_of
 from infimed_plugins.engines import Engine, shaping_settings
 from infimed_plugins.engines.store import RequestStore
 from infimed_plugins.engines.stored import Stored

@@ -35,7 +35,6 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     Benchmarks,
     HashedItems,
     Item,
-    count_unread,
     default_benchmarks,
     hashed_items,
     text_of,
@@ -43,7 +42,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
 from infimed_plugins.curation.decontamination.image_match import ImageHash, ImageMatch, hash_images
 from infimed_plugins.curation.decontamination.report import Finding, writing_report
 from infimed_plugins.curation.decontamination.text_match import ItemTexts, question_similarity
-from infimed_plugins.curation.step_settings import (
+from infimed_plugins.curation.settings import (
     ENGINE,
     FLAG,
     NAMES,
@@ -52,7 +51,6 @@ from infimed_plugins.curation.step_settings import (
     StepSettings,
     chunks,
     one_of,
-    read_settings,
     setting,
     whole,
 )
@@ -101,7 +99,7 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
 
     Raises ConfigError for an unknown setting, a benchmark without its files, or an engine that cannot embed.
     """
-    settings = read_settings(DecontaminationSettings, "decontamination", context.settings)
+    settings = DecontaminationSettings.read("decontamination", context.settings)
     names = tuple(settings.benchmarks) or default_benchmarks()
     downloads = context.downloads if settings.folder is None else Path(settings.folder)
     benchmarks = Benchmarks(names, downloads, settings.skip_missing)
@@ -128,7 +126,7 @@ def by_hashes(
 ) -> Iterator[tuple[Sample, Finding | None]]:
     """Every sample with what the CPU tier finds of it."""
     items = hashed_items(benchmarks)
-    count_unread(items.counted, items.not_checked, context)
+    items.count_unread(context)
     context.opened.update(items.opened)
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
@@ -158,7 +156,7 @@ def judge(
     """The finding for a sample from the matches of its images and text; None when there are none."""
     best: tuple[float, str, ImageMatch, Item] | None = None
     for sha, match in seen:
-        for item in items.with_image(match.image):
+        for item in items.of_image.get(match.image, ()):
             alike = question_similarity(sample.question, item.text.question)
             if best is None or alike > best[0]:
                 best = (alike, sha, match, item)

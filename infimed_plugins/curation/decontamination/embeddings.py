@@ -15,8 +15,9 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +25,15 @@ from numpy.typing import NDArray
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.benchmark_items import (
+    BenchmarkItems,
     Benchmarks,
     Item,
     benchmark_samples,
-    count_unread,
     first_sha,
     text_of,
 )
 from infimed_plugins.curation.decontamination.report import Finding
-from infimed_plugins.curation.step_settings import chunks
+from infimed_plugins.curation.settings import chunks
 from infimed_plugins.engines import ChatRequest, Embedder
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample
@@ -45,13 +46,11 @@ SEARCHED_AT_ONCE = 1024
 NEAR = "image and question by embedding"
 
 
-class EmbeddedItems(NamedTuple):
-    """The items of the benchmarks and, row by row, their vectors."""
+@dataclass
+class EmbeddedItems(BenchmarkItems):
+    """The items and, row by row, their vectors."""
 
-    items: list[Item]
-    vectors: Vectors
-    counted: Counter[str]
-    not_checked: list[str]
+    vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def by_embeddings(
@@ -65,7 +64,7 @@ def by_embeddings(
             "name one in the recipe, or take tier: hashes"
         )
     known = _embedded_items(engine, benchmarks)
-    count_unread(known.counted, known.not_checked, context)
+    known.count_unread(context)
     asked = ((sample, request_of(sample, sample.id)) for sample in samples)
     for found, vectors in _embedded(engine, asked, context.engine_failed, known.vectors.shape[1]):
         numbers, cosines = nearest(vectors, known.vectors, above=similarity)
@@ -147,27 +146,26 @@ def _threads() -> int:
 
 
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
-    counted: Counter[str] = Counter()
-    not_checked: list[str] = []
-    items: list[Item] = []
+    made = EmbeddedItems()
     blocks: list[Vectors] = []
 
     def asked() -> Iterator[tuple[Item, ChatRequest]]:
-        for benchmark, sample in benchmark_samples(benchmarks, not_checked):
+        for benchmark, sample in benchmark_samples(benchmarks, made.not_checked):
             item = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
             yield item, request_of(sample, f"{benchmark}:{sample.id}")
 
     def failed(error: str) -> None:
-        counted["benchmark questions that could not be embedded"] += 1
+        made.counted["benchmark questions that could not be embedded"] += 1
 
     for found, vectors in _embedded(engine, asked(), failed):
-        items += found
+        made.items += found
         blocks.append(vectors)
     if not blocks:
         raise ConfigError(
             "decontamination: no question of a benchmark could be embedded; check the engine and benchmarks"
         )
-    return EmbeddedItems(items, np.concatenate(blocks), counted, not_checked)
+    made.vectors = np.concatenate(blocks)
+    return made
 
 
 _last: list[tuple[weakref.ref[Embedder], Benchmarks, EmbeddedItems]] = []  # weak: nothing here keeps a model loaded

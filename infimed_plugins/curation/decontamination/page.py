@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from infimed_plugins import pages
 from infimed_plugins.curation.decontamination import DecontaminationSettings
-from infimed_plugins.curation.step_settings import read_settings
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.limits import parse_json
 
@@ -61,7 +60,7 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[
         {**row, **{side: _data_uri(report.parent, row[side]) for side in ("sample_image", "item_image")}}
         for row in sorted(found, key=_doubt)[:rows]
     ]
-    read = read_settings(DecontaminationSettings, "decontamination", settings or {})
+    read = DecontaminationSettings.read("decontamination", settings or {})
     pages.write_page(
         path,
         Path(__file__).with_name("page.html.jinja"),

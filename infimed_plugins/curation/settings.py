@@ -1,6 +1,6 @@
 """Shared by steps: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
 
-``read_settings(CaptionSettings, "captions", {"repeats": "kepe"})`` raises::
+``CaptionSettings.read("captions", {"repeats": "kepe"})`` raises::
 
     ConfigError: captions: repeats is 'kepe'; one of drop, keep
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
@@ -88,6 +88,18 @@ def prompt_setting(default: str, *placeholders: str) -> Any:
 class StepSettings:
     """The settings of a step. Raises ConfigError for a value that breaks its field's rule."""
 
+    @classmethod
+    def read(cls, step: str, given: Mapping[str, Any]) -> Self:
+        """The settings as given. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise ConfigError(
+                f"{step}: {error}; settings are {', '.join(inspect.signature(cls).parameters)}"
+            ) from error
+        except ConfigError as error:
+            raise ConfigError(f"{step}: {error}") from error
+
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
@@ -114,25 +126,24 @@ class DrawSettings(StepSettings):
         if self.temperature == 0 and candidates != 1:  # of several greedy replies each is the same
             raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
 
-
-def ask(
-    engine: Engine,
-    samples: Mapping[str, Sample],
-    prompt: Callable[[Sample], str],
-    settings: DrawSettings,
-    context: StepContext,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[tuple[Sample, Reply]]:
-    """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted."""
-    requests = (ChatRequest(sample.id, prompt(sample), sample.images) for sample in samples.values())
-    count = getattr(settings, "candidates", 1)
-    sampling = Sampling(count, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed)
-    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-        (progress or context.progress)(done, len(samples))
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-        else:
-            yield samples[reply.id], reply
+    def ask(
+        self,
+        engine: Engine,
+        samples: Mapping[str, Sample],
+        prompt: Callable[[Sample], str],
+        context: StepContext,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[Sample, Reply]]:
+        """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted."""
+        requests = (ChatRequest(sample.id, prompt(sample), sample.images) for sample in samples.values())
+        count = getattr(self, "candidates", 1)
+        sampling = Sampling(count, self.temperature, self.top_p, self.max_tokens, seed=context.seed)
+        for done, reply in enumerate(engine.generate(requests, sampling), start=1):
+            (progress or context.progress)(done, len(samples))
+            if reply.error is not None:
+                context.engine_failed(reply.error)
+            else:
+                yield samples[reply.id], reply
 
 
 def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
@@ -140,23 +151,6 @@ def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
     left = iter(rows)
     while chunk := list(islice(left, size)):
         yield chunk
-
-
-def read_settings(kind: type[S], step: str, given: Mapping[str, Any]) -> S:
-    """The settings of a step. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise ConfigError(f"{step}: {error}; settings are {', '.join(inspect.signature(kind).parameters)}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{step}: {error}") from error
-
-
-def need_engine(context: StepContext, step: str, purpose: str) -> Engine:
-    """The engine of a step that cannot do without. Raises ConfigError when the recipe names none."""
-    if context.engine is None:
-        raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
-    return context.engine
 
 
 def words_of(value: str) -> str:
