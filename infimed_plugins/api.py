@@ -29,7 +29,7 @@ from infimed_plugins.evaluation import runs
 from infimed_plugins.evaluation.engine_choice import JudgeModel, choose_engine, choose_judge
 from infimed_plugins.evaluation.runs import Evaluation
 from infimed_plugins.recipes import Manifest, Recipe
-from infimed_plugins.recipes.recipe import EngineChoice
+from infimed_plugins.recipes.recipe import EngineChoice, TokenLimit
 from infimed_plugins.recipes.recipe_file import parse_recipe
 from infimed_plugins.records import Json
 
@@ -76,17 +76,18 @@ def build(
     """
     loaded = recipes.load_recipe(recipe, trust=trust) if isinstance(recipe, str) else recipe
     answering = _engine(model, engine, base_url, engine_settings)
-    if answering is not None:
-        judge = choose_judge(answering, judge_model, judge_url) if judge_model else None
-        loaded = loaded.with_engine(answering, judge)
-    elif judge_model or judge_url:
+    if answering is None and (judge_model or judge_url):
         raise ConfigError("--judge-model and --judge-url need a --model that answers")
     if judge_url and judge_model is None:
         raise ConfigError("--judge-url needs a --judge-model")
-    loaded = loaded.with_format(form) if form else loaded
-    loaded = loaded.with_max_rejects(max_rejects) if max_rejects is not None else loaded
-    loaded = loaded.with_token_limit(tokenizer, max_tokens) if max_tokens is not None else loaded
-    loaded = loaded if decontaminate else loaded.without_decontamination()
+    loaded = loaded.changed(
+        format=form,
+        max_rejects=max_rejects,
+        token_limit=None if max_tokens is None else TokenLimit(tokenizer, max_tokens),
+        engine=answering,
+        judge=choose_judge(answering, judge_model, judge_url) if answering and judge_model else None,
+        decontaminate=decontaminate,
+    )
     folder = Path(out) if out else Path("data") / loaded.name
     processes = workers or os.cpu_count() or 1
     return recipes.build(

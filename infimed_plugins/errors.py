@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 MAX_FAILED_SHARE = 0.05
 MIN_FAILED = 5
@@ -78,6 +80,14 @@ class MissingExtraError(InfimedError, ImportError):
         super().__init__(
             f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'"
         )
+
+
+def optional_module(name: str, feature: str, extra: str) -> Any:
+    """The module of an optional dependency. Raises MissingExtraError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(feature, name.partition(".")[0], extra) from error
 
 
 class EngineError(InfimedError, RuntimeError):

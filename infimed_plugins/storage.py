@@ -24,6 +24,7 @@ from infimed_plugins.errors import ConfigError
 
 PARTIAL = ".partial"  # the end of an unfinished file's or folder's name
 LOCK = ".lock"
+_END = 1 << 20
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _locked: set[Path] = set()
 without_locks = False  # the user's word that nobody else writes there (--no-lock)
@@ -125,6 +126,15 @@ def sha256_of(path: Path) -> str:
     """The hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def ends_of(path: Path) -> tuple[int, bytes]:
+    """The size of a file and its first and last MiB: gigabytes are told apart by these in no time."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(_END)
+        file.seek(max(0, size - _END))
+        return size, start + file.read(_END)
 
 
 def _beside(path: Path) -> Path:

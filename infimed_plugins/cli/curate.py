@@ -179,17 +179,15 @@ def _refuse_empty(manifest: Manifest, out: Path) -> None:
 
 def _print_thresholds(given: dict[str, Any]) -> None:
     """What counted as the same, and what is known to escape it."""
-    from infimed_plugins.curation.decontamination import escapes
-    from infimed_plugins.curation.decontamination.step import DecontaminationSettings
-    from infimed_plugins.curation.step_settings import read_settings
+    from infimed_plugins.curation.decontamination import DecontaminationSettings, page
 
-    settings = read_settings(DecontaminationSettings, "decontamination", given)
-    say(f"taken for the same: {escapes.thresholds(settings)}")
+    settings = DecontaminationSettings.read("decontamination", given)
+    say(f"taken for the same: {page.thresholds(settings)}")
     if settings.tier == "hashes":
         print_table(
-            f"What the default thresholds find, and what escapes them, by {escapes.SOURCE}",
-            escapes.COLUMNS,
-            escapes.MEASURED,
+            f"What the default thresholds find, and what escapes them, by {page.MEASURED_BY}",
+            page.COLUMNS,
+            page.MEASURED,
         )
 
 

@@ -24,7 +24,7 @@ def no_other_engine(choice: Mapping[str, Any]) -> Engine:
 
 @dataclass
 class StepContext:
-    """What a step may use: an engine (None when the recipe names none), the seed, its settings.
+    """The things a step may use: an engine (None when the recipe names none), the seed, its settings.
 
     It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, in words; what
     programs read stands in ``right_of`` (questions by how many of how many candidates are right) and ``not_checked``
@@ -56,6 +56,12 @@ class StepContext:
         self.right_of[right, candidates] += 1
         self.counted[RIGHT_OF.format(right, candidates)] += 1
 
+    def need_engine(self, step: str, purpose: str) -> Engine:
+        """The engine of a step that cannot do without. Raises ConfigError when the recipe names none."""
+        if self.engine is None:
+            raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
+        return self.engine
+
     def engine_failed(self, error: str) -> None:
         """Count a sample that is dropped because a request to a model failed, and keep the first error."""
         self.dropped[ENGINE_ERROR] += 1
@@ -71,10 +77,10 @@ class CurationStep(Protocol):
 @hookimpl
 def register_curation_steps(register: Register) -> None:
     """The built-in steps, by import path."""
-    register("difficulty", "infimed_plugins.curation.difficulty:difficulty")
+    register("difficulty", "infimed_plugins.curation.selection:difficulty")
     register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")
     register("instructions", "infimed_plugins.curation.instructions:instructions")
     register("rationales", "infimed_plugins.curation.rationales:rationales")
     register("captions", "infimed_plugins.curation.captions:captions")
-    register("perplexity", "infimed_plugins.curation.perplexity:perplexity")
-    register("decontamination", "infimed_plugins.curation.decontamination.step:decontamination")
+    register("perplexity", "infimed_plugins.curation.selection:perplexity")
+    register("decontamination", "infimed_plugins.curation.decontamination:decontamination")

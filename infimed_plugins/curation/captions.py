@@ -20,16 +20,8 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import (
-    check_names,
-    check_one_of,
-    check_sampling,
-    check_whole,
-    need_engine,
-    read_settings,
-    set_prompt,
-)
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.curation.settings import NAMES, TEMPERATURE, DrawSettings, one_of, prompt_setting, setting, whole
+from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fill
 from infimed_plugins.records import Sample
@@ -58,7 +50,7 @@ CUT = "caption cut at the token limit"
 REFUSAL = "refusal in the place of a caption"
 TOO_LONG = "caption too long"
 REPEATED = "caption repeats the original"
-KEEP_OR_DROP = ("drop", "keep")
+KEEP_OR_DROP = one_of(("drop", "keep"))
 
 _SURE = r"(?:(?:sure|certainly|of course)\W+)?"
 _HERE_IS = rf"{_SURE}here(?:['’]s|\s+is)\s[^:\n.]{{0,60}}(?:caption|description|version)[^:\n.]{{0,80}}"
@@ -80,25 +72,16 @@ _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("**", "**"))
 
 
 @dataclass(frozen=True)
-class CaptionSettings:
+class CaptionSettings(DrawSettings):
     """All ours but the prompt: the paper prints nothing else."""
 
-    prompt: str = REFINEMENT_PROMPT  # its words or a file
-    kinds: Sequence[str] = ("caption",)  # values of meta["kind"]; [] for every text answer
-    most_tokens: int = 200  # words, and Han characters, of a caption
-    rejected: str = "drop"  # what becomes of a sample whose new caption is refused; keep: its original stays
-    repeats: str = "keep"  # and of one whose new caption only repeats the original
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 512
-
-    def __post_init__(self) -> None:
-        check_names("kinds", self.kinds)
-        check_whole("most_tokens", self.most_tokens)
-        check_sampling(self.temperature, self.top_p, self.max_tokens)
-        check_one_of("rejected", self.rejected, KEEP_OR_DROP)
-        check_one_of("repeats", self.repeats, KEEP_OR_DROP)
-        set_prompt(self, "prompt", ORIGINAL)
+    prompt: str = prompt_setting(REFINEMENT_PROMPT, ORIGINAL)
+    kinds: Sequence[str] = setting(("caption",), NAMES)  # values of meta["kind"]; [] for every text answer
+    most_tokens: int = setting(200, whole())  # words, and Han characters, of a caption
+    rejected: str = setting("drop", KEEP_OR_DROP)  # a sample whose new caption is refused; keep: its original stays
+    repeats: str = setting("keep", KEEP_OR_DROP)  # one whose new caption only repeats the original
+    temperature: float = setting(0.0, TEMPERATURE, kw_only=True)
+    max_tokens: int = setting(512, whole(), kw_only=True)
 
 
 def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -106,8 +89,8 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
 
     Raises ConfigError without an engine or for a setting. Failed requests are dropped and counted.
     """
-    engine = need_engine(context, "captions", "to rewrite with")
-    settings = read_settings(CaptionSettings, "captions", context.settings)
+    engine = context.need_engine("captions", "to rewrite with")
+    settings = CaptionSettings.read("captions", context.settings)
     asked: dict[str, Sample] = {}
     for sample in samples:
         if is_caption(sample, settings.kinds):
@@ -115,14 +98,8 @@ def captions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample
         else:
             context.counted["no caption to refine"] += 1
             yield sample
-    requests = (ChatRequest(s.id, caption_prompt(s, settings.prompt), s.images) for s in asked.values())
-    sampling = Sampling(1, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed)
-    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-        context.progress(done, len(asked))
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-            continue
-        refined = _refined(asked[reply.id], reply, settings, context)
+    for sample, reply in settings.ask(engine, asked, lambda one: caption_prompt(one, settings.prompt), context):
+        refined = _refined(sample, reply, settings, context)
         if refined is not None:
             yield refined
 
@@ -142,7 +119,7 @@ def _refined(sample: Sample, reply: Reply, settings: CaptionSettings, context: S
 
 
 def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
-    """Whether the answer is a caption: a text, of one of these kinds."""
+    """True if the answer is a caption: a text, of one of these kinds."""
     return sample.task == "text" and (not kinds or sample.meta.get("kind") in kinds)
 
 
@@ -169,7 +146,7 @@ def clean(text: str) -> str:
 
 
 def refusal(caption: str, original: str, most_tokens: int) -> str:
-    """Why a new caption is not taken, or ""."""
+    """The reason not to take a new caption, or ""."""
     words = tokens(caption)
     if not words:
         return EMPTY

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import check_flag, check_one_of, read_settings
+from infimed_plugins.curation.settings import FLAG, StepSettings, one_of, setting
 from infimed_plugins.parsing import parse_quantity, tokens
 from infimed_plugins.parsing.quantities import clean_math
 from infimed_plugins.prompts import CHINESE_TASK_INSTRUCTIONS, TASK_INSTRUCTIONS, in_chinese
@@ -115,15 +115,11 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class InstructionSettings:
+class InstructionSettings(StepSettings):
     """``paper``: one template for a kind of answer, the first; ``varied``: several, which is ours."""
 
-    wordings: str = "paper"
-    fill_empty: bool = False  # ours: also where a source says that its questions need no answer form
-
-    def __post_init__(self) -> None:
-        check_one_of("wordings", self.wordings, TABLES)
-        check_flag("fill_empty", self.fill_empty)
+    wordings: str = setting("paper", one_of(TABLES))
+    fill_empty: bool = setting(False, FLAG)  # ours: also where a source says that its questions need no answer form
 
 
 def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
@@ -131,7 +127,7 @@ def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sa
 
     A sample that carries an instruction of its own is left alone and counted. Raises ConfigError for a setting.
     """
-    settings = read_settings(InstructionSettings, "instructions", context.settings)
+    settings = InstructionSettings.read("instructions", context.settings)
     for sample in samples:
         own = sample.meta.get("instruction")
         if own or (own is not None and not settings.fill_empty):
@@ -151,7 +147,7 @@ def template(sample: Sample, wordings: str = "paper", seed: int = 0) -> str:
 
 
 def answer_kind(sample: Sample) -> str:
-    """What the answer looks like: a key of TEMPLATES."""
+    """The form of the answer: a key of TEMPLATES."""
     if sample.task == "multiple_choice":
         return "multiple_choice"
     if sample.task in ("grounding", "detection"):

@@ -7,6 +7,7 @@ a response stays a thing to judge::
     {'score': 8, 'justification': 'Names the sign and excludes the rival.'}
 
 A reply that is not exactly one such object is asked for again, and then left unscored: ``score`` is None, never 0.
+``rule_score`` is a rule on the same scale, for runs without a judge.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infimed_plugins import prompts
-from infimed_plugins.curation.step_settings import check_whole
+from infimed_plugins.curation.settings import whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import DataError
+from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fence, fill, repeated
-from infimed_plugins.records import ImageRef, Json, Sample
+from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json, Sample
 
 LOWEST, HIGHEST = 1, 10
 
@@ -83,7 +85,7 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the judge said; ``score`` None: nothing that could be read, after so many tries."""
+    """A judge's verdict; ``score`` None: nothing could be read after so many tries."""
 
     score: int | None
     justification: str = ""
@@ -100,12 +102,6 @@ def judge_prompt(question: str, response: str, images: int = 0, prompt: str = JU
         RESPONSE_PLACE: f"\n{begin}\n{response}\n{end}",
     }
     return f"{note}\n\n{fill(prompt, quoted)}"
-
-
-def parse_score(text: str) -> int | None:
-    """The score in a judge's reply, or None when it is not exactly one object with a whole number from 1 to 10."""
-    verdict = read_verdict(text)
-    return None if verdict is None else verdict[0]
 
 
 def read_verdict(text: str) -> tuple[int, str] | None:
@@ -146,12 +142,13 @@ def judge_all(
     The first try is greedy; what could not be read, or failed in the engine, is drawn again with other seeds. After
     ``tries`` it is left unscored. Raises DataError for two items of one id, ConfigError for fewer tries than 1.
     """
-    check_whole("tries", tries)
-    waiting: dict[str, JudgeItem] = {}
+    whole().check("tries", tries)
+    waiting: dict[str, ChatRequest] = {}
     for item in items:
         if item.id in waiting:
             raise DataError(f"two responses to judge have the id {item.id!r}; give each its own")
-        waiting[item.id] = item
+        asked = judge_prompt(item.question, item.response, len(item.images), prompt)
+        waiting[item.id] = ChatRequest(item.id, asked, item.images)
     judged = {id: Judged(None, tries=tries) for id in waiting}
     for turn in range(tries):
         sampling = Sampling(
@@ -160,28 +157,20 @@ def judge_all(
             seed=seed + turn,
             json_schema=JSON_SCHEMA,
         )
-        for reply in engine.generate(_requests(list(waiting.values()), prompt), sampling):
-            verdict = _verdict(reply, waiting.get(reply.id), prompt)
-            if verdict is not None and waiting.pop(reply.id, None) is not None:
+        for reply in engine.generate(iter(list(waiting.values())), sampling):
+            verdict = _verdict(reply, waiting.get(reply.id))
+            if verdict is not None:
+                del waiting[reply.id]
                 judged[reply.id] = Judged(*verdict, tries=turn + 1)
         if not waiting:
             break
     return judged
 
 
-def _requests(items: Iterable[JudgeItem], prompt: str) -> Iterator[ChatRequest]:
-    for item in items:
-        yield ChatRequest(item.id, _asked(item, prompt), item.images)
-
-
-def _asked(item: JudgeItem, prompt: str) -> str:
-    return judge_prompt(item.question, item.response, len(item.images), prompt)
-
-
-def _verdict(reply: Reply, item: JudgeItem | None, prompt: str) -> tuple[int, str] | None:
-    """What the judge said of the item, but for a score that stands in the quoted text: it may only repeat that."""
-    verdict = read_verdict(reply.texts[0]) if item and reply.error is None and reply.texts else None
-    if item and verdict and repeated(_asked(item, prompt), reply.texts[0], f'"score": {verdict[0]}'):
+def _verdict(reply: Reply, request: ChatRequest | None) -> tuple[int, str] | None:
+    """The judge's verdict, but for a score that stands in the quoted text: it may only repeat that."""
+    verdict = read_verdict(reply.texts[0]) if request and reply.error is None and reply.texts else None
+    if request and verdict and repeated(request.text, reply.texts[0], f'"score": {verdict[0]}'):
         return None
     return verdict
 
@@ -208,3 +197,41 @@ def _from_python(text: str) -> list[tuple[str, Json]] | None:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return [(str(key), value) for key, value in zip(keys, values, strict=True)]
+
+
+def rule_score(reasoning: str, answer: str, sample: Sample) -> int:
+    """Score a right response by rule, from 1 (an empty chain) to 10; whatever uses it says so.
+
+    A rule cannot know medicine. It checks what text can show of the paper's four criteria: there is reasoning
+    (completeness), it names the answer and no rival option (logical reasoning), and no sentence is repeated.
+    """
+    words = tokens(reasoning)
+    if not words:
+        return 1
+    sentences = [tuple(tokens(sentence)) for sentence in reasoning.replace("\n", ".").split(".")]
+    sentences = [sentence for sentence in sentences if sentence]
+    score = 4
+    score += 3 if _names(words, _answer_words(answer, sample)) else 0
+    score += 2 if len(set(sentences)) == len(sentences) else 0
+    score += 1 if not any(_names(words, rival) for rival in _rivals(sample)) else 0
+    return score
+
+
+def _names(words: list[str], wanted: list[str]) -> bool:
+    """True if every wanted word is there; an answer without words (a box) has nothing to name."""
+    return set(wanted) <= set(words)
+
+
+def _answer_words(answer: str, sample: Sample) -> list[str]:
+    if sample.task in ("grounding", "detection"):
+        return []
+    if sample.options:
+        return tokens(sample.options[OPTION_LETTERS.index(str(sample.answer))])
+    return tokens(answer)
+
+
+def _rivals(sample: Sample) -> list[list[str]]:
+    if not sample.options:
+        return []
+    gold = OPTION_LETTERS.index(str(sample.answer))
+    return [tokens(option) for index, option in enumerate(sample.options) if index != gold and tokens(option)]

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.step_settings import check_flag, check_sampling, need_engine, read_settings, set_prompt
-from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.curation.settings import FLAG, DrawSettings, prompt_setting, setting, whole
+from infimed_plugins.engines import Reply
 from infimed_plugins.parsing import tokens
 from infimed_plugins.parsing.options import last_option, read_option
 from infimed_plugins.quoting import fill, neutral
@@ -82,26 +82,17 @@ _DANGLING = re.compile(r"(?:^|\n)[*#\s]*(?:the\s+)?(?:final\s+)?(?:answer|答案
 
 
 @dataclass(frozen=True)
-class RationaleSettings:
+class RationaleSettings(DrawSettings):
     """Ours but for ``choice_prompt``: the paper says neither how many candidates it draws nor how."""
 
-    candidates: int = 4
-    general: bool = False  # the general chains of thought of the ablation
-    choice_prompt: str = CHOICE_PROMPT  # of each prompt its words or a file
-    open_prompt: str = OPEN_PROMPT
-    general_prompt: str = GENERAL_PROMPT
-    temperature: float = 1.0
-    top_p: float = 1.0
-    max_tokens: int = 2048
-
-    def __post_init__(self) -> None:
-        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
-        check_flag("general", self.general)
-        for name in ("choice_prompt", "open_prompt", "general_prompt"):
-            set_prompt(self, name, QUESTION)
+    candidates: int = setting(4, whole())
+    general: bool = setting(False, FLAG)  # the general chains of thought of the ablation
+    choice_prompt: str = prompt_setting(CHOICE_PROMPT, QUESTION)
+    open_prompt: str = prompt_setting(OPEN_PROMPT, QUESTION)
+    general_prompt: str = prompt_setting(GENERAL_PROMPT, QUESTION)
 
     def prompt_name(self, sample: Sample) -> str:
-        """Which prompt a sample gets: ``general``, ``choice`` (the paper's) or ``open``."""
+        """The name of a sample's prompt: ``general``, ``choice`` (the paper's) or ``open``."""
         if self.general:
             return "general"
         return "choice" if sample.task == "multiple_choice" else "open"
@@ -121,19 +112,11 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
     A sample without one is dropped, by what its best candidate lacked. Raises ConfigError without an engine or for a
     setting. Failed requests are dropped and counted.
     """
-    engine = need_engine(context, "rationales", "to draw candidates from")
-    settings = read_settings(RationaleSettings, "rationales", context.settings)
+    engine = context.need_engine("rationales", "to draw candidates from")
+    settings = RationaleSettings.read("rationales", context.settings)
     asked = {sample.id: sample for sample in samples}
-    requests = (ChatRequest(s.id, rationale_prompt(s, settings), s.images) for s in asked.values())
-    sampling = Sampling(
-        settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
-    )
-    for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-        context.progress(done, len(asked))
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-            continue
-        enhanced = _enhanced(asked[reply.id], reply, settings, context)
+    for sample, reply in settings.ask(engine, asked, lambda one: rationale_prompt(one, settings), context):
+        enhanced = _enhanced(sample, reply, settings, context)
         if enhanced is not None:
             yield enhanced
 

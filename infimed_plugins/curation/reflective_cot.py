@@ -22,7 +22,6 @@ another it is not known what is reasoning. Where that changes what becomes of a 
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,19 +29,16 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.judge import JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE, JudgeItem, judge_all
-from infimed_plugins.curation.rule_judge import rule_score
-from infimed_plugins.curation.step_settings import (
-    check_engine,
-    check_one_of,
-    check_sampling,
-    check_whole,
-    need_engine,
-    read_settings,
-    set_prompt,
+from infimed_plugins.curation.judge import (
+    JUDGE_PROMPT,
+    QUESTION_PLACE,
+    RESPONSE_PLACE,
+    JudgeItem,
+    judge_all,
+    rule_score,
 )
-from infimed_plugins.engines import ChatRequest, Engine, Sampling, UsageCounter
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, chunks, one_of, prompt_setting, setting, whole
+from infimed_plugins.engines import Engine, UsageCounter
 from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
@@ -61,35 +57,25 @@ PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and eva
 
 _FORM = ResponseForm(think_prefilled=True)  # a template may open the tag: then a reply only closes it
 _TAG = re.compile(r"</?(?:think|answer|image|video|audio)\b", re.IGNORECASE)
+BRIDGE = Rule(
+    lambda value: isinstance(value, str) and bool(value.strip()) and not _TAG.search(value),
+    "give a sentence, without tags: it stands inside <think>",
+)
 
 
 @dataclass(frozen=True)
-class ReflectiveSettings:
+class ReflectiveSettings(DrawSettings):
     """The paper's where it gives them (candidates, keep_from, bridge, judge, judge_prompt); the rest is ours."""
 
-    candidates: int = 10
-    keep_from: int = 6  # this many right candidates or more: no reflection is added
-    bridge: str = prompts.REFLECTION_BRIDGE
-    prompt: str = PROMPT  # its words or a file; it must lead to <think> and <answer>
-    judge: str = "model"  # or "rule" (rule_judge.py), for models too small to judge
-    judge_prompt: str = JUDGE_PROMPT  # its words or a file
-    judge_engine: Mapping[str, Json] | None = None  # {name, model, settings}; the engine that answers without it
-    judge_tries: int = 3  # ours
-    temperature: float = 1.0  # ours
-    top_p: float = 1.0  # ours
-    max_tokens: int = 2048  # ours
-    group: int = 1024  # questions answered, then judged together
-
-    def __post_init__(self) -> None:
-        check_one_of("judge", self.judge, JUDGES)
-        check_engine("judge_engine", self.judge_engine)
-        check_sampling(self.temperature, self.top_p, self.max_tokens, self.candidates)
-        for name in ("keep_from", "judge_tries", "group"):
-            check_whole(name, getattr(self, name))
-        if not isinstance(self.bridge, str) or not self.bridge.strip() or _TAG.search(self.bridge):
-            raise ConfigError(f"bridge is {self.bridge!r}; give a sentence, without tags: it stands inside <think>")
-        set_prompt(self, "prompt", QUESTION)
-        set_prompt(self, "judge_prompt", QUESTION_PLACE, RESPONSE_PLACE)
+    candidates: int = setting(10, whole())
+    keep_from: int = setting(6, whole())  # this many right candidates or more: no reflection is added
+    bridge: str = setting(prompts.REFLECTION_BRIDGE, BRIDGE)
+    prompt: str = prompt_setting(PROMPT, QUESTION)  # it must lead to <think> and <answer>
+    judge: str = setting("model", one_of(JUDGES))  # or "rule" (judge.py), for models too small to judge
+    judge_prompt: str = prompt_setting(JUDGE_PROMPT, QUESTION_PLACE, RESPONSE_PLACE)
+    judge_engine: Mapping[str, Json] | None = setting(None, ENGINE)  # the engine that answers without it
+    judge_tries: int = setting(3, whole())
+    group: int = setting(1024, whole())  # questions answered, then judged together
 
 
 @dataclass(frozen=True)
@@ -113,17 +99,17 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 
     Raises ConfigError without an engine or for an unknown setting. Failed requests are dropped and counted.
     """
-    settings = read_settings(ReflectiveSettings, "reflective_cot", context.settings)
-    engine = UsageCounter(
-        need_engine(context, "reflective_cot", "to draw candidates from"), context.counted, CANDIDATES
-    )
+    settings = ReflectiveSettings.read("reflective_cot", context.settings)
+    engine = UsageCounter(context.need_engine("reflective_cot", "to draw candidates from"), context.counted, CANDIDATES)
     judging: Engine | None = None
     if settings.judge == "model":
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
         judging = UsageCounter(other, context.counted, JUDGE)
     done = 0
-    for group in _groups(samples, settings.group):
-        drawn = _draw(group, engine, settings, context)
+    for group in chunks(samples, settings.group):
+        asked = {sample.id: sample for sample in group}
+        replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, _silent)
+        drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}
         if judging is not None:
             drawn = _judged(group, drawn, judging, settings, context)
         for sample in group:
@@ -133,28 +119,8 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
         context.progress(done, done)
 
 
-def _groups(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
-    iterator = iter(samples)
-    while group := list(itertools.islice(iterator, size)):
-        yield group
-
-
-def _draw(
-    group: Sequence[Sample], engine: Engine, settings: ReflectiveSettings, context: StepContext
-) -> dict[str, list[Candidate]]:
-    asked = {sample.id: sample for sample in group}
-    requests = (ChatRequest(s.id, candidate_prompt(s, settings.prompt), s.images) for s in group)
-    sampling = Sampling(
-        settings.candidates, settings.temperature, settings.top_p, settings.max_tokens, seed=context.seed
-    )
-    drawn = {}
-    for reply in engine.generate(requests, sampling):
-        if reply.error is not None:
-            context.engine_failed(reply.error)
-        else:
-            by_rule = settings.judge == "rule"
-            drawn[reply.id] = [read_candidate(text, asked[reply.id], by_rule) for text in reply.texts]
-    return drawn
+def _silent(done: int, total: int) -> None:
+    """Replies are not shown one by one: a group's end is."""
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:
@@ -206,7 +172,7 @@ def _chain(
     malformed = sum(not candidate.well_formed for candidate in candidates)
     context.count_right(right, len(candidates))
     context.counted.update({WITHOUT_FORMAT: malformed} if malformed else {})
-    chained = synthesise(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
+    chained = synthesize(sample, candidates, settings, random.Random(f"{context.seed}/{sample.id}"), context.seed)
     if chained is None:
         context.dropped[NO_USABLE_CANDIDATE if right else NO_RIGHT_CANDIDATE] += 1
         context.aside(sample.with_meta(reflective=_evidence(candidates, False, settings, context.seed)))
@@ -218,7 +184,7 @@ def _chain(
     yield chained
 
 
-def synthesise(
+def synthesize(
     sample: Sample,
     candidates: Sequence[Candidate],
     settings: ReflectiveSettings,

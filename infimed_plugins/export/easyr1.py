@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.export import ExportRow
 from infimed_plugins.storage import whole_file
 
@@ -59,17 +59,15 @@ class _Parquet:
     """A parquet file written a row group at a time."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise MissingExtraError("writing parquet", "pyarrow", "data") from error
+        parquet = optional_module("pyarrow.parquet", "writing parquet", "data")
+        import pyarrow
+
         text = pyarrow.string()
         images = pyarrow.list_(pyarrow.struct([("bytes", pyarrow.binary())]))
         columns = {"problem": text, "answer": text, "images": images, "id": text, "task": text, "style": text}
         self._schema = pyarrow.schema(list(columns.items()))
         self._table = pyarrow.Table
-        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+        self._writer = parquet.ParquetWriter(path, self._schema)
         self._waiting: list[dict[str, Any]] = []
         self._bytes = 0
         self.rows = 0

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.export import ExportRow
 from infimed_plugins.storage import whole_folder
 
@@ -29,11 +29,9 @@ WRITER_ROWS = 100  # held in memory at a time
 
 def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
     """Write a data set for each of ``train`` and ``val`` into ``folder``; give the rows of each Arrow file."""
-    try:
-        from datasets import Dataset, Features, Image, Sequence, Value
-        from datasets.arrow_writer import ArrowWriter
-    except ImportError as error:
-        raise MissingExtraError("writing Hugging Face data sets", "datasets", "data") from error
+    new_writer = optional_module("datasets.arrow_writer", "writing Hugging Face data sets", "data").ArrowWriter
+    from datasets import Dataset, Features, Image, Sequence, Value
+
     features = Features(
         {name: Value("string") for name in _TEXTS} | {"options": Sequence(Value("string")), "images": Sequence(Image())}
     )
@@ -45,7 +43,7 @@ def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str
                 partial = stack.enter_context(whole_folder(folder / row.into))
                 (partial / "rows").mkdir()
                 path = str(partial / "rows" / "rows.arrow")
-                writers[row.into] = ArrowWriter(path=path, features=features, writer_batch_size=WRITER_ROWS), partial
+                writers[row.into] = new_writer(path=path, features=features, writer_batch_size=WRITER_ROWS), partial
             writers[row.into][0].write(dataset_row(row, store_root))
         for into, (writer, partial) in sorted(writers.items()):
             counts[f"{into}/{FILE}"], _ = writer.finalize()

@@ -98,7 +98,7 @@ class ImageStore:
 
 
 def logged_images(log: Path, root: Path | None = None) -> Iterator[tuple[_Key, StoredImage]]:
-    """What an earlier store wrote down, but for a torn line and, below a root, images that are not there unharmed."""
+    """The images that an earlier store noted, but for a torn line and, below a root, those not there unharmed."""
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
         try:
             digest, exact, path, original, size, notes = json.loads(line)
@@ -111,7 +111,7 @@ def logged_images(log: Path, root: Path | None = None) -> Iterator[tuple[_Key, S
 
 
 def is_stored(root: Path, path: str) -> bool:
-    """Whether an image lies below the root with the bytes that its name tells."""
+    """True if an image lies below the root with the bytes that its name tells."""
     file = root / path
     return file.is_file() and sha256_of(file) == file.stem
 

@@ -17,28 +17,13 @@ import json
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO, TypedDict
+from typing import Any, TextIO
 
 from infimed_plugins import prompts
 from infimed_plugins.export import ExportRow
 from infimed_plugins.storage import whole_file, write_whole
 
 REGISTRY_FILE = "dataset_info.json"  # the name LLaMA-Factory looks for (data/parser.py)
-
-
-class Message(TypedDict):
-    """One turn."""
-
-    role: str
-    content: str
-
-
-class ShareGptRow(TypedDict):
-    """One training row."""
-
-    messages: list[Message]
-    images: list[str]
-    id: str
 
 
 # every column and tag is named: naming one resets all others to None (llamafactory/data/parser.py, DatasetAttr.join)
@@ -54,11 +39,11 @@ TAGS = {
 }
 
 
-def sharegpt_row(row: ExportRow) -> ShareGptRow:
+def sharegpt_row(row: ExportRow) -> dict[str, Any]:
     """The row as LLaMA-Factory reads it."""
     asked = prompts.render(row.sample, row.style)
     answer = prompts.escape_media_tags(prompts.target(row.sample, row.style))
-    turns: list[Message] = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
     return {"messages": turns, "images": list(row.images), "id": row.sample.id}
 
 

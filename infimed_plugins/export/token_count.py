@@ -1,4 +1,4 @@
-"""How many tokens a row takes in the model's own chat template, images included, without decoding them again.
+"""Count the tokens of a row in the model's own chat template, images included, without decoding them again.
 
 An image of a stored size becomes ``(width / 28) · (height / 28)`` tokens after Qwen's resize rule, and two marks around
 them, or what the model's own preprocessor_config.json says of patches and of the smallest image; the rest is what the
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError, optional_module
 from infimed_plugins.images import FACTOR, MIN_PIXELS, smart_resize
 
 IMAGE_MARKS = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -25,13 +25,9 @@ class TokenCounter:
     max_pixels: int
 
     def __post_init__(self) -> None:
+        transformers = optional_module("transformers", "counting tokens", "transformers")
         try:
-            from transformers import AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError("counting tokens", "transformers", "transformers") from error
-        try:
-            auto: Any = AutoTokenizer
-            self._tokenizer: Any = auto.from_pretrained(self.model)
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(self.model)
         except (OSError, ValueError) as error:
             raise ConfigError(f"no tokenizer at {self.model}: {' '.join(str(error).split())[:200]}") from error
         says = _image_settings(self.model)

@@ -1,7 +1,7 @@
 """DICOM files as 8-bit pixels: modality table, then window, as a viewer shows them (DICOM PS3.3, C.11.1 and C.11.2).
 
-The ends of the window become 0 and 255 whatever the picture holds, so a tissue has the same grey in every picture;
-without a window the range from the lowest to the highest value does, padding left out. A palette gives its colours.
+The ends of the window become 0 and 255 whatever the picture holds, so a tissue has the same gray in every picture;
+without a window the range from the lowest to the highest value does, padding left out. A palette gives its colors.
 No header is ever written on.
 """
 
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, optional_module
 from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
@@ -27,14 +27,11 @@ PIXEL_FIELDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
-    """Height x width grey values or height x width x 3 RGB of the first frame; ``notes`` gains what was done.
+    """Height x width gray values or height x width x 3 RGB of the first frame; ``notes`` gains what was done.
 
     Raises DataError naming the file where it does not open or is over a limit (limits.py), and MissingExtraError.
     """
-    try:
-        from pydicom.pixels.utils import pixel_array
-    except ImportError as error:
-        raise MissingExtraError("reading DICOM images", "pydicom", "data") from error
+    pixels = optional_module("pydicom.pixels.utils", "reading DICOM images", "data")
     notes.append("converted from DICOM")
     check("picture", len(data), f"image {name}")
     try:
@@ -44,7 +41,7 @@ def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
         bomb = f"image {name} is {width} x {height}: refused as a decompression bomb"
         check("deep_pixels", width * height * values, bomb)
         several = int(dataset.get("NumberOfFrames", 1) or 1) > 1
-        made = _shown(pixel_array(dataset, index=0), dataset)
+        made = _shown(pixels.pixel_array(dataset, index=0), dataset)
         if several:
             notes.append("first of several frames")
         if any(element.value for element in dataset.group_dataset(PATIENT_GROUP)):
@@ -82,29 +79,29 @@ def _data_set(data: bytes) -> Any:
 
 
 def _shown(pixels: Any, dataset: Any) -> Pixels:
-    """Stored values as the grey or RGB values of a display."""
+    """Stored values as the gray or RGB values of a display."""
     import numpy as np
 
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        return _coloured(pixels, dataset)
+        return _colored(pixels, dataset)
     if pixels.ndim == 3 and int(dataset.BitsStored) == 8 and pixels.dtype == np.uint8:
         plain: Pixels = pixels
         return plain
     if pixels.ndim == 3:
         deepest = 2.0 ** int(dataset.BitsStored) - 1
-        colour: Pixels = (pixels * (255.0 / deepest)).round().clip(0, 255).astype(np.uint8)
-        return colour
-    grey: Pixels = (_brightness(pixels, dataset) * 255.0).round().clip(0, 255).astype(np.uint8)
-    return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
+        color: Pixels = (pixels * (255.0 / deepest)).round().clip(0, 255).astype(np.uint8)
+        return color
+    gray: Pixels = (_brightness(pixels, dataset) * 255.0).round().clip(0, 255).astype(np.uint8)
+    return 255 - gray if dataset.PhotometricInterpretation == "MONOCHROME1" else gray
 
 
-def _coloured(pixels: Any, dataset: Any) -> Pixels:
-    """The palette's colours, of 16 bits the high ones; some files give 8-bit colours in 16."""
+def _colored(pixels: Any, dataset: Any) -> Pixels:
+    """The palette's colors, of 16 bits the high ones; some files give 8-bit colors in 16."""
     import numpy as np
     from pydicom.pixels.processing import apply_color_lut
 
-    colours = apply_color_lut(pixels, dataset)[..., :3]
-    made: Pixels = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+    colors = apply_color_lut(pixels, dataset)[..., :3]
+    made: Pixels = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
     return made
 
 
@@ -127,25 +124,25 @@ def _brightness(pixels: Any, dataset: Any) -> Any:
 
 
 def _window(dataset: Any) -> tuple[float, float, str] | None:
-    """Centre, width and function of the first window; None where one of them is missing or the width spans nothing."""
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+    """Center, width and function of the first window; None where one of them is missing or the width spans nothing."""
+    center, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
-    if centre is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
+    if center is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
         return None
-    return centre, width, function
+    return center, width, function
 
 
-def _through(values: Any, centre: float, width: float, function: str) -> Any:
+def _through(values: Any, center: float, width: float, function: str) -> Any:
     """DICOM PS3.3, C.11.2.1.2.1 and C.11.2.1.3."""
     import numpy as np
 
     if function == "SIGMOID":
-        return 0.5 + 0.5 * np.tanh(2.0 * (values - centre) / width)  # 1 / (1 + exp(-4 …)) without its overflow
+        return 0.5 + 0.5 * np.tanh(2.0 * (values - center) / width)  # 1 / (1 + exp(-4 …)) without its overflow
     if function == "LINEAR":
-        centre, width = centre - 0.5, max(width - 1, 1e-9)
+        center, width = center - 0.5, max(width - 1, 1e-9)
     elif function != "LINEAR_EXACT":
         raise ValueError(f"no window function is known as {function}")
-    return (values - centre) / width + 0.5
+    return (values - center) / width + 0.5
 
 
 def _padding(pixels: Any, dataset: Any) -> Any:

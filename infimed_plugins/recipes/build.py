@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -18,35 +19,32 @@ from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError, refuse_failures
-from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory, ray_executor
+from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory
 from infimed_plugins.export.image_store import ImageStore
-from infimed_plugins.export.token_count import TokenCounter
+from infimed_plugins.export.image_workers import AHEAD, image_workers
 from infimed_plugins.plugins import registry
-from infimed_plugins.recipes.build_engines import BuildEngines, shaping
-from infimed_plugins.recipes.build_folder import IMAGES_FILE, SAMPLES_FOLDER, BuildFolder
-from infimed_plugins.recipes.image_workers import image_workers
-from infimed_plugins.recipes.inputs import (
-    benchmark_inputs,
-    check_inputs,
-    check_pictures,
-    inputs_of,
-    is_local,
-    revision_of,
+from infimed_plugins.recipes import fingerprints
+from infimed_plugins.recipes.build_folder import (
+    IMAGES_FILE,
+    INPUTS_FILE,
+    REJECTS_FILE,
+    SAMPLES_FOLDER,
+    BuildFolder,
+    PartFile,
+    write_lines,
 )
+from infimed_plugins.recipes.build_part import BuildContext, PartRows, Progress
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
 from infimed_plugins.recipes.needs_word import check_words
-from infimed_plugins.recipes.part_file import INPUTS_FILE, REJECTS_FILE, PartFile
-from infimed_plugins.recipes.part_rows import IMAGES_AHEAD, PartRows, Progress
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
 from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
-from infimed_plugins.recipes.step_engine import model_identity, model_path
+from infimed_plugins.recipes.step_engine import BuildEngines, model_identity, shaping
 from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
 REASONS_SHOWN = 3
-DEFAULT_MAX_PIXELS = 262_144  # the paper's
 
 
 def build(
@@ -79,18 +77,30 @@ def build(
         UnknownPluginError, MissingFileError, MissingExtraError, EngineError: something the recipe names is not there.
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    downloads = None if folder is None else Path(folder)
-    check_words(recipe, Path(out_dir), downloads)
+    made, downloads = BuildFolder(Path(out_dir)), None if folder is None else Path(folder)
+    check_words(recipe, made.out, downloads)
     planned = plan(recipe).parts  # every name is checked before any work
-    shown = progress or (lambda title, done, total: None)
-    work = _Build(recipe, BuildFolder(Path(out_dir)), planned, engine, shown, downloads, workers, on, allow_empty)
+    engines = BuildEngines(recipe, made.replies, engine)
+    # EasyR1's parquet carries the images itself: there they are kept only until it is written
+    root = made.out if recipe.format == "llamafactory" else made.work
     try:
-        with locked(work.folder.out):
-            standing = work.folder.prepare(work.settings(), fresh=fresh)
+        with locked(made.out):
+            settings = _settings(recipe, engine)
+            standing = made.prepare(settings, fresh=fresh)
             for part in standing.parts if standing else ():
-                check_inputs(part, downloads)
-            check_pictures(work.folder.out / INPUTS_FILE, downloads)
-            return standing or work.run()
+                fingerprints.check_inputs(part, downloads)
+            fingerprints.check_pictures(made.out / INPUTS_FILE, downloads)
+            if standing is not None:
+                return standing
+            with (
+                made.abandoned_on_error(),
+                closing(engines),
+                image_workers(workers, on) as executor,
+                closing(ImageStore(root, recipe.image_max_pixels, executor, made.image_log)) as store,
+            ):
+                show = progress or (lambda *_: None)
+                context = BuildContext(recipe, made, downloads, store, engines, show, AHEAD[on])
+                return _Build(context, planned, settings, allow_empty).run()
     except InfimedError:
         raise
     except ModuleNotFoundError as error:
@@ -102,210 +112,146 @@ def build(
         ) from error
 
 
-@dataclass
+def _settings(recipe: Recipe, engine: Engine | None) -> dict[str, Json]:
+    """Everything that shapes the bytes that are built."""
+    settings = {**shaping(recipe.settings()), "version": __version__}
+    model = engine.model if engine else recipe.engine.model if recipe.engine else None
+    if model and any(recipe.steps_of(part) for part in recipe.parts):
+        settings["model"] = model_identity(model)
+    as_json: dict[str, Json] = json.loads(json.dumps(settings))
+    return as_json
+
+
+@dataclass(frozen=True)
 class _Build:
-    """One build: what is to be made, where, and with what."""
+    """The work of one build."""
 
-    recipe: Recipe
-    folder: BuildFolder
-    planned: tuple[PlanRow, ...]
-    engine: Engine | None
-    progress: Progress
-    downloads: Path | None = None
-    workers: int = 1
-    on: str = "local"
-    allow_empty: bool = False
-    _tokens: TokenCounter | None = None
-    _engines: BuildEngines = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._engines = BuildEngines(self.recipe, self.folder.replies, self.engine)
-
-    def settings(self) -> dict[str, Json]:
-        """Everything that shapes the bytes that are built."""
-        settings = {**shaping(self.recipe.settings()), "version": __version__}
-        model = self.engine.model if self.engine else self.recipe.engine.model if self.recipe.engine else None
-        if model and any(self.recipe.steps_of(part) for part in self.recipe.parts):
-            settings["model"] = model_identity(model)
-        as_json: dict[str, Json] = json.loads(json.dumps(settings))
-        return as_json
+    context: BuildContext
+    planned: Sequence[PlanRow]
+    settings: dict[str, Json]
+    allow_empty: bool
 
     def run(self) -> Manifest:
-        """Do the work; after an error only what a rerun can use stays."""
-        try:
-            return self._run()
-        except BaseException as error:
-            try:
-                self._engines.close()
-            finally:
-                if isinstance(error, Exception):
-                    self.folder.abandon()
-            raise
-
-    def _run(self) -> Manifest:
         """Build the parts that are not finished, write the trainer's files, then the manifest."""
-        # EasyR1's parquet carries the images itself: there they are kept only until it is written
-        root = self.folder.out if self.recipe.format == "llamafactory" else self.folder.work
-        with image_workers(self.workers, self.on) as executor:
-            store = ImageStore(root, self.recipe.image_max_pixels, executor, self.folder.image_log)
-            try:
-                return self._finish(store)
-            finally:
-                store.close()
-
-    def _finish(self, store: ImageStore) -> Manifest:
+        build, recipe, out = self.context, self.context.recipe, self.context.folder.out
         self._look_for_files()
-        pairs = zip(self.recipe.parts, self.planned, strict=True)
-        counts = tuple(self._part(part, planned, store) for part, planned in pairs)
-        self.progress(f"writing {self.recipe.format} files", 0, None)
-        sets = self._write_sets(store)
-        beside = [llamafactory.REGISTRY_FILE] if self.recipe.format == "llamafactory" else []
-        beside += self._write_images(store) + self._write_samples()
-        if self.recipe.format == "datasets":
-            beside += [f"{Path(file).parent}/{name}" for file in sets for name in hf_datasets.BESIDE]
-        beside += self._write_listed(REJECTS_FILE) + self._write_listed(INPUTS_FILE)
-        files = {**sets, **dict.fromkeys(beside, 0)}
+        counts = tuple(self._part(part, row) for part, row in zip(recipe.parts, self.planned, strict=True))
+        build.progress(f"writing {recipe.format} files", 0, None)
+        sets, images = self._write_sets(), build.store.paths()
+        files = {**sets, **dict.fromkeys(self._write_beside(sets, images), 0)}
+        checked_against = (recipe.decontaminate or {}).get("benchmarks", ())
         manifest = Manifest(
-            recipe=self.recipe.name,
-            description=self.recipe.description,
-            format=self.recipe.format,
-            settings=self.settings(),
+            recipe=recipe.name,
+            description=recipe.description,
+            format=recipe.format,
+            settings=self.settings,
             versions=versions(),
             parts=counts,
-            outputs=tuple(output_of(self.folder.out, file, rows) for file, rows in files.items()),
+            outputs=tuple(output_of(out, file, rows) for file, rows in files.items()),
             datasets=tuple(Path(Path(file).parts[0]).stem for file in sets),
-            images=len(store.paths()),
-            checked_against=self._checked_against(),
+            images=len(images),
+            checked_against={
+                name: fingerprints.revision_of(name.partition("/")[0], build.downloads) for name in checked_against
+            },
         )
-        self._engines.close()
-        self.folder.finish(manifest)
+        build.engines.close()
+        build.folder.finish(manifest)
         return manifest
+
+    def _files(self) -> dict[str, PartFile]:
+        return {part.name: PartFile(self.context.folder.parts, part.name) for part in self.context.recipe.parts}
 
     def _look_for_files(self) -> None:
         """Read the first row of every part from a user's files, so that a missing file is said before hours of work."""
-        for part in self.recipe.parts if self.downloads else ():
+        folder, seed = self.context.downloads, self.context.recipe.seed
+        for part in self.context.recipe.parts if folder else ():
             source = registry().get("source", part.source)
-            if PartFile(self.folder.parts, part.name).count() is None and is_local(source, self.downloads):
-                next(iter(source.load(part.split, folder=self.downloads, seed=self.recipe.seed)), None)
+            if self._files()[part.name].count() is None and fingerprints.is_local(source, folder):
+                next(iter(source.load(part.split, folder=folder, seed=seed)), None)
 
-    def _write_sets(self, store: ImageStore) -> dict[str, int]:
-        rows = self._rows(store)
-        if self.recipe.format == "easyr1":
-            return easyr1.write(rows, self.folder.out, store.root)
-        if self.recipe.format == "datasets":
-            return hf_datasets.write(rows, self.folder.out, store.root)
-        return llamafactory.write(rows, self.folder.out, self.recipe.name)
+    def _write_sets(self) -> dict[str, int]:
+        """The trainer's files with the rows of each."""
+        out, root, recipe = self.context.folder.out, self.context.store.root, self.context.recipe
+        rows: Iterator[ExportRow] = chain.from_iterable(file.rows(root) for file in self._files().values())
+        if recipe.format == "easyr1":
+            return easyr1.write(rows, out, root)
+        if recipe.format == "datasets":
+            return hf_datasets.write(rows, out, root)
+        return llamafactory.write(rows, out, recipe.name)
 
-    def _write_images(self, store: ImageStore) -> list[str]:
-        """The list of the images that lie beside a LLaMA-Factory set; other formats hold them in their files."""
-        if self.recipe.format != "llamafactory" or not store.paths():
-            return []
-        write_whole(self.folder.out / IMAGES_FILE, "".join(f"{Path(path).stem}  {path}\n" for path in store.paths()))
-        return [IMAGES_FILE]
+    def _write_beside(self, sets: dict[str, int], images: Sequence[str]) -> list[str]:
+        """The other files of a build: what belongs to a format, samples and reports of steps, and lists."""
+        out, form, written = self.context.folder.out, self.context.recipe.format, []
+        if form == "llamafactory":
+            written.append(llamafactory.REGISTRY_FILE)
+            if images:
+                write_lines(out / IMAGES_FILE, (f"{Path(path).stem}  {path}" for path in images))
+                written.append(IMAGES_FILE)
+        written += self._write_samples()
+        if form == "datasets":
+            written += [f"{Path(file).parent}/{name}" for file in sets for name in hf_datasets.BESIDE]
+        return written + self._write_listed(REJECTS_FILE) + self._write_listed(INPUTS_FILE)
 
     def _write_samples(self) -> list[str]:
         """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
-        names = [part.name for part in self.recipe.parts if part.steps]
-        reports = sorted((self.folder.out / DECONTAMINATION).glob("*.jsonl"))
-        written = [path.relative_to(self.folder.out).as_posix() for path in reports]
-        for file in (PartFile(self.folder.parts, name) for name in names):
+        out, files = self.context.folder.out, self._files()
+        reports = sorted((out / DECONTAMINATION).glob("*.jsonl"))
+        written = [path.relative_to(out).as_posix() for path in reports]
+        for file in (files[part.name] for part in self.context.recipe.parts if part.steps):
             for path in (path for path in (file.path, file.aside) if path.exists()):
-                with whole_file(self.folder.out / SAMPLES_FOLDER / path.name) as partial:
+                with whole_file(out / SAMPLES_FOLDER / path.name) as partial:
                     shutil.copyfile(path, partial)
                 written.append(f"{SAMPLES_FOLDER}/{path.name}")
         return written
 
-    def _rows(self, store: ImageStore) -> Iterator[ExportRow]:
-        for part in self.recipe.parts:
-            yield from PartFile(self.folder.parts, part.name).rows(store.root)
+    def _write_listed(self, name: str) -> list[str]:
+        """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
+        paths = [file.beside(name) for file in self._files().values()]
+        text = "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
+        if text:
+            write_whole(self.context.folder.out / name, text)
+        return [name] if text else []
 
-    def _part(self, part: Part, planned: PlanRow, store: ImageStore) -> PartCount:
-        file = PartFile(self.folder.parts, part.name)
+    def _part(self, part: Part, planned: PlanRow) -> PartCount:
+        """Build a part, or take it as it is where it is finished; give its counts."""
+        build, file, folder = self.context, self._files()[part.name], self.context.downloads
         known = file.count()
-        if known is not None and file.images() <= set(store.paths()):
-            check_inputs(known, self.downloads)
-            check_pictures(file.beside[INPUTS_FILE], self.downloads)
+        if known is not None and file.images() <= set(build.store.paths()):
+            fingerprints.check_inputs(known, folder)
+            fingerprints.check_pictures(file.beside(INPUTS_FILE), folder)
             return known
         tally = Tally()
-        limit = self.recipe.token_limit
-        rows = PartRows(
-            part,
-            self.recipe.steps_of(part),
-            self.recipe.seed,
-            store,
-            self.folder.work,
-            self._engines.drawn_from,
-            self.progress,
-            self.downloads,
-            self._counter,
-            limit.tokens if limit else 0,
-            ray_executor.AHEAD if self.on == "ray" else IMAGES_AHEAD,
-            self._engines.other,
-        )
-        file.write(rows.lines(tally))
+        write_lines(file.path, PartRows(part, build, tally).lines())
         file.write_beside(tally)
         self._check(part, tally)
-        count = PartCount(
-            part=part.name,
-            source=part.source,
-            split=part.split,
-            revision=revision_of(part.source, self.downloads) or planned.revision,
-            licence=planned.licence,
-            read=tally.read,
-            kept=tally.kept,
-            dropped=dict(sorted(tally.dropped.items())),
-            rejected=dict(sorted(tally.rejected.items())),
-            counted=dict(sorted(tally.counted.items())),
-            right_of=tuple((*key, count) for key, count in sorted(tally.right_of.items())),
-            not_checked=tuple(sorted(tally.not_checked)),
-            asked=tally.asked,
-            error=next(iter(tally.errors), ""),
-            inputs=inputs_of(registry().get("source", part.source), part.split, self.downloads)
-            | benchmark_inputs(self.recipe.steps_of(part), self.downloads),
-        )
-        sync_all(self.folder.out)
-        self._engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
+        source = registry().get("source", part.source)
+        inputs = fingerprints.inputs_of(source, part.split, folder)
+        inputs |= fingerprints.benchmark_inputs(build.recipe.steps_of(part), folder)
+        revision = fingerprints.revision_of(part.source, folder) or planned.revision
+        count = tally.counts(part, revision, planned.licence, inputs)
+        sync_all(build.folder.out)
+        build.engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
         file.finish(count)
         return count
 
-    def _checked_against(self) -> dict[str, str | None]:
-        """The benchmarks that rows were checked against, with the revision that was read of each."""
-        names = (self.recipe.decontaminate or {}).get("benchmarks", ())
-        return {name: revision_of(name.partition("/")[0], self.downloads) for name in names}
-
-    def _counter(self) -> TokenCounter | None:
-        limit = self.recipe.token_limit
-        if self._tokens is None and limit is not None:
-            pixels = self.recipe.image_max_pixels or DEFAULT_MAX_PIXELS
-            self._tokens = TokenCounter(model_path(limit.model), pixels)
-        return self._tokens
-
     def _check(self, part: Part, tally: Tally) -> None:
         """Raise DataError when too many rows are bad or none is kept, leaving the rejects file to look into."""
-        later = tally.rejected.total() - tally.bad
+        recipe, later = self.context.recipe, tally.rejected.total() - tally.bad
         for bad, tried in ((tally.bad, tally.read), (later, tally.chosen)):
-            if bad > self.recipe.max_rejects * tried:
+            if bad > recipe.max_rejects * tried:
                 self._write_listed(REJECTS_FILE)
                 raise DataError(
                     f"part {part.name}: {bad} of {tried} rows cannot be used, over the "
-                    f"{self.recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
-                    f"all are named in {self.folder.out / REJECTS_FILE}"
+                    f"{recipe.max_rejects:.0%} allowed; {_top(tally.rejected)}; "
+                    f"all are named in {self.context.folder.out / REJECTS_FILE}"
                 )
-        decided = tally.chosen - later - tally.dropped[ENGINE_ERROR]
+        failed, error = tally.dropped[ENGINE_ERROR], next(iter(tally.errors), "")
+        decided = tally.chosen - later - failed
         if tally.kept == 0 and not (self.allow_empty and decided > 0):
-            failed, error = tally.dropped[ENGINE_ERROR], next(iter(tally.errors), "")
             refuse_failures(failed, tally.asked, error, f"rows of {part.name} lack a reply")
             first = next((f"; the first: {bad['detail']}" for bad in tally.rejects if bad["detail"]), "")
             why = f"{_top(tally.dropped + tally.rejected)}{first}"
             raise DataError(f"part {part.name} keeps none of {tally.read} rows read; {why}")
-
-    def _write_listed(self, name: str) -> list[str]:
-        """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
-        files = [PartFile(self.folder.parts, part.name).listed(name) for part in self.recipe.parts]
-        lines = list(chain.from_iterable(files))
-        if lines:
-            write_whole(self.folder.out / name, "".join(lines))
-        return [name] if lines else []
 
 
 def _top(reasons: Counter[str]) -> str:

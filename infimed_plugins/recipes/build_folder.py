@@ -4,29 +4,115 @@
 ``.build/`` holds the settings it was begun with and its finished parts; it stays where requests to a model failed, so
 that the same command asks these again. ``replies.sqlite``, what models said, stays in any case. A folder with none of
 them is not ours and is left alone; what is removed is only what such a build makes.
+
+Of a part, ``PART.jsonl`` holds a row a line: the sample's fields, its images as paths in the store, its prompt style
+and set. ``PART.json`` holds the counts and the sha256 of the part's files, and is written last: the part is whole while
+they agree. A build that was ended goes on behind its last finished part.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
 from glob import escape
 from pathlib import Path
+from typing import Any
 
-from infimed_plugins.errors import ConfigError, InfimedError
-from infimed_plugins.export import hf_datasets, llamafactory
+from infimed_plugins.errors import ConfigError, DataError, InfimedError
+from infimed_plugins.export import ExportRow, hf_datasets, llamafactory
 from infimed_plugins.export.image_store import is_stored, logged_images
-from infimed_plugins.limits import read_json
-from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, read_manifest
-from infimed_plugins.recipes.part_file import INPUTS_FILE, REJECTS_FILE, PartFile
+from infimed_plugins.limits import parse_json, read_json
+from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, PartCount, read_manifest
 from infimed_plugins.recipes.recipe import DECONTAMINATION
-from infimed_plugins.records import Json
-from infimed_plugins.storage import remove_folder, remove_partial, sha256_of, sync_all, write_whole
+from infimed_plugins.recipes.sampling import Tally
+from infimed_plugins.records import ImageRef, Json, Sample
+from infimed_plugins.storage import remove_folder, remove_partial, sha256_of, sync_all, whole_file, write_whole
 
 WORK_FOLDER = ".build"
 SAMPLES_FOLDER = "samples"
+REJECTS_FILE, INPUTS_FILE = "rejects.jsonl", "inputs.sha256"  # of a build; each part has its own until then
 IMAGES_FILE = "images.sha256"  # as sha256sum --check reads it
+
+
+class PartFile:
+    """The files of one part in a build's work folder: rows, what steps put aside, rejects and the user's pictures."""
+
+    def __init__(self, folder: Path, part: str) -> None:
+        self._stem = folder / part
+        self.path, self.aside, self._count = (self.beside(kind) for kind in ("jsonl", "aside.jsonl", "json"))
+
+    def beside(self, kind: str) -> Path:
+        """The part's own file of a kind, such as REJECTS_FILE or INPUTS_FILE."""
+        return self._stem.with_name(f"{self._stem.name}.{kind}")
+
+    def count(self) -> PartCount | None:
+        """The counts of the finished part; None when it is not finished, or its files have changed since."""
+        try:
+            raw = read_json(self._count)
+            if raw.pop("files") == self._hashes():
+                return PartCount.of_json(raw)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass
+        return None
+
+    def write_beside(self, tally: Tally) -> None:
+        """Write the rows that cannot be used with their reasons, by id as processes finish them in any order; what
+        the steps put aside, without images; and the user's pictures (fingerprints.py)."""
+        rejects = sorted(tally.rejects, key=lambda reject: reject["id"])
+        write_lines(self.beside(REJECTS_FILE), (json.dumps(one, ensure_ascii=False) for one in rejects))
+        write_lines(self.beside(INPUTS_FILE), (f"{sha}  {name}" for name, sha in sorted(tally.pictures.items())))
+        self.aside.unlink(missing_ok=True)
+        if tally.aside:
+            write_lines(self.aside, map(sample_to_line, tally.aside))
+
+    def finish(self, count: PartCount) -> None:
+        """Mark the part finished."""
+        write_whole(self._count, json.dumps(asdict(count) | {"files": self._hashes()}))
+
+    def reopen(self) -> None:
+        """Mark the part unfinished."""
+        self._count.unlink(missing_ok=True)
+
+    def _hashes(self) -> dict[str, str]:
+        paths = (self.path, self.aside, self.beside(REJECTS_FILE), self.beside(INPUTS_FILE))
+        return {path.name: sha256_of(path) for path in paths if path.exists()}
+
+    def images(self) -> set[str]:
+        """The images that the rows name."""
+        with self.path.open(encoding="utf-8") as file:
+            return {image for line in file for image in json.loads(line)["images"]}
+
+    def rows(self, store_root: Path) -> Iterator[ExportRow]:
+        """The finished rows, in the order they were written."""
+        with self.path.open(encoding="utf-8") as file:
+            for line in file:
+                raw: dict[str, Any] = parse_json(line, self.path)
+                style, into, paths = raw.pop("style"), raw.pop("into"), tuple(raw.pop("images"))
+                images = tuple(ImageRef(path=str(store_root / path)) for path in paths)
+                options = None if raw["options"] is None else tuple(raw["options"])
+                yield ExportRow(Sample(**{**raw, "options": options, "images": images}), paths, style, into)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a file line by line, whole or not at all."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def row_to_line(row: ExportRow) -> str:
+    """A row as a line of a part's file. Raises DataError when the sample's meta is no JSON."""
+    try:
+        return sample_to_line(row.sample, images=row.images, style=row.style, into=row.into)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample {row.sample.id} holds a value that is no JSON: {error}") from error
+
+
+def sample_to_line(sample: Sample, **more: Json) -> str:
+    """A sample as JSON, with other entries; without images its id leads back to the source."""
+    line = {one.name: getattr(sample, one.name) for one in fields(Sample) if one.name != "images" or "images" in more}
+    return json.dumps(line | {"meta": dict(sample.meta)} | more, ensure_ascii=False)
 
 
 class BuildFolder:
@@ -64,16 +150,20 @@ class BuildFolder:
         if not failed:
             remove_folder(self.work)
 
-    def abandon(self) -> None:
+    @contextlib.contextmanager
+    def abandoned_on_error(self) -> Iterator[None]:
         """After an error: leave nothing behind, unless a finished part, replies or rejects are worth coming back to."""
-        if any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists() or self.replies.exists():
-            return
-        self._clear(self._settings() or {})
-        if self._is_new and self.out.is_dir() and not any(self.out.iterdir()):
-            self.out.rmdir()
+        try:
+            yield
+        except Exception:
+            if not (any(self.parts.glob("*.json")) or (self.out / REJECTS_FILE).exists() or self.replies.exists()):
+                self._clear(self._settings() or {})
+                if self._is_new and self.out.is_dir() and not any(self.out.iterdir()):
+                    self.out.rmdir()
+            raise
 
     def _in_use(self) -> bool:
-        """Whether it holds anything; a work folder without settings was left by a build that was killed as it began."""
+        """True if it holds anything; a work folder without settings was left by a build that was killed as it began."""
         if not self.out.is_dir():
             return self.out.exists()
         return any(one != self.work or self._settings_file.exists() for one in self.out.iterdir())
@@ -99,7 +189,7 @@ class BuildFolder:
         return None
 
     def _settings(self) -> dict[str, Json] | None:
-        """What the build was begun with; None where it was not begun, or the file is damaged."""
+        """The settings the build was begun with; None where it was not begun, or the file is damaged."""
         try:
             read = read_json(self._settings_file)
         except (OSError, ValueError):
@@ -107,7 +197,7 @@ class BuildFolder:
         return read if isinstance(read, dict) else None
 
     def _is_whole(self, manifest: Manifest) -> bool:
-        """Whether every output and image has the bytes that it was written with."""
+        """True if every output and image has the bytes that it was written with."""
         try:
             whole = all(sha256_of(self.out / output.file) == output.sha256 for output in manifest.outputs)
             return whole and all(is_stored(self.out, path) for path in self._listed_images())

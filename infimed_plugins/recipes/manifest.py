@@ -25,10 +25,13 @@ _OLD_NOT_CHECKED = re.compile(r"benchmarks not checked, files missing: (.+)")
 
 @dataclass(frozen=True)
 class PartCount:
-    """What became of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason. ``counted`` is what
-    its steps tell besides, ``inputs`` the files that were read (inputs.py). ``right_of`` says of how many candidates
-    how many were right, and of how many questions; ``not_checked`` names benchmarks whose files were missing. Of the
-    rows that a model was ``asked`` about some lack a reply (``failed``): ``error`` is the first reason."""
+    """The counts of a part: ``read`` = ``kept`` + dropped and rejected rows, each with its reason.
+
+    ``counted`` is what its steps tell besides, ``inputs`` the files that were read (fingerprints.py). ``right_of`` says
+    of how many candidates how many were right, and of how many questions; ``not_checked`` names benchmarks whose files
+    were missing. Of the rows that a model was ``asked`` about some lack a reply (``failed``): ``error`` is the first
+    reason.
+    """
 
     part: str
     source: str

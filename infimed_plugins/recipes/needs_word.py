@@ -1,4 +1,4 @@
-"""What a recipe file may not decide by itself: it may be a stranger's, so that needs the word of who builds it.
+"""Find the settings of a recipe file that need the user's word: the file may be a stranger's.
 
 A file may choose rows, steps, prompts and models, and the settings of engines that are named here: those that shape
 replies. Hosts, key variables, what loads code and paths that leave its folder are listed by ``infimed data plan`` and
@@ -45,7 +45,7 @@ class Word:
     path: str | None = None
 
     def allowed_below(self, report: Path, *inputs: Path | None) -> bool:
-        """Whether it is a path below a folder of the user's: reports go into the build only."""
+        """True if it is a path below a folder of the user's: reports go into the build only."""
         if self.path is None:
             return False
         name = self.key.rpartition(".")[2]
@@ -53,7 +53,7 @@ class Word:
         return any(_stays_in(place, name, self.path) for place in places if place is not None)
 
     def of_engine(self) -> bool:
-        """Whether it goes with the engine that steps draw from, or one that judges."""
+        """True if it goes with the engine that steps draw from, or one that judges."""
         first, *_, step_setting = self.key.split(".")[:4]
         return first == "engine" or step_setting == "judge_engine"
 
@@ -62,7 +62,7 @@ class Word:
 
 
 def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
-    """What in a recipe from a file in ``folder`` needs the user's word, in its order."""
+    """The settings of a recipe from a file in ``folder`` that need the user's word, in its order."""
     found = list(_engine("engine", asdict(recipe.engine))) if recipe.engine else []
     found += _settings("decontaminate", recipe.decontaminate or {}, folder)
     for part in recipe.parts:
@@ -105,14 +105,14 @@ def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
 
 
 def _is_path(name: str, value: str) -> bool:
-    """Whether a setting is a path: by its name, and in steps that others wrote by its look."""
+    """True if a setting is a path: by its name, and in steps that others wrote by its look."""
     if "prompt" in name:
         return "{" not in value  # else it is the prompt's words
     return name in (FOLDER, REPORT) or (name not in WORDS and any(mark in value for mark in "/\\~\0"))
 
 
 def _stays_in(folder: Path, name: str, value: str) -> bool:
-    """Whether a path lies below a folder; a report must be a file of JSON lines, and no hidden one."""
+    """True if a path lies below a folder; a report must be a file of JSON lines, and no hidden one."""
     if not lies_in(folder, Path(value)):
         return False
     if name != REPORT:

@@ -1,4 +1,4 @@
-"""What a recipe would build, before anything is fetched: rows, sources, licences, download sizes."""
+"""Plan a build before anything is fetched: rows, sources, licences, download sizes."""
 
 from __future__ import annotations
 

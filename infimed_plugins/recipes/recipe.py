@@ -1,13 +1,17 @@
-"""A recipe: which samples of which sources, through which steps, for which reader. recipe_file.py reads one."""
+"""A recipe: which samples of which sources, through which steps, for which reader; and checks of its values.
+
+recipe_file.py reads one from a YAML file. A check raises ConfigError naming where the value stands and what it may be.
+"""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.recipes.needs_word import Word
-from infimed_plugins.recipes.recipe_values import one_of, share_of_one, whole_number
 from infimed_plugins.records import Json
 
 Format = Literal["llamafactory", "easyr1", "datasets"]
@@ -45,7 +49,7 @@ class TokenLimit:
 
 @dataclass(frozen=True)
 class Part:
-    """What one source contributes."""
+    """The share of one source in a recipe."""
 
     name: str
     source: str
@@ -86,42 +90,90 @@ class Recipe:
         """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
         return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "words")}
 
-    def with_engine(self, engine: EngineChoice, judge: EngineChoice | None = None) -> Recipe:
-        """The recipe with another engine behind its steps, and one that judges: the same without ``judge``.
+    def changed(
+        self,
+        *,
+        format: str | None = None,
+        max_rejects: float | None = None,
+        token_limit: TokenLimit | None = None,
+        engine: EngineChoice | None = None,
+        judge: EngineChoice | None = None,
+        decontaminate: bool = True,
+    ) -> Recipe:
+        """The recipe for another reader, with other limits, or with other engines; what is not given stays.
 
-        Raises ConfigError when it names no engine.
+        ``engine`` answers in the steps and judges, unless a ``judge`` is given; without ``decontaminate`` nothing is
+        checked against benchmarks. Raises ConfigError for a value that cannot be used, named by its option, and for an
+        engine where the recipe names none.
         """
-        if self.engine is None:
-            raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
-        judged = {"judge_engine": asdict(judge)} if judge else {}
-        parts = tuple(
-            replace(part, steps=tuple(_judged_by(step, judged) for step in part.steps)) for part in self.parts
-        )
-        words = tuple(word for word in self.words if not word.of_engine())
-        return replace(self, engine=engine, parts=parts, words=words)
-
-    def with_format(self, name: str) -> Recipe:
-        """The recipe written for another reader. Raises ConfigError for one that is not known."""
-        one_of(name, FORMATS, "--format")
-        return replace(self, format=cast(Format, name))
-
-    def with_token_limit(self, model: str, tokens: int) -> Recipe:
-        """The recipe with rows of more tokens dropped. Raises ConfigError for a number below 1."""
-        whole_number(tokens, "--max-tokens", least=1)
-        return replace(self, token_limit=TokenLimit(model, tokens))
-
-    def without_decontamination(self) -> Recipe:
-        """The recipe with nothing checked against benchmarks."""
-        words = tuple(word for word in self.words if not word.key.startswith("decontaminate."))
-        return replace(self, decontaminate=None, words=words)
-
-    def with_max_rejects(self, share: float) -> Recipe:
-        """The recipe with another share of bad rows allowed. Raises ConfigError for one that is none."""
-        return replace(self, max_rejects=share_of_one(share, "--max-rejects"))
+        made = self
+        if format is not None:
+            made = replace(made, format=cast(Format, one_of(format, FORMATS, "--format")))
+        if max_rejects is not None:
+            made = replace(made, max_rejects=share_of_one(max_rejects, "--max-rejects"))
+        if token_limit is not None:
+            whole_number(token_limit.tokens, "--max-tokens", least=1)
+            made = replace(made, token_limit=token_limit)
+        if engine is not None:
+            if self.engine is None:
+                raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
+            parts = (replace(part, steps=tuple(_judged_by(step, judge) for step in part.steps)) for part in self.parts)
+            words = tuple(word for word in self.words if not word.of_engine())
+            made = replace(made, engine=engine, parts=tuple(parts), words=words)
+        if not decontaminate:
+            words = tuple(word for word in made.words if not word.key.startswith("decontaminate."))
+            made = replace(made, decontaminate=None, words=words)
+        return made
 
 
-def _judged_by(step: Step, judged: dict[str, Json]) -> Step:
+def _judged_by(step: Step, judge: EngineChoice | None) -> Step:
     if "judge_engine" not in step.settings:
         return step
     others = {key: value for key, value in step.settings.items() if key != "judge_engine"}
-    return replace(step, settings={**others, **judged})
+    return replace(step, settings=others | ({"judge_engine": asdict(judge)} if judge else {}))
+
+
+def mapping(value: Any, where: str) -> dict[str, Any]:
+    """The mapping, empty for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} must be 'key: value' lines, not {value!r:.100}")
+    return value
+
+
+def names_in(value: Any, where: str) -> tuple[str, ...]:
+    """The list of names, empty for None."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigError(f"{where} must be a list of names, not {value!r:.100}")
+    return tuple(value)
+
+
+def one_of(value: Any, allowed: Iterable[str], where: str) -> Any:
+    """The value, which is one of those allowed."""
+    if value not in allowed:
+        raise ConfigError(f"{where}: {value!r:.100} is not one of {', '.join(allowed)}{near(str(value), allowed)}")
+    return value
+
+
+def whole_number(value: Any, where: str, *, least: int | None) -> Any:
+    """The value, which is a whole number, ``least`` or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ConfigError(f"{where} must be a whole number{bound}, not {value!r:.100}")
+    return value
+
+
+def share_of_one(value: Any, where: str) -> float:
+    """The value, which is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigError(f"{where} must be a share from 0 to 1, not {value!r:.100}")
+    return float(value)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """A hint at the nearest known word, or nothing."""
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""

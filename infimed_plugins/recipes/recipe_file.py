@@ -35,8 +35,11 @@ parts: []                       # parts added
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, replace
 from fnmatch import fnmatch
+from functools import partial
 from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
@@ -48,7 +51,6 @@ from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.needs_word import words_needed
 from infimed_plugins.recipes.recipe import (
     FORMATS,
-    MAX_REJECTS,
     ORDERS,
     SETS,
     EngineChoice,
@@ -56,9 +58,6 @@ from infimed_plugins.recipes.recipe import (
     Recipe,
     Step,
     TokenLimit,
-)
-from infimed_plugins.recipes.recipe_values import (
-    fields_of,
     mapping,
     names_in,
     near,
@@ -157,27 +156,11 @@ def _find(name_or_path: str | Path) -> Path:
 
 def parse_recipe(raw: Any, where: str) -> Recipe:
     """The recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
-    fields = fields_of(Recipe, raw, where)
-    one_of(fields["format"], FORMATS, f"{where}: format")
-    whole_number(fields.get("seed", 0), f"{where}: seed", least=None)
-    share_of_one(fields.get("max_rejects", MAX_REJECTS), f"{where}: max_rejects")
-    if fields.get("image_max_pixels") is not None:
-        whole_number(fields["image_max_pixels"], f"{where}: image_max_pixels", least=56 * 56)
-    if fields.get("token_limit") is not None:
-        at = f"{where}: token_limit"
-        fields["token_limit"] = TokenLimit(**fields_of(TokenLimit, fields["token_limit"], at))
-        whole_number(fields["token_limit"].tokens, f"{at}: tokens", least=1)
-    if fields.get("engine") is not None:
-        fields["engine"] = parse_engine(fields["engine"], f"{where}: engine")
-    if fields.get("decontaminate") is not None:
-        fields["decontaminate"] = _with_suites(mapping(fields["decontaminate"], f"{where}: decontaminate"))
-    if not isinstance(fields["parts"], list) or not fields["parts"]:
-        raise ConfigError(f"{where}: parts must be a list of at least one part")
-    parts = [_part(part, f"{where}: part {number}") for number, part in enumerate(fields["parts"], start=1)]
-    names = [part.name for part in parts]
+    recipe: Recipe = _record(Recipe, raw, where)
+    names = [part.name for part in recipe.parts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
-    return Recipe(**{**fields, "parts": tuple(parts)})
+    return recipe
 
 
 def _with_suites(settings: dict[str, Json]) -> dict[str, Json]:
@@ -193,31 +176,49 @@ def _with_suites(settings: dict[str, Json]) -> dict[str, Json]:
 
 def parse_engine(raw: Any, where: str) -> EngineChoice:
     """An engine by name and model. Raises ConfigError naming ``where`` and the key."""
-    chosen = fields_of(EngineChoice, raw, where)
-    return EngineChoice(chosen["name"], chosen["model"], mapping(chosen.get("settings"), where))
+    chosen: EngineChoice = _record(EngineChoice, raw, where)
+    return chosen
 
 
-def _part(raw: Any, where: str) -> Part:
-    fields = fields_of(Part, raw, where)
-    where = f"{where} ({fields['name']})"
-    if PurePath(fields["split"]).is_absolute() or ".." in PurePath(fields["split"]).parts:
-        raise ConfigError(f"{where}: split {fields['split']!r} leads out of --from; name a file that lies below it")
-    for key in ("limit", "keep"):
-        if fields.get(key) is not None:
-            whole_number(fields[key], f"{where}: {key}", least=1)
-    whole_number(fields.get("skip", 0), f"{where}: skip", least=0)
-    for key, allowed in (("order", ORDERS), ("style", PROMPT_STYLES), ("into", SETS)):
-        if key in fields:
-            one_of(fields[key], allowed, f"{where}: {key}")
-    for key in ("tasks", "kinds", "languages"):
-        fields[key] = names_in(fields.get(key), f"{where}: {key}")
-    for task in fields["tasks"]:
-        one_of(task, TASKS, f"{where}: tasks")
-    steps = fields.get("steps") or []
-    if not isinstance(steps, list):
-        raise ConfigError(f"{where}: steps must be a list of names, not {steps!r}")
-    fields["steps"] = tuple(_step(step, where) for step in steps)
-    return Part(**fields)
+def _record(kind: type[Any], raw: Any, where: str) -> Any:
+    """A dataclass of the mapping's entries, each read by the table below; None where a default is none is left out."""
+    known = {name: one for name, one in kind.__dataclass_fields__.items() if one.metadata.get("in file", True)}
+    entries = mapping(raw, where)
+    for key in entries:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key {key!r:.100}{near(str(key), known)}; keys are {', '.join(known)}")
+    required = [key for key, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
+    if missing := [key for key in required if entries.get(key) in (None, "")]:
+        raise ConfigError(f"{where}: {missing[0]!r} is missing")
+    for key in ("name", "source", "split", "model"):
+        if key in required and not isinstance(entries[key], str):
+            raise ConfigError(f"{where}: {key} must be text, not {entries[key]!r:.100}")
+    if "name" in known and not re.fullmatch(r"[\w-]+", entries["name"]):  # a file name; LLaMA-Factory splits at commas
+        raise ConfigError(f"{where}: name {entries['name']!r:.100} may hold letters, digits, _ and - only")
+    where = f"{where} ({entries['name']})" if kind is Part else where
+    given = {key: value for key, value in entries.items() if value is not None or known[key].default not in (None, ())}
+    read = _READ[kind]
+    return kind(**{key: read[key](value, f"{where}: {key}") if key in read else value for key, value in given.items()})
+
+
+def _split(value: str, where: str) -> str:
+    if PurePath(value).is_absolute() or ".." in PurePath(value).parts:
+        at = where.removesuffix(": split")
+        raise ConfigError(f"{at}: split {value!r} leads out of --from; name a file that lies below it")
+    return value
+
+
+def _parts(value: Any, where: str) -> tuple[Part, ...]:
+    at = where.removesuffix(": parts")
+    if not isinstance(value, list) or not value:
+        raise ConfigError(f"{at}: parts must be a list of at least one part")
+    return tuple(_record(Part, part, f"{at}: part {number}") for number, part in enumerate(value, start=1))
+
+
+def _steps(value: Any, where: str) -> tuple[Step, ...]:
+    if not isinstance(value or [], list):
+        raise ConfigError(f"{where} must be a list of names, not {value!r}")
+    return tuple(_step(step, where.removesuffix(": steps")) for step in value or ())
 
 
 def _step(raw: Any, where: str) -> Step:
@@ -227,3 +228,41 @@ def _step(raw: Any, where: str) -> Step:
         name, settings = next(iter(raw.items()))
         return Step(str(name), mapping(settings, f"{where}: step {name}"))
     raise ConfigError(f"{where}: a step is a name or one 'name: {{settings}}', not {raw!r}")
+
+
+def _whole(least: int | None) -> _Reader:
+    return partial(whole_number, least=least)
+
+
+def _choice(allowed: tuple[str, ...]) -> _Reader:
+    return lambda value, where: one_of(value, allowed, where)
+
+
+_Reader = Callable[[Any, str], Any]
+_READ: dict[type[Any], dict[str, _Reader]] = {
+    Recipe: {
+        "format": _choice(FORMATS),
+        "parts": _parts,
+        "seed": _whole(None),
+        "max_rejects": share_of_one,
+        "image_max_pixels": _whole(56 * 56),
+        "token_limit": partial(_record, TokenLimit),
+        "engine": parse_engine,
+        "decontaminate": lambda value, where: _with_suites(mapping(value, where)),
+    },
+    TokenLimit: {"tokens": _whole(1)},
+    EngineChoice: {"settings": lambda value, where: mapping(value, where.removesuffix(": settings"))},
+    Part: {
+        "split": _split,
+        "limit": _whole(1),
+        "skip": _whole(0),
+        "order": _choice(ORDERS),
+        "tasks": lambda value, where: tuple(one_of(task, TASKS, where) for task in names_in(value, where)),
+        "kinds": names_in,
+        "languages": names_in,
+        "style": _choice(PROMPT_STYLES),
+        "into": _choice(SETS),
+        "steps": _steps,
+        "keep": _whole(1),
+    },
+}

@@ -1,4 +1,4 @@
-"""Which samples of a source a part takes: stable, so that adding a part changes nothing for the others.
+"""Choose the samples of a source that a part takes: stable, so that adding a part changes nothing for the others.
 
 With ``order: hash`` a part takes the rows with the lowest SHA-256 of ``seed/source/id``: the same rows whatever else
 is in the recipe, and a smaller limit takes a subset. The source is read twice, and only ids are held in memory.
@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.recipes.recipe import Part
-from infimed_plugins.records import BadRow, Sample
+from infimed_plugins.records import BadRow, Json, Sample
 
 
 @dataclass
 class Tally:
-    """What became of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
+    """Counts of the rows of a part: ``read`` from the source, ``chosen`` of them, ``kept`` in the end.
 
     ``asked`` is how many the first step that asks a model was given, and ``errors`` holds the first error that a
     request ended with. ``bad`` counts the rejected rows that the source could not read: of all it holds, not of those
@@ -46,6 +47,26 @@ class Tally:
         """Count a bad row under a reason that others share, and keep what names it."""
         self.rejected[reason] += 1
         self.rejects.append({"part": part, "id": sample_id, "reason": reason, "detail": detail})
+
+    def counts(self, part: Part, revision: str | None, licence: str, inputs: dict[str, dict[str, Json]]) -> PartCount:
+        """The counts of a finished part for the manifest."""
+        return PartCount(
+            part=part.name,
+            source=part.source,
+            split=part.split,
+            revision=revision,
+            licence=licence,
+            read=self.read,
+            kept=self.kept,
+            dropped=dict(sorted(self.dropped.items())),
+            rejected=dict(sorted(self.rejected.items())),
+            counted=dict(sorted(self.counted.items())),
+            inputs=inputs,
+            right_of=tuple((*key, count) for key, count in sorted(self.right_of.items())),
+            not_checked=tuple(sorted(self.not_checked)),
+            asked=self.asked,
+            error=next(iter(self.errors), ""),
+        )
 
 
 def choose(load: Callable[[], Iterable[Sample | BadRow]], part: Part, seed: int, tally: Tally) -> Iterator[Sample]:

@@ -1,20 +1,30 @@
-"""The engine that a recipe's steps draw from: found, identified by content, and started only when it is needed."""
+"""The engines that a recipe's steps draw from: found, identified by content, and started only when they are needed.
+
+Those of a build go over a request store of its own: what was answered before an interruption is kept.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-from infimed_plugins.engines import Engine
+from infimed_plugins.curation.settings import words_of
+from infimed_plugins.engines import Engine, shaping_settings
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
-from infimed_plugins.recipes.recipe import EngineChoice
+from infimed_plugins.recipes.recipe import EngineChoice, Recipe
+from infimed_plugins.recipes.recipe_file import parse_engine
+from infimed_plugins.records import Json
+from infimed_plugins.storage import ends_of
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
-_EDGE = 1 << 20  # bytes read at each end of a file
 
 
 def start_engine(choice: EngineChoice) -> Engine:
@@ -49,7 +59,7 @@ def model_path(model: str) -> str:
 
 
 def model_identity(model: str) -> str:
-    """What tells two models apart: a hash over a folder's files, wherever it lies; a hub id as it is.
+    """A name that tells two models apart: a hash over a folder's files, wherever it lies; a hub id as it is.
 
     Of each file the name, the size and the two ends are hashed: new weights differ there, and 7 GB take no time.
     """
@@ -58,10 +68,73 @@ def model_identity(model: str) -> str:
         return model
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(_EDGE))
-            file.seek(max(0, size - _EDGE))
-            digest.update(file.read(_EDGE))
+        size, ends = ends_of(path)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode() + ends)
     return f"sha256:{digest.hexdigest()}"
+
+
+class BuildEngines:
+    """Engines started when a step first needs them; the parts of a recipe share them.
+
+    ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the store.
+    """
+
+    def __init__(self, recipe: Recipe, replies: Path, given: Engine | None) -> None:
+        self._recipe, self._replies, self._given = recipe, replies, given
+        self._store: ResponseCache | None = None
+        self._known: dict[str, Engine] = {}
+
+    def main(self) -> Engine | None:
+        """The engine that steps draw from; None where the recipe names none."""
+        choice = self._recipe.engine or (EngineChoice("given", "") if self._given else None)
+        return self._shared(choice) if choice else None
+
+    def other(self, choice: Mapping[str, Json]) -> Engine:
+        """Another engine that a step names, such as a judge."""
+        if self._given is not None:
+            return self._stored(self._given, {})
+        return self._shared(parse_engine(choice, f"{self._recipe.name}: a step's engine"))
+
+    def _shared(self, choice: EngineChoice) -> Engine:
+        name = json.dumps(asdict(choice), sort_keys=True, default=str)
+        if name not in self._known:
+            self._known[name] = self._stored(self._given or start_engine(choice), choice.settings)
+        return self._known[name]
+
+    def flush(self) -> None:
+        """Return when every reply so far is in the store's file. Raises DataError when one could not be written."""
+        if self._store is not None:
+            self._store.flush()
+
+    def close(self) -> None:
+        """Close the store; one that holds nothing is removed."""
+        store, self._store = self._store, None
+        self._known.clear()
+        if store is not None:
+            try:
+                empty = store.count() == 0
+            finally:
+                store.close()
+            if empty:
+                self._replies.unlink()
+
+    def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
+        if self._store is None:
+            self._store = ResponseCache(self._replies)
+        return CachedEngine(engine, self._store, settings=shaping_settings(settings))
+
+
+def shaping(value: Json) -> Json:
+    """Settings of a recipe, those of the engines in it, at any depth, without what changes no reply."""
+    if isinstance(value, list | tuple):
+        return [shaping(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
+    kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
+    return {key: _words(key, shaping(one)) for key, one in kept.items()}
+
+
+def _words(key: str, value: Json) -> Json:
+    """Of a prompt that is named by its file, the words: when these change, another set is built."""
+    return words_of(value) if "prompt" in key and isinstance(value, str) else value

@@ -4,7 +4,7 @@ Rates: hashing against decoding the same images, hash search, MinHash, and the b
 bare matrix product. What is found: changed copies by the distance of their hashes, with and without the second look,
 and pairs of different images that pass for the same. The pictures are phantoms (alike, as X-rays are) and blurred noise
 (unlike); of real radiographs it says nothing. Questions: our own short list of rewordings and of other questions.
-What it measures at the default thresholds stands in curation/decontamination/escapes.py, for users to read.
+What it measures at the default thresholds stands in curation/decontamination/page.py, for users to read.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from infimed_plugins.curation.decontamination.embedding_search import nearest
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_image
-from infimed_plugins.curation.decontamination.image_index import ImageIndex, near
-from infimed_plugins.curation.decontamination.text_near import Text, TextIndex, jaccard, question_similarity
+from infimed_plugins.curation.decontamination.embeddings import nearest
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_image, near
+from infimed_plugins.curation.decontamination.text_match import Text, TextIndex, jaccard, question_similarity
 from infimed_plugins.images import decode_image
 from infimed_plugins.parsing.normalize import tokens
 from infimed_plugins.sources.phantom import phantom_sample

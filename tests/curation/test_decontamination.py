@@ -15,16 +15,15 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.decontamination import benchmark_items
+from infimed_plugins.curation.decontamination import benchmark_items, decontamination
 from infimed_plugins.curation.decontamination.benchmark_items import (
     Benchmarks,
     default_benchmarks,
     hashed_items,
 )
 from infimed_plugins.curation.decontamination.embeddings import request_of
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS
 from infimed_plugins.curation.decontamination.page import read_report, write_page
-from infimed_plugins.curation.decontamination.step import decontamination
 from infimed_plugins.engines import ChatRequest, Embedding, Engine
 from infimed_plugins.errors import ConfigError, MissingFileError, UnknownPluginError
 from infimed_plugins.plugins import registry

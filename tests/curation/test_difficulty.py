@@ -10,7 +10,7 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.difficulty import difficulty
+from infimed_plugins.curation.selection import difficulty
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample

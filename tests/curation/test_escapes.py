@@ -8,10 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from infimed_plugins.curation.decontamination import escapes
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, hash_image
-from infimed_plugins.curation.decontamination.image_index import ImageIndex
-from infimed_plugins.curation.decontamination.step import DecontaminationSettings
+from infimed_plugins.curation.decontamination import DecontaminationSettings, page
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageIndex, hash_image
 from infimed_plugins.sources.phantom import phantom_sample
 
 PICTURES = 30
@@ -20,7 +18,7 @@ SETTINGS = DecontaminationSettings()
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    path = Path(__file__).parents[2] / escapes.SOURCE
+    path = Path(__file__).parents[2] / page.MEASURED_BY
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -45,7 +43,7 @@ def bench() -> ModuleType:
 def test_what_is_said_of_changed_pictures_is_so(
     change: str, shown: str, least: float, most: float, bench: ModuleType
 ) -> None:
-    said = {row.change: row.found for row in escapes.MEASURED}[shown]
+    said = {row.change: row.found for row in page.MEASURED}[shown]
     assert (said == "100%", said == "none") == (least >= 0.98, most <= 0.01)
     phantoms = [phantom_sample("test", number).images[0].open() for number in range(PICTURES)]
     noise = [bench.blurred_noise(seed) for seed in range(PICTURES)]
@@ -60,20 +58,20 @@ def test_what_is_said_of_changed_pictures_is_so(
 
 
 def test_what_is_said_of_questions_is_so(bench: ModuleType) -> None:
-    said = {row.change: row.found for row in escapes.MEASURED}
+    said = {row.change: row.found for row in page.MEASURED}
     for pairs, shown in (
         (bench.REWORDED, "question about the same image, reworded"),
         (bench.OTHERS, "another question about the same image, taken for it"),
     ):
         alike = [bench.question_similarity(*pair) >= SETTINGS.question_similarity for pair in pairs]
         assert said[shown] == f"{sum(alike) / len(pairs):.0%}"
-        assert f"{len(pairs)} questions" in {row.change: row.of for row in escapes.MEASURED}[shown]
+        assert f"{len(pairs)} questions" in {row.change: row.of for row in page.MEASURED}[shown]
 
 
 def test_the_thresholds_of_a_run_are_said() -> None:
-    said = escapes.thresholds(DecontaminationSettings(image_distance=4, least_tokens=9))
+    said = page.thresholds(DecontaminationSettings(image_distance=4, least_tokens=9))
     assert "within 4 of 64 bits" in said
     assert "of 9 words or more" in said
-    assert escapes.thresholds(DecontaminationSettings(tier="embeddings")) == (
+    assert page.thresholds(DecontaminationSettings(tier="embeddings")) == (
         "image and question embedded together with a cosine above 0.95"
     )

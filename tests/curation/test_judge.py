@@ -18,7 +18,6 @@ from infimed_plugins.curation.judge import (
     JudgeItem,
     judge_all,
     judge_prompt,
-    parse_score,
     read_verdict,
 )
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
@@ -148,7 +147,8 @@ def test_the_prompt_is_the_papers_below_a_note_on_what_is_data() -> None:
     ids=lambda value: str(value)[:40],
 )
 def test_a_score_is_one_object_with_a_whole_number_from_one_to_ten(text: str, score: int | None) -> None:
-    assert parse_score(text) == score
+    verdict = read_verdict(text)
+    assert (None if verdict is None else verdict[0]) == score
 
 
 def test_the_justification_comes_along() -> None:

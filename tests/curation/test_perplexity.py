@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.perplexity import finite_perplexity, perplexity
+from infimed_plugins.curation.selection import finite_perplexity, perplexity
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.recipes import Part, Recipe, Step, build

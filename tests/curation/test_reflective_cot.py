@@ -12,14 +12,14 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
+from infimed_plugins.curation.judge import rule_score
 from infimed_plugins.curation.reflective_cot import (
     ReflectiveSettings,
     candidate_prompt,
     read_candidate,
     reflective_cot,
-    synthesise,
+    synthesize,
 )
-from infimed_plugins.curation.rule_judge import rule_score
 from infimed_plugins.engines import ChatRequest, Reply, Sampling, Usage
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
@@ -118,7 +118,7 @@ def test_every_right_candidate_is_judged_even_one_without_the_format() -> None:
 def test_the_best_scored_right_candidate_is_chosen() -> None:
     candidates = [read_candidate(text, SAMPLE) for text in (POOR, RIGHT, POOR, WRONG)]
     for seed in range(10):
-        chain = synthesise(SAMPLE, candidates, ReflectiveSettings(), random.Random(seed))
+        chain = synthesize(SAMPLE, candidates, ReflectiveSettings(), random.Random(seed))
         assert chain is not None
         assert str(chain.rationale).endswith("Option B is stone.")
 

@@ -9,17 +9,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infimed_plugins.curation.decontamination import image_hash, image_index
-from infimed_plugins.curation.decontamination.embedding_search import nearest
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, hash_image, hash_images
-from infimed_plugins.curation.decontamination.image_index import ImageIndex, near, popcount
-from infimed_plugins.curation.decontamination.text_near import (
+from infimed_plugins.curation.decontamination import image_match
+from infimed_plugins.curation.decontamination.embeddings import nearest
+from infimed_plugins.curation.decontamination.image_match import (
+    ORIENTATIONS,
+    ImageIndex,
+    hash_image,
+    hash_images,
+    near,
+    popcount,
+)
+from infimed_plugins.curation.decontamination.text_match import (
     MOST_LOST,
     Text,
     TextIndex,
     bands,
     jaccard,
-    normalised,
+    normalized,
     question_similarity,
     shingles,
 )
@@ -39,7 +45,7 @@ def png(image: Image.Image) -> bytes:
 @pytest.mark.parametrize("distance", [0, 8, 20])
 @pytest.mark.parametrize("block", [1, 64, 1 << 15])
 def test_near_hashes_are_those_of_the_naive_search(distance: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_index, "_BLOCK", block)
+    monkeypatch.setattr(image_match, "_BLOCK", block)
     table = RNG.integers(0, 1 << 63, 300, dtype=np.uint64)
     queries = np.concatenate([table[:5], table[5:10] ^ np.uint64(0b1011), RNG.integers(0, 1 << 63, 5, dtype=np.uint64)])
     found = {(int(q), int(e), int(b)) for q, e, b in zip(*near(queries, table, distance), strict=True)}
@@ -81,15 +87,15 @@ def test_the_second_look_tells_images_apart_whose_hashes_agree() -> None:
     one = hash_image(png(phantom_sample("test", 1).images[0].open()), ORIENTATIONS)
     index.add(one)
     other = hash_image(png(phantom_sample("test", 2).images[0].open()))
-    disguised = image_hash.ImageHash("other", one.hashes[:1], other.small)
+    disguised = image_match.ImageHash("other", one.hashes[:1], other.small)
     assert index.search([disguised], 6) != [[]]
     assert index.search([disguised], 6, correlation=0.98) == [[]]
 
 
 def test_hashes_are_kept_by_content_and_forgotten_when_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_hash, "MOST_KNOWN", 2)
+    monkeypatch.setattr(image_match, "MOST_KNOWN", 2)
     images = [ImageRef(data=png(phantom_sample("test", n % 3).images[0].open())) for n in range(6)]
-    known: dict[str, image_hash.ImageHash] = {}
+    known: dict[str, image_match.ImageHash] = {}
     with ThreadPoolExecutor(2) as pool:
         first = hash_images([*images, ImageRef(data=b"none"), ImageRef(path="nowhere.png")], pool, known)
         assert len(known) == 3
@@ -123,7 +129,7 @@ def test_questions_are_compared_by_the_words_that_carry_them() -> None:
 
 def test_texts_are_equal_whatever_the_order_of_their_options() -> None:
     one, other = Text("Which one?", ("T-cell", "B cell")), Text("which ONE", ("b cell", "t cell"))
-    assert normalised(one) == normalised(other)
+    assert normalized(one) == normalized(other)
     assert shingles(one) == shingles(other) == {"which one", "t cell", "b cell"}
     assert shingles(Text("Why?")) == {"why"}
 

@@ -187,7 +187,7 @@ def test_a_build_says_how_many_rows_lack_a_reply_and_keeps_the_others(tmp_path: 
 
 
 def test_a_shipped_recipe_is_unchanged_by_prompts_that_are_words() -> None:
-    from infimed_plugins.recipes.build_engines import shaping
+    from infimed_plugins.recipes.step_engine import shaping
 
     settings = load_recipe("infimed_sft").settings()
     assert json.loads(json.dumps(shaping(settings)))["parts"] == json.loads(json.dumps(settings))["parts"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -30,7 +31,7 @@ def row(asked: Sample, store: ImageStore, style: str = "direct", into: str = "tr
     return ExportRow(asked, tuple(store.add(image) for image in asked.images), style, into)
 
 
-def rows_of(path: Path) -> list[llamafactory.ShareGptRow]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 

@@ -19,6 +19,7 @@ from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes import Part, Recipe, build, load_recipe
+from infimed_plugins.recipes.recipe import TokenLimit
 from infimed_plugins.sources.phantom import PHANTOM
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -42,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("form", ["llamafactory", "easyr1", "datasets"])
 def test_processes_change_nothing_about_the_bytes(form: str, tmp_path: Path) -> None:
-    made = MIXED.with_format(form)
+    made = MIXED.changed(format=form)
     build(made, tmp_path / "one", folder=DOWNLOADS)
     build(made, tmp_path / "two", folder=DOWNLOADS, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -113,7 +114,7 @@ def test_boxes_go_along_into_the_resized_picture(tmp_path: Path) -> None:
 
 def test_a_data_set_on_disk_opens_with_its_images(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    manifest = build(MIXED.with_format("datasets"), tmp_path, folder=DOWNLOADS)
+    manifest = build(MIXED.changed(format="datasets"), tmp_path, folder=DOWNLOADS)
     data = datasets.load_from_disk(str(tmp_path / "train"))
     assert len(data) == manifest.rows
     first = data[0]
@@ -147,11 +148,11 @@ def test_rows_over_the_token_limit_are_dropped_and_counted(tmp_path: Path) -> No
         counter.count(prompts.render(s, "reasoning"), prompts.target(s, "reasoning"), ((112, 112),)) for s in samples
     )
     limit = lengths[20]
-    (count,) = build(recipe.with_token_limit(str(BASE), limit), tmp_path).parts
+    (count,) = build(recipe.changed(token_limit=TokenLimit(str(BASE), limit)), tmp_path).parts
     assert count.kept == sum(length <= limit for length in lengths)
     assert count.dropped == {f"over {limit} tokens": 40 - count.kept}
     with pytest.raises(ConfigError, match="no tokenizer at no/such/model"):
-        build(recipe.with_token_limit("no/such/model", 5), tmp_path / "x")
+        build(recipe.changed(token_limit=TokenLimit("no/such/model", 5)), tmp_path / "x")
 
 
 def test_the_command_takes_files_of_a_user_and_shows_a_page_of_rows(tmp_path: Path) -> None:

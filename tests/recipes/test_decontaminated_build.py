@@ -58,7 +58,7 @@ def test_two_builds_give_the_same_bytes(downloads: Path, tmp_path: Path) -> None
 
 
 def test_a_recipe_without_it_keeps_the_rows(downloads: Path, tmp_path: Path) -> None:
-    made = build(RECIPE.without_decontamination(), tmp_path / "out", folder=downloads)
+    made = build(RECIPE.changed(decontaminate=False), tmp_path / "out", folder=downloads)
     assert made.parts[0].dropped == {}
     assert not (tmp_path / "out" / "decontamination").exists()
 
@@ -74,7 +74,7 @@ def test_the_public_recipes_are_checked_against_the_papers_seven_benchmarks(name
 def test_images_of_a_part_with_steps_wait_on_disk_and_leave_nothing(downloads: Path, tmp_path: Path) -> None:
     only = replace(RECIPE, parts=(Part("vqa_rad", "vqa_rad", "train"),))  # its images come as bytes, from parquet
     checked = build(only, tmp_path / "checked", folder=downloads)
-    plain = build(only.without_decontamination(), tmp_path / "plain", folder=downloads)
+    plain = build(only.changed(decontaminate=False), tmp_path / "plain", folder=downloads)
     names = [{path.name for path in (tmp_path / out / "images").rglob("*.*")} for out in ("checked", "plain")]
     assert names[0] == names[1]
     assert checked.rows == plain.rows

@@ -236,9 +236,9 @@ def test_the_engine_of_the_command_line_takes_the_place_of_the_recipes_and_of_it
     both |= {"decontaminate": {"engine": {"name": "vllm", "model": "m", "settings": {"tokenizer": "x"}}}}
     made = load_recipe(recipe(**both))
     assert len(made.words) == 3
-    mine = made.with_engine(EngineChoice("openai", "m", {"base_url": ["http://mine.example/v1"]}))
+    mine = made.changed(engine=EngineChoice("openai", "m", {"base_url": ["http://mine.example/v1"]}))
     assert [word.key for word in mine.words] == ["decontaminate.engine.settings.tokenizer"]
-    assert mine.without_decontamination().words == ()
+    assert mine.changed(decontaminate=False).words == ()
 
 
 HOSTILE_MODULE = "open('ran', 'w').write('x')\nraise SystemExit('a stranger was imported')\n"
@@ -248,7 +248,7 @@ def test_workers_import_nothing_of_the_working_folder(cwd: Path) -> None:
     for name in ("multiprocessing", "PIL", "infimed_plugins"):
         Path(f"{name}.py").write_text(HOSTILE_MODULE)
     Path("q.jsonl").write_text(json.dumps(PAIR) + "\n")
-    from infimed_plugins.recipes.image_workers import image_workers
+    from infimed_plugins.export.image_workers import image_workers
 
     before = dict(os.environ)
     with image_workers(2) as executor:

@@ -140,15 +140,15 @@ def test_another_model_judges_itself_unless_a_judge_is_named_too() -> None:
     (step,) = next(part for part in made.parts if part.name == "reflective").steps
     assert step.settings["judge_engine"]["model"] == "Qwen/Qwen2.5-VL-72B-Instruct"
     served = EngineChoice("openai", "m", {"base_url": ["http://a/v1"]})
-    (alone,) = next(part for part in made.with_engine(served).parts if part.name == "reflective").steps
+    (alone,) = next(part for part in made.changed(engine=served).parts if part.name == "reflective").steps
     assert alone.settings == {"candidates": 10}
     (both,) = next(
-        p for p in made.with_engine(served, EngineChoice("openai", "j")).parts if p.name == "reflective"
+        p for p in made.changed(engine=served, judge=EngineChoice("openai", "j")).parts if p.name == "reflective"
     ).steps
     assert both.settings == {"candidates": 10, "judge_engine": {"name": "openai", "model": "j", "settings": {}}}
-    assert made.with_engine(served).engine == served
+    assert made.changed(engine=served).engine == served
     with pytest.raises(ConfigError, match="names no engine"):
-        load_recipe("infimed_rlvr").with_engine(served)
+        load_recipe("infimed_rlvr").changed(engine=served)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class Knows:
 
 def from_small_copies(name: str, out: Path, **changes: Any) -> Manifest:
     """The recipe built from rows of every source; nothing is skipped, and the copies' train and test rows are alike."""
-    recipe = load_recipe(name).without_decontamination()
+    recipe = load_recipe(name).changed(decontaminate=False)
     parts = tuple(replace(part, skip=0, limit=None, keep=None) for part in recipe.parts)
     shrunk: Recipe = replace(recipe, parts=parts, max_rejects=0.9, **changes)
     answers = {

@@ -9,19 +9,18 @@ Only texts and hashes stay in memory: a benchmark's images are read again when a
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from infimed_plugins.curation import StepContext
-from infimed_plugins.curation.decontamination.image_hash import ORIENTATIONS, ImageHash, hash_images
-from infimed_plugins.curation.decontamination.image_index import ImageIndex
-from infimed_plugins.curation.decontamination.text_near import Text
+from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
+from infimed_plugins.curation.decontamination.text_match import Text
+from infimed_plugins.curation.settings import chunks
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
@@ -30,12 +29,10 @@ from infimed_plugins.sources import Source
 NOT_CHECKED = "benchmarks not checked, files missing: "
 CHUNK = 64  # rows whose images are in memory at a time
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """Which benchmarks, as ``source/split``, and where their files lie (the hub without a folder)."""
+    """The benchmarks to check against, as ``source/split``, and where their files lie (the hub without a folder)."""
 
     names: tuple[str, ...]
     folder: Path | None = None
@@ -54,27 +51,26 @@ class Item:
 
 
 @dataclass
-class HashedItems:
-    """All items with the index of their images. ``counted`` and ``not_checked`` say what could not be read."""
+class BenchmarkItems:
+    """The items of all benchmarks. ``counted`` and ``not_checked`` say what could not be read."""
 
     items: list[Item] = field(default_factory=list)
-    images: ImageIndex = field(default_factory=ImageIndex)
     counted: Counter[str] = field(default_factory=Counter)
     not_checked: list[str] = field(default_factory=list)
-    opened: dict[str, str] = field(default_factory=dict)  # image files, with their sha256
 
-    def __post_init__(self) -> None:
-        self._of_image: dict[int, list[int]] = {}
+    def count_unread(self, context: StepContext) -> None:
+        """Tell the manifest what of the benchmarks could not be read."""
+        context.counted.update(self.counted + Counter(f"{NOT_CHECKED}{benchmark}" for benchmark in self.not_checked))
+        context.not_checked.update(self.not_checked)
 
-    def add(self, item: Item) -> None:
-        """Take an item in whose images are in the index."""
-        for image in set(item.images):
-            self._of_image.setdefault(image, []).append(len(self.items))
-        self.items.append(item)
 
-    def with_image(self, image: int) -> Iterator[Item]:
-        """The items that show an image."""
-        return (self.items[number] for number in self._of_image.get(image, ()))
+@dataclass
+class HashedItems(BenchmarkItems):
+    """The items with the index of their images, those that show each image, and the image files with their sha256."""
+
+    images: ImageIndex = field(default_factory=ImageIndex)
+    of_image: dict[int, list[Item]] = field(default_factory=lambda: defaultdict(list))
+    opened: dict[str, str] = field(default_factory=dict)
 
 
 def default_benchmarks(suite: str | None = None) -> tuple[str, ...]:
@@ -109,12 +105,6 @@ def benchmark_samples(benchmarks: Benchmarks, not_checked: list[str]) -> Iterato
             not_checked.append(benchmark)
 
 
-def count_unread(counted: Counter[str], not_checked: Iterable[str], context: StepContext) -> None:
-    """Tell the manifest what of the benchmarks could not be read."""
-    context.counted.update(counted + Counter(f"{NOT_CHECKED}{benchmark}" for benchmark in not_checked))
-    context.not_checked.update(not_checked)
-
-
 @lru_cache(maxsize=1)  # the parts of a recipe share it
 def hashed_items(benchmarks: Benchmarks) -> HashedItems:
     """The items of the benchmarks, all images hashed. Files that change while the process lives are not read again."""
@@ -132,7 +122,10 @@ def hashed_items(benchmarks: Benchmarks) -> HashedItems:
                 read.opened.update({str(image.path): found.sha256 for image, found in files})
                 read.counted["benchmark images that cannot be read"] += len(sample.images) - len(hashes)
                 numbers = tuple(read.images.add(found) for found in hashes)
-                read.add(Item(benchmark, sample.id, text_of(sample), tuple(h.sha256 for h in hashes), numbers))
+                item = Item(benchmark, sample.id, text_of(sample), tuple(h.sha256 for h in hashes), numbers)
+                read.items.append(item)
+                for number in set(numbers):
+                    read.of_image[number].append(item)
     return read
 
 
@@ -142,10 +135,3 @@ def first_sha(sample: Sample) -> tuple[str, ...]:
         return tuple(image.sha256() for image in sample.images[:1])
     except DataError:
         return ()
-
-
-def chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The rows in lists of a size, the last one shorter."""
-    left = iter(rows)
-    while chunk := list(islice(left, size)):
-        yield chunk

@@ -2,46 +2,55 @@
 
 The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
 embedding fails nothing is known, so it is dropped and counted as an engine error.
+
+The search is exact: the matrix product is all the work, of each block only the maxima are looked at, by as many threads
+as the product has, and the products of two whole sets (188,000 x 150,000 would be 113 GB) are never in memory. In
+float32: rounded to bfloat16, pairs near 0.95 are lost.
 """
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.benchmark_items import (
+    BenchmarkItems,
     Benchmarks,
     Item,
     benchmark_samples,
-    chunks,
-    count_unread,
     first_sha,
     text_of,
 )
-from infimed_plugins.curation.decontamination.embedding_search import Vectors, nearest
 from infimed_plugins.curation.decontamination.report import Finding
+from infimed_plugins.curation.settings import chunks
 from infimed_plugins.engines import ChatRequest, Embedder
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample
 
 T = TypeVar("T")
+Vectors = NDArray[np.float32]
+BLOCK = 4_096  # vectors of the table at a time: fewer keep the product waiting, more push it out of the cache
+MOST_THREADS = 8  # for the maxima, which memory bounds
 SEARCHED_AT_ONCE = 1024
 NEAR = "image and question by embedding"
 
 
-class EmbeddedItems(NamedTuple):
-    """The items of the benchmarks and, row by row, their vectors."""
+@dataclass
+class EmbeddedItems(BenchmarkItems):
+    """The items and, row by row, their vectors."""
 
-    items: list[Item]
-    vectors: Vectors
-    counted: Counter[str]
-    not_checked: list[str]
+    vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def by_embeddings(
@@ -54,8 +63,8 @@ def by_embeddings(
             "decontamination by embeddings needs an engine that embeds, such as gme-Qwen2-VL-2B; "
             "name one in the recipe, or take tier: hashes"
         )
-    known = _LAST.embedded(engine, benchmarks)
-    count_unread(known.counted, known.not_checked, context)
+    known = _embedded_items(engine, benchmarks)
+    known.count_unread(context)
     asked = ((sample, request_of(sample, sample.id)) for sample in samples)
     for found, vectors in _embedded(engine, asked, context.engine_failed, known.vectors.shape[1]):
         numbers, cosines = nearest(vectors, known.vectors, above=similarity)
@@ -65,7 +74,7 @@ def by_embeddings(
 
 
 def request_of(sample: Sample, request_id: str) -> ChatRequest:
-    """What is embedded: the images, the question and its options; no instruction, which all rows would share."""
+    """The request to embed: the images, the question and its options; no instruction, which all rows would share."""
     options = zip(OPTION_LETTERS, sample.options or (), strict=False)
     text = "\n".join([sample.question, *(f"{letter}. {option}" for letter, option in options)])
     tags = prompts.IMAGE_TAG * len(sample.images)
@@ -75,7 +84,7 @@ def request_of(sample: Sample, request_id: str) -> ChatRequest:
 def _embedded(
     engine: Embedder, asked: Iterable[tuple[T, ChatRequest]], failed: Callable[[str], None], length: int = 0
 ) -> Iterator[tuple[list[T], Vectors]]:
-    """What was embedded, some at once, as the engine gets done with it; only what it works on is in memory.
+    """Yield the embedded ones, some at once, as the engine finishes them; only those it works on are in memory.
 
     A vector of another ``length`` than the others, or than most of the first, is one that failed.
     """
@@ -103,44 +112,71 @@ def _embedded(
             yield [one for one, _ in fitting], np.stack([vector for _, vector in fitting])
 
 
+def nearest(
+    queries: Vectors, table: Vectors, *, above: float = -2.0, block: int = BLOCK
+) -> tuple[NDArray[np.int64], Vectors]:
+    """The number of the nearest entry of each query and its cosine, if that is greater than ``above``."""
+    numbers = np.full(len(queries), -1, dtype=np.int64)
+    cosines: Vectors = np.full(len(queries), above, dtype=np.float32)
+    highest: Vectors = np.empty(len(queries), dtype=np.float32)
+    room: Vectors = np.empty(len(queries) * min(block, max(1, len(table))), dtype=np.float32)
+    *bounds, last = np.linspace(0, len(queries), _threads() + 1).astype(int).tolist()
+    with ThreadPoolExecutor(len(bounds)) as pool:
+        for start in range(0, len(table), block):
+            part = table[start : start + block]
+            product = np.matmul(queries, part.T, out=room[: len(queries) * len(part)].reshape(len(queries), len(part)))
+            others = pool.map(partial(_maxima, product, highest), bounds, bounds[1:])
+            _maxima(product, highest, bounds[-1], last)  # this thread takes a share, too
+            list(others)
+            better = np.flatnonzero(highest > cosines)
+            if len(better):
+                numbers[better] = start + product[better].argmax(axis=1)
+                cosines[better] = highest[better]
+    return numbers, cosines
+
+
+def _maxima(product: Vectors, highest: Vectors, first: int, end: int) -> None:
+    np.max(product[first:end], axis=1, out=highest[first:end])
+
+
+def _threads() -> int:
+    """As many as run the product, up to a point: numpy's libraries heed this variable, else they take every core."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return min(MOST_THREADS, int(named) if named.isdigit() and int(named) else os.cpu_count() or 1)
+
+
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
-    counted: Counter[str] = Counter()
-    not_checked: list[str] = []
-    items: list[Item] = []
+    made = EmbeddedItems()
     blocks: list[Vectors] = []
 
     def asked() -> Iterator[tuple[Item, ChatRequest]]:
-        for benchmark, sample in benchmark_samples(benchmarks, not_checked):
+        for benchmark, sample in benchmark_samples(benchmarks, made.not_checked):
             item = Item(benchmark, sample.id, text_of(sample), first_sha(sample))
             yield item, request_of(sample, f"{benchmark}:{sample.id}")
 
     def failed(error: str) -> None:
-        counted["benchmark questions that could not be embedded"] += 1
+        made.counted["benchmark questions that could not be embedded"] += 1
 
     for found, vectors in _embedded(engine, asked(), failed):
-        items += found
+        made.items += found
         blocks.append(vectors)
     if not blocks:
         raise ConfigError(
             "decontamination: no question of a benchmark could be embedded; check the engine and benchmarks"
         )
-    return EmbeddedItems(items, np.concatenate(blocks), counted, not_checked)
+    made.vectors = np.concatenate(blocks)
+    return made
 
 
-class _LastEmbedded:
+_last: list[tuple[weakref.ref[Embedder], Benchmarks, EmbeddedItems]] = []  # weak: nothing here keeps a model loaded
+
+
+def _embedded_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
     """The vectors made last: the parts of a recipe share benchmarks and engine, and a model takes hours for them."""
-
-    def __init__(self) -> None:
-        self._engine: weakref.ref[Embedder] | None = None  # so that nothing here keeps a model loaded
-        self._of: Benchmarks | None = None
-        self._made: EmbeddedItems | None = None
-
-    def embedded(self, engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
-        if self._made is None or self._engine is None or self._engine() is not engine or self._of != benchmarks:
-            self._made = None
-            self._made = _embed_items(engine, benchmarks)
-            self._engine, self._of = weakref.ref(engine), benchmarks
-        return self._made
-
-
-_LAST = _LastEmbedded()
+    for of_engine, of_benchmarks, made in _last:
+        if of_engine() is engine and of_benchmarks == benchmarks:
+            return made
+    _last.clear()
+    made = _embed_items(engine, benchmarks)
+    _last.append((weakref.ref(engine), benchmarks, made))
+    return made

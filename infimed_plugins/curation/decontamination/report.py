@@ -1,4 +1,4 @@
-"""What decontamination found, as JSON lines, with small copies of the images beside them.
+"""Write the findings of decontamination as JSON lines, with small copies of the images beside them.
 
     {"sample": "vqa_rad-train-00012", "benchmark": "vqa_rad/test", "item": "vqa_rad-test-00003", "dropped": true,
      "why": "image and question", "image_distance": 2, "orientation": "mirrored", "question_similarity": 0.8,
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, Item, benchmark_samples, first_sha
@@ -25,6 +25,7 @@ from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.storage import whole_file, write_whole
 
 THUMBNAIL = 320  # pixels of the longer side
+MATCH = ("image_distance", "orientation", "question_similarity", "similarity")  # of a Finding
 MOST_SHOWN = 1_000  # rows with images: tens of megabytes
 
 
@@ -42,69 +43,54 @@ class Finding:
     shas: tuple[str, str] | None = None
 
 
-class Report:
-    """Written as the samples pass; the benchmarks' images follow on closing. Without a path it does nothing."""
+@contextmanager
+def writing_report(path: Path | None, downloads: Path | None) -> Iterator[Callable[[Sample, Finding], None]]:
+    """A function that writes a line for a finding; the benchmarks' images follow at the end. None without a path."""
+    if path is None:
+        yield lambda sample, finding: None
+        return
+    with ExitStack() as stack:
+        try:
+            partial = stack.enter_context(whole_file(path))
+            file = stack.enter_context(partial.open("w", encoding="utf-8", errors="backslashreplace"))
+        except OSError as error:
+            raise DataError(f"report {path} cannot be written ({error.strerror}); choose another") from error
+        report = _Report(path.with_name(f"{path.stem}_images"), file)
+        yield report.add
+    report.write_benchmark_images(downloads)
 
-    def __init__(self, path: Path | None, downloads: Path | None) -> None:
-        self._path = path
-        self._downloads = downloads
-        self._whole = ExitStack()
-        self._file: TextIO | None = None
-        self._wanted: dict[tuple[str, str], str] = {}  # (benchmark, item): the sha256 of the image to show
-        self._shown = 0
 
-    def __enter__(self) -> Report:
-        if self._path is not None:
-            try:
-                partial = self._whole.enter_context(whole_file(self._path))
-                self._file = partial.open("w", encoding="utf-8", errors="backslashreplace")
-            except OSError as error:
-                raise DataError(f"report {self._path} cannot be written ({error.strerror}); choose another") from error
-        return self
+@dataclass
+class _Report:
+    """The images of a report go to ``folder``, the first MOST_SHOWN of them."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._whole.__exit__(kind, error, trace)
-            if kind is None:
-                self._write_benchmark_images()
+    folder: Path
+    file: TextIO
+    wanted: dict[tuple[str, str], str] = field(default_factory=dict)  # (benchmark, item): sha256 of the image to show
+    shown: int = 0
 
     def add(self, sample: Sample, finding: Finding) -> None:
         """Write one line and, of the first MOST_SHOWN, the sample's image."""
-        if self._file is None:
-            return
-        item, shown = finding.item, self._shown < MOST_SHOWN
+        item, shown = finding.item, self.shown < MOST_SHOWN
         row = {
             "sample": sample.id,
             "benchmark": item.benchmark,
             "item": item.id,
             "dropped": finding.dropped,
             "why": finding.why,
-            "image_distance": finding.image_distance,
-            "orientation": finding.orientation,
-            "question_similarity": finding.question_similarity,
-            "similarity": finding.similarity,
+            **{key: getattr(finding, key) for key in MATCH},
             "sample_question": _one_text(sample.question, sample.options or ()),
             "item_question": _one_text(item.text.question, item.text.options),
             "sample_image": self._sample_image(sample, finding) if shown else None,
             "item_image": self._item_image(finding) if shown else None,
         }
-        self._shown += 1
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    @property
-    def _images(self) -> Path:
-        assert self._path is not None
-        return self._path.with_name(f"{self._path.stem}_images")
+        self.shown += 1
+        self.file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _sample_image(self, sample: Sample, finding: Finding) -> str | None:
-        shas = finding.shas[:1] if finding.shas else first_sha(sample)
-        for image in sample.images:
-            if shas and image.sha256() == shas[0]:
-                return self._thumbnail(image, shas[0])
-        return None
+        (sha,) = (finding.shas[:1] if finding.shas else first_sha(sample)) or ("",)
+        image = next((one for one in sample.images if sha and one.sha256() == sha), None)
+        return self._thumbnail(image, sha) if image else None
 
     def _item_image(self, finding: Finding) -> str | None:
         """The name that the image will have: it is read again when all samples have passed."""
@@ -112,20 +98,21 @@ class Report:
         sha = finding.shas[1] if finding.shas else next(iter(item.shas), None)
         if sha is None:
             return None
-        self._wanted[item.benchmark, item.id] = sha
-        return f"{self._images.name}/{sha[:16]}.jpg"
+        self.wanted[item.benchmark, item.id] = sha
+        return f"{self.folder.name}/{sha[:16]}.jpg"
 
-    def _write_benchmark_images(self) -> None:
-        names = tuple(sorted({benchmark for benchmark, _ in self._wanted}))
-        for benchmark, sample in benchmark_samples(Benchmarks(names, self._downloads, skip_missing=True), []):
-            sha = self._wanted.get((benchmark, sample.id))
+    def write_benchmark_images(self, downloads: Path | None) -> None:
+        """Read the benchmarks again and store the images that the lines name."""
+        names = tuple(sorted({benchmark for benchmark, _ in self.wanted}))
+        for benchmark, sample in benchmark_samples(Benchmarks(names, downloads, skip_missing=True), []):
+            sha = self.wanted.get((benchmark, sample.id))
             for image in sample.images if sha is not None else ():
                 data = image.read()
                 if hashlib.sha256(data).hexdigest() == sha:
                     self._thumbnail(ImageRef(data=data), sha)
 
     def _thumbnail(self, image: ImageRef, sha: str) -> str | None:
-        path = self._images / f"{sha[:16]}.jpg"
+        path = self.folder / f"{sha[:16]}.jpg"
         if not path.exists():
             try:
                 write_whole(path, thumbnail(image.read(), image.path or "in memory", THUMBNAIL))

@@ -1,26 +1,32 @@
-"""The same question again, in other words.
+"""Find questions that say the same in other words.
 
     question_similarity("Is the liver healthy?", "is this liver healthy")              # 1.0
     question_similarity("Is the liver healthy?", "Is the lung healthy?")               # 0.33
     index = TextIndex([Text("A 45-year-old man has chest pain …", options), …], similarity=0.6)
     index.nearest([Text("A 45 year old man has chest pain …", options)])               # [(0, 0.93)]
+    texts = ItemTexts(items, similarity=0.6, least_tokens=8)                           # of benchmarks' items
+    texts.nearest([Text("A 45 year old man has chest pain …", options)])               # [(items[3], 0.93)]
 
 Two questions about one image are compared by the words that carry them: of those that every question is made of (what,
-is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighbouring words,
+is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighboring words,
 which a template filled in otherwise does not share. Candidates come from rensa's MinHash, 128 values in bands chosen
 to lose fewer than 2% of the pairs at the threshold itself; the similarity reported is the exact Jaccard index.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.parsing.normalize import tokens
+
+if TYPE_CHECKING:
+    from infimed_plugins.curation.decontamination.benchmark_items import Item
 
 # what carries no content in a question about an image; "where", "when", "how" and "why" do
 STOCK_WORDS = frozenset(
@@ -43,7 +49,7 @@ class Text:
     options: tuple[str, ...] = ()
 
 
-def normalised(text: Text) -> str:
+def normalized(text: Text) -> str:
     """One string for texts that differ by case, punctuation, spaces or the order of the options only."""
     return " | ".join([" ".join(tokens(text.question)), *sorted(" ".join(tokens(option)) for option in text.options)])
 
@@ -61,7 +67,7 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def shingles(text: Text) -> frozenset[str]:
-    """The pairs of neighbouring words, of the question and of each option; a word that stands alone as it is."""
+    """The pairs of neighboring words, of the question and of each option; a word that stands alone as it is."""
     found: set[str] = set()
     for part in (text.question, *text.options):
         words = tokens(part)
@@ -81,11 +87,11 @@ class TextIndex:
         if texts:
             self._index.insert_many(_min_hashes(texts))
 
-    def nearest(self, texts: Sequence[Text]) -> list[tuple[int, float] | None]:
+    def nearest(self, texts: Sequence[Text | None]) -> list[tuple[int, float] | None]:
         """For each text the one of the index most like it, with the exact similarity, if that reaches the threshold."""
-        if not texts or not self._texts:
-            return [None] * len(texts)
-        return [self._best(text, made) for text, made in zip(texts, _min_hashes(texts), strict=True)]
+        asked = [text for text in texts if text is not None and self._texts]
+        made = iter(_min_hashes(asked) if asked else ())
+        return [self._best(text, next(made)) if text is not None and self._texts else None for text in texts]
 
     def _best(self, text: Text, made: Any) -> tuple[int, float] | None:
         mine = shingles(text)
@@ -95,6 +101,52 @@ class TextIndex:
             if exact >= self._similarity and (best is None or exact > best[1]):
                 best = (number, exact)
         return best
+
+
+class ItemTexts:
+    """Find the benchmark item whose text a text repeats, where no image says so.
+
+    Options are compared where both sides have them: "Which of the following is true?" says nothing without. A text that
+    the benchmarks ask of two images is a stock question, and one of few words may be; neither is compared.
+    """
+
+    def __init__(self, items: Sequence[Item], similarity: float, least_tokens: int) -> None:
+        self._least = least_tokens
+        kinds: tuple[list[tuple[Text, Item]], ...] = (
+            [(item.text, item) for item in items if not item.text.options],
+            [(item.text, item) for item in items if item.text.options],
+            [(Text(item.text.question), item) for item in items if item.text.options],
+        )
+        kept = [_asked_once(pair for pair in pairs if self._is_specific(pair[0])) for pairs in kinds]
+        self._indexes = [(TextIndex([text for text, _ in pairs], similarity), pairs) for pairs in kept]
+
+    def nearest(self, texts: Sequence[Text]) -> list[tuple[Item, float] | None]:
+        """For each text the item most like it, with the similarity; None where none is alike or it is too short."""
+        asked: tuple[list[Text | None], ...] = (
+            [Text(text.question) for text in texts],
+            [text if text.options else None for text in texts],
+            [None if text.options else text for text in texts],
+        )
+        found: list[list[tuple[Item, float]]] = [[] for _ in texts]
+        for (index, pairs), column in zip(self._indexes, asked, strict=True):
+            matches = index.nearest([text if text and self._is_specific(text) else None for text in column])
+            for row, match in zip(found, matches, strict=True):
+                row += [(pairs[match[0]][1], match[1])] if match else []
+        return [max(row, key=itemgetter(1), default=None) for row in found]
+
+    def _is_specific(self, text: Text) -> bool:
+        return len({word for part in (text.question, *text.options) for word in tokens(part)}) >= self._least
+
+
+def _asked_once(pairs: Iterable[tuple[Text, Item]]) -> list[tuple[Text, Item]]:
+    """Of equal texts the first, unless they are asked of different images."""
+    first: dict[str, tuple[Text, Item]] = {}
+    stock: set[str] = set()
+    for text, item in pairs:
+        key = normalized(text)
+        if first.setdefault(key, (text, item))[1].shas != item.shas:
+            stock.add(key)
+    return [pair for key, pair in first.items() if key not in stock]
 
 
 def bands(similarity: float) -> int:
@@ -110,8 +162,4 @@ def _min_hashes(texts: Iterable[Text]) -> list[Any]:
     return made
 
 
-def _rensa() -> Any:
-    try:
-        return importlib.import_module("rensa")
-    except ImportError as error:
-        raise MissingExtraError("finding near-duplicate questions", "rensa", extra="data") from error
+_rensa = partial(optional_module, "rensa", "finding near-duplicate questions", "data")

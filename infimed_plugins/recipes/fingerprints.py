@@ -21,15 +21,12 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Step
 from infimed_plugins.records import Json, Sample
-from infimed_plugins.storage import sha256_of
-
-_END = 1 << 20
+from infimed_plugins.storage import ends_of, sha256_of
 
 
 def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[str, Json]]:
     """The files that a source opened for a split, where it can tell."""
-    tell = getattr(source, "opened", None)
-    paths: list[Path] = tell(split, folder) if callable(tell) else []
+    paths: list[Path] = _told(source, "opened", split, folder) or []
     return {_name(path, folder): fingerprint(path) for path in sorted(paths)}
 
 
@@ -81,26 +78,27 @@ def check_pictures(listed: Path, folder: Path | None) -> None:
 
 
 def is_local(source: Any, folder: Path | None) -> bool:
-    """Whether a source reads the user's folder; one that cannot tell may."""
-    tell = getattr(source, "is_local", None)
-    return bool(tell(folder)) if callable(tell) else folder is not None
+    """True if a source reads the user's folder; one that cannot tell may."""
+    told = _told(source, "is_local", folder)
+    return folder is not None if told is None else bool(told)
 
 
 def revision_of(name: str, folder: Path | None) -> str | None:
-    """What of a source is read: a commit or "local files"; None where it cannot tell."""
-    tell = getattr(registry().get("source", name), "revision", None)
-    return tell(folder) if callable(tell) else None
+    """The commit of a source that is read, or "local files"; None where it cannot tell."""
+    revision: str | None = _told(registry().get("source", name), "revision", folder)
+    return revision
+
+
+def _told(source: Any, what: str, *about: Any) -> Any:
+    """An answer of a source's own; None where it gives none."""
+    tell = getattr(source, what, None)
+    return tell(*about) if callable(tell) else None
 
 
 def fingerprint(path: Path) -> dict[str, Json]:
     """Size and hash of the ends of a file."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_END))
-        file.seek(max(0, size - _END))
-        digest.update(file.read(_END))
-    return {"bytes": size, "sha256_of_ends": digest.hexdigest()}
+    size, ends = ends_of(path)
+    return {"bytes": size, "sha256_of_ends": hashlib.sha256(str(size).encode() + ends).hexdigest()}
 
 
 def _name(path: Path, folder: Path | None) -> str:

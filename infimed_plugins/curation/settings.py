@@ -1,0 +1,182 @@
+"""Shared by steps: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
+
+``CaptionSettings.read("captions", {"repeats": "kepe"})`` raises::
+
+    ConfigError: captions: repeats is 'kepe'; one of drop, keep
+
+A prompt is a setting too: its words, or the path of a file that holds them. Each field names its rule::
+
+    repeats: str = setting("keep", one_of(("drop", "keep")))
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeVar
+
+from infimed_plugins import prompts
+from infimed_plugins.curation import StepContext
+from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.errors import ConfigError
+from infimed_plugins.records import Sample
+
+S = TypeVar("S")
+
+
+class Rule(NamedTuple):
+    """A condition on a value, and the words that say how to meet it."""
+
+    holds: Callable[[Any], bool]
+    mend: str
+
+    def check(self, name: str, value: object) -> None:
+        """Raise ConfigError unless the rule holds."""
+        if not self.holds(value):
+            raise ConfigError(f"{name} is {value!r}; {self.mend}")
+
+
+def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
+    """True for a finite number within the bounds that is no flag."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and least <= value <= most
+
+
+def one_of(allowed: Sequence[str]) -> Rule:
+    return Rule(lambda value: value in allowed, f"one of {', '.join(allowed)}")
+
+
+def whole(least: int = 1) -> Rule:
+    return Rule(lambda v: isinstance(v, int) and is_number(v, least), f"give a whole number from {least}")
+
+
+def optional(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.holds(value), rule.mend)
+
+
+FLAG = Rule(lambda value: isinstance(value, bool), "give true or false")
+NAMES = Rule(
+    lambda v: isinstance(v, Sequence) and not isinstance(v, str) and all(isinstance(one, str) for one in v),
+    "give a list such as [caption], or [] for all",
+)
+PATH = optional(Rule(lambda v: isinstance(v, str | Path) and bool(str(v).strip()), "give a path, or leave it out"))
+ENGINE = optional(
+    Rule(
+        lambda value: isinstance(value, Mapping) and {"name", "model"} <= value.keys(),
+        "give {name: openai, model: …, settings: {…}}, or leave it out",
+    )
+)
+SHARE = Rule(lambda value: is_number(value, 0, 1) and value > 0, "give a number above 0, at most 1")
+
+
+def setting(default: Any, rule: Rule | None = None, **how: Any) -> Any:
+    """A field of a step's settings whose value must keep a rule."""
+    return field(default=default, metadata={"rule": rule}, **how)
+
+
+def prompt_setting(default: str, *placeholders: str) -> Any:
+    """A field for the words of a prompt, or the path of a file of them, that holds each placeholder once."""
+    return field(default=default, metadata={"placeholders": placeholders})
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """The settings of a step. Raises ConfigError for a value that breaks its field's rule."""
+
+    @classmethod
+    def read(cls, step: str, given: Mapping[str, Any]) -> Self:
+        """The settings as given. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
+        try:
+            return cls(**given)
+        except TypeError as error:
+            raise ConfigError(
+                f"{step}: {error}; settings are {', '.join(inspect.signature(cls).parameters)}"
+            ) from error
+        except ConfigError as error:
+            raise ConfigError(f"{step}: {error}") from error
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if rule := one.metadata.get("rule"):
+                rule.check(one.name, value)
+            if placeholders := one.metadata.get("placeholders"):
+                object.__setattr__(self, one.name, _prompt_words(one.name, value, placeholders))
+
+
+TEMPERATURE = Rule(lambda value: is_number(value, 0), "give a number from 0, such as 1.0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawSettings(StepSettings):
+    """The settings of a step that draws replies; one that draws several has ``candidates``, too."""
+
+    temperature: float = setting(1.0, TEMPERATURE)
+    top_p: float = setting(1.0, SHARE)
+    max_tokens: int = setting(2048, whole())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        candidates = getattr(self, "candidates", 1)
+        if self.temperature == 0 and candidates != 1:  # of several greedy replies each is the same
+            raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
+
+    def ask(
+        self,
+        engine: Engine,
+        samples: Mapping[str, Sample],
+        prompt: Callable[[Sample], str],
+        context: StepContext,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[tuple[Sample, Reply]]:
+        """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted."""
+        requests = (ChatRequest(sample.id, prompt(sample), sample.images) for sample in samples.values())
+        count = getattr(self, "candidates", 1)
+        sampling = Sampling(count, self.temperature, self.top_p, self.max_tokens, seed=context.seed)
+        for done, reply in enumerate(engine.generate(requests, sampling), start=1):
+            (progress or context.progress)(done, len(samples))
+            if reply.error is not None:
+                context.engine_failed(reply.error)
+            else:
+                yield samples[reply.id], reply
+
+
+def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
+    """The rows in lists of a size, the last one shorter."""
+    left = iter(rows)
+    while chunk := list(islice(left, size)):
+        yield chunk
+
+
+def words_of(value: str) -> str:
+    """The words of a prompt, out of the file that a value without ``{`` names; otherwise the value itself."""
+    if "{" in value:
+        return value
+    try:
+        path = Path(value)
+        return path.read_text(encoding="utf-8") if path.is_file() else value
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{value[:200]} cannot be read as a prompt ({error}); write it as UTF-8 text") from error
+
+
+def _prompt_words(name: str, value: object, placeholders: Sequence[str]) -> str:
+    """The words of a prompt. Raises ConfigError unless each placeholder stands there once.
+
+    The images of a question come with it, so a prompt may have no media tags of its own.
+    """
+    words = words_of(value) if isinstance(value, str) else ""
+    wrong = [placeholder for placeholder in placeholders if words.count(placeholder) != 1]
+    if wrong:
+        shown = value[:80] if isinstance(value, str) else value
+        raise ConfigError(
+            f"{name} is {shown!r}, which is no file and does not hold {wrong[0]} once; give the prompt with "
+            f"{' and '.join(placeholders)} in it, or the path of a file that holds it"
+        )
+    if prompts.escape_media_tags(words) != words:
+        raise ConfigError(f"{name} holds a media tag such as <image>; leave it out, images come with the question")
+    return words
