@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,25 @@ def test_an_entry_point_that_does_not_import_is_an_error_that_names_it(monkeypat
     monkeypatch.setattr(pluggy.PluginManager, "load_setuptools_entrypoints", broken)
     with pytest.raises(PluginError, match=r"a plugin of group 'infimed_plugins' cannot be loaded: .*'alpha'"):
         plugins.build_manager()
+
+
+GUIDE = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+EXAMPLES = [code for code in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "@hookimpl" in code]
+
+
+def test_the_guide_adds_each_kind_of_plugin_in_under_twenty_lines() -> None:
+    hooks = {hook for code in EXAMPLES for hook in re.findall(r"def (register_\w+)", code)}
+    assert hooks == set(plugins.KINDS.values())
+    assert [len(code.splitlines()) for code in EXAMPLES if len(code.splitlines()) >= 20] == []
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=lambda code: re.findall(r"def (register_\w+)", code)[0])
+def test_an_example_of_the_guide_registers_what_it_shows(code: str) -> None:
+    module = ModuleType("guide")
+    exec(code, module.__dict__)
+    manager = plugins.build_manager(entry_points=False)
+    before = {(thing.kind, thing.name) for thing in plugins.Registry(manager)}
+    manager.register(module, name="guide")
+    plugins.check(manager)
+    (added,) = [thing for thing in plugins.Registry(manager) if (thing.kind, thing.name) not in before]
+    assert (added.owner, added.load() is not None) == ("guide", True)
