@@ -51,7 +51,7 @@ class Servers:
     """The servers, with ``concurrency`` lanes to them. An async context manager; it checks that one can be reached.
 
     A lane is an httpx client of its own: one client looks through all of its 64 connections whenever a request starts
-    or ends, which took it to 280 requests/s where 64 clients made 1,240 (tests/benchmarks/bench_engine.py).
+    or ends, which took it to 280 requests/s where 64 clients made 1,240 (tests/measure/bench_engine.py).
 
     Raises:
         EngineError: no server can be reached, or all refuse the key or the model.

@@ -12,7 +12,7 @@ import pytest
 
 from infimed_plugins.records import TASKS
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "measure"))
 from bench_reader import OWN, Reading, Row, counted, reading_of, rows_of, sample_of, score
 
 BOUNDS = {"missed": 0.05, "paid": 0.01, "misread": 0.0, "abstained": 0.05, "guessed": 0.04}  # bench_reader.py: of what

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "robust_accuracy.py"
+SCRIPT = Path(__file__).parents[1] / "measure" / "robust_accuracy.py"
 SHARE = 0.1
 
 

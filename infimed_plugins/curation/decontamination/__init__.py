@@ -63,7 +63,7 @@ MOST_BITS = 16  # an image_distance beyond takes anything for anything
 
 @dataclass(frozen=True)
 class DecontaminationSettings(StepSettings):
-    """``similarity`` is the paper's; the rest is ours, from the tables of tests/benchmarks/bench_decontamination.py.
+    """``similarity`` is the paper's; the rest is ours, from the tables of tests/measure/bench_decontamination.py.
 
     ``folder`` holds the benchmarks' downloaded files; without it they are where the recipe's sources are (--from, or
     the hub). ``report`` is written anew; without it a build writes ``decontamination/PART.jsonl``. ``engine`` is the

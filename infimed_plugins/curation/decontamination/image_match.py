@@ -8,7 +8,7 @@
 
 The hash is imagehash's pHash: the 64 lowest frequencies of the image at 32 x 32 pixels, each above or below their
 median. Half of its bits are set, so two hashes differ by an even number of bits. A crop moves every frequency and
-escapes; tests/benchmarks/bench_decontamination.py prints what is found at which distance. Images are indexed in all
+escapes; tests/measure/bench_decontamination.py prints what is found at which distance. Images are indexed in all
 eight orientations, so that what is looked up is hashed once. Hashes of 64 bits take pictures of one kind, such as chest
 X-rays, for each other; so where they agree the two images at 32 x 32 pixels are correlated.
 """

@@ -3,7 +3,7 @@
     write_page(Path("runs/decontamination/slake.jsonl"), Path("slake.html"))
 
 One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt. Above
-stand the thresholds and what the CPU tier's defaults find and miss, as tests/benchmarks/bench_decontamination.py
+stand the thresholds and what the CPU tier's defaults find and miss, as tests/measure/bench_decontamination.py
 measured it. Of real radiographs that says nothing: the pictures are phantoms, which are as alike as radiographs of one
 view, and blurred noise.
 """
@@ -21,7 +21,7 @@ from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.limits import parse_json
 
 ROWS = 200
-MEASURED_BY = "tests/benchmarks/bench_decontamination.py"
+MEASURED_BY = "tests/measure/bench_decontamination.py"
 PICTURES = "400 phantoms and 400 pictures of noise"
 
 

@@ -1,4 +1,4 @@
-"""Random rollouts without end: ``python tests/benchmarks/fuzz_rewards.py --seconds 600``. Names every failure.
+"""Random rollouts without end: ``python tests/measure/fuzz_rewards.py --seconds 600``. Names every failure.
 
 Responses are made of tags, answers, brackets, foreign characters and earlier responses cut and joined, from nothing to
 a megabyte; truths are right, odd and broken. A failure is an exception, a score that is no float in [0, 1], another set

@@ -1,6 +1,6 @@
 """How often the robust scorer and the upstream scorers disagree with what a case's author meant, rule by rule.
 
-    python tests/benchmarks/robust_accuracy.py [FOLDER]
+    python tests/measure/robust_accuracy.py [FOLDER]
 
 FOLDER holds ``*.jsonl.gz`` of parity cases, whatever their names: each record's ``rule`` says what it is. By default
 INFIMED_PARITY_DIR, else tests/data/parity. Only cases of the eight rules that say ``intended_correct`` count. An

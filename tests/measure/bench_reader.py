@@ -1,6 +1,6 @@
 """How well replies are read, against what a person says each commits to; beside it MedEvalKit's and VLMEvalKit's rules.
 
-    python tests/benchmarks/bench_reader.py tests/data/replies/own.jsonl.gz --group hedge --show 5
+    python tests/measure/bench_reader.py tests/data/replies/own.jsonl.gz --group hedge --show 5
 
 Prints a table; it is not a test. By default the file is INFIMED_REPLIES, else tests/data/replies/own.jsonl.gz. A line
 of it is ``{"id", "origin", "group", "task", "question", "options", "answer", "reply", "lang", "intended"}``, and for

@@ -1,4 +1,4 @@
-r"""How long scoring takes: ``python tests/benchmarks/bench_rewards.py``. Prints a table; it is not a test.
+r"""How long scoring takes: ``python tests/measure/bench_rewards.py``. Prints a table; it is not a test.
 
 4,096 rollouts are 256 questions with 16 responses each, about 2,300 characters long. The mix: 45% multiple choice, 20%
 text, 20% math, 10% grounding, 5% detection; half of the answers are right, a tenth breaks the format. Cold: a new

@@ -1,4 +1,4 @@
-"""Decontamination: ``python tests/benchmarks/bench_decontamination.py``. Prints tables; it is not a test.
+"""Decontamination: ``python tests/measure/bench_decontamination.py``. Prints tables; it is not a test.
 
 Rates: hashing against decoding the same images, hash search, MinHash, and the blocked search of vectors against the
 bare matrix product. What is found: changed copies by the distance of their hashes, with and without the second look,

@@ -1,4 +1,4 @@
-"""What our engine layer costs over a bare client: ``python tests/benchmarks/bench_engine.py``. Prints two tables.
+"""What our engine layer costs over a bare client: ``python tests/measure/bench_engine.py``. Prints two tables.
 
 Every client asks the same loopback server (a process of its own, which answers at once or after ``--latency``) the
 same 2,000 requests, 64 at a time: an 80 kB image, another for each request, n = 10. ``bare httpx`` is one AsyncClient

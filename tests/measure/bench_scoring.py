@@ -1,4 +1,4 @@
-"""Scoring replies: ``python tests/benchmarks/bench_scoring.py [--upstream CHECKOUT --upstream-python PYTHON]``.
+"""Scoring replies: ``python tests/measure/bench_scoring.py [--upstream CHECKOUT --upstream-python PYTHON]``.
 
 Prints a table; it is not a test. Samples per CPU-second on 10,000 replies a set, drawn with a seed from the parity
 cases (INFIMED_PARITY_DIR, else the packed sample), whose replies are an adversarial mix; the best of some rounds. With

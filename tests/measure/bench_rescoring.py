@@ -1,4 +1,4 @@
-"""Rescoring whole runs: ``python tests/benchmarks/bench_rescoring.py``. Prints a table; it is not a test.
+"""Rescoring whole runs: ``python tests/measure/bench_rescoring.py``. Prints a table; it is not a test.
 
 Run folders of the seven sets at their published sizes (133,840 replies, drawn as in bench_scoring.py) are written once,
 with about as many questions an image as the sets have and with the groups that reports break down by; then the

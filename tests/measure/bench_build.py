@@ -1,4 +1,4 @@
-"""Building data: ``python tests/benchmarks/bench_build.py``. Prints two tables; it is not a test.
+"""Building data: ``python tests/measure/bench_build.py``. Prints two tables; it is not a test.
 
 Images against a bare loop: the same JPEGs of 1,024 x 768 pixels through ``infimed data build`` (PathVQA's layout, every
 image another one, resized to 262,144 pixels) and through a pool of as many processes that only decodes, resizes,
