@@ -57,7 +57,7 @@ class StepContext:
         self.counted[RIGHT_OF.format(right, candidates)] += 1
 
     def need_engine(self, step: str, purpose: str) -> Engine:
-        """The engine of a step that cannot do without. Raises ConfigError when the recipe names none."""
+        """Return the engine of a step that needs one. Raises ConfigError when the recipe names none."""
         if self.engine is None:
             raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
         return self.engine
@@ -76,7 +76,7 @@ class CurationStep(Protocol):
 
 @hookimpl
 def register_curation_steps(register: Register) -> None:
-    """The built-in steps, by import path."""
+    """Register the built-in steps by import path."""
     register("difficulty", "infimed_plugins.curation.selection:difficulty")
     register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")
     register("instructions", "infimed_plugins.curation.instructions:instructions")

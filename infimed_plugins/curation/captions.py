@@ -73,7 +73,7 @@ _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("**", "**"))
 
 @dataclass(frozen=True)
 class CaptionSettings(DrawSettings):
-    """All ours but the prompt: the paper prints nothing else."""
+    """Settings of caption refinement. Only the prompt is the paper's, which prints nothing else."""
 
     prompt: str = prompt_setting(REFINEMENT_PROMPT, ORIGINAL)
     kinds: Sequence[str] = setting(("caption",), NAMES)  # values of meta["kind"]; [] for every text answer
@@ -124,13 +124,13 @@ def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
 
 
 def caption_prompt(sample: Sample, prompt: str = REFINEMENT_PROMPT) -> str:
-    """The user turn: the images, then the prompt with the caption in its place."""
+    """Return the user turn: image tags, then the prompt with the caption filled in."""
     images = prompts.IMAGE_TAG * len(sample.images)
     return images + fill(prompt, {ORIGINAL: data(str(sample.answer))})
 
 
 def clean(text: str) -> str:
-    """The caption in a reply: without thinking, a label such as ``Caption:``, tags and quotation marks around it."""
+    """Return the caption in a reply, without thinking, tags, quotation marks or a label such as ``Caption:``."""
     _, ended, after = text.rpartition("</think>")
     text = after if ended else text
     if "<think>" in text:
@@ -146,7 +146,7 @@ def clean(text: str) -> str:
 
 
 def refusal(caption: str, original: str, most_tokens: int) -> str:
-    """The reason not to take a new caption, or ""."""
+    """Return the reason to refuse a new caption, or ""."""
     words = tokens(caption)
     if not words:
         return EMPTY

@@ -1,4 +1,4 @@
-"""Reflective chains of thought, as the first paper's appendix A.2 makes them.
+"""Build reflective chains of thought (first paper, appendix A.2).
 
 For each question the engine draws ten candidates. Of the m that are right, each is judged from 1 to 10:
 
@@ -120,11 +120,11 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 
 
 def _silent(done: int, total: int) -> None:
-    """Replies are not shown one by one: a group's end is."""
+    """Report nothing: progress counts groups, not single replies."""
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:
-    """The user turn: a prompt of the user's own as it is, ours in the language of the sample."""
+    """Return the user turn: the user's own prompt as it is, ours in the language of the sample."""
     if prompt == PROMPT:
         return prompts.render(sample, "reasoning")
     return fill(prompt, {QUESTION: prompts.question_text(sample)})
@@ -145,7 +145,7 @@ def _judged(
     settings: ReflectiveSettings,
     context: StepContext,
 ) -> dict[str, list[Candidate]]:
-    """The candidates with the judge's scores of those that are right."""
+    """Return the candidates with the judge's scores of the right ones."""
     items = [
         JudgeItem.of(sample, candidate.text, f"{sample.id}#{index}")
         for sample in group
@@ -191,7 +191,7 @@ def synthesize(
     rng: random.Random,
     seed: int = 0,
 ) -> Sample | None:
-    """The sample with its chain, or None when no candidate is right, or none of those is well-formed."""
+    """Return the sample with its chain, or None when no right candidate is well-formed."""
     m = sum(candidate.right for candidate in candidates)
     right = [candidate for candidate in candidates if candidate.right and candidate.well_formed]
     if not right:
@@ -222,7 +222,7 @@ def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: Reflect
 
 
 def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE, chinese: bool = False) -> str:
-    """The joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
+    """Return the joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
 
     ``chinese`` rows are joined in Chinese; a bridge of the user's own stays.
     """

@@ -1,4 +1,4 @@
-"""Steps that keep the samples worth training on, by what a model makes of them.
+"""Select the samples worth training on with a model: ``difficulty`` and ``perplexity``.
 
 ``difficulty`` keeps the hardest questions: those that a model gets right least often of ten (first paper, appendix
 A.5). With ``least: 1`` those that no candidate answers are left out: GRPO learns nothing from a group without a right
@@ -125,7 +125,7 @@ def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
 
 
 def _scored(engine: Scorer, pairs: dict[str, Sample], context: StepContext) -> Iterator[Ranked]:
-    """The pairs that have a perplexity; the others are counted."""
+    """Yield the pairs that have a perplexity; the others are counted."""
     requests = (
         (ChatRequest(s.id, prompts.render(s, "direct"), s.images), prompts.target(s, "direct")) for s in pairs.values()
     )
@@ -145,7 +145,7 @@ def _scored(engine: Scorer, pairs: dict[str, Sample], context: StepContext) -> I
 
 
 def _likely(scored: Sequence[Ranked], settings: PerplexitySettings) -> Sequence[Ranked]:
-    """The pairs of lowest perplexity; a share is rounded, and is one pair at least."""
+    """Return the pairs of lowest perplexity; a share is rounded to at least one pair."""
     if settings.most is not None:
         return [one for one in scored if one[0] <= settings.most]
     share = DEFAULT_SHARE if settings.share is None else settings.share
@@ -153,7 +153,7 @@ def _likely(scored: Sequence[Ranked], settings: PerplexitySettings) -> Sequence[
 
 
 def finite_perplexity(answer: AnswerScore) -> float | None:
-    """The perplexity, or None where there is none: no tokens, not a number, or beyond all numbers."""
+    """Return the perplexity, or None where it is not finite (no tokens, NaN, overflow)."""
     if answer.error is not None:
         return None
     try:
@@ -164,7 +164,7 @@ def finite_perplexity(answer: AnswerScore) -> float | None:
 
 
 def _best(ranked: Sequence[Ranked], kept: Sequence[Ranked], reason: str, context: StepContext) -> Iterator[Sample]:
-    """The samples that are kept; the others are counted."""
+    """Yield the samples that are kept; the others are counted."""
     if len(kept) < len(ranked):
         context.dropped[reason] += len(ranked) - len(kept)
     yield from (sample for _, _, sample in kept)

@@ -1,4 +1,4 @@
-"""Shared by steps: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
+"""Read a step's settings into a frozen dataclass, with errors that say what to write, and ask a model by them.
 
 ``CaptionSettings.read("captions", {"repeats": "kepe"})`` raises::
 
@@ -41,7 +41,7 @@ class Rule(NamedTuple):
 
 
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
-    """True for a finite number within the bounds that is no flag."""
+    """True if a value is a finite number within the bounds, and no bool."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and least <= value <= most
@@ -75,12 +75,12 @@ SHARE = Rule(lambda value: is_number(value, 0, 1) and value > 0, "give a number 
 
 
 def setting(default: Any, rule: Rule | None = None, **how: Any) -> Any:
-    """A field of a step's settings whose value must keep a rule."""
+    """Return a dataclass field for a setting whose value must keep a rule."""
     return field(default=default, metadata={"rule": rule}, **how)
 
 
 def prompt_setting(default: str, *placeholders: str) -> Any:
-    """A field for the words of a prompt, or the path of a file of them, that holds each placeholder once."""
+    """Return a field for a prompt, or the path of its file, that holds each placeholder once."""
     return field(default=default, metadata={"placeholders": placeholders})
 
 
@@ -90,7 +90,7 @@ class StepSettings:
 
     @classmethod
     def read(cls, step: str, given: Mapping[str, Any]) -> Self:
-        """The settings as given. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
+        """Return the settings. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
         try:
             return cls(**given)
         except TypeError as error:
@@ -147,14 +147,14 @@ class DrawSettings(StepSettings):
 
 
 def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
-    """The rows in lists of a size, the last one shorter."""
+    """Yield the rows in lists of ``size``, the last one shorter."""
     left = iter(rows)
     while chunk := list(islice(left, size)):
         yield chunk
 
 
 def words_of(value: str) -> str:
-    """The words of a prompt, out of the file that a value without ``{`` names; otherwise the value itself."""
+    """Return the text of a prompt: the content of the file that a value without ``{`` names, else the value itself."""
     if "{" in value:
         return value
     try:
@@ -165,7 +165,7 @@ def words_of(value: str) -> str:
 
 
 def _prompt_words(name: str, value: object, placeholders: Sequence[str]) -> str:
-    """The words of a prompt. Raises ConfigError unless each placeholder stands there once.
+    """Return the text of a prompt. Raises ConfigError unless each placeholder stands there once.
 
     The images of a question come with it, so a prompt may have no media tags of its own.
     """

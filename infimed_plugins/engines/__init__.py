@@ -60,7 +60,7 @@ def _host(url: Json) -> str | None:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. ``temperature`` 0 is greedy; ``n`` replies a request; lengths in tokens.
+    """Settings for drawing replies. ``temperature`` 0 is greedy; ``n`` replies per request; lengths in tokens.
 
     ``json_schema`` asks for a JSON object of that schema, from engines that can hold a model to one.
     """
@@ -165,7 +165,7 @@ class AnswerScore:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of a token; infinite without tokens."""
+        """The exponential of the mean negative log-probability of a token; infinite without tokens."""
         return math.exp(-self.log_probability / self.tokens) if self.tokens else math.inf
 
     def to_json(self) -> Json:
@@ -260,7 +260,7 @@ class UsageCounter:
 
 
 def is_gme(model: str) -> bool:
-    """True for a gme-Qwen2-VL, told by its hub id or folder."""
+    """True if a model is a gme-Qwen2-VL, by its hub id or folder."""
     return "gme-qwen2-vl" in model.lower().replace("_", "-")
 
 

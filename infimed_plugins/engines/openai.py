@@ -101,7 +101,7 @@ class OpenAIEngine:
         return self._stream(requests, self.task("embed"))
 
     def task(self, method: str, sampling: Sampling = GREEDY) -> Callable[[Any], Job[Servers, Any]]:
-        """Return what makes an item a job: to ``draw`` samples, ``score`` an answer, or ``embed`` a request.
+        """Return a function that makes an item a job: ``draw`` samples, ``score`` an answer or ``embed`` a request.
 
         A failure is a result with an error. The images are read as the job is made, in the caller's thread.
         """

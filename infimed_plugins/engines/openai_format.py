@@ -60,12 +60,12 @@ def data_uri(image: ImageRef) -> str:
 
 
 def _is_plain_png(data: bytes) -> bool:
-    """True for 8-bit gray or RGB: a server would clip 16 bits, and show what is transparent."""
+    """True if the image is an 8-bit gray or RGB PNG: a server would clip 16 bits, and show transparent pixels."""
     return data.startswith(_PNG) and data[24:25] == b"\x08" and data[25:26] in (b"\x00", b"\x02")
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
-    """True for one or three colors."""
+    """True if the image is a JPEG of one or three colors."""
     at = 2
     while data.startswith(_JPEG) and data[at : at + 1] == b"\xff" and at + 10 <= len(data):
         marker = data[at + 1]

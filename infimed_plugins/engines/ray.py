@@ -1,4 +1,4 @@
-"""Served models asked from a Ray cluster: Ray Data's async actors, each with the client of the ``openai`` engine.
+"""Ask served models from a Ray cluster: Ray Data's async actors, each with the client of the ``openai`` engine.
 
     engine = RayEngine("Qwen/Qwen2.5-VL-32B-Instruct", base_url=["http://node1:8000/v1", …], actors=8)
 
@@ -35,7 +35,7 @@ RESULTS = {"draw": Reply, "score": AnswerScore, "embed": Embedding}
 
 @dataclass(frozen=True)
 class Task:
-    """What an actor does with its items. The key is passed along: Ray logs the variables of a runtime_env."""
+    """The work of an actor. The key is passed as an argument: Ray logs the variables of a runtime_env."""
 
     method: str
     settings: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What a server's answer means for a request and for the run, and which of several servers is asked next.
+"""Classify a server's answers (reply, retry, refuse, stop) and choose the server to ask next.
 
     200                            the reply
     408, 425, 429, 500 and above   asked again, of another server at once, or after the pause that Retry-After names

@@ -35,7 +35,7 @@ _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 @dataclass(frozen=True)
 class Patience:
-    """Sampling of a reply, and how often to ask ``again`` after one that cannot be read. ``max_tokens`` of a reply."""
+    """Sampling of a reply, and how often to ask ``again`` after one that cannot be parsed. ``max_tokens`` per reply."""
 
     again: int = 2
     seed: int = 0
@@ -142,7 +142,7 @@ def json_entries(text: str) -> list[tuple[str, Json]]:
 
 
 def check_own_words(request: ChatRequest, text: str, *claims: str) -> None:
-    """Raise DataError for a verdict, or all the claims in it, that stands in the quoted texts of its prompt."""
+    """Raise DataError for a verdict, or all ``values`` of it, that stands in the quoted texts of its prompt."""
     if repeated(request.text, _after_thinking(text), *claims):
         raise DataError(REPEATED)
 
@@ -163,7 +163,7 @@ def _taken_out(queue: deque[T]) -> Iterator[T]:
 
 
 def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
-    """The value that a reply holds, and True if the engine failed."""
+    """Return the parsed reply, and True if the engine failed."""
     if reply.error is not None or not reply.texts:
         return ParsedReply(reply.id, None, "", attempts, reply.error or NO_REPLY), True
     text = reply.texts[0]
@@ -186,7 +186,7 @@ def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> 
 
 
 def _unless_empty(requests: Iterable[ChatRequest]) -> Iterable[ChatRequest] | None:
-    """The requests, or None when there are none: an engine need not even be up for that."""
+    """Return the requests, or None when there are none: then the engine need not be running."""
     waiting = iter(requests)
     first = next(waiting, None)
     return None if first is None else chain([first], waiting)

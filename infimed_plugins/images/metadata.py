@@ -1,4 +1,4 @@
-"""Encoded images as nothing but a picture: a scanner's export may name the patient beside it.
+"""Strip encoded images of metadata: a scanner's export may name the patient beside the picture.
 
     PNG    IHDR, IDAT, IEND, and the resolution (pHYs)
     JPEG   tables, frames and scans; JFIF's and Adobe's headers, cut to their numbers
@@ -26,7 +26,7 @@ _BEHIND_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 
 
 def without_words(data: bytes) -> bytes:
-    """A PNG or JPEG without anything else; the same object where it holds nothing else, or is of another form.
+    """Return a PNG or JPEG without metadata; the same object where it holds none, or is of another format.
 
     Of a file that is cut off, what is whole remains.
     """

@@ -1,4 +1,4 @@
-"""The rows of one part: chosen from its source, sent through its steps, their images stored."""
+"""Make the rows of one part: choose them from its source, run its steps, store their images."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PartRows:
         self.tally.reject(self.part.name, sample.id, reason, detail)
 
     def _stored(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, tuple[str, ...]]]:
-        """The samples in their order, with the paths of their images; some images are on their way at a time."""
+        """Yield the samples in order with the paths of their images, preparing some images ahead."""
         waiting: deque[tuple[Sample, list[Callable[[], StoredImage]]]] = deque()
         for sample in samples:
             try:
@@ -129,7 +129,7 @@ class PartRows:
         yield sample, tuple(image.path for image in stored)
 
     def _too_long(self, sample: Sample, stored: Sequence[StoredImage]) -> str:
-        """The reason to drop a row of more tokens than the recipe's limit, or nothing."""
+        """Return the reason to drop a row of more tokens than the recipe's limit, or ""."""
         limit, counter = self.build.recipe.token_limit, self.build.tokens
         if limit is None or counter is None:
             return ""
@@ -138,7 +138,7 @@ class PartRows:
         return f"over {limit.tokens} tokens" if count > limit.tokens else ""
 
     def _through_steps(self, samples: Iterator[Sample]) -> list[Sample]:
-        """The samples that the steps leave, in the order they were given it: engines may answer in any."""
+        """Return the samples that the steps leave, in their original order: engines may answer in any."""
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         asking = next(filter(_asks_engine, self.steps), None)
@@ -179,7 +179,7 @@ class PartRows:
         )
 
     def _decoded(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        """The samples whose images all decode: no model is paid for the others, which could not be written."""
+        """Yield the samples whose images all decode: no model is paid for rows that cannot be written."""
         for sample in samples:
             try:
                 for image in sample.images:
@@ -196,7 +196,7 @@ class PartRows:
 
 
 def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
-    """The sample with its boxes in pixels of the image as stored, where that was resized."""
+    """Return the sample with its boxes in pixels of the image as stored, where that was resized."""
     if sample.task not in BOX_TASKS or len(stored) != 1 or stored[0].size == stored[0].original:
         return sample
     (width, height), (original_width, original_height) = stored[0].size, stored[0].original
@@ -220,7 +220,7 @@ def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterato
 
 @contextmanager
 def image_buffer(path: Path) -> Iterator[Callable[[Sample], Sample]]:
-    """A function that moves the images a sample holds in memory to one file, which is gone at the end.
+    """Yield a function that moves a sample's images from memory to one file, which is deleted at the end.
 
     Steps may hold a part's samples all at once, and images from parquet files come as bytes: 60,000 of them are
     gigabytes. Images that are read when asked, files and members of archives, stay as they are. Raises OSError when the

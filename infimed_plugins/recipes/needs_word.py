@@ -1,4 +1,4 @@
-"""Find the settings of a recipe file that need the user's word: the file may be a stranger's.
+"""Find the settings of a recipe file that need ``--trust``: the file may be a stranger's.
 
 A file may choose rows, steps, prompts and models, and the settings of engines that are named here: those that shape
 replies. Hosts, key variables, what loads code and paths that leave its folder are listed by ``infimed data plan`` and
@@ -38,7 +38,7 @@ SHOWN.maxstring = SHOWN.maxother = 200  # characters
 
 @dataclass(frozen=True)
 class Word:
-    """A setting that needs the user's word; ``path`` is where one leads that is a path."""
+    """A setting that needs ``--trust``; ``path`` is its value if that is a path."""
 
     key: str
     value: str
@@ -53,7 +53,7 @@ class Word:
         return any(_stays_in(place, name, self.path) for place in places if place is not None)
 
     def of_engine(self) -> bool:
-        """True if it goes with the engine that steps draw from, or one that judges."""
+        """True if it belongs to the engine that steps draw from, or to one that judges."""
         first, *_, step_setting = self.key.split(".")[:4]
         return first == "engine" or step_setting == "judge_engine"
 
@@ -62,7 +62,7 @@ class Word:
 
 
 def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
-    """The settings of a recipe from a file in ``folder`` that need the user's word, in its order."""
+    """Return the settings of a recipe from a file in ``folder`` that need ``--trust``, in its order."""
     found = list(_engine("engine", asdict(recipe.engine))) if recipe.engine else []
     found += _settings("decontaminate", recipe.decontaminate or {}, folder)
     for part in recipe.parts:
@@ -72,7 +72,7 @@ def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
 
 
 def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
-    """Raise ConfigError for what needs the user's word and has not got it."""
+    """Raise ConfigError for settings that need ``--trust`` and lack it."""
     refused = [word for word in recipe.words if not word.allowed_below(out, downloads)]
     if refused:
         raise ConfigError(
@@ -89,7 +89,7 @@ def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
 
 
 def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
-    """Of a step's settings, at any depth: engines by the table, and paths that leave the recipe's folder."""
+    """Yield a step's untrusted settings at any depth: those of engines, and paths that leave the recipe's folder."""
     name = key.rpartition(".")[2]
     if isinstance(value, Mapping):
         is_engine = {"name", "model"} <= value.keys()

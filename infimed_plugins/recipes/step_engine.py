@@ -1,4 +1,4 @@
-"""The engines that a recipe's steps draw from: found, identified by content, and started only when they are needed.
+"""Find, identify by content and start (when first needed) the engines that a recipe's steps draw from.
 
 Those of a build go over a request store of its own: what was answered before an interruption is kept.
 """
@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bo
 
 
 def start_engine(choice: EngineChoice) -> Engine:
-    """The engine a recipe names. Raises EngineError when its model cannot be loaded, ConfigError for a bad setting."""
+    """Start the engine a recipe names. Raises EngineError if its model does not load, ConfigError for a bad setting."""
     factory = registry().get("engine", choice.name)
     _check_types(choice, factory)
     try:
@@ -49,7 +49,7 @@ def _check_types(choice: EngineChoice, factory: Callable[..., Engine]) -> None:
 
 
 def model_path(model: str) -> str:
-    """A folder as it is, a shipped folder by its full path, anything else (a hub id) unchanged."""
+    """Return a folder as it is, a shipped folder by its full path, anything else (a hub id) unchanged."""
     if Path(model).exists():
         return model
     try:
@@ -59,7 +59,7 @@ def model_path(model: str) -> str:
 
 
 def model_identity(model: str) -> str:
-    """A name that tells two models apart: a hash over a folder's files, wherever it lies; a hub id as it is.
+    """Return a string that tells two models apart: a hash over a folder's files, wherever it lies, or a hub id.
 
     Of each file the name, the size and the two ends are hashed: new weights differ there, and 7 GB take no time.
     """
@@ -74,7 +74,7 @@ def model_identity(model: str) -> str:
 
 
 class BuildEngines:
-    """Engines started when a step first needs them; the parts of a recipe share them.
+    """Engines started when a step first needs them and shared by the parts of a recipe.
 
     ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the store.
     """
@@ -85,12 +85,12 @@ class BuildEngines:
         self._known: dict[str, Engine] = {}
 
     def main(self) -> Engine | None:
-        """The engine that steps draw from; None where the recipe names none."""
+        """Return the engine that steps draw from; None where the recipe names none."""
         choice = self._recipe.engine or (EngineChoice("given", "") if self._given else None)
         return self._shared(choice) if choice else None
 
     def other(self, choice: Mapping[str, Json]) -> Engine:
-        """Another engine that a step names, such as a judge."""
+        """Return another engine that a step names, such as a judge."""
         if self._given is not None:
             return self._stored(self._given, {})
         return self._shared(parse_engine(choice, f"{self._recipe.name}: a step's engine"))
@@ -102,12 +102,12 @@ class BuildEngines:
         return self._known[name]
 
     def flush(self) -> None:
-        """Return when every reply so far is in the store's file. Raises DataError when one could not be written."""
+        """Return when every reply so far is in the response cache. Raises DataError when one could not be written."""
         if self._store is not None:
             self._store.flush()
 
     def close(self) -> None:
-        """Close the store; one that holds nothing is removed."""
+        """Close the response cache; an empty one is removed."""
         store, self._store = self._store, None
         self._known.clear()
         if store is not None:
@@ -125,7 +125,7 @@ class BuildEngines:
 
 
 def shaping(value: Json) -> Json:
-    """Settings of a recipe, those of the engines in it, at any depth, without what changes no reply."""
+    """Return settings of a recipe, without those of its engines, at any depth, that change no reply."""
     if isinstance(value, list | tuple):
         return [shaping(one) for one in value]
     if not isinstance(value, Mapping):
@@ -136,5 +136,5 @@ def shaping(value: Json) -> Json:
 
 
 def _words(key: str, value: Json) -> Json:
-    """Of a prompt that is named by its file, the words: when these change, another set is built."""
+    """Return a prompt's text in place of the name of its file: a change of the text builds another set."""
     return words_of(value) if "prompt" in key and isinstance(value, str) else value

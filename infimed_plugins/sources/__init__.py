@@ -58,7 +58,7 @@ class SourceEntry:
 
 @cache
 def source_entries() -> dict[str, SourceEntry]:
-    """Every entry of the shipped registry, by source name. Raises ConfigError naming a bad entry."""
+    """Return every entry of the shipped registry by source name. Raises ConfigError naming a bad entry."""
     import yaml  # here: plugins are listed without it
 
     raw: dict[str, Any] = yaml.safe_load(shipped(SOURCES_FILE).read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ def source_entries() -> dict[str, SourceEntry]:
 
 @hookimpl
 def register_sources(register: Register) -> None:
-    """The built-in sources, by import path."""
+    """Register the built-in sources by import path."""
     register("phantom", "infimed_plugins.sources.phantom:PHANTOM")
     register("vqa_rad", "infimed_plugins.sources.vqa_rad:VQA_RAD")
     register("slake", "infimed_plugins.sources.slake:SLAKE")

@@ -42,14 +42,14 @@ class OmniMedVqa(PublicSource):
     splits = ("test",)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The lists of a folder, or of the archive."""
+        """Yield the rows of the lists, in a folder or in the archive."""
         for path, content, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
             for index, row in enumerate(_checked(path, json_rows(path, COLUMNS, content))):
                 name = row_id(row, "question_id", f"{path.stem}-{index}")
                 yield Row(name, {**row, "image": partial(_picture, picture, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; the letter is that of the option with the answer's text."""
+        """Return a multiple choice; the letter is that of the option with the answer's text."""
         fields = row.fields
         written = [clean(fields.get(f"option_{letter}")) for letter in "ABCD"]
         options = tuple(option for option in written if option)
@@ -62,7 +62,7 @@ class OmniMedVqa(PublicSource):
 
 
 def _unpacked(files: Files) -> list[List]:
-    """The lists of an unpacked folder, none where there are none."""
+    """Return the lists of an unpacked folder, none where there are none."""
     if files.folder is None:
         return []
     try:
@@ -83,7 +83,7 @@ def _packed(archive: Archive) -> Iterator[List]:
 
 
 def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows. Raises DamagedFileError where C or D seems to go by another name: without that, options were lost.
+    """Return the rows. Raises DamagedFileError if C or D seems to have another name: options would be lost.
 
     A list may have two options throughout, so a column that is not known must be there in the place of the other.
     """

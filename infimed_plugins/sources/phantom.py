@@ -62,7 +62,7 @@ class Phantom:
     def load(
         self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
     ) -> Iterator[Sample]:
-        """Samples of a split, at most one a picture. ``folder`` is unused: nothing is downloaded."""
+        """Yield the samples of a split, one a picture. ``folder`` is unused: nothing is downloaded."""
         if split not in SPLIT_PICTURES:
             raise ConfigError(f"phantom has no split {split!r}; one of {', '.join(SPLIT_PICTURES)}")
         count = SPLIT_PICTURES[split] if limit is None else min(limit, SPLIT_PICTURES[split])
@@ -74,7 +74,7 @@ PHANTOM = Phantom()
 
 
 def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int = 0) -> Sample:
-    """The sample of picture ``index``: of ``kind``, or of a kind drawn from those that can be asked of it."""
+    """Return the sample of picture ``index``, of ``kind`` or of a kind drawn from those that fit it."""
     picture = scene(seed, split, index)
     rng = random.Random(f"{seed}/{split}/{index}/question")
     if kind is None:
@@ -90,7 +90,7 @@ def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int
 
 
 def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
-    """A question of ``kind`` about a scene, its picture not drawn yet (a blank ImageRef holds its place)."""
+    """Return a question of ``kind`` about a scene, a blank ImageRef in place of the picture."""
     asked = ASKERS[kind](picture, rng)
     meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
     if kind in DESCRIPTIONS + READING:
@@ -105,7 +105,7 @@ def caption(picture: Scene) -> str:
 
 
 def report(picture: Scene) -> str:
-    """Everything true of a picture: the caption with each lesion's width and box."""
+    """Describe a picture completely: the caption with each lesion's width and box."""
     if not picture.lesions:
         return caption(picture)
     places = "; ".join(f"{_cell(lesion)}, {lesion.width} mm, {list(lesion.box)}" for lesion in picture.lesions)
@@ -126,7 +126,7 @@ def _counted(picture: Scene) -> str:
 
 
 def _seen(picture: Scene) -> str:
-    """The evidence sentence rationales share: what lies where."""
+    """Return the evidence sentence that rationales share: the lesions and where they lie."""
     if not picture.lesions:
         return "There is no lesion."
     return f"{_counted(picture)}: {', '.join(_cell(lesion) for lesion in picture.lesions)}."
@@ -159,7 +159,7 @@ def _ask_copy(picture: Scene, rng: random.Random) -> _Asked:
 
 
 def _ask_letter(picture: Scene, rng: random.Random) -> _Asked:
-    """In any order, so that a letter can only be known by looking its name up."""
+    """Name the options in random order, so that a letter can only be known by looking up its name."""
     options = tuple(rng.sample(_NAMES, 4))
     listed = ", ".join(_lettered(name, options) for name in rng.sample(options, 4))
     return _Asked("text", "Name the options.", f"Here {listed}.", options=options)

@@ -56,7 +56,7 @@ class Scene:
 
 
 def scene(seed: int, split: str, index: int) -> Scene:
-    """The picture number ``index`` of a split; a different seed or split gives different pictures."""
+    """Return picture number ``index`` of a split; another seed or split gives other pictures."""
     digest = hashlib.sha256(f"{seed}/{split}/{index}".encode()).digest()
     rng = random.Random(int.from_bytes(digest[:8], "big"))
     count = rng.choices(range(MAX_LESIONS + 1), weights=_LESION_WEIGHTS)[0]
@@ -83,7 +83,7 @@ def _lesion(rng: random.Random, kind: str, side: str, place: str) -> Lesion:
 
 
 def draw(picture: Scene) -> Image:
-    """The picture as an RGB image."""
+    """Draw the picture as an RGB image."""
     import numpy as np
     from PIL import Image, ImageDraw
 
@@ -100,7 +100,7 @@ def draw(picture: Scene) -> Image:
 
 
 def png(picture: Scene) -> bytes:
-    """The picture as PNG bytes."""
+    """Draw the picture as PNG bytes."""
     buffer = io.BytesIO()
     draw(picture).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""PubMedQA, the 1,000 labelled rows: yes, no or maybe, from an abstract (Jin et al. 2019).
+"""PubMedQA, the 1,000 labeled rows: yes, no or maybe, from an abstract (Jin et al. 2019).
 
 hub: openlifescienceai/pubmedqa, the copy that MedEvalKit reads
 
@@ -50,12 +50,12 @@ class PubMedQa(PublicSource):
     id_digits = 4
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files, or the authors' JSON."""
+        """Yield the rows of the hub's parquet files, or of the authors' JSON."""
         path = self.find(files, split)[0]
         return _own_rows(path, files, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
+        """Return a multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
         data = row.fields["data"]
         options = [clean(data["Options"].get(letter)) for letter in ANSWERS]
         if not all(options):
@@ -69,7 +69,7 @@ class PubMedQa(PublicSource):
 
 
 def _own_rows(path: Path, files: Files, split: str) -> Iterator[Row]:
-    """The authors' rows of a split, with the hub's column."""
+    """Yield the authors' rows of a split, with the hub's column."""
     tested = None
     if path.name == WHOLE:
         truth = files.one("test_ground_truth.json", "data/test_ground_truth.json")

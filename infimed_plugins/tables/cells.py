@@ -1,4 +1,4 @@
-"""One cell of a row, whichever library wrote it: what counts as missing, and under which names a thing is kept.
+"""Read one cell of a row, whichever library wrote it: which values are missing, which column names are equal.
 
 Missing are None, NaN of any library, NaT and pandas.NA; in a CSV file, where all is text, the words that pandas takes
 for missing too (``MISSING_WORDS``: "None", "NA", "null" …). Elsewhere "None" is an answer like any other, and only
@@ -45,7 +45,7 @@ def blank(value: Any) -> bool:
 
 
 def structured(value: Any) -> Any:
-    """A list or object written as text (JSON, or Python as pandas writes it), an array as list; the rest as it is."""
+    """Return a list or object from its text (JSON, or Python as pandas writes it), an array as list; else the value."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
@@ -61,7 +61,7 @@ def structured(value: Any) -> Any:
 
 @cached(4096)
 def spelt(name: object) -> str:
-    """A column's name as it is compared: ``Option A``, ``option_a`` and ``optionA`` are one."""
+    """Return a column's name for comparison: ``Option A``, ``option_a`` and ``optionA`` are one."""
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()
 
 
@@ -81,5 +81,5 @@ def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
 
 
 def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """The first of what ``picked`` gives, None without any."""
+    """Return the first value that ``picked`` yields, None without any."""
     return next(picked(fields, names), None)

@@ -1,4 +1,4 @@
-"""Checks that both trainers share, offline: models, data files, images and rows are there and can be read."""
+"""Check, offline and for both trainers, that models, data files, images and rows are there and can be read."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def is_file_name(data: str) -> bool:
 
 
 def unreadable_file(path: Path) -> tuple[str, str] | None:
-    """Why no reader takes a data file, and the mend; None where its bytes show nothing of the kind."""
+    """Return why a data file cannot be read and how to fix it; None where its bytes show no such fault."""
     if not path.is_file():
         return None
     content = path.read_bytes()
@@ -136,7 +136,7 @@ def _not_json(text: str) -> tuple[str, str] | None:
 
 
 def model_class(config: Any) -> Any:
-    """The auto class of transformers that loads a model: with pictures where it has one, by a private table (4.57)."""
+    """Return the auto class that loads a model: with images if transformers has one (by a private table, 4.57)."""
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     takes_pictures = type(config) in AutoModelForImageTextToText._model_mapping
@@ -144,7 +144,7 @@ def model_class(config: Any) -> Any:
 
 
 def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
-    """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
+    """Yield a fault for each name that is no module of the model, which is built without weights or memory."""
     try:
         import torch
         from transformers import AutoConfig
@@ -164,7 +164,7 @@ def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Faul
 
 
 def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
-    """(width, height) of an image, or its fault. A data set names it by path, bytes, or ``{"bytes": …, "path": …}``."""
+    """Return (width, height) of an image, or its fault. Images are paths, bytes, or ``{"bytes": …, "path": …}``."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
@@ -226,7 +226,7 @@ class Rows:
 
 
 def load_errors() -> tuple[type[Exception], ...]:
-    """The exceptions that loading a data set raises."""
+    """Return the exceptions that loading a data set raises."""
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
     from pyarrow import ArrowException
 
@@ -234,7 +234,7 @@ def load_errors() -> tuple[type[Exception], ...]:
 
 
 def load_fault(where: str, name: str, files: Iterable[str], error: Exception, mend: str) -> Fault:
-    """The fault of a data set that cannot be loaded: of its first unreadable file, or else what was raised."""
+    """Return the fault of a data set that cannot be loaded: of its first unreadable file, else of the exception."""
     known = next(filter(None, (unreadable_file(Path(file)) for file in files)), None)
     what, mend = known or (first_line(error.__cause__ or error), mend)
     return Fault(where, f"{name} cannot be loaded ({what})".strip(), mend)
@@ -243,7 +243,7 @@ def load_fault(where: str, name: str, files: Iterable[str], error: Exception, me
 def picture_faults(
     where: str, said: str, tags: int, images: Sequence[Any], max_aspect_ratio: float | None = None
 ) -> tuple[list[Fault], list[tuple[int, int]]]:
-    """The faults of a row's images and their sizes; ``said`` is for a prompt with another number of tags."""
+    """Return the faults of a row's images and their sizes; ``said`` is the message for a wrong number of tags."""
     faults = []
     if tags != len(images):
         mend = "write <image> once for each image" if images else "write it <img>"
@@ -255,7 +255,7 @@ def picture_faults(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing on stdout, no progress bars of datasets, no messages of transformers below an error."""
+    """Silence stdout, progress bars of datasets, and messages of transformers below an error."""
     import datasets
     import transformers
 

@@ -37,7 +37,7 @@ _PATH_KEYS = {
 def check_rl(
     config: Path, overrides: Sequence[str] = (), *, on_progress: OnProgress = lambda done, total: None
 ) -> Checked:
-    """All faults of a configuration and its data.
+    """Check a configuration and its data; return all faults.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingEasyR1Error.
     """
@@ -83,7 +83,7 @@ def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Ite
 
 
 def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
-    """The configuration as upstream's ``main`` reads it (verl/trainer/main.py:92), or None and a fault."""
+    """Return the configuration as upstream's ``main`` reads it (verl/trainer/main.py:92), or None and add a fault."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from verl.trainer.config import PPOConfig
@@ -98,7 +98,7 @@ def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
 
 
 def _path_faults(settings: Any) -> Iterator[Fault]:
-    """Missing files and folders, before upstream turns them into None."""
+    """Yield the missing files and folders, before upstream turns them into None."""
     from jinja2 import Template, TemplateSyntaxError
 
     for key, consequence in _PATH_KEYS.items():
@@ -142,7 +142,7 @@ def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
 
 
 def _rule_faults(settings: Any) -> Iterator[Fault]:
-    """Upstream's own rules on sizes; a value out of bounds that they divide by is named already."""
+    """Yield faults of upstream's own rules on sizes; a value it cannot divide by is named already."""
     for judge in (judge_trainer_sizes, judge_worker_sizes):
         try:
             judge(settings)

@@ -29,7 +29,7 @@ class Fault:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """The key or file and the mend, which faults of one kind share."""
+        """The key or file and the fix, which faults of one kind share."""
         return self.where.partition("[")[0], self.mend
 
 
@@ -37,7 +37,7 @@ _SHOWN = 3  # faults of one kind
 
 
 def grouped(faults: Sequence[Fault]) -> Iterator[str]:
-    """The faults for people, kind by kind: the first three of each, one a line, and how many more there are."""
+    """Yield the faults as lines for people, by kind: the first three of each, and how many more there are."""
     kinds: dict[tuple[str, str], list[Fault]] = {}
     for fault in faults:
         kinds.setdefault(fault.kind, []).append(fault)
@@ -76,13 +76,13 @@ class Checked:
 
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
-    """The mend for a name that is not known: the nearest one that is, or ``otherwise``."""
+    """Return the fix for an unknown name: the nearest known one, or ``otherwise``."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 
 def first_line(error: BaseException) -> str:
-    """An exception on one line: its type and the first line of its message."""
+    """Return an exception on one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
 
@@ -137,7 +137,7 @@ def _in_words(interval: str) -> str:
 
 
 def bound_faults(bounds: Iterable[Bound], find: Find, default: Find) -> Iterator[Fault]:
-    """The settings that are out of bounds; ``default`` gives upstream's own value, for the mend."""
+    """Yield a fault for each setting out of bounds; ``default`` gives upstream's own value, for the fix."""
     for bound in bounds:
         value = find(bound.key)
         if value is not None and not bound.allows(value):
@@ -146,7 +146,7 @@ def bound_faults(bounds: Iterable[Bound], find: Find, default: Find) -> Iterator
 
 @dataclass(frozen=True)
 class Rule:
-    """How settings must fit together. ``{…}`` in ``what`` and ``mend`` is filled in from the settings ``s``."""
+    """A condition on several settings. ``{…}`` in ``what`` and ``fix`` is filled in from the settings ``s``."""
 
     where: str
     broken: Callable[[Any], bool]
@@ -155,7 +155,7 @@ class Rule:
 
 
 def rule_faults(rules: Iterable[Rule], settings: Any) -> Iterator[Fault]:
-    """The rules that settings break; one that cannot be judged for a value out of bounds is passed over."""
+    """Yield a fault for each broken rule; one that a value out of bounds keeps from being judged is passed over."""
     for rule in rules:
         try:
             broken = rule.broken(settings)

@@ -42,7 +42,7 @@ def check_sft(
     devices: int | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Checked:
-    """All faults of a configuration and its data. ``devices`` counts those that will train; default: this machine's.
+    """Check a configuration and its data; return all faults. ``devices`` that will train; default: this machine's.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
@@ -85,7 +85,7 @@ def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    """Values of the wrong type or outside the choices: upstream judges them on its command line, not in YAML."""
+    """Yield values of wrong type or outside the choices: upstream judges these on its command line only."""
     actions, default = command_line_options(), default_settings()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
@@ -100,7 +100,7 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    """Missing files and folders, and old ones in the way."""
+    """Yield missing files and folders, and old ones in the way."""
     model = settings.get("model_name_or_path")
     if isinstance(model, str) and (
         fault := model_fault("model_name_or_path", model, bool(settings.get("trust_remote_code")))
@@ -170,7 +170,7 @@ def _model_is_here(faults: Sequence[Fault]) -> bool:
 
 
 def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
-    """Upstream's parsed arguments, or None and a fault. What depends on hardware is set aside."""
+    """Return upstream's parsed arguments, or None and add a fault. What depends on hardware is left out."""
     from llamafactory.hparams import get_train_args
 
     portable = {key: value for key, value in settings.items() if key not in _HARDWARE_KEYS} | {"use_cpu": True}

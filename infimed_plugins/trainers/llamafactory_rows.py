@@ -107,14 +107,14 @@ class _Set:
         return load_fault(f"dataset {self.name}", "", self.files, error, mend)
 
     def read(self) -> Iterator[tuple[int, Any]]:
-        """Each row and its number; text in another encoding is decoded only here."""
+        """Yield the number of each row and the row; text in another encoding is decoded only here."""
         try:
             yield from enumerate(self.rows)
         except UnicodeDecodeError as error:
             raise _LoadError(self._load_fault(error)) from error
 
     def check(self, index: int, row: Any, encoder: Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
-        """The faults of one row, and whether it has images."""
+        """Return the faults of one row, and True if it has images."""
         where = f"{self.name}[{index}]"
         try:
             converted = self.convert(row)
@@ -149,7 +149,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _encoding_faults(where: str, row: dict[str, Any], encoder: Encoder, rows: Rows) -> list[Fault]:
-    """Measure a row before any cut, and give the fault of one that is cut or cannot be encoded."""
+    """Measure a row before any cut; return the fault of one that is cut or cannot be encoded."""
     try:
         whole, _ = encoder.encode(row, cut=False)
         rows.measured(len(whole))
@@ -168,7 +168,7 @@ def _encoding_faults(where: str, row: dict[str, Any], encoder: Encoder, rows: Ro
 
 
 def _merge_faults(arguments: Any) -> Iterator[Fault]:
-    """Let upstream load, convert and join the sets for real: types that differ between sets show only there."""
+    """Yield a fault if upstream cannot load, convert and join the sets: types that differ show only here."""
     try:
         join_data_sets(arguments)
     except load_errors() as error:

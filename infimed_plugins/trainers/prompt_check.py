@@ -129,7 +129,7 @@ class SpecialTokens:
         self._special = re.compile("|".join(names)) if names else None
 
     def faults(self, where: str, text: str) -> Iterator[Fault]:
-        """The first special token that a text spells."""
+        """Yield a fault for the first special token that a text spells."""
         found = self._special.search(text) if self._special else None
         if found:
             what = f"the text spells the model's own token {found[0]}, which would be read as one"

@@ -42,7 +42,7 @@ class LoadedReward:
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
-    """The function as EasyR1 loads it, or None and a fault.
+    """Return the function as EasyR1 loads it, or None and add a fault.
 
     ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
     """
@@ -70,7 +70,7 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
-    """A well-formed response that says the gold answer, with the tags and in the frame of compute_score's settings.
+    """Return a well-formed response with the gold answer, in the tags and box frame of compute_score's settings.
 
     Raises DataError where there is none, or a size that the frame needs is missing.
     """
@@ -79,19 +79,19 @@ def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
 
 
 def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
-    """The gold answer alone, as ``gold_response`` says it."""
+    """Return the gold answer alone, as ``gold_response`` says it."""
     answer = gold_answer(in_frame(parse_truth(truth, settings.get("task")), check_frame(settings.get("answer_frame"))))
     return "No Objects" if answer == [] else str(answer)
 
 
 def response_form(settings: Mapping[str, Any]) -> ResponseForm:
-    """The form that compute_score reads with these keyword arguments. Raises ConfigError."""
+    """Return the form that compute_score reads with these keyword arguments. Raises ConfigError."""
     named = {key: settings[key] for key in ("think_tag", "answer_tag", "think_prefilled") if key in settings}
     return ResponseForm(**named)
 
 
 def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kind], algorithm: Any) -> list[Fault]:
-    """Rows whose own answer does not earn 1.0, and prompts that ask for what the reward does not pay.
+    """Return faults of rows whose gold answer does not earn 1.0, and of prompts for a form that is not paid.
 
     ``kinds`` holds one row of each kind with what its prompt asks for; ``algorithm`` is EasyR1's AlgorithmConfig.
     """
@@ -183,7 +183,7 @@ def _gold_faults(gold: _Batch) -> Iterator[Fault]:
 
 
 def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
-    """Prompts whose reply, written just as they ask, is not paid, though the same answer is in the reward's form."""
+    """Return faults of prompts whose reply, written just as asked, earns less than the reward's own form."""
     settings, best, found = gold.reward.settings, gold.best(), []
     for kind in kinds:
         (_, truth), most = best.get(parse_truth(kind.truth, settings.get("task")).task, (("", None), 0.0))
@@ -201,7 +201,7 @@ def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> lis
 
 
 def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any]) -> Iterator[Fault]:
-    """Settings at odds with the prompt that a right reply does not show."""
+    """Yield faults of settings at odds with the prompt that a right reply does not show."""
     if form.think_prefilled and kind.asked.rendered and not kind.asked.opened:
         what = f"is set, and the chat template does not open <{form.think_tag}>: replies without it are paid"
         yield Fault(f"{_ARGUMENTS}.think_prefilled", what, "remove it, or name a chat template that opens the tag")
@@ -213,7 +213,7 @@ def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any])
 
 
 def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
-    """The key to change, and to what, so that prompt and reward agree on the form."""
+    """Return the key to change, and to what, so that prompt and reward agree on the form."""
     if asked.closed:
         return "data.override_chat_template", "name a chat template that leaves the reasoning to the model"
     if asked.opened and (not form.think_prefilled or asked.opened != form.think_tag):
@@ -250,7 +250,7 @@ def _constant_faults(gold: _Batch, wrong: _Batch) -> Iterator[Fault]:
 
 
 def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Fault]:
-    """``filter_key`` and its limits, against the keys and figures that the function really gives."""
+    """Yield faults of ``filter_key`` and its limits, against the keys and scores that the function really gives."""
     key, low, high = algorithm.filter_key, algorithm.filter_low, algorithm.filter_high
     right, guessed = ([score for _, _, score in batch.scored] for batch in (gold, wrong))
     if right and key not in right[0]:
@@ -266,7 +266,7 @@ def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Faul
 
 
 def _contract_faults(scores: Sequence[Any], rows: int) -> list[Fault]:
-    """EasyR1 leaves the rows of too few scores at 0, and stops or skips updates on what is no finite number."""
+    """Return a fault for scores that EasyR1 leaves at 0 (too few), or that stop or skip updates (not finite)."""
     if len(scores) != rows:
         return [Fault(KEY, f"gives {len(scores)} scores for {rows} rows", "return one for each row")]
     if not all(isinstance(score, dict) and "overall" in score for score in scores):

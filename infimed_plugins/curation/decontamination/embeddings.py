@@ -1,4 +1,4 @@
-"""The paper's tier: image and question embedded together, the nearest question of a benchmark by cosine, exactly.
+"""Decontaminate by embeddings, the paper's tier: find the benchmark question nearest to each row by cosine, exactly.
 
 The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
 embedding fails nothing is known, so it is dropped and counted as an engine error.
@@ -56,7 +56,7 @@ class EmbeddedItems(BenchmarkItems):
 def by_embeddings(
     samples: Iterable[Sample], context: StepContext, benchmarks: Benchmarks, similarity: float
 ) -> Iterator[tuple[Sample, Finding | None]]:
-    """Every sample that was embedded with the benchmark's item nearest to it, where that is above ``similarity``."""
+    """Yield each embedded sample with the nearest benchmark item, where its cosine is above ``similarity``."""
     engine = context.engine
     if not isinstance(engine, Embedder):
         raise ConfigError(
@@ -74,7 +74,7 @@ def by_embeddings(
 
 
 def request_of(sample: Sample, request_id: str) -> ChatRequest:
-    """The request to embed: the images, the question and its options; no instruction, which all rows would share."""
+    """Return the request to embed: images, question and options, without the instruction that all rows share."""
     options = zip(OPTION_LETTERS, sample.options or (), strict=False)
     text = "\n".join([sample.question, *(f"{letter}. {option}" for letter, option in options)])
     tags = prompts.IMAGE_TAG * len(sample.images)
@@ -115,7 +115,7 @@ def _embedded(
 def nearest(
     queries: Vectors, table: Vectors, *, above: float = -2.0, block: int = BLOCK
 ) -> tuple[NDArray[np.int64], Vectors]:
-    """The number of the nearest entry of each query and its cosine, if that is greater than ``above``."""
+    """Return the index of each query's nearest entry and its cosine, if greater than ``above``; else -1."""
     numbers = np.full(len(queries), -1, dtype=np.int64)
     cosines: Vectors = np.full(len(queries), above, dtype=np.float32)
     highest: Vectors = np.empty(len(queries), dtype=np.float32)
@@ -140,7 +140,7 @@ def _maxima(product: Vectors, highest: Vectors, first: int, end: int) -> None:
 
 
 def _threads() -> int:
-    """As many as run the product, up to a point: numpy's libraries heed this variable, else they take every core."""
+    """Return how many threads numpy's product uses (OMP_NUM_THREADS, else all cores), at most MOST_THREADS."""
     named = os.environ.get("OMP_NUM_THREADS", "")
     return min(MOST_THREADS, int(named) if named.isdigit() and int(named) else os.cpu_count() or 1)
 
@@ -172,7 +172,8 @@ _last: list[tuple[weakref.ref[Embedder], Benchmarks, EmbeddedItems]] = []  # wea
 
 
 def _embedded_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
-    """The vectors made last: the parts of a recipe share benchmarks and engine, and a model takes hours for them."""
+    """Return the embedded items, those of the last call if they fit: the parts of a recipe share them, and a model
+    takes hours to make them."""
     for of_engine, of_benchmarks, made in _last:
         if of_engine() is engine and of_benchmarks == benchmarks:
             return made
