@@ -32,12 +32,12 @@ class Rule(NamedTuple):
     """A condition on a value, and the words that say how to meet it."""
 
     holds: Callable[[Any], bool]
-    mend: str
+    fix: str
 
     def check(self, name: str, value: object) -> None:
         """Raise ConfigError unless the rule holds."""
         if not self.holds(value):
-            raise ConfigError(f"{name} is {value!r}; {self.mend}")
+            raise ConfigError(f"{name} is {value!r}; {self.fix}")
 
 
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
@@ -56,7 +56,7 @@ def whole(least: int = 1) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-    return Rule(lambda value: value is None or rule.holds(value), rule.mend)
+    return Rule(lambda value: value is None or rule.holds(value), rule.fix)
 
 
 FLAG = Rule(lambda value: isinstance(value, bool), "give true or false")

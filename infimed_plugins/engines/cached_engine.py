@@ -114,7 +114,7 @@ class CachedEngine:
 
 
 @dataclass
-class _Asked:
+class _Pending:
     """A request under way, with ``known`` of its samples cached before, and the ids that wait for it."""
 
     key: str
@@ -144,8 +144,8 @@ class _Lookup(Generic[AnyItem, R]):
         self._result: Any = result
         self._cache, self._samples = cache, samples
         self._known: deque[Callable[[], R]] = deque()
-        self._asked: dict[str, _Asked] = {}  # by id
-        self._under_way: dict[str, _Asked] = {}  # by key
+        self._asked: dict[str, _Pending] = {}  # by id
+        self._under_way: dict[str, _Pending] = {}  # by key
         self._waiters: set[str] = set()
         self.ended = False
 
@@ -208,7 +208,7 @@ class _Lookup(Generic[AnyItem, R]):
     def _begin(self, item: AnyItem, key: str, known: int) -> AnyItem:
         cached = self._cache.get(key) if known else None
         known = known if cached is not None else 0
-        self._asked[request_of(item).id] = self._under_way[key] = _Asked(key, known, cached)
+        self._asked[request_of(item).id] = self._under_way[key] = _Pending(key, known, cached)
         return replace(item, known=known) if known and isinstance(item, ChatRequest) else item
 
     def _load(self, request_id: str, key: str) -> R:

@@ -65,7 +65,9 @@ class Servers:
         self._httpx = httpx
         self._pool = ServerPool(urls, self._is_back, _doubled)
         self._key, self._key_name = key, key_name
-        self._spelt = re.compile("".join(rf"(?:\\{{0,4}}{re.escape(c)}|\\{{1,4}}u00(?i:{ord(c):02x}))" for c in key))
+        self._key_pattern = re.compile(
+            "".join(rf"(?:\\{{0,4}}{re.escape(c)}|\\{{1,4}}u00(?i:{ord(c):02x}))" for c in key)
+        )
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._clients: list[httpx.AsyncClient] = []
@@ -251,7 +253,7 @@ class Servers:
 
     def _masked(self, text: str) -> str:
         """Mask the key, as it is or as JSON may spell it."""
-        return self._spelt.sub("***", text) if self._key and (self._key in text or "\\" in text) else text
+        return self._key_pattern.sub("***", text) if self._key and (self._key in text or "\\" in text) else text
 
 
 async def _answer(client: httpx.AsyncClient, method: str, url: str, body: bytes | None) -> Answer:

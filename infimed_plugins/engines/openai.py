@@ -24,7 +24,7 @@ from infimed_plugins.engines import openai_format as form
 from infimed_plugins.engines.background import Job, finished
 from infimed_plugins.engines.http_client import Servers
 from infimed_plugins.engines.retry import Refused, RequestFailed
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.records import Json
 
 OUR_FIELDS = frozenset({"model", "messages", "n", "seed", "stream"})
@@ -70,10 +70,7 @@ class OpenAIEngine:
         extra_body: Mapping[str, Json] | None = None,
         embed_suffix: str | None = None,
     ) -> None:
-        try:
-            import httpx  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("the openai engine", "httpx", "openai") from error
+        optional_module("httpx", "the openai engine", "openai")
         if concurrency < 1 or timeout <= 0 or retries < 0:
             raise ConfigError("concurrency must be 1 or more, timeout more than 0 and retries 0 or more")
         self.model, self.revision = model, revision

@@ -2,7 +2,7 @@
 
 Example::
 
-    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
+    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), RetryPolicy(again=2)):
         ...  # reply.value is None where nothing could be read, and reply.reason says why
 
 Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
@@ -34,7 +34,7 @@ _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Sampling of a reply, and how often to ask ``again`` after one that cannot be parsed. ``max_tokens`` per reply."""
 
     again: int = 2
@@ -73,7 +73,7 @@ class ParsedReply(Generic[T]):
 
 
 def ask_until_parsed(
-    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], patience: Patience
+    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], policy: RetryPolicy
 ) -> Iterator[ParsedReply[T]]:
     """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
 
@@ -89,7 +89,7 @@ def ask_until_parsed(
     for turn in count():
         waiting: dict[str, ChatRequest] = {}
         again: list[ChatRequest] = []
-        replies = engine.generate(_noted(turn_requests, waiting), patience.sampling(turn)) if turn_requests else ()
+        replies = engine.generate(_noted(turn_requests, waiting), policy.sampling(turn)) if turn_requests else ()
         for reply in replies:
             request = waiting.pop(reply.id, None)
             if request is None:
@@ -98,7 +98,7 @@ def ask_until_parsed(
             if parsed.id in unread:
                 parsed = replace(parsed, replies=(*unread[parsed.id].replies, *parsed.replies))
             fresh[parsed.id] += reply.asked
-            if parsed.value is not None or failed or fresh[parsed.id] > patience.again:
+            if parsed.value is not None or failed or fresh[parsed.id] > policy.again:
                 del fresh[parsed.id]
                 settled.append(parsed)
             else:
@@ -141,9 +141,9 @@ def json_entries(text: str) -> list[tuple[str, Json]]:
     return entries if isinstance(entries, list) else []
 
 
-def check_own_words(request: ChatRequest, text: str, *claims: str) -> None:
+def check_own_words(request: ChatRequest, text: str, *values: str) -> None:
     """Raise DataError for a verdict, or all ``values`` of it, that stands in the quoted texts of its prompt."""
-    if repeated(request.text, _after_thinking(text), *claims):
+    if repeated(request.text, _after_thinking(text), *values):
         raise DataError(REPEATED)
 
 

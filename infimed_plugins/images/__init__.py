@@ -27,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, optional_module
-from infimed_plugins.images.metadata import without_words as without_words
+from infimed_plugins.images.metadata import strip_metadata as strip_metadata
 from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
     as_it_is = not notes or (form == "JPEG" and notes == [FIRST_FRAME])  # a phone's: the second lies behind the end
     if as_it_is and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
-        kept = without_words(data)
+        kept = strip_metadata(data)
         notes += [] if kept is data or notes else ["stripped of metadata"]
         return PreparedImage(kept, SUFFIXES[form], original, size, tuple(notes))
     with _refusing(name):

@@ -25,7 +25,7 @@ _MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)
 _BEHIND_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 
 
-def without_words(data: bytes) -> bytes:
+def strip_metadata(data: bytes) -> bytes:
     """Return a PNG or JPEG without metadata; the same object where it holds none, or is of another format.
 
     Of a file that is cut off, what is whole remains.

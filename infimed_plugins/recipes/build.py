@@ -35,12 +35,12 @@ from infimed_plugins.recipes.build_folder import (
 )
 from infimed_plugins.recipes.build_part import BuildContext, PartRows, Progress
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
-from infimed_plugins.recipes.needs_word import check_words
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
 from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import BuildEngines, model_identity, shaping
+from infimed_plugins.recipes.trust import check_trusted
 from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
@@ -78,7 +78,7 @@ def build(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     made, downloads = BuildFolder(Path(out_dir)), None if folder is None else Path(folder)
-    check_words(recipe, made.out, downloads)
+    check_trusted(recipe, made.out, downloads)
     planned = plan(recipe).parts  # every name is checked before any work
     engines = BuildEngines(recipe, made.replies, engine)
     # EasyR1's parquet carries the images itself: there they are kept only until it is written

@@ -73,8 +73,8 @@ def plan(recipe: Recipe | str | Path) -> Plan:
         registry().find("engine", recipe.engine.name)
     parts = tuple(_row(replace(part, steps=recipe.steps_of(part))) for part in recipe.parts)
     against = tuple((recipe.decontaminate or {}).get("benchmarks", ()))
-    words = tuple(map(str, recipe.words))
-    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts), words)
+    untrusted = tuple(map(str, recipe.untrusted))
+    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts), untrusted)
 
 
 def _more_mb(benchmarks: tuple[str, ...], parts: tuple[PlanRow, ...]) -> float:

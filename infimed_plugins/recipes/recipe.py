@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.recipes.needs_word import Word
+from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
 
 Format = Literal["llamafactory", "easyr1", "datasets"]
@@ -80,7 +80,7 @@ class Recipe:
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
     decontaminate: dict[str, Json] | None = None
-    words: tuple[Word, ...] = field(default=(), metadata={"in file": False})
+    untrusted: tuple[UntrustedSetting, ...] = field(default=(), metadata={"in file": False})
 
     def steps_of(self, part: Part) -> tuple[Step, ...]:
         """Return a part's steps, behind the decontamination that all parts share."""
@@ -88,7 +88,9 @@ class Recipe:
 
     def settings(self) -> dict[str, Json]:
         """Return what shapes the build, as JSON: not the description, nor the share of bad rows."""
-        return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "words")}
+        return {
+            key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "untrusted")
+        }
 
     def changed(
         self,
@@ -118,11 +120,11 @@ class Recipe:
             if self.engine is None:
                 raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
             parts = (replace(part, steps=tuple(_judged_by(step, judge) for step in part.steps)) for part in self.parts)
-            words = tuple(word for word in self.words if not word.of_engine())
-            made = replace(made, engine=engine, parts=tuple(parts), words=words)
+            untrusted = tuple(one for one in self.untrusted if not one.of_engine())
+            made = replace(made, engine=engine, parts=tuple(parts), untrusted=untrusted)
         if not decontaminate:
-            words = tuple(word for word in made.words if not word.key.startswith("decontaminate."))
-            made = replace(made, decontaminate=None, words=words)
+            untrusted = tuple(one for one in made.untrusted if not one.key.startswith("decontaminate."))
+            made = replace(made, decontaminate=None, untrusted=untrusted)
         return made
 
 

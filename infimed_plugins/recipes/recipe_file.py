@@ -48,7 +48,6 @@ from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
-from infimed_plugins.recipes.needs_word import words_needed
 from infimed_plugins.recipes.recipe import (
     FORMATS,
     ORDERS,
@@ -65,6 +64,7 @@ from infimed_plugins.recipes.recipe import (
     share_of_one,
     whole_number,
 )
+from infimed_plugins.recipes.trust import untrusted_settings
 from infimed_plugins.records import TASKS, Json
 
 RECIPE_FOLDER = "data_registry/recipes"
@@ -79,7 +79,7 @@ def shipped_recipes() -> list[str]:
 def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> Recipe:
     """Read a shipped recipe by name, or any recipe by the path of its YAML file.
 
-    What a file sets that needs the user's word stands in ``words``; with ``trust`` it has it.
+    Settings of a file that need ``--trust`` stand in ``untrusted``; with ``trust`` there are none.
 
     Raises:
         MissingFileError: there is no such recipe; the message lists those shipped.
@@ -88,7 +88,7 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> Recipe:
     path = _find(name_or_path)
     recipe = _read(path, ())
     trusted = trust or lies_in(shipped(RECIPE_FOLDER), path)
-    return recipe if trusted else replace(recipe, words=words_needed(recipe, path.parent))
+    return recipe if trusted else replace(recipe, untrusted=untrusted_settings(recipe, path.parent))
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:

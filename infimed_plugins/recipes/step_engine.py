@@ -81,7 +81,7 @@ class BuildEngines:
 
     def __init__(self, recipe: Recipe, replies: Path, given: Engine | None) -> None:
         self._recipe, self._replies, self._given = recipe, replies, given
-        self._store: ResponseCache | None = None
+        self._cache: ResponseCache | None = None
         self._known: dict[str, Engine] = {}
 
     def main(self) -> Engine | None:
@@ -92,23 +92,23 @@ class BuildEngines:
     def other(self, choice: Mapping[str, Json]) -> Engine:
         """Return another engine that a step names, such as a judge."""
         if self._given is not None:
-            return self._stored(self._given, {})
+            return self._cached(self._given, {})
         return self._shared(parse_engine(choice, f"{self._recipe.name}: a step's engine"))
 
     def _shared(self, choice: EngineChoice) -> Engine:
         name = json.dumps(asdict(choice), sort_keys=True, default=str)
         if name not in self._known:
-            self._known[name] = self._stored(self._given or start_engine(choice), choice.settings)
+            self._known[name] = self._cached(self._given or start_engine(choice), choice.settings)
         return self._known[name]
 
     def flush(self) -> None:
         """Return when every reply so far is in the response cache. Raises DataError when one could not be written."""
-        if self._store is not None:
-            self._store.flush()
+        if self._cache is not None:
+            self._cache.flush()
 
     def close(self) -> None:
         """Close the response cache; an empty one is removed."""
-        store, self._store = self._store, None
+        store, self._cache = self._cache, None
         self._known.clear()
         if store is not None:
             try:
@@ -118,10 +118,10 @@ class BuildEngines:
             if empty:
                 self._replies.unlink()
 
-    def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
-        if self._store is None:
-            self._store = ResponseCache(self._replies)
-        return CachedEngine(engine, self._store, settings=shaping_settings(settings))
+    def _cached(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
+        if self._cache is None:
+            self._cache = ResponseCache(self._replies)
+        return CachedEngine(engine, self._cache, settings=shaping_settings(settings))
 
 
 def shaping(value: Json) -> Json:

@@ -19,7 +19,7 @@ from typing import Any
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import OPTION_LETTERS, is_choice
 from infimed_plugins.sources.public import UnusableRow, as_text, clean
-from infimed_plugins.tables.cells import blank, missing, pick, spelt, structured
+from infimed_plugins.tables.cells import blank, column_key, missing, pick, structured
 
 OPTIONS = ("options", "choices")
 COLUMNS = ("option", "choice", "opt", "op", "")  # what stands before the letter in names of columns
@@ -74,7 +74,7 @@ def _lettered(given: Any) -> Mapping[Any, Any] | None:
 
 
 def _columns(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    by_name = {spelt(name): value for name, value in fields.items()}
+    by_name = {column_key(name): value for name, value in fields.items()}
     for prefix in COLUMNS:
         if not {f"{prefix}a", f"{prefix}b"} <= by_name.keys():
             continue

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, optional_module
 from infimed_plugins.limits import check
 from infimed_plugins.sources import SourceEntry
 from infimed_plugins.storage import PARTIAL, locked, settle, sha256_of, write_whole
@@ -39,13 +39,11 @@ class NotFetchedError(Exception):
 
 def hub_snapshot(entry: SourceEntry, patterns: Sequence[str]) -> Path:
     """Return the folder with a hub repository's files that match the patterns, at the entry's revision."""
+    hub = optional_module("huggingface_hub", f"fetching {entry.hub}", "data")
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-    except ImportError as error:
-        raise MissingExtraError(f"fetching {entry.hub}", "huggingface_hub", "data") from error
-    try:
-        where = snapshot_download(
+        where = hub.snapshot_download(
             str(entry.hub), repo_type="dataset", revision=entry.revision, allow_patterns=list(patterns)
         )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:

@@ -127,8 +127,8 @@ class Files:
 
     def _missing(self, patterns: Sequence[str], what: str, *, passing: bool = False) -> MissingFileError:
         where = f"{self.folder / self.name} or {self.folder}" if self.folder else f"DIR/{self.name}"
-        mend = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
-        text = f"{self.name}: its files {what}; {'run again, or ' * passing}{mend}"
+        fix = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
+        text = f"{self.name}: its files {what}; {'run again, or ' * passing}{fix}"
         text += "" if self.folder else ", and add --from DIR"
         return UnreachableFileError(text) if passing else MissingFileError(text)
 

@@ -56,7 +56,7 @@ class OmniMedVqa(PublicSource):
         meta = {"kind": fields["question_type"], "dataset": fields["dataset"]}
         modality = clean(fields.get("modality_type")) or clean(fields.get("modality"))
         if modality:
-            meta["modality"] = _well_spelt(modality)
+            meta["modality"] = _corrected(modality)
         letter = letter_of_text(fields["gt_answer"], options)
         return self.choice(row, split, fields["question"], options, letter, images=row.image(), meta=meta)
 
@@ -98,7 +98,7 @@ def _picture(picture: Picture, row: Mapping[str, Any]) -> ImageRef:
     return picture(str(row["image_path"]))
 
 
-def _well_spelt(modality: str) -> str:
+def _corrected(modality: str) -> str:
     text = modality.replace("Mag-netic", "Magnetic")
     return text + ")" if text.count("(") > text.count(")") else text
 

@@ -23,12 +23,12 @@ ORGANS = ("lung", "liver", "brain", "kidney")
 LESIONS = ("nodule", "cyst", "stone", "band")
 SIDES = ("left", "right")
 PLACES = ("upper", "middle", "lower")
-WIDTHS = (8, 12, 16, 20)  # pixels; one pixel is one millimetre
+WIDTHS = (8, 12, 16, 20)  # pixels; one pixel is one millimeter
 MAX_LESIONS = 3
 
-_CENTRE_X = {"left": 34, "right": 78}
-_CENTRE_Y = {"upper": 30, "middle": 56, "lower": 82}
-_JITTER_X, _JITTER_Y = 6, 3  # pixels off the centre of the cell; rows are 26 apart, so lesions never touch
+_CENTER_X = {"left": 34, "right": 78}
+_CENTER_Y = {"upper": 30, "middle": 56, "lower": 82}
+_JITTER_X, _JITTER_Y = 6, 3  # pixels off the center of the cell; rows are 26 apart, so lesions never touch
 _LESION_WEIGHTS = (3, 9, 4, 3)  # 0, 1, 2, 3 lesions
 
 
@@ -77,8 +77,8 @@ def scene(seed: int, split: str, index: int) -> Scene:
 def _lesion(rng: random.Random, kind: str, side: str, place: str) -> Lesion:
     width = rng.choice(WIDTHS)
     height = max(4, width // 3) if kind == "band" else width
-    x = _CENTRE_X[side] + rng.randint(-_JITTER_X, _JITTER_X) - width // 2
-    y = _CENTRE_Y[place] + rng.randint(-_JITTER_Y, _JITTER_Y) - height // 2
+    x = _CENTER_X[side] + rng.randint(-_JITTER_X, _JITTER_X) - width // 2
+    y = _CENTER_Y[place] + rng.randint(-_JITTER_Y, _JITTER_Y) - height // 2
     return Lesion(kind, side, place, width, (x, y, x + width, y + height))
 
 

@@ -60,7 +60,7 @@ def structured(value: Any) -> Any:
 
 
 @cached(4096)
-def spelt(name: object) -> str:
+def column_key(name: object) -> str:
     """Return a column's name for comparison: ``Option A``, ``option_a`` and ``optionA`` are one."""
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()
 
@@ -69,7 +69,7 @@ def spelt(name: object) -> str:
 def _columns(keys: tuple[Any, ...]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for key in keys:
-        columns.setdefault(spelt(key), []).append(key)
+        columns.setdefault(column_key(key), []).append(key)
     return columns
 
 
@@ -77,7 +77,7 @@ def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
     """Yield a row's values under these names of columns, in their order, without blanks."""
     columns = _columns(tuple(fields))
     for name in names:
-        yield from (fields[key] for key in columns.get(spelt(name), ()) if not blank(fields[key]))
+        yield from (fields[key] for key in columns.get(column_key(name), ()) if not blank(fields[key]))
 
 
 def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:

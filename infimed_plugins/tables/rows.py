@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import DataError, MissingFileError, optional_module
 from infimed_plugins.limits import check, check_json, limit, lines, parse_json
-from infimed_plugins.tables.cells import MISSING_WORDS, missing, spelt
+from infimed_plugins.tables.cells import MISSING_WORDS, column_key, missing
 
 WRAPPERS = ("data", "rows", "items", "questions", "samples", "examples", "records", "annotations")
 HEAD_ROWS = 100  # of a file: the columns that none of them has are not there
@@ -80,7 +80,7 @@ def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> 
         raise DataError(f"no row of {path} can be read: {head[0].fault} ({head[0].detail})")
     found = dict.fromkeys(name for row in good for name in row.fields)
     for what, names in wanted.items() if wanted and good else ():
-        if not {spelt(name) for name in found} & {spelt(name) for name in names}:
+        if not {column_key(name) for name in found} & {column_key(name) for name in names}:
             said = f"name it one of {', '.join(names)}; its columns are {named_columns(found)}"
             raise DataError(f"{path}:{good[0].number} has no {what}; {said}")
     yield from itertools.chain(head, rows)
@@ -107,7 +107,7 @@ def named_columns(columns: Iterable[object]) -> str:
 def _rows(path: Path) -> Iterator[FileRow]:
     with path.open("rb") as file:
         head = file.read(512)
-    other = next((mend for start, mend in _OTHERS.items() if head.startswith(start)), None)
+    other = next((fix for start, fix in _OTHERS.items() if head.startswith(start)), None)
     if other:
         raise DataError(f"{path} is {other}")
     if head.startswith(b"PAR1"):
@@ -295,14 +295,12 @@ def parquet_fields(
     path: Path, columns: Sequence[str] | None = None, check: Callable[[Sequence[str]], None] = lambda names: None
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a parquet file, a few at a time; ``check`` gets all column names. Raises DataError."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("reading parquet", "pyarrow", "data") from error
+    parquet = optional_module("pyarrow.parquet", "reading parquet", "data")
+    import pyarrow
+
     wanted = None if columns is None else list(columns)
     try:
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
+        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
             check(file.schema_arrow.names)
             for number, size in enumerate(_batch_sizes(path, file.metadata)):  # over all it would keep what it has read
                 for batch in file.iter_batches(batch_size=size, row_groups=[number], columns=wanted):

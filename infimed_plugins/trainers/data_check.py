@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, MissingExtraError, optional_module
 from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
@@ -27,7 +27,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
 _NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
-_HEADS = (  # how files begin that are not what their name says, with the mend
+_HEADS = (  # first bytes of files that are not what their name says, and the fix
     (codecs.BOM_UTF8, "starts with a byte order mark", "save it as UTF-8 without one (sed -i '1s/^\\xEF\\xBB\\xBF//')"),
     (codecs.BOM_UTF16_LE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (codecs.BOM_UTF16_BE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
@@ -73,11 +73,8 @@ def in_cache(name: str, file: str) -> bool:
 
 
 def _cached(name: str, file: str) -> Path | None:
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError as error:
-        raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    found = try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
+    hub = optional_module("huggingface_hub", "finding a model", "transformers")
+    found = hub.try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
     return Path(found) if isinstance(found, str) else None
 
 
@@ -93,9 +90,9 @@ def unreadable_file(path: Path) -> tuple[str, str] | None:
     content = path.read_bytes()
     if not content.strip():
         return "it is empty", "write its rows again, or leave it out"
-    for head, what, mend in _HEADS:
+    for head, what, fix in _HEADS:
         if content.lstrip().startswith(head):
-            return f"it {what}", mend
+            return f"it {what}", fix
     if path.suffix == ".parquet":
         return _not_parquet(path, content)
     try:
@@ -165,10 +162,8 @@ def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Faul
 
 def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
     """Return (width, height) of an image, or its fault. Images are paths, bytes, or ``{"bytes": …, "path": …}``."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("checking images", "PIL", "data") from error
+    optional_module("PIL.Image", "checking images", "data")
+    from PIL import Image, UnidentifiedImageError
 
     reference = _reference(image)
     if reference is None:
@@ -233,11 +228,11 @@ def load_errors() -> tuple[type[Exception], ...]:
     return (DatasetGenerationError, DatasetNotFoundError, ArrowException, *ROW_ERRORS)
 
 
-def load_fault(where: str, name: str, files: Iterable[str], error: Exception, mend: str) -> Fault:
+def load_fault(where: str, name: str, files: Iterable[str], error: Exception, fix: str) -> Fault:
     """Return the fault of a data set that cannot be loaded: of its first unreadable file, else of the exception."""
     known = next(filter(None, (unreadable_file(Path(file)) for file in files)), None)
-    what, mend = known or (first_line(error.__cause__ or error), mend)
-    return Fault(where, f"{name} cannot be loaded ({what})".strip(), mend)
+    what, fix = known or (first_line(error.__cause__ or error), fix)
+    return Fault(where, f"{name} cannot be loaded ({what})".strip(), fix)
 
 
 def picture_faults(
@@ -246,8 +241,8 @@ def picture_faults(
     """Return the faults of a row's images and their sizes; ``said`` is the message for a wrong number of tags."""
     faults = []
     if tags != len(images):
-        mend = "write <image> once for each image" if images else "write it <img>"
-        faults.append(Fault(where, said, mend))
+        fix = "write <image> once for each image" if images else "write it <img>"
+        faults.append(Fault(where, said, fix))
     found = [check_image(image, where, max_aspect_ratio=max_aspect_ratio) for image in images]
     faults += [one for one in found if isinstance(one, Fault)]
     return faults, [one for one in found if not isinstance(one, Fault)]

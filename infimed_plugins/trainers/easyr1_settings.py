@@ -107,8 +107,8 @@ def at_once(s: Any) -> int:
 
 
 def _divides_gpus(key: str) -> Rule:
-    what, mend = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
-    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, mend)
+    what, fix = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
+    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, fix)
 
 
 def _both(*values: Any) -> bool:

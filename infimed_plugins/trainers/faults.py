@@ -1,7 +1,7 @@
-"""The results of a check, and the tables that settings are checked by.
+"""Results of a check (Fault, Summary, Checked), and the bounds and rules that settings are checked by.
 
-A ``Fault`` is one line with its mend, a ``Summary`` the figures of the run that would start. A ``Bound`` judges one
-setting, a ``Rule`` how several fit together:
+A ``Fault`` says what is wrong and how to fix it, a ``Summary`` describes the run that would start. A ``Bound`` limits
+one setting, a ``Rule`` combines several:
 
     Bound("worker.rollout.top_p", "(0, 1]", "vLLM refuses it")
     Rule("data.min_pixels", lambda s: s.data.min_pixels > s.data.max_pixels, "is above data.max_pixels", "lower it")
@@ -22,7 +22,7 @@ class Fault:
 
     where: str
     what: str
-    mend: str
+    mend: str  # how to fix it; also the key of --json
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
@@ -115,8 +115,8 @@ class Bound:
             value = next(item for item in value if not self.allows(item))
         if isinstance(self.allowed, tuple):
             listed = ", ".join(map(str, self.allowed))
-            mend = nearest(str(value), map(str, self.allowed), otherwise=f"set it to one of {listed}")
-            return Fault(self.key, f"{value!r} is not one of {listed}: {self.otherwise}", mend)
+            fix = nearest(str(value), map(str, self.allowed), otherwise=f"set it to one of {listed}")
+            return Fault(self.key, f"{value!r} is not one of {listed}: {self.otherwise}", fix)
         wanted = " or ".join([_in_words(self.allowed), *map(str, self.besides)])
         such = f", such as {default}" if default is not None and self.allows(default) else ""
         return Fault(self.key, f"{value!r} is not {wanted}: {self.otherwise}", f"set it to {wanted}{such}")
@@ -151,7 +151,7 @@ class Rule:
     where: str
     broken: Callable[[Any], bool]
     what: str
-    mend: str
+    fix: str
 
 
 def rule_faults(rules: Iterable[Rule], settings: Any) -> Iterator[Fault]:
@@ -162,4 +162,4 @@ def rule_faults(rules: Iterable[Rule], settings: Any) -> Iterator[Fault]:
         except (ArithmeticError, TypeError):
             continue
         if broken:
-            yield Fault(rule.where, rule.what.format(s=settings), rule.mend.format(s=settings))
+            yield Fault(rule.where, rule.what.format(s=settings), rule.fix.format(s=settings))

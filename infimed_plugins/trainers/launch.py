@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError, optional_module
 from infimed_plugins.trainers.upstream_easyr1 import CPU_LAYER, MissingEasyR1Error
 
 POLL_SECONDS = 0.5
@@ -96,12 +96,11 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
 
     Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
     """
-    try:
-        from omegaconf import DictConfig, OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
-    except ImportError as error:
-        raise MissingExtraError("reading a trainer's configuration", "omegaconf", "sft") from error
+    optional_module("omegaconf", "reading a trainer's configuration", "sft")
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
     if not config.is_file():
         raise MissingFileError(f"no configuration at {config}; check the path")
     try:
@@ -264,13 +263,13 @@ def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _RAY_PREFIX = re.compile(r"^\(\w[^)]*pid=\d+[^)]*\) ?")
 
 
 def last_words(log: Path) -> str:
     """Return why a run ended, on one line: the last error in its log, else its last line."""
-    text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
+    text = _COLOR.sub("", log.read_text(encoding="utf-8", errors="replace"))
     lines = [_RAY_PREFIX.sub("", line.rpartition("\r")[2]).strip() for line in text.splitlines()]
     said = [line for line in lines if line]
     errors = [line for line in said if _ERROR_LINE.match(line)]

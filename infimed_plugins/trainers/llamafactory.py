@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, optional_module
 from infimed_plugins.limits import parse_json
 from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
@@ -25,7 +25,6 @@ from infimed_plugins.trainers.llamafactory_settings import names_in, setting_fau
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
     default_settings,
-    need_llamafactory,
     quiet_llamafactory,
 )
 
@@ -47,7 +46,7 @@ def check_sft(
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
     """
-    need_llamafactory()
+    optional_module("llamafactory", "checking a LLaMA-Factory configuration", "sft")
     if config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
     settings = read_settings(config, overrides, resolve=False)
@@ -107,13 +106,13 @@ def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     ):
         yield fault
     yield from _dataset_faults(settings)
-    for key, mend in _FOLDERS.items():
+    for key, fix in _FOLDERS.items():
         for name in names_in(settings.get(key)):
             folder = Path(name)
             if not folder.is_dir() and not in_cache(name, "adapter_config.json"):
-                yield Fault(key, f"there is no folder {name}", mend)
+                yield Fault(key, f"there is no folder {name}", fix)
             elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
-                yield Fault(key, f"{name} holds no weights", mend)
+                yield Fault(key, f"{name} holds no weights", fix)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
         yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
@@ -143,8 +142,8 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     try:
         known = parse_json(registry.read_text(encoding="utf-8"), registry)  # as strict as LLaMA-Factory
     except ValueError as error:
-        what, mend = unreadable_file(registry) or (str(error), "build the data again")
-        yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)
+        what, fix = unreadable_file(registry) or (str(error), "build the data again")
+        yield Fault("dataset_dir", f"{registry} cannot be read: {what}", fix)
         return
     for key in ("dataset", "eval_dataset"):
         names = names_in(settings.get(key))

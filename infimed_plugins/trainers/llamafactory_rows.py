@@ -50,8 +50,8 @@ def _encoder(arguments: Any, faults: list[Fault]) -> Encoder | None:
     try:
         return Encoder(arguments)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
-        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
+        fix = "name a template that LLaMA-Factory has, and a model folder that is whole"
+        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", fix))
     return None
 
 
@@ -103,8 +103,8 @@ class _Set:
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
 
     def _load_fault(self, error: Exception) -> Fault:
-        mend = "give every row the same columns of the same types"
-        return load_fault(f"dataset {self.name}", "", self.files, error, mend)
+        fix = "give every row the same columns of the same types"
+        return load_fault(f"dataset {self.name}", "", self.files, error, fix)
 
     def read(self) -> Iterator[tuple[int, Any]]:
         """Yield the number of each row and the row; text in another encoding is decoded only here."""

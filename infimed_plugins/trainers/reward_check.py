@@ -20,7 +20,7 @@ from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
 from infimed_plugins.rewards.scorer import Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.prompt_check import Asked
+from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
 
 KEY = "worker.reward.reward_function"
@@ -75,7 +75,7 @@ def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
     Raises DataError where there is none, or a size that the frame needs is missing.
     """
     form = response_form(settings)
-    return Asked(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
+    return AskedForm(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
 
 
 def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
@@ -97,7 +97,7 @@ def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kin
     """
     try:
         form = response_form(reward.settings)
-        asked = kinds[0].asked if kinds and not reward.is_ours else Asked(form.think_tag, form.answer_tag)
+        asked = kinds[0].asked if kinds and not reward.is_ours else AskedForm(form.think_tag, form.answer_tag)
         gold, wrong = _Batch("gold", reward, asked, gold_text), _Batch("wrong", reward, asked, _wrong_text)
         faults = gold.score(rows)
         faults += wrong.score([row for row, _ in gold.best().values()])
@@ -112,13 +112,13 @@ class Kind:
     """The ground truth of one row for all that are asked in the same way, and the reply that its prompt asks for."""
 
     truth: Any
-    asked: Asked
+    asked: AskedForm
 
 
 class _Batch:
     """Responses to rows, and what each earns; nothing where the function breaks EasyR1's contract."""
 
-    def __init__(self, name: str, reward: LoadedReward, asked: Asked, text: Callable[..., str]) -> None:
+    def __init__(self, name: str, reward: LoadedReward, asked: AskedForm, text: Callable[..., str]) -> None:
         self.name, self.reward, self.asked, self.text = name, reward, asked, text
         self.scored: list[tuple[Row, dict[str, Any], dict[str, float]]] = []  # row, input, score
 
@@ -172,14 +172,14 @@ def _because(score: Score) -> str:
 
 
 def _gold_faults(gold: _Batch) -> Iterator[Fault]:
-    reward, mend = gold.reward, "correct the answer or its task, or drop the row"
+    reward, fix = gold.reward, "correct the answer or its task, or drop the row"
     unpaid = [(where, given, score["overall"]) for (where, _), given, score in gold.scored if score["overall"] < _ALL]
     if reward.is_ours:
         reasons = [_because(score) for score in _score(reward.settings, [given for _, given, _ in unpaid])]
     else:
-        reasons, mend = [""] * len(unpaid), f"{mend}, or let data.format_prompt ask for the form that is paid"
+        reasons, fix = [""] * len(unpaid), f"{fix}, or let data.format_prompt ask for the form that is paid"
     for (where, _, earned), reason in zip(unpaid, reasons, strict=True):
-        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", mend)
+        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", fix)
 
 
 def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
@@ -194,8 +194,8 @@ def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> lis
                 what = (
                     f"the reply {reply!r}, just as the prompt asks for it, earns {score.overall:.2f}{_because(score)}"
                 )
-                key, mend = _form_mend(kind.asked, form)
-                found.append(Fault(key, what, mend))
+                key, fix = _form_fix(kind.asked, form)
+                found.append(Fault(key, what, fix))
         found += _setting_faults(kind, form, settings)
     return list({fault.kind: fault for fault in reversed(found)}.values())[::-1]  # the first of each kind
 
@@ -212,7 +212,7 @@ def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any])
         yield Fault(f"{_ARGUMENTS}.answer_frame", what, f"let the prompt ask for {read}, or declare another frame")
 
 
-def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
+def _form_fix(asked: AskedForm, form: ResponseForm) -> tuple[str, str]:
     """Return the key to change, and to what, so that prompt and reward agree on the form."""
     if asked.closed:
         return "data.override_chat_template", "name a chat template that leaves the reasoning to the model"
@@ -222,8 +222,8 @@ def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
     think = form.think_tag if asked.opened else asked.think
     for key, written, read in (("think", think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
         if written and written != read:
-            mend = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
-            return f"{_ARGUMENTS}.{key}_tag", mend
+            fix = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
+            return f"{_ARGUMENTS}.{key}_tag", fix
     default = (form.think_tag, form.answer_tag) == ("think", "answer")
     by_name = "name easyr1_configs/infimed.jinja, or " if default else ""
     wanted = f"<{form.think_tag}> </{form.think_tag}> and <{form.answer_tag}> </{form.answer_tag}>"
@@ -285,5 +285,5 @@ def _is_finite(value: Any) -> TypeGuard[float]:
 
 
 def _split(message: str) -> tuple[str, str]:
-    what, _, mend = message.partition("; ")
-    return what, mend or "correct it"
+    what, _, fix = message.partition("; ")
+    return what, fix or "correct it"

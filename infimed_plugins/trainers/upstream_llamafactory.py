@@ -11,19 +11,10 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.trainers.data_check import quiet
 from infimed_plugins.trainers.prompt_check import SpecialTokens
 
 _NO_CUT = 1 << 30
-
-
-def need_llamafactory() -> None:
-    """Raise MissingExtraError without LLaMA-Factory."""
-    try:
-        import llamafactory  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
 
 
 def default_settings() -> dict[str, Any]:

@@ -100,8 +100,8 @@ def benchmark_samples(benchmarks: Benchmarks, not_checked: list[str]) -> Iterato
         except MissingFileError as error:
             if isinstance(error, UnreachableFileError) or not benchmarks.skip_missing:
                 others = "set skip_missing: true to check against the other benchmarks only"
-                mend = "leave it out of benchmarks" if benchmarks.skip_missing else others
-                raise ConfigError(f"decontamination: {error}; or {mend}") from error
+                fix = "leave it out of benchmarks" if benchmarks.skip_missing else others
+                raise ConfigError(f"decontamination: {error}; or {fix}") from error
             not_checked.append(benchmark)
 
 

@@ -31,13 +31,13 @@ ENGINE_SETTINGS = frozenset(
 )
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLDER, REPORT = "folder", "report"  # settings of steps that are paths, beside the files of prompts
-WORDS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are words, whatever stands in them
+TEXT_SETTINGS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are text, whatever it looks like
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = 200  # characters
 
 
 @dataclass(frozen=True)
-class Word:
+class UntrustedSetting:
     """A setting that needs ``--trust``; ``path`` is its value if that is a path."""
 
     key: str
@@ -61,7 +61,7 @@ class Word:
         return f"{self.key.encode('unicode_escape').decode()}: {self.value}"
 
 
-def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
+def untrusted_settings(recipe: Recipe, folder: Path) -> tuple[UntrustedSetting, ...]:
     """Return the settings of a recipe from a file in ``folder`` that need ``--trust``, in its order."""
     found = list(_engine("engine", asdict(recipe.engine))) if recipe.engine else []
     found += _settings("decontaminate", recipe.decontaminate or {}, folder)
@@ -71,9 +71,9 @@ def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
     return tuple(found)
 
 
-def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
+def check_trusted(recipe: Recipe, out: Path, downloads: Path | None) -> None:
     """Raise ConfigError for settings that need ``--trust`` and lack it."""
-    refused = [word for word in recipe.words if not word.allowed_below(out, downloads)]
+    refused = [word for word in recipe.untrusted if not word.allowed_below(out, downloads)]
     if refused:
         raise ConfigError(
             f"recipe {recipe.name} sets {'; '.join(map(str, refused))}. A recipe of somebody else could do harm by "
@@ -81,14 +81,14 @@ def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
         )
 
 
-def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
+def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[UntrustedSetting]:
     settings = engine.get("settings")
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
         if not (name == "base_url" and server_hosts(value) <= LOOPBACK) and name not in ENGINE_SETTINGS:
-            yield Word(f"{key}.settings.{name}", SHOWN.repr(value))
+            yield UntrustedSetting(f"{key}.settings.{name}", SHOWN.repr(value))
 
 
-def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
+def _settings(key: str, value: Json, folder: Path) -> Iterator[UntrustedSetting]:
     """Yield a step's untrusted settings at any depth: those of engines, and paths that leave the recipe's folder."""
     name = key.rpartition(".")[2]
     if isinstance(value, Mapping):
@@ -101,14 +101,14 @@ def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
         for one in value:
             yield from _settings(key, one, folder)
     elif isinstance(value, str) and _is_path(name, value) and not _stays_in(folder, name, value):
-        yield Word(key, SHOWN.repr(value), value)
+        yield UntrustedSetting(key, SHOWN.repr(value), value)
 
 
 def _is_path(name: str, value: str) -> bool:
     """True if a setting is a path: by its name, and in steps that others wrote by its look."""
     if "prompt" in name:
-        return "{" not in value  # else it is the prompt's words
-    return name in (FOLDER, REPORT) or (name not in WORDS and any(mark in value for mark in "/\\~\0"))
+        return "{" not in value  # else it is the prompt itself
+    return name in (FOLDER, REPORT) or (name not in TEXT_SETTINGS and any(mark in value for mark in "/\\~\0"))
 
 
 def _stays_in(folder: Path, name: str, value: str) -> bool:
