@@ -27,7 +27,7 @@ LOCK = ".lock"
 _END = 1 << 20
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _locked: set[Path] = set()
-without_locks = False  # the user's word that nobody else writes there (--no-lock)
+without_locks = False  # set by --no-lock: the user says that nobody else writes there
 
 
 @contextlib.contextmanager

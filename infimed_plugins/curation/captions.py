@@ -6,10 +6,9 @@ to train on; the original stays in ``meta["caption"]``::
     "Axial T1WI w/ Gd: hyperintense ovoid lesion, L parietal."
     "An MRI of the brain from above. A bright oval spot is seen in the left parietal lobe."
 
-Refused are replies that are empty, too long, cut at the token limit, torn (half a tag in them, where reasoning or an
-answer was begun), or no caption at all ("I cannot …"). A reply that only repeats the original is counted, and the
-original stays. The paper does not say what it refuses: the checks are ours. Its prompt, a setting, is in English, and
-so are the captions it leads to.
+Replies are refused if they are empty, too long, cut at the token limit, torn (half a tag of reasoning or an answer), or
+no caption at all ("I cannot …"). A reply that only repeats the original is counted, and the original stays. The checks
+are ours: the paper names none. Its prompt, a setting, is in English, and so are the captions.
 """
 
 from __future__ import annotations
@@ -134,7 +133,7 @@ def clean(text: str) -> str:
     _, ended, after = text.rpartition("</think>")
     text = after if ended else text
     if "<think>" in text:
-        return ""  # it never came to the caption
+        return ""  # cut off before the caption
     text = _TAGS.sub("", prompts.escape_media_tags(text).strip()).strip()
     label = _LABEL.match(text)
     text = text[label.end() :].strip() if label else text

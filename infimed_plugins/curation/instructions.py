@@ -1,4 +1,4 @@
-"""Instruction augmentation: the form of the answer is said at the end of the question (second paper, section 3.1).
+"""Instruction augmentation: append the form of the answer to the question (second paper, section 3.1).
 
 The paper appends clarifying templates by task and prints one of them, "Answer with the option's letter from the given
 choices". The others are ours, in English and Chinese, by task and by what the answer looks like::

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from infimed_plugins import prompts
 from infimed_plugins.curation.settings import whole
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.engines.structured_reply import AGAIN_TEMPERATURE
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing import tokens
 from infimed_plugins.quoting import data, fence, fill, repeated
@@ -64,7 +65,6 @@ JSON_SCHEMA: Mapping[str, Json] = {
 _MAX_REPLY = 10_000  # characters; a longer reply is no concise object
 _CODE_BLOCK = re.compile(r"```(?:json|python)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _BREAK = re.compile(r"[\r\n]+")
-_ASK_AGAIN_TEMPERATURE = 0.7  # a greedy model would say the same again
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def judge_all(
     judged = {id: Judged(None, tries=tries) for id in waiting}
     for turn in range(tries):
         sampling = Sampling(
-            temperature=_ASK_AGAIN_TEMPERATURE if turn else 0.0,
+            temperature=AGAIN_TEMPERATURE if turn else 0.0,
             max_tokens=max_tokens,
             seed=seed + turn,
             json_schema=JSON_SCHEMA,

@@ -37,8 +37,8 @@ from infimed_plugins.curation.judge import (
     judge_all,
     rule_score,
 )
-from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, chunks, one_of, prompt_setting, setting, whole
-from infimed_plugins.engines import Engine, UsageCounter
+from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, one_of, prompt_setting, setting, whole
+from infimed_plugins.engines import Engine, UsageCounter, batched
 from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
@@ -50,7 +50,7 @@ WITHOUT_FORMAT = "candidates without the format"
 NO_WRONG_CANDIDATE = "no wrong candidate to reflect on"
 UNSCORED = "candidates left unscored by the judge"
 REFLECTS, AS_IT_IS = "chains that reflect", "chains kept as they are"
-CANDIDATES, JUDGE = "candidates", "judge"  # what is asked of an engine (meter.py)
+CANDIDATES, JUDGE = "candidates", "judge"  # kinds of request, for UsageCounter
 JUDGES = ("model", "rule")
 QUESTION = "{QUESTION}"
 PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and evaluated with; the paper prints none
@@ -106,7 +106,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
         judging = UsageCounter(other, context.counted, JUDGE)
     done = 0
-    for group in chunks(samples, settings.group):
+    for group in batched(samples, settings.group):
         asked = {sample.id: sample for sample in group}
         replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, _silent)
         drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}

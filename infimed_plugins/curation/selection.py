@@ -45,7 +45,7 @@ from infimed_plugins.scoring.robust import score
 DEFAULT_SHARE = 0.8  # ours: the fifth that agrees least is left out
 LIKELY = Rule(lambda value: is_number(value, 1), "give a number from 1, the lowest perplexity there is")
 NOT_SCORED = "perplexity could not be had"
-Ranked = tuple[float, str, Sample]  # what a sample is ranked by, its hash, and the sample
+Ranked = tuple[float, str, Sample]  # rank, hash that breaks ties, sample
 
 
 @dataclass(frozen=True)

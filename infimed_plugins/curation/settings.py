@@ -13,19 +13,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
-
-S = TypeVar("S")
 
 
 class Rule(NamedTuple):
@@ -123,7 +120,7 @@ class DrawSettings(StepSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         candidates = getattr(self, "candidates", 1)
-        if self.temperature == 0 and candidates != 1:  # of several greedy replies each is the same
+        if self.temperature == 0 and candidates != 1:  # greedy replies are all the same
             raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
 
     def ask(
@@ -144,13 +141,6 @@ class DrawSettings(StepSettings):
                 context.engine_failed(reply.error)
             else:
                 yield samples[reply.id], reply
-
-
-def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
-    """Yield the rows in lists of ``size``, the last one shorter."""
-    left = iter(rows)
-    while chunk := list(islice(left, size)):
-        yield chunk
 
 
 def words_of(value: str) -> str:

@@ -22,11 +22,11 @@ from infimed_plugins.records import ImageRef, Json
 
 _T = TypeVar("_T")
 NOT_SHAPING = frozenset(
-    # of the openai and ray engines
+    # the openai and ray engines
     {"base_url", "api_key_env", "concurrency", "timeout", "retries", "actors", "block", "checkpoint"}
-    # of the transformers and vllm engines
+    # the transformers and vllm engines
     | {"batch_size", "group", "max_images"}
-    # of vLLM itself
+    # vLLM itself
     | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"}
     | {"gpu_memory_utilization", "kv_cache_memory_bytes", "swap_space", "cpu_offload_gb", "block_size"}
     | {"max_num_seqs", "max_num_batched_tokens", "enable_prefix_caching", "enable_chunked_prefill", "enforce_eager"}

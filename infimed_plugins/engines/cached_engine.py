@@ -6,7 +6,7 @@ Example::
         for reply in CachedEngine(OpenAIEngine("m"), cache).generate(requests, sampling):
             ...  # reply.asked is False for one out of the cache
 
-Killed and run again, it asks for nothing that was finished. Requests and replies stream: neither is held in memory.
+After a kill, a rerun asks for nothing that was finished. Requests and replies are streamed, not held in memory.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def request_key(kind: str, model: str, revision: str, item: Item, **shaping: Jso
 class CachedEngine:
     """Engine, and Scorer and Embedder where the engine within is, over a ResponseCache.
 
-    Of an engine with ``own_seeds``, samples are kept one by one, whatever n they were drawn for: n raised from 5 to 10
-    asks for five, and what was drawn before a request failed is kept.
+    Samples of an engine with ``own_seeds`` are cached one by one, for any n: raising n from 5 to 10 asks for five, and
+    samples drawn before a request failed are kept.
 
     Args:
         engine: asked for what the cache lacks; its ``model`` and, if it has them, ``revision`` and ``shaping`` go into

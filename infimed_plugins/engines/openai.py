@@ -6,8 +6,7 @@ Example::
     for reply in engine.generate(requests, Sampling(n=10, temperature=1.0, seed=7)):
         ...
 
-Several machines need no more than that: start ``vllm serve`` on each. For a kill to cost nothing, wrap the engine in
-a ``CachedEngine``.
+For several machines, start ``vllm serve`` on each. To resume after a kill, wrap the engine in a ``CachedEngine``.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from infimed_plugins.records import ImageRef, Json
 NO_CHOICES = "the reply has no choices"
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# what asks for a rotation, in each place where Pillow looks for it, or makes a color transparent
-_SHOWN_OTHERWISE = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
+# marks of a rotation, in each place where Pillow looks for it, or of a transparent color
+_DISPLAY_MARKS = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
 Drawn = tuple[list[str], list[bool], Usage]  # texts, if each was cut, tokens
 
 
@@ -53,7 +53,7 @@ def messages(request: ChatRequest) -> list[dict[str, Json]]:
 def data_uri(image: ImageRef) -> str:
     """Return the image as a data URI, without words: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
     data = image.read()
-    plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _SHOWN_OTHERWISE)
+    plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _DISPLAY_MARKS)
     data = strip_metadata(data) if plain else prepare_image(data, image.path or "in memory").data
     kind = "png" if data.startswith(_PNG) else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -5,7 +5,7 @@ Example::
     for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), RetryPolicy(again=2)):
         ...  # reply.value is None where nothing could be read, and reply.reason says why
 
-Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
+Replies are streamed: only requests under way and those to ask again are in memory. To resume after a kill, wrap the
 engine in a ``CachedEngine`` (engines/cached_engine.py).
 """
 
@@ -61,8 +61,8 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class ParsedReply(Generic[T]):
-    """The value read of one request; None for nothing, and ``reason`` says why. ``raw`` is the last reply, ``attempts``
-    how often it was asked, ``replies`` every reply in turn."""
+    """The parsed ``value`` of a request; None, with the ``reason``, if none was parsed. ``raw`` is the last reply,
+    ``attempts`` how often it was asked, ``replies`` every reply in turn."""
 
     id: str
     value: T | None
@@ -75,7 +75,7 @@ class ParsedReply(Generic[T]):
 def ask_until_parsed(
     engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], policy: RetryPolicy
 ) -> Iterator[ParsedReply[T]]:
-    """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
+    """Yield a ParsedReply for each request, as it is settled; a ParsedReply among the requests is passed through.
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the

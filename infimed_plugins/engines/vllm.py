@@ -149,7 +149,7 @@ class VllmEngine:
         """Hand a conversation to vLLM; return the id that its output will have."""
         if hasattr(self._llm, "enqueue_chat"):
             (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
-            return str(id).partition("-")[0]  # what follows is random, and not in the output's
+            return str(id).partition("-")[0]  # the rest is random, and not in the output's id
         (prompt,) = self._llm.preprocess_chat([talk], **chat)
         id = str(next(self._llm.request_counter))
         self._llm.llm_engine.add_request(id, prompt, parameters)

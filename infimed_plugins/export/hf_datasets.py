@@ -1,4 +1,4 @@
-"""Samples as a Hugging Face data set on disk: ``datasets.load_from_disk("BUILD/train")``.
+"""Write samples as a Hugging Face data set on disk: ``datasets.load_from_disk("BUILD/train")``.
 
 id, source, task, language    string
 question                      string, bare: no options, no image tags

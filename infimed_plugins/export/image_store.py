@@ -1,4 +1,4 @@
-"""Images written once, under the hash of their bytes: ``images/ab/ab3f….png`` below a root folder."""
+"""Write each image once, under the hash of its bytes: ``images/ab/ab3f….png`` below a root folder."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@
     DICOM                its window applied, MONOCHROME1 inverted (dicom.py)
     EXIF rotation        applied
     several frames       the first one
-    cut off, a bomb, a strip of 200 to 1   refused
+    torn files, decompression bombs, sides over 200 to 1   refused
 
-What is an 8-bit gray or RGB PNG or JPEG already, and within the limit, keeps its bytes but for metadata. A JPEG that
+An 8-bit gray or RGB PNG or JPEG within the limit keeps its bytes, except for metadata. A JPEG that
 must be written again becomes a JPEG of quality 95, anything else a PNG.
 """
 
@@ -37,7 +37,7 @@ FACTOR = 28  # Qwen2.5-VL: patches of 14, two by two merged
 MIN_PIXELS = 4 * FACTOR * FACTOR
 MAX_ASPECT_RATIO = 200  # Qwen2.5-VL's image processor refuses more (transformers, smart_resize)
 MAX_DECODED_PIXELS = limit("pixels")  # more is taken for a decompression bomb
-FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # what medicine uses
+FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # the formats used in medicine
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 JPEG_QUALITY, THUMBNAIL_QUALITY = 95, 80
 PNG_LEVEL = 3  # a third of the time of the default 6, a few percent larger
@@ -90,7 +90,7 @@ def decode_image(data: bytes, name: str) -> PILImage:
     opened = _open(data, name, [])
     with _refusing(name):
         image = to_rgb(opened)
-    image.info.clear()  # the words beside it, which Pillow would write again
+    image.info.clear()  # metadata, which Pillow would write again
     return image
 
 
@@ -171,7 +171,7 @@ def _refusing(name: str) -> Iterator[None]:
     module = _pil()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs and odd EXIF blocks: both are dealt with here
+            warnings.simplefilter("ignore")  # about bombs and odd EXIF blocks: both are handled here
             yield
     except InfimedError:
         raise

@@ -4,7 +4,7 @@
     JPEG   tables, frames and scans; JFIF's and Adobe's headers, cut to their numbers
 
 Whatever else stands in a file is left out: texts, Exif, XMP, IPTC, color profiles (they hold texts, and no trainer
-applies them), thumbnails, chunks that no one knows, and all bytes between the parts and behind the end mark. The coded
+applies them), thumbnails, unknown chunks, and all bytes between the parts and behind the end mark. The coded
 pixels stay, byte for byte.
 """
 

@@ -232,7 +232,7 @@ class BuildFolder:
         remove_folder(self.work)
         for name in ("images", "train", "val", SAMPLES_FOLDER, DECONTAMINATION):
             for folder in sorted((self.out / name).rglob("*/"), reverse=True):
-                with contextlib.suppress(OSError):  # it holds something of the user's
+                with contextlib.suppress(OSError):  # not empty: it holds files of the user's
                     folder.rmdir()
             with contextlib.suppress(OSError):
                 (self.out / name).rmdir()

@@ -28,7 +28,7 @@ from infimed_plugins.sources import Source
 
 BOX_TASKS = ("grounding", "detection")
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
-Progress = Callable[[str, int, int | None], None]  # what is being done, done, total (None: not known)
+Progress = Callable[[str, int, int | None], None]  # current work, done, total (None: not known)
 
 
 @dataclass
@@ -119,7 +119,7 @@ class PartRows:
             self._reject(sample, BAD_IMAGE, str(error))
             return
         if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
-            self._reject(sample, "boxes on a picture that EXIF turns")  # which frame they are in is unknown
+            self._reject(sample, "boxes on a picture that EXIF turns")  # stored or turned frame: unknown
             return
         sample = in_stored_frame(sample, stored)
         if why := self._too_long(sample, stored):

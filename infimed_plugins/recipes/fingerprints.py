@@ -1,6 +1,6 @@
 """Fingerprint the files that a part was read from, so that a changed file is noticed.
 
-In the manifest, by their paths below the user's folder, or below what was fetched::
+The manifest lists them by their paths below the user's folder, or below what was fetched::
 
     "inputs": {"slake/train.json": {"bytes": 3104216, "sha256_of_ends": "9b1f…"}, …}
 

@@ -1,4 +1,4 @@
-"""``manifest.json`` beside every build: what went in, what was kept and dropped and why, and what came out.
+"""Read and write ``manifest.json``, the record of a build: inputs, rows kept and dropped with reasons, and outputs.
 
 It names no time and no place, so that the same recipe gives the same manifest on the same versions.
 """

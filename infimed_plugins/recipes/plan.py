@@ -40,7 +40,7 @@ class Plan:
     parts: tuple[PlanRow, ...]
     checked_against: tuple[str, ...] = ()  # benchmarks, as source/split
     checked_mb: float = 0.0  # megabytes to fetch for these besides
-    needs_word: tuple[str, ...] = ()  # what the recipe's file sets that is refused without --trust
+    needs_word: tuple[str, ...] = ()  # settings of the recipe's file that are refused without --trust
 
     @property
     def total(self) -> int:

@@ -1,6 +1,6 @@
 """Find, identify by content and start (when first needed) the engines that a recipe's steps draw from.
 
-Those of a build go over a request store of its own: what was answered before an interruption is kept.
+Engines of a build share its response cache, which keeps replies from before an interruption.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def model_identity(model: str) -> str:
 class BuildEngines:
     """Engines started when a step first needs them and shared by the parts of a recipe.
 
-    ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the store.
+    ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the response cache.
     """
 
     def __init__(self, recipe: Recipe, replies: Path, given: Engine | None) -> None:

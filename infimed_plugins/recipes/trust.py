@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ENGINE_SETTINGS = frozenset(
     {"batch_size", "max_pixels", "max_images", "revision", "group", "embed", "embed_suffix", "extra_body"}
     | {"concurrency", "timeout", "retries", "actors", "block"}
-    # of vLLM itself
+    # vLLM itself
     | {"dtype", "quantization", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization"}
     | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enforce_eager", "kv_cache_dtype"}
     | {"enable_prefix_caching", "enable_chunked_prefill", "limit_mm_per_prompt", "seed"}
@@ -73,7 +73,7 @@ def untrusted_settings(recipe: Recipe, folder: Path) -> tuple[UntrustedSetting, 
 
 def check_trusted(recipe: Recipe, out: Path, downloads: Path | None) -> None:
     """Raise ConfigError for settings that need ``--trust`` and lack it."""
-    refused = [word for word in recipe.untrusted if not word.allowed_below(out, downloads)]
+    refused = [one for one in recipe.untrusted if not one.allowed_below(out, downloads)]
     if refused:
         raise ConfigError(
             f"recipe {recipe.name} sets {'; '.join(map(str, refused))}. A recipe of somebody else could do harm by "

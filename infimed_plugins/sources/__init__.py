@@ -1,6 +1,6 @@
 """Data sets turned into Samples, one file each; heavy imports happen inside ``load``.
 
-A Source has a licence, its splits, and ``load(split, …)``; ``data_registry/sources.yaml`` says where it comes from. The
+A Source has a license, its splits, and ``load(split, …)``; ``data_registry/sources.yaml`` says where it comes from. The
 same source serves supervised fine-tuning (train), reinforcement learning (train) and evaluation (test).
 """
 
@@ -50,9 +50,9 @@ class SourceEntry:
     download_mb: float = 0.0
     languages: tuple[str, ...] = ("en",)
     hub: str | None = None  # the data set's id on the Hugging Face hub
-    url: str | None = None  # of the one archive of a set that is not there
+    url: str | None = None  # of the one archive of a set that is not on the hub
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
-    folders: tuple[str, ...] = ()  # where authors and frameworks keep it, below --from or below its own folder
+    folders: tuple[str, ...] = ()  # folders that authors and frameworks keep it in, below --from or its own folder
     note: str = ""
 
 

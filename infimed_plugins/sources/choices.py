@@ -22,7 +22,7 @@ from infimed_plugins.sources.public import UnusableRow, as_text, clean
 from infimed_plugins.tables.cells import blank, column_key, missing, pick, structured
 
 OPTIONS = ("options", "choices")
-COLUMNS = ("option", "choice", "opt", "op", "")  # what stands before the letter in names of columns
+COLUMNS = ("option", "choice", "opt", "op", "")  # prefixes of the letter in column names
 _LETTER_KEYS = ("key", "label", "letter", "id")
 _TEXT_KEYS = ("value", "text", "content", "option")
 _LETTERS = re.compile(r"[A-Za-z](?:(?:[\s,;&+、]|and)+[A-Za-z])*|[A-Z]+")

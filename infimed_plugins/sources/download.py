@@ -80,7 +80,7 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
     try:
         with locked(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if not whole.exists():  # it may have come before the lock did
+            if not whole.exists():  # another process may have fetched it meanwhile
                 is_whole = _fetch(url, partial, note)
                 _check(partial, whole.name, is_whole, sha256)
                 settle(partial, whole)

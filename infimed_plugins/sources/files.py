@@ -42,7 +42,7 @@ class Files:
     name: str
     entry: SourceEntry
     folder: Path | None = None
-    opened: dict[Path, None] = field(default_factory=dict, repr=False, compare=False)  # what was asked for and found
+    opened: dict[Path, None] = field(default_factory=dict, repr=False, compare=False)  # files asked for and found
 
     def one(self, *patterns: str) -> Path:
         """Return one file, the first of ``all``. Raises MissingFileError."""

@@ -7,7 +7,7 @@
 
 All of it is one archive of 10.7 GB, read in place; an unpacked folder serves too. The answer is a text, about a tenth
 of the rows have two or three options, one row says ``modality`` for ``modality_type``, and some names of modalities
-are misspelt (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
+are misspelled (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
 """
 
 from __future__ import annotations

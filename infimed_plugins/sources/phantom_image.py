@@ -51,7 +51,7 @@ class Scene:
     organ: str
     lesions: tuple[Lesion, ...]
     noise_seed: int
-    marker_corner: int  # which corner carries the bright side marker (0-3), a distractor
+    marker_corner: int  # corner of the bright side marker (0-3), a distractor
     scale_bar: bool  # a calibration bar at the edge, a distractor
 
 

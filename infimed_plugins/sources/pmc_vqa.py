@@ -68,7 +68,7 @@ class PmcVqa2(PmcVqa):
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     paths: ClassVar[Paths] = ("{split}_2.csv",)
-    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
+    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # the archive, or its unpacked folder
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
 

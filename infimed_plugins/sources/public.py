@@ -74,7 +74,7 @@ class PublicSource:
     columns: ClassVar[tuple[str, ...]] = ()
     id_column: ClassVar[str | None] = None  # without one, ids count rows
     id_digits: ClassVar[int] = 5
-    rows_are_counted: ClassVar[bool] = True  # whether the registry counts what ``rows`` yields
+    rows_are_counted: ClassVar[bool] = True  # False if the registry counts something else than the rows
 
     @property
     def entry(self) -> SourceEntry:
@@ -83,7 +83,7 @@ class PublicSource:
 
     @property
     def licence(self) -> str:
-        """Its licence, from the registry."""
+        """Its license, from the registry."""
         return self.entry.licence
 
     def opened(self, split: str, folder: Path | None) -> list[Path]:

@@ -46,7 +46,7 @@ class PubMedQa(PublicSource):
         split: ["data/{split}-*.parquet", "{split}-*.parquet", *(f"{at}{name}" for name in own for at in ("", "data/"))]
         for split, own in OWN_FILES.items()
     }
-    columns = ("data",)  # all that upstream reads is in one
+    columns = ("data",)  # one column holds all that upstream reads
     id_digits = 4
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """Read the rows of JSON, CSV, TSV and parquet files, one at a time however large the file is.
 
-A file that is cut off or has lost a column is a DamagedFileError; a row that is none is left to the source.
+A file that is cut off or has lost a column is a DamagedFileError; a row that is no object is left to the source.
 """
 
 from __future__ import annotations

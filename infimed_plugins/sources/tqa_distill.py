@@ -31,7 +31,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
-_FULL_STOP = re.compile(r"(?<!\b[A-Za-z])\.$")  # that of "P.M." stays
+_FULL_STOP = re.compile(r"(?<!\b[A-Za-z])\.$")  # not the full stop of "P.M."
 
 
 class TqaDistill(PublicSource):

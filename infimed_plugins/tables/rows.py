@@ -166,7 +166,7 @@ def list_items(file: TextIO) -> Iterator[Any]:
         raise ValueError("it is no list")
     at = 1
     while True:
-        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it also matches the empty string
         if buffer.startswith("]", at):
             behind = buffer[at + 1 :]
             while not behind.strip() and (more := file.read(_CHUNK)):

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,9 @@ from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 
-# what upstream's converters, templates and processors raise on rows they cannot read
+# raised by upstream's converters, templates and processors on rows they cannot read
 ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
-MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers, smart_resize)
+OnProgress = Callable[[int, int], None]  # rows done, total
 _WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _JSON_SUFFIXES = {".json", ".jsonl"}
@@ -44,7 +44,7 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
     Checks themselves load every model without its code.
     """
     if trust and _brings_code(model):
-        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenised)"
+        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenized)"
         return Fault(key, what, "set trust_remote_code to false, or name a model that needs no code")
     folder = Path(model)
     if folder.is_dir():
@@ -56,7 +56,7 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
     if in_cache(model, "config.json"):
         return None
-    what = f"{model} is not on this machine, so no row was tokenised"
+    what = f"{model} is not on this machine, so no row was tokenized"
     return Fault(key, what, f"run: hf download {model}")
 
 

@@ -11,11 +11,11 @@ tag are ignored, and a gold answer that earns nothing teaches nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.trainers.data_check import Rows, in_cache, is_file_name, model_fault, quiet
+from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
@@ -23,8 +23,6 @@ from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
-
-OnProgress = Callable[[int, int], None]  # rows done, of how many
 
 _PATH_KEYS = {
     "data.format_prompt": "EasyR1 would go on without a template",

@@ -93,7 +93,7 @@ def _whole_weights(actor: Path) -> dict[str, Tensor]:
 def _load(shard: Path) -> dict[str, Any]:
     """Return the tensors of a shard. Raises DataError for anything else: a pickle can run code."""
     import torch
-    import torch.distributed.tensor  # it names DTensor and its parts as safe to load
+    import torch.distributed.tensor  # registers DTensor and its parts as safe to load
 
     weights: Any = None
     with suppress(Exception):  # a damaged or hostile pickle may raise any

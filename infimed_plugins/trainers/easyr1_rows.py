@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.images import MAX_ASPECT_RATIO
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.data_check import (
-    MAX_ASPECT_RATIO,
     ROW_ERRORS,
+    OnProgress,
     Rows,
     load_errors,
     load_fault,
@@ -52,7 +53,7 @@ class RowRules:
             except ValueError as error:
                 if "trust_remote_code" not in str(error):
                     raise
-                what = f"{model} needs code of its own, which no check runs (no row was tokenised)"
+                what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
                 self.faults = (Fault(self.model_key, what, "name a model that transformers itself has"),)
         self.special = SpecialTokens(self.tokenizer)
 
@@ -64,7 +65,7 @@ class RowRules:
             return None
 
 
-def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
+def check_rows(key: str, data: str, rules: RowRules, on_progress: OnProgress) -> Rows:
     """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
     rows = Rows()
     try:

@@ -14,7 +14,7 @@ from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, nearest, rule_faults
 
-_NOTHING = "nothing would be learnt"
+_NOTHING = "nothing would be learned"
 _STOPS = "EasyR1 would stop"
 _VLLM = "vLLM refuses it"
 _DTYPES = ("fp16", "float16", "fp32", "float32", "bf16", "bfloat16")

@@ -10,14 +10,14 @@ upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, optional_module
 from infimed_plugins.limits import parse_json
-from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unreadable_file
+from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
@@ -28,9 +28,7 @@ from infimed_plugins.trainers.upstream_llamafactory import (
     quiet_llamafactory,
 )
 
-OnProgress = Callable[[int, int], None]  # rows done, of how many
-
-# what only the machine that trains can judge; the check runs anywhere
+# only the machine that trains can judge these; the check runs anywhere
 _HARDWARE_KEYS = ("deepspeed", "fsdp", "fsdp_config", "tf32", "fp16", "use_cpu")
 
 

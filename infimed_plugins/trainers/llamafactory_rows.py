@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
-from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
+from infimed_plugins.trainers.data_check import ROW_ERRORS, OnProgress, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.upstream_llamafactory import Encoder, join_data_sets
 
 
-def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
+def check_rows(arguments: Any, tokenize: bool, on_progress: OnProgress) -> Rows:
     """Check the rows of all sets, and count those to train on. Without ``tokenize`` (no model here) lengths are not."""
     _, data, _, _, _ = arguments
     rows = Rows()

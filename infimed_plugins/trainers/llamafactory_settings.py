@@ -15,7 +15,7 @@ from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, rule_faults
 
-_NOTHING = "nothing would be learnt"
+_NOTHING = "nothing would be learned"
 _STOPS = "the run would stop"
 
 BOUNDS = (
@@ -29,7 +29,7 @@ BOUNDS = (
     Bound("max_grad_norm", "[0, inf)", _STOPS),
     Bound("adam_beta1", "[0, 1)", _STOPS),
     Bound("adam_beta2", "[0, 1)", _STOPS),
-    Bound("adam_epsilon", "(0, inf)", "the optimiser would divide by 0"),
+    Bound("adam_epsilon", "(0, inf)", "the optimizer would divide by 0"),
     Bound("warmup_ratio", "[0, 1)", f"the rate would not reach learning_rate: {_NOTHING}"),
     Bound("warmup_steps", "[0, inf)", _STOPS),
     Bound("label_smoothing_factor", "[0, 1)", _NOTHING),
@@ -54,7 +54,7 @@ BOUNDS = (
     Bound("lora_rank", "[1, inf)", "the adapter would hold nothing"),
     Bound("lora_alpha", "(0, inf)", "the adapter would have no weight"),
     Bound("lora_dropout", "[0, 1)", "the adapter would see nothing"),
-    Bound("quantization_bit", (2, 3, 4, 5, 6, 8), "there is no such quantisation"),
+    Bound("quantization_bit", (2, 3, 4, 5, 6, 8), "there is no such quantization"),
 )
 
 RULES = (

@@ -28,7 +28,7 @@ _ARGUMENTS = f"{KEY}_kwargs"
 _ALL = 1.0 - 1e-6
 _WRONG = {"math": "-987654321", "grounding": "[0, 0, 1, 1]", "detection": "[[0, 0, 1, 1]]"}
 _THOUGHTS = {"gold": "This is the gold answer.", "wrong": "This is a guess."}
-Row = tuple[str, Any]  # where it is, and its ground truth
+Row = tuple[str, Any]  # place, ground truth
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LoadedReward:
     function: Callable[[Any], Any]
     batch: bool
     is_ours: bool = False  # compute_score
-    settings: Mapping[str, Any] = field(default_factory=dict)  # those keyword arguments, if it is
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of compute_score
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
@@ -245,7 +245,7 @@ def _constant_faults(gold: _Batch, wrong: _Batch) -> Iterator[Fault]:
             what = (
                 f"the wrong answer {given['response']!r} to {where} earns {score['overall']:.2f}, as the right one does"
             )
-            yield Fault(KEY, what, "let right answers earn more, or nothing is learnt")
+            yield Fault(KEY, what, "let right answers earn more, or nothing is learned")
             return
 
 

@@ -49,11 +49,11 @@ from infimed_plugins.curation.settings import (
     PATH,
     SHARE,
     StepSettings,
-    chunks,
     one_of,
     setting,
     whole,
 )
+from infimed_plugins.engines import batched
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json, Sample
 
@@ -131,7 +131,7 @@ def by_hashes(
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in chunks(samples, CHUNK):
+        for chunk in batched(samples, CHUNK):
             hashes = hash_images([image for sample in chunk for image in sample.images], pool, known)
             unread = hashes.count(None)
             if unread:

@@ -20,7 +20,7 @@ from pathlib import Path
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
 from infimed_plugins.curation.decontamination.text_match import Text
-from infimed_plugins.curation.settings import chunks
+from infimed_plugins.engines import batched
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
@@ -112,7 +112,7 @@ def hashed_items(benchmarks: Benchmarks) -> HashedItems:
     known: dict[str, ImageHash] = {}
     samples = benchmark_samples(benchmarks, read.not_checked)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in chunks(samples, CHUNK):
+        for chunk in batched(samples, CHUNK):
             images = [image for _, sample in chunk for image in sample.images]
             made = iter(hash_images(images, pool, known, ORIENTATIONS))
             for benchmark, sample in chunk:

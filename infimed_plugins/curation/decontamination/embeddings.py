@@ -33,8 +33,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     text_of,
 )
 from infimed_plugins.curation.decontamination.report import Finding
-from infimed_plugins.curation.settings import chunks
-from infimed_plugins.engines import ChatRequest, Embedder
+from infimed_plugins.engines import ChatRequest, Embedder, batched
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample
 
@@ -103,7 +102,7 @@ def _embedded(
             else:
                 failed(reply.error)
 
-    for found in chunks(vectors(), SEARCHED_AT_ONCE):
+    for found in batched(vectors(), SEARCHED_AT_ONCE):
         length = length or Counter(len(vector) for _, vector in found).most_common(1)[0][0]
         fitting = [(one, vector) for one, vector in found if len(vector) == length]
         for _ in range(len(found) - len(fitting)):

@@ -1,4 +1,4 @@
-"""Find the same image again: by its bytes, and by a perceptual hash that outlives resizing, encoding and turning.
+"""Match copies of an image: by bytes, and by a perceptual hash that survives resizing, re-encoding and rotation.
 
     hash_image(Path("ct.jpg").read_bytes()).hashes                 # (0x9c3f…,): one number of 64 bits
     hash_image(Path("ct.jpg").read_bytes(), ORIENTATIONS).hashes   # eight: upright, mirrored, upside down …
@@ -45,7 +45,7 @@ ORIENTATIONS = {
     "transverse": "TRANSVERSE",
 }
 _UNDONE_BY = {"turned by 90": "turned by 270", "turned by 270": "turned by 90"}  # the others undo themselves
-HASHED_SIDE = 32  # what pHash looks at
+HASHED_SIDE = 32  # pixels of a side that pHash looks at
 DRAFT_SIDE = 128  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, never below this
 MOST_KNOWN = 20_000  # images whose hashes are kept, 1.5 kB each, for rows that show one again
 _BLOCK = 1 << 15  # hashes compared at a time: they stay in the cache while every query passes

@@ -2,10 +2,9 @@
 
     write_page(Path("runs/decontamination/slake.jsonl"), Path("slake.html"))
 
-One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt. Above
-stand the thresholds and what the CPU tier's defaults find and miss, as tests/benchmarks/bench_decontamination.py
-measured it. Of real radiographs that says nothing: the pictures are phantoms, which are as alike as radiographs of one
-view, and blurred noise.
+One file, offline. Dropped rows come first, the most doubtful (farthest) matches of each reason on top. Above are the
+thresholds, and the share of copies that the CPU tier's defaults find, as tests/benchmarks/bench_decontamination.py
+measured it on phantoms, which are as alike as radiographs of one view, and on blurred noise, not on real radiographs.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
     texts = ItemTexts(items, similarity=0.6, least_tokens=8)                           # of benchmarks' items
     texts.nearest([Text("A 45 year old man has chest pain …", options)])               # [(items[3], 0.93)]
 
-Two questions about one image are compared by the words that carry them: of those that every question is made of (what,
-is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighboring words,
+Two questions about one image are compared by their content words, without those of every question (what, is, the,
+image …). Two texts that stand alone are compared by their pairs of neighboring words,
 which a template filled in otherwise does not share. Candidates come from rensa's MinHash, 128 values in bands chosen
 to lose fewer than 2% of the pairs at the threshold itself; the similarity reported is the exact Jaccard index.
 """
@@ -28,7 +28,7 @@ from infimed_plugins.parsing.normalize import tokens
 if TYPE_CHECKING:
     from infimed_plugins.curation.decontamination.benchmark_items import Item
 
-# what carries no content in a question about an image; "where", "when", "how" and "why" do
+# words without content in a question about an image ("where", "when", "how" and "why" have some)
 STOCK_WORDS = frozenset(
     tokens(
         """a an the this that these those there it its is are was were be been being do does did has have had can could
