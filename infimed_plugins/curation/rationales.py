@@ -2,17 +2,17 @@
 
 Second paper, section 3.1 and appendix A ("Instruction for Thought Chain Generation"): rationales are drawn, then
 rejection sampling keeps those "faithful, logically consistent, and correctly aligned with the given options". The
-model is not told the right answer. Of the candidates in the order drawn the first stays that has
+model is not told the right answer. The first candidate, in the order drawn, is kept that has
 
     one well-formed <answer>, with nothing behind it     The stone is bright. <answer>B</answer>
     reasoning, and more of it than the answer            not: The answer is B. <answer>B</answer>
     one of the options as its answer                     not: <answer>E</answer>
     the right answer, by the robust scorer
-    no commitment to another option (contradiction.py)   not: It looks like a cyst. <answer>B</answer>
+    no commitment to another option (last_option)         not: It looks like a cyst. <answer>B</answer>
 
 The paper prints the prompt for multiple-choice questions; OPEN_PROMPT, for the other tasks, is ours, and so is
 GENERAL_PROMPT: ``general: true`` makes the general chains of thought of the first paper's ablation (section 4.3).
-Which of the paper's four letters are named follows the options of the question. Each prompt is a setting.
+The letters named in the paper's prompt are those of the question's options. Each prompt is a setting.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
 """Build reflective chains of thought (first paper, appendix A.2).
 
-For each question the engine draws ten candidates. Of the m that are right, each is judged from 1 to 10:
+For each question the engine draws ten candidates; each of the m right ones is judged from 1 to 10:
 
     m >= 6        the best right candidate, as it is
     1 <= m <= 5   a random wrong candidate, the bridge sentence, the best right candidate
     m = 0         dropped, counted as "no right candidate", and put aside as hard
 
-Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), which may be
-another than the one that answers; a right candidate that it leaves unscored is chosen only where none has a score. The
-paper joins whole responses; here the joined reasoning stays in one ``<think>`` and only the right answer in
-``<answer>``, so that the chain passes the format gate it is trained for.
+Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), not
+necessarily the one that answers; an unscored right candidate is chosen only where none has a score. The paper joins whole
+responses; here the joined reasoning stays in one ``<think>`` and only the right answer in ``<answer>``, so that the
+chain passes the format gate it is trained for.
 
 The paper sorts responses by their answers and says nothing of their form. So m counts every right answer, as the robust
-scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only, since of
-another it is not known what is reasoning. Where that changes what becomes of a question, it is counted::
+scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only: in
+others the reasoning cannot be told apart. Where that changes the outcome of a question, it is counted::
 
     candidates without the format         right or wrong: never part of a chain
     no right candidate in the format      m >= 1, yet no chain can be made: dropped and put aside, with its m

@@ -1,7 +1,7 @@
 """Select the samples worth training on with a model: ``difficulty`` and ``perplexity``.
 
 ``difficulty`` keeps the hardest questions: those that a model gets right least often of ten (first paper, appendix
-A.5). With ``least: 1`` those that no candidate answers are left out: GRPO learns nothing from a group without a right
+A.5). With ``least: 1`` questions that no candidate answers are left out: GRPO learns nothing from a group without a right
 reply. ``perplexity`` keeps the image–caption pairs that a model finds likely. The second paper (section 3.1) takes the
 perplexity of each pair under Qwen2.5-VL-3B-Instruct as its measure of how well image and caption agree, and keeps "only
 pairs demonstrating high semantic consistency"; it gives no threshold, so DEFAULT_SHARE is ours. Here it is the
@@ -10,9 +10,9 @@ dropped and counted, never taken for a good or a bad one::
 
     steps: [{difficulty: {keep: 3000}}]     the hardest 3,000
     steps: [{perplexity: {share: 0.5}}]     the lower half
-    steps: [{perplexity: {most: 12.0}}]     those of 12 or less
+    steps: [{perplexity: {most: 12.0}}]     perplexity 12 or less
 
-Equals are ordered by the hash of seed and id.
+Ties are ordered by the hash of seed and id.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class PerplexitySettings(StepSettings):
 def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
     """Yield the pairs that agree best, lowest perplexity first, with it in ``meta["perplexity"]``.
 
-    What is no image–caption pair passes untouched and is counted. Raises ConfigError for a setting, without an
+    Other samples pass untouched and are counted. Raises ConfigError for a setting, without an
     engine, or with one that cannot score answers.
     """
     engine = context.need_engine("perplexity", "to score captions with")

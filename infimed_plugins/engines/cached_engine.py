@@ -127,7 +127,7 @@ class _Pending:
 class _Lookup(Generic[AnyItem, R]):
     """Requests on their way to the engine, results on their way back.
 
-    What is missing goes through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
+    Missing requests go through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
     where they have seeds of their own, else None.
     """
 

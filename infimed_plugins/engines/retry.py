@@ -5,8 +5,8 @@
     401, 402, 403, 404, 405, 3xx   the server is left out; the run stops when it was the last
     other 4xx (400, 413, 422 …)    this request fails, the run goes on
 
-A server that fails is set aside, for longer each time, and taken back when it answers a GET; until it has then answered
-a request it is given one at a time. One that refuses the key or the model is left out for the rest of the run.
+A failing server is set aside, for longer each time, and taken back when it answers a GET; then it gets one request at a
+time until it has answered one. A server that refuses the key or the model is left out for the rest of the run.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _BEHIND_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 def strip_metadata(data: bytes) -> bytes:
     """Return a PNG or JPEG without metadata; the same object where it holds none, or is of another format.
 
-    Of a file that is cut off, what is whole remains.
+    The whole parts of a truncated file remain.
     """
     parts = _png_parts(data) if data.startswith(_PNG) else _jpeg_parts(data) if data.startswith(_JPEG) else (data,)
     made = b"".join(parts)

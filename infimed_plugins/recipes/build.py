@@ -1,7 +1,7 @@
 """Build a recipe: sources to samples, through the steps, into the files a trainer reads, with a manifest.
 
-The work goes part by part, and a build that was ended goes on behind its last finished part. Bad rows never end it:
-they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_rejects`` in one part the build stops.
+The work goes part by part, and an interrupted build continues after its last finished part. Bad rows are counted and
+named in ``rejects.jsonl``; above the recipe's ``max_rejects`` in one part the build stops.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class PartCount:
 
     ``counted`` is what its steps tell besides, ``inputs`` the files that were read (fingerprints.py). ``right_of`` says
     of how many candidates how many were right, and of how many questions; ``not_checked`` names benchmarks whose files
-    were missing. Of the rows that a model was ``asked`` about some lack a reply (``failed``): ``error`` is the first
-    reason.
+    were missing. ``asked`` counts the rows that a model was asked about, ``failed`` those without a reply, and
+    ``error`` is the first reason.
     """
 
     part: str

@@ -61,7 +61,7 @@ def model_path(model: str) -> str:
 def model_identity(model: str) -> str:
     """Return a string that tells two models apart: a hash over a folder's files, wherever it lies, or a hub id.
 
-    Of each file the name, the size and the two ends are hashed: new weights differ there, and 7 GB take no time.
+    Each file's name, size and two ends are hashed: new weights differ there, and 7 GB take no time.
     """
     folder = Path(model_path(model))
     if not folder.is_dir():

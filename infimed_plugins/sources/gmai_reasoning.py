@@ -68,7 +68,7 @@ class GmaiReasoning(PublicSource):
 def question_and_options(text: str) -> tuple[str, tuple[str, ...]]:
     """Return a question and the options written behind it. Raises UnusableRow when there are none.
 
-    What stands on a line of its own behind the last option is an instruction, and is dropped.
+    A line of its own behind the last option is an instruction, and is dropped.
     """
     markers = _in_order(list(_LINE_OPTION.finditer(text))) or _in_order(list(_INLINE_OPTION.finditer(text)))
     if not markers:

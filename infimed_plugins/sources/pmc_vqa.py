@@ -7,7 +7,7 @@
         index 35, Figure_path PMC8253797_Fig4_11.jpg, Caption, Question, Choice A " A: Green ", …, Answer B, split train
 
 Real rows are bad in many ways: an answer label that is a quotation mark, a choice B that begins "C:", a no-break space
-behind the letter, "N/A". What does not fit together is refused. A quotation mark may be
+behind the letter, "N/A". Rows whose parts do not agree are refused. A quotation mark may be
 part of a choice ('"Pre" treatment', "3'"), so only a pair around all of it is taken away. hub: RadGenome/PMC-VQA
 """
 

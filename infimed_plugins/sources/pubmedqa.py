@@ -11,8 +11,8 @@ The authors' own files (pubmedqa/pubmedqa, ``data/ori_pqal.json``) are objects b
     {"QUESTION": …, "CONTEXTS": […], "LABELS": […], "final_decision": "yes", "LONG_ANSWER": …}
 
 ``test_ground_truth.json`` names the test rows; what is left trains, without a validation split unless the authors'
-script has made its folds. The abstract stands before the question; ids count rows. Where the parquet files lie is
-unconfirmed: ``data/`` and the top are both tried.
+script has made its folds. The abstract stands before the question; ids count rows. The place of the
+parquet files is unconfirmed: ``data/`` and the top are both tried.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     parquet       all columns
 
 Text is UTF-8, or UTF-16 and UTF-32 that say so with a mark. Another encoding is refused before the first row: a wrong
-guess would be read without a word. A row that cannot be read, as the last line of a file that a kill has cut, is one
-with a fault; the others are used.
+guess would be read without a word. A row that cannot be read, such as the last line of a file cut by a kill, is
+yielded with its fault; the others are used.
 """
 
 from __future__ import annotations

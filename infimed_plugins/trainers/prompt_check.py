@@ -118,9 +118,9 @@ def _template_faults(where: str, prompt: str, texts: list[str], images: int, pro
 
 
 class SpecialTokens:
-    """A tokenizer's special tokens in a text: they are read as what they stand for, not as what is written.
+    """Finds a tokenizer's special tokens in a text, which would be read as tokens, not as text.
 
-    Those that mark regions are meant for texts: Qwen's grounding is written with them.
+    Region tokens are allowed in texts: Qwen's grounding is written with them.
     """
 
     def __init__(self, tokenizer: Any) -> None:

@@ -1,11 +1,11 @@
 """Decontaminate by embeddings, the paper's tier: find the benchmark question nearest to each row by cosine, exactly.
 
-The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
-embedding fails nothing is known, so it is dropped and counted as an engine error.
+The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out pairs above 95% similarity. A row
+whose embedding fails is dropped and counted as an engine error, since nothing is known of it.
 
-The search is exact: the matrix product is all the work, of each block only the maxima are looked at, by as many threads
-as the product has, and the products of two whole sets (188,000 x 150,000 would be 113 GB) are never in memory. In
-float32: rounded to bfloat16, pairs near 0.95 are lost.
+The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost). The work is a matrix product, block by block,
+with the maxima of each block found by as many threads as the product has. The product of two whole sets is never in
+memory (188,000 x 150,000 would be 113 GB).
 """
 
 from __future__ import annotations
