@@ -8,7 +8,7 @@ model is not told the right answer. The first candidate, in the order drawn, is 
     reasoning, and more of it than the answer            not: The answer is B. <answer>B</answer>
     one of the options as its answer                     not: <answer>E</answer>
     the right answer, by the robust scorer
-    no commitment to another option (last_option)         not: It looks like a cyst. <answer>B</answer>
+    no commitment to another option (last_option)        not: It looks like a cyst. <answer>B</answer>
 
 The paper prints the prompt for multiple-choice questions; OPEN_PROMPT, for the other tasks, is ours, and so is
 GENERAL_PROMPT: ``general: true`` makes the general chains of thought of the first paper's ablation (section 4.3).

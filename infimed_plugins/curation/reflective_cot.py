@@ -6,10 +6,10 @@ For each question the engine draws ten candidates; each of the m right ones is j
     1 <= m <= 5   a random wrong candidate, the bridge sentence, the best right candidate
     m = 0         dropped, counted as "no right candidate", and put aside as hard
 
-Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), not
-necessarily the one that answers; an unscored right candidate is chosen only where none has a score. The paper joins whole
-responses; here the joined reasoning stays in one ``<think>`` and only the right answer in ``<answer>``, so that the
-chain passes the format gate it is trained for.
+Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), not necessarily the
+one that answers; an unscored right candidate is chosen only where none has a score. The paper joins whole responses;
+here the joined reasoning stays in one ``<think>`` and only the right answer in ``<answer>``, so that the chain passes
+the format gate it is trained for.
 
 The paper sorts responses by their answers and says nothing of their form. So m counts every right answer, as the robust
 scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only: in

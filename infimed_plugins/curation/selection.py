@@ -1,12 +1,12 @@
 """Select the samples worth training on with a model: ``difficulty`` and ``perplexity``.
 
 ``difficulty`` keeps the hardest questions: those that a model gets right least often of ten (first paper, appendix
-A.5). With ``least: 1`` questions that no candidate answers are left out: GRPO learns nothing from a group without a right
-reply. ``perplexity`` keeps the image–caption pairs that a model finds likely. The second paper (section 3.1) takes the
-perplexity of each pair under Qwen2.5-VL-3B-Instruct as its measure of how well image and caption agree, and keeps "only
-pairs demonstrating high semantic consistency"; it gives no threshold, so DEFAULT_SHARE is ours. Here it is the
-perplexity of the caption after the image and the question as they are trained on. A pair that could not be scored is
-dropped and counted, never taken for a good or a bad one::
+A.5). With ``least: 1`` questions that no candidate answers are left out: GRPO learns nothing from a group without a
+right reply. ``perplexity`` keeps the image–caption pairs that a model finds likely. The second paper (section 3.1)
+takes the perplexity of each pair under Qwen2.5-VL-3B-Instruct as its measure of how well image and caption agree, and
+keeps "only pairs demonstrating high semantic consistency"; it gives no threshold, so DEFAULT_SHARE is ours. Here it is
+the perplexity of the caption after the image and the question as they are trained on. A pair that could not be scored
+is dropped and counted, never taken for a good or a bad one::
 
     steps: [{difficulty: {keep: 3000}}]     the hardest 3,000
     steps: [{perplexity: {share: 0.5}}]     the lower half

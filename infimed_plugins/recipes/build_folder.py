@@ -2,12 +2,12 @@
 
 ``manifest.json`` is written last: the build is whole as long as its files have the sha256 listed there. Until then
 ``.build/`` holds the settings it was begun with and its finished parts; it stays where requests to a model failed, so
-that the same command asks these again. ``replies.sqlite``, the models' replies, always stays. A folder with none of them
-is not a build and is left alone; only files that such a build makes are removed.
+that the same command asks these again. ``replies.sqlite``, the models' replies, always stays. A folder with none of
+them is not a build and is left alone; only files that such a build makes are removed.
 
-``PART.jsonl`` holds the rows of a part, one a line: the sample's fields, its images as paths in the store, its prompt style
-and set. ``PART.json`` holds the counts and the sha256 of the part's files, and is written last: the part is whole while
-they agree. An interrupted build continues after its last finished part.
+``PART.jsonl`` holds the rows of a part, one a line: the sample's fields, its images as paths in the store, its prompt
+style and set. ``PART.json`` holds the counts and the sha256 of the part's files, and is written last: the part is whole
+while they agree. An interrupted build continues after its last finished part.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ Options, a list or object also as JSON or Python text in a cell::
     ["liver", "lung"]   {"A": "liver", "B": "lung"}   [{"key": "A", "value": "liver"}, …]
     columns A, B, …, also option_a, "Choice A", opt_a, opa; what is missing at the end is not there
 
-Answers: a letter ("B", "(b)", "B."), the text of an option, both ("B. lung"), a 0-based index that is no option's
-text, several letters ("A, C", "AC"), or true and false for Yes and No. An answer that could mean two of these is refused;
-of two equal options the first letter is taken.
+Answers: a letter ("B", "(b)", "B."), the text of an option, both ("B. lung"), a 0-based index that is no option's text,
+several letters ("A, C", "AC"), or true and false for Yes and No. An answer that could mean two of these is refused; of
+two equal options the first letter is taken.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
      "image_1": …, "image_2": …, "image_3": None, …, "image_7": None}
 
 Pictures are referred to in questions and in options, so a tag becomes words ("image 1") that count the pictures there
-are. Pictures that only the explanation names are not sent, and an explanation that names them is left out. Options are a
-list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
+are. Pictures that only the explanation names are not sent, and an explanation that names them is left out. Options are
+a list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
 """
 
 from __future__ import annotations

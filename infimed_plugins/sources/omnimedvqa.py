@@ -5,9 +5,9 @@
      "image_path": "Images/ACRIMA/Im553_g_ACRIMA.png", "option_A": "X-ray", "option_B": "Fundus photography",
      "option_C": "MRI", "option_D": "CT", "modality_type": "Fundus Photography"}
 
-The whole set is one archive of 10.7 GB, read in place; an unpacked folder serves too. The answer is a text, about a tenth
-of the rows have two or three options, one row says ``modality`` for ``modality_type``, and some names of modalities
-are misspelled (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
+The whole set is one archive of 10.7 GB, read in place; an unpacked folder serves too. The answer is a text, about a
+tenth of the rows have two or three options, one row says ``modality`` for ``modality_type``, and some names of
+modalities are misspelled (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ _TRACKER = "checkpoint_tracker.json"
 def merged_checkpoint(folder: Path) -> Path:
     """Merge the last checkpoint under ``folder`` into its ``huggingface`` folder, and return that folder.
 
-    ``folder`` is EasyR1's ``save_checkpoint_path``, one ``global_step_N`` or its ``actor``. A merged
-    checkpoint is returned as it is. Raises MissingFileError where there is no checkpoint and DataError for one that lacks shards or
+    ``folder`` is EasyR1's ``save_checkpoint_path``, one ``global_step_N`` or its ``actor``. A merged checkpoint is
+    returned as it is. Raises MissingFileError where there is no checkpoint and DataError for one that lacks shards or
     holds a LoRA adapter.
     """
     actor = _actor_folder(folder)
