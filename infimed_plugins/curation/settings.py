@@ -103,7 +103,7 @@ class StepSettings:
             if rule := one.metadata.get("rule"):
                 rule.check(one.name, value)
             if placeholders := one.metadata.get("placeholders"):
-                object.__setattr__(self, one.name, _prompt_words(one.name, value, placeholders))
+                object.__setattr__(self, one.name, _checked_prompt(one.name, value, placeholders))
 
 
 TEMPERATURE = Rule(lambda value: is_number(value, 0), "give a number from 0, such as 1.0")
@@ -143,7 +143,7 @@ class DrawSettings(StepSettings):
                 yield samples[reply.id], reply
 
 
-def words_of(value: str) -> str:
+def prompt_text(value: str) -> str:
     """Return the text of a prompt: the content of the file that a value without ``{`` names, else the value itself."""
     if "{" in value:
         return value
@@ -154,12 +154,12 @@ def words_of(value: str) -> str:
         raise ConfigError(f"{value[:200]} cannot be read as a prompt ({error}); write it as UTF-8 text") from error
 
 
-def _prompt_words(name: str, value: object, placeholders: Sequence[str]) -> str:
+def _checked_prompt(name: str, value: object, placeholders: Sequence[str]) -> str:
     """Return the text of a prompt. Raises ConfigError unless each placeholder stands there once.
 
     The images of a question come with it, so a prompt may have no media tags of its own.
     """
-    words = words_of(value) if isinstance(value, str) else ""
+    words = prompt_text(value) if isinstance(value, str) else ""
     wrong = [placeholder for placeholder in placeholders if words.count(placeholder) != 1]
     if wrong:
         shown = value[:80] if isinstance(value, str) else value

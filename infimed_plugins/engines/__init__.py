@@ -35,7 +35,7 @@ NOT_SHAPING = frozenset(
 """Settings of an engine that change how and where it is asked, not its replies: left out of the cache key."""
 
 
-def whole_characters(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace each half of a surrogate pair, which JSON can spell and no file can hold, by U+FFFD."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
@@ -141,8 +141,8 @@ class Reply:
     asked: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "texts", tuple(map(whole_characters, self.texts)))
-        object.__setattr__(self, "error", self.error and whole_characters(self.error))
+        object.__setattr__(self, "texts", tuple(map(replace_surrogates, self.texts)))
+        object.__setattr__(self, "error", self.error and replace_surrogates(self.error))
 
     def to_json(self) -> Json:
         """Return what the response cache keeps."""

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infimed_plugins.engines import whole_characters
+from infimed_plugins.engines import replace_surrogates
 from infimed_plugins.errors import EngineError
 from infimed_plugins.limits import parse_json
 from infimed_plugins.records import Json
@@ -95,7 +95,7 @@ def status_in_body(error: Json) -> int:
 
 def shortened(text: str, mask: Callable[[str], str]) -> str:
     """Return the beginning of a server's words on one line; the key is masked first, which the cut might halve."""
-    text = whole_characters(" ".join(mask(text[:100_000]).split()))
+    text = replace_surrogates(" ".join(mask(text[:100_000]).split()))
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 

@@ -19,7 +19,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import BuildFolder, row_to_line
-from infimed_plugins.recipes.fingerprints import noting_pictures, pictures_in
+from infimed_plugins.recipes.fingerprints import pictures_in, record_pictures
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, Step
 from infimed_plugins.recipes.sampling import Tally, choose
 from infimed_plugins.recipes.step_engine import BuildEngines, model_path
@@ -76,7 +76,7 @@ class PartRows:
         opened.clear()
         if self.steps:
             with image_buffer(self.build.folder.work / f"{self.part.name}.images") as buffered:
-                yield from self._lines(self._through_steps(map(buffered, noting_pictures(samples, opened))))
+                yield from self._lines(self._through_steps(map(buffered, record_pictures(samples, opened))))
         else:
             yield from self._lines(samples)
         self.tally.pictures.update(pictures_in(folder, opened))
@@ -121,7 +121,7 @@ class PartRows:
         if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
             self._reject(sample, "boxes on a picture that EXIF turns")  # stored or turned frame: unknown
             return
-        sample = in_stored_frame(sample, stored)
+        sample = scale_boxes(sample, stored)
         if why := self._too_long(sample, stored):
             self.tally.dropped[why] += 1
             return
@@ -142,7 +142,7 @@ class PartRows:
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         asking = next(filter(_asks_engine, self.steps), None)
-        flow: Iterable[Sample] = _noting_places(samples if asking is None else self._decoded(samples), places)
+        flow: Iterable[Sample] = _record_places(samples if asking is None else self._decoded(samples), places)
         for step in self.steps:
             if step is asking:
                 flow = self._counting(flow)
@@ -195,7 +195,7 @@ class PartRows:
             yield sample
 
 
-def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
+def scale_boxes(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
     """Return the sample with its boxes in pixels of the image as stored, where that was resized."""
     if sample.task not in BOX_TASKS or len(stored) != 1 or stored[0].size == stored[0].original:
         return sample
@@ -212,7 +212,7 @@ def _asks_engine(step: Step) -> bool:
     return step.name != DECONTAMINATION or (step.settings.get("tier") == "embeddings" and "engine" not in step.settings)
 
 
-def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:
+def _record_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:
     for sample in samples:
         places[sample.id] = len(places)
         yield sample

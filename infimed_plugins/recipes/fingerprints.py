@@ -44,7 +44,7 @@ def benchmark_inputs(steps: Iterable[Step], folder: Path | None) -> dict[str, di
     return inputs
 
 
-def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterator[Sample]:
+def record_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterator[Sample]:
     """Yield the samples; put the sha256 of each picture that is a file into ``opened``."""
     for sample in samples:
         for image in sample.images:

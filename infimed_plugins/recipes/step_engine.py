@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from infimed_plugins.curation.settings import words_of
+from infimed_plugins.curation.settings import prompt_text
 from infimed_plugins.engines import Engine, shaping_settings
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
@@ -132,9 +132,9 @@ def shaping(value: Json) -> Json:
         return value
     is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
     kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
-    return {key: _words(key, shaping(one)) for key, one in kept.items()}
+    return {key: _prompt_value(key, shaping(one)) for key, one in kept.items()}
 
 
-def _words(key: str, value: Json) -> Json:
+def _prompt_value(key: str, value: Json) -> Json:
     """Return a prompt's text in place of the name of its file: a change of the text builds another set."""
-    return words_of(value) if "prompt" in key and isinstance(value, str) else value
+    return prompt_text(value) if "prompt" in key and isinstance(value, str) else value

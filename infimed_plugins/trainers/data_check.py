@@ -171,7 +171,8 @@ def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None
     try:
         encoded = reference.read()
     except DataError as error:
-        return Fault(where, f"image {reference.path} cannot be read", f"{_after_semicolon(error)}, or drop the row")
+        fix = str(error).rpartition("; ")[2]
+        return Fault(where, f"image {reference.path} cannot be read", f"{fix}, or drop the row")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -201,10 +202,6 @@ def _reference(image: Any) -> ImageRef | None:
         if isinstance(image.get("path"), str):
             return ImageRef(path=image["path"])
     return None
-
-
-def _after_semicolon(error: DataError) -> str:
-    return str(error).rpartition("; ")[2]
 
 
 @dataclass

@@ -56,7 +56,8 @@ def check_sft(
         arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
             return Checked(tuple(faults), None)
-        rows = check_rows(arguments, _model_is_here(faults), on_progress)
+        has_model = all(fault.where != "model_name_or_path" for fault in faults)
+        rows = check_rows(arguments, has_model, on_progress)
         faults += rows.faults
         trained = trained_rows(rows.count, arguments[1], faults)
         at_once = arguments[2].per_device_train_batch_size * (devices or _devices_here())
@@ -160,10 +161,6 @@ def _entry_faults(key: str, name: str, known: Any, registry: Path) -> Iterator[F
     elif known[name].get("formatting") == "sharegpt" and "messages" not in known[name].get("columns", ("messages",)):
         what = f"the columns of {name!r} do not name messages, which naming any column resets"
         yield Fault(key, what, f'add "messages" to its columns in {registry}')
-
-
-def _model_is_here(faults: Sequence[Fault]) -> bool:
-    return all(fault.where != "model_name_or_path" for fault in faults)
 
 
 def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:

@@ -124,7 +124,9 @@ class SpecialTokens:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        special = () if tokenizer is None else [*tokenizer.all_special_tokens, *_added(tokenizer)]
+        special = [] if tokenizer is None else list(tokenizer.all_special_tokens)
+        if tokenizer is not None:
+            special += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         names = [re.escape(name) for name in special if name != IMAGE_TAG and not _REGION.fullmatch(name)]
         self._special = re.compile("|".join(names)) if names else None
 
@@ -134,7 +136,3 @@ class SpecialTokens:
         if found:
             what = f"the text spells the model's own token {found[0]}, which would be read as one"
             yield Fault(where, what, "write it with a space after its first sign, or take it out")
-
-
-def _added(tokenizer: Any) -> list[str]:
-    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
