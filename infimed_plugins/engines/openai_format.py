@@ -51,7 +51,7 @@ def messages(request: ChatRequest) -> list[dict[str, Json]]:
 
 
 def data_uri(image: ImageRef) -> str:
-    """Return the image as a data URI, without words: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
+    """Return the image as a data URI without metadata: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
     data = image.read()
     plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _DISPLAY_MARKS)
     data = strip_metadata(data) if plain else prepare_image(data, image.path or "in memory").data

@@ -93,7 +93,7 @@ def hash_images(
     known: MutableMapping[str, ImageHash],
     orientations: Iterable[str] = (UPRIGHT,),
 ) -> list[ImageHash | None]:
-    """Return the hashes of many images, in order, None for one that does not open. Hashes are added to ``known``."""
+    """Return the hashes of many images, None for one that does not open; they are added to ``known``, by sha256."""
     _imagehash()  # its absence is said here, not by a thread
     if len(known) > MOST_KNOWN:
         known.clear()
