@@ -116,7 +116,7 @@ def test_what_could_harm_is_listed_and_refused_with_the_option_that_allows_it(
 ) -> None:
     path = recipe(**changes)
     made = load_recipe(path)
-    assert [str(word).startswith(said) for word in made.untrusted] == [True]
+    assert [str(one).startswith(said) for one in made.untrusted] == [True]
     with pytest.raises(ConfigError) as caught:
         build(made, "out", folder="theirs")
     assert said in str(caught.value)
@@ -237,8 +237,8 @@ def test_the_engine_of_the_command_line_takes_the_place_of_the_recipes_and_of_it
     made = load_recipe(recipe(**both))
     assert len(made.untrusted) == 3
     mine = made.changed(engine=EngineChoice("openai", "m", {"base_url": ["http://mine.example/v1"]}))
-    assert [word.key for word in mine.untrusted] == ["decontaminate.engine.settings.tokenizer"]
-    assert mine.changed(decontaminate=False).words == ()
+    assert [one.key for one in mine.untrusted] == ["decontaminate.engine.settings.tokenizer"]
+    assert mine.changed(decontaminate=False).untrusted == ()
 
 
 HOSTILE_MODULE = "open('ran', 'w').write('x')\nraise SystemExit('a stranger was imported')\n"
