@@ -1,4 +1,4 @@
-"""Bounds on what is read from files and servers of other hands: every number, and the readers that keep to them.
+"""Limits on files and servers that are not ours: every number, and the readers that keep to them.
 
 One environment variable raises them: ``INFIMED_LIMITS="file=1GiB,deep_pixels=40000000"``.
 """
@@ -43,7 +43,7 @@ _SMALL = 1 << 22  # characters of JSON, which cannot hold too many values
 
 
 def limit(name: str) -> int:
-    """The number of a limit, raised or not. Raises ConfigError where the variable cannot be read."""
+    """Return a limit, raised or not. Raises ConfigError where the variable cannot be read."""
     return _raised(os.environ.get(VARIABLE, "")).get(name, LIMITS[name][0])
 
 
@@ -68,7 +68,7 @@ def _raised(text: str) -> dict[str, int]:
 
 
 def read_bytes(path: Path, name: str = "file") -> bytes:
-    """A file's bytes. Raises DataError for one over the limit, or that is a device or a pipe; OSError as ever."""
+    """Return a file's bytes. Raises DataError for one over the limit, a device or a pipe; and OSError."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{path} cannot be read: it is no file")
@@ -77,7 +77,7 @@ def read_bytes(path: Path, name: str = "file") -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON of a file in UTF-8. Raises DataError naming it for whatever is wrong in it, and OSError."""
+    """Return the JSON of a UTF-8 file. Raises DataError naming it for any fault in it, and OSError."""
     try:
         return parse_json(read_bytes(path).decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes, where: object = "", **how: Any) -> Any:
-    """``json.loads``. Raises DataError, a ValueError, for whatever is wrong, ``where`` being its place."""
+    """Parse with ``json.loads``. Raises DataError, a ValueError, for any fault; ``where`` names its place."""
     check_json(text, where)
     try:
         return json.loads(text, **how)
@@ -103,7 +103,7 @@ def check_json(text: str | bytes, where: object) -> None:
 
 
 def unpacked(body: bytes, packing: str, where: object) -> bytes:
-    """What a body holds that was packed by gzip or deflate. Raises DataError for too much, and for what is neither."""
+    """Return a body that was packed by gzip or deflate, unpacked. Raises DataError if too large or neither."""
     packing = packing.strip().lower()
     if packing in ("", "identity") or not body:
         return body
@@ -118,7 +118,7 @@ def unpacked(body: bytes, packing: str, where: object) -> bytes:
 
 
 def parse_literal(text: str) -> Any:
-    """A Python literal, never evaluated. Raises ValueError for all that can be wrong in it."""
+    """Parse a Python literal, never evaluated. Raises ValueError for any fault in it."""
     check("literal", len(text), "a list")
     try:
         return ast.literal_eval(text)
@@ -127,7 +127,7 @@ def parse_literal(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """``yaml.safe_load``, what aliases repeat counted again. Raises ValueError for all that can be wrong in it."""
+    """Parse with ``yaml.safe_load``, aliases counted as often as used. Raises ValueError for any fault in it."""
     import yaml  # here: rewards are imported without it
 
     check("yaml", len(text), "it")
@@ -142,7 +142,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _count(value: Any, before: int) -> int:
-    """How many characters and values there are, those before it among them. Raises DataError for too many."""
+    """Return the characters and values so far plus those of ``value``. Raises DataError for too many."""
     before += len(value) + 1 if isinstance(value, (str, bytes)) else 1
     check("yaml", before, "it")
     if isinstance(value, (dict, list, tuple, set)):
@@ -152,7 +152,7 @@ def _count(value: Any, before: int) -> int:
 
 
 def lines(file: IO[AnyStr], where: object) -> Iterator[AnyStr]:
-    """The lines of an open file. Raises DataError for one over the limit, before it is read whole."""
+    """Yield the lines of an open file. Raises DataError for one over the limit, before it is read whole."""
     most = limit("line")
     for number in itertools.count(1):
         line = file.readline(most + 1)

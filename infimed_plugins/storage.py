@@ -1,4 +1,4 @@
-"""Files that must last: whole or not there, on the disk before they have their name; and one lock a folder.
+"""Write files that are whole or absent, synced to disk before they get their name; and lock folders.
 
 A file is written beside its place under a name of this process's own, brought to the disk (fsync), renamed, and the
 folder's entry brought to the disk: after a kill, a full disk or a power cut the earlier file stands, or the new one.
@@ -27,7 +27,7 @@ LOCK = ".lock"
 _END = 1 << 20
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _locked: set[Path] = set()
-without_locks = False  # the user's word that nobody else writes there (--no-lock)
+without_locks = False  # set by --no-lock: the user says that nobody else writes there
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
-    """A temporary path that becomes ``path`` when the block ends well, and is removed when it does not.
+    """Yield a temporary path that becomes ``path`` when the block ends well, and is removed otherwise.
 
     Without ``sync`` it may be lost by a power cut until ``sync_all`` is called.
     """
@@ -69,7 +69,7 @@ def settle(partial: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of ``path`` when the block ends well."""
+    """Yield a temporary folder that takes the place of ``path`` when the block ends well."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{escape(path.name[:200])}.*{PARTIAL}"):  # by a kill: whoever writes has a lock
@@ -101,7 +101,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a kill left of unfinished files and folders below a folder that this process has locked."""
+    """Remove the unfinished files and folders that a kill left below a folder that this process has locked."""
     for path in sorted(folder.rglob(f".*{PARTIAL}")):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -110,7 +110,7 @@ def remove_partial(folder: Path) -> None:
 
 
 def sync_all(folder: Path) -> None:
-    """Bring all that was written to the disk of a folder there; of many files far quicker than one by one."""
+    """Sync everything written to the disk of a folder; for many files far quicker than one by one."""
     if sys.platform == "linux":
         place = os.open(folder, os.O_RDONLY)
         try:
@@ -123,13 +123,13 @@ def sync_all(folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def ends_of(path: Path) -> tuple[int, bytes]:
-    """The size of a file and its first and last MiB: gigabytes are told apart by these in no time."""
+    """Return a file's size and its first and last MiB, enough to tell large files apart quickly."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(_END)
@@ -179,7 +179,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _lock_file(path: Path, folder: Path) -> int:
-    """The descriptor of the locked file. It is removed at the end, so one that was removed meanwhile is made anew."""
+    """Return the descriptor of the locked file; made anew if a finishing process removed it meanwhile."""
     while True:
         place = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -196,7 +196,7 @@ def _lock_file(path: Path, folder: Path) -> int:
 
 
 def _lock(place: int, folder: Path) -> None:
-    """A POSIX lock: a forked child has no share in it."""
+    """Take a POSIX lock, which a forked child does not share. Raises ConfigError naming who holds it."""
     try:
         import fcntl
 

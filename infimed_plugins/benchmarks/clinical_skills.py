@@ -28,7 +28,7 @@ from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.engines.structured_reply import (
     ParsedReply,
-    Patience,
+    RetryPolicy,
     answer_part,
     ask_until_parsed,
     check_own_words,
@@ -275,7 +275,7 @@ class SkillItem:
 
 
 def judge_skills(
-    engine: Engine, items: Iterable[SkillItem], patience: Patience | None = None
+    engine: Engine, items: Iterable[SkillItem], policy: RetryPolicy | None = None
 ) -> Iterator[ParsedReply[dict[str, str]]]:
     """Return every item's grade of each skill; a reply without a chain is not sent. Raises as ``judge_answers``."""
     requests: Iterator[ChatRequest | ParsedReply[dict[str, str]]] = (
@@ -284,7 +284,7 @@ def judge_skills(
         else ParsedReply(item.id, None, reason=NO_CHAIN)
         for item in items
     )
-    return ask_until_parsed(engine, requests, _read, replace(patience or Patience(), json_schema=JSON_SCHEMA))
+    return ask_until_parsed(engine, requests, _read, replace(policy or RetryPolicy(), json_schema=JSON_SCHEMA))
 
 
 def count_grades(verdicts: Iterable[ParsedReply[dict[str, str]]]) -> dict[str, Counter[str]]:

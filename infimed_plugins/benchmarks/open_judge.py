@@ -30,7 +30,7 @@ from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.engines.structured_reply import (
     EMPTY_REPLY,
     ParsedReply,
-    Patience,
+    RetryPolicy,
     answer_part,
     ask_until_parsed,
     check_own_words,
@@ -140,10 +140,10 @@ class JudgeSettings:
         return self.template or f"{JUDGE_PROMPT}\n{REPLY_WITH[self.reply_form]}"
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryPolicy:
         """The sampling of replies, and of further tries."""
         schema = JSON_SCHEMA if self.reply_form == "json" else None
-        return Patience(self.again, self.seed, self.max_tokens, json_schema=schema)
+        return RetryPolicy(self.again, self.seed, self.max_tokens, json_schema=schema)
 
 
 @dataclass(frozen=True)

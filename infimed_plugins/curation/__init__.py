@@ -26,9 +26,9 @@ def no_other_engine(choice: Mapping[str, Any]) -> Engine:
 class StepContext:
     """The things a step may use: an engine (None when the recipe names none), the seed, its settings.
 
-    It counts drops by reason in ``dropped`` and what else the manifest should tell in ``counted``, in words; what
-    programs read stands in ``right_of`` (questions by how many of how many candidates are right) and ``not_checked``
-    (benchmarks without their files) too. It calls ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a
+    A step counts drops by reason in ``dropped`` and other notes for the manifest in ``counted``, in words; figures for
+    programs are in ``right_of`` too (questions by right candidates and all candidates), and in ``not_checked``
+    (benchmarks without their files). It calls ``progress(done, total)`` as work finishes. ``aside(sample)`` keeps a
     dropped sample in a file of its own; ``start_engine({name, model, settings})`` starts another engine. ``downloads``
     is where downloaded data sets lie, ``report_folder`` where a step may write a report on the ``part`` of the recipe.
     ``opened`` takes the picture files that a step reads besides, with their sha256; ``errors`` holds the first error of
@@ -57,7 +57,7 @@ class StepContext:
         self.counted[RIGHT_OF.format(right, candidates)] += 1
 
     def need_engine(self, step: str, purpose: str) -> Engine:
-        """The engine of a step that cannot do without. Raises ConfigError when the recipe names none."""
+        """Return the engine of a step that needs one. Raises ConfigError when the recipe names none."""
         if self.engine is None:
             raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
         return self.engine
@@ -76,7 +76,7 @@ class CurationStep(Protocol):
 
 @hookimpl
 def register_curation_steps(register: Register) -> None:
-    """The built-in steps, by import path."""
+    """Register the built-in steps by import path."""
     register("difficulty", "infimed_plugins.curation.selection:difficulty")
     register("reflective_cot", "infimed_plugins.curation.reflective_cot:reflective_cot")
     register("instructions", "infimed_plugins.curation.instructions:instructions")

@@ -6,10 +6,9 @@ to train on; the original stays in ``meta["caption"]``::
     "Axial T1WI w/ Gd: hyperintense ovoid lesion, L parietal."
     "An MRI of the brain from above. A bright oval spot is seen in the left parietal lobe."
 
-Refused are replies that are empty, too long, cut at the token limit, torn (half a tag in them, where reasoning or an
-answer was begun), or no caption at all ("I cannot …"). A reply that only repeats the original is counted, and the
-original stays. The paper does not say what it refuses: the checks are ours. Its prompt, a setting, is in English, and
-so are the captions it leads to.
+Replies are refused if they are empty, too long, cut at the token limit, torn (half a tag of reasoning or an answer), or
+no caption at all ("I cannot …"). A reply that only repeats the original is counted, and the original stays. The checks
+are ours: the paper names none. Its prompt, a setting, is in English, and so are the captions.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ _QUOTES = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("**", "**"))
 
 @dataclass(frozen=True)
 class CaptionSettings(DrawSettings):
-    """All ours but the prompt: the paper prints nothing else."""
+    """Settings of caption refinement. Only the prompt is the paper's, which prints nothing else."""
 
     prompt: str = prompt_setting(REFINEMENT_PROMPT, ORIGINAL)
     kinds: Sequence[str] = setting(("caption",), NAMES)  # values of meta["kind"]; [] for every text answer
@@ -124,17 +123,17 @@ def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
 
 
 def caption_prompt(sample: Sample, prompt: str = REFINEMENT_PROMPT) -> str:
-    """The user turn: the images, then the prompt with the caption in its place."""
+    """Return the user turn: image tags, then the prompt with the caption filled in."""
     images = prompts.IMAGE_TAG * len(sample.images)
     return images + fill(prompt, {ORIGINAL: data(str(sample.answer))})
 
 
 def clean(text: str) -> str:
-    """The caption in a reply: without thinking, a label such as ``Caption:``, tags and quotation marks around it."""
+    """Return the caption in a reply, without thinking, tags, quotation marks or a label such as ``Caption:``."""
     _, ended, after = text.rpartition("</think>")
     text = after if ended else text
     if "<think>" in text:
-        return ""  # it never came to the caption
+        return ""  # cut off before the caption
     text = _TAGS.sub("", prompts.escape_media_tags(text).strip()).strip()
     label = _LABEL.match(text)
     text = text[label.end() :].strip() if label else text
@@ -146,7 +145,7 @@ def clean(text: str) -> str:
 
 
 def refusal(caption: str, original: str, most_tokens: int) -> str:
-    """The reason not to take a new caption, or ""."""
+    """Return the reason to refuse a new caption, or ""."""
     words = tokens(caption)
     if not words:
         return EMPTY

@@ -1,4 +1,4 @@
-"""Instruction augmentation: the form of the answer is said at the end of the question (second paper, section 3.1).
+"""Instruction augmentation: append the form of the answer to the question (second paper, section 3.1).
 
 The paper appends clarifying templates by task and prints one of them, "Answer with the option's letter from the given
 choices". The others are ours, in English and Chinese, by task and by what the answer looks like::
@@ -139,7 +139,7 @@ def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sa
 
 
 def template(sample: Sample, wordings: str = "paper", seed: int = 0) -> str:
-    """The words for a sample: those of its kind and language; which of them, by seed and id."""
+    """Return the instruction for a sample, by its answer kind and language; a varied one is chosen by seed and id."""
     choices = TEMPLATES[answer_kind(sample)]["zh" if in_chinese(sample.language) else "en"]
     if wordings == "paper":
         return choices[0]
@@ -147,7 +147,7 @@ def template(sample: Sample, wordings: str = "paper", seed: int = 0) -> str:
 
 
 def answer_kind(sample: Sample) -> str:
-    """The form of the answer: a key of TEMPLATES."""
+    """Return the form of the answer: a key of TEMPLATES."""
     if sample.task == "multiple_choice":
         return "multiple_choice"
     if sample.task in ("grounding", "detection"):

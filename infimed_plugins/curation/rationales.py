@@ -1,18 +1,18 @@
-"""Response enhancement: a model writes the reasoning of a brief answer, and only what passes is kept.
+"""Response enhancement: a model writes the reasoning behind a brief answer, and only checked rationales are kept.
 
 Second paper, section 3.1 and appendix A ("Instruction for Thought Chain Generation"): rationales are drawn, then
 rejection sampling keeps those "faithful, logically consistent, and correctly aligned with the given options". The
-model is not told the right answer. Of the candidates in the order drawn the first stays that has
+model is not told the right answer. The first candidate, in the order drawn, is kept that has
 
     one well-formed <answer>, with nothing behind it     The stone is bright. <answer>B</answer>
     reasoning, and more of it than the answer            not: The answer is B. <answer>B</answer>
     one of the options as its answer                     not: <answer>E</answer>
     the right answer, by the robust scorer
-    no commitment to another option (contradiction.py)   not: It looks like a cyst. <answer>B</answer>
+    no commitment to another option (last_option)        not: It looks like a cyst. <answer>B</answer>
 
 The paper prints the prompt for multiple-choice questions; OPEN_PROMPT, for the other tasks, is ours, and so is
 GENERAL_PROMPT: ``general: true`` makes the general chains of thought of the first paper's ablation (section 4.3).
-Which of the paper's four letters are named follows the options of the question. Each prompt is a setting.
+The letters named in the paper's prompt are those of the question's options. Each prompt is a setting.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _DANGLING = re.compile(r"(?:^|\n)[*#\s]*(?:the\s+)?(?:final\s+)?(?:answer|答案
 
 @dataclass(frozen=True)
 class RationaleSettings(DrawSettings):
-    """Ours but for ``choice_prompt``: the paper says neither how many candidates it draws nor how."""
+    """Settings of rationales. Only ``choice_prompt`` is the paper's: it does not say how candidates are drawn."""
 
     candidates: int = setting(4, whole())
     general: bool = setting(False, FLAG)  # the general chains of thought of the ablation
@@ -92,7 +92,7 @@ class RationaleSettings(DrawSettings):
     general_prompt: str = prompt_setting(GENERAL_PROMPT, QUESTION)
 
     def prompt_name(self, sample: Sample) -> str:
-        """The name of a sample's prompt: ``general``, ``choice`` (the paper's) or ``open``."""
+        """Return the name of a sample's prompt: ``general``, ``choice`` (the paper's) or ``open``."""
         if self.general:
             return "general"
         return "choice" if sample.task == "multiple_choice" else "open"
@@ -122,7 +122,7 @@ def rationales(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
 
 
 def _enhanced(sample: Sample, reply: Reply, settings: RationaleSettings, context: StepContext) -> Sample | None:
-    """The sample with its rationale; None, counted, when every candidate is rejected."""
+    """Return the sample with its rationale; None, counted, when every candidate is rejected."""
     candidates = [judge(text, sample) for text in reply.texts]
     accepted = [candidate for candidate in candidates if not candidate.rejected]
     context.counted.update(f"candidates: {one.rejected or 'accepted'}" for one in candidates)
@@ -135,7 +135,7 @@ def _enhanced(sample: Sample, reply: Reply, settings: RationaleSettings, context
 
 
 def rationale_prompt(sample: Sample, settings: RationaleSettings) -> str:
-    """The user turn, image tags included. The paper's prompt says the answer's form itself, the others do not."""
+    """Return the user turn, image tags included. Only the paper's prompt states the answer form itself."""
     name = settings.prompt_name(sample)
     if name != "choice":
         question = neutral(prompts.question_text(sample))
@@ -167,7 +167,7 @@ def judge(text: str, sample: Sample) -> Candidate:
 
 
 def take_apart(text: str) -> tuple[str, str] | None:
-    """Reasoning and answer of ``… <answer>B</answer>``, or None when it is not of that form.
+    """Return reasoning and answer of ``… <answer>B</answer>``, or None when it is not of that form.
 
     A reasoning model may think in ``<think>`` first: what it writes behind that is the chain it was asked for, and
     the thinking itself is taken only where there is nothing behind it.
@@ -192,7 +192,7 @@ def _gold_words(sample: Sample) -> str:
 
 
 def _letters(count: int) -> str:
-    """The letters of so many options in the paper's words: ``(A, B, C, and D)`` for four."""
+    """Return the first letters in the paper's words: ``(A, B, C, and D)`` for a count of four."""
     *others, last = list(OPTION_LETTERS[: max(count, 1)])
     if len(others) < 2:
         return f"({' and '.join([*others, last])})"

@@ -1,19 +1,19 @@
-"""Reflective chains of thought, as the first paper's appendix A.2 makes them.
+"""Build reflective chains of thought (first paper, appendix A.2).
 
-For each question the engine draws ten candidates. Of the m that are right, each is judged from 1 to 10:
+For each question the engine draws ten candidates; each of the m right ones is judged from 1 to 10:
 
     m >= 6        the best right candidate, as it is
     1 <= m <= 5   a random wrong candidate, the bridge sentence, the best right candidate
     m = 0         dropped, counted as "no right candidate", and put aside as hard
 
-Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), which may be
-another than the one that answers; a right candidate that it leaves unscored is chosen only where none has a score. The
-paper joins whole responses; here the joined reasoning stays in one ``<think>`` and only the right answer in
-``<answer>``, so that the chain passes the format gate it is trained for.
+Equal scores are broken at random, by seed. The judge is a model with the paper's prompt (judge.py), not necessarily the
+one that answers; an unscored right candidate is chosen only where none has a score. The paper joins whole responses;
+here the joined reasoning stays in one ``<think>`` and only the right answer in ``<answer>``, so that the chain passes
+the format gate it is trained for.
 
 The paper sorts responses by their answers and says nothing of their form. So m counts every right answer, as the robust
-scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only, since of
-another it is not known what is reasoning. Where that changes what becomes of a question, it is counted::
+scorer reads it, and every right candidate is judged; but a chain is made of well-formed candidates only: in
+others the reasoning cannot be told apart. Where that changes the outcome of a question, it is counted::
 
     candidates without the format         right or wrong: never part of a chain
     no right candidate in the format      m >= 1, yet no chain can be made: dropped and put aside, with its m
@@ -37,8 +37,8 @@ from infimed_plugins.curation.judge import (
     judge_all,
     rule_score,
 )
-from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, chunks, one_of, prompt_setting, setting, whole
-from infimed_plugins.engines import Engine, UsageCounter
+from infimed_plugins.curation.settings import ENGINE, DrawSettings, Rule, one_of, prompt_setting, setting, whole
+from infimed_plugins.engines import Engine, UsageCounter, batched
 from infimed_plugins.parsing import ResponseForm, parse_response
 from infimed_plugins.quoting import fill
 from infimed_plugins.records import Json, Sample
@@ -50,7 +50,7 @@ WITHOUT_FORMAT = "candidates without the format"
 NO_WRONG_CANDIDATE = "no wrong candidate to reflect on"
 UNSCORED = "candidates left unscored by the judge"
 REFLECTS, AS_IT_IS = "chains that reflect", "chains kept as they are"
-CANDIDATES, JUDGE = "candidates", "judge"  # what is asked of an engine (meter.py)
+CANDIDATES, JUDGE = "candidates", "judge"  # kinds of request, for UsageCounter
 JUDGES = ("model", "rule")
 QUESTION = "{QUESTION}"
 PROMPT = f"{QUESTION}\n{prompts.REASONING_INSTRUCTION}"  # as trained on and evaluated with; the paper prints none
@@ -106,7 +106,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
         other = context.start_engine(settings.judge_engine) if settings.judge_engine else engine.engine
         judging = UsageCounter(other, context.counted, JUDGE)
     done = 0
-    for group in chunks(samples, settings.group):
+    for group in batched(samples, settings.group):
         asked = {sample.id: sample for sample in group}
         replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, _silent)
         drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}
@@ -120,11 +120,11 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
 
 
 def _silent(done: int, total: int) -> None:
-    """Replies are not shown one by one: a group's end is."""
+    """Report nothing: progress counts groups, not single replies."""
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:
-    """The user turn: a prompt of the user's own as it is, ours in the language of the sample."""
+    """Return the user turn: the user's own prompt as it is, ours in the language of the sample."""
     if prompt == PROMPT:
         return prompts.render(sample, "reasoning")
     return fill(prompt, {QUESTION: prompts.question_text(sample)})
@@ -145,7 +145,7 @@ def _judged(
     settings: ReflectiveSettings,
     context: StepContext,
 ) -> dict[str, list[Candidate]]:
-    """The candidates with the judge's scores of those that are right."""
+    """Return the candidates with the judge's scores of the right ones."""
     items = [
         JudgeItem.of(sample, candidate.text, f"{sample.id}#{index}")
         for sample in group
@@ -191,7 +191,7 @@ def synthesize(
     rng: random.Random,
     seed: int = 0,
 ) -> Sample | None:
-    """The sample with its chain, or None when no candidate is right, or none of those is well-formed."""
+    """Return the sample with its chain, or None when no right candidate is well-formed."""
     m = sum(candidate.right for candidate in candidates)
     right = [candidate for candidate in candidates if candidate.right and candidate.well_formed]
     if not right:
@@ -222,7 +222,7 @@ def _evidence(candidates: Sequence[Candidate], reflects: bool, settings: Reflect
 
 
 def reflect(wrong: Candidate, right: Candidate, bridge: str = prompts.REFLECTION_BRIDGE, chinese: bool = False) -> str:
-    """The joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
+    """Return the joined reasoning: the wrong attempt with the answer it came to, the bridge, the right attempt.
 
     ``chinese`` rows are joined in Chinese; a bridge of the user's own stays.
     """

@@ -1,18 +1,18 @@
-"""Steps that keep the samples worth training on, by what a model makes of them.
+"""Select the samples worth training on with a model: ``difficulty`` and ``perplexity``.
 
 ``difficulty`` keeps the hardest questions: those that a model gets right least often of ten (first paper, appendix
-A.5). With ``least: 1`` those that no candidate answers are left out: GRPO learns nothing from a group without a right
-reply. ``perplexity`` keeps the image–caption pairs that a model finds likely. The second paper (section 3.1) takes the
-perplexity of each pair under Qwen2.5-VL-3B-Instruct as its measure of how well image and caption agree, and keeps "only
-pairs demonstrating high semantic consistency"; it gives no threshold, so DEFAULT_SHARE is ours. Here it is the
-perplexity of the caption after the image and the question as they are trained on. A pair that could not be scored is
-dropped and counted, never taken for a good or a bad one::
+A.5). With ``least: 1`` questions that no candidate answers are left out: GRPO learns nothing from a group without a
+right reply. ``perplexity`` keeps the image–caption pairs that a model finds likely. The second paper (section 3.1)
+takes the perplexity of each pair under Qwen2.5-VL-3B-Instruct as its measure of how well image and caption agree, and
+keeps "only pairs demonstrating high semantic consistency"; it gives no threshold, so DEFAULT_SHARE is ours. Here it is
+the perplexity of the caption after the image and the question as they are trained on. A pair that could not be scored
+is dropped and counted, never taken for a good or a bad one::
 
     steps: [{difficulty: {keep: 3000}}]     the hardest 3,000
     steps: [{perplexity: {share: 0.5}}]     the lower half
-    steps: [{perplexity: {most: 12.0}}]     those of 12 or less
+    steps: [{perplexity: {most: 12.0}}]     perplexity 12 or less
 
-Equals are ordered by the hash of seed and id.
+Ties are ordered by the hash of seed and id.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from infimed_plugins.scoring.robust import score
 DEFAULT_SHARE = 0.8  # ours: the fifth that agrees least is left out
 LIKELY = Rule(lambda value: is_number(value, 1), "give a number from 1, the lowest perplexity there is")
 NOT_SCORED = "perplexity could not be had"
-Ranked = tuple[float, str, Sample]  # what a sample is ranked by, its hash, and the sample
+Ranked = tuple[float, str, Sample]  # rank, hash that breaks ties, sample
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class PerplexitySettings(StepSettings):
 def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Sample]:
     """Yield the pairs that agree best, lowest perplexity first, with it in ``meta["perplexity"]``.
 
-    What is no image–caption pair passes untouched and is counted. Raises ConfigError for a setting, without an
+    Other samples pass untouched and are counted. Raises ConfigError for a setting, without an
     engine, or with one that cannot score answers.
     """
     engine = context.need_engine("perplexity", "to score captions with")
@@ -125,7 +125,7 @@ def perplexity(samples: Iterable[Sample], context: StepContext) -> Iterator[Samp
 
 
 def _scored(engine: Scorer, pairs: dict[str, Sample], context: StepContext) -> Iterator[Ranked]:
-    """The pairs that have a perplexity; the others are counted."""
+    """Yield the pairs that have a perplexity; the others are counted."""
     requests = (
         (ChatRequest(s.id, prompts.render(s, "direct"), s.images), prompts.target(s, "direct")) for s in pairs.values()
     )
@@ -145,7 +145,7 @@ def _scored(engine: Scorer, pairs: dict[str, Sample], context: StepContext) -> I
 
 
 def _likely(scored: Sequence[Ranked], settings: PerplexitySettings) -> Sequence[Ranked]:
-    """The pairs of lowest perplexity; a share is rounded, and is one pair at least."""
+    """Return the pairs of lowest perplexity; a share is rounded to at least one pair."""
     if settings.most is not None:
         return [one for one in scored if one[0] <= settings.most]
     share = DEFAULT_SHARE if settings.share is None else settings.share
@@ -153,7 +153,7 @@ def _likely(scored: Sequence[Ranked], settings: PerplexitySettings) -> Sequence[
 
 
 def finite_perplexity(answer: AnswerScore) -> float | None:
-    """The perplexity, or None where there is none: no tokens, not a number, or beyond all numbers."""
+    """Return the perplexity, or None where it is not finite (no tokens, NaN, overflow)."""
     if answer.error is not None:
         return None
     try:
@@ -164,7 +164,7 @@ def finite_perplexity(answer: AnswerScore) -> float | None:
 
 
 def _best(ranked: Sequence[Ranked], kept: Sequence[Ranked], reason: str, context: StepContext) -> Iterator[Sample]:
-    """The samples that are kept; the others are counted."""
+    """Yield the samples that are kept; the others are counted."""
     if len(kept) < len(ranked):
         context.dropped[reason] += len(ranked) - len(kept)
     yield from (sample for _, _, sample in kept)

@@ -1,4 +1,4 @@
-"""Shared by steps: settings read into a frozen dataclass, with errors that say what to write, and asking a model.
+"""Read a step's settings into a frozen dataclass, with errors that say what to write, and ask a model by them.
 
 ``CaptionSettings.read("captions", {"repeats": "kepe"})`` raises::
 
@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
@@ -25,23 +24,21 @@ from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Sample
 
-S = TypeVar("S")
-
 
 class Rule(NamedTuple):
     """A condition on a value, and the words that say how to meet it."""
 
     holds: Callable[[Any], bool]
-    mend: str
+    fix: str
 
     def check(self, name: str, value: object) -> None:
         """Raise ConfigError unless the rule holds."""
         if not self.holds(value):
-            raise ConfigError(f"{name} is {value!r}; {self.mend}")
+            raise ConfigError(f"{name} is {value!r}; {self.fix}")
 
 
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
-    """True for a finite number within the bounds that is no flag."""
+    """True if a value is a finite number within the bounds, and no bool."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and least <= value <= most
@@ -56,7 +53,7 @@ def whole(least: int = 1) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-    return Rule(lambda value: value is None or rule.holds(value), rule.mend)
+    return Rule(lambda value: value is None or rule.holds(value), rule.fix)
 
 
 FLAG = Rule(lambda value: isinstance(value, bool), "give true or false")
@@ -75,12 +72,12 @@ SHARE = Rule(lambda value: is_number(value, 0, 1) and value > 0, "give a number 
 
 
 def setting(default: Any, rule: Rule | None = None, **how: Any) -> Any:
-    """A field of a step's settings whose value must keep a rule."""
+    """Return a dataclass field for a setting whose value must keep a rule."""
     return field(default=default, metadata={"rule": rule}, **how)
 
 
 def prompt_setting(default: str, *placeholders: str) -> Any:
-    """A field for the words of a prompt, or the path of a file of them, that holds each placeholder once."""
+    """Return a field for a prompt, or the path of its file, that holds each placeholder once."""
     return field(default=default, metadata={"placeholders": placeholders})
 
 
@@ -90,7 +87,7 @@ class StepSettings:
 
     @classmethod
     def read(cls, step: str, given: Mapping[str, Any]) -> Self:
-        """The settings as given. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
+        """Return the settings. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
         try:
             return cls(**given)
         except TypeError as error:
@@ -106,7 +103,7 @@ class StepSettings:
             if rule := one.metadata.get("rule"):
                 rule.check(one.name, value)
             if placeholders := one.metadata.get("placeholders"):
-                object.__setattr__(self, one.name, _prompt_words(one.name, value, placeholders))
+                object.__setattr__(self, one.name, _checked_prompt(one.name, value, placeholders))
 
 
 TEMPERATURE = Rule(lambda value: is_number(value, 0), "give a number from 0, such as 1.0")
@@ -123,7 +120,7 @@ class DrawSettings(StepSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         candidates = getattr(self, "candidates", 1)
-        if self.temperature == 0 and candidates != 1:  # of several greedy replies each is the same
+        if self.temperature == 0 and candidates != 1:  # greedy replies are all the same
             raise ConfigError(f"temperature is 0, so all {candidates} candidates would be one; give more than 0")
 
     def ask(
@@ -146,15 +143,8 @@ class DrawSettings(StepSettings):
                 yield samples[reply.id], reply
 
 
-def chunks(rows: Iterable[S], size: int) -> Iterator[list[S]]:
-    """The rows in lists of a size, the last one shorter."""
-    left = iter(rows)
-    while chunk := list(islice(left, size)):
-        yield chunk
-
-
-def words_of(value: str) -> str:
-    """The words of a prompt, out of the file that a value without ``{`` names; otherwise the value itself."""
+def prompt_text(value: str) -> str:
+    """Return the text of a prompt: the content of the file that a value without ``{`` names, else the value itself."""
     if "{" in value:
         return value
     try:
@@ -164,12 +154,12 @@ def words_of(value: str) -> str:
         raise ConfigError(f"{value[:200]} cannot be read as a prompt ({error}); write it as UTF-8 text") from error
 
 
-def _prompt_words(name: str, value: object, placeholders: Sequence[str]) -> str:
-    """The words of a prompt. Raises ConfigError unless each placeholder stands there once.
+def _checked_prompt(name: str, value: object, placeholders: Sequence[str]) -> str:
+    """Return the text of a prompt. Raises ConfigError unless each placeholder stands there once.
 
     The images of a question come with it, so a prompt may have no media tags of its own.
     """
-    words = words_of(value) if isinstance(value, str) else ""
+    words = prompt_text(value) if isinstance(value, str) else ""
     wrong = [placeholder for placeholder in placeholders if words.count(placeholder) != 1]
     if wrong:
         shown = value[:80] if isinstance(value, str) else value

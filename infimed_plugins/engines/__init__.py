@@ -22,11 +22,11 @@ from infimed_plugins.records import ImageRef, Json
 
 _T = TypeVar("_T")
 NOT_SHAPING = frozenset(
-    # of the openai and ray engines
+    # the openai and ray engines
     {"base_url", "api_key_env", "concurrency", "timeout", "retries", "actors", "block", "checkpoint"}
-    # of the transformers and vllm engines
+    # the transformers and vllm engines
     | {"batch_size", "group", "max_images"}
-    # of vLLM itself
+    # vLLM itself
     | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "distributed_executor_backend"}
     | {"gpu_memory_utilization", "kv_cache_memory_bytes", "swap_space", "cpu_offload_gb", "block_size"}
     | {"max_num_seqs", "max_num_batched_tokens", "enable_prefix_caching", "enable_chunked_prefill", "enforce_eager"}
@@ -35,7 +35,7 @@ NOT_SHAPING = frozenset(
 """Settings of an engine that change how and where it is asked, not its replies: left out of the cache key."""
 
 
-def whole_characters(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace each half of a surrogate pair, which JSON can spell and no file can hold, by U+FFFD."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
@@ -60,7 +60,7 @@ def _host(url: Json) -> str | None:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How replies are drawn. ``temperature`` 0 is greedy; ``n`` replies a request; lengths in tokens.
+    """Settings for drawing replies. ``temperature`` 0 is greedy; ``n`` replies per request; lengths in tokens.
 
     ``json_schema`` asks for a JSON object of that schema, from engines that can hold a model to one.
     """
@@ -141,8 +141,8 @@ class Reply:
     asked: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "texts", tuple(map(whole_characters, self.texts)))
-        object.__setattr__(self, "error", self.error and whole_characters(self.error))
+        object.__setattr__(self, "texts", tuple(map(replace_surrogates, self.texts)))
+        object.__setattr__(self, "error", self.error and replace_surrogates(self.error))
 
     def to_json(self) -> Json:
         """Return what the response cache keeps."""
@@ -165,7 +165,7 @@ class AnswerScore:
 
     @property
     def perplexity(self) -> float:
-        """exp of the mean negative log-probability of a token; infinite without tokens."""
+        """The exponential of the mean negative log-probability of a token; infinite without tokens."""
         return math.exp(-self.log_probability / self.tokens) if self.tokens else math.inf
 
     def to_json(self) -> Json:
@@ -260,7 +260,7 @@ class UsageCounter:
 
 
 def is_gme(model: str) -> bool:
-    """True for a gme-Qwen2-VL, told by its hub id or folder."""
+    """True if a model is a gme-Qwen2-VL, by its hub id or folder."""
     return "gme-qwen2-vl" in model.lower().replace("_", "-")
 
 

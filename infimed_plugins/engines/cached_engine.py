@@ -6,7 +6,7 @@ Example::
         for reply in CachedEngine(OpenAIEngine("m"), cache).generate(requests, sampling):
             ...  # reply.asked is False for one out of the cache
 
-Killed and run again, it asks for nothing that was finished. Requests and replies stream: neither is held in memory.
+After a kill, a rerun asks for nothing that was finished. Requests and replies are streamed, not held in memory.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def request_key(kind: str, model: str, revision: str, item: Item, **shaping: Jso
 class CachedEngine:
     """Engine, and Scorer and Embedder where the engine within is, over a ResponseCache.
 
-    Of an engine with ``own_seeds``, samples are kept one by one, whatever n they were drawn for: n raised from 5 to 10
-    asks for five, and what was drawn before a request failed is kept.
+    Samples of an engine with ``own_seeds`` are cached one by one, for any n: raising n from 5 to 10 asks for five, and
+    samples drawn before a request failed are kept.
 
     Args:
         engine: asked for what the cache lacks; its ``model`` and, if it has them, ``revision`` and ``shaping`` go into
@@ -114,7 +114,7 @@ class CachedEngine:
 
 
 @dataclass
-class _Asked:
+class _Pending:
     """A request under way, with ``known`` of its samples cached before, and the ids that wait for it."""
 
     key: str
@@ -127,7 +127,7 @@ class _Asked:
 class _Lookup(Generic[AnyItem, R]):
     """Requests on their way to the engine, results on their way back.
 
-    What is missing goes through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
+    Missing requests go through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
     where they have seeds of their own, else None.
     """
 
@@ -144,8 +144,8 @@ class _Lookup(Generic[AnyItem, R]):
         self._result: Any = result
         self._cache, self._samples = cache, samples
         self._known: deque[Callable[[], R]] = deque()
-        self._asked: dict[str, _Asked] = {}  # by id
-        self._under_way: dict[str, _Asked] = {}  # by key
+        self._asked: dict[str, _Pending] = {}  # by id
+        self._under_way: dict[str, _Pending] = {}  # by key
         self._waiters: set[str] = set()
         self.ended = False
 
@@ -208,7 +208,7 @@ class _Lookup(Generic[AnyItem, R]):
     def _begin(self, item: AnyItem, key: str, known: int) -> AnyItem:
         cached = self._cache.get(key) if known else None
         known = known if cached is not None else 0
-        self._asked[request_of(item).id] = self._under_way[key] = _Asked(key, known, cached)
+        self._asked[request_of(item).id] = self._under_way[key] = _Pending(key, known, cached)
         return replace(item, known=known) if known and isinstance(item, ChatRequest) else item
 
     def _load(self, request_id: str, key: str) -> R:

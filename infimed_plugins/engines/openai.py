@@ -6,8 +6,7 @@ Example::
     for reply in engine.generate(requests, Sampling(n=10, temperature=1.0, seed=7)):
         ...
 
-Several machines need no more than that: start ``vllm serve`` on each. For a kill to cost nothing, wrap the engine in
-a ``CachedEngine``.
+For several machines, start ``vllm serve`` on each. To resume after a kill, wrap the engine in a ``CachedEngine``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from infimed_plugins.engines import openai_format as form
 from infimed_plugins.engines.background import Job, finished
 from infimed_plugins.engines.http_client import Servers
 from infimed_plugins.engines.retry import Refused, RequestFailed
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.records import Json
 
 OUR_FIELDS = frozenset({"model", "messages", "n", "seed", "stream"})
@@ -70,10 +69,7 @@ class OpenAIEngine:
         extra_body: Mapping[str, Json] | None = None,
         embed_suffix: str | None = None,
     ) -> None:
-        try:
-            import httpx  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("the openai engine", "httpx", "openai") from error
+        optional_module("httpx", "the openai engine", "openai")
         if concurrency < 1 or timeout <= 0 or retries < 0:
             raise ConfigError("concurrency must be 1 or more, timeout more than 0 and retries 0 or more")
         self.model, self.revision = model, revision
@@ -101,7 +97,7 @@ class OpenAIEngine:
         return self._stream(requests, self.task("embed"))
 
     def task(self, method: str, sampling: Sampling = GREEDY) -> Callable[[Any], Job[Servers, Any]]:
-        """Return what makes an item a job: to ``draw`` samples, ``score`` an answer, or ``embed`` a request.
+        """Return a function that makes an item a job: ``draw`` samples, ``score`` an answer or ``embed`` a request.
 
         A failure is a result with an error. The images are read as the job is made, in the caller's thread.
         """

@@ -14,14 +14,14 @@ from typing import Any
 from infimed_plugins.engines import ChatRequest, Sampling, Usage
 from infimed_plugins.engines.retry import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
-from infimed_plugins.images import prepare_image, without_words
+from infimed_plugins.images import prepare_image, strip_metadata
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
 EMPTY_RETRIES = 2  # the same request to the same model: more would hardly help
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-# what asks for a rotation, in each place where Pillow looks for it, or makes a color transparent
-_SHOWN_OTHERWISE = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
+# marks of a rotation, in each place where Pillow looks for it, or of a transparent color
+_DISPLAY_MARKS = (b"Exif\0", b"eXIf", b"Raw profile type", b"adobe.com/xap", b"adobe.xmp", b"tRNS")
 Drawn = tuple[list[str], list[bool], Usage]  # texts, if each was cut, tokens
 
 
@@ -51,21 +51,21 @@ def messages(request: ChatRequest) -> list[dict[str, Json]]:
 
 
 def data_uri(image: ImageRef) -> str:
-    """Return the image as a data URI, without words: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
+    """Return the image as a data URI without metadata: its own pixels if a plain 8-bit PNG or JPEG, else made one."""
     data = image.read()
-    plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _SHOWN_OTHERWISE)
-    data = without_words(data) if plain else prepare_image(data, image.path or "in memory").data
+    plain = (_is_plain_png(data) or _is_plain_jpeg(data)) and not any(mark in data for mark in _DISPLAY_MARKS)
+    data = strip_metadata(data) if plain else prepare_image(data, image.path or "in memory").data
     kind = "png" if data.startswith(_PNG) else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _is_plain_png(data: bytes) -> bool:
-    """True for 8-bit gray or RGB: a server would clip 16 bits, and show what is transparent."""
+    """True if the image is an 8-bit gray or RGB PNG: a server would clip 16 bits, and show transparent pixels."""
     return data.startswith(_PNG) and data[24:25] == b"\x08" and data[25:26] in (b"\x00", b"\x02")
 
 
 def _is_plain_jpeg(data: bytes) -> bool:
-    """True for one or three colors."""
+    """True if the image is a JPEG of one or three colors."""
     at = 2
     while data.startswith(_JPEG) and data[at : at + 1] == b"\xff" and at + 10 <= len(data):
         marker = data[at + 1]
@@ -75,19 +75,19 @@ def _is_plain_jpeg(data: bytes) -> bool:
     return False
 
 
-def _said(message: Json) -> str:
+def _choice_text(message: Json) -> str:
     """Return what a choice says, its thoughts, where the server parts them off, in ``<think>`` before it."""
-    text = _plain(message.get("content")) or _plain(message.get("refusal"))
-    thoughts = _plain(message.get("reasoning_content")) or _plain(message.get("reasoning"))
+    text = _content_text(message.get("content")) or _content_text(message.get("refusal"))
+    thoughts = _content_text(message.get("reasoning_content")) or _content_text(message.get("reasoning"))
     if not thoughts.strip() or "think>" in text:
         return text
     return f"<think>{thoughts}</think>{text}"
 
 
-def _plain(content: Json) -> str:
+def _content_text(content: Json) -> str:
     """Return the text of a string, of a list of text parts, or of nothing. Raises TypeError for another form."""
     if isinstance(content, list):
-        return "".join(_plain(part["text"]) for part in content if part["type"] == "text")
+        return "".join(_content_text(part["text"]) for part in content if part["type"] == "text")
     if content is not None and not isinstance(content, str):
         raise TypeError("content")
     return content or ""
@@ -96,7 +96,7 @@ def _plain(content: Json) -> str:
 def read_chat(body: Json, most: int) -> Drawn:
     """Return the choices of a chat reply, ``most`` at most. Raises EmptyReply for none, or for only empty ones."""
     choices = sorted(body["choices"], key=lambda choice: int(choice.get("index", 0)))[:most]
-    texts = [_said(choice["message"]) for choice in choices]
+    texts = [_choice_text(choice["message"]) for choice in choices]
     cut = [choice.get("finish_reason") == "length" for choice in choices]
     if not any(text.strip() for text in texts) and not any(cut):  # cut: a model that only thought until the limit
         text, read_as = ("the reply is empty", (texts, cut, read_usage(body))) if choices else (NO_CHOICES, None)

@@ -1,4 +1,4 @@
-"""Served models asked from a Ray cluster: Ray Data's async actors, each with the client of the ``openai`` engine.
+"""Ask served models from a Ray cluster: Ray Data's async actors, each with the client of the ``openai`` engine.
 
     engine = RayEngine("Qwen/Qwen2.5-VL-32B-Instruct", base_url=["http://node1:8000/v1", …], actors=8)
 
@@ -24,7 +24,7 @@ from typing import Any
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Item, Reply, Sampling, request_of
 from infimed_plugins.engines.cached_engine import request_key
 from infimed_plugins.engines.openai import GREEDY, OpenAIEngine, read_key
-from infimed_plugins.errors import ConfigError, DataError, EngineError, InfimedError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, EngineError, InfimedError, optional_module
 from infimed_plugins.records import ImageRef, Json
 
 GROUP_REQUESTS, GROUP_BYTES = 2048, 256 * 2**20  # of one data set, which is in the cluster's memory as a whole
@@ -35,7 +35,7 @@ RESULTS = {"draw": Reply, "score": AnswerScore, "embed": Embedding}
 
 @dataclass(frozen=True)
 class Task:
-    """What an actor does with its items. The key is passed along: Ray logs the variables of a runtime_env."""
+    """The work of an actor. The key is passed as an argument: Ray logs the variables of a runtime_env."""
 
     method: str
     settings: Mapping[str, Any]
@@ -72,11 +72,9 @@ class RayEngine:
         revision: str = "",
         **settings: Any,
     ) -> None:
-        try:
-            import ray
-            import ray.data
-        except ImportError as error:
-            raise MissingExtraError("the ray engine", "ray", "ray") from error
+        optional_module("ray.data", "the ray engine", "ray")
+        import ray
+
         self._block = (COMMITTED_BLOCK if checkpoint else BLOCK) if block is None else block
         if actors < 1 or self._block < 1:
             raise ConfigError(f"actors is {actors} and block {self._block}; at least 1 is needed of both")

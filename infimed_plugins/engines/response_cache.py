@@ -108,7 +108,7 @@ class ResponseCache:
         self._refuse()
 
     def count(self, *, ok: bool = True) -> int:
-        """Return how many replies the file holds, or with ``ok=False`` how many errors no later run mended."""
+        """Return how many replies the file holds, or with ``ok=False`` how many errors no later run has replaced."""
         self.flush()
         return int(self._rows("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
 

@@ -1,12 +1,12 @@
-"""What a server's answer means for a request and for the run, and which of several servers is asked next.
+"""Classify a server's answers (reply, retry, refuse, stop) and choose the server to ask next.
 
     200                            the reply
     408, 425, 429, 500 and above   asked again, of another server at once, or after the pause that Retry-After names
     401, 402, 403, 404, 405, 3xx   the server is left out; the run stops when it was the last
     other 4xx (400, 413, 422 …)    this request fails, the run goes on
 
-A server that fails is set aside, for longer each time, and taken back when it answers a GET; until it has then answered
-a request it is given one at a time. One that refuses the key or the model is left out for the rest of the run.
+A failing server is set aside, for longer each time, and taken back when it answers a GET; then it gets one request at a
+time until it has answered one. A server that refuses the key or the model is left out for the rest of the run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infimed_plugins.engines import whole_characters
+from infimed_plugins.engines import replace_surrogates
 from infimed_plugins.errors import EngineError
 from infimed_plugins.limits import parse_json
 from infimed_plugins.records import Json
@@ -95,7 +95,7 @@ def status_in_body(error: Json) -> int:
 
 def shortened(text: str, mask: Callable[[str], str]) -> str:
     """Return the beginning of a server's words on one line; the key is masked first, which the cut might halve."""
-    text = whole_characters(" ".join(mask(text[:100_000]).split()))
+    text = replace_surrogates(" ".join(mask(text[:100_000]).split()))
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
 
 

@@ -2,10 +2,10 @@
 
 Example::
 
-    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), Patience(again=2)):
+    for reply in ask_until_parsed(judge, requests, lambda request, text: read_verdict(text), RetryPolicy(again=2)):
         ...  # reply.value is None where nothing could be read, and reply.reason says why
 
-Replies stream: held are only the requests under way and those to be asked again. For a kill to cost nothing, wrap the
+Replies are streamed: only requests under way and those to ask again are in memory. To resume after a kill, wrap the
 engine in a ``CachedEngine`` (engines/cached_engine.py).
 """
 
@@ -34,8 +34,8 @@ _CODE_BLOCK = re.compile(r"```[a-z]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Sampling of a reply, and how often to ask ``again`` after one that cannot be read. ``max_tokens`` of a reply."""
+class RetryPolicy:
+    """Sampling of a reply, and how often to ask ``again`` after one that cannot be parsed. ``max_tokens`` per reply."""
 
     again: int = 2
     seed: int = 0
@@ -61,8 +61,8 @@ class Patience:
 
 @dataclass(frozen=True)
 class ParsedReply(Generic[T]):
-    """The value read of one request; None for nothing, and ``reason`` says why. ``raw`` is the last reply, ``attempts``
-    how often it was asked, ``replies`` every reply in turn."""
+    """The parsed ``value`` of a request; None, with the ``reason``, if none was parsed. ``raw`` is the last reply,
+    ``attempts`` how often it was asked, ``replies`` every reply in turn."""
 
     id: str
     value: T | None
@@ -73,9 +73,9 @@ class ParsedReply(Generic[T]):
 
 
 def ask_until_parsed(
-    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], patience: Patience
+    engine: Engine, requests: Iterable[ChatRequest | ParsedReply[T]], read: Read[T], policy: RetryPolicy
 ) -> Iterator[ParsedReply[T]]:
-    """Yield a ParsedReply for each request, as they are settled; one among the requests need not be asked.
+    """Yield a ParsedReply for each request, as it is settled; a ParsedReply among the requests is passed through.
 
     ``read(request, text)`` makes a value of a reply and raises DataError, saying why, where it cannot. A request that
     fails in the engine, which has tried it again by itself, is settled without a value. An unread reply out of the
@@ -89,7 +89,7 @@ def ask_until_parsed(
     for turn in count():
         waiting: dict[str, ChatRequest] = {}
         again: list[ChatRequest] = []
-        replies = engine.generate(_noted(turn_requests, waiting), patience.sampling(turn)) if turn_requests else ()
+        replies = engine.generate(_noted(turn_requests, waiting), policy.sampling(turn)) if turn_requests else ()
         for reply in replies:
             request = waiting.pop(reply.id, None)
             if request is None:
@@ -98,7 +98,7 @@ def ask_until_parsed(
             if parsed.id in unread:
                 parsed = replace(parsed, replies=(*unread[parsed.id].replies, *parsed.replies))
             fresh[parsed.id] += reply.asked
-            if parsed.value is not None or failed or fresh[parsed.id] > patience.again:
+            if parsed.value is not None or failed or fresh[parsed.id] > policy.again:
                 del fresh[parsed.id]
                 settled.append(parsed)
             else:
@@ -141,9 +141,9 @@ def json_entries(text: str) -> list[tuple[str, Json]]:
     return entries if isinstance(entries, list) else []
 
 
-def check_own_words(request: ChatRequest, text: str, *claims: str) -> None:
-    """Raise DataError for a verdict, or all the claims in it, that stands in the quoted texts of its prompt."""
-    if repeated(request.text, _after_thinking(text), *claims):
+def check_own_words(request: ChatRequest, text: str, *values: str) -> None:
+    """Raise DataError for a verdict, or all ``values`` of it, that stands in the quoted texts of its prompt."""
+    if repeated(request.text, _after_thinking(text), *values):
         raise DataError(REPEATED)
 
 
@@ -163,7 +163,7 @@ def _taken_out(queue: deque[T]) -> Iterator[T]:
 
 
 def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
-    """The value that a reply holds, and True if the engine failed."""
+    """Return the parsed reply, and True if the engine failed."""
     if reply.error is not None or not reply.texts:
         return ParsedReply(reply.id, None, "", attempts, reply.error or NO_REPLY), True
     text = reply.texts[0]
@@ -186,7 +186,7 @@ def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> 
 
 
 def _unless_empty(requests: Iterable[ChatRequest]) -> Iterable[ChatRequest] | None:
-    """The requests, or None when there are none: an engine need not even be up for that."""
+    """Return the requests, or None when there are none: then the engine need not be running."""
     waiting = iter(requests)
     first = next(waiting, None)
     return None if first is None else chain([first], waiting)

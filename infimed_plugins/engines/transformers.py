@@ -39,7 +39,7 @@ class TransformersEngine:
             import torch
             from transformers import AutoModelForImageTextToText, AutoProcessor
         except ImportError as error:
-            if error.name is None and find_spec("transformers"):  # it is there, and fails below
+            if error.name is None and find_spec("transformers"):  # installed, but an import of its own fails
                 cause = error.__cause__ or error
                 raise ConfigError(
                     f"transformers is installed but does not load ({cause}); torch and torchvision may not fit each "

@@ -70,7 +70,7 @@ class VllmEngine:
         try:
             self._llm: Any = LLM(model=model, revision=revision, **arguments)
         except (OSError, ValueError, RuntimeError, TypeError) as error:
-            raise EngineError(f"vLLM cannot load {model!r}: {_said(error)}") from error
+            raise EngineError(f"vLLM cannot load {model!r}: {_one_line(error)}") from error
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Yield replies as they finish. What vLLM cannot take, such as a prompt that is too long, fails alone."""
@@ -129,7 +129,7 @@ class VllmEngine:
                     try:
                         under_way[self._begin(conversation(*item), asked(item[0]), chat)] = item
                     except _refusals() as error:  # or a DataError, which is a ValueError
-                        yield item, None, _said(error)
+                        yield item, None, _one_line(error)
                 if not under_way:
                     return
                 for output in self._step():
@@ -143,13 +143,13 @@ class VllmEngine:
         try:
             return list(self._llm.llm_engine.step())
         except Exception as error:  # whatever it is, the engine does not live on
-            raise EngineError(f"vLLM failed: {_said(error)}") from error
+            raise EngineError(f"vLLM failed: {_one_line(error)}") from error
 
     def _begin(self, talk: Conversation, parameters: Any, chat: dict[str, Any]) -> str:
         """Hand a conversation to vLLM; return the id that its output will have."""
         if hasattr(self._llm, "enqueue_chat"):
             (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
-            return str(id).partition("-")[0]  # what follows is random, and not in the output's
+            return str(id).partition("-")[0]  # the rest is random, and not in the output's id
         (prompt,) = self._llm.preprocess_chat([talk], **chat)
         id = str(next(self._llm.request_counter))
         self._llm.llm_engine.add_request(id, prompt, parameters)
@@ -163,7 +163,7 @@ class VllmEngine:
             while self._llm.llm_engine.has_unfinished_requests():  # those before it, where vLLM leaves them
                 self._llm.llm_engine.step()
             if len(prompts) == 1:
-                return [_said(error)]
+                return [_one_line(error)]
             return [self._embedded([prompt])[0] for prompt in prompts]
 
     def _to_embed(self, request: ChatRequest) -> dict[str, Any] | str:
@@ -200,7 +200,7 @@ class VllmEngine:
                 **held,
             )
         except _refusals() as error:
-            raise ConfigError(f"vLLM refuses the sampling: {_said(error)}") from error
+            raise ConfigError(f"vLLM refuses the sampling: {_one_line(error)}") from error
 
 
 def conversation(request: ChatRequest, answer: str | None = None) -> Conversation:
@@ -227,7 +227,7 @@ def _pooling(model: str) -> dict[str, Any]:
     return {"pooler_config": PoolerConfig(pooling_type="LAST")}
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:LONGEST_ERROR] or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Finished samples written as the files the trainers read; one file for each trainer.
+"""Write finished samples as the files the trainers read; one module for each trainer.
 
 An exporter is handed ``ExportRow``s one at a time, so a set of any size is written in little memory, and writes whole
 files (storage.py).

@@ -1,4 +1,4 @@
-"""Samples as EasyR1 reads them: one parquet file for each set, ``train.parquet`` and ``val.parquet``.
+"""Write samples as EasyR1 reads them: one parquet file for each set, ``train.parquet`` and ``val.parquet``.
 
     problem  string                     the question with its image tags (EasyR1's jinja template adds the instruction)
     answer   string                     {"task": "text", "answer": "liver"}
@@ -29,7 +29,7 @@ ROW_GROUP_BYTES = 32 * 1024 * 1024  # images held in memory before a row group i
 
 
 def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
-    """Write ``train.parquet`` (and ``val.parquet``) into ``folder``; give the rows of each file.
+    """Write ``train.parquet`` (and ``val.parquet``) into ``folder``; return the rows of each file.
 
     ``store_root`` is the folder that the rows' image paths are relative to.
     """
@@ -44,7 +44,7 @@ def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str
 
 
 def parquet_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
-    """One row, its images read from the store."""
+    """Return a row of the parquet file, its images read from the store."""
     return {
         "problem": prompts.question_text(row.sample),
         "answer": row.sample.ground_truth.to_json(),

@@ -1,4 +1,4 @@
-"""Samples as a Hugging Face data set on disk: ``datasets.load_from_disk("BUILD/train")``.
+"""Write samples as a Hugging Face data set on disk: ``datasets.load_from_disk("BUILD/train")``.
 
 id, source, task, language    string
 question                      string, bare: no options, no image tags
@@ -28,7 +28,7 @@ WRITER_ROWS = 100  # held in memory at a time
 
 
 def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
-    """Write a data set for each of ``train`` and ``val`` into ``folder``; give the rows of each Arrow file."""
+    """Write a data set for each of ``train`` and ``val`` into ``folder``; return the rows of each Arrow file."""
     new_writer = optional_module("datasets.arrow_writer", "writing Hugging Face data sets", "data").ArrowWriter
     from datasets import Dataset, Features, Image, Sequence, Value
 
@@ -58,7 +58,7 @@ FILE, BESIDE = "data-00000-of-00001.arrow", ("dataset_info.json", "state.json")
 
 
 def dataset_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
-    """One row, its images read from the store."""
+    """Return a row of the data set, its images read from the store."""
     sample = row.sample
     return {
         "id": sample.id,

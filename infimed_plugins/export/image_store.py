@@ -1,4 +1,4 @@
-"""Images written once, under the hash of their bytes: ``images/ab/ab3f….png`` below a root folder."""
+"""Write each image once, under the hash of its bytes: ``images/ab/ab3f….png`` below a root folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Key = tuple[bytes, bool]  # the hash of the bytes handed in, and whether it was
 
 @dataclass(frozen=True)
 class StoredImage:
-    """Where an image lies relative to the root, its size before and after, and what was done to it."""
+    """A stored image: its path relative to the root, its size before and after, and what was done to it."""
 
     path: str
     original: tuple[int, int]
@@ -52,11 +52,11 @@ class ImageStore:
             self._log = log.open("a", encoding="utf-8", buffering=1)
 
     def add(self, image: ImageRef) -> str:
-        """Store an image and give its path relative to the root. Raises DataError when it cannot be used."""
+        """Store an image and return its path relative to the root. Raises DataError when it cannot be used."""
         return self.submit(image)().path
 
     def submit(self, image: ImageRef, exact: bool = False) -> Callable[[], StoredImage]:
-        """Begin to store an image; the result waits for it, and raises DataError when it cannot be used.
+        """Begin to store an image; the returned call waits for it, and raises DataError when it cannot be used.
 
         With ``exact`` it is resized by the model's own rule (images.py), for boxes in pixels.
         """
@@ -78,11 +78,11 @@ class ImageStore:
             self._log.write(json.dumps([key[0].hex(), key[1], *astuple(stored)]) + "\n")
 
     def paths(self) -> list[str]:
-        """Where the images lie that are stored, relative to the root."""
+        """Return the paths of the stored images, relative to the root."""
         return sorted({stored.path for stored in self._known.values()})
 
     def close(self) -> None:
-        """Let the log go."""
+        """Close the log."""
         if self._log is not None:
             self._log.close()
 
@@ -98,7 +98,7 @@ class ImageStore:
 
 
 def logged_images(log: Path, root: Path | None = None) -> Iterator[tuple[_Key, StoredImage]]:
-    """The images that an earlier store noted, but for a torn line and, below a root, those not there unharmed."""
+    """Yield the images that an earlier store logged, torn lines and (with a root) damaged images left out."""
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
         try:
             digest, exact, path, original, size, notes = json.loads(line)

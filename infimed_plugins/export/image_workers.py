@@ -1,4 +1,4 @@
-"""The processes that prepare a build's images: of this machine, or of a Ray cluster through Ray Data.
+"""Run the processes that prepare a build's images: on this machine, or on a Ray cluster through Ray Data.
 
 Either runs the same function on the same bytes, so the files are the same. For Ray work is gathered until a result is
 asked for and then goes out as one data set. Every machine must see the output folder under the same path. Ray connects
@@ -23,7 +23,8 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @contextmanager
 def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
-    """Processes that prepare images; none where one is enough. Spawned: a fork beside a model's threads may hang."""
+    """Yield an executor that prepares images, None if one process is enough. It spawns: a fork beside a model's
+    threads may hang."""
     if on == "ray":
         yield RayDataExecutor()
         return
@@ -62,7 +63,7 @@ class RayDataExecutor(Executor):
         return future
 
     def run(self) -> None:
-        """Send out what is noted and fulfil its futures."""
+        """Submit the noted work and fulfill its futures."""
         waiting, self._waiting = self._waiting, []
         rows = [{"index": index, "work": work} for index, (work, _) in enumerate(waiting)]
         for row in self._data.from_items(rows).map(_do).iter_rows():

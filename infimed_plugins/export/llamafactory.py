@@ -1,4 +1,4 @@
-"""Samples as LLaMA-Factory reads them: ShareGPT rows, one JSON object a line, and a ``dataset_info.json``.
+"""Write samples as LLaMA-Factory reads them: ShareGPT rows, one JSON object a line, and a ``dataset_info.json``.
 
 A row::
 
@@ -40,7 +40,7 @@ TAGS = {
 
 
 def sharegpt_row(row: ExportRow) -> dict[str, Any]:
-    """The row as LLaMA-Factory reads it."""
+    """Return the row as LLaMA-Factory reads it."""
     asked = prompts.render(row.sample, row.style)
     answer = prompts.escape_media_tags(prompts.target(row.sample, row.style))
     turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
@@ -48,12 +48,12 @@ def sharegpt_row(row: ExportRow) -> dict[str, Any]:
 
 
 def set_name(name: str, row: ExportRow) -> str:
-    """The data set a row belongs to: ``NAME[_val][_text]``."""
+    """Return the data set a row belongs to: ``NAME[_val][_text]``."""
     return name + ("" if row.into == "train" else f"_{row.into}") + ("" if row.images else "_text")
 
 
 def write(rows: Iterable[ExportRow], folder: Path, name: str) -> dict[str, int]:
-    """Write a ``.jsonl`` file for each set and ``dataset_info.json``; give the rows of each file, image sets first."""
+    """Write a ``.jsonl`` file per set and ``dataset_info.json``; return the rows of each file, image sets first."""
     counts: dict[str, int] = {}
     with ExitStack() as stack:
         files: dict[str, TextIO] = {}
@@ -70,7 +70,7 @@ def write(rows: Iterable[ExportRow], folder: Path, name: str) -> dict[str, int]:
 
 
 def dataset_info(datasets: Iterable[str]) -> dict[str, Any]:
-    """The registry LLaMA-Factory reads from its ``dataset_dir``."""
+    """Return the registry LLaMA-Factory reads from its ``dataset_dir``."""
     return {
         dataset: {"file_name": f"{dataset}.jsonl", "formatting": "sharegpt", "columns": COLUMNS, "tags": TAGS}
         for dataset in datasets

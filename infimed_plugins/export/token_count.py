@@ -35,7 +35,7 @@ class TokenCounter:
         self._min_pixels = int(says.get("min_pixels", MIN_PIXELS))
 
     def count(self, asked: str, answer: str, sizes: tuple[tuple[int, int], ...]) -> int:
-        """Tokens of a question (its ``<image>`` tags included), an answer, and images of these (width, height)."""
+        """Return the tokens of a question with ``<image>`` tags, an answer, and images of these (width, height)."""
         turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
         text: str = self._tokenizer.apply_chat_template(turns, tokenize=False)
         text = text.replace(prompts.IMAGE_TAG, IMAGE_MARKS, len(sizes))
@@ -43,7 +43,7 @@ class TokenCounter:
         return written + sum(self.image_tokens(*size) - 1 for size in sizes)
 
     def image_tokens(self, width: int, height: int) -> int:
-        """Tokens of one image between its marks."""
+        """Return the number of tokens of one image between its marks."""
         wide, high = smart_resize(
             width, height, max_pixels=self.max_pixels, min_pixels=self._min_pixels, factor=self._factor
         )
@@ -51,7 +51,7 @@ class TokenCounter:
 
 
 def _image_settings(model: str) -> dict[str, Any]:
-    """The model's preprocessor_config.json; empty for one that has none."""
+    """Return the model's preprocessor_config.json; empty if it has none."""
     from transformers import ImageProcessingMixin
 
     mixin: Any = ImageProcessingMixin

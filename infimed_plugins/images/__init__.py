@@ -8,9 +8,9 @@
     DICOM                its window applied, MONOCHROME1 inverted (dicom.py)
     EXIF rotation        applied
     several frames       the first one
-    cut off, a bomb, a strip of 200 to 1   refused
+    torn files, decompression bombs, sides over 200 to 1   refused
 
-What is an 8-bit gray or RGB PNG or JPEG already, and within the limit, keeps its bytes but for metadata. A JPEG that
+An 8-bit gray or RGB PNG or JPEG within the limit keeps its bytes, except for metadata. A JPEG that
 must be written again becomes a JPEG of quality 95, anything else a PNG.
 """
 
@@ -27,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, optional_module
-from infimed_plugins.images.metadata import without_words as without_words
+from infimed_plugins.images.metadata import strip_metadata as strip_metadata
 from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ FACTOR = 28  # Qwen2.5-VL: patches of 14, two by two merged
 MIN_PIXELS = 4 * FACTOR * FACTOR
 MAX_ASPECT_RATIO = 200  # Qwen2.5-VL's image processor refuses more (transformers, smart_resize)
 MAX_DECODED_PIXELS = limit("pixels")  # more is taken for a decompression bomb
-FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # what medicine uses
+FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # the formats used in medicine
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
 JPEG_QUALITY, THUMBNAIL_QUALITY = 95, 80
 PNG_LEVEL = 3  # a third of the time of the default 6, a few percent larger
@@ -69,7 +69,7 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
     as_it_is = not notes or (form == "JPEG" and notes == [FIRST_FRAME])  # a phone's: the second lies behind the end
     if as_it_is and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
-        kept = without_words(data)
+        kept = strip_metadata(data)
         notes += [] if kept is data or notes else ["stripped of metadata"]
         return PreparedImage(kept, SUFFIXES[form], original, size, tuple(notes))
     with _refusing(name):
@@ -86,16 +86,16 @@ def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: 
 
 
 def decode_image(data: bytes, name: str) -> PILImage:
-    """An encoded image as 8-bit RGB, its size unchanged. Raises DataError naming it when it does not open."""
+    """Return an image as 8-bit RGB, its size unchanged. Raises DataError naming it when it does not open."""
     opened = _open(data, name, [])
     with _refusing(name):
         image = to_rgb(opened)
-    image.info.clear()  # the words beside it, which Pillow would write again
+    image.info.clear()  # metadata, which Pillow would write again
     return image
 
 
 def thumbnail(data: bytes, name: str, side: int, boxes: Iterable[Sequence[float]] = ()) -> bytes:
-    """A JPEG of at most ``side`` pixels a side, without words, boxes (in pixels of the image) drawn in.
+    """Return a JPEG of at most ``side`` pixels a side, without metadata, boxes (in pixels of the image) drawn in.
 
     Raises DataError when it does not decode.
     """
@@ -116,7 +116,7 @@ def _encoded(image: PILImage, form: str, **how: int) -> bytes:
 
 
 def image_size(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height from the header, before any EXIF rotation. Raises DataError naming it when it does not open."""
+    """Return (width, height) from the header, before any EXIF rotation. Raises DataError if it does not open."""
     with _header(data, name) as image:
         return int(image.width), int(image.height)
 
@@ -124,7 +124,7 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
 def smart_resize(
     width: int, height: int, *, max_pixels: int, min_pixels: int = MIN_PIXELS, factor: int = FACTOR
 ) -> tuple[int, int]:
-    """Qwen2.5-VL's rule: both sides multiples of 28, the area within the limits, the aspect ratio nearly kept.
+    """Resize by Qwen2.5-VL's rule: sides multiples of 28, area within the limits, aspect ratio nearly kept.
 
     Source: transformers, models/qwen2_vl/image_processing_qwen2_vl.py, smart_resize.
     """
@@ -139,7 +139,7 @@ def smart_resize(
 
 
 def to_rgb(image: PILImage) -> PILImage:
-    """Any mode as 8-bit RGB: transparency onto white, deep values scaled into 0 to 255."""
+    """Return an image of any mode as 8-bit RGB: transparency onto white, deep values scaled into 0 to 255."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode[0] in "IF":
@@ -153,7 +153,7 @@ def to_rgb(image: PILImage) -> PILImage:
 
 
 def _size_within(original: tuple[int, int], name: str, max_pixels: int | None, exact: bool) -> tuple[int, int]:
-    """The size to store. Raises DataError where the model's image processor would refuse it, before or after."""
+    """Return the size to store. Raises DataError where the model's image processor would refuse it, before or after."""
     size = original
     if max_pixels is not None and (exact or original[0] * original[1] > max_pixels):
         size = smart_resize(*original, max_pixels=max_pixels)
@@ -171,7 +171,7 @@ def _refusing(name: str) -> Iterator[None]:
     module = _pil()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs and odd EXIF blocks: both are dealt with here
+            warnings.simplefilter("ignore")  # about bombs and odd EXIF blocks: both are handled here
             yield
     except InfimedError:
         raise
@@ -192,7 +192,7 @@ def check_pixels(width: int, height: int, name: str, *, deep: bool) -> None:
 
 @contextmanager
 def _header(data: bytes, name: str) -> Iterator[Any]:
-    """The image before its pixels are decoded, of a size that may be."""
+    """Yield the image before its pixels are decoded, its size checked."""
     check("picture", len(data), f"image {name}")
     with _refusing(name), _pil().open(io.BytesIO(data), formats=FORMATS) as image:
         deep = image.mode[0] in "IF" or _rawmode(image)[:-1].endswith(";16")
@@ -201,7 +201,7 @@ def _header(data: bytes, name: str) -> Iterator[Any]:
 
 
 def _open(data: bytes, name: str, notes: list[str]) -> PILImage:
-    """The decoded first frame, upright; ``format`` says what it was."""
+    """Return the decoded first frame, upright; its ``format`` is that of the file."""
     if _is_dicom(data, name):
         from infimed_plugins.images.dicom import dicom_pixels
 
@@ -232,14 +232,14 @@ _TURNED = range(2, 9)  # 1 is upright, and anything else is none of EXIF's value
 
 
 def _rawmode(image: Any) -> str:
-    """The mode in which Pillow will unpack the pixels: ``RGB;16B`` is 16 bits a color, the high byte first."""
+    """Return the mode in which Pillow unpacks the pixels: ``RGB;16B`` is 16 bits a color, high byte first."""
     args = image.tile[0][3] if getattr(image, "tile", None) else None
     raw = args[0] if isinstance(args, tuple) and args else args
     return raw if isinstance(raw, str) else ""
 
 
 def _deepened(image: Any, data: bytes, rawmode: str) -> str:
-    """Put all 16 bits, scaled to 8, where Pillow left the high ones; a note of what was done."""
+    """Scale all 16 bits to 8, where Pillow kept only the high ones; return a note of what was done."""
     import numpy as np
 
     if (swapped := _swapped(rawmode)) is None:
@@ -265,7 +265,7 @@ def _deepened(image: Any, data: bytes, rawmode: str) -> str:
 
 
 def _swapped(rawmode: str) -> str | None:
-    """The raw mode of the low bytes: Pillow keeps the high ones, and of the other byte order it keeps these."""
+    """Return the raw mode of the low bytes: Pillow keeps the high ones; in the other byte order it keeps these."""
     if rawmode == "LA;16B":
         return "RGBA"  # four bytes as four colors: the gray's low byte is the second
     colors, _, order = rawmode.partition(";16")

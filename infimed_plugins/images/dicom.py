@@ -1,4 +1,4 @@
-"""DICOM files as 8-bit pixels: modality table, then window, as a viewer shows them (DICOM PS3.3, C.11.1 and C.11.2).
+"""Read DICOM files as 8-bit pixels: modality table, then window, as a viewer shows them (PS3.3, C.11.1 and C.11.2).
 
 The ends of the window become 0 and 255 whatever the picture holds, so a tissue has the same gray in every picture;
 without a window the range from the lowest to the highest value does, padding left out. A palette gives its colors.
@@ -27,7 +27,7 @@ PIXEL_FIELDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def dicom_pixels(data: bytes, name: str, notes: list[str]) -> Pixels:
-    """Height x width gray values or height x width x 3 RGB of the first frame; ``notes`` gains what was done.
+    """Return height x width gray or height x width x 3 RGB values of the first frame; add what was done to ``notes``.
 
     Raises DataError naming the file where it does not open or is over a limit (limits.py), and MissingExtraError.
     """
@@ -65,7 +65,7 @@ def _check_inflated(data: bytes, name: str) -> None:
 
 
 def _data_set(data: bytes) -> Any:
-    """The fields of a file, with or without DICOM's preamble. Raises ValueError where none of them are pixels."""
+    """Return a file's fields, with or without DICOM's preamble. Raises ValueError where none of them are pixels."""
     import pydicom
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -79,7 +79,7 @@ def _data_set(data: bytes) -> Any:
 
 
 def _shown(pixels: Any, dataset: Any) -> Pixels:
-    """Stored values as the gray or RGB values of a display."""
+    """Return stored values as the gray or RGB values of a display."""
     import numpy as np
 
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
@@ -96,7 +96,7 @@ def _shown(pixels: Any, dataset: Any) -> Pixels:
 
 
 def _colored(pixels: Any, dataset: Any) -> Pixels:
-    """The palette's colors, of 16 bits the high ones; some files give 8-bit colors in 16."""
+    """Return the palette's colors, the high 8 bits of 16; some files give 8-bit colors in 16."""
     import numpy as np
     from pydicom.pixels.processing import apply_color_lut
 
@@ -106,7 +106,7 @@ def _colored(pixels: Any, dataset: Any) -> Pixels:
 
 
 def _brightness(pixels: Any, dataset: Any) -> Any:
-    """The values behind both tables: 0 is black and 1 is white, what lies outside is cut off by the caller."""
+    """Return the values after both tables: 0 is black and 1 is white; the caller clips what lies outside."""
     import numpy as np
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
@@ -124,7 +124,7 @@ def _brightness(pixels: Any, dataset: Any) -> Any:
 
 
 def _window(dataset: Any) -> tuple[float, float, str] | None:
-    """Center, width and function of the first window; None where one of them is missing or the width spans nothing."""
+    """Return center, width and function of the first window; None where one is missing or the width spans nothing."""
     center, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if center is None or width is None or width < (1 if function == "LINEAR" else 1e-9):
@@ -133,7 +133,7 @@ def _window(dataset: Any) -> tuple[float, float, str] | None:
 
 
 def _through(values: Any, center: float, width: float, function: str) -> Any:
-    """DICOM PS3.3, C.11.2.1.2.1 and C.11.2.1.3."""
+    """Apply a window (DICOM PS3.3, C.11.2.1.2.1 and C.11.2.1.3)."""
     import numpy as np
 
     if function == "SIGMOID":
@@ -146,7 +146,7 @@ def _through(values: Any, center: float, width: float, function: str) -> Any:
 
 
 def _padding(pixels: Any, dataset: Any) -> Any:
-    """Where a stored value fills up what was never scanned (DICOM PS3.3, C.7.5.1.1.2)."""
+    """Return a mask of the values that pad what was never scanned (DICOM PS3.3, C.7.5.1.1.2)."""
     import numpy as np
 
     value, limit = _first(dataset.get("PixelPaddingValue")), _first(dataset.get("PixelPaddingRangeLimit"))
@@ -157,7 +157,7 @@ def _padding(pixels: Any, dataset: Any) -> Any:
 
 
 def _first(value: Any) -> float | None:
-    """The first value of a field that may hold several, or none."""
+    """Return the first value of a field that may hold several, or None."""
     if isinstance(value, MutableSequence):
         value = value[0] if value else None
     return None if value in (None, "") else float(value)

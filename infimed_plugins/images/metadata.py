@@ -1,10 +1,10 @@
-"""Encoded images as nothing but a picture: a scanner's export may name the patient beside it.
+"""Strip encoded images of metadata: a scanner's export may name the patient beside the picture.
 
     PNG    IHDR, IDAT, IEND, and the resolution (pHYs)
     JPEG   tables, frames and scans; JFIF's and Adobe's headers, cut to their numbers
 
 Whatever else stands in a file is left out: texts, Exif, XMP, IPTC, color profiles (they hold texts, and no trainer
-applies them), thumbnails, chunks that no one knows, and all bytes between the parts and behind the end mark. The coded
+applies them), thumbnails, unknown chunks, and all bytes between the parts and behind the end mark. The coded
 pixels stay, byte for byte.
 """
 
@@ -25,10 +25,10 @@ _MARKER = re.compile(rb"\xff([^\0\xff])", re.DOTALL)
 _BEHIND_SCAN = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 
 
-def without_words(data: bytes) -> bytes:
-    """A PNG or JPEG without anything else; the same object where it holds nothing else, or is of another form.
+def strip_metadata(data: bytes) -> bytes:
+    """Return a PNG or JPEG without metadata; the same object where it holds none, or is of another format.
 
-    Of a file that is cut off, what is whole remains.
+    The whole parts of a truncated file remain.
     """
     parts = _png_parts(data) if data.startswith(_PNG) else _jpeg_parts(data) if data.startswith(_JPEG) else (data,)
     made = b"".join(parts)

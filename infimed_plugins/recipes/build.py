@@ -1,7 +1,7 @@
 """Build a recipe: sources to samples, through the steps, into the files a trainer reads, with a manifest.
 
-The work goes part by part, and a build that was ended goes on behind its last finished part. Bad rows never end it:
-they are counted and named in ``rejects.jsonl``. Above the recipe's ``max_rejects`` in one part the build stops.
+The work goes part by part, and an interrupted build continues after its last finished part. Bad rows are counted and
+named in ``rejects.jsonl``; above the recipe's ``max_rejects`` in one part the build stops.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from infimed_plugins.recipes.build_folder import (
 )
 from infimed_plugins.recipes.build_part import BuildContext, PartRows, Progress
 from infimed_plugins.recipes.manifest import Manifest, PartCount, output_of, versions
-from infimed_plugins.recipes.needs_word import check_words
 from infimed_plugins.recipes.plan import PlanRow, plan
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe
 from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.recipes.step_engine import BuildEngines, model_identity, shaping
+from infimed_plugins.recipes.trust import check_trusted
 from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
 
@@ -78,7 +78,7 @@ def build(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     made, downloads = BuildFolder(Path(out_dir)), None if folder is None else Path(folder)
-    check_words(recipe, made.out, downloads)
+    check_trusted(recipe, made.out, downloads)
     planned = plan(recipe).parts  # every name is checked before any work
     engines = BuildEngines(recipe, made.replies, engine)
     # EasyR1's parquet carries the images itself: there they are kept only until it is written
@@ -113,7 +113,7 @@ def build(
 
 
 def _settings(recipe: Recipe, engine: Engine | None) -> dict[str, Json]:
-    """Everything that shapes the bytes that are built."""
+    """Return everything that shapes the bytes that are built."""
     settings = {**shaping(recipe.settings()), "version": __version__}
     model = engine.model if engine else recipe.engine.model if recipe.engine else None
     if model and any(recipe.steps_of(part) for part in recipe.parts):
@@ -170,7 +170,7 @@ class _Build:
                 next(iter(source.load(part.split, folder=folder, seed=seed)), None)
 
     def _write_sets(self) -> dict[str, int]:
-        """The trainer's files with the rows of each."""
+        """Write the trainer's files; return the rows of each."""
         out, root, recipe = self.context.folder.out, self.context.store.root, self.context.recipe
         rows: Iterator[ExportRow] = chain.from_iterable(file.rows(root) for file in self._files().values())
         if recipe.format == "easyr1":
@@ -180,7 +180,7 @@ class _Build:
         return llamafactory.write(rows, out, recipe.name)
 
     def _write_beside(self, sets: dict[str, int], images: Sequence[str]) -> list[str]:
-        """The other files of a build: what belongs to a format, samples and reports of steps, and lists."""
+        """Write the other files of a build (format, samples, reports, lists); return their names."""
         out, form, written = self.context.folder.out, self.context.recipe.format, []
         if form == "llamafactory":
             written.append(llamafactory.REGISTRY_FILE)
@@ -193,7 +193,7 @@ class _Build:
         return written + self._write_listed(REJECTS_FILE) + self._write_listed(INPUTS_FILE)
 
     def _write_samples(self) -> list[str]:
-        """The samples of every part that went through steps, with the evidence the steps left in ``meta``."""
+        """Write the samples of every part with steps, their evidence in ``meta``; return the names of the files."""
         out, files = self.context.folder.out, self._files()
         reports = sorted((out / DECONTAMINATION).glob("*.jsonl"))
         written = [path.relative_to(out).as_posix() for path in reports]
@@ -205,7 +205,7 @@ class _Build:
         return written
 
     def _write_listed(self, name: str) -> list[str]:
-        """One file of every bad row so far, or of the user's pictures that rows were shown with; none for none."""
+        """Join one list of all parts, bad rows or the user's pictures, into one file; return its name, if any."""
         paths = [file.beside(name) for file in self._files().values()]
         text = "".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
         if text:
@@ -213,7 +213,7 @@ class _Build:
         return [name] if text else []
 
     def _part(self, part: Part, planned: PlanRow) -> PartCount:
-        """Build a part, or take it as it is where it is finished; give its counts."""
+        """Build a part, or take it as it is if finished; return its counts."""
         build, file, folder = self.context, self._files()[part.name], self.context.downloads
         known = file.count()
         if known is not None and file.images() <= set(build.store.paths()):

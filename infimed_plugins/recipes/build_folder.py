@@ -1,13 +1,13 @@
-"""The folder of a build: whether it can be used, what is in it, and how it is emptied.
+"""Manage a build's folder: check that it can be used, read and write its parts, and empty it.
 
-``manifest.json`` is written last: the build is whole as long as its files have the sha256 that it tells. Until then
+``manifest.json`` is written last: the build is whole as long as its files have the sha256 listed there. Until then
 ``.build/`` holds the settings it was begun with and its finished parts; it stays where requests to a model failed, so
-that the same command asks these again. ``replies.sqlite``, what models said, stays in any case. A folder with none of
-them is not ours and is left alone; what is removed is only what such a build makes.
+that the same command asks these again. ``replies.sqlite``, the models' replies, always stays. A folder with none of
+them is not a build and is left alone; only files that such a build makes are removed.
 
-Of a part, ``PART.jsonl`` holds a row a line: the sample's fields, its images as paths in the store, its prompt style
-and set. ``PART.json`` holds the counts and the sha256 of the part's files, and is written last: the part is whole while
-they agree. A build that was ended goes on behind its last finished part.
+``PART.jsonl`` holds the rows of a part, one a line: the sample's fields, its images as paths in the store, its prompt
+style and set. ``PART.json`` holds the counts and the sha256 of the part's files, and is written last: the part is whole
+while they agree. An interrupted build continues after its last finished part.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class PartFile:
         self.path, self.aside, self._count = (self.beside(kind) for kind in ("jsonl", "aside.jsonl", "json"))
 
     def beside(self, kind: str) -> Path:
-        """The part's own file of a kind, such as REJECTS_FILE or INPUTS_FILE."""
+        """Return the path of the part's own file of a kind, such as REJECTS_FILE or INPUTS_FILE."""
         return self._stem.with_name(f"{self._stem.name}.{kind}")
 
     def count(self) -> PartCount | None:
-        """The counts of the finished part; None when it is not finished, or its files have changed since."""
+        """Return the counts of the finished part; None when it is not finished, or its files have changed since."""
         try:
             raw = read_json(self._count)
             if raw.pop("files") == self._hashes():
@@ -80,12 +80,12 @@ class PartFile:
         return {path.name: sha256_of(path) for path in paths if path.exists()}
 
     def images(self) -> set[str]:
-        """The images that the rows name."""
+        """Return the images that the rows name."""
         with self.path.open(encoding="utf-8") as file:
             return {image for line in file for image in json.loads(line)["images"]}
 
     def rows(self, store_root: Path) -> Iterator[ExportRow]:
-        """The finished rows, in the order they were written."""
+        """Yield the finished rows in the order they were written."""
         with self.path.open(encoding="utf-8") as file:
             for line in file:
                 raw: dict[str, Any] = parse_json(line, self.path)
@@ -102,7 +102,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def row_to_line(row: ExportRow) -> str:
-    """A row as a line of a part's file. Raises DataError when the sample's meta is no JSON."""
+    """Return a row as a line of a part's file. Raises DataError when the sample's meta is no JSON."""
     try:
         return sample_to_line(row.sample, images=row.images, style=row.style, into=row.into)
     except (TypeError, ValueError) as error:
@@ -110,7 +110,7 @@ def row_to_line(row: ExportRow) -> str:
 
 
 def sample_to_line(sample: Sample, **more: Json) -> str:
-    """A sample as JSON, with other entries; without images its id leads back to the source."""
+    """Return a sample as JSON, with other entries; without images its id leads back to the source."""
     line = {one.name: getattr(sample, one.name) for one in fields(Sample) if one.name != "images" or "images" in more}
     return json.dumps(line | {"meta": dict(sample.meta)} | more, ensure_ascii=False)
 
@@ -128,7 +128,7 @@ class BuildFolder:
         self._is_new = not out.exists()
 
     def prepare(self, settings: dict[str, Json], *, fresh: bool) -> Manifest | None:
-        """The manifest if this very build stands already, unharmed; otherwise None, and the folder is ready for work.
+        """Return the manifest if this very build is there unharmed; else None, with the folder ready for work.
 
         Raises ConfigError when the folder holds a build with other settings, or files that are no build.
         """
@@ -152,7 +152,7 @@ class BuildFolder:
 
     @contextlib.contextmanager
     def abandoned_on_error(self) -> Iterator[None]:
-        """After an error: leave nothing behind, unless a finished part, replies or rejects are worth coming back to."""
+        """Leave nothing behind after an error, unless a finished part, replies or rejects are worth keeping."""
         try:
             yield
         except Exception:
@@ -163,7 +163,7 @@ class BuildFolder:
             raise
 
     def _in_use(self) -> bool:
-        """True if it holds anything; a work folder without settings was left by a build that was killed as it began."""
+        """True if the folder holds anything but a work folder without settings, left by a build killed as it began."""
         if not self.out.is_dir():
             return self.out.exists()
         return any(one != self.work or self._settings_file.exists() for one in self.out.iterdir())
@@ -189,7 +189,7 @@ class BuildFolder:
         return None
 
     def _settings(self) -> dict[str, Json] | None:
-        """The settings the build was begun with; None where it was not begun, or the file is damaged."""
+        """Return the settings the build was begun with; None without them, or when the file is damaged."""
         try:
             read = read_json(self._settings_file)
         except (OSError, ValueError):
@@ -232,14 +232,14 @@ class BuildFolder:
         remove_folder(self.work)
         for name in ("images", "train", "val", SAMPLES_FOLDER, DECONTAMINATION):
             for folder in sorted((self.out / name).rglob("*/"), reverse=True):
-                with contextlib.suppress(OSError):  # it holds something of the user's
+                with contextlib.suppress(OSError):  # not empty: it holds files of the user's
                     folder.rmdir()
             with contextlib.suppress(OSError):
                 (self.out / name).rmdir()
 
 
 def made_files(settings: dict[str, Json]) -> Iterator[str]:
-    """The files that a build with these settings makes in its folder, its images left out; as patterns."""
+    """Yield patterns of the files that a build with these settings writes into its folder, images left out."""
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
     yield from (REJECTS_FILE, INPUTS_FILE, llamafactory.REGISTRY_FILE)
     for into in ("train", "val"):

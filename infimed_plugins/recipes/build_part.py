@@ -1,4 +1,4 @@
-"""The rows of one part: chosen from its source, sent through its steps, their images stored."""
+"""Make the rows of one part: choose them from its source, run its steps, store their images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.build_folder import BuildFolder, row_to_line
-from infimed_plugins.recipes.fingerprints import noting_pictures, pictures_in
+from infimed_plugins.recipes.fingerprints import pictures_in, record_pictures
 from infimed_plugins.recipes.recipe import DECONTAMINATION, Part, Recipe, Step
 from infimed_plugins.recipes.sampling import Tally, choose
 from infimed_plugins.recipes.step_engine import BuildEngines, model_path
@@ -28,7 +28,7 @@ from infimed_plugins.sources import Source
 
 BOX_TASKS = ("grounding", "detection")
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
-Progress = Callable[[str, int, int | None], None]  # what is being done, done, total (None: not known)
+Progress = Callable[[str, int, int | None], None]  # current work, done, total (None: not known)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class PartRows:
         opened.clear()
         if self.steps:
             with image_buffer(self.build.folder.work / f"{self.part.name}.images") as buffered:
-                yield from self._lines(self._through_steps(map(buffered, noting_pictures(samples, opened))))
+                yield from self._lines(self._through_steps(map(buffered, record_pictures(samples, opened))))
         else:
             yield from self._lines(samples)
         self.tally.pictures.update(pictures_in(folder, opened))
@@ -96,7 +96,7 @@ class PartRows:
         self.tally.reject(self.part.name, sample.id, reason, detail)
 
     def _stored(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, tuple[str, ...]]]:
-        """The samples in their order, with the paths of their images; some images are on their way at a time."""
+        """Yield the samples in order with the paths of their images, preparing some images ahead."""
         waiting: deque[tuple[Sample, list[Callable[[], StoredImage]]]] = deque()
         for sample in samples:
             try:
@@ -119,9 +119,9 @@ class PartRows:
             self._reject(sample, BAD_IMAGE, str(error))
             return
         if sample.task in BOX_TASKS and any(TURNED in image.notes for image in stored):
-            self._reject(sample, "boxes on a picture that EXIF turns")  # which frame they are in is unknown
+            self._reject(sample, "boxes on a picture that EXIF turns")  # stored or turned frame: unknown
             return
-        sample = in_stored_frame(sample, stored)
+        sample = scale_boxes(sample, stored)
         if why := self._too_long(sample, stored):
             self.tally.dropped[why] += 1
             return
@@ -129,7 +129,7 @@ class PartRows:
         yield sample, tuple(image.path for image in stored)
 
     def _too_long(self, sample: Sample, stored: Sequence[StoredImage]) -> str:
-        """The reason to drop a row of more tokens than the recipe's limit, or nothing."""
+        """Return the reason to drop a row of more tokens than the recipe's limit, or ""."""
         limit, counter = self.build.recipe.token_limit, self.build.tokens
         if limit is None or counter is None:
             return ""
@@ -138,11 +138,11 @@ class PartRows:
         return f"over {limit.tokens} tokens" if count > limit.tokens else ""
 
     def _through_steps(self, samples: Iterator[Sample]) -> list[Sample]:
-        """The samples that the steps leave, in the order they were given it: engines may answer in any."""
+        """Return the samples that the steps leave, in their original order: engines may answer in any."""
         places: dict[str, int] = {}
         dropped: Counter[str] = Counter()
         asking = next(filter(_asks_engine, self.steps), None)
-        flow: Iterable[Sample] = _noting_places(samples if asking is None else self._decoded(samples), places)
+        flow: Iterable[Sample] = _record_places(samples if asking is None else self._decoded(samples), places)
         for step in self.steps:
             if step is asking:
                 flow = self._counting(flow)
@@ -179,7 +179,7 @@ class PartRows:
         )
 
     def _decoded(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        """The samples whose images all decode: no model is paid for the others, which could not be written."""
+        """Yield the samples whose images all decode: no model is paid for rows that cannot be written."""
         for sample in samples:
             try:
                 for image in sample.images:
@@ -195,8 +195,8 @@ class PartRows:
             yield sample
 
 
-def in_stored_frame(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
-    """The sample with its boxes in pixels of the image as stored, where that was resized."""
+def scale_boxes(sample: Sample, stored: Sequence[StoredImage]) -> Sample:
+    """Return the sample with its boxes in pixels of the image as stored, where that was resized."""
     if sample.task not in BOX_TASKS or len(stored) != 1 or stored[0].size == stored[0].original:
         return sample
     (width, height), (original_width, original_height) = stored[0].size, stored[0].original
@@ -212,7 +212,7 @@ def _asks_engine(step: Step) -> bool:
     return step.name != DECONTAMINATION or (step.settings.get("tier") == "embeddings" and "engine" not in step.settings)
 
 
-def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:
+def _record_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterator[Sample]:
     for sample in samples:
         places[sample.id] = len(places)
         yield sample
@@ -220,7 +220,7 @@ def _noting_places(samples: Iterable[Sample], places: dict[str, int]) -> Iterato
 
 @contextmanager
 def image_buffer(path: Path) -> Iterator[Callable[[Sample], Sample]]:
-    """A function that moves the images a sample holds in memory to one file, which is gone at the end.
+    """Yield a function that moves a sample's images from memory to one file, which is deleted at the end.
 
     Steps may hold a part's samples all at once, and images from parquet files come as bytes: 60,000 of them are
     gigabytes. Images that are read when asked, files and members of archives, stay as they are. Raises OSError when the

@@ -1,6 +1,6 @@
-"""The files that a part was read from, so that a build is not taken for one of other files.
+"""Fingerprint the files that a part was read from, so that a changed file is noticed.
 
-In the manifest, by their paths below the user's folder, or below what was fetched::
+The manifest lists them by their paths below the user's folder, or below what was fetched::
 
     "inputs": {"slake/train.json": {"bytes": 3104216, "sha256_of_ends": "9b1f…"}, …}
 
@@ -25,13 +25,13 @@ from infimed_plugins.storage import ends_of, sha256_of
 
 
 def inputs_of(source: Any, split: str, folder: Path | None) -> dict[str, dict[str, Json]]:
-    """The files that a source opened for a split, where it can tell."""
+    """Return the files that a source opened for a split with their fingerprints, if it tells."""
     paths: list[Path] = _told(source, "opened", split, folder) or []
     return {_name(path, folder): fingerprint(path) for path in sorted(paths)}
 
 
 def benchmark_inputs(steps: Iterable[Step], folder: Path | None) -> dict[str, dict[str, Json]]:
-    """The files of the benchmarks that a part's rows were checked against."""
+    """Return the files of the benchmarks that a part's rows were checked against, with their fingerprints."""
     from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 
     inputs: dict[str, dict[str, Json]] = {}
@@ -44,8 +44,8 @@ def benchmark_inputs(steps: Iterable[Step], folder: Path | None) -> dict[str, di
     return inputs
 
 
-def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterator[Sample]:
-    """The samples, with the sha256 of each picture that is a file put into ``opened``."""
+def record_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterator[Sample]:
+    """Yield the samples; put the sha256 of each picture that is a file into ``opened``."""
     for sample in samples:
         for image in sample.images:
             if image.is_file:
@@ -55,7 +55,7 @@ def noting_pictures(samples: Iterable[Sample], opened: dict[str, str]) -> Iterat
 
 
 def pictures_in(folder: Path | None, opened: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The names of the pictures that are files of the user's folder, with their sha256."""
+    """Yield name and sha256 of the pictures that are files of the user's folder."""
     for path, sha in ((Path(name), sha) for name, sha in opened.items() if folder is not None):
         if path.is_relative_to(str(folder)):
             yield path.relative_to(str(folder)).as_posix(), sha
@@ -78,31 +78,31 @@ def check_pictures(listed: Path, folder: Path | None) -> None:
 
 
 def is_local(source: Any, folder: Path | None) -> bool:
-    """True if a source reads the user's folder; one that cannot tell may."""
+    """True if a source reads the user's folder, or cannot tell and there is one."""
     told = _told(source, "is_local", folder)
     return folder is not None if told is None else bool(told)
 
 
 def revision_of(name: str, folder: Path | None) -> str | None:
-    """The commit of a source that is read, or "local files"; None where it cannot tell."""
+    """Return the commit of a source that is read, or "local files"; None where it cannot tell."""
     revision: str | None = _told(registry().get("source", name), "revision", folder)
     return revision
 
 
 def _told(source: Any, what: str, *about: Any) -> Any:
-    """An answer of a source's own; None where it gives none."""
+    """Return a source's own answer; None where it has no such method."""
     tell = getattr(source, what, None)
     return tell(*about) if callable(tell) else None
 
 
 def fingerprint(path: Path) -> dict[str, Json]:
-    """Size and hash of the ends of a file."""
+    """Return a file's size and the hash of its ends."""
     size, ends = ends_of(path)
     return {"bytes": size, "sha256_of_ends": hashlib.sha256(str(size).encode() + ends).hexdigest()}
 
 
 def _name(path: Path, folder: Path | None) -> str:
-    """Below the user's folder, or below the hub's snapshot; else the bare name."""
+    """Return a path below the user's folder or the hub's snapshot; else the bare name."""
     if folder is not None and path.is_relative_to(folder):
         return path.relative_to(folder).as_posix()
     parts = path.parts

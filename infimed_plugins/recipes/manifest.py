@@ -1,4 +1,4 @@
-"""``manifest.json`` beside every build: what went in, what was kept and dropped and why, and what came out.
+"""Read and write ``manifest.json``, the record of a build: inputs, rows kept and dropped with reasons, and outputs.
 
 It names no time and no place, so that the same recipe gives the same manifest on the same versions.
 """
@@ -29,8 +29,8 @@ class PartCount:
 
     ``counted`` is what its steps tell besides, ``inputs`` the files that were read (fingerprints.py). ``right_of`` says
     of how many candidates how many were right, and of how many questions; ``not_checked`` names benchmarks whose files
-    were missing. Of the rows that a model was ``asked`` about some lack a reply (``failed``): ``error`` is the first
-    reason.
+    were missing. ``asked`` counts the rows that a model was asked about, ``failed`` those without a reply, and
+    ``error`` is the first reason.
     """
 
     part: str
@@ -51,7 +51,7 @@ class PartCount:
 
     @classmethod
     def of_json(cls, raw: dict[str, Json]) -> PartCount:
-        """The counts as they were written; what an older version told in words only is taken from these."""
+        """Return the counts as written; what older versions only wrote in words is parsed from these."""
         told = [(_OLD_RIGHT_OF.fullmatch(words), count) for words, count in raw["counted"].items()]
         right_of = [(int(found[1]), int(found[2]), count) for found, count in told if found]
         not_checked = [found[1] for words in raw["counted"] if (found := _OLD_NOT_CHECKED.fullmatch(words))]
@@ -101,7 +101,7 @@ class Manifest:
             refuse_failures(part.failed, part.asked, part.error, f"rows of {part.part} lack a reply")
 
     def to_json(self) -> dict[str, Json]:
-        """The manifest as JSON, with the total of rows."""
+        """Return the manifest as JSON, with the total of rows."""
         return {**asdict(self), "rows": self.rows}
 
     def write(self, folder: Path) -> None:
@@ -110,7 +110,7 @@ class Manifest:
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a build folder. Raises MissingFileError without one, ConfigError when it cannot be read."""
+    """Return the manifest of a build folder. Raises MissingFileError without one, ConfigError if unreadable."""
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
         raise MissingFileError(f"{folder} holds no finished build (no {MANIFEST_FILE}); run: infimed data build RECIPE")
@@ -136,12 +136,12 @@ def _check_counts(part: dict[str, Json]) -> None:
 
 
 def output_of(folder: Path, name: str, rows: int) -> Output:
-    """The record of a written file."""
+    """Return the record of a written file."""
     return Output(name, rows, (folder / name).stat().st_size, sha256_of(folder / name))
 
 
 def versions() -> dict[str, str]:
-    """The versions that shape the bytes written."""
+    """Return the versions of the packages that shape the written bytes."""
     found = {"infimed-plugins": __version__}
     for package in ("pillow", "pyarrow", "pydicom", "numpy", "datasets", "transformers", "ImageHash", "rensa"):
         try:

@@ -1,4 +1,4 @@
-"""Plan a build before anything is fetched: rows, sources, licences, download sizes."""
+"""Plan a build before anything is fetched: rows, sources, licenses, download sizes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Plan:
     parts: tuple[PlanRow, ...]
     checked_against: tuple[str, ...] = ()  # benchmarks, as source/split
     checked_mb: float = 0.0  # megabytes to fetch for these besides
-    needs_word: tuple[str, ...] = ()  # what the recipe's file sets that is refused without --trust
+    needs_word: tuple[str, ...] = ()  # settings of the recipe's file that are refused without --trust
 
     @property
     def total(self) -> int:
@@ -58,12 +58,12 @@ class Plan:
         return sum(size for _, size in {(row.origin or row.source, row.download_mb or 0.0) for row in self.parts})
 
     def to_json(self) -> dict[str, Json]:
-        """The plan as JSON, the totals beside the parts."""
+        """Return the plan as JSON, the totals beside the parts."""
         return {**asdict(self), "total": self.total, "train": self.train, "download_mb": self.download_mb}
 
 
 def plan(recipe: Recipe | str | Path) -> Plan:
-    """The plan of a recipe.
+    """Return the plan of a recipe.
 
     Raises UnknownPluginError for a source, step or engine that is not registered, ConfigError for a split that the
     source does not have, and what ``load_recipe`` raises.
@@ -73,12 +73,12 @@ def plan(recipe: Recipe | str | Path) -> Plan:
         registry().find("engine", recipe.engine.name)
     parts = tuple(_row(replace(part, steps=recipe.steps_of(part))) for part in recipe.parts)
     against = tuple((recipe.decontaminate or {}).get("benchmarks", ()))
-    words = tuple(map(str, recipe.words))
-    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts), words)
+    untrusted = tuple(map(str, recipe.untrusted))
+    return Plan(recipe.name, recipe.format, recipe.seed, parts, against, _more_mb(against, parts), untrusted)
 
 
 def _more_mb(benchmarks: tuple[str, ...], parts: tuple[PlanRow, ...]) -> float:
-    """Megabytes of the benchmarks whose files no part reads."""
+    """Return the megabytes of the benchmarks whose files no part reads."""
     entries = source_entries()
     named = [entries[name] for name in (one.partition("/")[0] for one in benchmarks) if name in entries]
     more = {(entry.origin, entry.download_mb) for entry in named} - {(row.origin, row.download_mb) for row in parts}

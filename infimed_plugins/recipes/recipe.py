@@ -1,4 +1,4 @@
-"""A recipe: which samples of which sources, through which steps, for which reader; and checks of its values.
+"""A recipe: which samples of which sources, through which steps, for which trainer; and checks of its values.
 
 recipe_file.py reads one from a YAML file. A check raises ConfigError naming where the value stands and what it may be.
 """
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, cast, get_args
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.recipes.needs_word import Word
+from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
 
 Format = Literal["llamafactory", "easyr1", "datasets"]
@@ -68,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, checked. ``words`` is what in it needs the user's word (needs_word.py)."""
+    """A recipe, checked. ``untrusted`` are its settings that need ``--trust`` (trust.py)."""
 
     name: str
     format: Format
@@ -80,15 +80,17 @@ class Recipe:
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
     decontaminate: dict[str, Json] | None = None
-    words: tuple[Word, ...] = field(default=(), metadata={"in file": False})
+    untrusted: tuple[UntrustedSetting, ...] = field(default=(), metadata={"in file": False})
 
     def steps_of(self, part: Part) -> tuple[Step, ...]:
-        """A part's steps, behind the decontamination that all parts share."""
+        """Return a part's steps, behind the decontamination that all parts share."""
         return part.steps if self.decontaminate is None else (Step(DECONTAMINATION, self.decontaminate), *part.steps)
 
     def settings(self) -> dict[str, Json]:
-        """Everything that shapes what is built, as JSON; the description and the share of bad rows do not."""
-        return {key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "words")}
+        """Return what shapes the build, as JSON: not the description, nor the share of bad rows."""
+        return {
+            key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "untrusted")
+        }
 
     def changed(
         self,
@@ -100,7 +102,7 @@ class Recipe:
         judge: EngineChoice | None = None,
         decontaminate: bool = True,
     ) -> Recipe:
-        """The recipe for another reader, with other limits, or with other engines; what is not given stays.
+        """Return the recipe for another trainer, with other limits or engines; what is not given stays.
 
         ``engine`` answers in the steps and judges, unless a ``judge`` is given; without ``decontaminate`` nothing is
         checked against benchmarks. Raises ConfigError for a value that cannot be used, named by its option, and for an
@@ -118,11 +120,11 @@ class Recipe:
             if self.engine is None:
                 raise ConfigError(f"recipe {self.name} names no engine, so a model has no use in it")
             parts = (replace(part, steps=tuple(_judged_by(step, judge) for step in part.steps)) for part in self.parts)
-            words = tuple(word for word in self.words if not word.of_engine())
-            made = replace(made, engine=engine, parts=tuple(parts), words=words)
+            untrusted = tuple(one for one in self.untrusted if not one.of_engine())
+            made = replace(made, engine=engine, parts=tuple(parts), untrusted=untrusted)
         if not decontaminate:
-            words = tuple(word for word in made.words if not word.key.startswith("decontaminate."))
-            made = replace(made, decontaminate=None, words=words)
+            untrusted = tuple(one for one in made.untrusted if not one.key.startswith("decontaminate."))
+            made = replace(made, decontaminate=None, untrusted=untrusted)
         return made
 
 
@@ -134,7 +136,7 @@ def _judged_by(step: Step, judge: EngineChoice | None) -> Step:
 
 
 def mapping(value: Any, where: str) -> dict[str, Any]:
-    """The mapping, empty for None."""
+    """Return the mapping, empty for None."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -143,7 +145,7 @@ def mapping(value: Any, where: str) -> dict[str, Any]:
 
 
 def names_in(value: Any, where: str) -> tuple[str, ...]:
-    """The list of names, empty for None."""
+    """Return the list of names as a tuple, empty for None."""
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
@@ -152,14 +154,14 @@ def names_in(value: Any, where: str) -> tuple[str, ...]:
 
 
 def one_of(value: Any, allowed: Iterable[str], where: str) -> Any:
-    """The value, which is one of those allowed."""
+    """Return the value if it is one of those allowed."""
     if value not in allowed:
         raise ConfigError(f"{where}: {value!r:.100} is not one of {', '.join(allowed)}{near(str(value), allowed)}")
     return value
 
 
 def whole_number(value: Any, where: str, *, least: int | None) -> Any:
-    """The value, which is a whole number, ``least`` or more."""
+    """Return the value if it is a whole number, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
         bound = "" if least is None else f" of at least {least}"
         raise ConfigError(f"{where} must be a whole number{bound}, not {value!r:.100}")
@@ -167,13 +169,13 @@ def whole_number(value: Any, where: str, *, least: int | None) -> Any:
 
 
 def share_of_one(value: Any, where: str) -> float:
-    """The value, which is a number from 0 to 1."""
+    """Return the value if it is a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ConfigError(f"{where} must be a share from 0 to 1, not {value!r:.100}")
     return float(value)
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """A hint at the nearest known word, or nothing."""
+    """Return a hint at the nearest known word, or ""."""
     found = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""

@@ -1,4 +1,4 @@
-"""A recipe file, ``data_registry/recipes/NAME.yaml``, read and checked.
+"""Read and check a recipe file, ``data_registry/recipes/NAME.yaml``.
 
 name: quickstart_sft
 description: what it is for
@@ -48,7 +48,6 @@ from infimed_plugins.errors import ConfigError, MissingFileError
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
-from infimed_plugins.recipes.needs_word import words_needed
 from infimed_plugins.recipes.recipe import (
     FORMATS,
     ORDERS,
@@ -65,6 +64,7 @@ from infimed_plugins.recipes.recipe import (
     share_of_one,
     whole_number,
 )
+from infimed_plugins.recipes.trust import untrusted_settings
 from infimed_plugins.records import TASKS, Json
 
 RECIPE_FOLDER = "data_registry/recipes"
@@ -72,14 +72,14 @@ YAML = (".yaml", ".yml")
 
 
 def shipped_recipes() -> list[str]:
-    """The names of the recipes that come with the package."""
+    """Return the names of the recipes that come with the package."""
     return sorted(path.stem for path in shipped(RECIPE_FOLDER).rglob("*.yaml"))
 
 
 def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> Recipe:
     """Read a shipped recipe by name, or any recipe by the path of its YAML file.
 
-    What a file sets that needs the user's word stands in ``words``; with ``trust`` it has it.
+    Settings of a file that need ``--trust`` stand in ``untrusted``; with ``trust`` there are none.
 
     Raises:
         MissingFileError: there is no such recipe; the message lists those shipped.
@@ -88,11 +88,11 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> Recipe:
     path = _find(name_or_path)
     recipe = _read(path, ())
     trusted = trust or lies_in(shipped(RECIPE_FOLDER), path)
-    return recipe if trusted else replace(recipe, words=words_needed(recipe, path.parent))
+    return recipe if trusted else replace(recipe, untrusted=untrusted_settings(recipe, path.parent))
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:
-    """The recipe of a file; ``extending`` are those that start from it."""
+    """Return the recipe of a file; ``extending`` are those that start from it."""
     if path.resolve() in extending:
         raise ConfigError(f"{path} extends itself; start from another recipe")
     try:
@@ -105,7 +105,7 @@ def _read(path: Path, extending: tuple[Path, ...]) -> Recipe:
 
 
 def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> Recipe:
-    """A recipe that starts from another one. Raises ConfigError for a part that is not there."""
+    """Return a recipe that starts from another one. Raises ConfigError for a part that is not there."""
     own: dict[str, Any] = {"without": [], "limits": {}, "parts": []}
     own |= {key: raw[key] for key in own if raw.get(key)}
     start = str(raw["extends"])
@@ -155,7 +155,7 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def parse_recipe(raw: Any, where: str) -> Recipe:
-    """The recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
+    """Return the recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
     recipe: Recipe = _record(Recipe, raw, where)
     names = [part.name for part in recipe.parts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -164,7 +164,7 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
 
 
 def _with_suites(settings: dict[str, Json]) -> dict[str, Json]:
-    """The settings with the splits of a suite ("paper" or "text") in the place of its word."""
+    """Return the settings with the splits of a suite ("paper" or "text") in place of its name."""
     from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 
     named = settings.get("benchmarks")
@@ -175,13 +175,13 @@ def _with_suites(settings: dict[str, Json]) -> dict[str, Json]:
 
 
 def parse_engine(raw: Any, where: str) -> EngineChoice:
-    """An engine by name and model. Raises ConfigError naming ``where`` and the key."""
+    """Return an engine by name and model. Raises ConfigError naming ``where`` and the key."""
     chosen: EngineChoice = _record(EngineChoice, raw, where)
     return chosen
 
 
 def _record(kind: type[Any], raw: Any, where: str) -> Any:
-    """A dataclass of the mapping's entries, each read by the table below; None where a default is none is left out."""
+    """Return a dataclass from a mapping, each entry read by the table below; None is left out if no default is None."""
     known = {name: one for name, one in kind.__dataclass_fields__.items() if one.metadata.get("in file", True)}
     entries = mapping(raw, where)
     for key in entries:

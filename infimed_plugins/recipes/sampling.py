@@ -49,7 +49,7 @@ class Tally:
         self.rejects.append({"part": part, "id": sample_id, "reason": reason, "detail": detail})
 
     def counts(self, part: Part, revision: str | None, licence: str, inputs: dict[str, dict[str, Json]]) -> PartCount:
-        """The counts of a finished part for the manifest."""
+        """Return the counts of a finished part for the manifest."""
         return PartCount(
             part=part.name,
             source=part.source,

@@ -1,6 +1,6 @@
-"""The engines that a recipe's steps draw from: found, identified by content, and started only when they are needed.
+"""Find, identify by content and start (when first needed) the engines that a recipe's steps draw from.
 
-Those of a build go over a request store of its own: what was answered before an interruption is kept.
+Engines of a build share its response cache, which keeps replies from before an interruption.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from infimed_plugins.curation.settings import words_of
+from infimed_plugins.curation.settings import prompt_text
 from infimed_plugins.engines import Engine, shaping_settings
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
@@ -28,7 +28,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bo
 
 
 def start_engine(choice: EngineChoice) -> Engine:
-    """The engine a recipe names. Raises EngineError when its model cannot be loaded, ConfigError for a bad setting."""
+    """Start the engine a recipe names. Raises EngineError if its model does not load, ConfigError for a bad setting."""
     factory = registry().get("engine", choice.name)
     _check_types(choice, factory)
     try:
@@ -49,7 +49,7 @@ def _check_types(choice: EngineChoice, factory: Callable[..., Engine]) -> None:
 
 
 def model_path(model: str) -> str:
-    """A folder as it is, a shipped folder by its full path, anything else (a hub id) unchanged."""
+    """Return a folder as it is, a shipped folder by its full path, anything else (a hub id) unchanged."""
     if Path(model).exists():
         return model
     try:
@@ -59,9 +59,9 @@ def model_path(model: str) -> str:
 
 
 def model_identity(model: str) -> str:
-    """A name that tells two models apart: a hash over a folder's files, wherever it lies; a hub id as it is.
+    """Return a string that tells two models apart: a hash over a folder's files, wherever it lies, or a hub id.
 
-    Of each file the name, the size and the two ends are hashed: new weights differ there, and 7 GB take no time.
+    Each file's name, size and two ends are hashed: new weights differ there, and 7 GB take no time.
     """
     folder = Path(model_path(model))
     if not folder.is_dir():
@@ -74,41 +74,41 @@ def model_identity(model: str) -> str:
 
 
 class BuildEngines:
-    """Engines started when a step first needs them; the parts of a recipe share them.
+    """Engines started when a step first needs them and shared by the parts of a recipe.
 
-    ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the store.
+    ``given`` serves in the place of every engine that the recipe names. ``replies`` is the file of the response cache.
     """
 
     def __init__(self, recipe: Recipe, replies: Path, given: Engine | None) -> None:
         self._recipe, self._replies, self._given = recipe, replies, given
-        self._store: ResponseCache | None = None
+        self._cache: ResponseCache | None = None
         self._known: dict[str, Engine] = {}
 
     def main(self) -> Engine | None:
-        """The engine that steps draw from; None where the recipe names none."""
+        """Return the engine that steps draw from; None where the recipe names none."""
         choice = self._recipe.engine or (EngineChoice("given", "") if self._given else None)
         return self._shared(choice) if choice else None
 
     def other(self, choice: Mapping[str, Json]) -> Engine:
-        """Another engine that a step names, such as a judge."""
+        """Return another engine that a step names, such as a judge."""
         if self._given is not None:
-            return self._stored(self._given, {})
+            return self._cached(self._given, {})
         return self._shared(parse_engine(choice, f"{self._recipe.name}: a step's engine"))
 
     def _shared(self, choice: EngineChoice) -> Engine:
         name = json.dumps(asdict(choice), sort_keys=True, default=str)
         if name not in self._known:
-            self._known[name] = self._stored(self._given or start_engine(choice), choice.settings)
+            self._known[name] = self._cached(self._given or start_engine(choice), choice.settings)
         return self._known[name]
 
     def flush(self) -> None:
-        """Return when every reply so far is in the store's file. Raises DataError when one could not be written."""
-        if self._store is not None:
-            self._store.flush()
+        """Return when every reply so far is in the response cache. Raises DataError when one could not be written."""
+        if self._cache is not None:
+            self._cache.flush()
 
     def close(self) -> None:
-        """Close the store; one that holds nothing is removed."""
-        store, self._store = self._store, None
+        """Close the response cache; an empty one is removed."""
+        store, self._cache = self._cache, None
         self._known.clear()
         if store is not None:
             try:
@@ -118,23 +118,23 @@ class BuildEngines:
             if empty:
                 self._replies.unlink()
 
-    def _stored(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
-        if self._store is None:
-            self._store = ResponseCache(self._replies)
-        return CachedEngine(engine, self._store, settings=shaping_settings(settings))
+    def _cached(self, engine: Engine, settings: Mapping[str, Json]) -> Engine:
+        if self._cache is None:
+            self._cache = ResponseCache(self._replies)
+        return CachedEngine(engine, self._cache, settings=shaping_settings(settings))
 
 
 def shaping(value: Json) -> Json:
-    """Settings of a recipe, those of the engines in it, at any depth, without what changes no reply."""
+    """Return settings of a recipe, without those of its engines, at any depth, that change no reply."""
     if isinstance(value, list | tuple):
         return [shaping(one) for one in value]
     if not isinstance(value, Mapping):
         return value
     is_engine = {"name", "model", "settings"} <= value.keys() and isinstance(value["settings"], Mapping)
     kept = {**value, "settings": shaping_settings(value["settings"])} if is_engine else value
-    return {key: _words(key, shaping(one)) for key, one in kept.items()}
+    return {key: _prompt_value(key, shaping(one)) for key, one in kept.items()}
 
 
-def _words(key: str, value: Json) -> Json:
-    """Of a prompt that is named by its file, the words: when these change, another set is built."""
-    return words_of(value) if "prompt" in key and isinstance(value, str) else value
+def _prompt_value(key: str, value: Json) -> Json:
+    """Return a prompt's text in place of the name of its file: a change of the text builds another set."""
+    return prompt_text(value) if "prompt" in key and isinstance(value, str) else value

@@ -24,7 +24,7 @@ from typing import Any
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.records import Code, Json, Score
 from infimed_plugins.rewards.scorer import Scorer, bad_row
-from infimed_plugins.tables.cells import missing, pick, spelt, structured
+from infimed_plugins.tables.cells import column_key, missing, pick, structured
 from infimed_plugins.tables.rows import FileRow, open_text, read_rows
 
 RESPONSE_KEYS = (
@@ -112,8 +112,8 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
     if found.fault:
         yield Generation(found.number, "", None, None, {}, f"{found.fault}: {found.detail}")
         return
-    given = {spelt(name): value for name, value in fields.items() if not missing(value)}
-    response = next((given[spelt(name)] for name in RESPONSE_KEYS if spelt(name) in given), None)
+    given = {column_key(name): value for name, value in fields.items() if not missing(value)}
+    response = next((given[column_key(name)] for name in RESPONSE_KEYS if column_key(name) in given), None)
     truth = pick(fields, TRUTH_KEYS)
     if isinstance(truth, str) and truth.lstrip().startswith("{'"):  # as pandas writes an object into a cell
         truth = structured(truth)

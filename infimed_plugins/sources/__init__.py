@@ -1,6 +1,6 @@
 """Data sets turned into Samples, one file each; heavy imports happen inside ``load``.
 
-A Source has a licence, its splits, and ``load(split, …)``; ``data_registry/sources.yaml`` says where it comes from. The
+A Source has a license, its splits, and ``load(split, …)``; ``data_registry/sources.yaml`` says where it comes from. The
 same source serves supervised fine-tuning (train), reinforcement learning (train) and evaluation (test).
 """
 
@@ -50,15 +50,15 @@ class SourceEntry:
     download_mb: float = 0.0
     languages: tuple[str, ...] = ("en",)
     hub: str | None = None  # the data set's id on the Hugging Face hub
-    url: str | None = None  # of the one archive of a set that is not there
+    url: str | None = None  # of the one archive of a set that is not on the hub
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> bytes, sha256, where they are known
-    folders: tuple[str, ...] = ()  # where authors and frameworks keep it, below --from or below its own folder
+    folders: tuple[str, ...] = ()  # folders that authors and frameworks keep it in, below --from or its own folder
     note: str = ""
 
 
 @cache
 def source_entries() -> dict[str, SourceEntry]:
-    """Every entry of the shipped registry, by source name. Raises ConfigError naming a bad entry."""
+    """Return every entry of the shipped registry by source name. Raises ConfigError naming a bad entry."""
     import yaml  # here: plugins are listed without it
 
     raw: dict[str, Any] = yaml.safe_load(shipped(SOURCES_FILE).read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ def source_entries() -> dict[str, SourceEntry]:
 
 @hookimpl
 def register_sources(register: Register) -> None:
-    """The built-in sources, by import path."""
+    """Register the built-in sources by import path."""
     register("phantom", "infimed_plugins.sources.phantom:PHANTOM")
     register("vqa_rad", "infimed_plugins.sources.vqa_rad:VQA_RAD")
     register("slake", "infimed_plugins.sources.slake:SLAKE")

@@ -1,13 +1,13 @@
-"""The letter of a right option, and the options of a user's row, in the forms in which such files hold them.
+"""Read the options of a user's row and the letter of the right one, in the forms in which files hold them.
 
 Options, a list or object also as JSON or Python text in a cell::
 
     ["liver", "lung"]   {"A": "liver", "B": "lung"}   [{"key": "A", "value": "liver"}, …]
     columns A, B, …, also option_a, "Choice A", opt_a, opa; what is missing at the end is not there
 
-Answers: a letter ("B", "(b)", "B."), the text of an option, both ("B. lung"), a 0-based index that is no option's
-text, several letters ("A, C", "AC"), or true and false for Yes and No. What could mean two of these is refused; of a
-text that stands twice the first letter is taken.
+Answers: a letter ("B", "(b)", "B."), the text of an option, both ("B. lung"), a 0-based index that is no option's text,
+several letters ("A, C", "AC"), or true and false for Yes and No. An answer that could mean two of these is refused; of
+two equal options the first letter is taken.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 from infimed_plugins.parsing.normalize import nfkc
 from infimed_plugins.records import OPTION_LETTERS, is_choice
 from infimed_plugins.sources.public import UnusableRow, as_text, clean
-from infimed_plugins.tables.cells import blank, missing, pick, spelt, structured
+from infimed_plugins.tables.cells import blank, column_key, missing, pick, structured
 
 OPTIONS = ("options", "choices")
-COLUMNS = ("option", "choice", "opt", "op", "")  # what stands before the letter in names of columns
+COLUMNS = ("option", "choice", "opt", "op", "")  # prefixes of the letter in column names
 _LETTER_KEYS = ("key", "label", "letter", "id")
 _TEXT_KEYS = ("value", "text", "content", "option")
 _LETTERS = re.compile(r"[A-Za-z](?:(?:[\s,;&+、]|and)+[A-Za-z])*|[A-Z]+")
@@ -32,7 +32,7 @@ NONE_OF_THEM = "the answer is none of the options"
 
 
 def read_options(fields: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The options of a row, without the letters before them; None for a row that has none. Raises UnusableRow."""
+    """Return the options of a row without their letters; None for a row without options. Raises UnusableRow."""
     given = structured(pick(fields, OPTIONS))
     if isinstance(given, str) or (given is not None and not isinstance(given, (list, tuple, dict))):
         raise UnusableRow("the options are no list", repr(given)[:100])
@@ -51,12 +51,12 @@ def read_options(fields: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def plain(value: Any) -> Any:
-    """A number that a column with gaps has made a float as the whole number it was; anything else as it is."""
+    """Return a float of a column with gaps as the whole number it was; anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _lettered(given: Any) -> Mapping[Any, Any] | None:
-    """Options under their letters, in any of their forms; None for a list of bare ones."""
+    """Return options by their letters, in any of their forms; None for a list of bare ones."""
     if isinstance(given, dict):
         keys, texts = (next((name for name in names if name in given), None) for names in (_LETTER_KEYS, _TEXT_KEYS))
         if keys and texts and len(given) == 2 and isinstance(given[keys], list) and isinstance(given[texts], list):
@@ -74,7 +74,7 @@ def _lettered(given: Any) -> Mapping[Any, Any] | None:
 
 
 def _columns(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    by_name = {spelt(name): value for name, value in fields.items()}
+    by_name = {column_key(name): value for name, value in fields.items()}
     for prefix in COLUMNS:
         if not {f"{prefix}a", f"{prefix}b"} <= by_name.keys():
             continue
@@ -85,7 +85,7 @@ def _columns(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _in_order(lettered: Mapping[Any, Any]) -> list[Any]:
-    """The texts in the order of their letters, without what is missing behind the last."""
+    """Return the texts in the order of their letters, without what is missing behind the last."""
     by_letter = {clean(key).strip("().:").upper(): text for key, text in lettered.items()}
     letters = sorted(by_letter)
     while letters and blank(by_letter[letters[-1]]):
@@ -96,14 +96,14 @@ def _in_order(lettered: Mapping[Any, Any]) -> list[Any]:
 
 
 def _without_letters(options: list[str]) -> list[str]:
-    """The texts of "A. liver", "B. lung" … where each has the right letter."""
+    """Return the texts of "A. liver", "B. lung" … where each has the right letter."""
     split = [split_letter(option) for option in options]
     all_right = "".join(letter for letter, _ in split) == OPTION_LETTERS[: len(options)]
     return [text for _, text in split] if all_right else options
 
 
 def read_choice(answer: Any, options: Sequence[str]) -> str:
-    """The letter of the right option, or the letters of all. Raises UnusableRow for what names none, or two."""
+    """Return the letter of the right option, or the letters of all. Raises UnusableRow for none or an ambiguous one."""
     if isinstance(answer, list) and len(answer) != 1:
         if any(isinstance(item, (int, float)) for item in answer):
             raise UnusableRow("several answers that are neither letters nor texts", repr(answer)[:100])
@@ -143,7 +143,7 @@ def _of_text(text: str, options: Sequence[str]) -> str:
 
 
 def _of_letters(text: str) -> str:
-    """The letters that are all of a text, in order: of "(b)", "A, C" and "AC"; "" where it holds more."""
+    """Return the letters that make up a text, in order: of "(b)", "A, C" and "AC"; "" if it holds more."""
     word = re.sub(r"[()\[\].:]", "", text).strip(" 、")
     if not _LETTERS.fullmatch(word):
         return ""
@@ -159,12 +159,12 @@ def _checked(letters: str, options: Sequence[str], answer: Any) -> str:
 
 
 def _key(text: str) -> str:
-    """The form in which two texts of an option are compared."""
+    """Return the form in which two texts of an option are compared."""
     return clean(nfkc(text)).casefold().rstrip(". ")
 
 
 def letter_of_index(index: Any, options: Sequence[str]) -> str:
-    """The letter of a 0-based index. Raises UnusableRow outside of the options."""
+    """Return the letter of a 0-based index. Raises UnusableRow outside of the options."""
     if missing(index):
         raise UnusableRow("no answer")
     number = int(index)
@@ -174,7 +174,7 @@ def letter_of_index(index: Any, options: Sequence[str]) -> str:
 
 
 def letter_of_text(text: Any, options: Sequence[str]) -> str:
-    """The letter of the option with this text, of twins the first. Raises UnusableRow when none has it."""
+    """Return the letter of the option with this text, the first of equals. Raises UnusableRow when none has it."""
     wanted, texts = clean(text), [clean(option) for option in options]
     if not wanted:
         raise UnusableRow("no answer")
@@ -186,7 +186,7 @@ def letter_of_text(text: Any, options: Sequence[str]) -> str:
 
 
 def letter_among(letter: Any, options: Sequence[str]) -> str:
-    """A letter that names one of the options. Raises UnusableRow otherwise."""
+    """Return a letter that names one of the options. Raises UnusableRow otherwise."""
     if missing(letter):
         raise UnusableRow("no answer")
     word = clean(letter).strip("().:").upper()
@@ -196,6 +196,6 @@ def letter_among(letter: Any, options: Sequence[str]) -> str:
 
 
 def split_letter(text: str) -> tuple[str, str]:
-    """``" A: Green "`` as ("A", "Green"); without a letter in front, ("", text)."""
+    """Return ``" A: Green "`` as ("A", "Green"); without a letter in front, ("", text)."""
     found = _LETTERED.match(text)
     return (found[1].upper(), clean(found[2])) if found else ("", clean(text))

@@ -1,4 +1,4 @@
-"""Fetching what a data set's entry names: a snapshot of its hub repository, or one archive by its URL.
+"""Fetch the files of a data set's entry: a snapshot of its hub repository, or one archive by its URL.
 
 An archive goes to ``INFIMED_CACHE/NAME`` (without the variable ``~/.cache/infimed_plugins``) and is taken up again
 where an interruption left it. Every failure is a NotFetchedError or a DataError that says what to do.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infimed_plugins.errors import DataError, InfimedError, MissingExtraError
+from infimed_plugins.errors import DataError, InfimedError, optional_module
 from infimed_plugins.limits import check
 from infimed_plugins.sources import SourceEntry
 from infimed_plugins.storage import PARTIAL, locked, settle, sha256_of, write_whole
@@ -38,14 +38,12 @@ class NotFetchedError(Exception):
 
 
 def hub_snapshot(entry: SourceEntry, patterns: Sequence[str]) -> Path:
-    """The folder with the files of a hub repository that match the patterns, at the entry's revision."""
+    """Return the folder with a hub repository's files that match the patterns, at the entry's revision."""
+    hub = optional_module("huggingface_hub", f"fetching {entry.hub}", "data")
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
     try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-    except ImportError as error:
-        raise MissingExtraError(f"fetching {entry.hub}", "huggingface_hub", "data") from error
-    try:
-        where = snapshot_download(
+        where = hub.snapshot_download(
             str(entry.hub), repo_type="dataset", revision=entry.revision, allow_patterns=list(patterns)
         )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError, ValueError) as error:
@@ -58,18 +56,18 @@ def hub_snapshot(entry: SourceEntry, patterns: Sequence[str]) -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """Where the archive of a data set lies."""
+    """Return the folder of a data set's archive."""
     return Path(os.environ.get("INFIMED_CACHE") or Path.home() / ".cache" / "infimed_plugins") / name
 
 
 def archive_name(url: str) -> str:
-    """The name of the file that a URL gives; a GitHub archive's is the repository's and its commit's."""
+    """Return the file name of a URL; a GitHub archive is named by its repository and commit."""
     parts = [part for part in urlsplit(url).path.split("/") if part]
     return parts[-1] if "." in parts[-1] else f"{parts[-3]}-{parts[-1]}.zip"
 
 
 def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
-    """The file behind a URL in a folder, fetched unless it is there; begun downloads go on.
+    """Return the file behind a URL in a folder, fetched unless it is there; a download that was begun is resumed.
 
     Raises ConfigError while another process fetches into the folder (storage.locked).
     """
@@ -82,7 +80,7 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
     try:
         with locked(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            if not whole.exists():  # it may have come before the lock did
+            if not whole.exists():  # another process may have fetched it meanwhile
                 is_whole = _fetch(url, partial, note)
                 _check(partial, whole.name, is_whole, sha256)
                 settle(partial, whole)
@@ -97,7 +95,7 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
 
 
 def _fetch(url: str, partial: Path, note: Path) -> bool:
-    """Append what is missing of the same file, else begin from the start; whether it is surely whole then."""
+    """Append what is missing of the same file, else begin from the start; return True if it is surely whole then."""
     begun, total, validator = _begun(url, partial, note)
     if begun and begun == total:  # killed before the last rename
         return True
@@ -133,14 +131,14 @@ def _fetch(url: str, partial: Path, note: Path) -> bool:
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """The header that changes with the file; an ETag that begins with W/ may stand for other bytes."""
+    """Return the header that changes with the file; a weak ETag (W/) may stand for other bytes."""
     tag = headers.get("ETag", "")
     found = tag if tag.startswith('"') else headers.get("Last-Modified", "")
     return found if found.isascii() and found.isprintable() else ""
 
 
 def _begun(url: str, partial: Path, note: Path) -> tuple[int, int, str]:
-    """How many bytes are there, of how many, and what tells the file apart; nothing where that is not known."""
+    """Return the bytes there are, the total and the validator of a begun download; zeros where these are not known."""
     with contextlib.suppress(OSError, ValueError):
         total, validator, source = note.read_text(encoding="utf-8").split("\n")
         begun = partial.stat().st_size

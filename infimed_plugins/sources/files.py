@@ -1,4 +1,4 @@
-"""Where the files of a public data set lie: in a folder a user downloaded, or on the hub at the pinned revision.
+"""Find the files of a public data set: in a folder a user downloaded, or on the hub at the pinned revision.
 
 Both have the layout of the upstream repository, so ``hf download --repo-type dataset ID --local-dir DIR/NAME`` on one
 machine and ``--from DIR`` on another give what a download gives. Archives are never unpacked: members are read where
@@ -42,14 +42,14 @@ class Files:
     name: str
     entry: SourceEntry
     folder: Path | None = None
-    opened: dict[Path, None] = field(default_factory=dict, repr=False, compare=False)  # what was asked for and found
+    opened: dict[Path, None] = field(default_factory=dict, repr=False, compare=False)  # files asked for and found
 
     def one(self, *patterns: str) -> Path:
-        """The one file that matches any of the patterns, the first that has one. Raises MissingFileError."""
+        """Return one file, the first of ``all``. Raises MissingFileError."""
         return self.all(*patterns)[0]
 
     def all(self, *patterns: str) -> list[Path]:
-        """All files that match the first pattern that has any, sorted. Raises MissingFileError when none has."""
+        """Return the files of the first pattern that matches any, sorted. Raises MissingFileError when none does."""
         roots = self._roots(patterns)
         for root, pattern in itertools.product(roots, patterns):
             found = sorted(path for path in root.glob(pattern) if path.is_file())
@@ -61,7 +61,7 @@ class Files:
         raise self._missing(patterns, "are not there")
 
     def archive(self, *patterns: str) -> Archive:
-        """A zip archive, its members read in place, or the folder that a user has unpacked it into."""
+        """Return a zip archive, its members read in place, or the folder that a user has unpacked it into."""
         try:
             return Archive(self.one(*patterns))
         except MissingFileError:
@@ -72,7 +72,7 @@ class Files:
             raise
 
     def root(self, *patterns: str) -> Path:
-        """The folder that holds what matches the patterns."""
+        """Return the folder that holds files of these patterns."""
         roots = self._roots(patterns)
         return next((root for root in roots if any(any(root.glob(pattern)) for pattern in patterns)), roots[0])
 
@@ -90,7 +90,7 @@ class Files:
         return bool(self._own_folders()) or not holds_others
 
     def _own_folders(self) -> list[Path]:
-        """The folders of the set's name, of the sets that the same repository holds, and of its other names."""
+        """Return the folders of the set's name, of sets in the same repository, and of its other names."""
         same = [
             name
             for name, entry in source_entries().items()
@@ -101,11 +101,11 @@ class Files:
         return [root for place in (top, *_below(top, CONTAINERS)) for root in _below(place, names)]
 
     def _other_names(self) -> tuple[str, ...]:
-        """Other names of its folder: as its repository, or as the registry says."""
+        """Return other names of its folder: its repository's, and those in the registry."""
         return (*([self.entry.hub.rpartition("/")[2]] if self.entry.hub else []), *self.entry.folders)
 
     def _roots(self, patterns: Sequence[str]) -> list[Path]:
-        """Where to look: the folders of the set in the user's folder and that itself, or what was fetched."""
+        """Return the folders to search: the set's own in the user's folder and that itself, or what was fetched."""
         if self.is_local:
             tops = (*self._own_folders(), Path(str(self.folder)))
             return list(dict.fromkeys(root for top in tops for root in (top, *_below(top, self._other_names()))))
@@ -127,8 +127,8 @@ class Files:
 
     def _missing(self, patterns: Sequence[str], what: str, *, passing: bool = False) -> MissingFileError:
         where = f"{self.folder / self.name} or {self.folder}" if self.folder else f"DIR/{self.name}"
-        mend = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
-        text = f"{self.name}: its files {what}; {'run again, or ' * passing}{mend}"
+        fix = f"download {' or '.join(patterns[:2])} from {self.entry.origin}, put it into {where}"
+        text = f"{self.name}: its files {what}; {'run again, or ' * passing}{fix}"
         text += "" if self.folder else ", and add --from DIR"
         return UnreachableFileError(text) if passing else MissingFileError(text)
 
@@ -145,7 +145,7 @@ class Files:
 
 
 def _below(top: Path, paths: Sequence[str]) -> list[Path]:
-    """The folders with these paths, in their order; ``VQA-RAD`` and ``vqa_rad`` are one name."""
+    """Return the folders with these paths, in their order; ``VQA-RAD`` and ``vqa_rad`` are one name."""
     found = []
     for path in paths:
         places = [top]
@@ -161,7 +161,7 @@ def _plain(name: str) -> str:
 
 
 def hub_commit(entry: SourceEntry) -> str | None:
-    """The commit that the cache holds for the entry's revision, None when there is none."""
+    """Return the commit that the cache holds for the entry's revision, None when there is none."""
     if entry.hub is None or entry.revision is None:
         return None
     from huggingface_hub import constants, file_download
@@ -185,7 +185,7 @@ class Archive:
     _open: list[zipfile.ZipFile] = field(default_factory=list)
 
     def image(self, *names: str) -> ImageRef:
-        """The first of these members, read when it is needed. Raises MissingImageError when none is there."""
+        """Return the first of these members, read when it is needed. Raises MissingImageError when none is there."""
         for name in names:
             found = self._find(name)
             if found is not None:
@@ -193,7 +193,7 @@ class Archive:
         raise MissingImageError(f"{self.path.name} holds no {names[0]}")
 
     def _find(self, name: str) -> str | None:
-        """A member by its path or, where archives nest folders differently, by its last parts."""
+        """Return a member by its path or, where archives nest folders differently, by its last parts."""
         if not self._names:
             for member in self.members():
                 parts = PurePosixPath(member).parts
@@ -213,7 +213,7 @@ class Archive:
             raise DataError(f"{self.path.name}/{member} is damaged ({error}); download the archive again") from error
 
     def members(self) -> list[str]:
-        """The paths of all members. Raises DamagedFileError, as reading one does."""
+        """Return the paths of all members. Raises DamagedFileError, as reading one does."""
         return self._zip().namelist()
 
     def _zip(self) -> zipfile.ZipFile:
@@ -233,17 +233,17 @@ class Unpacked(Archive):
     """The folder that an archive unpacks to, which has the archive's name or is what its paths begin with."""
 
     def image(self, *names: str) -> ImageRef:
-        """The first of these files. Raises MissingImageError when none is there."""
+        """Return the first of these files. Raises MissingImageError when none is there."""
         return image_file(self.path.parent, *names, *(f"{self.path.name}/{name}" for name in names))
 
     def members(self) -> list[str]:
-        """The paths of all files, as the archive names them."""
+        """Return the paths of all files, as the archive names them."""
         files = sorted(path for path in self.path.rglob("*") if path.is_file())
         return [path.relative_to(self.path.parent).as_posix() for path in files]
 
 
 def image_file(root: Path, *names: str) -> ImageRef:
-    """The first of these files below a folder. Raises DataError when none is there, or it would lie outside."""
+    """Return the first of these files below a folder. Raises DataError when none is there, or it lies outside."""
     for name in names:
         with contextlib.suppress(OSError):  # a name longer than any file's
             if not lies_in(root, root / name):
@@ -254,7 +254,7 @@ def image_file(root: Path, *names: str) -> ImageRef:
 
 
 def embedded_image(value: Any, name: str) -> ImageRef:
-    """An image of a parquet row: ``{"bytes": …, "path": …}``. Raises DataError when it is empty."""
+    """Return an image of a parquet row: ``{"bytes": …, "path": …}``. Raises DataError when it is empty."""
     data = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(data, (bytes, bytearray)) or not data:
         raise MissingImageError(f"{name} has no image bytes")

@@ -50,7 +50,7 @@ class GmaiMmBench(PublicSource):
     splits = tuple(SPLIT_FILES)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The rows of each file; ids hold the number of the part where there are parts."""
+        """Yield the rows of each file; ids hold the number of the part where there are parts."""
         for path in files.all(*SPLIT_FILES[split]):
             part = re.search(r"part_?(\d+)", path.stem)
             places: dict[str, Span] = {}
@@ -64,7 +64,7 @@ class GmaiMmBench(PublicSource):
                 yield Row(name, {**fields, "image": partial(_picture, path, where, image[:MAX_INDEX])})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice."""
+        """Return a multiple choice."""
         fields = row.fields
         answer = clean(fields.get("answer", ""))
         if answer.lower() in ABSENT:
@@ -78,7 +78,7 @@ class GmaiMmBench(PublicSource):
 
 
 def _options(written: list[str]) -> tuple[str, ...]:
-    """The options up to the last one there is; "None" is one before E. Raises UnusableRow for a gap."""
+    """Return the options up to the last one there is; "None" is one before E. Raises UnusableRow for a gap."""
     if written[-1].lower() in ABSENT:
         written = written[:-1]
     while written and written[-1].lower() in EMPTY:
@@ -89,7 +89,7 @@ def _options(written: list[str]) -> tuple[str, ...]:
 
 
 def tsv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[dict[str, str], Span]]:
-    """The rows of a TSV file, columns named in lower case, and the bytes from which to which each one reaches.
+    """Yield the rows of a TSV file, columns named in lower case, and the first and last byte of each.
 
     Raises DamagedFileError when one of the columns is not there.
     """
@@ -128,7 +128,7 @@ def _picture(path: Path, span: Span | None, written: str) -> ImageRef:
 
 
 def _read(path: Path, span: Span) -> bytes:
-    """The picture of the row that reaches over these bytes."""
+    """Return the picture of the row that reaches over these bytes."""
     with path.open("rb") as file:
         names = next(csv.reader([file.readline().decode("utf-8-sig")], delimiter="\t"))
         file.seek(span[0])

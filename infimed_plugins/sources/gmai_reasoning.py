@@ -46,7 +46,7 @@ class GmaiReasoning(PublicSource):
     splits = tuple(CONFIGS)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The rows of one configuration; the whole repository is fetched, because pictures are single files in it."""
+        """Yield the rows of one configuration. The whole repository is fetched: pictures are single files in it."""
         root, config = files.root("*"), CONFIGS[split]
         kinds = ("jsonl", "json", "parquet")
         patterns = [f"{where}{config}{rest}.{kind}" for kind in kinds for where in ("", "**/") for rest in ("*", "/*")]
@@ -57,7 +57,7 @@ class GmaiReasoning(PublicSource):
             yield Row(row.id, {**row.fields, "image": partial(_picture, root, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; in "sft" with the reasoning as its rationale."""
+        """Return a multiple choice; in "sft" with the reasoning as its rationale."""
         said = {turn["from"]: as_text(turn["value"]) for turn in reversed(list(row.fields["conversations"]))}
         question, options = question_and_options(without_image_tags(said.get("human", "")))
         rationale, found = reasoning_and_answer(said.get("gpt", "")) if split == "sft" else ("", said.get("gpt", ""))
@@ -66,9 +66,9 @@ class GmaiReasoning(PublicSource):
 
 
 def question_and_options(text: str) -> tuple[str, tuple[str, ...]]:
-    """A question apart from the options written behind it. Raises UnusableRow when there are none.
+    """Return a question and the options written behind it. Raises UnusableRow when there are none.
 
-    What stands on a line of its own behind the last option is an instruction, and is dropped.
+    A line of its own behind the last option is an instruction, and is dropped.
     """
     markers = _in_order(list(_LINE_OPTION.finditer(text))) or _in_order(list(_INLINE_OPTION.finditer(text)))
     if not markers:
@@ -82,7 +82,7 @@ def question_and_options(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _in_order(markers: list[re.Match[str]]) -> list[re.Match[str]]:
-    """The markers A, B, … behind the last A that has a B; none when no A has one."""
+    """Return the markers A, B, … behind the last A that has a B; none when no A has one."""
     for start in reversed([index for index, marker in enumerate(markers) if marker[1] == "A"]):
         chain = [markers[start]]
         for marker in markers[start + 1 :]:
@@ -94,7 +94,7 @@ def _in_order(markers: list[re.Match[str]]) -> list[re.Match[str]]:
 
 
 def reasoning_and_answer(text: str) -> tuple[str, str]:
-    """The reasoning without tags, and the answer as it is written. Raises UnusableRow without an answer."""
+    """Return the reasoning without tags, and the answer as it is written. Raises UnusableRow without an answer."""
     for pattern in (_ANSWER_TAG, _BOXED, _ANSWER_IS):
         found = list(pattern.finditer(text))
         if found:
@@ -106,13 +106,13 @@ def reasoning_and_answer(text: str) -> tuple[str, str]:
 
 
 def _whole_sentences(text: str) -> str:
-    """Text without the sentence begun at its end."""
+    """Return text without the sentence begun at its end."""
     ends = [end.end() for end in _SENTENCE_END.finditer(text)]
     return text[: ends[-1]] if ends else ""
 
 
 def _letter(found: str, options: Sequence[str]) -> str:
-    """The letter of "B", "(B)", "B. Spleen" or "Spleen". Raises UnusableRow when letter and text differ."""
+    """Return the letter of "B", "(B)", "B. Spleen" or "Spleen". Raises UnusableRow when letter and text differ."""
     if not clean(found):
         raise UnusableRow("no answer")
     letter, text = split_letter(found)
@@ -126,7 +126,7 @@ def _letter(found: str, options: Sequence[str]) -> str:
 
 
 def _picture(root: Path, fields: Mapping[str, Any]) -> ImageRef:
-    """A file below a folder, by its name alone: in the hub's cache it is a link to elsewhere."""
+    """Return a file below a folder, by its name alone: in the hub's cache it is a link to elsewhere."""
     name = as_text(fields["image"])
     parts = PurePosixPath(name)
     if parts.is_absolute() or ".." in parts.parts:

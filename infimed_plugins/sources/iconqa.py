@@ -52,7 +52,7 @@ class IconQa(PublicSource):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The problems of a split, task after task, from a folder or from the archive."""
+        """Yield the problems of a split, task after task, from a folder or from the archive."""
         problems, pids, opener = _official(files)
         check_columns(Path("pid_splits.json"), [f"{task}_{split}" for task in TASKS], list(pids))
         for task in TASKS:
@@ -61,7 +61,7 @@ class IconQa(PublicSource):
                 yield Row(str(pid), {**problems.get(str(pid), {}), "ques_type": task, "picture": picture})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice, a text, or a number."""
+        """Return a multiple choice, a text, or a number."""
         fields = row.fields
         if fields.keys() <= {"ques_type", "picture"}:
             raise UnusableRow("no such problem")
@@ -95,7 +95,7 @@ class IconQaHub(IconQa):
     id_column = "question_id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The parquet files of a split."""
+        """Yield the parquet files of a split."""
         for row in PublicSource.rows(self, files, split):
             yield Row(row.id, {**row.fields, "picture": partial(_embedded, row.fields)})
 
@@ -116,7 +116,7 @@ class IconQaHub(IconQa):
 
 
 def _official(files: Files) -> tuple[dict[str, Any], dict[str, list[str]], Callable[[str], ImageRef]]:
-    """Problems, ids of each split, and what opens a picture by its path below ``iconqa_data``."""
+    """Return the problems, the ids of each split, and a function that opens a picture by path below ``iconqa_data``."""
     try:
         path = files.one("iconqa_data/problems.json", "problems.json")
     except MissingFileError:

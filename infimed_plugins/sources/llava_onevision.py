@@ -45,7 +45,7 @@ class LlavaOneVision(PublicSource):
     id_digits = 6
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A question that says itself how to answer, and a text."""
+        """Return a question that says itself how to answer, and a text."""
         question, answer = first_pair(row.fields["conversations"])
         images = row.image() if row.fields["image"] is not None else ()
         if not images and IMAGE_TAG.search(question):
@@ -55,7 +55,7 @@ class LlavaOneVision(PublicSource):
 
 
 def first_pair(turns: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The first human turn that is answered, and the answer. Raises UnusableRow when none is."""
+    """Return the first human turn that is answered, and the answer. Raises UnusableRow when none is."""
     for asked, answered in pairwise(turns):
         if asked["from"] == "human" and answered["from"] == "gpt":
             return as_text(asked["value"]), as_text(answered["value"])

@@ -33,7 +33,7 @@ class MedicalO1(PublicSource):
     columns = ("Question", "Complex_CoT", "Response")
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A text with its rationale, in the language of the split."""
+        """Return a text with its rationale, in the language of the split."""
         question, thought, answer = (as_text(row.fields[column]) for column in self.columns)
         rationale, language = reasoning(thought), "zh" if split.startswith("zh") else "en"
         if rationale is None:

@@ -26,7 +26,7 @@ class MedMcqa(PublicSource):
     id_column = "id"
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; ``meta["kind"]`` is the subject, the explanation is the rationale."""
+        """Return a multiple choice; ``meta["kind"]`` is the subject, the explanation is the rationale."""
         fields = row.fields
         options = [clean(fields[name]) for name in OPTIONS]
         if fields["cop"] == -1:

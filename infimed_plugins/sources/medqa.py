@@ -29,7 +29,7 @@ class MedQa(PublicSource):
     columns = ("question", "options", "answer_idx")
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; ``meta["kind"]`` is the step of the examination."""
+        """Return a multiple choice; ``meta["kind"]`` is the step of the examination."""
         fields = row.fields
         options = [clean(_LEFT_OVER.sub("", as_text(fields["options"].get(letter)))) for letter in "ABCD"]
         meta = {"kind": clean(fields.get("meta_info")) or "unknown"}

@@ -25,7 +25,7 @@ REPEATED = "\nAnswer Choices:"
 
 
 def layouts(part: str) -> dict[str, list[str]]:
-    """Where the rows of a part lie: JSON lines, the hub's conversion to parquet; on GitHub the test rows."""
+    """Return the paths of a part's rows: JSON lines, the hub's parquet conversion; on GitHub the test rows."""
     on_github = f"medxpertqa_{part.lower()}_input.jsonl"
     hub = {
         split: [f"{part}/{split}{end}" for end in (".jsonl", "-*.parquet", "/*.parquet")] for split in ("dev", "test")
@@ -43,13 +43,13 @@ class MedXpertQaMm(PublicSource):
     id_column = "id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The rows, each with what opens its pictures."""
+        """Yield the rows, each with a function that opens its pictures."""
         paths, archive = self.find(files, split), files.archive("images.zip")
         for row in self.numbered(read_files(paths, self.columns)):
             yield Row(row.id, {**row.fields, "images": partial(_pictures, archive, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice with all of its pictures; ``meta["kind"]`` is the type of question."""
+        """Return a multiple choice with all of its pictures; ``meta["kind"]`` is the type of question."""
         fields = row.fields
         options, label = _options(fields["options"]), fields["label"]
         letter = letter_among(label[0] if isinstance(label, list) and label else label, options)
@@ -59,7 +59,7 @@ class MedXpertQaMm(PublicSource):
         return self.choice(row, split, text, options, letter, images=self.pictures(row), meta=meta)
 
     def pictures(self, row: Row) -> tuple[ImageRef, ...]:
-        """The pictures of a row. Raises UnusableRow without one."""
+        """Return the pictures of a row. Raises UnusableRow without one."""
         images: tuple[ImageRef, ...] = row.fields["images"]()
         if not images:
             raise UnusableRow("its image is missing")
@@ -73,7 +73,7 @@ def _pictures(archive: Archive, fields: Mapping[str, Any]) -> tuple[ImageRef, ..
 
 
 def _options(written: Any) -> tuple[str, ...]:
-    """The options of a dict A, B, …, or of a list of letters and contents. Raises UnusableRow when one is missing."""
+    """Return the options, of a dict A, B, … or a list of letters and contents. Raises UnusableRow if one is missing."""
     if isinstance(written, list):
         written = {option["letter"]: option["content"] for option in written}
     options = {letter: clean(text) for letter, text in sorted(written.items()) if clean(text)}

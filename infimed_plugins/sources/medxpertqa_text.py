@@ -23,7 +23,7 @@ class MedXpertQaText(MedXpertQaMm):
     rows = PublicSource.rows
 
     def pictures(self, row: Row) -> tuple[ImageRef, ...]:
-        """None."""
+        """Return no pictures."""
         return ()
 
 

@@ -42,7 +42,7 @@ class MmluMedical(PublicSource):
     splits = ("dev", "validation", "test")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """A folder of parquet files for each subject."""
+        """Yield the rows of each subject's folder of parquet files."""
         for subject in SUBJECTS:
             part = "val" if split == "validation" else split
             table = f"{part}/{subject}_{part}.csv"
@@ -52,7 +52,7 @@ class MmluMedical(PublicSource):
                 yield Row(f"{subject}-{index:04d}", row)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; ``meta["kind"]`` is the subject."""
+        """Return a multiple choice; ``meta["kind"]`` is the subject."""
         fields, answer = row.fields, row.fields["answer"]
         options = [clean(choice) for choice in fields["choices"]]
         letter = (letter_among if isinstance(answer, str) else letter_of_index)(answer, options)
@@ -61,7 +61,7 @@ class MmluMedical(PublicSource):
 
 
 def _table_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the authors' table, which has no header: question, four choices, the letter of the answer."""
+    """Yield the rows of the authors' table, which has no header: question, four choices, letter of the answer."""
     for row in delimited_rows(path, TABLE, header=False):
         yield {"question": row["question"], "choices": [row[letter] for letter in "ABCD"], "answer": row["answer"]}
 

@@ -6,8 +6,8 @@
      "image_1": …, "image_2": …, "image_3": None, …, "image_7": None}
 
 Pictures are referred to in questions and in options, so a tag becomes words ("image 1") that count the pictures there
-are. Those that only the explanation names are not sent, and an explanation that names them is left out. Options are a
-list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
+are. Pictures that only the explanation names are not sent, and an explanation that names them is left out. Options are
+a list written as text, and so is an open answer with several forms. Test rows have "?" for an answer.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class MmmuHealth(PublicSource):
     splits = ("dev", "validation", "test")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """A folder of parquet files for each subject."""
+        """Yield the rows of each subject's folder of parquet files."""
         for config in CONFIGS:
             for index, row in enumerate(parquet_rows(files.all(f"{config}/{split}-*.parquet"), COLUMNS)):
                 name = row_id(row, "id", f"{config}-{index}").removeprefix(f"{split}_")
                 yield Row(name, {**row, "config": config})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice, or an open question with a text or a number for its answer."""
+        """Return a multiple choice, or an open question with a text or a number for its answer."""
         fields = row.fields
         if clean(fields["answer"]) in ("", "?"):
             raise UnusableRow("no answer")
@@ -69,7 +69,7 @@ class MmmuHealth(PublicSource):
 
 
 def _places(fields: Mapping[str, Any]) -> dict[str, int]:
-    """The columns whose pictures are sent, and where each stands among them, from 1: those named, else all."""
+    """Return the columns whose pictures are sent (those named, else all) with the place of each, from 1."""
     present = [name for name in IMAGES if fields[name] and fields[name].get("bytes")]
     asked = as_text(fields["question"]) + as_text(fields["options"])
     named = {f"image_{number}" for number in _TAG.findall(asked)}
@@ -78,7 +78,7 @@ def _places(fields: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _with_words(text: Any, places: dict[str, int]) -> str:
-    """Text with "image 2" for ``<image 2>``. Raises UnusableRow for a picture that is not there."""
+    """Return text with "image 2" for ``<image 2>``. Raises UnusableRow for a picture that is not there."""
 
     def words(tag: re.Match[str]) -> str:
         if f"image_{tag[1]}" not in places:
@@ -91,7 +91,7 @@ def _with_words(text: Any, places: dict[str, int]) -> str:
 
 
 def _rationale(text: Any, places: dict[str, int]) -> str | None:
-    """The explanation; None where there is none, or it names a picture that is not sent."""
+    """Return the explanation; None where there is none, or it names a picture that is not sent."""
     try:
         return _with_words(text, places) or None
     except UnusableRow:
@@ -99,7 +99,7 @@ def _rationale(text: Any, places: dict[str, int]) -> str | None:
 
 
 def _open_answers(written: str) -> list[str]:
-    """The forms of an open answer: one, or those of a list written as text."""
+    """Return the forms of an open answer: one, or those of a list written as text."""
     forms = literal_list(written) if written.lstrip().startswith("[") else [written]
     answers = [clean(form) for form in forms if clean(form)]
     if not answers:

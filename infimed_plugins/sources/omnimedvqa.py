@@ -5,9 +5,9 @@
      "image_path": "Images/ACRIMA/Im553_g_ACRIMA.png", "option_A": "X-ray", "option_B": "Fundus photography",
      "option_C": "MRI", "option_D": "CT", "modality_type": "Fundus Photography"}
 
-All of it is one archive of 10.7 GB, read in place; an unpacked folder serves too. The answer is a text, about a tenth
-of the rows have two or three options, one row says ``modality`` for ``modality_type``, and some names of modalities
-are misspelt (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
+The whole set is one archive of 10.7 GB, read in place; an unpacked folder serves too. The answer is a text, about a
+tenth of the rows have two or three options, one row says ``modality`` for ``modality_type``, and some names of
+modalities are misspelled (a broken word, a bracket left open). hub: foreverbeliever/OmniMedVQA
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ class OmniMedVqa(PublicSource):
     splits = ("test",)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The lists of a folder, or of the archive."""
+        """Yield the rows of the lists, in a folder or in the archive."""
         for path, content, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
             for index, row in enumerate(_checked(path, json_rows(path, COLUMNS, content))):
                 name = row_id(row, "question_id", f"{path.stem}-{index}")
                 yield Row(name, {**row, "image": partial(_picture, picture, row)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice; the letter is that of the option with the answer's text."""
+        """Return a multiple choice; the letter is that of the option with the answer's text."""
         fields = row.fields
         written = [clean(fields.get(f"option_{letter}")) for letter in "ABCD"]
         options = tuple(option for option in written if option)
         meta = {"kind": fields["question_type"], "dataset": fields["dataset"]}
         modality = clean(fields.get("modality_type")) or clean(fields.get("modality"))
         if modality:
-            meta["modality"] = _well_spelt(modality)
+            meta["modality"] = _corrected(modality)
         letter = letter_of_text(fields["gt_answer"], options)
         return self.choice(row, split, fields["question"], options, letter, images=row.image(), meta=meta)
 
 
 def _unpacked(files: Files) -> list[List]:
-    """The lists of an unpacked folder, none where there are none."""
+    """Return the lists of an unpacked folder, none where there are none."""
     if files.folder is None:
         return []
     try:
@@ -83,7 +83,7 @@ def _packed(archive: Archive) -> Iterator[List]:
 
 
 def _checked(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows. Raises DamagedFileError where C or D seems to go by another name: without that, options were lost.
+    """Return the rows. Raises DamagedFileError if C or D seems to have another name: options would be lost.
 
     A list may have two options throughout, so a column that is not known must be there in the place of the other.
     """
@@ -98,7 +98,7 @@ def _picture(picture: Picture, row: Mapping[str, Any]) -> ImageRef:
     return picture(str(row["image_path"]))
 
 
-def _well_spelt(modality: str) -> str:
+def _corrected(modality: str) -> str:
     text = modality.replace("Mag-netic", "Magnetic")
     return text + ")" if text.count("(") > text.count(")") else text
 

@@ -1,4 +1,4 @@
-"""Question-answer pairs of a user's own: ``DIR/SPLIT`` with .jsonl, .json, .csv, .tsv or .parquet (tables/rows.py).
+"""Read a user's own question-answer pairs: ``DIR/SPLIT`` with .jsonl, .json, .csv, .tsv or .parquet (tables/rows.py).
 
     {"id": "q1", "question": "Which organ is shown?", "answer": "B", "options": ["liver", "lung"], "image": "a.png"}
 
@@ -75,7 +75,7 @@ class Pairs(PublicSource):
 
     @property
     def entry(self) -> SourceEntry:
-        """Nothing is known of a user's file."""
+        """An entry that says nothing of the user's file."""
         return SourceEntry("Your own pairs", "a file of yours", "your own")
 
     def load(
@@ -97,7 +97,7 @@ class Pairs(PublicSource):
             yield self.read(Row(id, {"row": found, "folder": path.parent}), path.stem)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """The sample of a row."""
+        """Return the Sample of a row. Raises UnusableRow or MissingImageError."""
         found: FileRow = row.fields["row"]
         if found.fault:
             raise UnusableRow(found.fault, found.detail)
@@ -149,7 +149,7 @@ def _without_tags(answer: Any) -> Any:
 
 
 def _task(named: Any, answer: Any, options: tuple[str, ...] | None) -> Task:
-    """The task that a row names, or the one it looks like."""
+    """Return the task that a row names, or the one it looks like."""
     if named is not None and named not in get_args(Task):
         raise UnusableRow("unknown task", repr(named)[:100])
     if named is not None:
@@ -165,7 +165,7 @@ def _task(named: Any, answer: Any, options: tuple[str, ...] | None) -> Task:
 
 
 def _gold(task: Task, answer: Any, options: tuple[str, ...] | None) -> Json:
-    """The right answer in the form of its task."""
+    """Return the right answer in the form of its task."""
     if task == "multiple_choice":
         if options is None:
             raise UnusableRow("no options")
@@ -203,13 +203,13 @@ def _several(value: Any) -> list[Any]:
 
 
 def _images(fields: Mapping[str, Any]) -> list[Any]:
-    """The images of a row: of the first column that has any."""
+    """Return the images of a row, of the first column that has any."""
     columns = map(_several, picked(fields, IMAGES))
     return next((images for images in columns if not all(map(blank, images))), [])
 
 
 def _image(folder: Path, value: Any) -> ImageRef:
-    """An image by its file's name, its bytes, or base64 of them; ``{"bytes": …, "path": …}`` as ``datasets`` writes."""
+    """Return an image from a file's name, its bytes, their base64, or ``{"bytes": …, "path": …}``."""
     if isinstance(value, dict):
         value = next((value[key] for key in ("bytes", "path") if not blank(value.get(key))), None)
     if isinstance(value, (bytes, bytearray)) and value:

@@ -20,7 +20,7 @@ class PathVqa(PublicSource):
     columns = ("image", "question", "answer")
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A text question; ``meta["kind"]`` says whether it is closed."""
+        """Return a text question; ``meta["kind"]`` says whether it is closed."""
         answer, kind = closed_or_open(row.fields["answer"])
         return self.make(row, split, row.fields["question"], "text", answer, images=row.image(), meta={"kind": kind})
 

@@ -15,7 +15,7 @@ A picture of split ``train`` gives questions such as::
     copy       text             Repeat the options.  A. band B. cyst ...        "A. band, B. cyst, …"
     letter     text             Name the options.  A. band B. cyst ...          "Here cyst B, band A, …"
 
-The last four are what a base model learns from. Left and right are sides of the image. One pixel is one millimetre.
+The last four are what a base model learns from. Left and right are sides of the image. One pixel is one millimeter.
 Splits share no picture.
 
 Rationales are of uneven worth, as in data of several hands: all name what is seen, and of those to a multiple choice
@@ -42,7 +42,7 @@ NUMBER_WORDS = ("No", "One", "Two", "Three")
 _NAMES = (*MODALITIES, *ORGANS, *LESIONS, *SIDES)
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     """One question about one scene, before it becomes a Sample."""
 
     task: Task
@@ -62,7 +62,7 @@ class Phantom:
     def load(
         self, split: str, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
     ) -> Iterator[Sample]:
-        """Samples of a split, at most one a picture. ``folder`` is unused: nothing is downloaded."""
+        """Yield the samples of a split, one a picture. ``folder`` is unused: nothing is downloaded."""
         if split not in SPLIT_PICTURES:
             raise ConfigError(f"phantom has no split {split!r}; one of {', '.join(SPLIT_PICTURES)}")
         count = SPLIT_PICTURES[split] if limit is None else min(limit, SPLIT_PICTURES[split])
@@ -74,7 +74,7 @@ PHANTOM = Phantom()
 
 
 def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int = 0) -> Sample:
-    """The sample of picture ``index``: of ``kind``, or of a kind drawn from those that can be asked of it."""
+    """Return the sample of picture ``index``, of ``kind`` or of a kind drawn from those that fit it."""
     picture = scene(seed, split, index)
     rng = random.Random(f"{seed}/{split}/{index}/question")
     if kind is None:
@@ -90,7 +90,7 @@ def phantom_sample(split: str, index: int, *, kind: str | None = None, seed: int
 
 
 def ask(picture: Scene, kind: str, rng: random.Random) -> Sample:
-    """A question of ``kind`` about a scene, its picture not drawn yet (a blank ImageRef holds its place)."""
+    """Return a question of ``kind`` about a scene, a blank ImageRef in place of the picture."""
     asked = ASKERS[kind](picture, rng)
     meta: dict[str, Json] = {"kind": kind, "modality": picture.modality, "organ": picture.organ}
     if kind in DESCRIPTIONS + READING:
@@ -105,7 +105,7 @@ def caption(picture: Scene) -> str:
 
 
 def report(picture: Scene) -> str:
-    """Everything true of a picture: the caption with each lesion's width and box."""
+    """Describe a picture completely: the caption with each lesion's width and box."""
     if not picture.lesions:
         return caption(picture)
     places = "; ".join(f"{_cell(lesion)}, {lesion.width} mm, {list(lesion.box)}" for lesion in picture.lesions)
@@ -126,17 +126,17 @@ def _counted(picture: Scene) -> str:
 
 
 def _seen(picture: Scene) -> str:
-    """The evidence sentence rationales share: what lies where."""
+    """Return the evidence sentence that rationales share: the lesions and where they lie."""
     if not picture.lesions:
         return "There is no lesion."
     return f"{_counted(picture)}: {', '.join(_cell(lesion) for lesion in picture.lesions)}."
 
 
-def _choice(question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Asked:
+def _choice(question: str, right: str, pool: tuple[str, ...], evidence: str, rng: random.Random) -> _Question:
     options = tuple(rng.sample(pool, len(pool)))
     letter = OPTION_LETTERS[options.index(right)]
     rationale = f"{evidence} Choose {_lettered(right, options)}." if rng.random() < NAMES_THE_OPTION else evidence
-    return _Asked("multiple_choice", question, letter, rationale, options)
+    return _Question("multiple_choice", question, letter, rationale, options)
 
 
 def _lettered(name: str, options: tuple[str, ...]) -> str:
@@ -144,43 +144,43 @@ def _lettered(name: str, options: tuple[str, ...]) -> str:
     return f"{name} {OPTION_LETTERS[options.index(name)]}"
 
 
-def _ask_presence(picture: Scene, rng: random.Random) -> _Asked:
+def _ask_presence(picture: Scene, rng: random.Random) -> _Question:
     cells = {_cell(lesion) for lesion in picture.lesions}
     other = [f"{place} {side}" for place, side in itertools.product(PLACES, SIDES) if f"{place} {side}" not in cells]
     cell = rng.choice(sorted(cells)) if cells and rng.random() < 0.5 else rng.choice(other)
     answer = "yes" if cell in cells else "no"
-    return _Asked("text", f"Is there a lesion in the {cell}?", answer, _seen(picture))
+    return _Question("text", f"Is there a lesion in the {cell}?", answer, _seen(picture))
 
 
-def _ask_copy(picture: Scene, rng: random.Random) -> _Asked:
+def _ask_copy(picture: Scene, rng: random.Random) -> _Question:
     options = tuple(rng.sample(_NAMES, 4))
     listed = ", ".join(f"{letter}. {name}" for letter, name in zip(OPTION_LETTERS, options, strict=False))
-    return _Asked("text", "Repeat the options.", f"{listed}.", options=options)
+    return _Question("text", "Repeat the options.", f"{listed}.", options=options)
 
 
-def _ask_letter(picture: Scene, rng: random.Random) -> _Asked:
-    """In any order, so that a letter can only be known by looking its name up."""
+def _ask_letter(picture: Scene, rng: random.Random) -> _Question:
+    """Name the options in random order, so that a letter can only be known by looking up its name."""
     options = tuple(rng.sample(_NAMES, 4))
     listed = ", ".join(_lettered(name, options) for name in rng.sample(options, 4))
-    return _Asked("text", "Name the options.", f"Here {listed}.", options=options)
+    return _Question("text", "Name the options.", f"Here {listed}.", options=options)
 
 
 _SIDE, _PLACE = "On which side of the image is the lesion?", "Where in the image is the lesion?"
-ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
+ASKERS: dict[str, Callable[[Scene, random.Random], _Question]] = {
     "modality": lambda it, rng: _choice(
         "Which modality is this?", it.modality, MODALITIES, f"This is {it.modality}.", rng
     ),
     "finding": lambda it, rng: _choice("What is the lesion?", it.lesions[0].kind, LESIONS, _seen(it), rng),
     "side": lambda it, rng: _choice(_SIDE, it.lesions[0].side, SIDES, _seen(it), rng),
     "presence": _ask_presence,
-    "organ": lambda it, _: _Asked("text", "Which organ is shown?", it.organ, f"This is the {it.organ}."),
-    "place": lambda it, _: _Asked("text", _PLACE, _cell(it.lesions[0]), _seen(it)),
-    "count": lambda it, _: _Asked("math", "How many lesions are there?", str(len(it.lesions)), _seen(it)),
-    "width": lambda it, _: _Asked("math", "How wide is the lesion, in mm?", str(it.lesions[0].width), _seen(it)),
-    "box": lambda it, _: _Asked("grounding", "Where is the lesion?", list(it.lesions[0].box), _seen(it)),
-    "boxes": lambda it, _: _Asked("detection", "Where are all lesions?", _boxes(it), _seen(it)),
-    "caption": lambda it, _: _Asked("text", "Describe the image.", caption(it)),
-    "report": lambda it, _: _Asked("text", "Describe the image with widths and boxes.", report(it)),
+    "organ": lambda it, _: _Question("text", "Which organ is shown?", it.organ, f"This is the {it.organ}."),
+    "place": lambda it, _: _Question("text", _PLACE, _cell(it.lesions[0]), _seen(it)),
+    "count": lambda it, _: _Question("math", "How many lesions are there?", str(len(it.lesions)), _seen(it)),
+    "width": lambda it, _: _Question("math", "How wide is the lesion, in mm?", str(it.lesions[0].width), _seen(it)),
+    "box": lambda it, _: _Question("grounding", "Where is the lesion?", list(it.lesions[0].box), _seen(it)),
+    "boxes": lambda it, _: _Question("detection", "Where are all lesions?", _boxes(it), _seen(it)),
+    "caption": lambda it, _: _Question("text", "Describe the image.", caption(it)),
+    "report": lambda it, _: _Question("text", "Describe the image with widths and boxes.", report(it)),
     "copy": _ask_copy,
     "letter": _ask_letter,
 }

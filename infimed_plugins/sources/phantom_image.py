@@ -23,12 +23,12 @@ ORGANS = ("lung", "liver", "brain", "kidney")
 LESIONS = ("nodule", "cyst", "stone", "band")
 SIDES = ("left", "right")
 PLACES = ("upper", "middle", "lower")
-WIDTHS = (8, 12, 16, 20)  # pixels; one pixel is one millimetre
+WIDTHS = (8, 12, 16, 20)  # pixels; one pixel is one millimeter
 MAX_LESIONS = 3
 
-_CENTRE_X = {"left": 34, "right": 78}
-_CENTRE_Y = {"upper": 30, "middle": 56, "lower": 82}
-_JITTER_X, _JITTER_Y = 6, 3  # pixels off the centre of the cell; rows are 26 apart, so lesions never touch
+_CENTER_X = {"left": 34, "right": 78}
+_CENTER_Y = {"upper": 30, "middle": 56, "lower": 82}
+_JITTER_X, _JITTER_Y = 6, 3  # pixels off the center of the cell; rows are 26 apart, so lesions never touch
 _LESION_WEIGHTS = (3, 9, 4, 3)  # 0, 1, 2, 3 lesions
 
 
@@ -51,12 +51,12 @@ class Scene:
     organ: str
     lesions: tuple[Lesion, ...]
     noise_seed: int
-    marker_corner: int  # which corner carries the bright side marker (0-3), a distractor
+    marker_corner: int  # corner of the bright side marker (0-3), a distractor
     scale_bar: bool  # a calibration bar at the edge, a distractor
 
 
 def scene(seed: int, split: str, index: int) -> Scene:
-    """The picture number ``index`` of a split; a different seed or split gives different pictures."""
+    """Return picture number ``index`` of a split; another seed or split gives other pictures."""
     digest = hashlib.sha256(f"{seed}/{split}/{index}".encode()).digest()
     rng = random.Random(int.from_bytes(digest[:8], "big"))
     count = rng.choices(range(MAX_LESIONS + 1), weights=_LESION_WEIGHTS)[0]
@@ -77,13 +77,13 @@ def scene(seed: int, split: str, index: int) -> Scene:
 def _lesion(rng: random.Random, kind: str, side: str, place: str) -> Lesion:
     width = rng.choice(WIDTHS)
     height = max(4, width // 3) if kind == "band" else width
-    x = _CENTRE_X[side] + rng.randint(-_JITTER_X, _JITTER_X) - width // 2
-    y = _CENTRE_Y[place] + rng.randint(-_JITTER_Y, _JITTER_Y) - height // 2
+    x = _CENTER_X[side] + rng.randint(-_JITTER_X, _JITTER_X) - width // 2
+    y = _CENTER_Y[place] + rng.randint(-_JITTER_Y, _JITTER_Y) - height // 2
     return Lesion(kind, side, place, width, (x, y, x + width, y + height))
 
 
 def draw(picture: Scene) -> Image:
-    """The picture as an RGB image."""
+    """Draw the picture as an RGB image."""
     import numpy as np
     from PIL import Image, ImageDraw
 
@@ -100,7 +100,7 @@ def draw(picture: Scene) -> Image:
 
 
 def png(picture: Scene) -> bytes:
-    """The picture as PNG bytes."""
+    """Draw the picture as PNG bytes."""
     buffer = io.BytesIO()
     draw(picture).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -7,7 +7,7 @@
         index 35, Figure_path PMC8253797_Fig4_11.jpg, Caption, Question, Choice A " A: Green ", …, Answer B, split train
 
 Real rows are bad in many ways: an answer label that is a quotation mark, a choice B that begins "C:", a no-break space
-behind the letter, "N/A". What does not fit together is refused. A quotation mark may be
+behind the letter, "N/A". Rows whose parts do not agree are refused. A quotation mark may be
 part of a choice ('"Pre" treatment', "3'"), so only a pair around all of it is taken away. hub: RadGenome/PMC-VQA
 """
 
@@ -42,14 +42,14 @@ class PmcVqa(PublicSource):
     id_digits = 6
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One CSV for each split, pictures in an archive."""
+        """Yield the rows of a split's CSV file, with their pictures in an archive."""
         path, images = self.find(files, split)[0], files.archive(*self.archives)
         for row in self.numbered(delimited_rows(path, self.columns, renamed={"Anwser": "Answer"})):
             names = [f"{folder}/{row.fields['Figure_path']}" for folder in self.folders] + [row.fields["Figure_path"]]
             yield Row(row.id, {**row.fields, "image": partial(images.image, *names)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice whose letter, label and text agree."""
+        """Return a multiple choice whose letter, label and text agree."""
         options = tuple(_option(letter, row.fields[f"Choice {letter}"]) for letter in "ABCD")
         letter = self._answer(row, options)
         return self.choice(row, split, row.fields["Question"], options, letter, images=row.image())
@@ -68,7 +68,7 @@ class PmcVqa2(PmcVqa):
     name = "pmc_vqa_2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     paths: ClassVar[Paths] = ("{split}_2.csv",)
-    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # what it unpacks to
+    archives: ClassVar[tuple[str, ...]] = ("images_2.zip", "figures")  # the archive, or its unpacked folder
     folders = ("figures", "images")
     columns: ClassVar[tuple[str, ...]] = ("Figure_path", "Question", *CHOICES, "Answer")
 
@@ -84,7 +84,7 @@ class PmcVqaCaptions(PmcVqa2):
     rows_are_counted = False
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The first row of each figure."""
+        """Yield the first row of each figure."""
         seen: set[str] = set()
         for row in super().rows(files, split):
             if row.fields["Figure_path"] not in seen:
@@ -92,13 +92,13 @@ class PmcVqaCaptions(PmcVqa2):
                 yield Row(clean(row.fields["Figure_path"]).rpartition(".")[0], row.fields)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A description; it has no answer form."""
+        """Return a description; it has no answer form."""
         more = {"images": row.image(), "meta": {"kind": "caption", "instruction": ""}}
         return self.make(row, split, CAPTION_QUESTION, "text", row.fields["Caption"], **more)
 
 
 def _option(letter: str, cell: str) -> str:
-    """The text of a choice. Raises UnusableRow for an empty one, and for one with the letter of another."""
+    """Return the text of a choice. Raises UnusableRow if it is empty or has the letter of another."""
     written, option = _split(_unquoted(cell))
     if written not in ("", letter):
         raise UnusableRow("a choice has another letter", f"Choice {letter} is {cell!r}"[:100])
@@ -114,14 +114,14 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _unquoted(text: str) -> str:
-    """Text without the pair of quotation marks around it."""
+    """Return text without the pair of quotation marks around it."""
     text = clean(text)
     paired = len(text) > 1 and text[0] == text[-1] and text[0] in QUOTES and text.count(text[0]) == 2
     return clean(text[1:-1]) if paired else text
 
 
 def _bare(text: str) -> str:
-    """Text without the quotation marks at its ends, for comparing."""
+    """Return text without the quotation marks at its ends, for comparing."""
     return clean(clean(text).strip(QUOTES))
 
 

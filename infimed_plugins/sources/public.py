@@ -44,7 +44,7 @@ class Row:
     fields: Mapping[str, Any]
 
     def image(self) -> tuple[ImageRef]:
-        """The picture of the field ``image``: bytes in the row, or a call that opens it. Raises MissingImageError."""
+        """Return the picture in the field ``image``: bytes, or a call that opens it. Raises MissingImageError."""
         value = self.fields["image"]
         return (value() if callable(value) else embedded_image(value, "the row"),)
 
@@ -74,7 +74,7 @@ class PublicSource:
     columns: ClassVar[tuple[str, ...]] = ()
     id_column: ClassVar[str | None] = None  # without one, ids count rows
     id_digits: ClassVar[int] = 5
-    rows_are_counted: ClassVar[bool] = True  # whether the registry counts what ``rows`` yields
+    rows_are_counted: ClassVar[bool] = True  # False if the registry counts something else than the rows
 
     @property
     def entry(self) -> SourceEntry:
@@ -83,11 +83,11 @@ class PublicSource:
 
     @property
     def licence(self) -> str:
-        """Its licence, from the registry."""
+        """Its license, from the registry."""
         return self.entry.licence
 
     def opened(self, split: str, folder: Path | None) -> list[Path]:
-        """The files that the last ``load`` of a split opened, images in folders left out."""
+        """Return the files that the last ``load`` of a split opened, images in folders left out."""
         return list(self._opened.get((split, folder), ()))
 
     @cached_property
@@ -99,7 +99,7 @@ class PublicSource:
         return Files(self.name, self.entry, folder).is_local
 
     def revision(self, folder: Path | None) -> str | None:
-        """The revision that was read: the commit that the hub gave for the registry's revision, or "local files"."""
+        """Return the commit that was read (the hub's for the registry's revision), or "local files"."""
         if self.is_local(folder):
             return "local files"
         return hub_commit(self.entry) or self.entry.revision
@@ -126,7 +126,7 @@ class PublicSource:
             yield json_fields(row.fields), self.read(row, split)
 
     def _first_rows(self, split: str, folder: Path | None, limit: int | None) -> Iterator[Row]:
-        """The first ``limit`` rows of a split. Raises ConfigError for an unknown split."""
+        """Yield the first ``limit`` rows of a split. Raises ConfigError for an unknown split."""
         if split not in self.splits:
             raise ConfigError(f"{self.name} has no split {split!r}; one of {', '.join(self.splits)}")
         if limit is not None and limit <= 0:
@@ -149,7 +149,7 @@ class PublicSource:
             _log.warning("%s; the files in %s are a part of it, or cut off", said, files.folder)
 
     def read(self, row: Row, split: str) -> Sample | BadRow:
-        """The Sample of a row, or why there is none. Raises only where that is not the row's fault."""
+        """Return the Sample of a row, or the BadRow that says why not. Raises only if that is not the row's fault."""
         try:
             return self._read(row, split)
         except (DamagedFileError, MissingFileError, MissingExtraError, MemoryError):
@@ -170,22 +170,22 @@ class PublicSource:
         return self.sample(row, split)
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The upstream rows of a split."""
+        """Return the upstream rows of a split."""
         return self.numbered(read_files(self.find(files, split), self.columns))
 
     def find(self, files: Files, split: str) -> list[Path]:
-        """The files of a split: all parts in parquet, one of any other kind. Raises MissingFileError."""
+        """Return the files of a split: all parts in parquet, one of any other kind. Raises MissingFileError."""
         patterns = self.paths[split] if isinstance(self.paths, Mapping) else self.paths
         return files.all(*(pattern.replace("{split}", split) for pattern in patterns))
 
     def numbered(self, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
-        """The rows with their ids."""
+        """Yield the rows with their ids."""
         for index, fields in enumerate(rows):
             place = f"{index:0{self.id_digits}d}"
             yield Row(row_id(fields, self.id_column, index) if self.id_column else place, fields)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """The Sample of a row. Raises UnusableRow or another DataError where there is none."""
+        """Return the Sample of a row. Raises UnusableRow or another DataError where there is none."""
         raise NotImplementedError
 
     def make(
@@ -197,7 +197,7 @@ class PublicSource:
         answer: Json,
         **more: Any,
     ) -> Sample:
-        """A Sample of this source, its texts cleaned. Raises UnusableRow without a question, an answer or an option."""
+        """Return a Sample, its texts cleaned. Raises UnusableRow without a question, an answer or an option."""
         question = clean(question)
         if not question:
             raise UnusableRow("no question")
@@ -213,13 +213,13 @@ class PublicSource:
         return sample
 
     def choice(self, row: Row, split: str, question: str, options: Sequence[str], letter: str, **more: Any) -> Sample:
-        """A multiple choice; raises as ``make``."""
+        """Return a multiple choice. Raises as ``make``."""
         return self.make(row, split, question, "multiple_choice", letter, options=tuple(options), **more)
 
     def as_written(
         self, row: Row, split: str, question: str, answer: str, kind: str, task: Task = "text", **more: Any
     ) -> Sample:
-        """A question that says itself how to answer, its texts laid out as upstream has them: code, tables, lists."""
+        """Return a question that states its own answer form; the layout of upstream's texts is kept (code, tables)."""
         sample = self.make(row, split, question, task, answer, meta={"kind": kind, "instruction": ""}, **more)
         return replace(sample, question=question.strip(), answer=answer.strip())
 
@@ -228,7 +228,7 @@ class PublicSource:
 
 
 def json_fields(fields: Mapping[str, Any]) -> dict[str, Json]:
-    """The fields that JSON can hold, unchanged: without images, their bytes, and what opens them."""
+    """Return the fields that JSON can hold, unchanged: not images, their bytes, or functions that open them."""
     return {name: value for name, value in fields.items() if _is_json(value)}
 
 
@@ -256,33 +256,33 @@ def _escaped(text: str) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A field as text, "" where it is missing."""
+    """Return a field as text, "" if missing."""
     return "" if missing(value) else str(value)
 
 
 def clean(text: Any) -> str:
-    """Text without odd spaces (tabs, no-break and hair spaces) and what surrounds it, "" where it is missing."""
+    """Return text, stripped, with odd spaces (tabs, no-break, hair) made plain; "" if missing."""
     return re.sub(r"[^\S\n]+", " ", as_text(text)).strip()
 
 
 def row_id(row: Mapping[str, Any], column: str, place: int | str) -> str:
-    """The id that upstream gives a row, or its place among the rows."""
+    """Return the id that upstream gives a row, or its place among the rows."""
     return as_text(row.get(column)) or f"row-{place}"
 
 
 def without_image_tags(text: Any) -> str:
-    """Text without ``<image>`` and ``<image 1>``: exporters put the images first."""
+    """Return text without ``<image>`` and ``<image 1>``: exporters put the images first."""
     return clean(IMAGE_TAG.sub("", as_text(text)))
 
 
 def closed_or_open(answer: Any) -> tuple[str, str]:
-    """A short answer, in lower case where it is yes or no, and its kind, "closed" or "open"."""
+    """Return a short answer, yes or no in lower case, and its kind, "closed" or "open"."""
     word = clean(answer).lower().rstrip(".")
     return (word, "closed") if word in YES_NO else (clean(answer), "open")
 
 
 def literal_list(text: Any) -> list[Any]:
-    """A list written as a Python literal, never evaluated. Raises UnusableRow when it is none."""
+    """Return a list written as a Python literal, never evaluated. Raises UnusableRow if it is none."""
     text = as_text(text)
     try:
         value = parse_literal(text)
@@ -294,10 +294,10 @@ def literal_list(text: Any) -> list[Any]:
 
 
 def text_or_math(answer: str) -> Task:
-    """The task of a short answer: "math" for a number such as ``6,830``, ``1/12``, ``1 1/2`` or ``$8.20``."""
+    """Return the task of a short answer: "math" for a number such as ``6,830``, ``1/12``, ``1 1/2`` or ``$8.20``."""
     return "math" if _NUMBER.fullmatch(clean(answer)) else "text"
 
 
 def reasoning(text: Any) -> str | None:
-    """A rationale without think tags, which some rows carry; None when nothing is left."""
+    """Return a rationale without the think tags that some rows carry; None when nothing is left."""
     return _THINK_TAG.sub("", as_text(text)).strip() or None

@@ -1,4 +1,4 @@
-"""PubMedQA, the 1,000 labelled rows: yes, no or maybe, from an abstract (Jin et al. 2019).
+"""PubMedQA, the 1,000 labeled rows: yes, no or maybe, from an abstract (Jin et al. 2019).
 
 hub: openlifescienceai/pubmedqa, the copy that MedEvalKit reads
 
@@ -11,8 +11,8 @@ The authors' own files (pubmedqa/pubmedqa, ``data/ori_pqal.json``) are objects b
     {"QUESTION": …, "CONTEXTS": […], "LABELS": […], "final_decision": "yes", "LONG_ANSWER": …}
 
 ``test_ground_truth.json`` names the test rows; what is left trains, without a validation split unless the authors'
-script has made its folds. The abstract stands before the question; ids count rows. Where the parquet files lie is
-unconfirmed: ``data/`` and the top are both tried.
+script has made its folds. The abstract stands before the question; ids count rows. The place of the
+parquet files is unconfirmed: ``data/`` and the top are both tried.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ class PubMedQa(PublicSource):
         split: ["data/{split}-*.parquet", "{split}-*.parquet", *(f"{at}{name}" for name in own for at in ("", "data/"))]
         for split, own in OWN_FILES.items()
     }
-    columns = ("data",)  # all that upstream reads is in one
+    columns = ("data",)  # one column holds all that upstream reads
     id_digits = 4
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files, or the authors' JSON."""
+        """Yield the rows of the hub's parquet files, or of the authors' JSON."""
         path = self.find(files, split)[0]
         return _own_rows(path, files, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
+        """Return a multiple choice behind its abstract; ``meta["kind"]`` is the answer in words."""
         data = row.fields["data"]
         options = [clean(data["Options"].get(letter)) for letter in ANSWERS]
         if not all(options):
@@ -69,7 +69,7 @@ class PubMedQa(PublicSource):
 
 
 def _own_rows(path: Path, files: Files, split: str) -> Iterator[Row]:
-    """The authors' rows of a split, with the hub's column."""
+    """Yield the authors' rows of a split, with the hub's column."""
     tested = None
     if path.name == WHOLE:
         truth = files.one("test_ground_truth.json", "data/test_ground_truth.json")

@@ -35,14 +35,14 @@ class ReasonMed(PublicSource):
     id_digits = 6
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A question that says itself how to answer, and a text."""
+        """Return a question that says itself how to answer, and a text."""
         parts = [as_text(row.fields[key]).strip() for key in ("instruction", "input")]
         answer, rationale = final_answer(as_text(row.fields["output"]))
         return self.as_written(row, split, "\n".join(filter(None, parts)), answer, split, rationale=rationale)
 
 
 def final_answer(output: str) -> tuple[str, str | None]:
-    """The marked answer and what stands before the mark, or the whole output and None."""
+    """Return the marked answer and what stands before the mark, or the whole output and None."""
     starts = [output.find(mark) for mark in MARKS if mark in output]
     marked = extract_answer(output) if starts else ""
     return (marked, reasoning(output[: min(starts)])) if marked else (output, None)

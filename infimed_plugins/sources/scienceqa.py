@@ -34,12 +34,12 @@ class ScienceQa(PublicSource):
     columns = ("image", "question", "choices", "answer", "hint", "grade", "subject", "topic", "solution")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The parquet files of a split, or the authors' one JSON file."""
+        """Yield the rows of a split, of its parquet files or the authors' one JSON file."""
         path = self.find(files, split)[0]
         return _own_rows(path, self.columns, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice with the solution as its rationale; ``meta["kind"]`` is the subject."""
+        """Return a multiple choice with the solution as its rationale; ``meta["kind"]`` is the subject."""
         fields, image = row.fields, row.fields["image"]
         options = [clean(choice) for choice in fields["choices"]]
         letter = letter_of_index(fields["answer"], options)
@@ -61,7 +61,7 @@ class ScienceQa(PublicSource):
 
 
 def _own_rows(path: Path, columns: tuple[str, ...], split: str) -> Iterator[Row]:
-    """The rows of a split, with what finds the picture for one."""
+    """Yield the rows of a split, each with a function that finds its picture."""
     part = "val" if split == "validation" else split
     for row in json_rows(path, (*columns, "split")):
         if row.get("split") == part:

@@ -35,13 +35,13 @@ class Slake(PublicSource):
     id_column = "qid"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One JSON list for each split, pictures in ``imgs.zip``."""
+        """Yield the rows of a split's JSON list, with their pictures in ``imgs.zip``."""
         paths, images = self.find(files, split), files.archive("imgs.zip")
         for row in self.numbered(read_files(paths, self.columns)):
             yield Row(row.id, {**row.fields, "image": partial(_picture, images, row.fields)})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A text question; ``meta["kind"]`` is upstream's answer type, "open" or "closed"."""
+        """Return a text question; ``meta["kind"]`` is upstream's answer type, "open" or "closed"."""
         fields, language = row.fields, row.fields["q_lang"]
         if language not in LANGUAGES:
             raise UnusableRow("another language", str(language))

@@ -1,6 +1,6 @@
-"""The rows of JSON, CSV, TSV and parquet files, one at a time however large the file is.
+"""Read the rows of JSON, CSV, TSV and parquet files, one at a time however large the file is.
 
-A file that is cut off or has lost a column is a DamagedFileError; a row that is none is left to the source.
+A file that is cut off or has lost a column is a DamagedFileError; a row that is no object is left to the source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_OBJECT = "no object"  # the one field of a row of JSON that is none; it holds
 
 
 def json_rows(path: Path, columns: Sequence[str] = (), content: bytes | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``), one at a time.
+    """Yield the rows of a JSON list, of JSON lines, or of an object id -> row (the id becomes ``row_id``).
 
     ``content`` is that of an archive's member, where ``path`` is its name. Raises DamagedFileError for what is no JSON,
     and where the first rows lack one of the columns (checked_rows).
@@ -43,7 +43,7 @@ def json_rows(path: Path, columns: Sequence[str] = (), content: bytes | None = N
 
 
 def checked_rows(path: Path, columns: Sequence[str], rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """The rows, what is no object as one with the field NO_OBJECT.
+    """Yield the rows; one that is no object becomes one with the field NO_OBJECT.
 
     Upstream leaves a key out of single rows, so columns are looked for in the first hundred rows together. Raises
     DamagedFileError where one of them is in none of these, or none is an object.
@@ -66,7 +66,7 @@ def _lines_or_object(path: Path, file: TextIO) -> Iterator[Any]:
 
 
 def read_files(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of parquet files, or of the first file of JSON or CSV."""
+    """Return the rows of parquet files, or of the first file of JSON or CSV."""
     if paths[0].suffix == ".parquet":
         return parquet_rows(paths, columns)
     return (delimited_rows if paths[0].suffix == ".csv" else json_rows)(paths[0], columns)
@@ -75,7 +75,7 @@ def read_files(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[s
 def delimited_rows(
     path: Path, columns: Sequence[str], renamed: Mapping[str, str] | None = None, header: bool = True
 ) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file, every field text, none taken for missing. ``renamed`` mends names of columns.
+    """Yield the rows of a CSV file, every field text, none taken for missing. ``renamed`` corrects column names.
 
     Without a ``header`` the columns are these. Raises DamagedFileError when one is not there, and for a field that
     never ends.
@@ -98,7 +98,7 @@ def delimited_rows(
 
 
 def parquet_rows(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of parquet files, a few at a time, only these columns. Raises DataError when one is not there."""
+    """Yield the rows of parquet files, only these columns. Raises DataError when one is not there."""
     for path in paths:
         try:
             yield from parquet_fields(path, columns, partial(check_columns, path, columns))

@@ -43,13 +43,13 @@ class TabMwp(PublicSource):
     id_column = "row_id"
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """One JSON object for each split, a picture for each problem in ``tables`` beside it."""
+        """Yield the problems of a split's JSON object, with their pictures in ``tables`` beside it."""
         rows, opener = _folder(files, split)
         for row in self.numbered(rows):
             yield Row(row.id, {**row.fields, "image": partial(opener, f"tables/{row.fields.get('row_id')}.png")})
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A multiple choice, a number, or a text, with the solution as its rationale."""
+        """Return a multiple choice, a number, or a text, with the solution as its rationale."""
         fields = row.fields
         question, unit, answer = clean(fields["question"]), clean(fields["unit"]), as_text(fields["answer"])
         if unit and question:
@@ -65,7 +65,7 @@ class TabMwp(PublicSource):
 
 
 def _folder(files: Files, split: str) -> tuple[Iterator[dict[str, Any]], Callable[[str], ImageRef]]:
-    """The rows, and what opens a picture: from the folder, or in the archive of the repository."""
+    """Return the rows, and a function that opens a picture, from the folder or the archive of the repository."""
     name = f"problems_{split}.json"
     try:
         part = name.replace(".json", "1k.json")  # the thousand problems that papers report

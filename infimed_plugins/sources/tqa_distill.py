@@ -31,7 +31,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
-_FULL_STOP = re.compile(r"(?<!\b[A-Za-z])\.$")  # that of "P.M." stays
+_FULL_STOP = re.compile(r"(?<!\b[A-Za-z])\.$")  # not the full stop of "P.M."
 
 
 class TqaDistill(PublicSource):
@@ -42,7 +42,7 @@ class TqaDistill(PublicSource):
     columns = ("prompt", "info", "response", "finish_reasons")
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A number or a text, to a question that says itself how to answer."""
+        """Return a number or a text, to a question that says itself how to answer."""
         fields = row.fields
         if _first(fields["finish_reasons"]) == "length":
             raise UnusableRow("cut off")
@@ -64,7 +64,7 @@ def take_apart(response: str) -> tuple[str | None, str]:
 
 
 def short_answer(text: str) -> str:
-    """The answer without the words that lead to it and without Markdown. Raises UnusableRow for a whole sentence."""
+    """Return the answer without introductory words and Markdown. Raises UnusableRow for a whole sentence."""
     found = list(_LEAD_IN.finditer(text))
     said = text[found[-1].end() :] if found else text
     bold = _BOLD.findall(said)
@@ -77,12 +77,12 @@ def short_answer(text: str) -> str:
 
 
 def asked(prompt: Sequence[Mapping[str, str]]) -> str:
-    """Everything the model was given, a system prompt in front."""
+    """Return all that the model was given, a system prompt in front."""
     return "\n\n".join(turn["content"].strip() for turn in prompt if turn["role"] != "assistant" and turn["content"])
 
 
 def _first(value: Any) -> str:
-    """A string, or the first of a list of them."""
+    """Return a string, or the first of a list of them."""
     if isinstance(value, (list, tuple)):
         value = value[0] if value else ""
     return as_text(value)

@@ -23,14 +23,14 @@ _SOLUTION = re.compile(r"<answer>(.*)</answer>", re.DOTALL)
 
 
 class VirftCoco(PublicSource):
-    """All objects of one category in a photograph."""
+    """Detection of all objects of one category in a photograph."""
 
     name = "virft_coco"
     splits = ("train",)
     columns = ("image", "problem", "solution")
 
     def sample(self, row: Row, split: str) -> Sample:
-        """Boxes in pixels of the original picture; ``meta`` names the category."""
+        """Return boxes in pixels of the original picture; ``meta`` names the category."""
         category = _CATEGORY.search(as_text(row.fields["problem"]))
         if category is None:
             raise UnusableRow("no category", as_text(row.fields["problem"])[:100])
@@ -43,7 +43,7 @@ class VirftCoco(PublicSource):
 
 
 def positions(solution: str) -> list[Any]:
-    """The boxes as upstream writes them, none for "No Objects". Raises UnusableRow for anything else."""
+    """Return the boxes as upstream writes them, none for "No Objects". Raises UnusableRow for anything else."""
     found = _SOLUTION.search(solution)
     text = (found[1] if found else solution).strip()
     if text.rstrip(".").casefold() == NO_OBJECTS:
@@ -55,7 +55,7 @@ def positions(solution: str) -> list[Any]:
 
 
 def in_pixels(box: Any, width: int, height: int) -> list[float]:
-    """A box of thousandths in pixels. Raises UnusableRow for one that is empty or not within the picture."""
+    """Return a box of thousandths in pixels. Raises UnusableRow if it is empty or leaves the picture."""
     if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(type(number) in (int, float) for number in box):
         raise UnusableRow("a box cannot be read", repr(box)[:100])
     if not all(0 <= number <= 1000 for number in box):

@@ -36,12 +36,12 @@ class VqaRad(PublicSource):
     columns = ("image", "question", "answer")
 
     def rows(self, files: Files, split: str) -> Iterator[Row]:
-        """The hub's parquet files, or the JSON of OSF or of MEVF."""
+        """Yield the rows of the hub's parquet files, or of the JSON of OSF or MEVF."""
         path = self.find(files, split)[0]
         return _osf_rows(path, split) if path.suffix == ".json" else super().rows(files, split)
 
     def sample(self, row: Row, split: str) -> Sample:
-        """A text question; ``meta`` says whether it is closed, and OSF's organ and question type."""
+        """Return a text question; ``meta`` says whether it is closed, and OSF's organ and question type."""
         answer, kind = closed_or_open(row.fields["answer"])
         meta = {"kind": clean(row.fields.get("answer_type")).lower() or kind}
         meta |= {key: str(row.fields[key]) for key in ("image_organ", "question_type") if clean(row.fields.get(key))}

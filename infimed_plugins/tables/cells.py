@@ -1,4 +1,4 @@
-"""One cell of a row, whichever library wrote it: what counts as missing, and under which names a thing is kept.
+"""Read one cell of a row, whichever library wrote it: which values are missing, which column names are equal.
 
 Missing are None, NaN of any library, NaT and pandas.NA; in a CSV file, where all is text, the words that pandas takes
 for missing too (``MISSING_WORDS``: "None", "NA", "null" …). Elsewhere "None" is an answer like any other, and only
@@ -45,7 +45,7 @@ def blank(value: Any) -> bool:
 
 
 def structured(value: Any) -> Any:
-    """A list or object written as text (JSON, or Python as pandas writes it), an array as list; the rest as it is."""
+    """Return a list or object from its text (JSON, or Python as pandas writes it), an array as list; else the value."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
@@ -60,8 +60,8 @@ def structured(value: Any) -> Any:
 
 
 @cached(4096)
-def spelt(name: object) -> str:
-    """A column's name as it is compared: ``Option A``, ``option_a`` and ``optionA`` are one."""
+def column_key(name: object) -> str:
+    """Return a column's name for comparison: ``Option A``, ``option_a`` and ``optionA`` are one."""
     return re.sub(r"[\s_.-]+", "", str(name)).casefold()
 
 
@@ -69,7 +69,7 @@ def spelt(name: object) -> str:
 def _columns(keys: tuple[Any, ...]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for key in keys:
-        columns.setdefault(spelt(key), []).append(key)
+        columns.setdefault(column_key(key), []).append(key)
     return columns
 
 
@@ -77,9 +77,9 @@ def picked(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
     """Yield a row's values under these names of columns, in their order, without blanks."""
     columns = _columns(tuple(fields))
     for name in names:
-        yield from (fields[key] for key in columns.get(spelt(name), ()) if not blank(fields[key]))
+        yield from (fields[key] for key in columns.get(column_key(name), ()) if not blank(fields[key]))
 
 
 def pick(fields: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """The first of what ``picked`` gives, None without any."""
+    """Return the first value that ``picked`` yields, None without any."""
     return next(picked(fields, names), None)

@@ -1,4 +1,4 @@
-"""The rows of a file of a user's own, told by what it holds rather than by its name, one at a time.
+"""Read the rows of a user's file, one at a time; its content and not its name tells the format.
 
     JSON lines    one object a line
     JSON          a list of objects, an object id -> row (the id becomes ``row_id``), or {"data": [row, …]}
@@ -6,8 +6,8 @@
     parquet       all columns
 
 Text is UTF-8, or UTF-16 and UTF-32 that say so with a mark. Another encoding is refused before the first row: a wrong
-guess would be read without a word. A row that cannot be read, as the last line of a file that a kill has cut, is one
-with a fault; the others are used.
+guess would be read without a word. A row that cannot be read, such as the last line of a file cut by a kill, is
+yielded with its fault; the others are used.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from infimed_plugins.errors import DataError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import DataError, MissingFileError, optional_module
 from infimed_plugins.limits import check, check_json, limit, lines, parse_json
-from infimed_plugins.tables.cells import MISSING_WORDS, missing, spelt
+from infimed_plugins.tables.cells import MISSING_WORDS, column_key, missing
 
 WRAPPERS = ("data", "rows", "items", "questions", "samples", "examples", "records", "annotations")
 HEAD_ROWS = 100  # of a file: the columns that none of them has are not there
@@ -64,7 +64,7 @@ class FileRow:
 
 
 def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> Iterator[FileRow]:
-    """The rows of a file. ``wanted`` says what each needs, and under which names of columns.
+    """Yield the rows of a file. ``wanted`` names what each row needs, and under which column names.
 
     Raises MissingFileError without the file; DataError when it has no row, when no row can be read, for another
     encoding, and where the first hundred rows have no column of something that is wanted.
@@ -80,14 +80,14 @@ def read_rows(path: Path, wanted: Mapping[str, Sequence[str]] | None = None) -> 
         raise DataError(f"no row of {path} can be read: {head[0].fault} ({head[0].detail})")
     found = dict.fromkeys(name for row in good for name in row.fields)
     for what, names in wanted.items() if wanted and good else ():
-        if not {spelt(name) for name in found} & {spelt(name) for name in names}:
+        if not {column_key(name) for name in found} & {column_key(name) for name in names}:
             said = f"name it one of {', '.join(names)}; its columns are {named_columns(found)}"
             raise DataError(f"{path}:{good[0].number} has no {what}; {said}")
     yield from itertools.chain(head, rows)
 
 
 def first_rows(rows: Iterator[T]) -> list[T]:
-    """The first hundred rows, or fewer where these are large."""
+    """Return the first hundred rows, or fewer where these are large."""
     head, size = list[T](), 0
     for row in itertools.islice(rows, HEAD_ROWS):
         head.append(row)
@@ -99,7 +99,7 @@ def first_rows(rows: Iterator[T]) -> list[T]:
 
 
 def named_columns(columns: Iterable[object]) -> str:
-    """The names of columns for a message, the first of very many."""
+    """Return the names of columns for a message, shortened if there are very many."""
     names = [str(name) for name in columns]
     return ", ".join([*names[:MAX_NAMED], *["…"] * (len(names) > MAX_NAMED)])
 
@@ -107,7 +107,7 @@ def named_columns(columns: Iterable[object]) -> str:
 def _rows(path: Path) -> Iterator[FileRow]:
     with path.open("rb") as file:
         head = file.read(512)
-    other = next((mend for start, mend in _OTHERS.items() if head.startswith(start)), None)
+    other = next((fix for start, fix in _OTHERS.items() if head.startswith(start)), None)
     if other:
         raise DataError(f"{path} is {other}")
     if head.startswith(b"PAR1"):
@@ -125,7 +125,7 @@ def _rows(path: Path) -> Iterator[FileRow]:
 
 
 def open_text(path: Path) -> TextIO:
-    """A text file, opened in its encoding. Raises DataError for one that is not in UTF-8 and has no mark of another."""
+    """Open a text file in its encoding. Raises DataError if it is not UTF-8 and has no mark of another."""
     with path.open("rb") as file:
         head = file.read(512)
         encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), "utf-8")
@@ -160,13 +160,13 @@ def _listed(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 
 def list_items(file: TextIO) -> Iterator[Any]:
-    """The items of a JSON list that may be larger than memory. Raises ValueError where it is none."""
+    """Yield the items of a JSON list that may be larger than memory. Raises ValueError where it is none."""
     decoder, buffer = json.JSONDecoder(), file.read(_CHUNK).lstrip()
     if not buffer.startswith("["):
         raise ValueError("it is no list")
     at = 1
     while True:
-        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+        at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]  # it also matches the empty string
         if buffer.startswith("]", at):
             behind = buffer[at + 1 :]
             while not behind.strip() and (more := file.read(_CHUNK)):
@@ -194,7 +194,7 @@ def _object_or_lines(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 
 def one_object(path: Path, file: TextIO, *, some_bad: bool = False) -> Iterable[Any] | None:
-    """The rows of the object, or objects over several lines, that fill the file; None where each line is an object.
+    """Return the rows of the one object, or objects over several lines, of a file; None if each line is an object.
 
     An object id -> row holds rows only, or for the most part with ``some_bad``.
     """
@@ -219,7 +219,7 @@ def one_object(path: Path, file: TextIO, *, some_bad: bool = False) -> Iterable[
 
 
 def _rows_within(value: Any) -> list[Any] | None:
-    """The rows of a list of objects or of an object id -> row, None for anything else."""
+    """Return the rows of a list of objects or of an object id -> row, None for anything else."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return value
     if isinstance(value, dict) and all(isinstance(row, dict) or missing(row) for row in value.values()):
@@ -228,7 +228,7 @@ def _rows_within(value: Any) -> list[Any] | None:
 
 
 def named_rows(whole: Mapping[str, Any]) -> Iterator[Any]:
-    """The rows of an object id -> row, each with its id as ``row_id``."""
+    """Yield the rows of an object id -> row, each with its id as ``row_id``."""
     yield from ({**row, "row_id": key} if isinstance(row, dict) else row for key, row in whole.items())
 
 
@@ -244,7 +244,7 @@ def _line(number: int, text: str) -> FileRow:
 
 
 def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
-    """The rows of CSV; strict, or a quote that is never closed would take in the rest without a word."""
+    """Yield the rows of CSV; strictly, or a quote that is never closed would silently swallow the rest."""
     csv.field_size_limit(limit("field"))
     header = next((line for line in lines(file, path) if line.strip() and not line.startswith(_SEPARATOR)), "")
     delimiter = max(_DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one), ())))
@@ -281,7 +281,7 @@ def _header(path: Path, cells: Iterable[str]) -> list[str]:
 
 
 def _batch_sizes(path: Path, metadata: Any) -> list[int]:
-    """How many rows of each group to read at a time: any may be as large as the group, whose values rows can share.
+    """Return the rows to read at a time in each group; values can be shared, so any row may be as large as its group.
 
     Raises DataError where a small file holds very many values.
     """
@@ -294,15 +294,13 @@ def _batch_sizes(path: Path, metadata: Any) -> list[int]:
 def parquet_fields(
     path: Path, columns: Sequence[str] | None = None, check: Callable[[Sequence[str]], None] = lambda names: None
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a parquet file, a few at a time; ``check`` gets the names of all columns. Raises DataError."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("reading parquet", "pyarrow", "data") from error
+    """Yield the rows of a parquet file, a few at a time; ``check`` gets all column names. Raises DataError."""
+    parquet = optional_module("pyarrow.parquet", "reading parquet", "data")
+    import pyarrow
+
     wanted = None if columns is None else list(columns)
     try:
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
+        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
             check(file.schema_arrow.names)
             for number, size in enumerate(_batch_sizes(path, file.metadata)):  # over all it would keep what it has read
                 for batch in file.iter_batches(batch_size=size, row_groups=[number], columns=wanted):

@@ -1,4 +1,4 @@
-"""The two upstream trainers, as subprocesses, and the checks to make before a long run.
+"""Run the two upstream trainers as subprocesses, and check a configuration and its data before a long run.
 
 - ``run_llamafactory`` and ``run_easyr1`` start the real commands, follow their logs and clean up after them;
 - ``llamafactory.check_sft`` and ``easyr1.check_rl`` replay what upstream would do with a configuration and its data;

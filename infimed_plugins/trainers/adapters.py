@@ -1,4 +1,4 @@
-"""Which trainers take the rewards, and the lines that make each of them do so on this machine."""
+"""Adapters to the trainers that take the rewards, with the lines to paste into the configuration of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Adapter:
         return shipped(self.file).resolve()
 
     def show(self) -> str:
-        """The lines to paste."""
+        """Return the lines to paste."""
         return self.lines.format(file=self.path)
 
     def to_json(self) -> dict[str, Json]:
@@ -119,7 +119,7 @@ fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
 
 
 def find_adapter(name: str) -> Adapter:
-    """The adapter of a trainer. Raises ConfigError naming those there are."""
+    """Return the adapter of a trainer. Raises ConfigError naming the known ones."""
     for adapter in ADAPTERS:
         if adapter.name == name:
             return adapter

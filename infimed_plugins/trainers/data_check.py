@@ -1,4 +1,4 @@
-"""Checks that both trainers share, offline: models, data files, images and rows are there and can be read."""
+"""Check, offline and for both trainers, that models, data files, images and rows are there and can be read."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, MissingExtraError, optional_module
 from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 
-# what upstream's converters, templates and processors raise on rows they cannot read
+# raised by upstream's converters, templates and processors on rows they cannot read
 ROW_ERRORS = (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError, RuntimeError)
-MAX_ASPECT_RATIO = 200  # Qwen2-VL's image processor refuses more (transformers, smart_resize)
+OnProgress = Callable[[int, int], None]  # rows done, total
 _WIDE_MODES = ("I", "F")  # PIL's modes of more than 8 bits; ``I;16`` and its like start with I
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _JSON_SUFFIXES = {".json", ".jsonl"}
 _DATA_SUFFIXES = {".parquet", ".csv", ".arrow", ".txt", *_JSON_SUFFIXES}
 _NO_ROWS = ("it holds no rows", "write its rows again, or leave it out")
-_HEADS = (  # how files begin that are not what their name says, with the mend
+_HEADS = (  # first bytes of files that are not what their name says, and the fix
     (codecs.BOM_UTF8, "starts with a byte order mark", "save it as UTF-8 without one (sed -i '1s/^\\xEF\\xBB\\xBF//')"),
     (codecs.BOM_UTF16_LE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
     (codecs.BOM_UTF16_BE, "is UTF-16", "save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"),
@@ -44,7 +44,7 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
     Checks themselves load every model without its code.
     """
     if trust and _brings_code(model):
-        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenised)"
+        what = f"{model} brings code of its own, which trust_remote_code would run (no row was tokenized)"
         return Fault(key, what, "set trust_remote_code to false, or name a model that needs no code")
     folder = Path(model)
     if folder.is_dir():
@@ -56,7 +56,7 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
     if in_cache(model, "config.json"):
         return None
-    what = f"{model} is not on this machine, so no row was tokenised"
+    what = f"{model} is not on this machine, so no row was tokenized"
     return Fault(key, what, f"run: hf download {model}")
 
 
@@ -73,11 +73,8 @@ def in_cache(name: str, file: str) -> bool:
 
 
 def _cached(name: str, file: str) -> Path | None:
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError as error:
-        raise MissingExtraError("finding a model", "huggingface_hub", "transformers") from error
-    found = try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
+    hub = optional_module("huggingface_hub", "finding a model", "transformers")
+    found = hub.try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
     return Path(found) if isinstance(found, str) else None
 
 
@@ -87,15 +84,15 @@ def is_file_name(data: str) -> bool:
 
 
 def unreadable_file(path: Path) -> tuple[str, str] | None:
-    """Why no reader takes a data file, and the mend; None where its bytes show nothing of the kind."""
+    """Return why a data file cannot be read and how to fix it; None where its bytes show no such fault."""
     if not path.is_file():
         return None
     content = path.read_bytes()
     if not content.strip():
         return "it is empty", "write its rows again, or leave it out"
-    for head, what, mend in _HEADS:
+    for head, what, fix in _HEADS:
         if content.lstrip().startswith(head):
-            return f"it {what}", mend
+            return f"it {what}", fix
     if path.suffix == ".parquet":
         return _not_parquet(path, content)
     try:
@@ -136,7 +133,7 @@ def _not_json(text: str) -> tuple[str, str] | None:
 
 
 def model_class(config: Any) -> Any:
-    """The auto class of transformers that loads a model: with pictures where it has one, by a private table (4.57)."""
+    """Return the auto class that loads a model: with images if transformers has one (by a private table, 4.57)."""
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     takes_pictures = type(config) in AutoModelForImageTextToText._model_mapping
@@ -144,7 +141,7 @@ def model_class(config: Any) -> Any:
 
 
 def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Fault]:
-    """Names of modules that the model does not have. Its weights are not needed: it is built without memory."""
+    """Yield a fault for each name that is no module of the model, which is built without weights or memory."""
     try:
         import torch
         from transformers import AutoConfig
@@ -164,11 +161,9 @@ def unknown_modules(key: str, model: str, named: Sequence[str]) -> Iterator[Faul
 
 
 def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None) -> tuple[int, int] | Fault:
-    """(width, height) of an image, or its fault. A data set names it by path, bytes, or ``{"bytes": …, "path": …}``."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("checking images", "PIL", "data") from error
+    """Return (width, height) of an image, or its fault. Images are paths, bytes, or ``{"bytes": …, "path": …}``."""
+    optional_module("PIL.Image", "checking images", "data")
+    from PIL import Image, UnidentifiedImageError
 
     reference = _reference(image)
     if reference is None:
@@ -176,7 +171,8 @@ def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None
     try:
         encoded = reference.read()
     except DataError as error:
-        return Fault(where, f"image {reference.path} cannot be read", f"{_after_semicolon(error)}, or drop the row")
+        fix = str(error).rpartition("; ")[2]
+        return Fault(where, f"image {reference.path} cannot be read", f"{fix}, or drop the row")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -208,10 +204,6 @@ def _reference(image: Any) -> ImageRef | None:
     return None
 
 
-def _after_semicolon(error: DataError) -> str:
-    return str(error).rpartition("; ")[2]
-
-
 @dataclass
 class Rows:
     """The result: ``count`` rows to train on, and the ``longest`` in tokens, None when nothing was tokenized."""
@@ -226,28 +218,28 @@ class Rows:
 
 
 def load_errors() -> tuple[type[Exception], ...]:
-    """The exceptions that loading a data set raises."""
+    """Return the exceptions that loading a data set raises."""
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
     from pyarrow import ArrowException
 
     return (DatasetGenerationError, DatasetNotFoundError, ArrowException, *ROW_ERRORS)
 
 
-def load_fault(where: str, name: str, files: Iterable[str], error: Exception, mend: str) -> Fault:
-    """The fault of a data set that cannot be loaded: of its first unreadable file, or else what was raised."""
+def load_fault(where: str, name: str, files: Iterable[str], error: Exception, fix: str) -> Fault:
+    """Return the fault of a data set that cannot be loaded: of its first unreadable file, else of the exception."""
     known = next(filter(None, (unreadable_file(Path(file)) for file in files)), None)
-    what, mend = known or (first_line(error.__cause__ or error), mend)
-    return Fault(where, f"{name} cannot be loaded ({what})".strip(), mend)
+    what, fix = known or (first_line(error.__cause__ or error), fix)
+    return Fault(where, f"{name} cannot be loaded ({what})".strip(), fix)
 
 
 def picture_faults(
     where: str, said: str, tags: int, images: Sequence[Any], max_aspect_ratio: float | None = None
 ) -> tuple[list[Fault], list[tuple[int, int]]]:
-    """The faults of a row's images and their sizes; ``said`` is for a prompt with another number of tags."""
+    """Return the faults of a row's images and their sizes; ``said`` is the message for a wrong number of tags."""
     faults = []
     if tags != len(images):
-        mend = "write <image> once for each image" if images else "write it <img>"
-        faults.append(Fault(where, said, mend))
+        fix = "write <image> once for each image" if images else "write it <img>"
+        faults.append(Fault(where, said, fix))
     found = [check_image(image, where, max_aspect_ratio=max_aspect_ratio) for image in images]
     faults += [one for one in found if isinstance(one, Fault)]
     return faults, [one for one in found if not isinstance(one, Fault)]
@@ -255,7 +247,7 @@ def picture_faults(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing on stdout, no progress bars of datasets, no messages of transformers below an error."""
+    """Silence stdout, progress bars of datasets, and messages of transformers below an error."""
     import datasets
     import transformers
 

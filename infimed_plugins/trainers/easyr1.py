@@ -11,11 +11,11 @@ tag are ignored, and a gold answer that earns nothing teaches nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.trainers.data_check import Rows, in_cache, is_file_name, model_fault, quiet
+from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
@@ -23,8 +23,6 @@ from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
-
-OnProgress = Callable[[int, int], None]  # rows done, of how many
 
 _PATH_KEYS = {
     "data.format_prompt": "EasyR1 would go on without a template",
@@ -37,7 +35,7 @@ _PATH_KEYS = {
 def check_rl(
     config: Path, overrides: Sequence[str] = (), *, on_progress: OnProgress = lambda done, total: None
 ) -> Checked:
-    """All faults of a configuration and its data.
+    """Check a configuration and its data; return all faults.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingEasyR1Error.
     """
@@ -83,7 +81,7 @@ def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Ite
 
 
 def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
-    """The configuration as upstream's ``main`` reads it (verl/trainer/main.py:92), or None and a fault."""
+    """Return the configuration as upstream's ``main`` reads it (verl/trainer/main.py:92), or None and add a fault."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from verl.trainer.config import PPOConfig
@@ -98,7 +96,7 @@ def _parse(raw: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
 
 
 def _path_faults(settings: Any) -> Iterator[Fault]:
-    """Missing files and folders, before upstream turns them into None."""
+    """Yield the missing files and folders, before upstream turns them into None."""
     from jinja2 import Template, TemplateSyntaxError
 
     for key, consequence in _PATH_KEYS.items():
@@ -142,7 +140,7 @@ def _data_file_faults(key: str, data: str) -> Iterator[Fault]:
 
 
 def _rule_faults(settings: Any) -> Iterator[Fault]:
-    """Upstream's own rules on sizes; a value out of bounds that they divide by is named already."""
+    """Yield faults of upstream's own rules on sizes; a value it cannot divide by is named already."""
     for judge in (judge_trainer_sizes, judge_worker_sizes):
         try:
             judge(settings)

@@ -1,4 +1,4 @@
-"""EasyR1's checkpoint, one file of weights for each GPU, as a folder that transformers and vLLM load.
+"""Merge EasyR1's checkpoint, one file of weights per GPU, into a folder that transformers and vLLM load.
 
 EasyR1 saves ``global_step_N/actor/model_world_size_W_rank_R.pt`` beside ``huggingface/``, which has everything but
 weights (verl/utils/checkpoint/fsdp_checkpoint_manager.py). Its merging script is in its repository, not in what pip
@@ -27,7 +27,7 @@ _TRACKER = "checkpoint_tracker.json"
 def merged_checkpoint(folder: Path) -> Path:
     """Merge the last checkpoint under ``folder`` into its ``huggingface`` folder, and return that folder.
 
-    ``folder`` is EasyR1's ``save_checkpoint_path``, one ``global_step_N`` or its ``actor``. What is merged already is
+    ``folder`` is EasyR1's ``save_checkpoint_path``, one ``global_step_N`` or its ``actor``. A merged checkpoint is
     returned as it is. Raises MissingFileError where there is no checkpoint and DataError for one that lacks shards or
     holds a LoRA adapter.
     """
@@ -74,7 +74,7 @@ def _actor_folder(folder: Path) -> Path:
 
 
 def _whole_weights(actor: Path) -> dict[str, Tensor]:
-    """The weights of all shards put together, by name."""
+    """Return the weights of all shards put together, by name."""
     shards = {
         int(match[2]): (path, int(match[1])) for path in actor.iterdir() if (match := _SHARD.fullmatch(path.name))
     }
@@ -91,9 +91,9 @@ def _whole_weights(actor: Path) -> dict[str, Tensor]:
 
 
 def _load(shard: Path) -> dict[str, Any]:
-    """The tensors of a shard. Raises DataError for anything else: a pickle can run code."""
+    """Return the tensors of a shard. Raises DataError for anything else: a pickle can run code."""
     import torch
-    import torch.distributed.tensor  # it names DTensor and its parts as safe to load
+    import torch.distributed.tensor  # registers DTensor and its parts as safe to load
 
     weights: Any = None
     with suppress(Exception):  # a damaged or hostile pickle may raise any
@@ -108,7 +108,7 @@ def _is_sharded(tensor: Any) -> bool:
 
 
 def _shard_count(weights: dict[str, Any]) -> int:
-    """GPUs one copy of the model is spread over; with replicas, the first ranks hold a whole copy."""
+    """Return how many GPUs hold one copy of the model; with replicas, the first ranks hold a whole copy."""
     sharded = next(tensor for tensor in weights.values() if _is_sharded(tensor))
     return int(sharded.device_mesh.mesh.shape[-1])
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.images import MAX_ASPECT_RATIO
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.data_check import (
-    MAX_ASPECT_RATIO,
     ROW_ERRORS,
+    OnProgress,
     Rows,
     load_errors,
     load_fault,
@@ -52,19 +53,19 @@ class RowRules:
             except ValueError as error:
                 if "trust_remote_code" not in str(error):
                     raise
-                what = f"{model} needs code of its own, which no check runs (no row was tokenised)"
+                what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
                 self.faults = (Fault(self.model_key, what, "name a model that transformers itself has"),)
         self.special = SpecialTokens(self.tokenizer)
 
     def truth(self, value: Any) -> GroundTruth | None:
-        """A row's ground truth, None where it cannot be read."""
+        """Return a row's ground truth, None where it cannot be read."""
         try:
             return parse_truth(value, self.task)
         except DataError:
             return None
 
 
-def check_rows(key: str, data: str, rules: RowRules, on_progress: Callable[[int, int], None]) -> Rows:
+def check_rows(key: str, data: str, rules: RowRules, on_progress: OnProgress) -> Rows:
     """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
     rows = Rows()
     try:
@@ -146,7 +147,7 @@ def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fa
 
 
 def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
-    """A file built for one prompt style, and the template of another (export/easyr1.py writes the column)."""
+    """Yield a fault if a file's prompt style (a column of export/easyr1.py) is not the template's."""
     template = rules.data.format_prompt
     if "style" not in table.column_names or not len(table) or template is None or not Path(template).is_file():
         return
@@ -192,7 +193,7 @@ def _row_faults(where: str, row: dict[str, Any], truth: GroundTruth | None, rule
 
 
 def _box_faults(where: str, truth: GroundTruth, prompt: str, sizes: list[tuple[int, int]]) -> Iterator[Fault]:
-    """Gold boxes that reach beyond their picture: they are pixels of another size, or no pixels at all."""
+    """Yield a fault for gold boxes that leave their picture: pixels of another size, or no pixels at all."""
     boxes, size = parse_boxes(truth.answer), truth.size or (sizes[0] if len(sizes) == 1 else None)
     if truth.size is None and truth.frame == "truth" and asks_thousandths(prompt):
         size = (1000, 1000)
@@ -206,14 +207,14 @@ def _box_faults(where: str, truth: GroundTruth, prompt: str, sizes: list[tuple[i
 
 
 def _located(image: Any, rules: RowRules) -> Any:
-    """Upstream puts image_dir before paths given as plain strings only."""
+    """Return an image's path below image_dir; like upstream, only for paths that are plain strings."""
     if isinstance(image, str) and rules.data.image_dir is not None:
         return str(Path(rules.data.image_dir) / image)
     return image
 
 
 def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, rows: Rows) -> Iterator[Fault]:
-    """Count the row and its prompt's tokens in ``rows``, and give the fault of a prompt that is too long."""
+    """Count the row and its prompt's tokens in ``rows``; yield the fault of a prompt that is too long."""
     limit, is_filtered = rules.data.max_prompt_length, rules.data.filter_overlong_prompts
     try:
         length = _prompt_tokens(row, dataset, rules)
@@ -229,7 +230,7 @@ def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, row
 
 
 def _prompt_tokens(row: dict[str, Any], dataset: Any, rules: RowRules) -> int:
-    """The length of a prompt as upstream's filter counts it (verl/utils/dataset.py, _filter_overlong_prompts)."""
+    """Return a prompt's length as upstream's filter counts it (verl/utils/dataset.py, _filter_overlong_prompts)."""
     from verl.utils.dataset import process_image
 
     config, processor = rules.data, rules.processor

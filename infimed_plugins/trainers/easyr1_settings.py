@@ -14,7 +14,7 @@ from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, nearest, rule_faults
 
-_NOTHING = "nothing would be learnt"
+_NOTHING = "nothing would be learned"
 _STOPS = "EasyR1 would stop"
 _VLLM = "vLLM refuses it"
 _DTYPES = ("fp16", "float16", "fp32", "float32", "bf16", "bfloat16")
@@ -97,18 +97,18 @@ def _world(s: Any) -> int:
 
 
 def room(s: Any) -> int:
-    """Tokens of the longest prompt and the longest reply together."""
+    """Return the tokens of the longest prompt and the longest reply together."""
     return int(s.data.max_prompt_length + s.data.max_response_length)
 
 
 def at_once(s: Any) -> int:
-    """Prompts that go to the rollout engines at once."""
+    """Return how many prompts go to the rollout engines at once."""
     return int(s.data.mini_rollout_batch_size or s.data.rollout_batch_size)
 
 
 def _divides_gpus(key: str) -> Rule:
-    what, mend = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
-    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, mend)
+    what, fix = f"{{s.{key}}} does not divide the number of GPUs", "set it to 1, or to a divisor"
+    return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, fix)
 
 
 def _both(*values: Any) -> bool:
@@ -178,7 +178,7 @@ RULES = (
 
 
 def setting_faults(settings: Any, default: Any) -> Iterator[Fault]:
-    """Values out of bounds or at odds with each other. ``default`` is a configuration of upstream's own values."""
+    """Yield faults of values out of bounds or at odds with each other. ``default`` holds upstream's own values."""
     has_critic = settings.algorithm.adv_estimator == "gae"
     bounds = [*BOUNDS, *_within("worker.actor", _ACTOR), *(_within("worker.critic", _CRITIC) if has_critic else ())]
     yield from bound_faults(bounds, lambda key: value_at(settings, key), lambda key: value_at(default, key))
@@ -197,14 +197,14 @@ def _within(group: str, bounds: Sequence[Bound]) -> Iterator[Bound]:
 
 
 def value_at(settings: Any, key: str) -> Any:
-    """The value of a dotted key, None where there is none."""
+    """Return the value of a dotted key, None where there is none."""
     for name in key.split("."):
         settings = settings.get(name) if isinstance(settings, dict) else getattr(settings, name, None)
     return settings
 
 
 def _room_faults(settings: Any) -> Iterator[Fault]:
-    """vLLM must hold a whole prompt and a whole reply, and so must the model's positions."""
+    """Yield faults if vLLM or the model's positions cannot hold a whole prompt and a whole reply."""
     rollout, needed = settings.worker.rollout, room(settings)
     for key in ("max_num_batched_tokens", "max_model_len"):
         value = getattr(rollout, key)
@@ -237,7 +237,7 @@ def _model_faults(settings: Any, length: int) -> Iterator[Fault]:
 
 
 def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
-    """Faults of settings that a run of so many steps never reaches."""
+    """Yield faults of settings that a run of so many steps never reaches."""
     trainer = settings.trainer
     total = trainer.max_steps or steps * trainer.total_epochs
     if trainer.critic_warmup > total > 0:
@@ -250,7 +250,7 @@ def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
 
 
 def last_step(folder: Path) -> int | None:
-    """The step of a run's last checkpoint."""
+    """Return the step of a run's last checkpoint."""
     tracker = folder / "checkpoint_tracker.json"
     if not tracker.exists():
         return None

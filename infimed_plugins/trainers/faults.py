@@ -1,7 +1,7 @@
-"""The results of a check, and the tables that settings are checked by.
+"""Results of a check (Fault, Summary, Checked), and the bounds and rules that settings are checked by.
 
-A ``Fault`` is one line with its mend, a ``Summary`` the figures of the run that would start. A ``Bound`` judges one
-setting, a ``Rule`` how several fit together:
+A ``Fault`` says what is wrong and how to fix it, a ``Summary`` describes the run that would start. A ``Bound`` limits
+one setting, a ``Rule`` combines several:
 
     Bound("worker.rollout.top_p", "(0, 1]", "vLLM refuses it")
     Rule("data.min_pixels", lambda s: s.data.min_pixels > s.data.max_pixels, "is above data.max_pixels", "lower it")
@@ -22,14 +22,14 @@ class Fault:
 
     where: str
     what: str
-    mend: str
+    mend: str  # how to fix it; also the key of --json
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
 
     @property
     def kind(self) -> tuple[str, str]:
-        """The key or file and the mend, which faults of one kind share."""
+        """The key or file and the fix, which faults of one kind share."""
         return self.where.partition("[")[0], self.mend
 
 
@@ -37,7 +37,7 @@ _SHOWN = 3  # faults of one kind
 
 
 def grouped(faults: Sequence[Fault]) -> Iterator[str]:
-    """The faults for people, kind by kind: the first three of each, one a line, and how many more there are."""
+    """Yield the faults as lines for people, by kind: the first three of each, and how many more there are."""
     kinds: dict[tuple[str, str], list[Fault]] = {}
     for fault in faults:
         kinds.setdefault(fault.kind, []).append(fault)
@@ -76,13 +76,13 @@ class Checked:
 
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
-    """The mend for a name that is not known: the nearest one that is, or ``otherwise``."""
+    """Return the fix for an unknown name: the nearest known one, or ``otherwise``."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 
 def first_line(error: BaseException) -> str:
-    """An exception on one line: its type and the first line of its message."""
+    """Return an exception on one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
 
@@ -115,8 +115,8 @@ class Bound:
             value = next(item for item in value if not self.allows(item))
         if isinstance(self.allowed, tuple):
             listed = ", ".join(map(str, self.allowed))
-            mend = nearest(str(value), map(str, self.allowed), otherwise=f"set it to one of {listed}")
-            return Fault(self.key, f"{value!r} is not one of {listed}: {self.otherwise}", mend)
+            fix = nearest(str(value), map(str, self.allowed), otherwise=f"set it to one of {listed}")
+            return Fault(self.key, f"{value!r} is not one of {listed}: {self.otherwise}", fix)
         wanted = " or ".join([_in_words(self.allowed), *map(str, self.besides)])
         such = f", such as {default}" if default is not None and self.allows(default) else ""
         return Fault(self.key, f"{value!r} is not {wanted}: {self.otherwise}", f"set it to {wanted}{such}")
@@ -137,7 +137,7 @@ def _in_words(interval: str) -> str:
 
 
 def bound_faults(bounds: Iterable[Bound], find: Find, default: Find) -> Iterator[Fault]:
-    """The settings that are out of bounds; ``default`` gives upstream's own value, for the mend."""
+    """Yield a fault for each setting out of bounds; ``default`` gives upstream's own value, for the fix."""
     for bound in bounds:
         value = find(bound.key)
         if value is not None and not bound.allows(value):
@@ -146,20 +146,20 @@ def bound_faults(bounds: Iterable[Bound], find: Find, default: Find) -> Iterator
 
 @dataclass(frozen=True)
 class Rule:
-    """How settings must fit together. ``{…}`` in ``what`` and ``mend`` is filled in from the settings ``s``."""
+    """A condition on several settings. ``{…}`` in ``what`` and ``fix`` is filled in from the settings ``s``."""
 
     where: str
     broken: Callable[[Any], bool]
     what: str
-    mend: str
+    fix: str
 
 
 def rule_faults(rules: Iterable[Rule], settings: Any) -> Iterator[Fault]:
-    """The rules that settings break; one that cannot be judged for a value out of bounds is passed over."""
+    """Yield a fault for each broken rule; one that a value out of bounds keeps from being judged is passed over."""
     for rule in rules:
         try:
             broken = rule.broken(settings)
         except (ArithmeticError, TypeError):
             continue
         if broken:
-            yield Fault(rule.where, rule.what.format(s=settings), rule.mend.format(s=settings))
+            yield Fault(rule.where, rule.what.format(s=settings), rule.fix.format(s=settings))

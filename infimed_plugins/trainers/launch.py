@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import ConfigError, EngineError, MissingExtraError, MissingFileError, optional_module
 from infimed_plugins.trainers.upstream_easyr1 import CPU_LAYER, MissingEasyR1Error
 
 POLL_SECONDS = 0.5
@@ -51,7 +51,7 @@ def run_llamafactory(
     on_progress: OnProgress = lambda _: None,
     cpu: bool = False,
 ) -> None:
-    """``llamafactory-cli train CONFIG key=value …``, its output written to ``log``.
+    """Run ``llamafactory-cli train CONFIG key=value …``, its output written to ``log``.
 
     ``cpu`` hides GPUs and the network. Raises MissingFileError without the configuration, MissingExtraError without
     LLaMA-Factory, and EngineError, with the end of the log, when the run fails.
@@ -74,7 +74,7 @@ def run_easyr1(
     on_progress: OnProgress = lambda _: None,
     cpu: bool = False,
 ) -> None:
-    """``python -m verl.trainer.main config=CONFIG key=value …``, its output written to ``log``.
+    """Run ``python -m verl.trainer.main config=CONFIG key=value …``, its output written to ``log``.
 
     ``cpu`` runs it without a GPU, through the compatibility layer, in a Ray of its own. Raises as run_llamafactory;
     the configuration must log to ``file`` for progress to be seen.
@@ -92,16 +92,15 @@ def run_easyr1(
 
 
 def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool = True) -> dict[str, Any]:
-    """A trainer's YAML with ``key=value`` overrides; ``resolve`` fills in ``${oc.env:NAME,default}`` and the like.
+    """Return a trainer's YAML with ``key=value`` overrides; ``resolve`` fills in ``${oc.env:NAME,default}``.
 
     Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
     """
-    try:
-        from omegaconf import DictConfig, OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
-    except ImportError as error:
-        raise MissingExtraError("reading a trainer's configuration", "omegaconf", "sft") from error
+    optional_module("omegaconf", "reading a trainer's configuration", "sft")
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
     if not config.is_file():
         raise MissingFileError(f"no configuration at {config}; check the path")
     try:
@@ -117,7 +116,7 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
 
 
 def environment_for(cpu: bool) -> dict[str, str]:
-    """The parent's environment, with this interpreter's own programs (torchrun) first."""
+    """Return the parent's environment, with this interpreter's own programs (torchrun) first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = dict(os.environ, PATH=path, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false")
     environment["TQDM_DISABLE"] = "1"  # Ray's bars are never closed: a log would grow with the square of the steps
@@ -132,7 +131,7 @@ def environment_for(cpu: bool) -> dict[str, str]:
 
 
 def _ray_on_cpu() -> dict[str, str]:
-    """A Ray on the loopback with one pretended GPU; CUDA_VISIBLE_DEVICES must name it or Ray refuses to start."""
+    """Return variables for a Ray on the loopback with one pretended GPU, which CUDA_VISIBLE_DEVICES must name."""
     python_path = [str(CPU_LAYER), os.environ.get("PYTHONPATH", "")]
     return {
         "PYTHONPATH": os.pathsep.join(entry for entry in python_path if entry),
@@ -162,7 +161,7 @@ def run_logged(command: Sequence[str], environment: dict[str, str], log: Path, f
 
 @contextmanager
 def _process(command: Sequence[str], environment: dict[str, str], output: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """The running process; when the block is left, for whatever reason, nothing that it started is alive."""
+    """Yield the running process; when the block is left, nothing that it started is alive."""
     mark = uuid.uuid4().hex
     process = subprocess.Popen(
         command,
@@ -186,7 +185,7 @@ def _end_with_parent() -> None:
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """End the process and everything that carries its mark: politely, then not."""
+    """End the process and everything that carries its mark: by SIGTERM, then by SIGKILL."""
     import psutil
 
     if process.poll() is None:
@@ -253,7 +252,7 @@ class Follower:
 
 
 def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of a nested mapping, under keys such as ``reward/overall``."""
+    """Return the numbers of a nested mapping, under keys such as ``reward/overall``."""
     numbers: dict[str, float] = {}
     for key, value in row.items():
         if isinstance(value, Mapping):
@@ -264,13 +263,13 @@ def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _RAY_PREFIX = re.compile(r"^\(\w[^)]*pid=\d+[^)]*\) ?")
 
 
 def last_words(log: Path) -> str:
-    """Why a run ended, on one line: the last error its log names, or else its last line."""
-    text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
+    """Return why a run ended, on one line: the last error in its log, else its last line."""
+    text = _COLOR.sub("", log.read_text(encoding="utf-8", errors="replace"))
     lines = [_RAY_PREFIX.sub("", line.rpartition("\r")[2]).strip() for line in text.splitlines()]
     said = [line for line in lines if line]
     errors = [line for line in said if _ERROR_LINE.match(line)]

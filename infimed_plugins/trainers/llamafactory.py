@@ -10,14 +10,14 @@ upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``to
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, optional_module
 from infimed_plugins.limits import parse_json
-from infimed_plugins.trainers.data_check import Rows, in_cache, model_fault, unreadable_file
+from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
@@ -25,13 +25,10 @@ from infimed_plugins.trainers.llamafactory_settings import names_in, setting_fau
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
     default_settings,
-    need_llamafactory,
     quiet_llamafactory,
 )
 
-OnProgress = Callable[[int, int], None]  # rows done, of how many
-
-# what only the machine that trains can judge; the check runs anywhere
+# only the machine that trains can judge these; the check runs anywhere
 _HARDWARE_KEYS = ("deepspeed", "fsdp", "fsdp_config", "tf32", "fp16", "use_cpu")
 
 
@@ -42,12 +39,12 @@ def check_sft(
     devices: int | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Checked:
-    """All faults of a configuration and its data. ``devices`` counts those that will train; default: this machine's.
+    """Check a configuration and its data; return all faults. ``devices`` that will train; default: this machine's.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
     """
-    need_llamafactory()
+    optional_module("llamafactory", "checking a LLaMA-Factory configuration", "sft")
     if config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{config} is not .yaml or .yml; LLaMA-Factory fails on any other")
     settings = read_settings(config, overrides, resolve=False)
@@ -59,7 +56,8 @@ def check_sft(
         arguments = _parse(sound, config, faults)
         if arguments is None or any(fault.where in _DATA_KEYS for fault in faults):
             return Checked(tuple(faults), None)
-        rows = check_rows(arguments, _model_is_here(faults), on_progress)
+        has_model = all(fault.where != "model_name_or_path" for fault in faults)
+        rows = check_rows(arguments, has_model, on_progress)
         faults += rows.faults
         trained = trained_rows(rows.count, arguments[1], faults)
         at_once = arguments[2].per_device_train_batch_size * (devices or _devices_here())
@@ -85,7 +83,7 @@ def _key_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    """Values of the wrong type or outside the choices: upstream judges them on its command line, not in YAML."""
+    """Yield values of wrong type or outside the choices: upstream judges these on its command line only."""
     actions, default = command_line_options(), default_settings()
     for key, value in settings.items():
         action = actions.get(f"--{key}")
@@ -100,20 +98,20 @@ def _value_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _path_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    """Missing files and folders, and old ones in the way."""
+    """Yield missing files and folders, and old ones in the way."""
     model = settings.get("model_name_or_path")
     if isinstance(model, str) and (
         fault := model_fault("model_name_or_path", model, bool(settings.get("trust_remote_code")))
     ):
         yield fault
     yield from _dataset_faults(settings)
-    for key, mend in _FOLDERS.items():
+    for key, fix in _FOLDERS.items():
         for name in names_in(settings.get(key)):
             folder = Path(name)
             if not folder.is_dir() and not in_cache(name, "adapter_config.json"):
-                yield Fault(key, f"there is no folder {name}", mend)
+                yield Fault(key, f"there is no folder {name}", fix)
             elif folder.is_dir() and key != "media_dir" and not [*chain(*map(folder.glob, _WEIGHTS))]:
-                yield Fault(key, f"{name} holds no weights", mend)
+                yield Fault(key, f"{name} holds no weights", fix)
     if settings.get("resume_from_checkpoint") is True and not any(Path(str(settings.get("output_dir"))).glob(_STEPS)):
         what = f"there is no checkpoint in {settings.get('output_dir')} to go on from"
         yield Fault("resume_from_checkpoint", what, "remove it: a run goes on from its last checkpoint by itself")
@@ -143,8 +141,8 @@ def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     try:
         known = parse_json(registry.read_text(encoding="utf-8"), registry)  # as strict as LLaMA-Factory
     except ValueError as error:
-        what, mend = unreadable_file(registry) or (str(error), "build the data again")
-        yield Fault("dataset_dir", f"{registry} cannot be read: {what}", mend)
+        what, fix = unreadable_file(registry) or (str(error), "build the data again")
+        yield Fault("dataset_dir", f"{registry} cannot be read: {what}", fix)
         return
     for key in ("dataset", "eval_dataset"):
         names = names_in(settings.get(key))
@@ -165,12 +163,8 @@ def _entry_faults(key: str, name: str, known: Any, registry: Path) -> Iterator[F
         yield Fault(key, what, f'add "messages" to its columns in {registry}')
 
 
-def _model_is_here(faults: Sequence[Fault]) -> bool:
-    return all(fault.where != "model_name_or_path" for fault in faults)
-
-
 def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
-    """Upstream's parsed arguments, or None and a fault. What depends on hardware is set aside."""
+    """Return upstream's parsed arguments, or None and add a fault. What depends on hardware is left out."""
     from llamafactory.hparams import get_train_args
 
     portable = {key: value for key, value in settings.items() if key not in _HARDWARE_KEYS} | {"use_cpu": True}

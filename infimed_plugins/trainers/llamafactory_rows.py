@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.prompts import IMAGE_TAG
-from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, load_errors, load_fault, picture_faults
+from infimed_plugins.trainers.data_check import ROW_ERRORS, OnProgress, Rows, load_errors, load_fault, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.upstream_llamafactory import Encoder, join_data_sets
 
 
-def check_rows(arguments: Any, tokenize: bool, on_progress: Callable[[int, int], None]) -> Rows:
+def check_rows(arguments: Any, tokenize: bool, on_progress: OnProgress) -> Rows:
     """Check the rows of all sets, and count those to train on. Without ``tokenize`` (no model here) lengths are not."""
     _, data, _, _, _ = arguments
     rows = Rows()
@@ -50,8 +50,8 @@ def _encoder(arguments: Any, faults: list[Fault]) -> Encoder | None:
     try:
         return Encoder(arguments)
     except (ValueError, TypeError, OSError, KeyError) as error:
-        mend = "name a template that LLaMA-Factory has, and a model folder that is whole"
-        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", mend))
+        fix = "name a template that LLaMA-Factory has, and a model folder that is whole"
+        faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", fix))
     return None
 
 
@@ -103,18 +103,18 @@ class _Set:
         return rows.select(range(min(self.data.max_samples or len(rows), len(rows))))
 
     def _load_fault(self, error: Exception) -> Fault:
-        mend = "give every row the same columns of the same types"
-        return load_fault(f"dataset {self.name}", "", self.files, error, mend)
+        fix = "give every row the same columns of the same types"
+        return load_fault(f"dataset {self.name}", "", self.files, error, fix)
 
     def read(self) -> Iterator[tuple[int, Any]]:
-        """Each row and its number; text in another encoding is decoded only here."""
+        """Yield the number of each row and the row; text in another encoding is decoded only here."""
         try:
             yield from enumerate(self.rows)
         except UnicodeDecodeError as error:
             raise _LoadError(self._load_fault(error)) from error
 
     def check(self, index: int, row: Any, encoder: Encoder | None, rows: Rows) -> tuple[list[Fault], bool]:
-        """The faults of one row, and whether it has images."""
+        """Return the faults of one row, and True if it has images."""
         where = f"{self.name}[{index}]"
         try:
             converted = self.convert(row)
@@ -149,7 +149,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _encoding_faults(where: str, row: dict[str, Any], encoder: Encoder, rows: Rows) -> list[Fault]:
-    """Measure a row before any cut, and give the fault of one that is cut or cannot be encoded."""
+    """Measure a row before any cut; return the fault of one that is cut or cannot be encoded."""
     try:
         whole, _ = encoder.encode(row, cut=False)
         rows.measured(len(whole))
@@ -168,7 +168,7 @@ def _encoding_faults(where: str, row: dict[str, Any], encoder: Encoder, rows: Ro
 
 
 def _merge_faults(arguments: Any) -> Iterator[Fault]:
-    """Let upstream load, convert and join the sets for real: types that differ between sets show only there."""
+    """Yield a fault if upstream cannot load, convert and join the sets: types that differ show only here."""
     try:
         join_data_sets(arguments)
     except load_errors() as error:

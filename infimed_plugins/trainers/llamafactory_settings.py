@@ -15,7 +15,7 @@ from infimed_plugins.limits import read_json
 from infimed_plugins.trainers.data_check import unknown_modules
 from infimed_plugins.trainers.faults import Bound, Fault, Rule, bound_faults, rule_faults
 
-_NOTHING = "nothing would be learnt"
+_NOTHING = "nothing would be learned"
 _STOPS = "the run would stop"
 
 BOUNDS = (
@@ -29,7 +29,7 @@ BOUNDS = (
     Bound("max_grad_norm", "[0, inf)", _STOPS),
     Bound("adam_beta1", "[0, 1)", _STOPS),
     Bound("adam_beta2", "[0, 1)", _STOPS),
-    Bound("adam_epsilon", "(0, inf)", "the optimiser would divide by 0"),
+    Bound("adam_epsilon", "(0, inf)", "the optimizer would divide by 0"),
     Bound("warmup_ratio", "[0, 1)", f"the rate would not reach learning_rate: {_NOTHING}"),
     Bound("warmup_steps", "[0, inf)", _STOPS),
     Bound("label_smoothing_factor", "[0, 1)", _NOTHING),
@@ -54,7 +54,7 @@ BOUNDS = (
     Bound("lora_rank", "[1, inf)", "the adapter would hold nothing"),
     Bound("lora_alpha", "(0, inf)", "the adapter would have no weight"),
     Bound("lora_dropout", "[0, 1)", "the adapter would see nothing"),
-    Bound("quantization_bit", (2, 3, 4, 5, 6, 8), "there is no such quantisation"),
+    Bound("quantization_bit", (2, 3, 4, 5, 6, 8), "there is no such quantization"),
 )
 
 RULES = (
@@ -78,7 +78,7 @@ RULES = (
 
 
 def setting_faults(settings: dict[str, Any], default: dict[str, Any]) -> Iterator[Fault]:
-    """Values out of bounds or at odds with each other. ``default`` holds upstream's own of every key."""
+    """Yield faults of values out of bounds or at odds with each other. ``default`` holds upstream's values."""
     from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
     reports = Bound("report_to", ("none", "all", *INTEGRATION_TO_CALLBACK), _STOPS)
@@ -88,7 +88,7 @@ def setting_faults(settings: dict[str, Any], default: dict[str, Any]) -> Iterato
 
 
 def _module_faults(settings: dict[str, Any]) -> Iterator[Fault]:
-    """Modules that LoRA is told to train; PEFT passes over those that are not there, as long as one is."""
+    """Yield modules for LoRA that the model lacks; PEFT ignores them as long as one exists."""
     for key in ("lora_target", "additional_target"):
         names = names_in(settings.get(key))
         if names and names != ["all"]:
@@ -96,13 +96,13 @@ def _module_faults(settings: dict[str, Any]) -> Iterator[Fault]:
 
 
 def names_in(value: Any) -> list[str]:
-    """The names in a setting: ``a,b`` or a list."""
+    """Return the names in a setting: ``a,b`` or a list."""
     named = value.split(",") if isinstance(value, str) and value else value
     return [str(name).strip() for name in named] if isinstance(named, list) else []
 
 
 def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:
-    """How many of the rows upstream's own split leaves to train on; 0, and a fault, where it cannot split them."""
+    """Return how many rows upstream's own split leaves to train on; 0, and add a fault, where it cannot split."""
     from datasets import Dataset
     from llamafactory.data.data_utils import split_dataset
 
@@ -118,7 +118,7 @@ def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:
 
 
 def step_faults(training: Any, trained: int, at_once: int) -> Iterator[Fault]:
-    """A run without a step, or whose warm-up never ends. ``at_once`` are the rows of one batch on all devices."""
+    """Yield faults of a run without a step. ``at_once`` is the number of rows in one batch on all devices."""
     batches = trained // at_once if training.dataloader_drop_last else -(-trained // at_once)
     if trained and not batches:
         what = f"{trained:,} rows do not fill one batch of {at_once}, which dataloader_drop_last drops: no step is left"

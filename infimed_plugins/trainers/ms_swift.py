@@ -19,7 +19,7 @@ class InfimedReward:
         self.args = args
 
     def __call__(self, completions: list[str], **columns: Any) -> list[float]:
-        """``overall`` of each completion."""
+        """Return ``overall`` of each completion."""
         return infimed_reward(completions, **{key: columns[key] for key in columns if key not in ("prompts", "task")})
 
 

@@ -16,7 +16,7 @@ _ASSISTANT = ("<|im_start|>assistant\n", "<|start_header_id|>assistant<|end_head
 
 
 def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **_: Any) -> dict[str, Any]:
-    """``rewards``, ``scores`` and ``extra_logs``, as tensors of one element for each sample."""
+    """Return ``rewards``, ``scores`` and ``extra_logs``, as tensors of one element for each sample."""
     import torch
 
     rows = [

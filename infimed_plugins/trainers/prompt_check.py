@@ -23,7 +23,7 @@ _PIXELS = re.compile(r"\bpixels?\b|\bpx\b|像素", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedForm:
     """The reply that a prompt asks for. Names of tags are as written, None where the prompt has none.
 
     ``opened`` and ``closed`` are tags of the reasoning that the chat template itself writes where the reply begins.
@@ -49,14 +49,14 @@ class Asked:
         return "\n".join(lines)
 
 
-def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[Asked, list[Fault]]:
+def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[AskedForm, list[Fault]]:
     """Return the reply that a row's prompt asks for, rendered through upstream's own data set, and its faults."""
     asked = messages(row, dataset)
     texts = [part["text"].strip() for part in asked[0]["content"] if part.get("text", "").strip()]
     plain, words = IMAGE_TAG.join(texts), texts[-1] if texts else ""
     if any(text.strip() not in plain for text in row[rules.data.prompt_key].split(IMAGE_TAG)):
-        mend = "write {{ content }} where the question belongs"
-        return Asked(), [Fault("data.format_prompt", "the template leaves the question out", mend)]
+        fix = "write {{ content }} where the question belongs"
+        return AskedForm(), [Fault("data.format_prompt", "the template leaves the question out", fix)]
     if rules.processor is None:
         return _asked(plain, words, rules.form, by_template=False), []
     where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
@@ -64,14 +64,14 @@ def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[Asked, l
         prompt = rules.processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # noqa: BLE001  a template may raise anything
         what = f"the chat template cannot render a prompt ({first_line(error)})"
-        return Asked(), [
+        return AskedForm(), [
             Fault(where, what, "name a chat template of the model's family in data.override_chat_template")
         ]
     faults = list(_template_faults(where, prompt, texts, len(row[rules.data.image_key]), rules.processor))
     return _asked(prompt, words, rules.form, by_template=True), faults
 
 
-def _asked(prompt: str, words: str, form: ResponseForm, *, by_template: bool) -> Asked:
+def _asked(prompt: str, words: str, form: ResponseForm, *, by_template: bool) -> AskedForm:
     """Read the form asked for; ``words`` are the last of the user. Tags named as in ``form``, the reward's, win."""
     place = prompt.rfind(words) if words else -1
     begun = prompt[place + len(words) :] if place >= 0 else ""
@@ -85,7 +85,7 @@ def _asked(prompt: str, words: str, form: ResponseForm, *, by_template: bool) ->
     if by_template and not at_end:  # a format prompt that opens the reply under a bare template
         at_end = [found for found in _TAG.finditer(prompt) if not found[1] and not prompt[found.end() :].strip()]
     tags = [found for found in at_end if think_like.fullmatch(found[0]) or found[2] == think]
-    return Asked(
+    return AskedForm(
         think,
         answer,
         BOX in head,
@@ -106,35 +106,33 @@ def _choose(names: list[str], wanted: str, like: re.Pattern[str]) -> str | None:
 
 
 def _template_faults(where: str, prompt: str, texts: list[str], images: int, processor: Any) -> Iterator[Fault]:
-    mend = "name the model's own chat template, or mend this one"
+    fix = "name the model's own chat template, or mend this one"
     if any(text not in prompt for text in texts) or "{'type':" in prompt:
-        yield Fault(where, "the chat template does not write the question as it is", mend)
+        yield Fault(where, "the chat template does not write the question as it is", fix)
         return
     marks = [mark for mark in (getattr(processor, name, None) for name in ("boi_token", "image_token")) if mark]
     written = max((prompt.count(mark) for mark in marks), default=images)
     if written != images:
         what = f"the chat template {'drops pictures' if written < images else 'repeats pictures'}"
-        yield Fault(where, f"{what}: {written} of {images} in a prompt", mend)
+        yield Fault(where, f"{what}: {written} of {images} in a prompt", fix)
 
 
 class SpecialTokens:
-    """A tokenizer's special tokens in a text: they are read as what they stand for, not as what is written.
+    """Finds a tokenizer's special tokens in a text, which would be read as tokens, not as text.
 
-    Those that mark regions are meant for texts: Qwen's grounding is written with them.
+    Region tokens are allowed in texts: Qwen's grounding is written with them.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        special = () if tokenizer is None else [*tokenizer.all_special_tokens, *_added(tokenizer)]
+        special = [] if tokenizer is None else list(tokenizer.all_special_tokens)
+        if tokenizer is not None:
+            special += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         names = [re.escape(name) for name in special if name != IMAGE_TAG and not _REGION.fullmatch(name)]
         self._special = re.compile("|".join(names)) if names else None
 
     def faults(self, where: str, text: str) -> Iterator[Fault]:
-        """The first special token that a text spells."""
+        """Yield a fault for the first special token that a text spells."""
         found = self._special.search(text) if self._special else None
         if found:
             what = f"the text spells the model's own token {found[0]}, which would be read as one"
             yield Fault(where, what, "write it with a space after its first sign, or take it out")
-
-
-def _added(tokenizer: Any) -> list[str]:
-    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]

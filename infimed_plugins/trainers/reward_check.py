@@ -20,7 +20,7 @@ from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
 from infimed_plugins.rewards.scorer import Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.prompt_check import Asked
+from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
 
 KEY = "worker.reward.reward_function"
@@ -28,7 +28,7 @@ _ARGUMENTS = f"{KEY}_kwargs"
 _ALL = 1.0 - 1e-6
 _WRONG = {"math": "-987654321", "grounding": "[0, 0, 1, 1]", "detection": "[[0, 0, 1, 1]]"}
 _THOUGHTS = {"gold": "This is the gold answer.", "wrong": "This is a guess."}
-Row = tuple[str, Any]  # where it is, and its ground truth
+Row = tuple[str, Any]  # place, ground truth
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class LoadedReward:
     function: Callable[[Any], Any]
     batch: bool
     is_ours: bool = False  # compute_score
-    settings: Mapping[str, Any] = field(default_factory=dict)  # those keyword arguments, if it is
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of compute_score
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
-    """The function as EasyR1 loads it, or None and a fault.
+    """Return the function as EasyR1 loads it, or None and add a fault.
 
     ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
     """
@@ -70,34 +70,34 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
-    """A well-formed response that says the gold answer, with the tags and in the frame of compute_score's settings.
+    """Return a well-formed response with the gold answer, in the tags and box frame of compute_score's settings.
 
     Raises DataError where there is none, or a size that the frame needs is missing.
     """
     form = response_form(settings)
-    return Asked(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
+    return AskedForm(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
 
 
 def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
-    """The gold answer alone, as ``gold_response`` says it."""
+    """Return the gold answer alone, as ``gold_response`` says it."""
     answer = gold_answer(in_frame(parse_truth(truth, settings.get("task")), check_frame(settings.get("answer_frame"))))
     return "No Objects" if answer == [] else str(answer)
 
 
 def response_form(settings: Mapping[str, Any]) -> ResponseForm:
-    """The form that compute_score reads with these keyword arguments. Raises ConfigError."""
+    """Return the form that compute_score reads with these keyword arguments. Raises ConfigError."""
     named = {key: settings[key] for key in ("think_tag", "answer_tag", "think_prefilled") if key in settings}
     return ResponseForm(**named)
 
 
 def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kind], algorithm: Any) -> list[Fault]:
-    """Rows whose own answer does not earn 1.0, and prompts that ask for what the reward does not pay.
+    """Return faults of rows whose gold answer does not earn 1.0, and of prompts for a form that is not paid.
 
     ``kinds`` holds one row of each kind with what its prompt asks for; ``algorithm`` is EasyR1's AlgorithmConfig.
     """
     try:
         form = response_form(reward.settings)
-        asked = kinds[0].asked if kinds and not reward.is_ours else Asked(form.think_tag, form.answer_tag)
+        asked = kinds[0].asked if kinds and not reward.is_ours else AskedForm(form.think_tag, form.answer_tag)
         gold, wrong = _Batch("gold", reward, asked, gold_text), _Batch("wrong", reward, asked, _wrong_text)
         faults = gold.score(rows)
         faults += wrong.score([row for row, _ in gold.best().values()])
@@ -112,13 +112,13 @@ class Kind:
     """The ground truth of one row for all that are asked in the same way, and the reply that its prompt asks for."""
 
     truth: Any
-    asked: Asked
+    asked: AskedForm
 
 
 class _Batch:
     """Responses to rows, and what each earns; nothing where the function breaks EasyR1's contract."""
 
-    def __init__(self, name: str, reward: LoadedReward, asked: Asked, text: Callable[..., str]) -> None:
+    def __init__(self, name: str, reward: LoadedReward, asked: AskedForm, text: Callable[..., str]) -> None:
         self.name, self.reward, self.asked, self.text = name, reward, asked, text
         self.scored: list[tuple[Row, dict[str, Any], dict[str, float]]] = []  # row, input, score
 
@@ -172,18 +172,18 @@ def _because(score: Score) -> str:
 
 
 def _gold_faults(gold: _Batch) -> Iterator[Fault]:
-    reward, mend = gold.reward, "correct the answer or its task, or drop the row"
+    reward, fix = gold.reward, "correct the answer or its task, or drop the row"
     unpaid = [(where, given, score["overall"]) for (where, _), given, score in gold.scored if score["overall"] < _ALL]
     if reward.is_ours:
         reasons = [_because(score) for score in _score(reward.settings, [given for _, given, _ in unpaid])]
     else:
-        reasons, mend = [""] * len(unpaid), f"{mend}, or let data.format_prompt ask for the form that is paid"
+        reasons, fix = [""] * len(unpaid), f"{fix}, or let data.format_prompt ask for the form that is paid"
     for (where, _, earned), reason in zip(unpaid, reasons, strict=True):
-        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", mend)
+        yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", fix)
 
 
 def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> list[Fault]:
-    """Prompts whose reply, written just as they ask, is not paid, though the same answer is in the reward's form."""
+    """Return faults of prompts whose reply, written just as asked, earns less than the reward's own form."""
     settings, best, found = gold.reward.settings, gold.best(), []
     for kind in kinds:
         (_, truth), most = best.get(parse_truth(kind.truth, settings.get("task")).task, (("", None), 0.0))
@@ -194,14 +194,14 @@ def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> lis
                 what = (
                     f"the reply {reply!r}, just as the prompt asks for it, earns {score.overall:.2f}{_because(score)}"
                 )
-                key, mend = _form_mend(kind.asked, form)
-                found.append(Fault(key, what, mend))
+                key, fix = _form_fix(kind.asked, form)
+                found.append(Fault(key, what, fix))
         found += _setting_faults(kind, form, settings)
     return list({fault.kind: fault for fault in reversed(found)}.values())[::-1]  # the first of each kind
 
 
 def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any]) -> Iterator[Fault]:
-    """Settings at odds with the prompt that a right reply does not show."""
+    """Yield faults of settings at odds with the prompt that a right reply does not show."""
     if form.think_prefilled and kind.asked.rendered and not kind.asked.opened:
         what = f"is set, and the chat template does not open <{form.think_tag}>: replies without it are paid"
         yield Fault(f"{_ARGUMENTS}.think_prefilled", what, "remove it, or name a chat template that opens the tag")
@@ -212,8 +212,8 @@ def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any])
         yield Fault(f"{_ARGUMENTS}.answer_frame", what, f"let the prompt ask for {read}, or declare another frame")
 
 
-def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
-    """The key to change, and to what, so that prompt and reward agree on the form."""
+def _form_fix(asked: AskedForm, form: ResponseForm) -> tuple[str, str]:
+    """Return the key to change, and to what, so that prompt and reward agree on the form."""
     if asked.closed:
         return "data.override_chat_template", "name a chat template that leaves the reasoning to the model"
     if asked.opened and (not form.think_prefilled or asked.opened != form.think_tag):
@@ -222,8 +222,8 @@ def _form_mend(asked: Asked, form: ResponseForm) -> tuple[str, str]:
     think = form.think_tag if asked.opened else asked.think
     for key, written, read in (("think", think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
         if written and written != read:
-            mend = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
-            return f"{_ARGUMENTS}.{key}_tag", mend
+            fix = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
+            return f"{_ARGUMENTS}.{key}_tag", fix
     default = (form.think_tag, form.answer_tag) == ("think", "answer")
     by_name = "name easyr1_configs/infimed.jinja, or " if default else ""
     wanted = f"<{form.think_tag}> </{form.think_tag}> and <{form.answer_tag}> </{form.answer_tag}>"
@@ -245,12 +245,12 @@ def _constant_faults(gold: _Batch, wrong: _Batch) -> Iterator[Fault]:
             what = (
                 f"the wrong answer {given['response']!r} to {where} earns {score['overall']:.2f}, as the right one does"
             )
-            yield Fault(KEY, what, "let right answers earn more, or nothing is learnt")
+            yield Fault(KEY, what, "let right answers earn more, or nothing is learned")
             return
 
 
 def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Fault]:
-    """``filter_key`` and its limits, against the keys and figures that the function really gives."""
+    """Yield faults of ``filter_key`` and its limits, against the keys and scores that the function really gives."""
     key, low, high = algorithm.filter_key, algorithm.filter_low, algorithm.filter_high
     right, guessed = ([score for _, _, score in batch.scored] for batch in (gold, wrong))
     if right and key not in right[0]:
@@ -266,7 +266,7 @@ def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Faul
 
 
 def _contract_faults(scores: Sequence[Any], rows: int) -> list[Fault]:
-    """EasyR1 leaves the rows of too few scores at 0, and stops or skips updates on what is no finite number."""
+    """Return a fault for scores that EasyR1 leaves at 0 (too few), or that stop or skip updates (not finite)."""
     if len(scores) != rows:
         return [Fault(KEY, f"gives {len(scores)} scores for {rows} rows", "return one for each row")]
     if not all(isinstance(score, dict) and "overall" in score for score in scores):
@@ -285,5 +285,5 @@ def _is_finite(value: Any) -> TypeGuard[float]:
 
 
 def _split(message: str) -> tuple[str, str]:
-    what, _, mend = message.partition("; ")
-    return what, mend or "correct it"
+    what, _, fix = message.partition("; ")
+    return what, fix or "correct it"

@@ -23,7 +23,7 @@ def infimed_reward(
     log_metric: Callable[[str, float], None] | None = None,
     **columns: Any,
 ) -> list[float]:
-    """``overall`` of each completion, standard (a string) or conversational (a list of turns; the last one counts).
+    """Return ``overall`` of each completion: a string, or a conversation (list of turns; the last one counts).
 
     ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
     and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.

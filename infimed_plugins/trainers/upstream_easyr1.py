@@ -1,4 +1,4 @@
-"""All that is used of EasyR1 beyond its public names, at the commit that it belongs to: an upgrade begins here."""
+"""Everything used of EasyR1 beyond its public names, at the pinned commit: begin an upgrade here."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def judge_worker_sizes(settings: Any) -> None:
 
 
 def load_data_set(data: str, config: Any, tokenizer: Any, processor: Any) -> Any:
-    """Upstream's own data set, unfiltered; ``config`` is its DataConfig."""
+    """Return upstream's own data set, unfiltered; ``config`` is its DataConfig."""
     from verl.utils.dataset import RLHFDataset
 
     keys = ("prompt_key", "answer_key", "image_key", "image_dir", "max_prompt_length", "format_prompt")
@@ -90,13 +90,13 @@ def load_data_set(data: str, config: Any, tokenizer: Any, processor: Any) -> Any
 
 
 def messages(row: dict[str, Any], dataset: Any) -> list[dict[str, Any]]:
-    """A row as the chat template takes it; the one message's content is a list of parts."""
+    """Return a row as the chat template takes it; the one message's content is a list of parts."""
     built: list[dict[str, Any]] = dataset._build_messages(row)
     return built
 
 
 def load_reward_manager(config: Any) -> tuple[Any, str, Any]:
-    """The reward function with its arguments bound, "batch" or "sequential", and the function as it is written.
+    """Return the reward function with arguments bound, "batch" or "sequential", and the bare function.
 
     ``config`` is EasyR1's RewardConfig (verl/workers/reward/function.py:104).
     """

@@ -1,4 +1,4 @@
-"""All that is used of LLaMA-Factory 0.9.5 beyond its public names: an upgrade begins here."""
+"""Everything used of LLaMA-Factory 0.9.5 beyond its public names: begin an upgrade here."""
 
 from __future__ import annotations
 
@@ -11,23 +11,14 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.trainers.data_check import quiet
 from infimed_plugins.trainers.prompt_check import SpecialTokens
 
 _NO_CUT = 1 << 30
 
 
-def need_llamafactory() -> None:
-    """Raise MissingExtraError without LLaMA-Factory."""
-    try:
-        import llamafactory  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("checking a LLaMA-Factory configuration", "llamafactory", "sft") from error
-
-
 def default_settings() -> dict[str, Any]:
-    """Upstream's keys, each with its own value; None where that is made anew each time (hparams/parser.py)."""
+    """Return upstream's keys with their defaults; None where a factory makes them (hparams/parser.py)."""
     from llamafactory.hparams import parser
 
     fields = [field for group in parser._TRAIN_ARGS for field in dataclasses.fields(group) if field.init]
@@ -35,7 +26,7 @@ def default_settings() -> dict[str, Any]:
 
 
 def command_line_options() -> dict[str, argparse.Action]:
-    """Upstream's command line, ``--key`` -> its type and choices, which it does not apply to YAML."""
+    """Return upstream's command line, ``--key`` -> type and choices, which it does not apply to YAML."""
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
 
@@ -44,7 +35,7 @@ def command_line_options() -> dict[str, argparse.Action]:
 
 @contextmanager
 def quiet_llamafactory() -> Iterator[None]:
-    """As quiet, and no messages of LLaMA-Factory, which would also turn those of transformers on."""
+    """Silence what ``quiet`` does and LLaMA-Factory, which would turn transformers' messages on again."""
     import llamafactory.extras  # noqa: F401  its logger exists from here on
 
     upstream = logging.getLogger("llamafactory")
@@ -83,7 +74,7 @@ class Encoder:
         self.image_token = tokenizer.convert_tokens_to_ids(template.mm_plugin.image_token or "")
 
     def encode(self, row: dict[str, Any], *, cut: bool) -> tuple[list[int], list[int]]:
-        """The tokens and labels of a converted row."""
+        """Return the tokens and labels of a converted row."""
         names = ("prompt", "response", "system", "tools", "images", "videos", "audios")
         given = {name: row[f"_{name}"] for name in names}
         given |= {name: given[name] or [] for name in names[4:]}

@@ -17,12 +17,12 @@ from infimed_plugins.trainers.trl import TRUTH_COLUMNS
 
 
 async def infimed(task: Any, trace: Any) -> float:
-    """``overall`` of the last reply. Raises ConfigError for a task without a ground truth."""
+    """Return ``overall`` of the last reply. Raises ConfigError for a task without a ground truth."""
     return (await _score(task, trace))["overall"]
 
 
 async def infimed_metrics(task: Any, trace: Any) -> dict[str, float]:
-    """Format, accuracy and the other keys, as ``infimed/format`` and so on."""
+    """Return format, accuracy and the other keys, as ``infimed/format`` and so on."""
     scores = await _score(task, trace)
     return {f"infimed/{key}": value for key, value in scores.items() if key != "overall"}
 
@@ -36,7 +36,7 @@ async def _score(task: Any, trace: Any) -> dict[str, float]:
 
 
 def _reply(trace: Any) -> str:
-    """The last reply, its reasoning put back where a server has cut it out of the text."""
+    """Return the last reply, its reasoning put back where a server has cut it out of the text."""
     messages = trace.assistant_messages
     reasoning = messages[-1].reasoning_content if messages else None
     return f"<think>{reasoning}</think>{trace.last_reply}" if reasoning else str(trace.last_reply)

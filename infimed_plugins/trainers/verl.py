@@ -14,10 +14,10 @@ from infimed_plugins.rewards.scorer import read_settings, settings_of_environmen
 def compute_score(
     data_source: str = "", solution_str: Any = "", ground_truth: Any = None, extra_info: Any = None, **settings: Any
 ) -> dict[str, float]:
-    """The score of one reply: ``score`` for training, ``acc`` for validation, the same keys in every sample.
+    """Return the score of one reply: ``score`` for training, ``acc`` for validation, the same keys in every sample.
 
     ``settings`` are settings of compute_score, from ``reward_kwargs``. Whatever else verl passes
-    (``reward_router_address`` and the like) is ignored. Raises ConfigError for a misspelt setting.
+    (``reward_router_address`` and the like) is ignored. Raises ConfigError for a misspelled setting.
     """
     own = {**settings_of_environment(), **read_settings(settings)}
     (row,) = score_batch([{"response": solution_str, "ground_truth": ground_truth}], **own)

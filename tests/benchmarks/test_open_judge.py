@@ -25,7 +25,7 @@ from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.response_cache import ResponseCache
-from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, Patience
+from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, RetryPolicy
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
 
 RIGHT, WRONG = '{"verdict": "right"}', '{"verdict": "wrong"}'
@@ -341,7 +341,7 @@ def test_a_template_that_cannot_be_used_is_refused_naming_the_file(
         (lambda: settings_from_template(Path("nowhere.txt")), MissingFileError),
         (lambda: JudgeSettings(again=-1), ConfigError),
         (lambda: JudgeSettings(max_tokens=0), ConfigError),
-        (lambda: Patience(again=True), ConfigError),
+        (lambda: RetryPolicy(again=True), ConfigError),
         (lambda: read_labels(Path("nowhere.jsonl")), MissingFileError),
         (lambda: agreement({"a": True}, {"b": True}), DataError),
     ],

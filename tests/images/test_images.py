@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from infimed_plugins.errors import DataError, MissingExtraError
 from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image, image_size, prepare_image, smart_resize
-from infimed_plugins.images.metadata import without_words
+from infimed_plugins.images.metadata import strip_metadata
 
 LIMIT = 262_144
 
@@ -527,4 +527,4 @@ def test_words_in_a_file_are_dropped_and_its_pixels_and_resolution_stay(form: st
 def test_a_file_cut_off_in_its_words_is_left_to_the_decoder(form: str) -> None:
     data = with_words(form)
     for length in range(2, 200):
-        assert without_words(data[:length]) is data[:length] or len(without_words(data[:length])) <= length
+        assert strip_metadata(data[:length]) is data[:length] or len(strip_metadata(data[:length])) <= length

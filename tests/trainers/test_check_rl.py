@@ -166,7 +166,7 @@ def test_the_stand_in_for_vllm_is_forgotten_after_the_check(overrides: list[str]
         pytest.param(["worker.rollout.temperature=0"], "0 is not more than 0 and at most 2: at 0 all", id="greedy"),
         pytest.param(["worker.rollout.top_k=1"], "top_k: 1 is not 2 or more or -1", id="greedy by top_k"),
         pytest.param(["worker.rollout.top_p=2"], "top_p: 2.0 is not more than 0 and at most 1: vLLM", id="top_p"),
-        pytest.param(["trainer.max_steps=0"], "max_steps: 0 is not 1 or more: nothing would be learnt", id="no steps"),
+        pytest.param(["trainer.max_steps=0"], "max_steps: 0 is not 1 or more: nothing would be learned", id="no steps"),
         pytest.param(["trainer.max_steps=null", "trainer.total_epochs=0"], "total_epochs: 0 is not", id="no epochs"),
         pytest.param(["trainer.critic_warmup=41"], "41 is more than the run's 40 steps", id="only a warm-up"),
         pytest.param(["worker.actor.optim.lr=0"], r"optim\.lr: 0\.0 is not more than 0", id="no learning rate"),

@@ -100,7 +100,7 @@ def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[st
         pytest.param(["lr_scheduler_type=cosin"], "lr_scheduler_type: 'cosin' is not a choice", id="schedule"),
         pytest.param(["report_to=wandbb"], "report_to: 'wandbb' .*did you mean 'wandb'", id="report"),
         pytest.param(["image_max_pixels=10"], "`image_max_pixels` cannot be smaller", id="pixels"),
-        pytest.param(["freeze_language_model=true"], "are all frozen: nothing would be learnt", id="all frozen"),
+        pytest.param(["freeze_language_model=true"], "are all frozen: nothing would be learned", id="all frozen"),
         pytest.param(["do_train=false"], "do_train: is not set, so nothing would be done", id="nothing to do"),
         pytest.param(
             ["dataloader_drop_last=true", "per_device_train_batch_size=64"],

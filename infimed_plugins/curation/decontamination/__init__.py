@@ -1,4 +1,4 @@
-"""Training rows that a benchmark asks, too, are left out (second paper, section 3.1: image-query pairs above 95%).
+"""Drop training rows that a benchmark asks too (second paper, section 3.1: image-query pairs above 95%).
 
     steps:
       - decontamination: {benchmarks: [slake/test, vqa_rad/test]}
@@ -49,11 +49,11 @@ from infimed_plugins.curation.settings import (
     PATH,
     SHARE,
     StepSettings,
-    chunks,
     one_of,
     setting,
     whole,
 )
+from infimed_plugins.engines import batched
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import Json, Sample
 
@@ -124,14 +124,14 @@ def decontamination(samples: Iterable[Sample], context: StepContext) -> Iterator
 def by_hashes(
     samples: Iterable[Sample], context: StepContext, settings: DecontaminationSettings, benchmarks: Benchmarks
 ) -> Iterator[tuple[Sample, Finding | None]]:
-    """Every sample with what the CPU tier finds of it."""
+    """Yield every sample with the finding of the CPU tier, None where there is none."""
     items = hashed_items(benchmarks)
     items.count_unread(context)
     context.opened.update(items.opened)
     texts = ItemTexts(items.items, settings.text_similarity, settings.least_tokens)
     known: dict[str, ImageHash] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in chunks(samples, CHUNK):
+        for chunk in batched(samples, CHUNK):
             hashes = hash_images([image for sample in chunk for image in sample.images], pool, known)
             unread = hashes.count(None)
             if unread:
@@ -153,7 +153,7 @@ def judge(
     text_match: tuple[Item, float] | None,
     settings: DecontaminationSettings,
 ) -> Finding | None:
-    """The finding for a sample from the matches of its images and text; None when there are none."""
+    """Return the finding for a sample from the matches of its images and text; None when there are none."""
     best: tuple[float, str, ImageMatch, Item] | None = None
     for sha, match in seen:
         for item in items.of_image.get(match.image, ()):

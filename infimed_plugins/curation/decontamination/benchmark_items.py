@@ -20,7 +20,7 @@ from pathlib import Path
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
 from infimed_plugins.curation.decontamination.text_match import Text
-from infimed_plugins.curation.settings import chunks
+from infimed_plugins.engines import batched
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Sample
@@ -74,7 +74,7 @@ class HashedItems(BenchmarkItems):
 
 
 def default_benchmarks(suite: str | None = None) -> tuple[str, ...]:
-    """Every benchmark split that the package or a plugin wants training data checked against, or those of a suite."""
+    """Return the benchmark splits, of all or of one suite, that training data is checked against."""
     known = (one.load() for one in registry() if one.kind == "benchmark")
     wanted = [one for one in known if one.decontaminate and suite in (None, one.suite)]
     asked = [f"{one.source}/{one.split}" for one in wanted]
@@ -87,7 +87,7 @@ def text_of(sample: Sample) -> Text:
 
 
 def benchmark_samples(benchmarks: Benchmarks, not_checked: list[str]) -> Iterator[tuple[str, Sample]]:
-    """The samples of all benchmarks, each with ``source/split``; rows that no run could ask are left out.
+    """Yield the samples of all benchmarks, each with ``source/split``; rows that no run could ask are left out.
 
     Raises ConfigError for a benchmark whose files are missing, or notes it with ``skip_missing``.
     """
@@ -100,19 +100,19 @@ def benchmark_samples(benchmarks: Benchmarks, not_checked: list[str]) -> Iterato
         except MissingFileError as error:
             if isinstance(error, UnreachableFileError) or not benchmarks.skip_missing:
                 others = "set skip_missing: true to check against the other benchmarks only"
-                mend = "leave it out of benchmarks" if benchmarks.skip_missing else others
-                raise ConfigError(f"decontamination: {error}; or {mend}") from error
+                fix = "leave it out of benchmarks" if benchmarks.skip_missing else others
+                raise ConfigError(f"decontamination: {error}; or {fix}") from error
             not_checked.append(benchmark)
 
 
 @lru_cache(maxsize=1)  # the parts of a recipe share it
 def hashed_items(benchmarks: Benchmarks) -> HashedItems:
-    """The items of the benchmarks, all images hashed. Files that change while the process lives are not read again."""
+    """Return the benchmarks' items with all images hashed; files that change later are not read again."""
     read = HashedItems()
     known: dict[str, ImageHash] = {}
     samples = benchmark_samples(benchmarks, read.not_checked)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunk in chunks(samples, CHUNK):
+        for chunk in batched(samples, CHUNK):
             images = [image for _, sample in chunk for image in sample.images]
             made = iter(hash_images(images, pool, known, ORIENTATIONS))
             for benchmark, sample in chunk:
@@ -130,7 +130,7 @@ def hashed_items(benchmarks: Benchmarks) -> HashedItems:
 
 
 def first_sha(sample: Sample) -> tuple[str, ...]:
-    """The sha256 of the first image, for a report; empty where there is none or it cannot be read."""
+    """Return the sha256 of the first image, for a report; empty where there is none or it cannot be read."""
     try:
         return tuple(image.sha256() for image in sample.images[:1])
     except DataError:

@@ -1,11 +1,11 @@
-"""The paper's tier: image and question embedded together, the nearest question of a benchmark by cosine, exactly.
+"""Decontaminate by embeddings, the paper's tier: find the benchmark question nearest to each row by cosine, exactly.
 
-The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out what is more than 95% similar. Of a row whose
-embedding fails nothing is known, so it is dropped and counted as an engine error.
+The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out pairs above 95% similarity. A row
+whose embedding fails is dropped and counted as an engine error, since nothing is known of it.
 
-The search is exact: the matrix product is all the work, of each block only the maxima are looked at, by as many threads
-as the product has, and the products of two whole sets (188,000 x 150,000 would be 113 GB) are never in memory. In
-float32: rounded to bfloat16, pairs near 0.95 are lost.
+The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost). The work is a matrix product, block by
+block, with the maxima of each block found by as many threads as the product has. The product of two whole sets is never
+in memory (188,000 x 150,000 would be 113 GB).
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     text_of,
 )
 from infimed_plugins.curation.decontamination.report import Finding
-from infimed_plugins.curation.settings import chunks
-from infimed_plugins.engines import ChatRequest, Embedder
+from infimed_plugins.engines import ChatRequest, Embedder, batched
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample
 
@@ -56,7 +55,7 @@ class EmbeddedItems(BenchmarkItems):
 def by_embeddings(
     samples: Iterable[Sample], context: StepContext, benchmarks: Benchmarks, similarity: float
 ) -> Iterator[tuple[Sample, Finding | None]]:
-    """Every sample that was embedded with the benchmark's item nearest to it, where that is above ``similarity``."""
+    """Yield each embedded sample with the nearest benchmark item, where its cosine is above ``similarity``."""
     engine = context.engine
     if not isinstance(engine, Embedder):
         raise ConfigError(
@@ -74,7 +73,7 @@ def by_embeddings(
 
 
 def request_of(sample: Sample, request_id: str) -> ChatRequest:
-    """The request to embed: the images, the question and its options; no instruction, which all rows would share."""
+    """Return the request to embed: images, question and options, without the instruction that all rows share."""
     options = zip(OPTION_LETTERS, sample.options or (), strict=False)
     text = "\n".join([sample.question, *(f"{letter}. {option}" for letter, option in options)])
     tags = prompts.IMAGE_TAG * len(sample.images)
@@ -103,7 +102,7 @@ def _embedded(
             else:
                 failed(reply.error)
 
-    for found in chunks(vectors(), SEARCHED_AT_ONCE):
+    for found in batched(vectors(), SEARCHED_AT_ONCE):
         length = length or Counter(len(vector) for _, vector in found).most_common(1)[0][0]
         fitting = [(one, vector) for one, vector in found if len(vector) == length]
         for _ in range(len(found) - len(fitting)):
@@ -115,7 +114,7 @@ def _embedded(
 def nearest(
     queries: Vectors, table: Vectors, *, above: float = -2.0, block: int = BLOCK
 ) -> tuple[NDArray[np.int64], Vectors]:
-    """The number of the nearest entry of each query and its cosine, if that is greater than ``above``."""
+    """Return the index of each query's nearest entry and its cosine, if greater than ``above``; else -1."""
     numbers = np.full(len(queries), -1, dtype=np.int64)
     cosines: Vectors = np.full(len(queries), above, dtype=np.float32)
     highest: Vectors = np.empty(len(queries), dtype=np.float32)
@@ -140,7 +139,7 @@ def _maxima(product: Vectors, highest: Vectors, first: int, end: int) -> None:
 
 
 def _threads() -> int:
-    """As many as run the product, up to a point: numpy's libraries heed this variable, else they take every core."""
+    """Return how many threads numpy's product uses (OMP_NUM_THREADS, else all cores), at most MOST_THREADS."""
     named = os.environ.get("OMP_NUM_THREADS", "")
     return min(MOST_THREADS, int(named) if named.isdigit() and int(named) else os.cpu_count() or 1)
 
@@ -172,7 +171,8 @@ _last: list[tuple[weakref.ref[Embedder], Benchmarks, EmbeddedItems]] = []  # wea
 
 
 def _embedded_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:
-    """The vectors made last: the parts of a recipe share benchmarks and engine, and a model takes hours for them."""
+    """Return the embedded items, those of the last call if they fit: the parts of a recipe share them, and a model
+    takes hours to make them."""
     for of_engine, of_benchmarks, made in _last:
         if of_engine() is engine and of_benchmarks == benchmarks:
             return made

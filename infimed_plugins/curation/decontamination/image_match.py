@@ -1,4 +1,4 @@
-"""Find the same image again: by its bytes, and by a perceptual hash that outlives resizing, encoding and turning.
+"""Match copies of an image: by bytes, and by a perceptual hash that survives resizing, re-encoding and rotation.
 
     hash_image(Path("ct.jpg").read_bytes()).hashes                 # (0x9c3f…,): one number of 64 bits
     hash_image(Path("ct.jpg").read_bytes(), ORIENTATIONS).hashes   # eight: upright, mirrored, upside down …
@@ -45,7 +45,7 @@ ORIENTATIONS = {
     "transverse": "TRANSVERSE",
 }
 _UNDONE_BY = {"turned by 90": "turned by 270", "turned by 270": "turned by 90"}  # the others undo themselves
-HASHED_SIDE = 32  # what pHash looks at
+HASHED_SIDE = 32  # pixels of a side that pHash looks at
 DRAFT_SIDE = 128  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, never below this
 MOST_KNOWN = 20_000  # images whose hashes are kept, 1.5 kB each, for rows that show one again
 _BLOCK = 1 << 15  # hashes compared at a time: they stay in the cache while every query passes
@@ -76,7 +76,7 @@ class ImageMatch:
 
 
 def hash_image(data: bytes, orientations: Iterable[str] = (UPRIGHT,), name: str = "in memory") -> ImageHash:
-    """The hashes of an encoded image. Raises DataError naming it when it does not open."""
+    """Return the hashes of an encoded image. Raises DataError naming it when it does not open."""
     image = _draft(data) or decode_image(data, name)
     small = image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), _pil().Resampling.LANCZOS, reducing_gap=3.0)
     digest = hashlib.sha256(data).hexdigest()
@@ -93,7 +93,7 @@ def hash_images(
     known: MutableMapping[str, ImageHash],
     orientations: Iterable[str] = (UPRIGHT,),
 ) -> list[ImageHash | None]:
-    """The hashes of many images, in their order, None for one that does not open. ``known``, by sha256, is added to."""
+    """Return the hashes of many images, None for one that does not open; they are added to ``known``, by sha256."""
     _imagehash()  # its absence is said here, not by a thread
     if len(known) > MOST_KNOWN:
         known.clear()
@@ -123,7 +123,7 @@ def _hash_or_none(data: bytes, name: str, orientations: Sequence[str]) -> ImageH
 
 
 def _draft(data: bytes) -> PILImage | None:
-    """A JPEG decoded at a fraction of its size; None for anything else, or where decode_image should say what is wrong.
+    """Return a JPEG decoded at a fraction of its size; None for any other file, or one that decode_image must judge.
 
     Turning it as its EXIF block says can be left out: the index holds every orientation.
     """
@@ -158,7 +158,7 @@ class ImageIndex:
         self._arrays: tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint8]] | None = None
 
     def add(self, image: ImageHash) -> int:
-        """The number of an image hashed in all orientations, a new one unless its very bytes were added before."""
+        """Add an image hashed in all orientations and return its number; the same bytes keep the earlier number."""
         number = self._numbers.setdefault(image.sha256, len(self.entries))
         if number == len(self.entries):
             self.entries.append(image)
@@ -166,7 +166,7 @@ class ImageIndex:
         return number
 
     def search(self, images: Sequence[ImageHash], distance: int, correlation: float = 0.0) -> list[list[ImageMatch]]:
-        """For each image those of the index that match it, the nearest first, each once."""
+        """Return for each image the matching images of the index, the nearest first, each once."""
         table, places, small = self._as_arrays()
         asked = [number for number, image in enumerate(images) if image.hashes]
         queries, entries, bits = near(np.array([images[n].hashes[0] for n in asked], np.uint64), table, distance)
@@ -192,7 +192,7 @@ class ImageIndex:
         ]
 
     def _as_arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint8]]:
-        """The hashes; of each the number of the image and that of the orientation; and of each image the small one."""
+        """Return the hashes, the image and orientation number of each hash, and the small image of each entry."""
         if self._arrays is None:
             hashes = [one for image in self.entries for one in image.hashes]
             places = [(number, turn) for number, image in enumerate(self.entries) for turn in range(len(image.hashes))]
@@ -208,7 +208,7 @@ class ImageIndex:
 def near(
     queries: NDArray[np.uint64], table: NDArray[np.uint64], distance: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of every query and entry that differ by at most ``distance`` bits, and by how many they do.
+    """Return the indices of all query-entry pairs that differ by at most ``distance`` bits, and those bits.
 
     The table is gone through in blocks that stay in the cache.
     """
@@ -228,7 +228,7 @@ def near(
 
 
 def popcount(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The bits set in each value."""
+    """Return the number of bits set in each value."""
     if hasattr(np, "bitwise_count"):
         counts: NDArray[np.uint8] = np.bitwise_count(values)
         return counts
@@ -238,7 +238,7 @@ def popcount(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 
 def _correlations(query: bytes, small: NDArray[np.uint8], turns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Of one image with others, each of those turned: instead the one image is turned back."""
+    """Return the correlation of an image with others that are turned; the image is turned back instead of them."""
     square = _pil().frombytes("L", (HASHED_SIDE, HASHED_SIDE), query)
     back = [np.asarray(_turned(square, _UNDONE_BY.get(name, name))).ravel() for name in ORIENTATIONS]
     products: NDArray[np.float32] = np.einsum("ij,ij->i", _normalized(small), _normalized(np.stack(back))[turns])

@@ -1,11 +1,10 @@
-"""A page of what decontamination found: each row beside the benchmark's, the two images side by side.
+"""Write an HTML page of what decontamination found: each row beside the benchmark's, with both images.
 
     write_page(Path("runs/decontamination/slake.jsonl"), Path("slake.html"))
 
-One file, offline. What was dropped comes first, the farthest matches of each reason on top: those to doubt. Above
-stand the thresholds and what the CPU tier's defaults find and miss, as tests/measure/bench_decontamination.py
-measured it. Of real radiographs that says nothing: the pictures are phantoms, which are as alike as radiographs of one
-view, and blurred noise.
+One file, offline. Dropped rows come first, the most doubtful (farthest) matches of each reason on top. Above are the
+thresholds, and the share of copies that the CPU tier's defaults find, as tests/measure/bench_decontamination.py
+measured it on phantoms, which are as alike as radiographs of one view, and on blurred noise, not on real radiographs.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def write_page(report: Path, path: Path, *, rows: int = ROWS, settings: Mapping[
 
 
 def thresholds(settings: DecontaminationSettings) -> str:
-    """The thresholds of a run in words."""
+    """Return the thresholds of a run in words."""
     if settings.tier == "embeddings":
         return f"image and question embedded together with a cosine above {settings.similarity}"
     return (
@@ -88,7 +87,7 @@ def thresholds(settings: DecontaminationSettings) -> str:
 
 
 def read_report(report: Path) -> list[dict[str, Any]]:
-    """The rows of a report. Raises MissingFileError without one, DataError for a line that is none."""
+    """Return the rows of a report. Raises MissingFileError without one, DataError for a line that is none."""
     if not report.is_file():
         raise MissingFileError(f"there is no report {report}; name it as the setting report of decontamination")
     rows: list[dict[str, Any]] = []
@@ -106,7 +105,7 @@ def _doubt(row: dict[str, Any]) -> tuple[bool, str, float]:
 
 
 def _data_uri(folder: Path, name: str | None) -> str | None:
-    """An image of the report, None where there is none; names that lead out of its folder are not followed."""
+    """Return an image of the report, None where there is none; names that leave its folder are not followed."""
     path = (folder / (name or "")).resolve()
     if not name or not path.is_file() or not path.is_relative_to(folder.resolve()):
         return None

@@ -45,7 +45,8 @@ class Finding:
 
 @contextmanager
 def writing_report(path: Path | None, downloads: Path | None) -> Iterator[Callable[[Sample, Finding], None]]:
-    """A function that writes a line for a finding; the benchmarks' images follow at the end. None without a path."""
+    """Yield a function that writes a line for a finding; without a path it writes none. Images of benchmarks follow at
+    the end."""
     if path is None:
         yield lambda sample, finding: None
         return
@@ -93,7 +94,7 @@ class _Report:
         return self._thumbnail(image, sha) if image else None
 
     def _item_image(self, finding: Finding) -> str | None:
-        """The name that the image will have: it is read again when all samples have passed."""
+        """Return the name that the image will have; it is written after all samples have passed."""
         item = finding.item
         sha = finding.shas[1] if finding.shas else next(iter(item.shas), None)
         if sha is None:

@@ -1,4 +1,4 @@
-"""Find questions that say the same in other words.
+"""Find near-duplicate questions: the same content in other words.
 
     question_similarity("Is the liver healthy?", "is this liver healthy")              # 1.0
     question_similarity("Is the liver healthy?", "Is the lung healthy?")               # 0.33
@@ -7,8 +7,8 @@
     texts = ItemTexts(items, similarity=0.6, least_tokens=8)                           # of benchmarks' items
     texts.nearest([Text("A 45 year old man has chest pain …", options)])               # [(items[3], 0.93)]
 
-Two questions about one image are compared by the words that carry them: of those that every question is made of (what,
-is, the, image …) nothing can be told. Two texts that stand alone are compared by their pairs of neighboring words,
+Two questions about one image are compared by their content words, without those of every question (what, is, the,
+image …). Two texts that stand alone are compared by their pairs of neighboring words,
 which a template filled in otherwise does not share. Candidates come from rensa's MinHash, 128 values in bands chosen
 to lose fewer than 2% of the pairs at the threshold itself; the similarity reported is the exact Jaccard index.
 """
@@ -28,7 +28,7 @@ from infimed_plugins.parsing.normalize import tokens
 if TYPE_CHECKING:
     from infimed_plugins.curation.decontamination.benchmark_items import Item
 
-# what carries no content in a question about an image; "where", "when", "how" and "why" do
+# words without content in a question about an image ("where", "when", "how" and "why" have some)
 STOCK_WORDS = frozenset(
     tokens(
         """a an the this that these those there it its is are was were be been being do does did has have had can could
@@ -50,24 +50,24 @@ class Text:
 
 
 def normalized(text: Text) -> str:
-    """One string for texts that differ by case, punctuation, spaces or the order of the options only."""
+    """Return one string for texts that differ only by case, punctuation, spaces or the order of the options."""
     return " | ".join([" ".join(tokens(text.question)), *sorted(" ".join(tokens(option)) for option in text.options)])
 
 
 def question_similarity(one: str, other: str) -> float:
-    """The Jaccard index of the content words of two questions; of all words where one of them has no others."""
+    """Return the Jaccard index of two questions' content words; of all words if one has no content words."""
     words, others = frozenset(tokens(one)), frozenset(tokens(other))
     content, other_content = words - STOCK_WORDS, others - STOCK_WORDS
     return jaccard(content, other_content) if content and other_content else jaccard(words, others)
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Shared over all; 1 of two empty sets."""
+    """Return the size of the intersection over that of the union; 1 for two empty sets."""
     return len(one & other) / len(one | other) if one or other else 1.0
 
 
 def shingles(text: Text) -> frozenset[str]:
-    """The pairs of neighboring words, of the question and of each option; a word that stands alone as it is."""
+    """Return the pairs of neighboring words of the question and of each option; a single word stands for itself."""
     found: set[str] = set()
     for part in (text.question, *text.options):
         words = tokens(part)
@@ -88,7 +88,7 @@ class TextIndex:
             self._index.insert_many(_min_hashes(texts))
 
     def nearest(self, texts: Sequence[Text | None]) -> list[tuple[int, float] | None]:
-        """For each text the one of the index most like it, with the exact similarity, if that reaches the threshold."""
+        """Return for each text the most similar text of the index and its similarity, None below the threshold."""
         asked = [text for text in texts if text is not None and self._texts]
         made = iter(_min_hashes(asked) if asked else ())
         return [self._best(text, next(made)) if text is not None and self._texts else None for text in texts]
@@ -121,7 +121,7 @@ class ItemTexts:
         self._indexes = [(TextIndex([text for text, _ in pairs], similarity), pairs) for pairs in kept]
 
     def nearest(self, texts: Sequence[Text]) -> list[tuple[Item, float] | None]:
-        """For each text the item most like it, with the similarity; None where none is alike or it is too short."""
+        """Return for each text the most similar item and its similarity; None without one, or for a short text."""
         asked: tuple[list[Text | None], ...] = (
             [Text(text.question) for text in texts],
             [text if text.options else None for text in texts],
@@ -139,7 +139,7 @@ class ItemTexts:
 
 
 def _asked_once(pairs: Iterable[tuple[Text, Item]]) -> list[tuple[Text, Item]]:
-    """Of equal texts the first, unless they are asked of different images."""
+    """Return the first of equal texts, without those that are asked of different images."""
     first: dict[str, tuple[Text, Item]] = {}
     stock: set[str] = set()
     for text, item in pairs:
@@ -150,7 +150,7 @@ def _asked_once(pairs: Iterable[tuple[Text, Item]]) -> list[tuple[Text, Item]]:
 
 
 def bands(similarity: float) -> int:
-    """The fewest bands that lose no more than MOST_LOST of the pairs at the threshold: fewer candidates to verify."""
+    """Return the fewest bands that lose at most MOST_LOST of the pairs at the threshold, to verify few candidates."""
     for rows in (16, 8, 4, 2):
         if (1 - similarity**rows) ** (VALUES // rows) <= MOST_LOST:
             return VALUES // rows

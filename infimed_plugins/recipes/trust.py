@@ -1,4 +1,4 @@
-"""Find the settings of a recipe file that need the user's word: the file may be a stranger's.
+"""Find the settings of a recipe file that need ``--trust``: the file may be a stranger's.
 
 A file may choose rows, steps, prompts and models, and the settings of engines that are named here: those that shape
 replies. Hosts, key variables, what loads code and paths that leave its folder are listed by ``infimed data plan`` and
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 ENGINE_SETTINGS = frozenset(
     {"batch_size", "max_pixels", "max_images", "revision", "group", "embed", "embed_suffix", "extra_body"}
     | {"concurrency", "timeout", "retries", "actors", "block"}
-    # of vLLM itself
+    # vLLM itself
     | {"dtype", "quantization", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization"}
     | {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enforce_eager", "kv_cache_dtype"}
     | {"enable_prefix_caching", "enable_chunked_prefill", "limit_mm_per_prompt", "seed"}
 )
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLDER, REPORT = "folder", "report"  # settings of steps that are paths, beside the files of prompts
-WORDS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are words, whatever stands in them
+TEXT_SETTINGS = frozenset({"bridge", "benchmarks", "judge"})  # settings of steps that are text, whatever it looks like
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = 200  # characters
 
 
 @dataclass(frozen=True)
-class Word:
-    """A setting that needs the user's word; ``path`` is where one leads that is a path."""
+class UntrustedSetting:
+    """A setting that needs ``--trust``; ``path`` is its value if that is a path."""
 
     key: str
     value: str
@@ -53,7 +53,7 @@ class Word:
         return any(_stays_in(place, name, self.path) for place in places if place is not None)
 
     def of_engine(self) -> bool:
-        """True if it goes with the engine that steps draw from, or one that judges."""
+        """True if it belongs to the engine that steps draw from, or to one that judges."""
         first, *_, step_setting = self.key.split(".")[:4]
         return first == "engine" or step_setting == "judge_engine"
 
@@ -61,8 +61,8 @@ class Word:
         return f"{self.key.encode('unicode_escape').decode()}: {self.value}"
 
 
-def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
-    """The settings of a recipe from a file in ``folder`` that need the user's word, in its order."""
+def untrusted_settings(recipe: Recipe, folder: Path) -> tuple[UntrustedSetting, ...]:
+    """Return the settings of a recipe from a file in ``folder`` that need ``--trust``, in its order."""
     found = list(_engine("engine", asdict(recipe.engine))) if recipe.engine else []
     found += _settings("decontaminate", recipe.decontaminate or {}, folder)
     for part in recipe.parts:
@@ -71,9 +71,9 @@ def words_needed(recipe: Recipe, folder: Path) -> tuple[Word, ...]:
     return tuple(found)
 
 
-def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
-    """Raise ConfigError for what needs the user's word and has not got it."""
-    refused = [word for word in recipe.words if not word.allowed_below(out, downloads)]
+def check_trusted(recipe: Recipe, out: Path, downloads: Path | None) -> None:
+    """Raise ConfigError for settings that need ``--trust`` and lack it."""
+    refused = [one for one in recipe.untrusted if not one.allowed_below(out, downloads)]
     if refused:
         raise ConfigError(
             f"recipe {recipe.name} sets {'; '.join(map(str, refused))}. A recipe of somebody else could do harm by "
@@ -81,15 +81,15 @@ def check_words(recipe: Recipe, out: Path, downloads: Path | None) -> None:
         )
 
 
-def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[Word]:
+def _engine(key: str, engine: Mapping[str, Json]) -> Iterator[UntrustedSetting]:
     settings = engine.get("settings")
     for name, value in settings.items() if isinstance(settings, Mapping) else ():
         if not (name == "base_url" and server_hosts(value) <= LOOPBACK) and name not in ENGINE_SETTINGS:
-            yield Word(f"{key}.settings.{name}", SHOWN.repr(value))
+            yield UntrustedSetting(f"{key}.settings.{name}", SHOWN.repr(value))
 
 
-def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
-    """Of a step's settings, at any depth: engines by the table, and paths that leave the recipe's folder."""
+def _settings(key: str, value: Json, folder: Path) -> Iterator[UntrustedSetting]:
+    """Yield a step's untrusted settings at any depth: those of engines, and paths that leave the recipe's folder."""
     name = key.rpartition(".")[2]
     if isinstance(value, Mapping):
         is_engine = {"name", "model"} <= value.keys()
@@ -101,14 +101,14 @@ def _settings(key: str, value: Json, folder: Path) -> Iterator[Word]:
         for one in value:
             yield from _settings(key, one, folder)
     elif isinstance(value, str) and _is_path(name, value) and not _stays_in(folder, name, value):
-        yield Word(key, SHOWN.repr(value), value)
+        yield UntrustedSetting(key, SHOWN.repr(value), value)
 
 
 def _is_path(name: str, value: str) -> bool:
     """True if a setting is a path: by its name, and in steps that others wrote by its look."""
     if "prompt" in name:
-        return "{" not in value  # else it is the prompt's words
-    return name in (FOLDER, REPORT) or (name not in WORDS and any(mark in value for mark in "/\\~\0"))
+        return "{" not in value  # else it is the prompt itself
+    return name in (FOLDER, REPORT) or (name not in TEXT_SETTINGS and any(mark in value for mark in "/\\~\0"))
 
 
 def _stays_in(folder: Path, name: str, value: str) -> bool:

@@ -116,7 +116,7 @@ def test_what_could_harm_is_listed_and_refused_with_the_option_that_allows_it(
 ) -> None:
     path = recipe(**changes)
     made = load_recipe(path)
-    assert [str(word).startswith(said) for word in made.words] == [True]
+    assert [str(one).startswith(said) for one in made.untrusted] == [True]
     with pytest.raises(ConfigError) as caught:
         build(made, "out", folder="theirs")
     assert said in str(caught.value)
@@ -124,22 +124,22 @@ def test_what_could_harm_is_listed_and_refused_with_the_option_that_allows_it(
     assert "\n" not in str(caught.value)
     assert not Path("out").exists()
     assert Path(".bashrc").read_text() == "export A=1\n"
-    assert load_recipe(path, trust=True).words == ()
+    assert load_recipe(path, trust=True).untrusted == ()
 
 
 @pytest.mark.parametrize("changes", HARMLESS, ids=str)
 def test_what_a_plain_recipe_sets_needs_no_word(changes: dict[str, Any], cwd: Path) -> None:
-    assert load_recipe(recipe(**changes)).words == ()
+    assert load_recipe(recipe(**changes)).untrusted == ()
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_are_trusted_by_name_and_by_path(name: str) -> None:
-    assert load_recipe(name).words == ()
+    assert load_recipe(name).untrusted == ()
 
 
 def test_a_recipe_that_extends_a_shipped_one_is_a_users_with_nothing_to_say(cwd: Path) -> None:
     Path("theirs/more.yaml").write_text("name: more\nextends: infimed_sft\nwithout: [general_*]\n")
-    assert load_recipe("theirs/more.yaml").words == ()
+    assert load_recipe("theirs/more.yaml").untrusted == ()
     assert plan("theirs/more.yaml").needs_word == ()
 
 
@@ -235,10 +235,10 @@ def test_the_engine_of_the_command_line_takes_the_place_of_the_recipes_and_of_it
     both = engine(api_key_env="HF_TOKEN") | judged(api_key_env="HF_TOKEN")
     both |= {"decontaminate": {"engine": {"name": "vllm", "model": "m", "settings": {"tokenizer": "x"}}}}
     made = load_recipe(recipe(**both))
-    assert len(made.words) == 3
+    assert len(made.untrusted) == 3
     mine = made.changed(engine=EngineChoice("openai", "m", {"base_url": ["http://mine.example/v1"]}))
-    assert [word.key for word in mine.words] == ["decontaminate.engine.settings.tokenizer"]
-    assert mine.changed(decontaminate=False).words == ()
+    assert [one.key for one in mine.untrusted] == ["decontaminate.engine.settings.tokenizer"]
+    assert mine.changed(decontaminate=False).untrusted == ()
 
 
 HOSTILE_MODULE = "open('ran', 'w').write('x')\nraise SystemExit('a stranger was imported')\n"
