@@ -97,7 +97,7 @@ def build(
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a curation step gets: of a data set (``slake/train``) or of a file of pairs.
+    """The rows that a curation step gets: from a data set (``slake/train``) or a file of pairs.
 
     ``order`` says which of them ``limit`` takes: ``hash`` (drawn by ``seed``) or ``first``, the phantoms' default.
     """
@@ -120,11 +120,11 @@ class Rows:
 
     @property
     def folder(self) -> Path | None:
-        """Where its files lie."""
+        """The folder with its files."""
         return self.data_dir if self.pairs is None else self.pairs.parent
 
     def part(self) -> dict[str, Any]:
-        """The part of a recipe that reads them."""
+        """Return the part of a recipe that reads them."""
         split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name
         order = self.order or ("first" if self.name in PROCEDURAL else "hash")
         part = {"source": self.name, "split": split or "train", "order": order}

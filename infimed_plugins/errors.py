@@ -83,7 +83,7 @@ class MissingExtraError(InfimedError, ImportError):
 
 
 def optional_module(name: str, feature: str, extra: str) -> Any:
-    """The module of an optional dependency. Raises MissingExtraError where it is not installed."""
+    """Return the module of an optional dependency. Raises MissingExtraError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

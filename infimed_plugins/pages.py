@@ -1,4 +1,4 @@
-"""Every HTML page is written here: one file that opens offline, in which nothing that others wrote can run or ask.
+"""Write HTML pages: one file each that opens offline and runs nothing that others wrote.
 
 A page is a template that extends ``pages.html.jinja``; a script beside it (``NAME.js`` for ``NAME.html.jinja``) is the
 only one that the page's policy lets run::
@@ -59,5 +59,5 @@ def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def escape(text: str) -> str:
-    """A text for a drawing inside a page, escaped and cut as a template would."""
+    """Return a text for a drawing inside a page, escaped and cut as a template would."""
     return html.escape(shortened(text))

@@ -59,7 +59,7 @@ def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement
 
 
 def read_labels(path: Path) -> dict[str, bool]:
-    """People's verdicts by question. Raises MissingFileError, or DataError naming the line that cannot be used."""
+    """Return people's verdicts by question. Raises MissingFileError, or DataError naming the bad line."""
     labels: dict[str, bool] = {}
     needs = '"id", a string, and "right", true or false'
     for place, id, right in values_by_id(path, "right", True, "labels", needs, lambda value: isinstance(value, bool)):
@@ -69,7 +69,7 @@ def read_labels(path: Path) -> dict[str, bool]:
 
 
 def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None]:
-    """Kappa and its interval, as far as it has one."""
+    """Return kappa and its interval, as far as it has one."""
     import numpy as np
 
     try:

@@ -43,7 +43,7 @@ class Judged:
 
     @property
     def why(self) -> str:
-        """``reason`` as people read it without ``accuracy`` beside it."""
+        """``reason`` as it is shown to people without ``accuracy`` beside it."""
         return self.reason if self.accuracy is not None else f"unscored: {self.reason}"
 
 

@@ -35,7 +35,7 @@ Judge = Callable[[Sequence[Response]], Mapping[str, Opinion]]
 def judge_rows(
     benchmark: Benchmark, rows: Sequence[Response], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
-    """The judged questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
+    """Judge the questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
     opinions: Mapping[str, Opinion] = {}
     if judge is not None:
@@ -90,7 +90,7 @@ def judge_folder(
 def engine_judge(
     engine: Engine, settings: JudgeSettings | None = None, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Judge:
-    """A judge that asks an engine, which should be over a response cache: then nothing is asked twice.
+    """Return a judge that asks an engine; put a response cache before that, so that nothing is asked twice.
 
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
@@ -134,7 +134,7 @@ def _judged(benchmark: Benchmark, row: Response, score: Score) -> Judged:
 
 
 def _group(benchmark: Benchmark, row: Response) -> str:
-    """The value of the first grouping that a question has one of, else its task."""
+    """Return the value of the first grouping that a question has one of, else its task."""
     for key in benchmark.group_by:
         value = row.meta.get(key, row.language if key == "language" else None)
         if value:
@@ -158,7 +158,7 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
 
 
 def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]:
-    """MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
+    """Return MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
 
     ``{"error": …}`` where upstream would write nothing.
 
@@ -196,7 +196,7 @@ def _is_of(run: Run, settings: dict[str, Json]) -> bool:
 
 
 def _outputs(runs: Sequence[Run], asked: Sequence[Response]) -> list[str | None] | None:
-    """The judge's outputs on these questions, of the first run that has them all; None for none."""
+    """Return the judge's outputs on these questions, of the first run that has them all; None for none."""
     for run in runs:
         found = {row.id: judges_verdict(row) for row in run.rows}
         if all(found.get(row.id) is not None for row in asked):

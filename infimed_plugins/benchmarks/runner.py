@@ -30,9 +30,9 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Asking:
-    """How to ask a benchmark. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
+    """The settings of a run. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
 
-    ``downloads`` is where downloaded data sets lie (the hub without it); ``max_tokens`` the benchmark's without it.
+    ``downloads`` is the folder of downloaded data sets (the hub without it); ``max_tokens`` the benchmark's without it.
     """
 
     prompt_style: str = "direct"
@@ -44,7 +44,7 @@ class Asking:
     vary: Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]] = iter
 
     def settings(self, benchmark: Benchmark, model: str) -> dict[str, Json]:
-        """Return what shapes the replies, and so must not change within a folder."""
+        """Return the settings that shape the replies, and so must not change within a folder."""
         return {
             "benchmark": benchmark.name,
             "model": model,
@@ -89,7 +89,7 @@ def ask(
     facts: dict[str, Json] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Ask what the folder has no reply to yet, greedily; ``facts`` go into its settings.
+    """Ask for the replies that the folder lacks, greedily; ``facts`` go into its settings.
 
     Raises as ``run`` does.
     """
@@ -150,7 +150,7 @@ def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progre
 
 
 def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
-    """The replies of a folder judged by the rules of a mode; an empty list for a folder without any."""
+    """Judge the replies of a folder by the rules of a mode; an empty list for a folder without any."""
     from infimed_plugins.plugins import registry
 
     folder = RunFolder(run_dir)
@@ -163,7 +163,7 @@ def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
 
 @dataclass
 class _Log:
-    """Which questions are on their way: everything of them but their images, which the engine's request holds."""
+    """The questions that wait for a reply, without their images, which the engine's request holds."""
 
     folder: RunFolder
     benchmark: Benchmark
@@ -177,7 +177,7 @@ class _Log:
     _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
-        """Requests for what has no reply yet."""
+        """Yield requests for what has no reply yet."""
         for row, made in self.rows(lambda id: id not in self.known, _decoded):
             self.asked += 1
             self._waiting[row.id] = row
@@ -186,7 +186,7 @@ class _Log:
     def rows(
         self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
     ) -> Iterator[tuple[Response, ChatRequest]]:
-        """The wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
+        """Yield the wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
         asking = self.asking
         given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
         for index, question in enumerate(asking.vary(given)):
@@ -214,7 +214,7 @@ class _Log:
             yield replace(row, images=[image.sha256() for image in images]), replace(made, images=images)
 
     def take(self, reply: Reply) -> Response | None:
-        """The question of a reply, answered; None for one that has been taken."""
+        """Return the question of a reply, answered; None for one that has been taken."""
         if reply.id not in self._waiting:
             return None
         text = reply.texts[0] if reply.texts else ""
@@ -236,14 +236,14 @@ def _in_memory(image: ImageRef) -> ImageRef:
 
 
 def _decoded(image: ImageRef) -> ImageRef:
-    """The image in memory, read once. Raises DataError naming the file where it does not decode."""
+    """Return the image in memory, read once. Raises DataError naming the file where it does not decode."""
     read = _in_memory(image)
     decode_image(read.read(), image.path or "in memory")
     return read
 
 
 def _total(benchmark: Benchmark, asking: Asking) -> int | None:
-    """Return how many questions there will be, where the registry says; a variant may make more of them."""
+    """Return the number of questions, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
     counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
     return min(counts, default=None) if not asking.variant else None

@@ -55,7 +55,7 @@ def source_images(
 
 
 def _read(asked: _Asked, waiting: dict[str, list[int]], downloads: Path | None) -> Iterator[tuple[int, Question]]:
-    """The questions that wait, as they are met; they then wait no more."""
+    """Yield the questions that wait, as they are met; they then wait no more."""
     benchmark = registry().get("benchmark", asked.benchmark)
     given = questions(benchmark, folder=downloads, seed=asked.seed, limit=asked.limit)
     met = (one for one in given if isinstance(one, Question) and one.sample.id in waiting)

@@ -178,7 +178,7 @@ def _refuse_empty(manifest: Manifest, out: Path) -> None:
 
 
 def _print_thresholds(given: dict[str, Any]) -> None:
-    """What counted as the same, and what is known to escape it."""
+    """Print the duplicate thresholds, and what is known to escape them."""
     from infimed_plugins.curation.decontamination import DecontaminationSettings, page
 
     settings = DecontaminationSettings.read("decontamination", given)
@@ -209,7 +209,7 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
 
 
 def _warn(manifest: Manifest) -> None:
-    """Say what a rerun would mend, and what was not looked at."""
+    """Print what a rerun would fix, and what was not looked at."""
     from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
 
     (part,) = manifest.parts

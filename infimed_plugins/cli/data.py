@@ -22,7 +22,7 @@ RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, or the
 
 @app.command(epilog="Example: infimed data plan quickstart_sft")
 def plan(recipe: RecipeName, as_json: AsJson = False) -> None:
-    """Show what a recipe would build, from which sources and under which licences. Fetches nothing."""
+    """Show what a recipe would build, from which sources and under which licenses. Fetches nothing."""
     from infimed_plugins import recipes
 
     made = recipes.plan(recipe)
@@ -118,7 +118,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Draws other rows.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the manifest of a build: rows kept and dropped and why, licences, files and their hashes."""
+    """Show the manifest of a build: rows kept and dropped and why, licenses, files and their hashes."""
     from infimed_plugins import recipes
 
     manifest = recipes.read_manifest(folder)

@@ -62,7 +62,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before a command."""
+    """Set the options that stand before a command."""
     storage.without_locks = no_lock
 
 

@@ -72,13 +72,13 @@ def reward(
 
 
 def _shortened(value: Any) -> str:
-    """What JSON cannot hold, such as an image's bytes."""
+    """Describe a value that JSON cannot hold, such as an image's bytes."""
     return str(value)[:100]
 
 
 @contextlib.contextmanager
 def _whole_or_nothing(path: Path | None) -> Iterator[TextIO | None]:
-    """A file that appears under its name only once it is whole."""
+    """Open a file that appears under its name only once it is whole."""
     if path is None:
         yield None
         return

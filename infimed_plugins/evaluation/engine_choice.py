@@ -105,7 +105,7 @@ class JudgeModel:
 
     @cached_property
     def identity(self) -> JudgeIdentity:
-        """What reports and run folders say of it."""
+        """The judge as reports and run folders name it."""
         choice = self.choice
         shaping = shaping_settings(choice.settings)
         return JudgeIdentity(choice.model, model_identity(choice.model), choice.name, shaping, self.settings)

@@ -41,7 +41,7 @@ Planned = list[tuple[Benchmark, Asking, RunFolder]]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Judged runs, and what a reader must know beside their figures.
+    """Judged runs, and the notes beside their figures.
 
     ``runs`` holds one Run for each model, benchmark, prompt style, variant and mode; ``failed`` names what was not
     finished, and why; ``agreement`` compares verdicts of rules, judge and people (Cohen's kappa).
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def groupings(self) -> dict[str, Sequence[str]]:
-        """By what each benchmark's questions are grouped."""
+        """The keys that each benchmark's questions are grouped by."""
         names = dict.fromkeys(run.benchmark for run in self.runs)
         return {name: registry().get("benchmark", name).group_by for name in names}
 
@@ -173,7 +173,7 @@ def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
 def _plan(
     chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, asking: Asking
 ) -> Planned:
-    """Every benchmark in every style and variant. Raises ConfigError for an unknown style."""
+    """Return every benchmark in every style and variant. Raises ConfigError for an unknown style."""
     plan: Planned = []
     for benchmark in chosen:
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
@@ -186,7 +186,7 @@ def _plan(
 
 
 def _ask(plan: Planned, model: EngineChoice, label: str, root: Path, progress: Progress) -> dict[str, DataError]:
-    """Ask all of it, and return what was not finished, and why.
+    """Ask every planned question; return the benchmarks that were not finished, and why.
 
     A data set without its files, a missing package and a folder of another run are said before the model is loaded,
     which happens when a question first needs it: not for a finished run.
@@ -233,7 +233,7 @@ def _judge(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A run's rows are a million objects in no cycles; going through them over and over took a fifth of the time."""
+    """Pause garbage collection: a run's million rows hold no cycles, and scanning them took a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -65,7 +65,7 @@ class Text:
             self.codes = "".join(self._merged(list(self.codes), lambda _: next(codes)))
 
     def _find_phrases(self) -> list[tuple[int, int, str]]:
-        """Where phrases of the lexicon start and end, and their codes."""
+        """Return the (start, end, code) of each phrase of the lexicon."""
         words = tuple(self.words)
         found, beyond, last = [], 0, len(words) - 1
         for at in [at for at, word in enumerate(words) if word in _PHRASES]:
@@ -79,7 +79,7 @@ class Text:
         return found
 
     def _merged(self, items: list[_T], join: Callable[[list[_T]], _T]) -> list[_T]:
-        """One item for each token, those of a phrase joined."""
+        """Join the items of each phrase's tokens."""
         merged, last = [], 0
         for at, beyond, _ in self._phrases:
             merged += [*items[last:at], join(items[at:beyond])]
@@ -88,13 +88,13 @@ class Text:
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
-        """Where each token starts and ends in the text."""
+        """The (start, end) of each token in the text."""
         spans = [found.span() for found in _TOKEN.finditer(self.text)]
         return self._merged(spans, lambda parts: (parts[0][0], parts[-1][1]))
 
 
 def beside(group: str) -> dict[str, frozenset[str]]:
-    """The words of a group of OPEN."""
+    """Return the words of a group of OPEN."""
     return {name: frozenset(words.split()) for name, words in OPEN[group].items()}
 
 
@@ -123,7 +123,7 @@ _load()
 
 @cached(65536)
 def code_of(word: str) -> str:
-    """The code of a word in lower case."""
+    """Return the code of a word in lower case."""
     if word in _WORDS:
         return _WORDS[word]
     if word.lstrip("-+−<>≤≥= ")[:1].isdigit():
@@ -135,7 +135,7 @@ def code_of(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
+    """Return a pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
 
     ``<{opt}>`` is a group: the option that is claimed.
     """
@@ -200,7 +200,7 @@ class Rule(NamedTuple):
     whole: bool = False
 
     def search(self, codes: str) -> re.Match[str] | None:
-        """Where the pattern stands in codes."""
+        """Search the pattern in codes."""
         return rule(self.pattern).search(codes)
 
 
@@ -218,7 +218,7 @@ _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
 def tidy(reply: str) -> str:
-    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
+    """Return the ends of a reply, without questions it goes on to ask itself and without the point of "E. coli"."""
     text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
     return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
@@ -234,7 +234,7 @@ class Sentence(NamedTuple):
 
 
 def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Reading]) -> list[Sentence]:
-    """The sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
+    """Return the sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
     spans = [one.span() for one in _SENTENCE.finditer(text.codes)]
     if len(spans) > 2 * _MAX_SENTENCES:
         spans = spans[:_MAX_SENTENCES] + spans[-_MAX_SENTENCES:]
@@ -245,7 +245,7 @@ def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Read
 
 @cached(8192)
 def norm(word: str) -> str:
-    """A word in the singular, a number in digits."""
+    """Return a word in the singular, a number in digits."""
     if word in COUNTS or word[0].isdigit():
         return COUNTS.get(word) or word.replace(",", "")
     word = word.removesuffix("'s")

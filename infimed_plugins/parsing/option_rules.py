@@ -1,4 +1,4 @@
-"""The forms in which sentences speak of options, a row of a table for each, and the claims they find in a reply.
+"""A table of the forms in which sentences speak of options, and the claims that it finds in a reply.
 
 "B is unlikely. So the answer is C."    reject B, announce C
 "A. Cyst: too dark. B. Stone: fits."    a list: only what is said to be right or wrong counts
@@ -206,7 +206,7 @@ def _is_bare(sentence: str) -> bool:
 
 
 def _list_items(sentences: list[str]) -> set[int]:
-    """The sentences that begin an item of a list of options, each with its remark, and so claim nothing alone."""
+    """Return the sentences that begin an item of a list of options with a remark, and so claim nothing alone."""
     items: list[tuple[int, str]] = []
     reviewed: list[tuple[int, str]] = []
     starts_line = True
@@ -230,7 +230,7 @@ def _list_items(sentences: list[str]) -> set[int]:
 
 @cached(16384)
 def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
-    """The rule that each clause of a sentence with an option matches, and the letters it claims."""
+    """Match each clause of a sentence with an option: return its rule, and the letters it claims."""
     if CODE["hypothetical"] in sentence:
         return []
     head, contrast, tail = sentence.partition(CODE["contrast"])

@@ -52,7 +52,7 @@ _ASKS_FALSE = re.compile(
 def read_option(
     text: str, options: tuple[str, ...] = (), question: str = "", strict: bool = False, several: bool = False
 ) -> Reading:
-    """The option that a text states; ``several`` where the question has more than one right option."""
+    """Return the option that a text states; ``several`` if the question has more than one right option."""
     if strict and len(text) > MAX_STRICT:
         return Reading("", Code.TOO_LONG)
     text = f"{text[:_HEAD]}\n{text[-_TAIL:]}" if len(text) > _HEAD + _TAIL else text
@@ -81,7 +81,7 @@ def read_option(
 
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
-    """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
+    """Return the letter that a chain of thought commits to last, however firmly; "" for none, or for two at once."""
     codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
@@ -127,7 +127,7 @@ def _asks(question: str) -> tuple[bool, bool]:
 
 @cached(4096)
 def _matter(question: str) -> frozenset[str]:
-    """The words of a question that are about its matter."""
+    """Return the words of a question that are about its matter."""
     read = Text(nfkc(plain(question[-1000:])))
     return frozenset(word for word, code in zip(read.words, read.codes, strict=True) if code == OTHER)
 
@@ -138,7 +138,7 @@ _CONTINUED = (  # an announcement and the line behind it, where that is no list
 
 
 def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
-    """The codes as they answer a question that supposes something, or that asks what is not so."""
+    """Return the codes as they answer a question that supposes something, or that asks what is not so."""
     if supposes:
         codes = codes.replace(CODE["hypothetical"], OTHER)
     if asks_false:  # "C is wrong" answers it, "C is right" does not
@@ -150,7 +150,7 @@ def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
 
 
 def _settled_several(claims: list[Claim]) -> Reading:
-    """The letters that the last announcement names; without one, all that are said to be right."""
+    """Return the letters that the last announcement names; without one, all that are said to be right."""
     named_last = [claim for claim in claims if claim.effect == "announce" or claim.rule in ("more than one", "several")]
     counted = named_last[-1:] or [claim for claim in claims if claim.effect == "hold"]
     letters = "".join(sorted({letter for claim in counted for letter in claim.letters}))
@@ -187,7 +187,7 @@ def _settled(claims: list[Claim]) -> Reading:
 
 
 def option_key(text: str) -> str:
-    """An option's text for comparing: without the case of its words, its blanks and its final stop."""
+    """Return an option's text for comparing: without the case of its words, its blanks and its final stop."""
     return _WORD.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
 
 
@@ -205,7 +205,7 @@ def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
 def read_choice(
     text: str, options: tuple[str, ...], question: str = "", *, strict: bool = False, several: bool = False
 ) -> Reading:
-    """``read_option``, which takes a text that several options have for one of them."""
+    """Do as ``read_option``, and take a text that several options have for one of them."""
     reading = read_option(text, options, question, strict=strict, several=several)
     if reading.answer:
         return reading
@@ -215,7 +215,7 @@ def read_choice(
 
 @cached(4096)
 def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The options with each text once, at its first place, at its second, and so on; none where no two are twins."""
+    """Return the options with each text once, at its first place, at its second, and so on; none without twins."""
     places: dict[str, list[int]] = {}
     for place, option in enumerate(options):
         places.setdefault(option_key(option), []).append(place)

@@ -1,4 +1,4 @@
-r"""A response taken apart: its reasoning, and the answer it marks or states.
+r"""Split a response into its reasoning and the answer it marks or states.
 
 The gate of the rewards (``strict``) lets one form pass, and one like it:
 
@@ -100,7 +100,7 @@ DENIED_AFTER = (
 
 
 class Around(Enum):
-    """Where a box stands, and so how much around it is passed over."""
+    """The place of a box, which says how much around it is passed over."""
 
     ANSWER = "in an answer: only words that announce an answer"
     PROSE = "behind the reasoning: also a sentence that leads to the box and denies nothing"
@@ -157,7 +157,7 @@ def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool
 
 
 def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
-    """The answer of any reply, asked for directly or with reasoning; "" when there is none to be had."""
+    """Return the answer of any reply, asked for directly or with reasoning; "" when there is none to be had."""
     return parse_response(text, form, strict=False).answer
 
 
@@ -266,7 +266,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> Reading | None:
 
 
 def _from_json(text: str, marked: bool) -> Reading:
-    """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
+    """Return the value of the one key that names an answer, if the text is such a JSON object; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
     try:
         held = json.loads(bare) if bare.startswith("{") else None
@@ -281,7 +281,7 @@ def _from_json(text: str, marked: bool) -> Reading:
 
 
 def find_boxes(text: str) -> list[Boxed] | None:
-    """The boxes of a text that hold something, boxes in them opened; None where one never closes or there is no end."""
+    """Return a text's boxes that hold something, boxes in them opened; None if one never closes or there is no end."""
     boxes: list[Boxed] = []
     depth = start = inner = 0
     braces = _BRACE.finditer(text) if BOX in text else iter(())
@@ -297,7 +297,7 @@ def find_boxes(text: str) -> list[Boxed] | None:
 
 
 def unboxed(before: str, content: str, after: str, around: Around) -> str:
-    """The answer of a text with a box in it: its content, with what is no frame of it; "" where it is denied behind."""
+    """Return the answer of a text with a box: its content, with what is no frame of it; "" if denied behind."""
     lead = before
     if around is not Around.ANSWER:
         lead = _SENTENCE_STARTS.sub("", _NOT_TEXT.sub(" ", before[-_WINDOW:]))
@@ -340,14 +340,14 @@ def _is_frame(lead: str, content: str, around: Around) -> bool:
 
 
 def _codes(text: str) -> str:
-    """The codes of what stands beside a box; a capital A is no article there, and of a long text not all is known."""
+    """Return the codes beside a box; a capital A is no article there, and of a long text not all is known."""
     read = Text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
     codes = (OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
     return "".join(codes) + OTHER * (len(text) > _WINDOW)
 
 
 def _joined(front: str, content: str, behind: str) -> str:
-    """The content between what stands around it, kept together where a sign touches it and apart from a word."""
+    """Return the content between what stands around it, kept together where a sign touches it and apart from a word."""
     touched = re.search(r"(?:[-+*/^−]|\\[A-Za-z]+)\s*$", front) or re.match(r"\s*[*/^!]", behind)
     if touched and re.search(r"[-+*/=]", content[1:]):
         content = f"({content})"

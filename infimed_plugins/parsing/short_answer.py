@@ -97,7 +97,7 @@ class _Plan(NamedTuple):
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
-    """The stretch of a reply that gives one of the golds as its answer, or "".
+    """Return the stretch of a reply that gives one of the golds as its answer, or "".
 
     ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
     """
@@ -115,7 +115,7 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
 
 
 def _named(text: str, question: str = "") -> str:
-    """The text with one name for each thing that has several, and without Chinese words that begin an answer."""
+    """Return the text with one name for each thing that has several, and without Chinese words that begin an answer."""
     text = _NAMES.sub(lambda found: _NAME_OF[found[0].lower()], text)
     if text.isascii():
         return text
@@ -138,7 +138,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
-    """Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
+    """Return Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
     parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
@@ -160,7 +160,7 @@ def _plan(gold: str, question: str) -> _Plan:
 
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
-    """The words of a question: they add nothing, but those between which it lets choose."""
+    """Return the words of a question: they add nothing, but those between which it lets choose."""
     text = Text(_named(lexicon.tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
@@ -173,7 +173,7 @@ def _asked(question: str) -> dict[str, str]:
 
 
 def _recoded(text: Text, plan: _Plan) -> str:
-    """The codes of a text for a gold and its question."""
+    """Return the codes of a text for a gold and its question."""
     words, codes = text.words, list(text.codes)
     for n, code in enumerate(codes):
         if code not in _MARKS:
@@ -197,7 +197,7 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
-    """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
+    """Return an item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
     lacks = any(lexicon.code_of(word.split()[0]) == CODE["negated"] for word in item)
     ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{lexicon.HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)

@@ -130,12 +130,12 @@ _STATES = "^[^{asked|,}:]*{present|shows|negated}|^{asked|filler}+{present}|^[^,
 
 
 def polarity_of_gold(gold: str) -> str | None:
-    """``yes`` or ``no`` where a gold answer is that and no more, in English or Chinese; else None."""
+    """Return ``yes`` or ``no`` if a gold answer is that and no more, in English or Chinese; else None."""
     return _GOLD.get(gold.strip().rstrip(".。").lower()) if len(gold) < 16 else None
 
 
 def read_yes_no(reply_text: str, question: str = "") -> Reading:
-    """The side that a reply takes; where no yes-no question is known, what its first sentence says is there or not."""
+    """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
     text = _LED.sub(r"\g<0>.", _PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
@@ -153,12 +153,12 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
 
 
 def _plain(text: str) -> str:
-    """The text in NFKC without wrappers, with an enlarged heart for cardiomegaly."""
+    """Return the text in NFKC without wrappers, with an enlarged heart for cardiomegaly."""
     return _MEGALY.sub(lambda found: f"enlarged {_ORGANS[found[1].lower()]}", plain(nfkc(text)))
 
 
 def _coded(text: str) -> tuple[list[str], str]:
-    """The words of a text and their codes, those of this reader before the lexicon's."""
+    """Return the words of a text and their codes, those of this reader before the lexicon's."""
     read, table = Text(text), _by_word(WORDS)
     words = [word if word.isascii() else word.replace(" ", "") for word in read.words]
     codes = list(read.codes)
@@ -196,7 +196,7 @@ def _settled(found: list[_Said], codes: str) -> Reading:
 
 @cached(65_536)
 def _stem(word: str) -> str:
-    """An English word without its usual endings, in American spelling."""
+    """Return an English word without its usual endings, in American spelling."""
     return _ENDING.sub("", word.replace("ae", "e").replace("oe", "e").replace("our", "or"))
 
 
@@ -231,7 +231,7 @@ def _asked(question: str) -> Asked:
 
 
 def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicate: bool) -> None:
-    """Codes for what a word is not; another side only where that is asked about, else it is set beside."""
+    """Add codes for the opposites of a word; another side only if it is asked about, else it is set beside."""
     opposite = chr(ord(code) + _TO_OPPOSITE)
     if class_code in (CODE["abnormal"], CODE["normal"]):
         asked.classes.update({CODE["abnormal"]: opposite, CODE["normal"]: opposite, class_code: code})
@@ -242,7 +242,7 @@ def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicat
 
 
 def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked: Asked) -> list[_Said]:
-    """The sides that the first two sentences state, and those that conclude; the first, if no question is known."""
+    """Return the sides of the first two sentences, and of those that conclude; the first, if no question is known."""
     found: list[_Said] = []
     own = "".join([asked.words.get(_stem(w)) or asked.classes.get(c) or c for w, c in zip(words, codes, strict=True)])
     for count, sentence in enumerate(sentences[: 1 if asked.kind == "any" else None]):

@@ -1,4 +1,4 @@
-"""What a quickstart found: the table, the paired differences, ``results.json`` and ``report.html``."""
+"""Results of a quickstart: the table, the paired differences, ``results.json`` and ``report.html``."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
 
 
 def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
-    """How many questions had m right samples, and one reflective chain to read."""
+    """Count the questions with m right samples, and return one reflective chain to read."""
     counts: Counter[tuple[int, int]] = Counter()
     for part in map(PartCount.of_json, manifest["parts"]):
         counts.update({(m, candidates): count for m, candidates, count in part.right_of})
@@ -99,7 +99,7 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
 
 
 def _examples(lab: Lab) -> list[Example]:
-    """Held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
+    """Return held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
     runs = {name: {row.id: row for row in rows} for name, rows in _judged(lab)["reasoning"].items()}
     samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200)))
     samples.sort(key=lambda sample: len({runs[name][sample.id].accuracy for name in MODELS}) == 1)
@@ -115,7 +115,7 @@ def _examples(lab: Lab) -> list[Example]:
 
 
 def _running_mean(curve: Sequence[tuple[float, float]], steps: int = 10) -> list[tuple[float, float]]:
-    """The mean of the last ``steps`` values at each step: a step has too few questions to show a trend."""
+    """Return the mean of the last ``steps`` values at each step: a step has too few questions to show a trend."""
     values = [value for _, value in curve]
     means = (values[max(0, end - steps) : end] for end in range(1, len(values) + 1))
     return [(x, sum(window) / len(window)) for (x, _), window in zip(curve, means, strict=True)]

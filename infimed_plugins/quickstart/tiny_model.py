@@ -67,7 +67,7 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(corpus: Iterable[str], vocab_size: int = VOCAB_SIZE) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on ``corpus``, with Qwen's special tokens and chat template."""
+    """Train a byte-level BPE tokenizer on ``corpus``, with Qwen's special tokens and chat template."""
     try:
         from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
         from transformers import Qwen2TokenizerFast
@@ -105,7 +105,7 @@ def build_tokenizer(corpus: Iterable[str], vocab_size: int = VOCAB_SIZE) -> PreT
 
 
 def _vocabulary(tokenizer_class: Any, vocab: Path, merges: Path) -> dict[str, Any]:
-    """transformers 4 wants the two files, transformers 5 their content."""
+    """Return the vocabulary: transformers 4 wants the two files, transformers 5 their content."""
     if "vocab" not in inspect.signature(tokenizer_class.__init__).parameters:
         return {"vocab_file": str(vocab), "merges_file": str(merges)}
     lines = merges.read_text(encoding="utf-8").splitlines()
@@ -114,7 +114,7 @@ def _vocabulary(tokenizer_class: Any, vocab: Path, merges: Path) -> dict[str, An
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
-    """Qwen2.5-VL's processor around the tokenizer, fixed at one image size (112 x 112 pixels)."""
+    """Build Qwen2.5-VL's processor around the tokenizer, fixed at one image size (112 x 112 pixels)."""
     from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
     sizes: dict[str, Any] = {
@@ -135,7 +135,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
 def build_model(
     tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, hidden_size: int = HIDDEN_SIZE
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """The model, randomly initialised from ``seed``, in float32."""
+    """Build the model, randomly initialized from ``seed``, in float32."""
     import torch
     from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 

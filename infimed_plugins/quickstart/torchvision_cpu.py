@@ -57,7 +57,7 @@ def mend() -> list[str]:
 
 
 def _error_of(code: str) -> str | None:
-    """The last line of what Python says to some code, in a process of its own; None when it runs."""
+    """Run some code in a process of its own; return the last line of Python's error, None when it runs."""
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return None if said.returncode == 0 else (said.stderr.strip().splitlines() or ["it failed"])[-1]
 
@@ -68,7 +68,7 @@ def _folder(name: str) -> Path | None:
 
 
 def _declare_operators(torchvision: Path) -> None:
-    """Before the module that asks torch about operators (torchvision/_meta_registrations.py) asks."""
+    """Declare them before torchvision/_meta_registrations.py asks torch about operators."""
     asking = torchvision / "_meta_registrations.py"
     code = asking.read_text(encoding="utf-8")
     if MARK not in code:
@@ -81,7 +81,7 @@ def _set_libraries_aside(torchaudio: Path) -> None:
 
 
 def main() -> int:
-    """Exit code 2 and one line when it cannot be mended."""
+    """Repair torchvision; exit code 2 and one line when that fails."""
     try:
         print("\n".join(mend()) or "torchvision and torchaudio fit torch")
     except InfimedError as error:

@@ -1,4 +1,4 @@
-"""GRPO in TRL 0.24 with the configuration written for EasyR1: what the quickstart runs where EasyR1 is missing.
+"""GRPO in TRL 0.24 with the configuration written for EasyR1: the quickstart's trainer without EasyR1.
 
     python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
 
@@ -57,7 +57,7 @@ def run_trl(
 
 
 def train(settings: Settings) -> Path:
-    """Train with the settings of an EasyR1 configuration; the folder of the trained model."""
+    """Train with the settings of an EasyR1 configuration; return the folder of the trained model."""
     try:
         from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
         from trl.trainer.grpo_trainer import GRPOTrainer
@@ -90,7 +90,7 @@ def train(settings: Settings) -> Path:
 
 
 def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> Any:
-    """TRL's arguments with EasyR1's meaning: one update takes ``global_batch_size`` prompts times ``n`` rollouts."""
+    """Return TRL's arguments in EasyR1's sense: an update takes ``global_batch_size`` prompts times ``n`` rollouts."""
     from trl.trainer.grpo_config import GRPOConfig
 
     algorithm, worker, trainer = settings["algorithm"], settings["worker"], settings["trainer"]
@@ -132,7 +132,7 @@ def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> A
 
 
 def read_rows(data: Settings) -> Any:
-    """The training rows: ``prompt`` (one user turn), ``images`` and ``ground_truth``. Raises DataError naming a row."""
+    """Return training rows: ``prompt`` (one user turn), ``images``, ``ground_truth``. Raises DataError naming a row."""
     from datasets import Dataset, load_dataset
     from jinja2 import Template
     from PIL import Image
@@ -158,7 +158,7 @@ def read_rows(data: Settings) -> Any:
 
 
 def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
-    """The batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
+    """Load the batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
     file, _, name = str(config["reward_function"]).rpartition(":")
     spec = importlib.util.spec_from_file_location("custom_reward_fn", file)
     if spec is None or spec.loader is None or not Path(file).is_file():
@@ -185,7 +185,7 @@ class _Meter:
         ground_truth: list[str],
         **_: Any,
     ) -> list[float]:
-        """``overall`` of each completion."""
+        """Return ``overall`` of each completion."""
         rows = [
             {"response": turns[0]["content"], "response_length": len(ids), "ground_truth": truth}
             for turns, ids, truth in zip(completions, completion_ids, ground_truth, strict=True)
@@ -197,14 +197,14 @@ class _Meter:
         return [score["overall"] for score in scores]
 
     def take(self) -> dict[str, float]:
-        """The means since the last call."""
+        """Return the means since the last call."""
         means = {key: sum(values) / len(values) for key, values in self._values.items()}
         self._values.clear()
         return means
 
 
 def _log_callback(path: Path, meter: _Meter) -> Any:
-    """A callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
+    """Return a callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
     from transformers import TrainerCallback
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ def _log_callback(path: Path, meter: _Meter) -> Any:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``config=PATH key=value …``; exit code 2 and one line for what the user can mend."""
+    """Train with ``config=PATH key=value …``; exit code 2 and one line for what the user can fix."""
     named = [argument.removeprefix("config=") for argument in arguments if argument.startswith("config=")]
     if len(named) != 1:
         print("usage: python -m infimed_plugins.quickstart.trl_grpo config=PATH [key=value ...]", file=sys.stderr)

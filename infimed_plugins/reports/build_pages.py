@@ -54,7 +54,7 @@ def write_review(folder: Path, manifest: Manifest, path: Path, *, rows: int = RO
 
 
 def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:
-    """Rows drawn at random over all files of a build, in the order of the files."""
+    """Yield rows drawn at random over all files of a build, in the order of the files."""
     total = sum(output.rows for output in manifest.outputs)
     wanted = set(random.Random(seed).sample(range(total), min(count, total)))
     first = 0
@@ -144,7 +144,7 @@ class ChainCounts:
         return sum(self.right.values())
 
     def shares(self, counts: dict[str, int]) -> dict[str, float]:
-        """Each count as a share of the questions that were answered."""
+        """Return each count as a share of the questions that were answered."""
         return {key: count / self.asked for key, count in counts.items()} if self.asked else {}
 
     def to_json(self) -> dict[str, Json]:
@@ -179,7 +179,7 @@ def _chains(path: Path, limit: int) -> list[dict[str, Any]]:
 
 
 def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The images of the rows by their ids, small, as data URIs; EasyR1's parquet files hold them themselves."""
+    """Return the images of the rows by their ids, small, as data URIs; EasyR1's parquet files hold them themselves."""
     shown: dict[str, list[str]] = {}
     for row in rows:
         paths = [below(folder, name) for name in row["images"]]

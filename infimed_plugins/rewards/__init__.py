@@ -15,6 +15,6 @@ __all__ = ["Reward", "compute_score", "find_reward", "judge_answer", "parse_trut
 
 @hookimpl
 def register_rewards(register: Register) -> None:
-    """The built-in rewards, by the task they judge."""
+    """Register the built-in rewards, by the task they judge."""
     for task, path in BUILT_IN.items():
         register(task, path)

@@ -1,4 +1,4 @@
-r"""math_verify's verdicts: asked of a few processes, remembered, and bounded in time for a whole training process.
+r"""Ask a few processes for math_verify's verdicts: remembered, and bounded in time for a whole training process.
 
 An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a patience of
 PATIENCE seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
@@ -79,14 +79,14 @@ class MathPool:
             self._idle.put(process)
 
     def verdict(self, gold: str, answer: str, deadline: float = float("inf")) -> str:
-        """RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
+        """Return RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
 
         Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
         """
         return self._known(gold, answer) or self._ask(gold, answer, deadline)
 
     def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
-        """The ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
+        """Return the ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
         todo = sorted(pairs, key=lambda pair: _COSTLY.search(pair[1]) is not None)
         if not todo:
             return {}
@@ -104,7 +104,7 @@ class MathPool:
             process.close()
 
     def forget_after_fork(self) -> None:
-        """In a forked child: the processes are the parent's, and a lock may be held by a thread that is not here."""
+        """In a forked child, forget the parent's processes, and a lock that a thread which is not here may hold."""
         for process in self.processes:
             process.leave_to_parent()
         self._set_up()
@@ -132,7 +132,7 @@ class MathPool:
                 _ = other.pid  # one that was killed while idle is taken notice of
 
     def _limit(self, answer: str) -> float:
-        """The seconds that an answer may take, by what is left of the patience; 0 for none."""
+        """Return the seconds that an answer may take, by what is left of the patience; 0 for none."""
         with self._lock:
             now = time.monotonic()
             self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
@@ -170,7 +170,7 @@ class MathProcess:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def ask(self, gold: str, answer: str, seconds: float) -> str:
-        """RIGHT, WRONG, which limit of ``seconds`` of CPU time or of memory was hit, or NOT_REACHED.
+        """Return RIGHT, WRONG, which limit of ``seconds`` of CPU time or of memory was hit, or NOT_REACHED.
 
         Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
         """
@@ -203,7 +203,7 @@ class MathProcess:
         self._disconnect()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: let go of the parent's process."""
+        """In a forked child, let go of the parent's process."""
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
         self._disconnect()

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def end_of(judge: int, parent: int) -> int:
-    """The status that a process ended with. It is killed, and so is this one, when the parent is gone."""
+    """Return the status that a process ended with. It is killed, and so is this one, when the parent is gone."""
     while True:
         ended, status = os.waitpid(judge, os.WNOHANG)
         if ended:
@@ -94,7 +94,7 @@ def say(caller: Connection[Any, Any], number: int | str, word: int | str) -> Non
 
 
 def load() -> Callable[[str, str], bool]:
-    r"""A function (gold, answer) -> bool around math_verify, warmed up. Both are read as the content of a \boxed{}."""
+    r"""Return (gold, answer) -> bool around math_verify, warmed up; it reads both as the content of a \boxed{}."""
     from math_verify import LatexExtractionConfig, parse, verify
 
     extraction = (LatexExtractionConfig(boxed_match_priority=0),)  # its reader of expressions takes any number
@@ -114,7 +114,7 @@ def load() -> Callable[[str, str], bool]:
 
 
 def judged(verify: Callable[[str, str], bool], gold: str, answer: str, seconds: float) -> str:
-    """One verdict within the limits; anything math_verify chokes on is wrong."""
+    """Return one verdict within the limits; anything math_verify chokes on is wrong."""
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.2 * seconds + 0.01)  # its signal ends the process
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -60,7 +60,7 @@ def score_choice(text: str, options: tuple[str, ...], gold: str, question: str =
 def _chosen(
     text: str, options: tuple[str, ...], question: str, several: bool
 ) -> tuple[float, str, Code, tuple[str, ...], str]:
-    """The format, the letters ("" for none), why not, the rules that led there, and a reason in words."""
+    """Return the format, the letters ("" for none), why not, the rules that led there, and a reason in words."""
     reply = parse_response(text, strict=False)
     form = float(reply.format_ok)
     if not reply.answer:
@@ -82,7 +82,7 @@ _remembered = cached(8192)(_chosen)
 
 @cached(1024)
 def _sides(options: tuple[str, ...]) -> dict[str, str]:
-    """The letters of yes and no, where two options are that."""
+    """Return the letters of yes and no, where two options are that."""
     sides = {side: letter for letter, text in zip(OPTION_LETTERS, options, strict=False)
              if (side := polarity_of_gold(text)) is not None}  # fmt: skip
     return sides if len(sides) == 2 and len(options) <= 3 else {}
@@ -92,7 +92,7 @@ def _sides(options: tuple[str, ...]) -> dict[str, str]:
 def _score_of_choice(
     form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str, options: tuple[str, ...]
 ) -> Score:
-    """The verdict on an option; a benchmark has few different ones, so they are made once."""
+    """Return the verdict on an option; a benchmark has few different ones, so they are made once."""
     accuracy = float(same_options(letters, gold, options))
     return Score(accuracy, form, accuracy, letters or None, reason, not letters, code=code, trace=trace)
 

@@ -30,7 +30,7 @@ def _ask(row: Mapping[str, Any] | Sequence[str]) -> Asked:
 
 
 def _cells(fields: Mapping[str, Any]) -> list[str]:
-    """The cells in the order of test_2.csv, as upstream's ``load_data`` unpacks them, choices verbatim."""
+    """Return the cells in the order of test_2.csv, as upstream's ``load_data`` unpacks them, choices verbatim."""
     return [str(fields[name]) for name in CELLS]
 
 

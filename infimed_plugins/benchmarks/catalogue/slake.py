@@ -26,7 +26,7 @@ def _ask(row: Row) -> Asked:
 
 
 def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    """SLAKE says itself which question is closed; "Yes" is no yes-no answer."""
+    """Judge by SLAKE's own mark of closed questions; "Yes" is no yes-no answer."""
     answer, is_open = row["answer"], row["answer_type"] == "OPEN"
     if reply is None:
         return shared(None, "open" if is_open else "close", None, NO_RFIND)

@@ -23,7 +23,7 @@ _XLSX_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, LookupError, SyntaxErro
 
 
 def table_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """The rows of a file by its suffix. Raises ConfigError for one that is none of ``SUFFIXES``, and DataError."""
+    """Yield the rows of a file by its suffix. Raises ConfigError for one that is not in ``SUFFIXES``, and DataError."""
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: a file of predictions ends in {SUFFIXES_TEXT}")
     if path.suffix == ".xlsx":
@@ -32,7 +32,7 @@ def table_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def json_rows(path: Path) -> list[dict[str, Json]]:
-    """A JSON list of objects, NaN read as None. Raises DataError for a file that holds anything else."""
+    """Return a JSON list of objects, NaN read as None. Raises DataError for a file that holds anything else."""
     text = _text(path)
     try:
         rows = parse_json(text, path, parse_constant=lambda _: None)
@@ -63,7 +63,7 @@ def _delimited_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """The rows of the first sheet, as text but for numbers and empty cells."""
+    """Yield the rows of the first sheet, as text but for numbers and empty cells."""
     try:
         from openpyxl import load_workbook  # type: ignore[import-untyped]
         from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]

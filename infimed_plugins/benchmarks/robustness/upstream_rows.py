@@ -29,7 +29,7 @@ _IMAGE_WORDS = re.compile(r"\bimage \d+\b", re.IGNORECASE)
 
 
 def changed_row(row: Json, before: Sample, after: Sample) -> Json:
-    """The row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
+    """Return the row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
     changed = copy.deepcopy(row)
     found = (one.medevalkit.places for one in benchmarks() if one.source == before.source and one.medevalkit)
     try:
@@ -69,7 +69,7 @@ def _reorder(places: Places, row: Any, before: Sample, after: Sample) -> None:
 
 
 def _renamed(raw: Any, old: str, new: str) -> Any:
-    """An option that speaks of others by their letters ("Both A and B") says their new ones."""
+    """Rename the letters in an option that speaks of others by them ("Both A and B")."""
     if new == old:
         return raw
     if old not in str(raw):

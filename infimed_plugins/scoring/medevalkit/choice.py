@@ -65,7 +65,7 @@ _remembered = cached(8192)(_judge)
 
 
 def _first_or_last_block(text: str, count: int) -> str:
-    """The first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
+    """Return the first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
     if (len(text) == 1 or text[1:3] == "\n\n") and _letter(text[0], count) is not None:
         return text[0]
     last = text.split("\n\n")[-1] if "\n\n" in text else text
@@ -75,7 +75,7 @@ def _first_or_last_block(text: str, count: int) -> str:
 
 
 def _letter(text: str, count: int) -> int | None:
-    """The index of a lower-case option letter, or None."""
+    """Return the index of a lower-case option letter, or None."""
     if len(text) == 1:
         index = ord(text) - 97
         if 0 <= index < count:
@@ -88,7 +88,7 @@ def _name(index: int) -> str:
 
 
 def most_similar(options: Sequence[str], text: str) -> int:
-    """The first of the options with the highest ratio; 0 when none has a character in common with the text."""
+    """Return the first of the options with the highest ratio; 0 when none has a character in common with the text."""
     chars = set("".join(options))
     frequent = _frequent(text, chars)
     best, best_index = 0.0, 0
@@ -123,7 +123,7 @@ def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list
 
 
 def _frequent(text: str, chars: Collection[str]) -> str:
-    """Of these characters, those with which autojunk lets no block begin."""
+    """Return the characters with which autojunk lets no block begin."""
     size = len(text)
     if size < _AUTOJUNK_FROM:
         return ""
@@ -173,7 +173,7 @@ def _matched(option: str, text: str, frequent: str, least: float) -> int:
 def _run_ends(rare: str, text: str, mask: str) -> list[int]:
     """For each place in the option, where no block that begins there can reach further; its own place if none can.
 
-    A block needs each of its pairs of neighbours somewhere in the text, and no masked character.
+    A block needs each of its pairs of neighbors somewhere in the text, and no masked character.
     """
     end = len(rare)
     ends, after = [end] * end, ""

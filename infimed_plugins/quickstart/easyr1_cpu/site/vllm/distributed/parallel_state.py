@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 
 def get_tensor_model_parallel_world_size() -> int:
-    """Always 1."""
+    """Return 1."""
     return 1
 
 
 def get_tensor_model_parallel_rank() -> int:
-    """Always 0."""
+    """Return 0."""
     return 0
 
 
