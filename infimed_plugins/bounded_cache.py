@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 MOST_BYTES = 64 << 20  # in all caches of a process together
-BYTES_A_CHARACTER = 24  # of an argument, with what is made of it: words, codes, sets of them
+BYTES_A_CHARACTER = 24  # an argument and the words, codes and sets made of it
 _F = TypeVar("_F", bound=Callable[..., Any])
 _caches: list[Callable[[], None]] = []
 _held = 0

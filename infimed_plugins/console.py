@@ -54,7 +54,7 @@ class _Stream(io.FileIO):
             return super().write(data)
         except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())  # what is still buffered must not fail again when Python ends
+            os.dup2(nowhere, self.fileno())  # buffered text must not fail again when Python ends
             os.close(nowhere)
             if self.fileno() == 2:  # there is nobody to tell
                 return len(data)

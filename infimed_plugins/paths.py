@@ -35,7 +35,7 @@ def lies_in(folder: Path, path: Path) -> bool:
     return real == Path(root) or (is_blob and place.is_relative_to(root))
 
 
-@lru_cache(maxsize=64)  # of a folder that is named for a picture of each row
+@lru_cache(maxsize=64)  # a folder is named for the picture of each row
 def _real(folder: str) -> str:
     return os.path.realpath(folder)
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 from infimed_plugins import prompts
 
-_JOINERS = "\u200c\u200d"  # which Persian, Hindi and others spell with
+_JOINERS = "\u200c\u200d"  # Persian, Hindi and others spell with them
 _FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\ufeff]*[=+\-@＝＋－＠]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _ESCAPE = re.compile(r"\\(?:u(?:0000)?([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)

@@ -30,7 +30,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Json = Any  # a JSON value: what json.loads returns
 
 OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-BAD_IMAGE = "an image cannot be used"  # why a row is left out
+BAD_IMAGE = "an image cannot be used"  # the reason for leaving a row out
 
 
 def is_choice(answer: Json, count: int) -> bool:

@@ -7,14 +7,13 @@ A file of people's labels is JSON lines, a question each::
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, optional_module
 from infimed_plugins.tables.rows import values_by_id
 
 _NO_WIDTH = 1e-9
@@ -64,7 +63,7 @@ def read_labels(path: Path) -> dict[str, bool]:
     needs = '"id", a string, and "right", true or false'
     for place, id, right in values_by_id(path, "right", True, "labels", needs, lambda value: isinstance(value, bool)):
         if labels.setdefault(id, right) != right:
-            raise DataError(f"{place}: {id!r} is labelled right and wrong; keep one")
+            raise DataError(f"{place}: {id!r} is labeled right and wrong; keep one")
     return labels
 
 
@@ -72,10 +71,7 @@ def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None]:
     """Return kappa and its interval, as far as it has one."""
     import numpy as np
 
-    try:
-        inter_rater = importlib.import_module("statsmodels.stats.inter_rater")
-    except ImportError as error:
-        raise MissingExtraError("Cohen's kappa", "statsmodels", "eval") from error
+    inter_rater = optional_module("statsmodels.stats.inter_rater", "Cohen's kappa", "eval")
     with np.errstate(all="ignore"):  # its standard error divides by nothing where one side says always the same
         result = inter_rater.cohens_kappa(table)
     low, high = float(result.kappa_low), float(result.kappa_upp)

@@ -20,7 +20,7 @@ from infimed_plugins.storage import locked, remove_partial
 
 
 @dataclass(frozen=True)
-class Opinion:
+class JudgeVerdict:
     """A judge's verdict on one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
 
     right: bool | None
@@ -29,7 +29,7 @@ class Opinion:
 
 
 CUT = "(cut off at max_tokens)"
-Judge = Callable[[Sequence[Response]], Mapping[str, Opinion]]
+Judge = Callable[[Sequence[Response]], Mapping[str, JudgeVerdict]]
 
 
 def judge_rows(
@@ -37,7 +37,7 @@ def judge_rows(
 ) -> list[Judged]:
     """Judge the questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
-    opinions: Mapping[str, Opinion] = {}
+    opinions: Mapping[str, JudgeVerdict] = {}
     if judge is not None:
         is_open = find_scorer(mode).is_open
         opinions = judge([row for row in rows if row.error is None and is_open(benchmark, row)])
@@ -48,7 +48,7 @@ def judge_rows(
             judged.append(_judged(benchmark, row, score))
         else:
             decided = _judged(benchmark, row, by_judge(opinion.right, opinion.reason, score))
-            empty = not row.text.strip() and opinion.right is not None  # which a judge calls wrong: there is no answer
+            empty = not row.text.strip() and opinion.right is not None  # a judge calls it wrong, but there is no answer
             judged.append(replace(decided, by_rule=score.accuracy, invalid=empty, judge_replies=tuple(opinion.replies)))
     return judged
 
@@ -67,7 +67,7 @@ def judge_folder(
         style = str(settings.get("prompt_style", "direct"))
         by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
         if identity is not None:
-            folder.write_json(f"judge-{identity.tag}.json", identity.facts())
+            folder.write_json(f"judge-{identity.tag}.json", identity.to_json())
         runs = []
         for mode in modes:
             rows = judge_rows(benchmark, answered, style, mode, judge)
@@ -95,15 +95,15 @@ def engine_judge(
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
 
-    def judge(rows: Sequence[Response]) -> Mapping[str, Opinion]:
+    def judge(rows: Sequence[Response]) -> Mapping[str, JudgeVerdict]:
         items = (
             JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
             for row in rows
         )
-        opinions: dict[str, Opinion] = {}
+        opinions: dict[str, JudgeVerdict] = {}
         for verdict in judge_answers(engine, items, settings):
             said = "right" if verdict.value else "wrong"
-            opinions[verdict.id] = Opinion(verdict.value, verdict.reason or said, verdict.replies)
+            opinions[verdict.id] = JudgeVerdict(verdict.value, verdict.reason or said, verdict.replies)
             progress(len(opinions), len(rows))
         return opinions
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.scoring.robust import score
@@ -124,16 +124,13 @@ def docs(seed: Dataset) -> Dataset:
 
     Raises ConfigError for another name or prompt style and MissingFileError naming what to download.
     """
-    try:
-        from datasets import Dataset
-    except ImportError as error:
-        raise MissingExtraError("lmms-eval's tasks", "datasets", "data") from error
+    datasets = optional_module("datasets", "lmms-eval's tasks", "data")
     made = [
         make_doc(str(seed.split), sample) for sample in _samples(str(seed.split), os.environ.get(DATA_DIR)).values()
     ]
     if not made:
         raise DataError(f"{seed.split} has no row that can be used; look at the files in {DATA_DIR}")
-    return Dataset.from_list([dict(doc) for doc in made], split=seed.split)
+    return datasets.Dataset.from_list([dict(doc) for doc in made], split=seed.split)
 
 
 def make_doc(benchmark: str, sample: Sample) -> Doc:

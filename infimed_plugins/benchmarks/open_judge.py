@@ -174,11 +174,11 @@ class JudgeIdentity:
     @property
     def tag(self) -> str:
         """``Qwen2.5-72B-Instruct-5e6f7a8b``, for the names of its files: each way of judging has its own."""
-        shaping = {key: value for key, value in self.facts().items() if key != "model"}
+        shaping = {key: value for key, value in self.to_json().items() if key != "model"}
         digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
         return f"{_UNSAFE.sub('_', self.name)[:_NAME_SHOWN]}-{digest[:_HASH_SHOWN]}"
 
-    def facts(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Json]:
         """Full judge settings, with the template text."""
         return {
             "model": self.model,

@@ -93,7 +93,7 @@ def _image_tags(images: tuple[ImageRef, ...], numbered: bool) -> str:
     return "".join(f"<image_{number}>: {prompts.IMAGE_TAG}" for number in range(1, len(images) + 1))
 
 
-def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.Asked:
+def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.MedEvalKitQuestion:
     """Return the prompt of upstream's row; without one, as upstream asks such a question."""
     if benchmark.medevalkit is not None and question.row is not None:
         return medevalkit.construct(benchmark.medevalkit, question.row, reasoning)
@@ -104,4 +104,4 @@ def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: 
         lettered = zip(OPTION_LETTERS, sample.options, strict=False)
         kind, choices = "mcq", tuple(f"{letter}. {text}" for letter, text in lettered)
     text = medevalkit.prompt(kind, sample.question, reasoning, language, choices)
-    return medevalkit.Asked(kind, sample.question, choices, sample.answer, prompt=text)
+    return medevalkit.MedEvalKitQuestion(kind, sample.question, choices, sample.answer, prompt=text)

@@ -60,7 +60,7 @@ class RunFolder:
         old = self.settings() if self.begun() else settings
         same = set(LABELS)
         if old.get("model_hash") == settings.get("model_hash") is not None:
-            same.add("model")  # the same files, whatever they are called now
+            same.add("model")  # the files are the same under another name
         changed = sorted(key for key in settings | old if key not in same and old.get(key) != settings.get(key))
         if changed:
             raise ConfigError(

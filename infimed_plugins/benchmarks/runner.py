@@ -75,8 +75,8 @@ def run(
     settings and RequestsFailedError when more than 5% of the requests failed.
     """
     asking = Asking(prompt_style, limit, seed, max_tokens, folder)
-    facts: dict[str, Json] = {"name": name} if name else {}
-    ask(benchmark, engine, RunFolder(run_dir), asking, facts=facts, progress=progress)
+    metadata: dict[str, Json] = {"name": name} if name else {}
+    ask(benchmark, engine, RunFolder(run_dir), asking, metadata=metadata, progress=progress)
     return read_run(run_dir)
 
 
@@ -86,17 +86,17 @@ def ask(
     folder: RunFolder,
     asking: Asking,
     *,
-    facts: dict[str, Json] | None = None,
+    metadata: dict[str, Json] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Ask for the replies that the folder lacks, greedily; ``facts`` go into its settings.
+    """Ask for the replies that the folder lacks, greedily; ``metadata`` go into its settings.
 
     Raises as ``run`` does.
     """
     check_style(asking.prompt_style)
     settings = asking.settings(benchmark, engine.model)
     with locked(folder.path):
-        folder.prepare(settings | (facts or {}))
+        folder.prepare(settings | (metadata or {}))
         known = folder.known()
         _check_same(_Log(folder, benchmark, asking, set()), known)
         log = _Log(folder, benchmark, asking, set(known))

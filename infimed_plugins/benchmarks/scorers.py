@@ -201,7 +201,7 @@ def _multimedeval(benchmark: Benchmark, rows: Sequence[Response], style: str) ->
 def _by_multimedeval(row: Response) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
-    if row.language != "en":  # of SLAKE it takes the English rows only
+    if row.language != "en":  # it takes SLAKE's English rows only
         return _unscored("MultiMedEval's rules are for English")
     verdict = multimedeval.score(row.text, str(row.gold))
     if verdict.error:

@@ -40,7 +40,7 @@ def build(
         str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
     ] = None,
     model_engine: Annotated[
-        str, typer.Option(help="What runs --model: transformers, vllm, openai or ray.")
+        str, typer.Option(help="The engine of --model: transformers, vllm, openai or ray.")
     ] = "transformers",
     base_url: Url = None,
     engine_settings: EngineSettings = None,
@@ -49,7 +49,7 @@ def build(
     ] = None,
     judge_url: Annotated[
         list[str] | None,
-        typer.Option(help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."),
+        typer.Option(help="URL of the judge's server; --base-url without it. Its key is then JUDGE_API_KEY."),
     ] = None,
     form: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def build(
     executor: Annotated[
         str,
         typer.Option(
-            "--executor", "--engine", help="What prepares images: local, or ray (Ray Data, also on a cluster)."
+            "--executor", "--engine", help="The executor for images: local, or ray (Ray Data, also on a cluster)."
         ),
     ] = "local",
     max_tokens: Annotated[

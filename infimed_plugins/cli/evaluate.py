@@ -36,7 +36,7 @@ def evaluate(
     engine: EngineName = "transformers",
     base_url: Url = None,
     engine_settings: EngineSettings = None,
-    name: Annotated[str | None, typer.Option(help="What tables call the model; its last name without it.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name in tables; its last name without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first N questions.")] = None,
     prompt: Annotated[
         list[str] | None,
@@ -53,7 +53,7 @@ def evaluate(
         ),
     ] = None,
     wordings: Annotated[
-        Path | None, typer.Option(help='Of rephrase: JSON lines of {"id", "question"}; without it the judge rephrases.')
+        Path | None, typer.Option(help='Rephrased questions, JSON lines of {"id", "question"}; else by the judge.')
     ] = None,
     mode: Modes = None,
     judge: JudgeName = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infimed_plugins.evaluation.runs import Evaluation
 
 Dimensions = Annotated[
-    bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
+    bool, typer.Option("--dimensions", help="Add the forms of replies and the clinical skills of chains of thought.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, cases.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]

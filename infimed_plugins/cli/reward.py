@@ -37,8 +37,8 @@ def reward(
     """Score saved generations offline: a table by task, and the reasons for zeros."""
     from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
+    from infimed_plugins.rewards.generations import read_generations, score_generation
     from infimed_plugins.rewards.ground_truth import check_frame
-    from infimed_plugins.rewards.saved import read_generations, score_generation
     from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 
     form = ResponseForm(think_prefilled=think_prefilled)

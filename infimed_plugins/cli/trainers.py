@@ -1,4 +1,4 @@
-"""``infimed trainers``: which trainers take the rewards, and what to paste for each."""
+"""``infimed trainers``: the trainers that take the rewards, and the lines to paste for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infimed_plugins.cli.options import AsJson
 from infimed_plugins.console import print_json, print_table
 
 app = typer.Typer(
-    help="Which trainers take the rewards, and what to paste for each.",
+    help="List the trainers that take the rewards, and the lines to paste for each.",
     epilog="Example: infimed trainers show trl",
     invoke_without_command=True,
 )

@@ -40,7 +40,7 @@ def choose_engine(
     given = dict(settings or {}) | ({"base_url": list(base_url)} if base_url else {})
     choice = parse_engine({"name": served, "model": model, "settings": given}, option)
     if served == "openai":
-        start_engine(choice)  # which asks nothing, and refuses settings that cannot be used
+        start_engine(choice)  # asks nothing, and refuses settings that cannot be used
     return choice
 
 

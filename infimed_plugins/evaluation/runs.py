@@ -13,12 +13,12 @@ from typing import Any
 from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks import judge_agreement as agreements
 from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
-from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.questions import check_style, questions
 from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
+from infimed_plugins.benchmarks.run_metadata import read_run_file, write_run_file
 from infimed_plugins.benchmarks.runner import Asking, ask
 from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 from infimed_plugins.benchmarks.source_images import source_images
@@ -35,7 +35,7 @@ from infimed_plugins.reports.evaluation_page import write_evaluation_page
 from infimed_plugins.reports.summary import Summary, summarize
 from infimed_plugins.storage import locked
 
-Progress = Callable[[str, int, int | None], None]  # what is being done, how much of it, of how many
+Progress = Callable[[str, int, int | None], None]  # (title, done, total)
 Planned = list[tuple[Benchmark, Asking, RunFolder]]
 
 
@@ -49,7 +49,7 @@ class Evaluation:
 
     folders: Sequence[RunFolder]
     runs: Sequence[Run]
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str]
     notes: Sequence[str]
     judge: Mapping[str, Json] | None = None
     agreement: Sequence[dict[str, Any]] = ()
@@ -71,7 +71,7 @@ class Evaluation:
         """Write one HTML page: tables, intervals, curves, cases with their images."""
         images = partial(source_images, downloads=self.data_dir)
         write_evaluation_page(
-            self.runs, path, images=images, facts=self.facts, notes=self.notes, groupings=self.groupings
+            self.runs, path, images=images, metadata=self.metadata, notes=self.notes, groupings=self.groupings
         )
 
     def refuse_unfinished(self) -> None:
@@ -124,9 +124,9 @@ def evaluate(
         failed = _ask(plan, model, label, root, progress)
         runs = _judge(root, folders, modes, judge, progress)
     made = _evaluation(folders, runs, judge, people, grade_skills, root)
-    facts = _run_facts(root, label, model) | dict(made.facts)
+    metadata = _run_metadata(root, label, model) | dict(made.metadata)
     notes = [*(f"{title}: {error}" for title, error in failed.items()), *made.notes]
-    return replace(made, facts=facts, notes=notes, failed=failed, data_dir=asking.downloads)
+    return replace(made, metadata=metadata, notes=notes, failed=failed, data_dir=asking.downloads)
 
 
 def score(
@@ -157,7 +157,7 @@ def score(
         judged += _judge(root, found, modes, judge, progress)
         folders += found
     made = _evaluation(folders, judged, judge, people, grade_skills, runs[0])
-    return replace(made, facts={"runs": ", ".join(map(str, runs)), **made.facts}, data_dir=data_dir)
+    return replace(made, metadata={"runs": ", ".join(map(str, runs)), **made.metadata}, data_dir=data_dir)
 
 
 def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
@@ -192,24 +192,24 @@ def _ask(plan: Planned, model: EngineChoice, label: str, root: Path, progress: P
     which happens when a question first needs it: not for a finished run.
     """
     engine = LazyEngine(model, partial(progress, "loading the model", 0, None))
-    facts: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
-    facts["engine_settings"] = shaping_settings(model.settings)
+    metadata: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
+    metadata["engine_settings"] = shaping_settings(model.settings)
     for benchmark, asking, folder in plan:
         try:
             next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
-        folder.check(asking.settings(benchmark, engine.model) | facts)
+        folder.check(asking.settings(benchmark, engine.model) | metadata)
     if not all(folder.begun() for _, _, folder in plan):
-        engine.start()  # what is wrong with it is then said before anything is written
+        engine.start()  # so that its errors come before anything is written
     given = {key: value for key, value in model.settings.items() if key != "base_url"}
-    write_run_file(root, {"model": model.model, **facts, "engine_settings": given})
+    write_run_file(root, {"model": model.model, **metadata, "engine_settings": given})
     failed = {}
     for benchmark, asking, folder in plan:
         title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
         try:
-            ask(benchmark, engine, folder, asking, facts=facts, progress=partial(progress, title))
-        except DataError as error:  # of this benchmark; where the engine or an option fails, it does so for all
+            ask(benchmark, engine, folder, asking, metadata=metadata, progress=partial(progress, title))
+        except DataError as error:  # this benchmark's; where the engine or an option fails, it does so for all
             failed[title] = error
     return failed
 
@@ -251,16 +251,16 @@ def _evaluation(
     grade_skills: bool,
     root: Path,
 ) -> Evaluation:
-    facts = {}
+    metadata = {}
     if judge is not None:
         told = judge.identity
-        facts = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
+        metadata = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
     return Evaluation(
         folders,
         runs,
-        facts,
+        metadata,
         [*notes_on(runs, folders), *notes_on_labels(runs, people)],
-        judge.identity.facts() if judge else None,
+        judge.identity.to_json() if judge else None,
         agreement(runs, people),
         _skill_grades(judge, root, runs) if grade_skills and judge else (),
     )
@@ -300,11 +300,11 @@ def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str,
     return found
 
 
-def _run_facts(root: Path, label: str, model: EngineChoice) -> dict[str, str]:
-    facts = {"model": label, "engine": model.name, "run folder": str(root)}
+def _run_metadata(root: Path, label: str, model: EngineChoice) -> dict[str, str]:
+    metadata = {"model": label, "engine": model.name, "run folder": str(root)}
     for entry in read_run_file(root)[-1:]:
-        facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
-        facts |= {name: str(version) for name, version in entry["versions"].items()}
+        metadata |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
+        metadata |= {name: str(version) for name, version in entry["versions"].items()}
         if entry.get("git"):
-            facts["git"] = str(entry["git"]["commit"])[:12]
-    return facts
+            metadata["git"] = str(entry["git"]["commit"])[:12]
+    return metadata

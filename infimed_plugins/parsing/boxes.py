@@ -4,7 +4,7 @@
     [[…], […]]   {"bbox_2d": […], "label": "lesion"}   [{'Position': […], 'Confidence': 0.9}, …]
     ```json …```   (10,20),(110,220) (Qwen's corner pairs)   The lesion is at [10, 20, 110, 220].
 
-``strict``, for rewards, takes only boxes alone, labelled ("lesion: […]") or announced ("The lesion is at […].").
+``strict``, for rewards, takes only boxes alone, labeled ("lesion: […]") or announced ("The lesion is at […].").
 Otherwise any sentence may stand around them, but for words that deny the box they stand at.
 
 A box has four finite numbers with x2 > x1 and y2 > y1. Whatever else stands where a box should (three numbers,
@@ -49,7 +49,7 @@ _QWEN_TOKENS = re.compile(r"(<\|object_ref_end\|>|</ref>)|<\|?/?(?:box|ref|quad|
 _MAX_BESIDE = 120  # characters of words at a box
 _AFTER = " \t\r\n.,;!。，；！\"'})]"
 _NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|location|region|area|answer|objects?)"
-_ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and", and one of these
+_ANNOUNCED = re.compile(  # allowed before a box: nothing, a bullet, "and", and one of these
     r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?(?:"
     r"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?"
     rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:in|of|for)(?:\s+the)?(?:\s+\w+){{1,3}})?"  # in JSON

@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
     r"|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?!\w)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
     r"|[<>≤≥]=?\d+(?:[.,]\d+)*"
-    r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # what begins like a letter and goes on: B-cell, C's, x^2
+    r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # words that begin like a letter: B-cell, C's, x^2
     r"|(?<![\w.)])[-−]\\|(?<![\w.)])[-+−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*(?:[A-Za-z]\b)?"
     r"|[A-Za-z]\+(?!\w)|[A-Za-z]{2,}[+-](?![\w-])"
     rf"|[^\W\d_{HAN}][^\W_{HAN}]*(?:['’][a-z]{{1,2}}(?![a-z])|-[A-Za-z]\b)?"
@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 )
 _APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
 _TABLE: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
-OPEN = _TABLE.pop("open")  # what only the readers of open answers know
+OPEN = _TABLE.pop("open")  # words for the readers of open answers only
 CODE = dict(zip(_TABLE, ascii_letters, strict=False))  # class: its character
 _WORDS: dict[str, str] = {}
 _ENDINGS: dict[str, list[tuple[str, str]]] = {}  # by four letters: how a word begins, and its code
@@ -157,7 +157,7 @@ _GROUPS = {
     "word": OTHER,
     "number": NUMBER,
     "any": "^.?\\n",
-    "asked": "\\^\ue400-\ue47f",  # what a question asks about, and the opposite of it (yes_no.py)
+    "asked": "\\^\ue400-\ue47f",  # a word that the question asks about, and its opposite (yes_no.py)
     "opposite": "\ue480-\ue4bf",
     "opt": "\ue000-\ue3ff",  # options, by letter, text or both (option_marks.py)
     "letter": "\ue000-\ue0ff",
@@ -213,7 +213,7 @@ _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _COUNT_NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_COUNT_NAMES.split())}
 _NAMED = "subject present normal abnormal named all others absent correct"
-ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # what a question may ask about
+ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # codes that a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
@@ -258,7 +258,7 @@ def norm(word: str) -> str:
 
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 _IT = "{subject}(?:{be|shows|pick})*{filler}*"
-TAKES_BACK = (
+RETRACTIONS = (
     Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),", Code.REJECTED,
          ("Liver. Wait, the edge is dark.",)),
     Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|" "(?:{negated}|{no}|{rejected})[,.]*"
@@ -272,7 +272,7 @@ TAKES_BACK = (
 )  # fmt: skip
 
 
-def taken_back(later: Iterable[Sentence]) -> Reading | None:
+def retraction(later: Iterable[Sentence]) -> Reading | None:
     """Return the reading of an answer that a later sentence takes back, None where none does."""
-    rules = (one for sentence in later for one in TAKES_BACK if one.search(sentence.plain))
+    rules = (one for sentence in later for one in RETRACTIONS if one.search(sentence.plain))
     return next((Reading("", Code(one.effect), (one.id,)) for one in rules), None)

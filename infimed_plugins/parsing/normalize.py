@@ -26,7 +26,8 @@ _SIGNED_TOKEN = (
     r"|([HAN][MARKS]*|(?<![-=])[<>]|[≤≥≠¬?❌🚫⛔👎↑↓♀♂]|~~)"
 )
 _CHUNK = 128
-_PIECE = rf"[\s\S]{{1,{_CHUNK}}}(?![MARKS\u1160-\u11ff\uff9e\uff9f])|[\s\S]{{1,{_CHUNK}}}"  # what NFKC does not join
+# pieces that NFKC does not join
+_PIECE = rf"[\s\S]{{1,{_CHUNK}}}(?![MARKS\u1160-\u11ff\uff9e\uff9f])|[\s\S]{{1,{_CHUNK}}}"
 _BEHIND = re.compile(r"(?<=\w)(?:\s?\(([-+]+)\)|\s([-+])(?=\s*(?:$|[,;/)])))")
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f"
 _SPELLING = re.compile(rf"\\[a-z]+|[<>]=|(?<!~)~(?!~)|(?<![\d.])\.(?=\d)|[−﹣✗✘✖✕➕➖{_UNSEEN}]")

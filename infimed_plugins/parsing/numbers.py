@@ -50,7 +50,7 @@ _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{lexicon.HAN}]{{2}}")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
-_PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
+_PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # a sentence that may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
 _N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?"
 _TERM = rf"(?:{_N}|\\d?frac|\\?sqrt|√|\\?pi|π|\{{[^{{}}\n]{{0,30}}\}}|\([^()A-Za-z\n]{{1,30}}\))"
@@ -69,7 +69,7 @@ _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
 
 
-def stated_value(reply: str, question: str = "") -> Reading:
+def read_value(reply: str, question: str = "") -> Reading:
     """Return the value to compare with the gold, as written, with its unit; none if the reply states no single one."""
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
@@ -160,7 +160,7 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     open_to_doubt = place in ("announced", "alone", "only one") or (place == "asked" and alike)
     if open_to_doubt and not revised and {one.says.answer for one in hits} - {"", last.says.answer}:
         return Reading("", Code.SEVERAL, (place,))
-    back = lexicon.taken_back(said[at + 1 :])
+    back = lexicon.retraction(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 
 

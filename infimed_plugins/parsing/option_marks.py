@@ -28,7 +28,7 @@ _HAN_TAIL = "证症法型"
 _NAMES = (
     "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
 )
-_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # what follows a capital A that is no article
+_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # words after a capital A that is no article
 _WORD = re.compile(r"\w+")
 _DOUBLED = re.compile(r"(.)\1")
 
@@ -196,7 +196,7 @@ def named(code: str) -> str:
     return "" if ord(code) >= DISAGREE else OPTION_LETTERS[ord(code) & 0x7F]
 
 
-def misspelt(text: str, options: tuple[str, ...]) -> str:
+def misspelled(text: str, options: tuple[str, ...]) -> str:
     """Return the letter of the one option that a text misspells in one word (letters swapped, doubled, lost); or ""."""
     said = _WORD.findall(text.lower())
     meant = [_WORD.findall(option.lower()) for option in options]

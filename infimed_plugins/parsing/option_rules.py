@@ -23,11 +23,11 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import CODE, Rule, rule
 from infimed_plugins.parsing.option_marks import named
 
-# what states an answer; the stronger statement counts
+# forms that state an answer; the stronger statement counts
 STRENGTH = {"replace": 5, "announce": 5, "hold": 4, "say": 3, "see": 2, "name": 1}
 
 _MORE = r"(?:[,{or|and|negated}]*~{option}?~\(?{opt}\)?)*"
-REWRITES = (  # what is taken out of a sentence before its claim is looked for
+REWRITES = (  # parts taken out of a sentence before its claim is looked for
     Rule("second thoughts", r"^(?:{retracts}[,.:-]*(?:{subject}{be})?|{negated},)+(?={any}*{opt})", "",
          ("The answer is B. Actually, no, it is C.", "B... no, C.")),
     Rule("C, but it is not", r"^{any}*{opt}{any}*,?{contrast}~{subject}?{be|filler}*(?:{negated}|{rejected})"
@@ -139,7 +139,7 @@ FORMS = (  # whole answers that earn a reward: nothing but this may stand there
          "C选项正确")),
     Rule("with a reason", r"(?:{so},?)?~[(]?<{opt}>" + _REASON, "", ("C because it is bright.",)),
 )  # fmt: skip
-# where the options are not known, the text behind a letter can be any that says nothing of the letter
+# without known options, the text behind a letter can be any that says nothing of the letter
 UNKNOWN_TEXT = Rule("a letter and a text", "(?:" + _ANNOUNCED + r")?[(]?<{letter}>[-().:,\n]{1,3}{negated|all}?"
                     r"{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?", "",
                     ("C. Xanthoma", "The answer is C: no xanthoma"))  # fmt: skip

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
-from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
+from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
 _HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _FEW = 25  # words of a reply that answers by naming one option
-_LITTLE = 8  # characters beyond a misspelt text
+_LITTLE = 8  # characters beyond a misspelled text
 
 _BARE = re.compile(r"[\s*_(\[\"'$]*([A-Za-z])[\s)\]*_\"'$.:]*")
 _GLUED = re.compile(
@@ -40,7 +40,7 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
 )
 _WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
 _GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
-_LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
+_LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # a question that goes on with its options
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _ASKS_FALSE = re.compile(
     r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
@@ -75,7 +75,7 @@ def read_option(
         if reading.answer:
             return reading
     if len(tidy) < max(map(len, options), default=0) + _LITTLE:
-        slip = misspelt(tidy, options)
+        slip = misspelled(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
 
@@ -113,7 +113,7 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
     stated = claims(frozenset())
     if question and all(STRENGTH.get(claim.effect, 0) <= STRENGTH["see"] for claim in stated):
         stated = claims(_matter(question))
-    if asks_false:  # what is so is no answer there
+    if asks_false:  # a true statement is no answer there
         stated = [claim for claim in stated if claim.effect not in ("see", "name")]
     return _settled_several(stated) if several else _settled(stated)
 

@@ -48,7 +48,7 @@ _MAX_CONTENT = 50_000  # characters; no reward reads a longer answer, and of a l
 _MAX_TAGS = 64
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
-_OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
+_OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # used without answer tags
 _EMPTY_TAGS = re.compile(r"<([A-Za-z]{1,16})>\s*</\1>")
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
@@ -72,9 +72,9 @@ _SENTENCE_STARTS = re.compile(r"^.*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.D
 _SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
 
 _NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
-_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
+_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # an equation without words
 _NUMBERS = r"(?:\\frac\s|\\sqrt\s|[\d(])(?:\\(?:frac|sqrt|times|cdot|div|pi)(?![a-z])|[-+*/×÷().,%\d\s^])*"
-_SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
+_SAYS = re.compile(  # forms that mean "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
     rf"(?P<before>^|[,:;。，\u4e00-\u9fff]|(?<![\\A-Za-z])[A-Za-z]{{2,}})"
     rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|gets?|"
     r"yields?|obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average) of))"
@@ -86,12 +86,12 @@ _UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*
 _AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
 
 _ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
-_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # all that stands before a box in an answer
+_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # the text before a box in an answer
 _LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"  # the end of a clause behind the reasoning
 _HANGS = "[{negated|no|hypothetical}][,.:\n]*$"  # the end of what stands before that clause
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
-_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # all that stands behind a box
+_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # the text behind a box
 DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
 DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
@@ -232,7 +232,7 @@ def _lenient(text: str, form: ResponseForm) -> Reading:
         return _none("the reasoning never ends, or comes twice")
     if len(after) > _MAX_CONTENT:
         after = f"{after[: _MAX_CONTENT // 4]}\n{after[-_MAX_CONTENT * 3 // 4 :]}"
-    explanation, _, answer = INVISIBLE.sub("", after).partition("<eoa>")[0].rpartition("<eoe>")  # of GAOKAO-Bench
+    explanation, _, answer = INVISIBLE.sub("", after).partition("<eoa>")[0].rpartition("<eoe>")  # GAOKAO-Bench's
     after = _EMPTY_TAGS.sub(" ", _END_TOKEN.sub("", answer if answer.strip() else explanation))
     found = _in_tags(after, answer_tag) or _in_tags(after, _OTHER_TAG)
     return found or _in_boxes(answer_tag.sub(" ", after), Around.ANY)
@@ -315,7 +315,7 @@ def unboxed(before: str, content: str, after: str, around: Around) -> str:
         return _joined("", content, after) if around is Around.ANY else ""
     if around is Around.ANY and not (content[-1] in "0123456789}" and _UNIT.match(after)):
         return content
-    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # what opened before it closes
+    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # marks that close here opened before
 
 
 def _is_frame(lead: str, content: str, around: Around) -> bool:

@@ -27,7 +27,7 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing import lexicon
 from infimed_plugins.parsing.lexicon import CODE, Reading, Rule, Sentence, Text, norm, rule, sentences
 from infimed_plugins.parsing.normalize import plain
-from infimed_plugins.parsing.numbers import stated_value
+from infimed_plugins.parsing.numbers import read_value
 from infimed_plugins.records import Code
 
 # 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
@@ -124,7 +124,7 @@ def _named(text: str, question: str = "") -> str:
 
 def _read(text: Text, gold: str, question: str) -> Reading:
     """Read a reply with regard to one gold."""
-    if _STOP.search(gold):  # of several sentences
+    if _STOP.search(gold):  # a gold of several sentences
         flat = _STOP.sub(" ", gold)
         text, gold = Text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
     plan = _plan(gold, question)
@@ -132,7 +132,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
         text = Text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
     number = norm(gold.lower()) if gold and not reading.answer else ""
-    stated = stated_value(text.text, question) if number.isdigit() else reading
+    stated = read_value(text.text, question) if number.isdigit() else reading
     return stated if stated.answer == number else reading
 
 
@@ -221,7 +221,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """Yield readings against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
-    if back := lexicon.taken_back(said[at + 1 :]):
+    if back := lexicon.retraction(said[at + 1 :]):
         yield back
     yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
     since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)

@@ -63,7 +63,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
     write_whole(lab.out / "results.json", json.dumps(results, indent=1))
     data = ReportData(
         title="InfiMed on phantoms: the whole recipe on a laptop",
-        facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
+        metadata={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
         | {f"{name} (seconds)": value for name, value in seconds.items()},
         notes=[
             f"Reinforcement learning ran in {lab.trainer} ({lab.why}), {len(rewards['overall'])} steps.",

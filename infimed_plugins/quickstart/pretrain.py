@@ -44,10 +44,10 @@ class PretrainSettings:
     reading_steps: int = 3_000
     reading_batch_size: int = 16  # looking up comes after so many steps, not after so many rows
     caption_steps: int = 2_000
-    reading_share: float = 0.2  # of the caption stage, so that reading is not forgotten
-    instruction_pictures: int = 4_000  # of a seed of their own (seed + 3)
+    reading_share: float = 0.2  # share of the caption stage, so that reading is not forgotten
+    instruction_pictures: int = 4_000  # drawn with a seed of their own (seed + 3)
     instruction_steps: int = 300
-    question_share: float = 0.6  # of the instruction stage; the rest stays captions
+    question_share: float = 0.6  # share of the instruction stage; the rest stays captions
     batch_size: int = 32
     learning_rate: float = 1e-3
     adam_beta2: float = 0.95
@@ -241,10 +241,10 @@ def _draw_all(scenes: list[Scene]) -> NDArray[np.uint8]:
     import numpy as np
 
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(_draw_grey, scenes, chunksize=256)))
+        return np.stack(list(pool.map(_draw_gray, scenes, chunksize=256)))
 
 
-def _draw_grey(picture: Scene) -> NDArray[np.uint8]:
+def _draw_gray(picture: Scene) -> NDArray[np.uint8]:
     import numpy as np
 
     return np.asarray(draw(picture).convert("L"))

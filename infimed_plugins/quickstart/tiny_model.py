@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.sources.phantom_image import SIZE
 
 if TYPE_CHECKING:
@@ -68,31 +68,26 @@ CHAT_TEMPLATE = (
 
 def build_tokenizer(corpus: Iterable[str], vocab_size: int = VOCAB_SIZE) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer on ``corpus``, with Qwen's special tokens and chat template."""
-    try:
-        from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
-        from transformers import Qwen2TokenizerFast
-    except ImportError as error:
-        raise MissingExtraError("the tiny model", error.name or "transformers", "quickstart") from error
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+    tokenizers = optional_module("tokenizers", "the tiny model", "quickstart")
+    tokenizer_class = optional_module("transformers", "the tiny model", "quickstart").Qwen2TokenizerFast
+    byte_level = tokenizers.pre_tokenizers.ByteLevel
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(_SPLIT), behavior="isolated")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [split, byte_level(add_prefix_space=False, use_regex=False)]
     )
-    trainer = trainers.BpeTrainer(
+    trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[tokenizers.AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+        initial_alphabet=byte_level.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.model.save(folder)
         files = Path(folder)
-        return Qwen2TokenizerFast(
-            **_vocabulary(Qwen2TokenizerFast, files / "vocab.json", files / "merges.txt"),
+        return tokenizer_class(
+            **_vocabulary(tokenizer_class, files / "vocab.json", files / "merges.txt"),
             unk_token=None,
             bos_token=None,
             eos_token="<|im_end|>",

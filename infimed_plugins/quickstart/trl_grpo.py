@@ -17,9 +17,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import (
+    ConfigError,
+    DataError,
+    InfimedError,
+    MissingExtraError,
+    MissingFileError,
+    optional_module,
+)
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.launch import (
     Follower,
@@ -31,6 +38,7 @@ from infimed_plugins.trainers.launch import (
 
 LOG_FILE = "experiment_log.jsonl"
 MODEL_FOLDER = "huggingface"
+FEATURE = "reinforcement learning without EasyR1"
 Settings = dict[str, Any]
 Scores = list[dict[str, float]]
 
@@ -47,7 +55,7 @@ def run_trl(
     Raises MissingExtraError without TRL, and EngineError, with the end of the log, when the run fails.
     """
     if importlib.util.find_spec("trl") is None:
-        raise MissingExtraError("reinforcement learning without EasyR1", "trl", "trl")
+        raise MissingExtraError(FEATURE, "trl", "trl")
     trainer = read_settings(config, overrides)["trainer"]
     folder = Path(trainer["save_checkpoint_path"])
     command = [sys.executable, "-m", "infimed_plugins.quickstart.trl_grpo", f"config={config}", *overrides]
@@ -58,30 +66,25 @@ def run_trl(
 
 def train(settings: Settings) -> Path:
     """Train with the settings of an EasyR1 configuration; return the folder of the trained model."""
-    try:
-        from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
-        from trl.trainer.grpo_trainer import GRPOTrainer
-    except ImportError as error:
-        raise MissingExtraError("reinforcement learning without EasyR1", error.name or "trl", "trl") from error
-
+    trl = optional_module("trl.trainer.grpo_trainer", FEATURE, "trl")
+    transformers = optional_module("transformers", FEATURE, "trl")
     data, actor = settings["data"], settings["worker"]["actor"]
     folder = Path(settings["trainer"]["save_checkpoint_path"])
-    auto_class: Any = AutoProcessor
     pixels = {"min_pixels": data["min_pixels"], "max_pixels": data["max_pixels"]}
-    processor = auto_class.from_pretrained(actor["model"]["model_path"], padding_side="left", **pixels)
-    model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
+    processor = transformers.AutoProcessor.from_pretrained(actor["model"]["model_path"], padding_side="left", **pixels)
+    model = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
     if actor["model"].get("freeze_vision_tower"):
         model.model.visual.requires_grad_(False)
-    meter = _Meter(load_reward(settings["worker"]["reward"]))
+    recorder = _RewardRecorder(load_reward(settings["worker"]["reward"]))
     # in a reply these would have no image, and the model would look for one
     banned = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
-    trainer: Any = GRPOTrainer(
+    trainer = trl.GRPOTrainer(
         model=model,
-        reward_funcs=cast(Any, meter.reward),  # TRL passes columns by keyword
+        reward_funcs=recorder.reward,  # TRL passes columns by keyword
         args=grpo_arguments(settings, folder / "trl", banned),
         train_dataset=read_rows(data),
         processing_class=processor,
-        callbacks=[_log_callback(folder / LOG_FILE, meter)],
+        callbacks=[_log_callback(folder / LOG_FILE, recorder)],
     )
     trainer.train()
     trainer.model.save_pretrained(folder / MODEL_FOLDER)
@@ -171,7 +174,7 @@ def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
     return lambda rows: list(getattr(module, name)(rows, **options))
 
 
-class _Meter:
+class _RewardRecorder:
     """Scores rollouts for TRL, and keeps the mean of every key for the log."""
 
     def __init__(self, score: Callable[[list[dict[str, Any]]], Scores]) -> None:
@@ -203,7 +206,7 @@ class _Meter:
         return means
 
 
-def _log_callback(path: Path, meter: _Meter) -> Any:
+def _log_callback(path: Path, recorder: _RewardRecorder) -> Any:
     """Return a callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
     from transformers import TrainerCallback
 
@@ -221,7 +224,7 @@ def _log_callback(path: Path, meter: _Meter) -> Any:
             begun = now
             row = {
                 "step": state.global_step,
-                "reward": meter.take(),
+                "reward": recorder.take(),
                 "actor": {"kl_loss": logs.get("kl", 0.0), "grad_norm": logs["grad_norm"], "lr": logs["learning_rate"]},
                 "response_length": {
                     "mean": logs["completions/mean_length"],

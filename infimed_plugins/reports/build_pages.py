@@ -27,7 +27,7 @@ from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
 
 ROWS, CHAINS = 40, 60  # on a page
-ROW_PIXELS, CHAIN_PIXELS = 360, 200  # of the longer side of a thumbnail
+ROW_PIXELS, CHAIN_PIXELS = 360, 200  # the longer side of a thumbnail
 _KINDS = (reflective_cot.REFLECTS, reflective_cot.AS_IT_IS)
 _ASIDE = (reflective_cot.NO_RIGHT_CANDIDATE, reflective_cot.NO_USABLE_CANDIDATE)
 _NOTES = (reflective_cot.WITHOUT_FORMAT, reflective_cot.NO_WRONG_CANDIDATE, reflective_cot.UNSCORED)

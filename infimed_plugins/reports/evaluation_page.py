@@ -26,7 +26,7 @@ from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
-# of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
+# yields for wanted questions with an image their place and the encoded image, or why it cannot be shown
 Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
 
 MOST_CASES = 300
@@ -34,7 +34,7 @@ SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a dra
 _VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
-MOST_GROUPS = 40  # of one case
+MOST_GROUPS = 40  # in one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
@@ -76,7 +76,7 @@ def write_evaluation_page(
     path: Path,
     *,
     images: Images,
-    facts: Mapping[str, str],
+    metadata: Mapping[str, str],
     notes: Sequence[str] = (),
     most_cases: int = MOST_CASES,
     seed: int = 0,
@@ -85,7 +85,7 @@ def write_evaluation_page(
 ) -> None:
     """Write the page to ``path``.
 
-    ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
+    ``images`` as in ``cases_json``; ``metadata`` are what ran, by name; ``notes`` the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
     ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
@@ -97,7 +97,7 @@ def write_evaluation_page(
         _FILTERS,
         **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
-        facts=facts,
+        metadata=metadata,
         notes=notes,
         seed=seed,
         total=sum(map(len, cases.values())),

@@ -56,10 +56,10 @@ class Example:
 
 @dataclass(frozen=True)
 class ReportData:
-    """The content of the page. ``notes`` are the honest remarks; ``facts`` what ran, by name."""
+    """The content of the page. ``notes`` are the honest remarks; ``metadata`` what ran, by name."""
 
     title: str
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     notes: Sequence[str]
     lines: Sequence[Line]
     comparisons: Sequence[Comparison]

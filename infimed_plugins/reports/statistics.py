@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 RESAMPLES = 2000
-_CELLS = 4_000_000  # of one block of draws: 32 MB
+_CELLS = 4_000_000  # one block of draws: 32 MB
 _NO_SPREAD = 1e-9  # draws that differ by no more differ by rounding
 ALPHA = 0.05
 POWER = 0.80

@@ -29,7 +29,7 @@ from infimed_plugins.reports.statistics import (
     wilson,
 )
 
-GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
+GROUPINGS = ("kind", "modality")  # default if the caller names none for a benchmark
 REASONS = 5
 NOT_GIVEN = "(not given)"
 _FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, optional_module
 from infimed_plugins.parsing.boxes import MAX_LENGTH, Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.records import Code, GroundTruth, Json, Size, Verdict
 
@@ -91,11 +91,8 @@ def matching(given: Sequence[Box], gold: Sequence[Box]) -> dict[int, float]:
     if len(gold) == 1:
         best = max(range(len(given)), key=lambda index: table[index][0])
         return {best: table[best][0]}
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise MissingExtraError("the detection reward", "scipy", "rewards") from error
-    rows, columns = linear_sum_assignment(table, maximize=True)
+    optimize = optional_module("scipy.optimize", "the detection reward", "rewards")
+    rows, columns = optimize.linear_sum_assignment(table, maximize=True)
     return {int(row): table[row][column] for row, column in zip(rows, columns, strict=True)}
 
 

@@ -42,7 +42,7 @@ _LETTER = re.compile(r"\(?[A-Z]\)?\.?")
 _LETTERS = re.compile(r"[A-Z](?:(?:[\s,;&]|and)+[A-Z])+")
 _LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*(?:["'{]|None|null|nan|NaN)|\[[^\])]*$|"\s*[{[]""")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf", re.IGNORECASE)
-_MISSING = NO_WORDS | {"None", "null", "NULL"}  # what str() and JSON make of a missing value
+_MISSING = NO_WORDS | {"None", "null", "NULL"}  # a missing value after str() or JSON
 _ALIASES = {"option": "multiple_choice", "jaccard": "text", "math_verify": "math", "iou": "grounding"}
 _MAX_BITS = 14_000  # an integer that Python writes out
 

@@ -28,7 +28,7 @@ from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
-_NEAR = Fraction(1, 10**5)  # of the larger; math_verify compares to 6 decimals, and what is further apart is not equal
+_NEAR = Fraction(1, 10**5)  # share of the larger; math_verify compares to 6 decimals, so values further apart differ
 
 _WORD = re.compile(r"\\?[A-Za-z]+")
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")

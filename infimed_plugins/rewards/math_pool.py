@@ -1,7 +1,7 @@
 r"""Ask a few processes for math_verify's verdicts: remembered, and bounded in time for a whole training process.
 
-An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a patience of
-PATIENCE seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
+An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a budget of
+BUDGET seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
 what looks costly (factorials, sums, high powers) is not asked at all: any number of such answers, alone or in a batch,
 costs no more, and holds up no other. A batch asks what looks cheap first, and nothing after its own time. What was cut
 short or not asked may be judged later; only what ran out of SECONDS or of memory is remembered as such, whatever it is
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SECONDS, HURRIED = 0.5, 0.14  # CPU time of one pair
-PATIENCE, REFILL = 0.8, 0.05  # seconds, and for each second that passes
+BUDGET, REFILL = 0.8, 0.05  # seconds, and for each second that passes
 DEBT = -0.7  # below it what looks costly is not asked
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
@@ -51,7 +51,7 @@ NOT_REACHED = "not reached: the process was ended or held up from outside"
 OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 _SLOW = "out of HURRIED seconds"
 _CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE}  # C code without memory
-# what can make an expression cost much: factorials, sums, high or stacked powers, great length
+# costly parts of an expression: factorials, sums, high or stacked powers, great length
 _COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{3}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
 AskMath = Callable[[str, str], str]  # the verdict on such a pair
@@ -67,7 +67,7 @@ class MathPool:
     def __init__(self, processes: int = PROCESSES, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> None:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
         self._said: OrderedDict[tuple[str, ...], str] = OrderedDict()  # by pair; limits that were hit by the answer
-        self.patience, self._filled = PATIENCE, time.monotonic()
+        self.budget, self._filled = BUDGET, time.monotonic()
         self.processes: list[MathProcess] = []
         self._set_up()
 
@@ -119,7 +119,7 @@ class MathPool:
 
     def _ask(self, gold: str, answer: str, deadline: float) -> str:
         process = self._idle.get()
-        try:  # patience is looked at when its turn has come: others have used it up meanwhile
+        try:  # budget is looked at when its turn has come: others have used it up meanwhile
             seconds = self._limit(answer) if time.monotonic() <= deadline else 0.0
             if not seconds:
                 return self._known(gold, answer) or OUT_OF_BUDGET
@@ -132,14 +132,14 @@ class MathPool:
                 _ = other.pid  # one that was killed while idle is taken notice of
 
     def _limit(self, answer: str) -> float:
-        """Return the seconds that an answer may take, by what is left of the patience; 0 for none."""
+        """Return the seconds that an answer may take, by what is left of the budget; 0 for none."""
         with self._lock:
             now = time.monotonic()
-            self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
+            self.budget = min(BUDGET, self.budget + REFILL * (now - self._filled))
             self._filled = now
-            if self.patience >= min(self._seconds, SECONDS):
+            if self.budget >= min(self._seconds, SECONDS):
                 return self._seconds
-            asked = self._said.get((answer,)) != _SLOW and (self.patience > DEBT or not _COSTLY.search(answer))
+            asked = self._said.get((answer,)) != _SLOW and (self.budget > DEBT or not _COSTLY.search(answer))
             return min(HURRIED, self._seconds) if asked else 0.0
 
     def _remember(self, gold: str, answer: str, said: str, seconds: float) -> None:
@@ -149,7 +149,7 @@ class MathPool:
             if said in (RIGHT, WRONG):
                 self._said[gold, answer] = said
             else:
-                self.patience = max(2 * DEBT, self.patience - seconds)
+                self.budget = max(2 * DEBT, self.budget - seconds)
                 self._said[(answer,)] = _SLOW if said == OUT_OF_TIME and seconds < self._seconds else said
             if len(self._said) > REMEMBERED:
                 self._said.popitem(last=False)
@@ -243,7 +243,7 @@ class MathProcess:
         if connection is None:
             return "", ""
         try:
-            while connection.poll(0):  # of a process that died between two questions
+            while connection.poll(0):  # left by a process that died between two questions
                 connection.recv_bytes()
             connection.send_bytes(json.dumps(message).encode())
             while connection.poll(max(0.0, end - time.monotonic())):

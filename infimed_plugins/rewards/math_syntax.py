@@ -29,15 +29,15 @@ FUNCTIONS: dict[str, Callable[[Number], Number]] = {
 }
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
-_MAX_DEPTH, _MAX_TOKENS = 40, 120  # of an expression
-_MAX_TERMS = 4096  # of a sum, a product, a factorial
-_MAX_BITS = 1 << 16  # of a number: about 20,000 digits
+_MAX_DEPTH, _MAX_TOKENS = 40, 120  # most in an expression
+_MAX_TERMS = 4096  # most in a sum, a product, a factorial
+_MAX_BITS = 1 << 16  # most in a number: about 20,000 digits
 _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
 _FAR, _NEAR = 1e-4, 1e-12  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!-])")
 _BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|\*\*)")
-_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # what sympy or LaTeX readers may take for one, or something else
+_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # letters that sympy or LaTeX readers may take for a constant
 
 
 class NotRead(Exception):
@@ -233,7 +233,7 @@ class Expression:
         self.is_product = False
         if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
             return self._apply(FUNCTIONS[token[1:]], self._base()[0])
-        if token[1:] in WORDS:  # what only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``
+        if token[1:] in WORDS:  # only math_verify evaluates ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``
             while self._accept("_", "^"):
                 self._argument()
             if self._accept("("):

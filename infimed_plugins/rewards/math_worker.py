@@ -39,7 +39,7 @@ def main() -> None:
     except ImportError as error:
         say(caller, "start", f"cannot import: {error}")
         return
-    with contextlib.suppress(ImportError, OSError, ValueError):  # where the system can
+    with contextlib.suppress(ImportError, OSError, ValueError):  # if the system can
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (settings["memory"] << 20, settings["memory"] << 20))
@@ -109,7 +109,7 @@ def load() -> Callable[[str, str], bool]:
         (r"\sqrt{8}", r"2\sqrt{2}"),
         ("x", r"\frac{x^2 + x}{x+1}"),
     ):
-        run(*sides)  # what sympy does for the first time takes long
+        run(*sides)  # sympy is slow at its first call
     return run
 
 

@@ -52,13 +52,13 @@ def verdict(name: str, mode: str, question: Question, reply: str) -> tuple[float
     return score.accuracy, score.reason
 
 
-def as_upstream(name: str, question: Question) -> medevalkit.Asked:
+def as_upstream(name: str, question: Question) -> medevalkit.MedEvalKitQuestion:
     of = benchmark(name).medevalkit
     assert of is not None
     return medevalkit.construct(of, question.row, reasoning=False)
 
 
-def texts(name: str, asked: medevalkit.Asked) -> list[str]:
+def texts(name: str, asked: medevalkit.MedEvalKitQuestion) -> list[str]:
     """Upstream's choices without their letters."""
     assert asked.choices is not None
     if name == "mmmu_health":

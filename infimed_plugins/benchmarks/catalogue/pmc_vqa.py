@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import choice
 
 CELLS = (
@@ -23,10 +23,10 @@ CELLS = (
 )
 
 
-def _ask(row: Mapping[str, Any] | Sequence[str]) -> Asked:
+def _ask(row: Mapping[str, Any] | Sequence[str]) -> MedEvalKitQuestion:
     if isinstance(row, Mapping):
-        return Asked("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
-    return Asked("mcq", row[3], list(row[4:8]), row[8])
+        return MedEvalKitQuestion("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
+    return MedEvalKitQuestion("mcq", row[3], list(row[4:8]), row[8])
 
 
 def _cells(fields: Mapping[str, Any]) -> list[str]:

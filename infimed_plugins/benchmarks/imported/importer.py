@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.facts import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.benchmarks.imported.match_questions import from_file, is_of
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, benchmark_of, read_replies, result_parts
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
+from infimed_plugins.benchmarks.run_metadata import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Response

@@ -76,7 +76,7 @@ def from_file(reply: ImportedReply, id: str) -> Response | None:
         gold=letter or str(gold),
         language=str(row.get("q_lang") or row.get("lang") or "en"),
         meta=_meta(row),
-        images=[str(row["image_path"])] if row.get("image_path") else [],  # which questions share it, if not its bytes
+        images=[str(row["image_path"])] if row.get("image_path") else [],  # the name under which questions share it
         prompt=reply.prompt,
         row=row if reply.of_medevalkit else None,
         text=reply.text,
@@ -114,7 +114,7 @@ def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
     return tuple(texts[: OPTION_LETTERS.index(last) + 1])
 
 
-def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.Asked | None:
+def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.MedEvalKitQuestion | None:
     if benchmark.medevalkit is None or question.row is None:
         return None
     try:

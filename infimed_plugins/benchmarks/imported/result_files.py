@@ -27,7 +27,7 @@ from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 
-_SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # of MedEvalKit's fields, where they are told
+_SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # types of MedEvalKit's fields
 VLMEVALKIT_FAILED = "Failed to obtain answer"  # vlmeval/inference.py: what a failed request leaves for a reply
 XLSX_CELL = 32_767  # characters of a cell: the writer cuts what is longer
 _MMMU_FILES = ("*/parsed_output.json", "*/output_sample.json")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.limits import limit, parse_json, read_bytes
 from infimed_plugins.records import Json
 
@@ -64,13 +64,10 @@ def _delimited_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, Json]]:
     """Yield the rows of the first sheet, as text but for numbers and empty cells."""
+    openpyxl = optional_module("openpyxl", "reading .xlsx", "eval")
+    unescape = optional_module("openpyxl.utils.escape", "reading .xlsx", "eval").unescape
     try:
-        from openpyxl import load_workbook  # type: ignore[import-untyped]
-        from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("reading .xlsx", "openpyxl", "eval") from error
-    try:
-        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             rows = book.worksheets[0].iter_rows(values_only=True)
             names = [str(name) for name in next(rows, ())]
             for row in rows:

@@ -106,7 +106,7 @@ def rephrase_from(samples: Iterable[Sample], wordings: Mapping[str, str]) -> Ite
 
 
 def read_wordings(path: Path) -> dict[str, str]:
-    """Return wordings by id, from a JSON lines file. Raises MissingFileError, or DataError naming the line to mend."""
+    """Return wordings by id, from a JSON lines file. Raises MissingFileError, or DataError naming the line to fix."""
     wordings: dict[str, str] = {}
     needs = '"id" and "question", both strings with something in them'
     for place, id, question in values_by_id(path, "question", "…", "questions", needs, _is_text):

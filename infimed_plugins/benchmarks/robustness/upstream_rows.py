@@ -93,7 +93,7 @@ def _move_gold(
 ) -> None:
     was, now = OPTION_LETTERS.index(before.answer), OPTION_LETTERS.index(after.answer)
     box, key = _at(row, places.gold[:-1]), places.gold[-1]
-    if places.gold_is == "text":  # of which upstream finds the letter
+    if places.gold_is == "text":  # upstream finds its letter
         if moved[now] != raw[was] or box[key] == raw[was]:
             box[key] = moved[now]
     elif places.gold_is == "index":

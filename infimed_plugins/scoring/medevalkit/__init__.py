@@ -9,7 +9,7 @@ The rules are upstream's, the code is not; what upstream gets wrong stays wrong 
 from __future__ import annotations
 
 from infimed_plugins.scoring.medevalkit.data_set import (
-    Asked,
+    MedEvalKitQuestion,
     MedEvalKitSet,
     asked_of_judge,
     construct,
@@ -22,7 +22,7 @@ from infimed_plugins.scoring.medevalkit.metrics import UpstreamCrashError
 from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict
 
 __all__ = [
-    "Asked",
+    "MedEvalKitQuestion",
     "MedEvalKitSet",
     "MedEvalKitVerdict",
     "UpstreamCrashError",

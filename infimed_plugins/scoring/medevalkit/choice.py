@@ -197,7 +197,7 @@ def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: 
     i, find = left, text.find
     while i + size < right:
         end = ends[i]
-        if i + size >= end:  # what is left of this run is not longer
+        if i + size >= end:  # the rest of this run is not longer
             i = end + (end == i)
             continue
         end = min(end, right)

@@ -48,7 +48,7 @@ _HEADS = {"en": ("Question: ", "Options: "), "zh": ("问题： ", "选项： ")}
 _MMMU_INDENT = " " * 8
 
 
-class Asked(NamedTuple):
+class MedEvalKitQuestion(NamedTuple):
     """A question as MedEvalKit puts it.
 
     ``kind``: mcq, judgement, close, open, mmmu_mc or mmmu_open. ``choices`` as the scorer gets them ("A. CT"), for
@@ -91,7 +91,7 @@ def lettered(options: Sequence[Any]) -> dict[str, Any]:
     return {chr(65 + place): option for place, option in enumerate(options)}
 
 
-Path = tuple[str | int, ...]  # of keys and places, from the row inward
+Path = tuple[str | int, ...]  # keys and places, from the row inward
 
 
 class Places(NamedTuple):
@@ -125,7 +125,7 @@ class MedEvalKitSet:
     """
 
     name: str
-    question_of: Callable[[Any], Asked]
+    question_of: Callable[[Any], MedEvalKitQuestion]
     rule: Rule = tagged_choice
     metrics: Metrics = total_only
     reads: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class MedEvalKitSet:
             )
         return self.to_row(fields)
 
-    def ask(self, row: Any) -> Asked:
+    def ask(self, row: Any) -> MedEvalKitQuestion:
         """Return the row taken apart. Raises DataError for a row without the fields it needs."""
         try:
             return self.question_of(row)
@@ -171,7 +171,7 @@ def find_set(data_set: str | MedEvalKitSet, what: str = "rules") -> MedEvalKitSe
     return known_sets()[data_set]
 
 
-def construct(data_set: str | MedEvalKitSet, row: Any, reasoning: bool) -> Asked:
+def construct(data_set: str | MedEvalKitSet, row: Any, reasoning: bool) -> MedEvalKitQuestion:
     """Ask a raw row of the data set, as its own files give it (PMC_VQA: the CSV's cells in order, or by column name).
 
     Raises ConfigError for an unknown set, DataError for a row without the fields it needs.
@@ -237,10 +237,10 @@ def judged_correct(
     return correct
 
 
-def _medxpertqa(row: Mapping[str, Any]) -> Asked:
+def _medxpertqa(row: Mapping[str, Any]) -> MedEvalKitQuestion:
     """Return a row of either part of MedXpertQA."""
     choices = [f"{letter}. {option}" for letter, option in row["options"].items()]
-    return Asked("mcq", row["question"], choices, row["label"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, row["label"])
 
 
 def _hubs_row(fields: Mapping[str, Json]) -> Json:
@@ -253,9 +253,9 @@ def _hubs_row(fields: Mapping[str, Json]) -> Json:
     return {**fields, "options": options, "label": label}
 
 
-def _medframeqa(row: Mapping[str, Any]) -> Asked:
+def _medframeqa(row: Mapping[str, Any]) -> MedEvalKitQuestion:
     choices = [f"{letter}.{option}" for letter, option in lettered(row["options"]).items()]
-    return Asked("mcq", row["question"], choices, row["correct_answer"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, row["correct_answer"])
 
 
 MEDXPERTQA = MedEvalKitSet(  # either part, by its first name

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SEED = 42  # eval.py:41, set anew for each data set
 
 _MARKS = ",.!?;:'"
-_LEAST = 12  # of six words between blanks
+_LEAST = 12  # length of six words between blanks
 
 
 class Draws:

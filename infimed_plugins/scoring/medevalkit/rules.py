@@ -14,7 +14,7 @@ from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 if TYPE_CHECKING:
     from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet
 
-_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what ends upstream's run
+_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # errors that end upstream's run
 YES_NO = ("yes", "no")
 _NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
 NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"

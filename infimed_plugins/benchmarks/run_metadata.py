@@ -20,10 +20,10 @@ PACKED_BYTES = 64 * 1024 * 1024
 PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")
 
 
-def write_run_file(root: Path, facts: dict[str, Json]) -> None:
+def write_run_file(root: Path, metadata: dict[str, Json]) -> None:
     """Add one entry to ``run.json``: a run that was resumed has several."""
     entries = read_run_file(root)
-    entries.append({"started": datetime.now(UTC).isoformat(timespec="seconds"), **facts, **_machine()})
+    entries.append({"started": datetime.now(UTC).isoformat(timespec="seconds"), **metadata, **_machine()})
     write_whole(root / RUN_FILE, json.dumps(entries, indent=1))
 
 
@@ -61,7 +61,7 @@ def git_state(folder: Path) -> dict[str, Json] | None:
     """
     for top in (folder, *folder.parents):
         git = top / ".git"
-        if git.is_file():  # of a worktree or submodule
+        if git.is_file():  # a worktree or submodule
             git = top / _text(git).removeprefix("gitdir:").strip()
         if (head := _text(git / "HEAD")) or git.is_dir():
             shared = git / (_text(git / "commondir") or ".")
