@@ -1,4 +1,4 @@
-"""The package's public calls, each what a command of ``infimed`` does::
+"""The package's public calls, one for each command of ``infimed``::
 
     import infimed_plugins as infimed
 
@@ -147,7 +147,7 @@ def curate(
 ) -> Manifest:
     """Run one curation step and write what it leaves, with the evidence.
 
-    ``style`` is the prompt style of what is written: ``reasoning`` for steps that write reasoning, else ``direct``.
+    ``style`` is the prompt style of the rows written: ``reasoning`` for steps that write reasoning, else ``direct``.
     ``told`` is called with the plan of a ``decontaminate``d build before it starts. Raises InfimedError.
     """
     style = style or ("reasoning" if step in REASONED else "direct")

@@ -31,7 +31,7 @@ Show = Callable[..., None]  # (title, done, total, word=""): what is being done,
 
 
 class PlainConsole(Console):
-    """A console that takes no text for markup and shows control characters, in whatever it is given, as escapes."""
+    """A console that reads no markup and shows control characters as escapes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
@@ -47,7 +47,7 @@ class PlainConsole(Console):
 
 
 class _Stream(io.FileIO):
-    """A standard stream that names itself when it cannot be written, and then takes the rest without a word."""
+    """A standard stream that is named once when it cannot be written, and then drops the rest."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -108,7 +108,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 @contextmanager
 def progress(console: Console | None = None) -> Iterator[Show]:
-    """Show on stderr what is being done; call what is yielded with a title, what is done, of how many, and a word.
+    """Show progress on stderr: call the yielded function with a title, the number done, the total, and a word.
 
     Without a terminal: a line after two seconds and then every minute, whether or not it is called meanwhile.
     """

@@ -41,7 +41,7 @@ class DataError(InfimedError, ValueError):
 
 
 class RequestsFailedError(DataError):
-    """Too many requests to a model failed; what came is kept, and the same command asks for the others again."""
+    """Too many requests to a model failed; replies are kept, and the same command asks for the others again."""
 
     exit_code = 3
 

@@ -35,7 +35,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Registered:
-    """One registered thing: what it is, its name, the package that owns it, and the thing or its import path."""
+    """One registered thing: its kind and name, the package that owns it, and the thing or its import path."""
 
     kind: str
     name: str

@@ -117,7 +117,7 @@ class Sample:
 
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
-    ``meta`` is for what reports group by (``kind``, ``modality``), for answers as good as ``answer`` (``synonyms``) and
+    ``meta`` has the keys of groups (``kind``, ``modality``), for answers as good as ``answer`` (``synonyms``) and
     for the evidence of curation.
     """
 
@@ -197,7 +197,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Response:
-    """A question as it was asked and what a model said to it: one line of a run's ``responses.jsonl``.
+    """A question as it was asked and a model's reply: one line of a run's ``responses.jsonl``.
 
     Not frozen, as that takes four times as long to make; none is changed. ``index`` is its place in the benchmark,
     ``images`` the sha256 of each image's bytes, ``row`` upstream's own row (scoring as another framework does starts
@@ -231,7 +231,7 @@ class Response:
 
     @property
     def digest(self) -> bytes:
-        """Return the sha256 of what was asked: the prompt, the gold answer and the images' hashes."""
+        """Return the sha256 of the prompt, the gold answer and the images' hashes."""
         asked = [self.prompt, self.gold, self.options, list(self.images)]
         return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
 

@@ -134,5 +134,5 @@ def _is_short(text: str, task: str) -> bool:
 
 
 def _without_keys(text: str) -> str:
-    """Return a list of boxes without what JSON may name them by, and without the words for no box."""
+    """Remove JSON's names of boxes, and the words for no box, from a list of boxes."""
     return re.sub(r"\"[^\"]*\"|'[^']*'|\bno objects?\b|```(?:json)?", " ", text, flags=re.IGNORECASE)

@@ -40,7 +40,7 @@ class Agreement:
 
 
 def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement:
-    """Compare verdicts on the questions that have both; leave out what is unscored.
+    """Compare verdicts on the questions that have both; unscored ones are left out.
 
     Raises DataError when there is no such question, and MissingExtraError without statsmodels.
     """

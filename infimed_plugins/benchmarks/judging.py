@@ -35,7 +35,7 @@ Judge = Callable[[Sequence[Response]], Mapping[str, JudgeVerdict]]
 def judge_rows(
     benchmark: Benchmark, rows: Sequence[Response], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
-    """Judge the questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
+    """Judge the questions in their order. A judge decides those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
     opinions: Mapping[str, JudgeVerdict] = {}
     if judge is not None:
@@ -162,7 +162,7 @@ def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]
 
     ``{"error": …}`` where upstream would write nothing.
 
-    ``judged`` are runs as ``judge_folder`` gives them: what a judge said in one of this folder stands for upstream's
+    ``judged`` are runs as ``judge_folder`` gives them: a judge's words in one of this folder stand for upstream's
     judge. That is asked of every SLAKE question, so there the mode must be ``paper``; and it is a wrong answer where it
     fails.
     """

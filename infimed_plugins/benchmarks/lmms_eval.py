@@ -84,7 +84,7 @@ def tasks() -> dict[str, Benchmark]:
 
 
 def write_tasks(folder: Path | None = None) -> Path:
-    """Write the task files and return their folder, the cache's without one: what ``--include_path`` takes."""
+    """Write the task files and return their folder (the cache's without one), for ``--include_path``."""
     folder = (folder or cache_folder("lmms_eval")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     seed = folder / "seed.jsonl"
@@ -99,7 +99,7 @@ def write_tasks(folder: Path | None = None) -> Path:
 
 
 class Doc(TypedDict):
-    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is what a model should write."""
+    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is the reply to expect."""
 
     id: str
     benchmark: str
@@ -157,7 +157,7 @@ def sample_of(doc: Mapping[str, Any]) -> Sample:
 
 
 def doc_to_text(doc: Mapping[str, Any], kwargs: Mapping[str, Any] | None = None) -> str:
-    """Return the prompt without image tags: lmms-eval's models put the images first. ``kwargs`` is what it may pass."""
+    """Return the prompt without image tags: lmms-eval's models put the images first. ``kwargs`` are ignored."""
     return prompts.render(sample_of(doc), doc["prompt_style"])
 
 

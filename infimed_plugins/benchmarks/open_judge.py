@@ -97,7 +97,7 @@ _LIKE_A_VERDICT = re.compile(r"<(?=/?(?:judge|think)\b)|[\"'](?=verdict)", re.IG
 
 @dataclass(frozen=True)
 class JudgeItem:
-    """One open answer to judge; ``answer`` is the standard one, ``reply`` what the model under test said."""
+    """One open answer to judge; ``answer`` is the standard one, ``reply`` the tested model's."""
 
     id: str
     question: str
@@ -108,7 +108,7 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """Settings of a judge. Raises ConfigError for what cannot be used.
+    """Settings of a judge. Raises ConfigError for unusable ones.
 
     ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read. ``quoted`` False fills
     a template without marks and note, word for word as its author wrote it: then an answer may speak to the judge.

@@ -1,7 +1,7 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
-    settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
-    responses.jsonl          an Response a line with its crc32, in the order the replies came
+    settings.json            how it was asked; another setting that shapes replies is refused in the same folder
+    responses.jsonl          a Response a line with its crc32, in the order the replies came
     finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
@@ -133,7 +133,7 @@ class RunFolder:
         )
 
     def known(self) -> dict[str, bytes]:
-        """Return the questions that have a reply, each with the digest of what it is a reply to."""
+        """Return the questions that have a reply, each with the digest of its prompt, gold answer and images."""
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
     def bad_rows(self) -> int:
@@ -242,7 +242,7 @@ def run_folders(root: Path) -> list[RunFolder]:
 
 
 def _drop_torn_line(log: Path) -> None:
-    """Cut what a kill left behind the last whole line, without reading the file."""
+    """Cut the rest that a kill left behind the last whole line, without reading the file."""
     with log.open("r+b") as file:
         end = file.seek(0, 2)
         while end:

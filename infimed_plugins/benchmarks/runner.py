@@ -71,7 +71,7 @@ def run(
 ) -> list[Judged]:
     """Evaluate, greedily, and return every judged reply (mode ``robust``) in the order of the samples.
 
-    ``name`` is what tables call the model; the engine's own without it. Raises ConfigError for a folder of other
+    ``name`` is the model's name in tables; the engine's own without it. Raises ConfigError for a folder of other
     settings and RequestsFailedError when more than 5% of the requests failed.
     """
     asking = Asking(prompt_style, limit, seed, max_tokens, folder)
@@ -109,7 +109,7 @@ def ask(
 
 
 def _check_same(log: _Log, known: dict[str, bytes]) -> None:
-    """Raise ConfigError where a kept reply is to a question that is not what is asked today, before anything is."""
+    """Raise ConfigError if a kept reply is to another question than today's, before anything is asked."""
     left = dict(known)
     for row, _ in log.rows(left.__contains__, _in_memory) if left else ():
         if left.pop(row.id) != row.digest:
@@ -177,7 +177,7 @@ class _Log:
     _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
-        """Yield requests for what has no reply yet."""
+        """Yield requests for the questions without a reply."""
         for row, made in self.rows(lambda id: id not in self.known, _decoded):
             self.asked += 1
             self._waiting[row.id] = row
@@ -227,7 +227,7 @@ class _Log:
         return row
 
     def take_unanswered(self) -> None:
-        """Count what the engine has left without a reply among the failed."""
+        """Count the questions that the engine left without a reply among the failed."""
         self.failed += [replace(row, error="the engine gave no reply") for row in self._waiting.values()]
 
 

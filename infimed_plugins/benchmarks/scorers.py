@@ -1,4 +1,4 @@
-"""The scorers, by the names that ``--mode`` takes: which rules turn replies into verdicts.
+"""The scorers, by the names that ``--mode`` takes: rules that turn replies into verdicts.
 
     robust        the package's own reading (scoring/robust.py): abstains instead of guessing; the default
     medevalkit    MedEvalKit's rules, bug for bug (scoring/medevalkit); where its whole run would end, unscored

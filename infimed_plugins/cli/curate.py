@@ -178,7 +178,7 @@ def _refuse_empty(manifest: Manifest, out: Path) -> None:
 
 
 def _print_thresholds(given: dict[str, Any]) -> None:
-    """Print the duplicate thresholds, and what is known to escape them."""
+    """Print the duplicate thresholds, and the known misses."""
     from infimed_plugins.curation.decontamination import DecontaminationSettings, page
 
     settings = DecontaminationSettings.read("decontamination", given)
@@ -205,7 +205,7 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
 
 
 def _warn(manifest: Manifest) -> None:
-    """Print what a rerun would fix, and what was not looked at."""
+    """Print warnings: failures that a rerun would fix, and rows that were not checked."""
     from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
 
     (part,) = manifest.parts

@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.callback()
 def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the trainers, how each takes a reward, and what the adapter was checked against."""
+    """List the trainers, how each takes a reward, and the version each adapter was checked against."""
     if context.invoked_subcommand is not None:
         return
     from infimed_plugins.trainers.adapters import ADAPTERS

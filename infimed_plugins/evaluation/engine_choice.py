@@ -90,7 +90,7 @@ class LazyEngine:
 
 @dataclass(frozen=True)
 class JudgeModel:
-    """A model that judges open answers: what runs it, its settings, and a file with its prompt, if not ours.
+    """A model that judges open answers: its engine with settings, and a file with its prompt, if not ours.
 
     Its replies are kept in ``judge.sqlite`` in ``folder``, which is open only while it is asked.
     """

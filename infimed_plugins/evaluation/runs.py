@@ -1,4 +1,4 @@
-"""Ask models the questions of benchmarks, judge the replies, and gather what a report shows of them."""
+"""Ask models the questions of benchmarks, judge the replies, and gather the figures of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Text as the readers see it: tokens, and one character for each that says what its word does (lexicon.toml).
+r"""Text as the readers see it: tokens, and a code character for each, by its word's class (lexicon.toml).
 
     "So the answer is B."     words  so the answer is b .      codes  {so}{filler}{answer}{be}_.
 
@@ -187,9 +187,9 @@ class Reading(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A pattern over codes, and what a text that matches comes to: by its reader a code, a side, what is kept, or more.
+    """A pattern over codes, and its effect on a text that matches: by reader a code, a side, the part kept, or more.
 
-    ``examples`` are replies and what is read of them; without the rule, one of them is read otherwise. ``whole``: only
+    ``examples`` are replies and their readings; without the rule, one of them is read otherwise. ``whole``: only
     a sentence that says nothing more matches.
     """
 

@@ -99,7 +99,7 @@ class _Plan(NamedTuple):
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
     """Return the stretch of a reply that gives one of the golds as its answer, or "".
 
-    ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
+    ``reply`` is the content of a tag or box, or a whole reply. The code is JUDGED where it commits to any answer.
     """
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
@@ -197,7 +197,7 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
-    """Return an item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
+    """Return an item; in its order where that matters: with both sides, with a lack, in Chinese."""
     lacks = any(lexicon.code_of(word.split()[0]) == CODE["negated"] for word in item)
     ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{lexicon.HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)

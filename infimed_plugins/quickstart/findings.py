@@ -47,7 +47,7 @@ def show(lab: Lab, console: Console) -> None:
 
 
 def write(lab: Lab, state: RunState) -> dict[str, Json]:
-    """Write ``results.json`` and ``report.html`` into the run folder; returns what the first holds."""
+    """Write ``results.json`` and ``report.html`` into the run folder; return the content of the first."""
     lines, comparisons = _lines(lab), _comparisons(lab)
     right_of_ten, chain = _chains(lab, state.result("sft_data"))
     seconds = {name: stage["seconds"] for name, stage in state.stages.items()}

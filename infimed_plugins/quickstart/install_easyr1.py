@@ -23,7 +23,7 @@ INSTALL_SECONDS = 600
 
 
 def install(source: str | None = None) -> str:
-    """Install EasyR1 and say what was done in one line.
+    """Install EasyR1 and return the outcome in one line.
 
     Args:
         source: a folder with EasyR1's source, or anything pip can install from; upstream's repository without it.

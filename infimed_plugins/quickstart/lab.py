@@ -34,7 +34,7 @@ SMOKE_ROWS, SMOKE_STEPS, SMOKE_QUESTIONS = 40, 2, 20
 class Lab:
     """One run: its folder, seed, RL trainer with the reason for it, and number of questions.
 
-    A ``smoke`` run does everything in little: is all of it there, does it fit together?
+    A ``smoke`` run does everything in little, to see that all of it is there and fits together.
     """
 
     out: Path

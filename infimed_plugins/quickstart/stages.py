@@ -1,4 +1,4 @@
-"""Stages that run once: what is finished is written down, a rerun goes on behind it.
+"""Stages that run once: finished ones are recorded, and a rerun goes on behind them.
 
 ``state.json`` in the run folder holds the settings and, for each finished stage, its seconds and its result. A stage
 starts from an empty folder of its own, so one that was killed half-way leaves nothing that could be taken for done.

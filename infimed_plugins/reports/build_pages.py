@@ -105,7 +105,7 @@ def _thumbnail(data: bytes, name: str, pixels: int = ROW_PIXELS, boxes: Sequence
 
 @dataclass(frozen=True)
 class ChainCounts:
-    """The figures of a reflective build: ``right`` by m, ``kinds`` of what became of questions, ``cost`` of asking."""
+    """The figures of a reflective build: ``right`` by m, ``kinds`` by outcome of questions, ``cost`` of asking."""
 
     read: int = 0
     kept: int = 0

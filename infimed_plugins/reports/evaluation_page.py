@@ -85,7 +85,7 @@ def write_evaluation_page(
 ) -> None:
     """Write the page to ``path``.
 
-    ``images`` as in ``cases_json``; ``metadata`` are what ran, by name; ``notes`` the honest remarks. At most
+    ``images`` as in ``cases_json``; ``metadata`` by name; ``notes`` are the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
     ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
@@ -236,8 +236,8 @@ def cases_json(cases: Sequence[Case], images: Images) -> dict[str, Json]:
     """Return the data of the page's browser: ``cases``, and ``images`` as JPEG data URIs.
 
     A case's ``image`` indexes the images, or says in words why there is none; each image of a benchmark and variant is
-    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; an image that is
-    missing or does not decode is said so in its cases.
+    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; a missing or
+    broken image is noted in its cases.
     """
     wanted: dict[tuple[str, str, str], tuple[Run, Judged]] = {}
     for case in cases:

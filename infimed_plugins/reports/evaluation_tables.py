@@ -65,7 +65,7 @@ def wide_rows(summary: Summary) -> list[WideRow]:
 
 
 def wide_columns(summary: Summary) -> tuple[str, ...]:
-    """Return the paper's seven benchmarks, then whatever else was run."""
+    """Return the paper's seven benchmarks, then the others that were run."""
     return in_paper_order([*published_table().columns, *summary.benchmarks])
 
 

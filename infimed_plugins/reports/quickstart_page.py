@@ -41,7 +41,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Example:
-    """One question with the image and what each model said: (model, reply, right)."""
+    """One question with the image and each model's reply: (model, reply, right)."""
 
     image_png: bytes
     question: str
@@ -56,7 +56,7 @@ class Example:
 
 @dataclass(frozen=True)
 class ReportData:
-    """The content of the page. ``notes`` are the honest remarks; ``metadata`` what ran, by name."""
+    """The content of the page. ``notes`` are the honest remarks; ``metadata`` is by name."""
 
     title: str
     metadata: Mapping[str, Any]

@@ -232,7 +232,7 @@ def questions_needed(difference: float, discordant_share: float) -> int:
 
 
 def power_note(result: Paired) -> str:
-    """Say what so many questions can show, if they are too few for the difference seen, and if p is too small."""
+    """Return the power of so many questions, if they are too few for the difference seen, and if p is too small."""
     discordant = result.only_a + result.only_b
     if result.total == 0:
         return "No question was answered by both."

@@ -1,7 +1,7 @@
 """Verifiable rewards (first paper, 3.2.2 and A.3): a format gate, and one accuracy reward for each task.
 
-A reward is a function ``(answer, truth) -> Verdict`` with a value in [0, 1]. Importing this stays light: what a task
-needs (sympy in a process of its own, scipy) comes with its first use.
+A reward is a function ``(answer, truth) -> Verdict`` with a value in [0, 1]. Importing this stays light: a task's
+libraries (sympy in a process of its own, scipy) come with its first use.
 """
 
 from __future__ import annotations

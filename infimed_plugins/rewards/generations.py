@@ -43,7 +43,7 @@ _END = re.compile(r"\[score\] \S+")
 
 @dataclass(frozen=True)
 class Generation:
-    """One saved reply. ``row`` is what else was saved with it, ``number`` its line or place in the file, from 1.
+    """One saved reply. ``row`` holds the other saved fields, ``number`` its line or place in the file, from 1.
 
     ``fault`` says why it could not be read.
     """
@@ -70,7 +70,7 @@ class Scored:
         return self.score.code is Code.BAD_ROW
 
     def to_json(self) -> dict[str, Json]:
-        """Return the saved row with ``reward``: the parts of the score, what was parsed, and the reason."""
+        """Return the saved row with ``reward``: the parts of the score, the parsed answer, and the reason."""
         reward: dict[str, Json] = {
             "task": self.task,
             "overall": self.score.overall,
@@ -123,7 +123,7 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
 
 
 def _replies(value: Any) -> list[Any]:
-    """Return the replies of a cell: the text of each, in chat form what the assistant says last."""
+    """Return the replies of a cell: the text of each, in chat form the assistant's last turn."""
     held = structured(value)
     if isinstance(held, list) and held and all(_is_turn(turn) for turn in held):
         said = [turn for turn in held if turn.get("role") == "assistant"] or held

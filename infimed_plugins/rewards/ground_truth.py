@@ -1,4 +1,4 @@
-r"""The ground truth that an answer is compared with, read from whatever a trainer passes on.
+r"""Read the ground truth that an answer is compared with from the value that a trainer passes on.
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
@@ -50,7 +50,7 @@ _MAX_BITS = 14_000  # an integer that Python writes out
 def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
     """Return the ground truth of one row. ``task`` is used where the value does not name one.
 
-    Raises DataError for what is no known form. Whether a reward exists for the task is not checked here.
+    Raises DataError for an unknown form. It is not checked here that the task has a reward.
     """
     if isinstance(value, GroundTruth):
         if isinstance(value.options, (tuple, type(None))) and isinstance(value.synonyms, tuple):
@@ -192,7 +192,7 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
 
 
 def _boxes(answer: Json) -> ParsedBoxes | None:
-    """Return the boxes of an answer, also where one is invalid; None for what has not the four numbers of a box."""
+    """Return the boxes of an answer, also if one is invalid; None for anything without a box's four numbers."""
     try:
         boxes = parse_boxes(answer)
     except (TypeError, ValueError, RecursionError):

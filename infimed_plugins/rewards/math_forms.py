@@ -203,14 +203,14 @@ def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], str]:
 
 
 def _masked(text: str) -> str:
-    """Return the text with what is in brackets out of the way, of the same length; one mark for each outermost pair."""
+    """Mask the text in brackets, keeping the length; one mark for each outermost pair."""
     while (masked := _GROUP.sub(lambda found: "\1" + "\0" * (len(found[0]) - 1), text)) != text:
         text = masked
     return text
 
 
 def _bracketed(text: str) -> tuple[str, str]:
-    r"""Return the brackets around the whole, such as ``(]`` or ``\{\}``, and what they hold."""
+    r"""Return the brackets around the whole, such as ``(]`` or ``\{\}``, and their content."""
     found = _BRACKETED.fullmatch(text)
     if not found or (found[1] == "\\{") != (found[3] == "\\}") or not re.fullmatch("\\\\?\1\0*", _masked(text)):
         return "", text

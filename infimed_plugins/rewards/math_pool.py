@@ -62,7 +62,7 @@ class MathProcessError(InfimedError, RuntimeError):
 
 
 class MathPool:
-    """A few processes, each started when first needed, and what they said before. Safe to share between threads."""
+    """A few processes, each started when first needed, and their verdicts so far. Safe to share between threads."""
 
     def __init__(self, processes: int = PROCESSES, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> None:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
@@ -132,7 +132,7 @@ class MathPool:
                 _ = other.pid  # one that was killed while idle is taken notice of
 
     def _limit(self, answer: str) -> float:
-        """Return the seconds that an answer may take, by what is left of the budget; 0 for none."""
+        """Return the seconds that an answer may take, by the rest of the budget; 0 for none."""
         with self._lock:
             now = time.monotonic()
             self.budget = min(BUDGET, self.budget + REFILL * (now - self._filled))

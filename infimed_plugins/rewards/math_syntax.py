@@ -142,7 +142,7 @@ class Expression:
         raise NotRead
 
     def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
-        """Return the function's value, None where one is missing or what it gives is no real number of a fair size."""
+        """Return the function's value, None if one is missing or it is no real number of a fair size."""
         if None in values:
             return None
         try:
@@ -186,7 +186,7 @@ class Expression:
             value = self._apply(operator.truediv if sign == "/" else operator.mul, value, right)
 
     def _factor(self) -> tuple[Number | None, str]:
-        """Return a base with its factorial or exponent, and what kind it is."""
+        """Return a base with its factorial or exponent, and its kind."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise NotRead

@@ -116,7 +116,7 @@ class Scorer:
     def score(self, rows: Sequence[Any]) -> list[tuple[str, Score]]:
         """Return each row's task and score, whatever it holds; "unknown" and BAD_ROW where it cannot be scored.
 
-        What math_verify must be asked is found first, and asked all at once.
+        The pairs for math_verify are found first, and asked all at once.
         """
         deadline = time.monotonic() + MATH_BUDGET_SECONDS
         read = [_guarded(row, self._read, row) for row in rows]
@@ -206,7 +206,7 @@ def _warn_once(message: str, *given: Any) -> None:
 
 
 def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings among what a trainer passes, which may be anything else; lists are columns of the data set.
+    """Return the settings among a trainer's keyword arguments; lists are columns of the data set.
 
     Raises ConfigError for a value of another type, and for a single value whose name is nearly a setting's.
     """

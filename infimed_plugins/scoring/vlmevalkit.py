@@ -49,7 +49,7 @@ def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | N
 
 
 def hit(prediction: str, choices: Mapping[str, str], answer: str, revision: str) -> int:
-    """Do as ``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises what ``infer`` raises."""
+    """Do as ``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises as ``infer`` does."""
     return int((infer(prediction, choices, revision) or NO_OPTION) == answer)
 
 

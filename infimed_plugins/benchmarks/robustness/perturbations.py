@@ -10,7 +10,7 @@ Example::
     for sample in parse("shuffle:1").apply(samples):
         ...  # sample.meta["perturbation"] is "shuffle:1"
 
-Options that speak of others are looked after (the rules are ours):
+Options that refer to others are remapped (the rules are ours):
 
     Both A and B, Neither A nor C       its letters follow the options they name
     All of the above, None of these     stays last
@@ -77,7 +77,7 @@ Vary = Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]]
 class Perturbation:
     """``apply`` turns samples into their variants, one after another, each with ``meta["perturbation"]``.
 
-    It raises what reading an image or asking an engine raises. ``name`` is the spec, for ``Run.variant``.
+    It passes on the errors of reading an image or asking an engine. ``name`` is the spec, for ``Run.variant``.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Questions in other words, by a model or out of a file (second paper, 3.2.2 "Robustness"; it prints no prompt).
 
-Three wordings are drawn, and the first that keeps what the answer hangs on is taken; with none the original stays and
+Three wordings are drawn, and the first that cannot change the answer is taken; with none the original stays and
 ``meta["kept"]`` says why. The checks are ours, lexical, and rather refuse than let a changed meaning pass:
 
     numbers                     the same ones
@@ -165,7 +165,7 @@ def _opposites(text: str) -> Counter[str]:
 
 
 def _settled(sample: Sample, reply: Reply) -> Sample:
-    """Return the sample with the first wording that passes; else as it is, with what is wrong with the first."""
+    """Return the sample with the first wording that passes; else as it is, with the fault of the first."""
     if reply.error is not None or not reply.texts:
         return _kept(sample, reply.error or NO_REPLY)
     reasons = []

@@ -64,7 +64,7 @@ class Packed:
     first: Sequence[int]
 
     def through(self, module: Any) -> Callable[..., SimpleNamespace]:
-        """Stand in for the model: read the packed rows, whatever ids it is called with."""
+        """Stand in for the model: read the packed rows, not the ids it is called with."""
 
         def read(*, input_ids: Any, attention_mask: Any, position_ids: Any, **options: Any) -> SimpleNamespace:
             output = module(

@@ -1,6 +1,6 @@
 """MedEvalKit at commit 9b12e3b, bug for bug, so that a published number can be had again verdict for verdict.
 
-The rules are upstream's, the code is not; what upstream gets wrong stays wrong here and right in ``scoring.robust``::
+The rules are upstream's, the code is not; upstream's faults stay here, and are right in ``scoring.robust``::
 
     score_rows("PMC_VQA", [{"choices": ["CT", "MRI"], "answer": "B"}], ["(B)"])
     → [MedEvalKitVerdict(correct=False, kind="mcq", parsed="A", …, guessed=True)]

@@ -52,7 +52,7 @@ class MedEvalKitQuestion(NamedTuple):
     """A question as MedEvalKit puts it.
 
     ``kind``: mcq, judgement, close, open, mmmu_mc or mmmu_open. ``choices`` as the scorer gets them ("A. CT"), for
-    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with. ``before``
+    MMMU the bare options; None for a question without any. ``answer`` is the scorer's gold. ``before``
     stands before upstream's usual prompt. ``construct`` adds ``prompt``, the whole text, and ``pictures``.
     """
 
@@ -98,7 +98,7 @@ class Places(NamedTuple):
     """The places of the fields in a row that a variant of its question changes.
 
     ``options`` is the path of what holds them, under ``keys`` (its own in order, without any); ``gold`` that of the
-    right one, as a ``letter``, an ``index`` or its ``text``. ``quirk``: what else must follow (robustness/).
+    right one, as a ``letter``, an ``index`` or its ``text``. ``quirk``: a further change (robustness/).
     """
 
     question: Path = ("question",)

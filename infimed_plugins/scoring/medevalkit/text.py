@@ -71,8 +71,8 @@ def tag(text: str | None, name: str, hard: bool = True) -> str:
 
 
 def parse(text: str) -> str:
-    """Lower-case the reply, then take the content of its box or tags, then what follows the last "answer is" or like
-    it.
+    """Lower-case the reply, then take the content of its box or tags, then the text behind the last "answer
+    is" and its like.
 
     The word "boxed" anywhere is taken for a box, so that a reply which only speaks of a boxed area becomes "None".
     """
