@@ -117,8 +117,8 @@ class Sample:
 
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
-    ``meta`` has the keys of groups (``kind``, ``modality``), for answers as good as ``answer`` (``synonyms``) and
-    for the evidence of curation.
+    ``meta`` holds the values that reports group by (``kind``, ``modality``), answers as good as ``answer``
+    (``synonyms``) and the evidence of curation.
     """
 
     id: str
