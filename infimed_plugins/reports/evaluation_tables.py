@@ -156,7 +156,7 @@ def _latex_line(cells: Iterable[str]) -> str:
 
 
 def latex_escape(text: str) -> str:
-    """Escape text for LaTeX: ``a_b & 5%`` to ``a\_b \& 5\%``; line breaks to spaces."""
+    r"""Escape text for LaTeX: ``a_b & 5%`` to ``a\_b \& 5\%``; line breaks to spaces."""
     return "".join(_LATEX.get(character, character) for character in _one_line(text))
 
 
