@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import recipes
-from infimed_plugins.benchmarks.runner import Asking
+from infimed_plugins.benchmarks.runner import RunOptions
 from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 from infimed_plugins.errors import ConfigError
@@ -215,8 +215,8 @@ def evaluate(
     names = benchmarks.split(",") if isinstance(benchmarks, str) else benchmarks
     chosen = _engine(model, engine, base_url, engine_settings)
     assert chosen is not None  # there is a model
-    asking = Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir)
-    return runs.evaluate(chosen, [name.strip() for name in names if name.strip()], asking=asking, **more)
+    options = RunOptions(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir)
+    return runs.evaluate(chosen, [name.strip() for name in names if name.strip()], options=options, **more)
 
 
 def score(folders: Sequence[str | Path], modes: Sequence[str] = (DEFAULT,), **more: Any) -> Evaluation:

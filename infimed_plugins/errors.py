@@ -29,7 +29,7 @@ class UnknownPluginError(InfimedError, KeyError):
 
 
 class PluginError(InfimedError, RuntimeError):
-    """A plugin that cannot be loaded, a duplicate name, or a misspelt hook."""
+    """A plugin that cannot be loaded, a duplicate name, or a misspelled hook."""
 
 
 class ConfigError(InfimedError, ValueError):

@@ -114,7 +114,7 @@ def build_manager(*, entry_points: bool = True) -> pluggy.PluginManager:
 
 
 def check(manager: pluggy.PluginManager) -> None:
-    """Raise PluginError for a hook implementation that no specification knows (a misspelt name)."""
+    """Raise PluginError for a hook implementation that no specification knows (a misspelled name)."""
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:

@@ -29,7 +29,7 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Asking:
+class RunOptions:
     """The settings of a run. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
 
     ``downloads`` is the folder of downloaded data sets (the hub without it); ``max_tokens`` the benchmark's without it.
@@ -74,9 +74,9 @@ def run(
     ``name`` is the model's name in tables; the engine's own without it. Raises ConfigError for a folder of other
     settings and RequestsFailedError when more than 5% of the requests failed.
     """
-    asking = Asking(prompt_style, limit, seed, max_tokens, folder)
+    options = RunOptions(prompt_style, limit, seed, max_tokens, folder)
     metadata: dict[str, Json] = {"name": name} if name else {}
-    ask(benchmark, engine, RunFolder(run_dir), asking, metadata=metadata, progress=progress)
+    ask(benchmark, engine, RunFolder(run_dir), options, metadata=metadata, progress=progress)
     return read_run(run_dir)
 
 
@@ -84,7 +84,7 @@ def ask(
     benchmark: Benchmark,
     engine: Engine,
     folder: RunFolder,
-    asking: Asking,
+    options: RunOptions,
     *,
     metadata: dict[str, Json] | None = None,
     progress: Progress = lambda done, total: None,
@@ -93,14 +93,14 @@ def ask(
 
     Raises as ``run`` does.
     """
-    check_style(asking.prompt_style)
-    settings = asking.settings(benchmark, engine.model)
+    check_style(options.prompt_style)
+    settings = options.settings(benchmark, engine.model)
     with locked(folder.path):
         folder.prepare(settings | (metadata or {}))
         known = folder.known()
-        _check_same(_Log(folder, benchmark, asking, set()), known)
-        log = _Log(folder, benchmark, asking, set(known))
-        _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
+        _check_same(_Log(folder, benchmark, options, set()), known)
+        log = _Log(folder, benchmark, options, set(known))
+        _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=options.seed), progress)
         progress(log.done, log.asked)
         folder.write_lines(BAD_ROWS, map(asdict, log.bad_rows))
         folder.write_lines(FAILED, map(asdict, log.failed))
@@ -128,7 +128,7 @@ def _check_same(log: _Log, known: dict[str, bytes]) -> None:
 
 def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progress) -> None:
     """Ask, and write each reply as it comes, in the thread of the requests where the engine has one."""
-    requests, total = log.missing(), _total(log.benchmark, log.asking)
+    requests, total = log.missing(), _total(log.benchmark, log.options)
     first = next(requests, None)
     if first is None:
         return
@@ -167,7 +167,7 @@ class _Log:
 
     folder: RunFolder
     benchmark: Benchmark
-    asking: Asking
+    options: RunOptions
     known: set[str]
     asked: int = 0
     done: int = 0
@@ -187,9 +187,9 @@ class _Log:
         self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
     ) -> Iterator[tuple[Response, ChatRequest]]:
         """Yield the wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
-        asking = self.asking
-        given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
-        for index, question in enumerate(asking.vary(given)):
+        options = self.options
+        given = questions(self.benchmark, folder=options.downloads, seed=options.seed, limit=options.limit)
+        for index, question in enumerate(options.vary(given)):
             if isinstance(question, BadRow):
                 self.bad_rows.append(question)
                 continue
@@ -204,7 +204,7 @@ class _Log:
                 continue
             why = "it cannot be asked in this style"
             try:
-                made = request(self.benchmark, question, asking.prompt_style)
+                made = request(self.benchmark, question, options.prompt_style)
                 why = BAD_IMAGE
                 images = tuple(map(read, made.images))
             except DataError as error:
@@ -242,11 +242,11 @@ def _decoded(image: ImageRef) -> ImageRef:
     return read
 
 
-def _total(benchmark: Benchmark, asking: Asking) -> int | None:
+def _total(benchmark: Benchmark, options: RunOptions) -> int | None:
     """Return the number of questions, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
-    counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
-    return min(counts, default=None) if not asking.variant else None
+    counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, options.limit) if count]
+    return min(counts, default=None) if not options.variant else None
 
 
 def _refuse_failures(log: _Log) -> None:

@@ -84,7 +84,7 @@ def evaluate(
     Replies are kept as they come: after an interruption the same command asks only for what is missing, and
     `infimed score` judges them anew without the model.
     """
-    from infimed_plugins.benchmarks.runner import Asking
+    from infimed_plugins.benchmarks.runner import RunOptions
     from infimed_plugins.benchmarks.scorers import DEFAULT
     from infimed_plugins.evaluation import runs
 
@@ -108,7 +108,7 @@ def evaluate(
             grade_skills=skill_judge,
             labels=labels,
             out=out,
-            asking=Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir),
+            options=RunOptions(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir),
             progress=show,
         )
     outputs.write(made, {"folder": str(made.folders[0].path.parents[1])})

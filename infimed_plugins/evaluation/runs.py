@@ -19,7 +19,7 @@ from infimed_plugins.benchmarks.questions import check_style, questions
 from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
 from infimed_plugins.benchmarks.run_metadata import read_run_file, write_run_file
-from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.runner import RunOptions, ask
 from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 from infimed_plugins.benchmarks.source_images import source_images
 from infimed_plugins.engines import shaping_settings
@@ -36,7 +36,7 @@ from infimed_plugins.reports.summary import Summary, summarize
 from infimed_plugins.storage import locked
 
 Progress = Callable[[str, int, int | None], None]  # (title, done, total)
-Planned = list[tuple[Benchmark, Asking, RunFolder]]
+Planned = list[tuple[Benchmark, RunOptions, RunFolder]]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def evaluate(
     grade_skills: bool = False,
     labels: Path | None = None,
     out: Path | None = None,
-    asking: Asking | None = None,
+    options: RunOptions | None = None,
     progress: Progress = lambda title, done, total: None,
 ) -> Evaluation:
     """Ask a model the questions of benchmarks, greedily; a rerun in the same folder asks only for what is missing.
@@ -115,10 +115,10 @@ def evaluate(
         find_scorer(mode)
     label = name or model.model.rstrip("/").rpartition("/")[2]
     root = out or Path("runs") / "eval" / label
-    asking = asking or Asking()
+    options = options or RunOptions()
     rephrasing = judge.engine(root) if judge and wordings is None else None
     varied = {one: vary(one, engine=rephrasing, wordings=wordings) for one in dict.fromkeys(["", *variants])}
-    plan = _plan(find_benchmarks(benchmarks), prompts, varied, root, asking)
+    plan = _plan(find_benchmarks(benchmarks), prompts, varied, root, options)
     folders = [folder for _, _, folder in plan]
     with locked(root):
         failed = _ask(plan, model, label, root, progress)
@@ -126,7 +126,7 @@ def evaluate(
     made = _evaluation(folders, runs, judge, people, grade_skills, root)
     metadata = _run_metadata(root, label, model) | dict(made.metadata)
     notes = [*(f"{title}: {error}" for title, error in failed.items()), *made.notes]
-    return replace(made, metadata=metadata, notes=notes, failed=failed, data_dir=asking.downloads)
+    return replace(made, metadata=metadata, notes=notes, failed=failed, data_dir=options.downloads)
 
 
 def score(
@@ -171,7 +171,7 @@ def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
 
 
 def _plan(
-    chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, asking: Asking
+    chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, options: RunOptions
 ) -> Planned:
     """Return every benchmark in every style and variant. Raises ConfigError for an unknown style."""
     plan: Planned = []
@@ -179,7 +179,7 @@ def _plan(
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
             check_style(style)
             for variant, varying in varied.items():
-                how = replace(asking, prompt_style=style, variant=variant, vary=varying)
+                how = replace(options, prompt_style=style, variant=variant, vary=varying)
                 name = f"{style}+{variant.replace(':', '-')}" if variant else style
                 plan.append((benchmark, how, RunFolder(root / benchmark.name / name)))
     return plan
@@ -194,21 +194,21 @@ def _ask(plan: Planned, model: EngineChoice, label: str, root: Path, progress: P
     engine = LazyEngine(model, partial(progress, "loading the model", 0, None))
     metadata: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
     metadata["engine_settings"] = shaping_settings(model.settings)
-    for benchmark, asking, folder in plan:
+    for benchmark, options, folder in plan:
         try:
-            next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+            next(iter(questions(benchmark, folder=options.downloads, seed=options.seed, limit=1)), None)
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
-        folder.check(asking.settings(benchmark, engine.model) | metadata)
+        folder.check(options.settings(benchmark, engine.model) | metadata)
     if not all(folder.begun() for _, _, folder in plan):
         engine.start()  # so that its errors come before anything is written
     given = {key: value for key, value in model.settings.items() if key != "base_url"}
     write_run_file(root, {"model": model.model, **metadata, "engine_settings": given})
     failed = {}
-    for benchmark, asking, folder in plan:
-        title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
+    for benchmark, options, folder in plan:
+        title = " ".join(part for part in (benchmark.name, options.prompt_style, options.variant) if part)
         try:
-            ask(benchmark, engine, folder, asking, metadata=metadata, progress=partial(progress, title))
+            ask(benchmark, engine, folder, options, metadata=metadata, progress=partial(progress, title))
         except DataError as error:  # this benchmark's; where the engine or an option fails, it does so for all
             failed[title] = error
     return failed
