@@ -179,7 +179,7 @@ class JudgeIdentity:
         return f"{_UNSAFE.sub('_', self.name)[:_NAME_SHOWN]}-{digest[:_HASH_SHOWN]}"
 
     def to_json(self) -> dict[str, Json]:
-        """Full judge settings, with the template text."""
+        """Return all settings of the judge, with the template text."""
         return {
             "model": self.model,
             "model_hash": self.model_hash,

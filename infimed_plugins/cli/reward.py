@@ -52,7 +52,8 @@ def reward(
             review.add(scored)
             unopened += closes_unopened(generation.response, form)
             if lines is not None:
-                lines.write(json.dumps(scored.to_json(), ensure_ascii=True, default=_shortened) + "\n")
+                row = json.dumps(scored.to_json(), ensure_ascii=True, default=lambda value: str(value)[:100])
+                lines.write(row + "\n")
             if review.rows % 100 == 0:
                 show(f"scoring {file.name}", review.rows, None)
     if html is not None:
@@ -69,11 +70,6 @@ def reward(
         tell(f"{said}; if the chat template opens it, add --think-prefilled")
     if review.tasks.keys() == {"unknown"}:
         raise DataError(f"no row of {file} can be scored; {review.kept[0].score.reason}")
-
-
-def _shortened(value: Any) -> str:
-    """Describe a value that JSON cannot hold, such as an image's bytes."""
-    return str(value)[:100]
 
 
 @contextlib.contextmanager

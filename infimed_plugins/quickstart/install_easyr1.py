@@ -68,7 +68,7 @@ def _reachable() -> bool:
 
 
 def _pip_install(source: str) -> str | None:
-    """Install; return None when it went well, else the reason in one line."""
+    """Install with pip; return None when it went well, else the reason in one line."""
     with tempfile.TemporaryDirectory() as folder:
         if Path(source).is_dir():  # setuptools would write a build folder into the user's copy
             copy = Path(folder) / "EasyR1"

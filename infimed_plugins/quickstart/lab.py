@@ -76,7 +76,7 @@ class Lab:
 
 
 def open_lab(out: Path, *, seed: int, rl: str, questions: int, smoke: bool, fresh: bool) -> Lab:
-    """Check the run before any long work starts, and make its folder.
+    """Return a run that was checked before any long work starts, its folder made.
 
     Raises ConfigError for too little disk or a trainer that is unknown or not installed, MissingExtraError without
     LLaMA-Factory.

@@ -56,7 +56,7 @@ def format_passed(answer: str, truth: GroundTruth) -> Verdict:
 
 
 def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
-    """1.0 when the answer states the truth's option and no other, by parsing/options.py (first paper, 3.2.2), else 0.0.
+    """Return 1.0 if the answer states the truth's option alone (parsing/options.py; first paper, 3.2.2), else 0.
 
     For "B": ``B``, ``(B)``, ``B. Pneumonia``, ``The answer is B``; not ``A or B``, ``Not B``, ``B is seen``. For "AC"
     both: ``A, C``. An option with the same text as the right one is as right.
@@ -94,7 +94,7 @@ def jaccard(answer: str, truth: GroundTruth) -> Verdict:
 
 
 def side_of(text: str) -> str | None:
-    """``yes`` or ``no`` where a text says that and no more, by known forms; else None."""
+    """Return ``yes`` or ``no`` if a text says that and no more, by known forms; else None."""
     if len(text) > _MAX_SIDE:
         return None
     said = nfkc(text).strip(_ENDS).lower()

@@ -78,7 +78,7 @@ def _renamed(raw: Any, old: str, new: str) -> Any:
 
 
 def _listed_anew(question: str, letters: Sequence[str], raw: Sequence[str], moved: Sequence[str]) -> str:
-    """MedXpertQA's question with the list of options at its end in the new order, if it has one."""
+    """Return MedXpertQA's question with the list of options at its end in the new order, if it has one."""
     head, mark, listed = question.rpartition(REPEATED)
     if not mark:
         return question
@@ -116,7 +116,7 @@ def _reword(places: Places, row: Any, old: str, new: str) -> None:
 
 
 def _with_tags(new: str, old: str, raw: str) -> str:
-    """MMMU's new wording with the tags of pictures for the words that stood for them."""
+    """Return MMMU's new wording with the tags of pictures for the words that stood for them."""
     tags, words = _TAG.findall(raw), [word.lower() for word in _IMAGE_WORDS.findall(old)]
     tag_of = dict(zip(words, tags, strict=False))
     if len(words) != len(tags) or {*map(str.lower, _IMAGE_WORDS.findall(new))} != {*tag_of}:

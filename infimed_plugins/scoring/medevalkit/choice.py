@@ -105,14 +105,14 @@ def most_similar(options: Sequence[str], text: str) -> int:
 
 
 def ratio(option: str, text: str) -> float:
-    """``SequenceMatcher(None, option, text).ratio()``."""
+    """Return ``SequenceMatcher(None, option, text).ratio()``."""
     if not option and not text:
         return 1.0
     return 2.0 * _matched(option, text, _frequent(text, set(option)), -1.0) / (len(option) + len(text))
 
 
 def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list[tuple[float, int]]:
-    """Minus the most that each option's ratio can be, and its index, the most promising first."""
+    """Return the negated upper bound of each option's ratio, and its index, the most promising first."""
     size, contains = len(text), present.__contains__
     bounds = []
     for index, option in enumerate(options):
@@ -171,7 +171,7 @@ def _matched(option: str, text: str, frequent: str, least: float) -> int:
 
 
 def _run_ends(rare: str, text: str, mask: str) -> list[int]:
-    """For each place in the option, where no block that begins there can reach further; its own place if none can.
+    """Return for each place in the option how far a block that begins there can reach; its own place if none can.
 
     A block needs each of its pairs of neighbors somewhere in the text, and no masked character.
     """
@@ -192,7 +192,7 @@ def _run_ends(rare: str, text: str, mask: str) -> list[int]:
 
 
 def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
-    """Start in the option, start in the text and size of the longest block of both, within the bounds given."""
+    """Return the starts in option and text and the size of their longest common block, within the bounds given."""
     best_i, best_j, size = left, low, 0
     i, find = left, text.find
     while i + size < right:

@@ -87,7 +87,7 @@ def prompt(
 
 
 def lettered(options: Sequence[Any]) -> dict[str, Any]:
-    """Options by their letters, A first."""
+    """Return the options by their letters, A first."""
     return {chr(65 + place): option for place, option in enumerate(options)}
 
 

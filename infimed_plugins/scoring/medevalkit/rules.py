@@ -1,4 +1,4 @@
-"""MedEvalKit's rules for the replies to a whole data set; a reply on which it would end is told, not raised."""
+"""MedEvalKit's rules for the replies to a whole data set; where it would crash, the error is returned, not raised."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def get_tensor_model_parallel_rank() -> int:
 
 @cache
 def get_tensor_model_parallel_group() -> SimpleNamespace:
-    """``device_group`` holds this process alone; every process must call this, as with vLLM."""
+    """Return a group of this process alone (``device_group``); every process must call this, as with vLLM."""
     import torch.distributed as dist
 
     groups = [dist.new_group([rank]) for rank in range(dist.get_world_size())]
