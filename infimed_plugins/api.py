@@ -1,4 +1,4 @@
-"""The package's public calls, each what a command of ``infimed`` does::
+"""The package's public calls, one for each command of ``infimed``::
 
     import infimed_plugins as infimed
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import recipes
-from infimed_plugins.benchmarks.runner import Asking
+from infimed_plugins.benchmarks.runner import RunOptions
 from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.curation.decontamination.benchmark_items import default_benchmarks
 from infimed_plugins.errors import ConfigError
@@ -97,7 +97,7 @@ def build(
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a curation step gets: of a data set (``slake/train``) or of a file of pairs.
+    """The rows that a curation step gets: from a data set (``slake/train``) or a file of pairs.
 
     ``order`` says which of them ``limit`` takes: ``hash`` (drawn by ``seed``) or ``first``, the phantoms' default.
     """
@@ -120,11 +120,11 @@ class Rows:
 
     @property
     def folder(self) -> Path | None:
-        """Where its files lie."""
+        """The folder with its files."""
         return self.data_dir if self.pairs is None else self.pairs.parent
 
     def part(self) -> dict[str, Any]:
-        """The part of a recipe that reads them."""
+        """Return the part of a recipe that reads them."""
         split = str(self.source).partition("/")[2] if self.pairs is None else self.pairs.name
         order = self.order or ("first" if self.name in PROCEDURAL else "hash")
         part = {"source": self.name, "split": split or "train", "order": order}
@@ -147,7 +147,7 @@ def curate(
 ) -> Manifest:
     """Run one curation step and write what it leaves, with the evidence.
 
-    ``style`` is the prompt style of what is written: ``reasoning`` for steps that write reasoning, else ``direct``.
+    ``style`` is the prompt style of the rows written: ``reasoning`` for steps that write reasoning, else ``direct``.
     ``told`` is called with the plan of a ``decontaminate``d build before it starts. Raises InfimedError.
     """
     style = style or ("reasoning" if step in REASONED else "direct")
@@ -215,8 +215,8 @@ def evaluate(
     names = benchmarks.split(",") if isinstance(benchmarks, str) else benchmarks
     chosen = _engine(model, engine, base_url, engine_settings)
     assert chosen is not None  # there is a model
-    asking = Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir)
-    return runs.evaluate(chosen, [name.strip() for name in names if name.strip()], asking=asking, **more)
+    options = RunOptions(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir)
+    return runs.evaluate(chosen, [name.strip() for name in names if name.strip()], options=options, **more)
 
 
 def score(folders: Sequence[str | Path], modes: Sequence[str] = (DEFAULT,), **more: Any) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Caches by text that are bounded by what they hold, and not only by how many entries: texts may be of any length."""
+"""Caches by text that are bounded by the bytes they hold, as texts may be of any length."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 MOST_BYTES = 64 << 20  # in all caches of a process together
-BYTES_A_CHARACTER = 24  # of an argument, with what is made of it: words, codes, sets of them
+BYTES_A_CHARACTER = 24  # an argument and the words, codes and sets made of it
 _F = TypeVar("_F", bound=Callable[..., Any])
 _caches: list[Callable[[], None]] = []
 _held = 0
 
 
 def cached(maxsize: int, each: int = 500) -> Callable[[_F], _F]:
-    """``functools.lru_cache``, emptied with all others when they hold MOST_BYTES; ``each`` result has so many bytes."""
+    """Cache like ``functools.lru_cache``, emptied with all others at MOST_BYTES; each result counts ``each`` bytes."""
 
     def decorate(function: _F) -> _F:
         @functools.lru_cache(maxsize)
@@ -34,7 +34,7 @@ def cached(maxsize: int, each: int = 500) -> Callable[[_F], _F]:
 
 
 def clear() -> None:
-    """Empty all of them."""
+    """Empty all caches."""
     global _held
     _held = 0
     for cache_clear in _caches:

@@ -31,30 +31,30 @@ Show = Callable[..., None]  # (title, done, total, word=""): what is being done,
 
 
 class PlainConsole(Console):
-    """A console that takes no text for markup and shows control characters, in whatever it is given, as escapes."""
+    """A console that reads no markup and shows control characters as escapes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, highlight=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Before cells are measured, so that escapes have their room."""
+        """Escape before cells are measured, so that escapes have their room."""
         return super().render_str(_visible_lines(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What came here as ``rich.text.Text``."""
+        """Escape ``rich.text.Text``, too."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(_visible_lines(segment.text), segment.style)
 
 
 class _Stream(io.FileIO):
-    """A standard stream that names itself when it cannot be written, and then takes the rest without a word."""
+    """A standard stream that is named once when it cannot be written, and then drops the rest."""
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())  # what is still buffered must not fail again when Python ends
+            os.dup2(nowhere, self.fileno())  # buffered text must not fail again when Python ends
             os.close(nowhere)
             if self.fileno() == 2:  # there is nobody to tell
                 return len(data)
@@ -80,23 +80,23 @@ messages = PlainConsole(stderr=True)
 
 
 def say(line: str, style: str | None = None) -> None:
-    """One line on stdout."""
+    """Print one line on stdout."""
     console.print(visible(line), style=style, soft_wrap=True)
 
 
 def tell(line: str, style: str | None = None) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     messages.print(visible(line), style=style, soft_wrap=True)
 
 
 def print_json(value: Json) -> None:
-    """One JSON document on stdout; what no terminal should get, and half a surrogate, as its escape."""
+    """Print one JSON document on stdout; characters unfit for a terminal and half a surrogate as their escapes."""
     whole = "utf" in (getattr(sys.stdout, "encoding", None) or "")  # else Python's escapes, which are not JSON's
     typer.echo(_visible_lines(json.dumps(value, indent=2, ensure_ascii=not whole)))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; numbers to the right, None as a dash."""
+    """Print a table on stdout; numbers to the right, None as a dash."""
     table = Table(title=title, title_justify="left", show_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
@@ -108,7 +108,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 @contextmanager
 def progress(console: Console | None = None) -> Iterator[Show]:
-    """Show on stderr what is being done; call what is yielded with a title, what is done, of how many, and a word.
+    """Show progress on stderr: call the yielded function with a title, the number done, the total, and a word.
 
     Without a terminal: a line after two seconds and then every minute, whether or not it is called meanwhile.
     """

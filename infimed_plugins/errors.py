@@ -29,7 +29,7 @@ class UnknownPluginError(InfimedError, KeyError):
 
 
 class PluginError(InfimedError, RuntimeError):
-    """A plugin that cannot be loaded, a duplicate name, or a misspelt hook."""
+    """A plugin that cannot be loaded, a duplicate name, or a misspelled hook."""
 
 
 class ConfigError(InfimedError, ValueError):
@@ -41,7 +41,7 @@ class DataError(InfimedError, ValueError):
 
 
 class RequestsFailedError(DataError):
-    """Too many requests to a model failed; what came is kept, and the same command asks for the others again."""
+    """Too many requests to a model failed; replies are kept, and the same command asks for the others again."""
 
     exit_code = 3
 
@@ -83,7 +83,7 @@ class MissingExtraError(InfimedError, ImportError):
 
 
 def optional_module(name: str, feature: str, extra: str) -> Any:
-    """The module of an optional dependency. Raises MissingExtraError where it is not installed."""
+    """Return the module of an optional dependency. Raises MissingExtraError where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -53,4 +53,4 @@ def register_benchmarks(register: Register) -> None:
 
 @hookspec
 def register_scorers(register: Register) -> None:
-    """``register("exact", score)``: what ``--mode`` takes, a Scorer or its function (see benchmarks/scorers.py)."""
+    """``register("exact", score)``: a value of ``--mode``, a Scorer or its function (see benchmarks/scorers.py)."""

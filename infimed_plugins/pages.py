@@ -1,4 +1,4 @@
-"""Every HTML page is written here: one file that opens offline, in which nothing that others wrote can run or ask.
+"""Write HTML pages: one file each that opens offline and runs nothing that others wrote.
 
 A page is a template that extends ``pages.html.jinja``; a script beside it (``NAME.js`` for ``NAME.html.jinja``) is the
 only one that the page's policy lets run::
@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.storage import write_whole
 
-MOST_CHARACTERS = 20_000  # of one text: a reply may be a megabyte
-MOST_NAME = 200  # of an id or of a grouping's value
+MOST_CHARACTERS = 20_000  # in one text: a reply may be a megabyte
+MOST_NAME = 200  # in an id or a grouping's value
 
 
 def write_page(
@@ -30,13 +30,9 @@ def write_page(
     Every text is escaped and cut at ``MOST_CHARACTERS``, but for what the template marks as safe; half a surrogate
     stands as its escape. Raises MissingExtraError without jinja2.
     """
-    try:
-        from jinja2 import Environment, FileSystemLoader
-    except ImportError as error:
-        raise MissingExtraError("the HTML page", "jinja2", "report") from error
-    environment = Environment(
-        autoescape=True, finalize=shortened, loader=FileSystemLoader([template.parent, Path(__file__).parent])
-    )
+    jinja2 = optional_module("jinja2", "the HTML page", "report")
+    loader = jinja2.FileSystemLoader([template.parent, Path(__file__).parent])
+    environment = jinja2.Environment(autoescape=True, finalize=shortened, loader=loader)
     environment.filters |= filters or {}
     beside = template.with_suffix("").with_suffix(".js")
     script = beside.read_text(encoding="utf-8") if beside.is_file() else ""
@@ -59,5 +55,5 @@ def shortened(value: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def escape(text: str) -> str:
-    """A text for a drawing inside a page, escaped and cut as a template would."""
+    """Return a text for a drawing inside a page, escaped and cut as a template would."""
     return html.escape(shortened(text))

@@ -1,4 +1,4 @@
-"""Where the shipped files lie, in a checkout or inside the installed wheel; and whether a path stays in its folder."""
+"""Paths of the shipped files, in a checkout or the installed wheel, and checks that a path stays in its folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(relative: str) -> Path:
-    """The path of a shipped file such as ``data_registry/recipes/quickstart_sft.yaml``. Raises MissingFileError."""
+    """Return a shipped file's path, such as ``data_registry/recipes/quickstart_sft.yaml``. Raises MissingFileError."""
     for root in (PACKAGE.parent, PACKAGE / "_shipped"):
         if (root / relative).exists():
             return root / relative
@@ -20,7 +20,7 @@ def shipped(relative: str) -> Path:
 
 
 def lies_in(folder: Path, path: Path) -> bool:
-    """Whether a path, its links followed, is below a folder.
+    """True if a path, its links followed, is below a folder.
 
     So is a file of the hub's cache, where ``snapshots/REVISION/NAME`` is a link to ``blobs/HASH`` beside ``snapshots``.
     """
@@ -35,13 +35,13 @@ def lies_in(folder: Path, path: Path) -> bool:
     return real == Path(root) or (is_blob and place.is_relative_to(root))
 
 
-@lru_cache(maxsize=64)  # of a folder that is named for a picture of each row
+@lru_cache(maxsize=64)  # a folder is named for the picture of each row
 def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
 def below(folder: Path, name: str | Path) -> Path:
-    """The path of what data of others name in a folder. Raises DataError where it leads out of it."""
+    """Return the path in a folder that other people's data name. Raises DataError where it leads out of it."""
     if not lies_in(folder, folder / name):
         raise DataError(
             f"{str(name)[:200]!r} leads out of {folder}, and only what lies below it is read: copy it there, or name "

@@ -35,7 +35,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Registered:
-    """One registered thing: what it is, its name, the package that owns it, and the thing or its import path."""
+    """One registered thing: its kind and name, the package that owns it, and the thing or its import path."""
 
     kind: str
     name: str
@@ -43,7 +43,7 @@ class Registered:
     thing: Any
 
     def load(self) -> Any:
-        """The thing itself; a string ``module:attribute`` is imported now."""
+        """Return the thing itself; a string ``module:attribute`` is imported now."""
         if not isinstance(self.thing, str):
             return self.thing
         module, _, attribute = self.thing.partition(":")
@@ -83,23 +83,23 @@ class Registry:
         return iter(self._things.values())
 
     def names(self, kind: str) -> list[str]:
-        """The registered names of one kind."""
+        """Return the registered names of one kind."""
         return [name for of_kind, name in self._things if of_kind == kind]
 
     def find(self, kind: str, name: str) -> Registered:
-        """The entry, not loaded. Raises UnknownPluginError, listing the names that exist."""
+        """Return the entry, not loaded. Raises UnknownPluginError, listing the names that exist."""
         try:
             return self._things[kind, name]
         except KeyError:
             raise UnknownPluginError(kind, name, self.names(kind)) from None
 
     def get(self, kind: str, name: str) -> Any:
-        """The thing itself. Raises UnknownPluginError, or PluginError when it cannot be imported."""
+        """Return the thing itself. Raises UnknownPluginError, or PluginError when it cannot be imported."""
         return self.find(kind, name).load()
 
 
 def build_manager(*, entry_points: bool = True) -> pluggy.PluginManager:
-    """A plugin manager with the built-ins and, unless told otherwise, every installed third party."""
+    """Return a plugin manager with the built-ins and, unless told otherwise, every installed third party."""
     manager = pluggy.PluginManager("infimed_plugins")
     manager.add_hookspecs(hookspecs)
     if entry_points:
@@ -114,7 +114,7 @@ def build_manager(*, entry_points: bool = True) -> pluggy.PluginManager:
 
 
 def check(manager: pluggy.PluginManager) -> None:
-    """Raise PluginError for a hook implementation that no specification knows (a misspelt name)."""
+    """Raise PluginError for a hook implementation that no specification knows (a misspelled name)."""
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -123,7 +123,7 @@ def check(manager: pluggy.PluginManager) -> None:
 
 @cache
 def registry() -> Registry:
-    """The process-wide registry: built-ins first, then installed third parties. Raises PluginError."""
+    """Return the process-wide registry: built-ins first, then installed third parties. Raises PluginError."""
     manager = build_manager()
     check(manager)
     return Registry(manager)

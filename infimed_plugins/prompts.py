@@ -1,4 +1,4 @@
-"""How a question is put to a model: one rendering for training data, rollouts and evaluation.
+"""Render a question as a prompt, the same way for training data, rollouts and evaluation.
 
 Two styles, as in the first paper's figure 4: ``direct`` asks for the final prediction only, ``reasoning`` for
 thinking first. The paper does not print their wording; these are ours, except the multiple-choice instruction,
@@ -69,12 +69,12 @@ _CHINESE = (
 
 
 def in_chinese(language: str) -> bool:
-    """Whether a language's code or name is one of Chinese: zh, zh-CN, zh_Hans, zho, Chinese, 中文 …"""
+    """True if a language's code or name is one of Chinese: zh, zh-CN, zh_Hans, zho, Chinese, 中文 …"""
     return re.split(r"[^\w]|_", language.strip().casefold(), maxsplit=1)[0] in _CHINESE
 
 
 def question_text(sample: Sample) -> str:
-    """The question with its image tags, options and task instruction; no reasoning instruction.
+    """Return the question with its image tags, options and task instruction; no reasoning instruction.
 
     EasyR1's ``problem`` column holds this; its jinja template appends the reasoning instruction.
     A literal ``<image>`` in the text is escaped: trainers would count it as an image.
@@ -89,7 +89,7 @@ def question_text(sample: Sample) -> str:
 
 
 def escape_media_tags(text: str) -> str:
-    """The text with ``<image>``, ``<video>`` and ``<audio>`` made ``<img>``, ``<vid>`` and ``<aud>``.
+    """Rewrite ``<image>``, ``<video>`` and ``<audio>`` in a text as ``<img>``, ``<vid>`` and ``<aud>``.
 
     LLaMA-Factory counts all three in every turn and ends the run when one has no file (data/mm_plugin.py).
     """
@@ -97,7 +97,7 @@ def escape_media_tags(text: str) -> str:
 
 
 def render(sample: Sample, style: str) -> str:
-    """The user turn in a style, image tags included. Raises ConfigError for an unknown style."""
+    """Return the user turn in a style, image tags included. Raises ConfigError for an unknown style."""
     if style not in ASKED_STYLES:
         raise ConfigError(f"unknown prompt style {style!r}; one of {', '.join(ASKED_STYLES)}")
     own = CHINESE_STYLE_INSTRUCTIONS if in_chinese(sample.language) else STYLE_INSTRUCTIONS
@@ -105,21 +105,21 @@ def render(sample: Sample, style: str) -> str:
 
 
 def answer_text(sample: Sample) -> str:
-    """The gold answer as a model should write it: a letter, a phrase, a number, a box or boxes."""
+    """Return the gold answer as a model should write it: a letter, a phrase, a number, a box or boxes."""
     if sample.task in ("grounding", "detection"):
         return "No Objects" if sample.answer == [] else _numbers(sample.answer)
     return str(sample.answer)
 
 
 def target(sample: Sample, style: str) -> str:
-    """The assistant turn to train on: the bare answer (direct), or tagged reasoning and answer."""
+    """Return the assistant turn to train on: the bare answer (direct), or tagged reasoning and answer."""
     if style == "direct":
         return answer_text(sample)
     return tagged(sample.rationale or "", answer_text(sample))
 
 
 def tagged(reasoning: str, answer: str) -> str:
-    """One well-formed response: ``<think>…</think>`` and ``<answer>…</answer>``."""
+    """Return one well-formed response: ``<think>…</think>`` and ``<answer>…</answer>``."""
     return f"<think> {reasoning.strip()} </think>\n<answer> {answer.strip()} </answer>"
 
 

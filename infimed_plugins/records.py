@@ -1,4 +1,4 @@
-"""The records everything is made of; they flow one way: source, curation, export, trainer, response, score.
+"""The records of the package; they flow one way: source, curation, export, trainer, response, score.
 
 A sample of the phantom source, as JSON::
 
@@ -30,7 +30,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 Json = Any  # a JSON value: what json.loads returns
 
 OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-BAD_IMAGE = "an image cannot be used"  # why a row is left out
+BAD_IMAGE = "an image cannot be used"  # the reason for leaving a row out
 
 
 def is_choice(answer: Json, count: int) -> bool:
@@ -60,7 +60,7 @@ class ImageRef:
         return self.path is not None and self.reader is None
 
     def read(self) -> bytes:
-        """The encoded bytes. Raises DataError naming the file when it cannot be read."""
+        """Return the encoded bytes. Raises DataError naming the file when it cannot be read."""
         if self.data is not None:
             return self.data
         if self.reader is not None:
@@ -71,11 +71,11 @@ class ImageRef:
             raise DataError(f"image {self.path} cannot be read ({error.strerror}); check the path") from error
 
     def open(self) -> PILImage:
-        """The decoded image in RGB (images.py says how). Raises DataError naming it when it does not decode."""
+        """Return the decoded image in RGB (images.py says how). Raises DataError naming it when it does not decode."""
         return decode_image(self.read(), self.path or "in memory")
 
     def sha256(self) -> str:
-        """Hex digest of the encoded bytes: the name of the image in a content-addressed store."""
+        """Return the hex digest of the encoded bytes: the name of the image in a content-addressed store."""
         return hashlib.sha256(self.read()).hexdigest()
 
 
@@ -99,7 +99,7 @@ class GroundTruth:
     resized: Size | None = None
 
     def to_json(self) -> str:
-        """The one JSON string that travels through EasyR1's ``ground_truth`` column."""
+        """Return the one JSON string that travels through EasyR1's ``ground_truth`` column."""
         row: dict[str, Json] = {"task": self.task, "answer": self.answer}
         if self.options:
             row["options"] = list(self.options)
@@ -117,8 +117,8 @@ class Sample:
 
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
-    ``meta`` is for what reports group by (``kind``, ``modality``), for answers as good as ``answer`` (``synonyms``) and
-    for the evidence of curation.
+    ``meta`` holds the values that reports group by (``kind``, ``modality``), answers as good as ``answer``
+    (``synonyms``) and the evidence of curation.
     """
 
     id: str
@@ -147,7 +147,7 @@ class Sample:
         return GroundTruth(self.task, self.answer, self.options, tuple(self.meta.get("synonyms", ())))
 
     def with_meta(self, **extra: Json) -> Sample:
-        """A copy with these meta entries added."""
+        """Return a copy with these meta entries added."""
         return replace(self, meta={**self.meta, **extra})
 
 
@@ -197,7 +197,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Response:
-    """A question as it was asked and what a model said to it: one line of a run's ``responses.jsonl``.
+    """A question as it was asked and a model's reply: one line of a run's ``responses.jsonl``.
 
     Not frozen, as that takes four times as long to make; none is changed. ``index`` is its place in the benchmark,
     ``images`` the sha256 of each image's bytes, ``row`` upstream's own row (scoring as another framework does starts
@@ -231,13 +231,13 @@ class Response:
 
     @property
     def digest(self) -> bytes:
-        """Return the sha256 of what was asked: the prompt, the gold answer and the images' hashes."""
+        """Return the sha256 of the prompt, the gold answer and the images' hashes."""
         asked = [self.prompt, self.gold, self.options, list(self.images)]
         return hashlib.sha256(json.dumps(asked, ensure_ascii=True, default=list).encode()).digest()
 
     @property
     def cluster(self) -> str:
-        """Return what questions about one image share: its digest, else the question's id."""
+        """The key that questions about one image share: its digest, else the question's id."""
         return self.images[0] if self.images else self.of or self.id
 
 

@@ -58,8 +58,8 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture(autouse=True)
-def _patience_of_its_own() -> None:
+def _budget_of_its_own() -> None:
     """Each test stands for a process: burners of one must not cost another's right answer its time."""
     pool = sys.modules.get("infimed_plugins.rewards.math_pool")
     if pool is not None:
-        pool.MATH.patience = pool.PATIENCE
+        pool.MATH.budget = pool.BUDGET

@@ -24,7 +24,7 @@ from infimed_plugins.images import FORMATS, prepare_image
 from infimed_plugins.recipes import read_manifest
 from infimed_plugins.recipes.recipe_file import load_recipe
 from infimed_plugins.records import ImageRef
-from infimed_plugins.rewards.saved import read_generations
+from infimed_plugins.rewards.generations import read_generations
 from infimed_plugins.sources.files import Archive
 from infimed_plugins.sources.tables import delimited_rows, json_rows
 from infimed_plugins.tables.rows import read_rows

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark: all that is said of it anywhere.
+    """A benchmark: the one place that describes it.
 
     ``group_by`` are the meta keys whose values get rows of their own, the first in the terminal table. ``medevalkit``
     is its data set there, whose rules the modes ``medevalkit`` and ``paper`` follow (generic ones without it).
@@ -45,7 +45,7 @@ class Benchmark:
 
     @property
     def suite(self) -> Literal["paper", "text", ""]:
-        """The word by which ``--benchmarks`` asks it with others."""
+        """The suite that it belongs to, a value of ``--benchmarks``."""
         return "paper" if self.paper else "" if self.images else "text"
 
 
@@ -68,20 +68,20 @@ BUILT_IN = (
 
 
 def benchmarks(suite: str | None = None) -> Iterator[Benchmark]:
-    """The registered benchmarks, or those of a suite: "paper" or "text". Raises PluginError for a broken one."""
+    """Return the registered benchmarks, or those of a suite: "paper" or "text". Raises PluginError for a broken one."""
     known: Iterator[Benchmark] = (one.load() for one in registry() if one.kind == "benchmark")
     return (one for one in known if suite in (None, one.suite))
 
 
 @hookimpl
 def register_benchmarks(register: Register) -> None:
-    """The built-in benchmarks, by import path."""
+    """Register the built-in benchmarks, by import path."""
     for name in BUILT_IN:
         register(name, f"infimed_plugins.benchmarks.catalogue.{name}:{name.upper()}")
 
 
 @hookimpl
 def register_scorers(register: Register) -> None:
-    """The built-in scorers, by import path."""
+    """Register the built-in scorers, by import path."""
     for mode in ("robust", "medevalkit", "paper", "vlmevalkit", "vlmevalkit-2025-05", "multimedeval"):
         register(mode, f"infimed_plugins.benchmarks.scorers:{mode.upper().replace('-', '_')}")

@@ -163,7 +163,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class SkillCounts:
-    """``shown`` of ``assessed`` chains a skill; ``chains`` of ``replies`` had one that the rules can read."""
+    """``shown`` of ``assessed`` chains show a skill; ``chains`` of ``replies`` have one that the rules can read."""
 
     replies: int
     chains: int
@@ -172,7 +172,7 @@ class SkillCounts:
 
 
 def chain_of(text: str) -> str:
-    """The reasoning of a reply, in tags or not, without its final answer; "" where there is none to speak of."""
+    """Return the reasoning of a reply, in tags or not, without its final answer; "" without any to speak of."""
     parsed = parse_response(text[:MAX_CHAIN])
     chain = parsed.reasoning if parsed.format_ok else _TAGS.sub(" ", _ANSWER.sub(" ", text[:MAX_CHAIN]))
     return chain.strip() if len(tokens(chain)) >= MIN_CHAIN else ""
@@ -181,7 +181,7 @@ def chain_of(text: str) -> str:
 def skills_of(
     text: str, question: str, options: Sequence[str] | None = None, meta: Mapping[str, Json] | None = None
 ) -> dict[str, Finding] | None:
-    """Find the skills that a reply shows; None where it has no chain that the rules can read."""
+    """Return the skills that a reply shows; None where it has no chain that the rules can read."""
     chain = chain_of(text)
     if not chain or len(_HAN.findall(chain)) > len(chain) // 10:
         return None
@@ -196,7 +196,7 @@ def skills_of(
 
 
 def count_skills(rows: Sequence[Judged]) -> SkillCounts:
-    """The skills of a run's replies."""
+    """Count the skills in a run's replies."""
     shown, assessed, chains = dict.fromkeys(SKILLS, 0), dict.fromkeys(SKILLS, 0), 0
     for row in rows:
         found = skills_of(row.text, row.question, row.options, row.meta)
@@ -288,7 +288,7 @@ def judge_skills(
 
 
 def count_grades(verdicts: Iterable[ParsedReply[dict[str, str]]]) -> dict[str, Counter[str]]:
-    """How often each skill got each grade; unscored replies are under ``unscored``."""
+    """Count how often each skill got each grade; unscored replies are under ``unscored``."""
     counts: dict[str, Counter[str]] = {skill: Counter() for skill in SKILLS}
     for verdict in verdicts:
         for skill in SKILLS:
@@ -297,7 +297,7 @@ def count_grades(verdicts: Iterable[ParsedReply[dict[str, str]]]) -> dict[str, C
 
 
 def skill_prompt(item: SkillItem) -> str:
-    """The user turn for one reply, a tag for each image before the question."""
+    """Return the user turn for one reply, a tag for each image before the question."""
     lines = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, item.options, strict=False)]
     question, reply = _as_data("\n".join([item.question, *lines])), _as_data(item.reply)
     begin, end = fence(question, reply)
@@ -306,7 +306,7 @@ def skill_prompt(item: SkillItem) -> str:
 
 
 def read_grades(text: str) -> dict[str, str]:
-    """The grade of each skill. Raises DataError for a reply that is not exactly one object with the five of them."""
+    """Return the grade of each skill. Raises DataError for a reply that is not one object with exactly these five."""
     entries = json_entries(answer_part(text))
     if sorted(name for name, _ in entries) != sorted(SKILLS):
         raise DataError("the judge's reply is not one object with the five skills")

@@ -1,6 +1,6 @@
 r"""Check that replies have the form that was asked for (second paper, 3.2.2 and 4.3 "Instruction Following").
 
-The paper counts replies to closed questions without a recognisable option (1.33% of Infi-Med's, 2.38% of the
+The paper counts replies to closed questions without a recognizable option (1.33% of Infi-Med's, 2.38% of the
 baseline's), and sorts those to a prompt for the bare letter into single-letter, answer-prefixed and CoT-style. The
 exact forms are ours:
 
@@ -48,7 +48,7 @@ _BOX_TAG = re.compile(r"<box>([^<]*)</box>")
 
 @dataclass(frozen=True)
 class InstructionCounts:
-    """Counts over the replies there are; ``unscored`` ones, where the engine failed, are in none of the others.
+    """Counts over the replies there are, without the ``unscored`` ones, where the engine failed.
 
     ``followed`` is None for a prompt style of which no form is known. ``invalid``: no answer could be read.
     """
@@ -71,7 +71,7 @@ class InstructionCounts:
 
 
 def form_of(text: str, task: str = "multiple_choice") -> Form:
-    """The form of a reply, by the table above."""
+    """Return the form of a reply, by the table above."""
     text = text.strip()
     if not text:
         return "empty"
@@ -104,14 +104,14 @@ def follows(text: str, task: str, prompt_style: str) -> bool | None:
 
 
 def grounding_box(text: str) -> Box | None:
-    """The one box between ``<box>`` and ``</box>``, ``[x1, y1, x2, y2]`` in pixels; None unless it is exactly one."""
+    """Return the one box between ``<box>`` and ``</box>``, ``[x1, y1, x2, y2]`` in pixels; None for none or several."""
     found = _BOX_TAG.findall(text) if len(text) <= MAX_LENGTH else []
     parsed = parse_boxes(found[0]) if len(found) == 1 else None
     return parsed.boxes[0] if parsed is not None and parsed.count == 1 and parsed.boxes else None
 
 
 def count_forms(rows: Sequence[Judged], prompt_style: str) -> InstructionCounts:
-    """The forms of a run's replies. A reply that was not scored is counted; one that never came is not."""
+    """Count the forms of a run's replies. A reply that was not scored is counted; one that never came is not."""
     came = [row for row in rows if not row.failed]
     verdicts = [follows(row.text, row.task, prompt_style) for row in came]
     known = [verdict for verdict in verdicts if verdict is not None]
@@ -126,7 +126,7 @@ def count_forms(rows: Sequence[Judged], prompt_style: str) -> InstructionCounts:
 
 
 def _is_short(text: str, task: str) -> bool:
-    """A bare answer: boxes and nothing else, or a few words on one line that announce nothing."""
+    """True for a bare answer: boxes and nothing else, or a few words on one line that announce nothing."""
     if task in ("grounding", "detection"):
         parsed = parse_boxes(text)
         return parsed is not None and not parsed.invalid and not re.search(r"[A-Za-z]{3}", _without_keys(text))
@@ -134,5 +134,5 @@ def _is_short(text: str, task: str) -> bool:
 
 
 def _without_keys(text: str) -> str:
-    """A list of boxes without what JSON may name them by, and without the words for no box."""
+    """Remove JSON's names of boxes, and the words for no box, from a list of boxes."""
     return re.sub(r"\"[^\"]*\"|'[^']*'|\bno objects?\b|```(?:json)?", " ", text, flags=re.IGNORECASE)

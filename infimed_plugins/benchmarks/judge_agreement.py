@@ -7,14 +7,13 @@ A file of people's labels is JSON lines, a question each::
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, optional_module
 from infimed_plugins.tables.rows import values_by_id
 
 _NO_WIDTH = 1e-9
@@ -41,7 +40,7 @@ class Agreement:
 
 
 def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement:
-    """Compare verdicts on the questions that have both; leave out what is unscored.
+    """Compare verdicts on the questions that have both; unscored ones are left out.
 
     Raises DataError when there is no such question, and MissingExtraError without statsmodels.
     """
@@ -59,23 +58,20 @@ def agreement(judge: Mapping[str, bool], other: Mapping[str, bool]) -> Agreement
 
 
 def read_labels(path: Path) -> dict[str, bool]:
-    """People's verdicts by question. Raises MissingFileError, or DataError naming the line that cannot be used."""
+    """Return people's verdicts by question. Raises MissingFileError, or DataError naming the bad line."""
     labels: dict[str, bool] = {}
     needs = '"id", a string, and "right", true or false'
     for place, id, right in values_by_id(path, "right", True, "labels", needs, lambda value: isinstance(value, bool)):
         if labels.setdefault(id, right) != right:
-            raise DataError(f"{place}: {id!r} is labelled right and wrong; keep one")
+            raise DataError(f"{place}: {id!r} is labeled right and wrong; keep one")
     return labels
 
 
 def _kappa(table: list[list[int]]) -> tuple[float, float | None, float | None]:
-    """Kappa and its interval, as far as it has one."""
+    """Return kappa and its interval, as far as it has one."""
     import numpy as np
 
-    try:
-        inter_rater = importlib.import_module("statsmodels.stats.inter_rater")
-    except ImportError as error:
-        raise MissingExtraError("Cohen's kappa", "statsmodels", "eval") from error
+    inter_rater = optional_module("statsmodels.stats.inter_rater", "Cohen's kappa", "eval")
     with np.errstate(all="ignore"):  # its standard error divides by nothing where one side says always the same
         result = inter_rater.cohens_kappa(table)
     low, high = float(result.kappa_low), float(result.kappa_upp)

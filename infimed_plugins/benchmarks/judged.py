@@ -10,14 +10,14 @@ from infimed_plugins.records import Code, Json
 
 @dataclass(slots=True)
 class Judged:
-    """One question as it was asked, what the model said, and the verdict. Not frozen, for speed, as Response.
+    """One question as it was asked, the model's reply, and the verdict. Not frozen, for speed, as Response.
 
     ``image`` is the digest of the first image, or the id without one: questions that share it cluster. ``accuracy`` is
     1 or 0, None when unscored (never counted as wrong). ``invalid`` says that no answer could be read, and counts
     wrong; by MedEvalKit's rules that it was guessed, by chance right or wrong.
     ``group`` is the benchmark's first grouping, ``meta`` holds them all (``kind``, ``modality`` …). ``by_rule`` is what
     the rules say where a judge decided, ``judge_replies`` all that it said, the last one being the verdict. ``failed``
-    says that the model gave no reply, ``code`` what the verdict comes to.
+    says that the model gave no reply, ``code`` is the verdict's outcome.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Judged:
 
     @property
     def why(self) -> str:
-        """``reason`` as people read it without ``accuracy`` beside it."""
+        """``reason`` as it is shown to people without ``accuracy`` beside it."""
         return self.reason if self.accuracy is not None else f"unscored: {self.reason}"
 
 
@@ -51,7 +51,7 @@ class Judged:
 class Run:
     """One model on one benchmark, asked in one prompt style, judged in one mode.
 
-    ``variant`` names what was done to the questions (``shuffle:1``, ``blur:2``), "" for nothing. ``judge`` names the
+    ``variant`` names the change to the questions (``shuffle:1``, ``blur:2``), "" for nothing. ``judge`` names the
     model that judged open answers and its template, "" for rules only. ``seed`` and ``limit`` are those of the
     questions: with them the source gives the same ones again.
     """

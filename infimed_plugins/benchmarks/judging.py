@@ -20,7 +20,7 @@ from infimed_plugins.storage import locked, remove_partial
 
 
 @dataclass(frozen=True)
-class Opinion:
+class JudgeVerdict:
     """A judge's verdict on one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
 
     right: bool | None
@@ -29,15 +29,15 @@ class Opinion:
 
 
 CUT = "(cut off at max_tokens)"
-Judge = Callable[[Sequence[Response]], Mapping[str, Opinion]]
+Judge = Callable[[Sequence[Response]], Mapping[str, JudgeVerdict]]
 
 
 def judge_rows(
     benchmark: Benchmark, rows: Sequence[Response], style: str, mode: str, judge: Judge | None = None
 ) -> list[Judged]:
-    """The judged questions in their order. A judge is asked of those that the mode's ``is_open`` leaves to it."""
+    """Judge the questions in their order. A judge decides those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
-    opinions: Mapping[str, Opinion] = {}
+    opinions: Mapping[str, JudgeVerdict] = {}
     if judge is not None:
         is_open = find_scorer(mode).is_open
         opinions = judge([row for row in rows if row.error is None and is_open(benchmark, row)])
@@ -48,7 +48,7 @@ def judge_rows(
             judged.append(_judged(benchmark, row, score))
         else:
             decided = _judged(benchmark, row, by_judge(opinion.right, opinion.reason, score))
-            empty = not row.text.strip() and opinion.right is not None  # which a judge calls wrong: there is no answer
+            empty = not row.text.strip() and opinion.right is not None  # a judge calls it wrong, but there is no answer
             judged.append(replace(decided, by_rule=score.accuracy, invalid=empty, judge_replies=tuple(opinion.replies)))
     return judged
 
@@ -67,7 +67,7 @@ def judge_folder(
         style = str(settings.get("prompt_style", "direct"))
         by = "" if judge is None else f"-{identity.tag if identity else 'judged'}"
         if identity is not None:
-            folder.write_json(f"judge-{identity.tag}.json", identity.facts())
+            folder.write_json(f"judge-{identity.tag}.json", identity.to_json())
         runs = []
         for mode in modes:
             rows = judge_rows(benchmark, answered, style, mode, judge)
@@ -90,20 +90,20 @@ def judge_folder(
 def engine_judge(
     engine: Engine, settings: JudgeSettings | None = None, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Judge:
-    """A judge that asks an engine, which should be over a response cache: then nothing is asked twice.
+    """Return a judge that asks an engine; put a response cache before that, so that nothing is asked twice.
 
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
 
-    def judge(rows: Sequence[Response]) -> Mapping[str, Opinion]:
+    def judge(rows: Sequence[Response]) -> Mapping[str, JudgeVerdict]:
         items = (
             JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
             for row in rows
         )
-        opinions: dict[str, Opinion] = {}
+        opinions: dict[str, JudgeVerdict] = {}
         for verdict in judge_answers(engine, items, settings):
             said = "right" if verdict.value else "wrong"
-            opinions[verdict.id] = Opinion(verdict.value, verdict.reason or said, verdict.replies)
+            opinions[verdict.id] = JudgeVerdict(verdict.value, verdict.reason or said, verdict.replies)
             progress(len(opinions), len(rows))
         return opinions
 
@@ -134,7 +134,7 @@ def _judged(benchmark: Benchmark, row: Response, score: Score) -> Judged:
 
 
 def _group(benchmark: Benchmark, row: Response) -> str:
-    """The value of the first grouping that a question has one of, else its task."""
+    """Return the value of the first grouping that a question has one of, else its task."""
     for key in benchmark.group_by:
         value = row.meta.get(key, row.language if key == "language" else None)
         if value:
@@ -158,11 +158,11 @@ def _verdict_line(row: Judged) -> dict[str, Json]:
 
 
 def metrics_of(folder: RunFolder, judged: Iterable[Run] = ()) -> dict[str, Json]:
-    """MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
+    """Return MedEvalKit's own ``metrics.json`` for the folder's replies, bugs included.
 
     ``{"error": …}`` where upstream would write nothing.
 
-    ``judged`` are runs as ``judge_folder`` gives them: what a judge said in one of this folder stands for upstream's
+    ``judged`` are runs as ``judge_folder`` gives them: a judge's words in one of this folder stand for upstream's
     judge. That is asked of every SLAKE question, so there the mode must be ``paper``; and it is a wrong answer where it
     fails.
     """
@@ -196,7 +196,7 @@ def _is_of(run: Run, settings: dict[str, Json]) -> bool:
 
 
 def _outputs(runs: Sequence[Run], asked: Sequence[Response]) -> list[str | None] | None:
-    """The judge's outputs on these questions, of the first run that has them all; None for none."""
+    """Return the judge's outputs on these questions, of the first run that has them all; None for none."""
     for run in runs:
         found = {row.id: judges_verdict(row) for row in run.rows}
         if all(found.get(row.id) is not None for row in asked):

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.scoring.robust import score
@@ -79,12 +79,12 @@ _TAGS = {"paper": "tag: infimed\n", "text": "tag: infimed_text\n", "": ""}
 
 
 def tasks() -> dict[str, Benchmark]:
-    """The benchmark of each task, by the name of its source."""
+    """Return the benchmark of each task, by the name of its source."""
     return {one.source: one for one in benchmarks()}
 
 
 def write_tasks(folder: Path | None = None) -> Path:
-    """Write the task files and return their folder, the cache's without one: what ``--include_path`` takes."""
+    """Write the task files and return their folder (the cache's without one), for ``--include_path``."""
     folder = (folder or cache_folder("lmms_eval")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     seed = folder / "seed.jsonl"
@@ -99,7 +99,7 @@ def write_tasks(folder: Path | None = None) -> Path:
 
 
 class Doc(TypedDict):
-    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is what a model should write."""
+    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is the reply to expect."""
 
     id: str
     benchmark: str
@@ -120,24 +120,21 @@ class ItemScore(TypedDict):
 
 
 def docs(seed: Dataset) -> Dataset:
-    """The docs of the benchmark that the split is named for; rows that cannot be used are left out.
+    """Return the docs of the benchmark that the split is named for; rows that cannot be used are left out.
 
     Raises ConfigError for another name or prompt style and MissingFileError naming what to download.
     """
-    try:
-        from datasets import Dataset
-    except ImportError as error:
-        raise MissingExtraError("lmms-eval's tasks", "datasets", "data") from error
+    datasets = optional_module("datasets", "lmms-eval's tasks", "data")
     made = [
         make_doc(str(seed.split), sample) for sample in _samples(str(seed.split), os.environ.get(DATA_DIR)).values()
     ]
     if not made:
         raise DataError(f"{seed.split} has no row that can be used; look at the files in {DATA_DIR}")
-    return Dataset.from_list([dict(doc) for doc in made], split=seed.split)
+    return datasets.Dataset.from_list([dict(doc) for doc in made], split=seed.split)
 
 
 def make_doc(benchmark: str, sample: Sample) -> Doc:
-    """One doc, in the style that ``INFIMED_PROMPT_STYLE`` names. Raises ConfigError for another one."""
+    """Return one doc, in the style that ``INFIMED_PROMPT_STYLE`` names. Raises ConfigError for another one."""
     style = os.environ.get(PROMPT_STYLE, "direct")
     if style not in prompts.PROMPT_STYLES:
         raise ConfigError(f"{PROMPT_STYLE} is {style!r}; set it to one of {', '.join(prompts.PROMPT_STYLES)}")
@@ -154,23 +151,23 @@ def make_doc(benchmark: str, sample: Sample) -> Doc:
 
 
 def sample_of(doc: Mapping[str, Any]) -> Sample:
-    """The Sample of a doc, without its images."""
+    """Return the Sample of a doc, without its images."""
     kept = json.loads(doc["sample"])
     return Sample(**{**kept, "options": None if kept["options"] is None else tuple(kept["options"])})
 
 
 def doc_to_text(doc: Mapping[str, Any], kwargs: Mapping[str, Any] | None = None) -> str:
-    """The prompt without image tags: lmms-eval's models put the images before it. ``kwargs`` is what it may pass."""
+    """Return the prompt without image tags: lmms-eval's models put the images first. ``kwargs`` are ignored."""
     return prompts.render(sample_of(doc), doc["prompt_style"])
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> list[Image]:
-    """The images in RGB, in their order."""
+    """Return the images in RGB, in their order."""
     return [image.open() for image in _images(doc)]
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> dict[str, ItemScore]:
-    """The robust verdict on one reply: right or wrong, and whether it could not be read."""
+    """Return the robust verdict on one reply: right or wrong, and whether it could not be read."""
     sample, reply = sample_of(doc), (results[0] if results else None) or ""
     verdict = score(reply, sample)
     images = _images(doc)
@@ -181,7 +178,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> di
 
 
 def mean_score(items: Sequence[ItemScore]) -> float:
-    """The mean of the scores, 0 of none."""
+    """Return the mean of the scores, 0 of none."""
     return sum(item["score"] for item in items) / len(items) if items else 0.0
 
 
@@ -191,7 +188,7 @@ def _images(doc: Mapping[str, Any]) -> tuple[ImageRef, ...]:
 
 @cache
 def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
-    """The samples of a benchmark by id, read once in a process; pictures stay in their files where sources allow."""
+    """Return a benchmark's samples by id, read once in a process; pictures stay in their files if the source allows."""
     found = tasks().get(benchmark)
     if found is None:
         raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(tasks())}")

@@ -97,7 +97,7 @@ _LIKE_A_VERDICT = re.compile(r"<(?=/?(?:judge|think)\b)|[\"'](?=verdict)", re.IG
 
 @dataclass(frozen=True)
 class JudgeItem:
-    """One open answer to judge; ``answer`` is the standard one, ``reply`` what the model under test said."""
+    """One open answer to judge; ``answer`` is the standard one, ``reply`` the tested model's."""
 
     id: str
     question: str
@@ -108,7 +108,7 @@ class JudgeItem:
 
 @dataclass(frozen=True)
 class JudgeSettings:
-    """Settings of a judge. Raises ConfigError for what cannot be used.
+    """Settings of a judge. Raises ConfigError for unusable ones.
 
     ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read. ``quoted`` False fills
     a template without marks and note, word for word as its author wrote it: then an answer may speak to the judge.
@@ -168,18 +168,18 @@ class JudgeIdentity:
 
     @property
     def label(self) -> str:
-        """``Qwen2.5-72B-Instruct (template 1a2b3c4d)``: what reports call it."""
+        """``Qwen2.5-72B-Instruct (template 1a2b3c4d)``, as reports call it."""
         return f"{self.name} (template {self.template_hash[:_HASH_SHOWN]})"
 
     @property
     def tag(self) -> str:
-        """``Qwen2.5-72B-Instruct-5e6f7a8b`` for the names of its files: another for whatever would judge otherwise."""
-        shaping = {key: value for key, value in self.facts().items() if key != "model"}
+        """``Qwen2.5-72B-Instruct-5e6f7a8b``, for the names of its files: each way of judging has its own."""
+        shaping = {key: value for key, value in self.to_json().items() if key != "model"}
         digest = hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()
         return f"{_UNSAFE.sub('_', self.name)[:_NAME_SHOWN]}-{digest[:_HASH_SHOWN]}"
 
-    def facts(self) -> dict[str, Json]:
-        """Full judge settings, with the template text."""
+    def to_json(self) -> dict[str, Json]:
+        """Return all settings of the judge, with the template text."""
         return {
             "model": self.model,
             "model_hash": self.model_hash,
@@ -194,7 +194,7 @@ class JudgeIdentity:
 def settings_from_template(
     path: Path, reply_form: ReplyForm | None = None, base: JudgeSettings | None = None
 ) -> JudgeSettings:
-    """The settings (``base``, else the defaults) with the user's template; without a form, that which it asks for.
+    """Return the settings (``base``, else the defaults) with the user's template; without a form, the one it asks for.
 
     Raises MissingFileError, DataError for a file that is no UTF-8 text, and ConfigError for a missing placeholder.
     """
@@ -214,7 +214,7 @@ def settings_from_template(
 
 
 def judge_prompt(item: JudgeItem, settings: JudgeSettings) -> str:
-    """The user turn for one answer."""
+    """Return the user turn for one answer."""
     texts = [_as_data(text) for text in (item.question, item.answer, item.reply)]
     values = {"{language}": _language(item.language)}
     if not settings.quoted:
@@ -257,13 +257,13 @@ def _claim(right: bool, settings: JudgeSettings) -> str:
 
 
 def _language(code: str) -> str:
-    """Its English name by the code of ISO 639-1 that a tag such as ``zh-CN`` begins with, or by that name."""
+    """Return a language's English name, by that name or the ISO 639-1 code that a tag such as ``zh-CN`` begins with."""
     word = re.split("[-_]", code, maxsplit=1)[0].strip().lower()
     return _LANGUAGES.get(word) or next((name for name in _LANGUAGES.values() if name.lower() == word), _OTHER_LANGUAGE)
 
 
 def read_verdict(text: str, form: ReplyForm = "json") -> bool:
-    """Return True if a judge says right. Raises DataError for a reply that is not exactly one verdict of the form."""
+    """True if a judge says right. Raises DataError for a reply that is not exactly one verdict of the form."""
     text = answer_part(text)
     return _tagged_verdict(text) if form == "judge-tag" else _json_verdict(text)
 
@@ -290,10 +290,10 @@ def _tagged_verdict(text: str) -> bool:
 
 
 def _as_data(text: str) -> str:
-    """Text that can hold no control token, media tag or verdict."""
+    """Return the text without control tokens, media tags and verdicts."""
     return _LIKE_A_VERDICT.sub(lambda found: f"{found[0]} ", data(text))
 
 
 def _plain(template: str) -> str:
-    """A template without media tags: the judge is shown no image."""
+    """Return a template without media tags: the judge is shown no image."""
     return template.replace("<image>", "the image")

@@ -38,7 +38,7 @@ class Question:
 def questions(
     benchmark: Benchmark, *, folder: Path | None = None, seed: int = 0, limit: int | None = None
 ) -> Iterator[Question | BadRow]:
-    """The benchmark's questions in the order of its files; rows that no question can be made of as BadRow.
+    """Yield the benchmark's questions in the order of its files; rows that no question can be made of as BadRow.
 
     Raises what the source's ``load`` raises.
     """
@@ -59,7 +59,7 @@ def questions(
 
 
 def unanswered(index: int, question: Question, prompt: str) -> Response:
-    """The line of a question in a run's log, but for its reply and its images' hashes."""
+    """Return the line of a question in a run's log, but for its reply and its images' hashes."""
     s, of = question.sample, str(question.sample.meta.get("of", ""))
     asked = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
     return Response(index, *asked, images=[], prompt=prompt, row=question.row, of=of)
@@ -93,8 +93,8 @@ def _image_tags(images: tuple[ImageRef, ...], numbered: bool) -> str:
     return "".join(f"<image_{number}>: {prompts.IMAGE_TAG}" for number in range(1, len(images) + 1))
 
 
-def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.Asked:
-    """From upstream's row; without one, as it asks such a question."""
+def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.MedEvalKitQuestion:
+    """Return the prompt of upstream's row; without one, as upstream asks such a question."""
     if benchmark.medevalkit is not None and question.row is not None:
         return medevalkit.construct(benchmark.medevalkit, question.row, reasoning)
     sample = question.sample
@@ -104,4 +104,4 @@ def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: 
         lettered = zip(OPTION_LETTERS, sample.options, strict=False)
         kind, choices = "mcq", tuple(f"{letter}. {text}" for letter, text in lettered)
     text = medevalkit.prompt(kind, sample.question, reasoning, language, choices)
-    return medevalkit.Asked(kind, sample.question, choices, sample.answer, prompt=text)
+    return medevalkit.MedEvalKitQuestion(kind, sample.question, choices, sample.answer, prompt=text)

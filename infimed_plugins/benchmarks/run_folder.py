@@ -1,7 +1,7 @@
 """The folder of one benchmark asked in one way: settings, replies as they come, verdicts of each mode.
 
-    settings.json            what was asked and how; another setting that shapes replies is refused in the same folder
-    responses.jsonl          an Response a line with its crc32, in the order the replies came
+    settings.json            how it was asked; another setting that shapes replies is refused in the same folder
+    responses.jsonl          a Response a line with its crc32, in the order the replies came
     finished.json            how many replies there were at the last end, and the sha256 of settings.json
     failed.jsonl             questions whose request failed in the last run; the next run asks them again
     bad_rows.jsonl           rows of the source that no question could be made of, with the reason
@@ -60,7 +60,7 @@ class RunFolder:
         old = self.settings() if self.begun() else settings
         same = set(LABELS)
         if old.get("model_hash") == settings.get("model_hash") is not None:
-            same.add("model")  # the same files, whatever they are called now
+            same.add("model")  # the files are the same under another name
         changed = sorted(key for key in settings | old if key not in same and old.get(key) != settings.get(key))
         if changed:
             raise ConfigError(
@@ -102,7 +102,7 @@ class RunFolder:
         return read
 
     def answered(self) -> list[Response]:
-        """Every question of the folder in the benchmark's order, those that failed among them.
+        """Return every question of the folder in the benchmark's order, those that failed among them.
 
         Raises DataError for a damaged line, and where replies are gone that were there.
         """
@@ -111,7 +111,7 @@ class RunFolder:
         return sorted(({row.id: row for row in self._rows(FAILED)} | found).values(), key=lambda row: row.index)
 
     def finish(self, replies: int) -> None:
-        """Note how many replies there are, and to what settings."""
+        """Record the number of replies, and the settings that they belong to."""
         self.write_json(FINISHED, {"replies": replies, "settings": sha256_of(self.path / SETTINGS)})
 
     def _check_finished(self, count: int) -> None:
@@ -133,7 +133,7 @@ class RunFolder:
         )
 
     def known(self) -> dict[str, bytes]:
-        """The questions that have a reply, each with the digest of what it is a reply to."""
+        """Return the questions that have a reply, each with the digest of its prompt, gold answer and images."""
         return {row.id: row.digest for row in self._rows(RESPONSES)}
 
     def bad_rows(self) -> int:
@@ -175,7 +175,7 @@ class RunFolder:
 
 
 def _without_sum(line: bytes) -> bytes:
-    """The line's own JSON. Raises DataError where a byte of it has changed since it was written."""
+    """Return the line's own JSON. Raises DataError where a byte of it has changed since it was written."""
     found = _SUM.match(line)
     rest = b"{" + line[found.end() :] if found else line
     if found and int(found[1], 16) != zlib.crc32(rest):
@@ -196,7 +196,7 @@ def _check(row: Response) -> None:
 
 
 def _loads(line: bytes) -> dict[str, Json]:
-    """A line read by orjson where it is installed, three times as fast; lone surrogates, which it refuses, by json."""
+    """Read a line by orjson where it is installed, three times as fast; lone surrogates, which it refuses, by json."""
     if orjson is None:
         return parse_json(line)
     check_json(line, "a line")
@@ -207,7 +207,7 @@ def _loads(line: bytes) -> dict[str, Json]:
 
 
 def _dumps(row: Json) -> bytes:
-    """A line by orjson where it is installed, five times as fast; what it refuses goes to json."""
+    """Write a line by orjson where it is installed, five times as fast; what it refuses goes to json."""
     if orjson is None:
         return _line(row)
     try:
@@ -217,18 +217,18 @@ def _dumps(row: Json) -> bytes:
 
 
 def answered_line(row: Response) -> bytes:
-    """A line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
+    """Return a line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
     line = _line({name: getattr(row, name) for name in _FIELDS})
     return b'{"sum":"%08x",' % zlib.crc32(line) + line[1:]
 
 
 def _line(row: Json) -> bytes:
-    """A line by json. Lone surrogates, which no file can hold, become their escapes."""
+    """Return a line by json. Lone surrogates, which no file can hold, become their escapes."""
     return f"{_encode(row)}\n".encode("utf-8", "backslashreplace")
 
 
 def run_folders(root: Path) -> list[RunFolder]:
-    """The folders of runs at or below a root, by path.
+    """Return the folders of runs at or below a root, by path.
 
     Raises MissingFileError when there is none, and for replies without settings.
     """
@@ -242,7 +242,7 @@ def run_folders(root: Path) -> list[RunFolder]:
 
 
 def _drop_torn_line(log: Path) -> None:
-    """Cut what a kill left behind the last whole line, without reading the file."""
+    """Cut the rest that a kill left behind the last whole line, without reading the file."""
     with log.open("r+b") as file:
         end = file.seek(0, 2)
         while end:

@@ -29,10 +29,10 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Asking:
-    """How to ask a benchmark. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
+class RunOptions:
+    """The settings of a run. ``vary`` makes the variant's questions out of one; ``variant`` is its name.
 
-    ``downloads`` is where downloaded data sets lie (the hub without it); ``max_tokens`` the benchmark's without it.
+    ``downloads`` is the folder of downloaded data sets (the hub without it); ``max_tokens`` the benchmark's without it.
     """
 
     prompt_style: str = "direct"
@@ -44,7 +44,7 @@ class Asking:
     vary: Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]] = iter
 
     def settings(self, benchmark: Benchmark, model: str) -> dict[str, Json]:
-        """Return what shapes the replies, and so must not change within a folder."""
+        """Return the settings that shape the replies, and so must not change within a folder."""
         return {
             "benchmark": benchmark.name,
             "model": model,
@@ -71,12 +71,12 @@ def run(
 ) -> list[Judged]:
     """Evaluate, greedily, and return every judged reply (mode ``robust``) in the order of the samples.
 
-    ``name`` is what tables call the model; the engine's own without it. Raises ConfigError for a folder of other
+    ``name`` is the model's name in tables; the engine's own without it. Raises ConfigError for a folder of other
     settings and RequestsFailedError when more than 5% of the requests failed.
     """
-    asking = Asking(prompt_style, limit, seed, max_tokens, folder)
-    facts: dict[str, Json] = {"name": name} if name else {}
-    ask(benchmark, engine, RunFolder(run_dir), asking, facts=facts, progress=progress)
+    options = RunOptions(prompt_style, limit, seed, max_tokens, folder)
+    metadata: dict[str, Json] = {"name": name} if name else {}
+    ask(benchmark, engine, RunFolder(run_dir), options, metadata=metadata, progress=progress)
     return read_run(run_dir)
 
 
@@ -84,23 +84,23 @@ def ask(
     benchmark: Benchmark,
     engine: Engine,
     folder: RunFolder,
-    asking: Asking,
+    options: RunOptions,
     *,
-    facts: dict[str, Json] | None = None,
+    metadata: dict[str, Json] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> None:
-    """Ask what the folder has no reply to yet, greedily; ``facts`` go into its settings.
+    """Ask for the replies that the folder lacks, greedily; ``metadata`` go into its settings.
 
     Raises as ``run`` does.
     """
-    check_style(asking.prompt_style)
-    settings = asking.settings(benchmark, engine.model)
+    check_style(options.prompt_style)
+    settings = options.settings(benchmark, engine.model)
     with locked(folder.path):
-        folder.prepare(settings | (facts or {}))
+        folder.prepare(settings | (metadata or {}))
         known = folder.known()
-        _check_same(_Log(folder, benchmark, asking, set()), known)
-        log = _Log(folder, benchmark, asking, set(known))
-        _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=asking.seed), progress)
+        _check_same(_Log(folder, benchmark, options, set()), known)
+        log = _Log(folder, benchmark, options, set(known))
+        _ask_missing(engine, log, Sampling(max_tokens=settings["max_tokens"], seed=options.seed), progress)
         progress(log.done, log.asked)
         folder.write_lines(BAD_ROWS, map(asdict, log.bad_rows))
         folder.write_lines(FAILED, map(asdict, log.failed))
@@ -109,7 +109,7 @@ def ask(
 
 
 def _check_same(log: _Log, known: dict[str, bytes]) -> None:
-    """Raise ConfigError where a kept reply is to a question that is not what is asked today, before anything is."""
+    """Raise ConfigError if a kept reply is to another question than today's, before anything is asked."""
     left = dict(known)
     for row, _ in log.rows(left.__contains__, _in_memory) if left else ():
         if left.pop(row.id) != row.digest:
@@ -128,7 +128,7 @@ def _check_same(log: _Log, known: dict[str, bytes]) -> None:
 
 def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progress) -> None:
     """Ask, and write each reply as it comes, in the thread of the requests where the engine has one."""
-    requests, total = log.missing(), _total(log.benchmark, log.asking)
+    requests, total = log.missing(), _total(log.benchmark, log.options)
     first = next(requests, None)
     if first is None:
         return
@@ -150,7 +150,7 @@ def _ask_missing(engine: Engine, log: _Log, sampling: Sampling, progress: Progre
 
 
 def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
-    """The replies of a folder judged by the rules of a mode; an empty list for a folder without any."""
+    """Judge the replies of a folder by the rules of a mode; an empty list for a folder without any."""
     from infimed_plugins.plugins import registry
 
     folder = RunFolder(run_dir)
@@ -163,11 +163,11 @@ def read_run(run_dir: Path, mode: str = DEFAULT) -> list[Judged]:
 
 @dataclass
 class _Log:
-    """Which questions are on their way: everything of them but their images, which the engine's request holds."""
+    """The questions that wait for a reply, without their images, which the engine's request holds."""
 
     folder: RunFolder
     benchmark: Benchmark
-    asking: Asking
+    options: RunOptions
     known: set[str]
     asked: int = 0
     done: int = 0
@@ -177,7 +177,7 @@ class _Log:
     _seen: set[str] = field(default_factory=set)
 
     def missing(self) -> Iterator[ChatRequest]:
-        """Requests for what has no reply yet."""
+        """Yield requests for the questions without a reply."""
         for row, made in self.rows(lambda id: id not in self.known, _decoded):
             self.asked += 1
             self._waiting[row.id] = row
@@ -186,10 +186,10 @@ class _Log:
     def rows(
         self, wanted: Callable[[str], bool], read: Callable[[ImageRef], ImageRef]
     ) -> Iterator[tuple[Response, ChatRequest]]:
-        """The wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
-        asking = self.asking
-        given = questions(self.benchmark, folder=asking.downloads, seed=asking.seed, limit=asking.limit)
-        for index, question in enumerate(asking.vary(given)):
+        """Yield the wanted questions and their requests, images read; the others are counted, and the bad rows kept."""
+        options = self.options
+        given = questions(self.benchmark, folder=options.downloads, seed=options.seed, limit=options.limit)
+        for index, question in enumerate(options.vary(given)):
             if isinstance(question, BadRow):
                 self.bad_rows.append(question)
                 continue
@@ -204,7 +204,7 @@ class _Log:
                 continue
             why = "it cannot be asked in this style"
             try:
-                made = request(self.benchmark, question, asking.prompt_style)
+                made = request(self.benchmark, question, options.prompt_style)
                 why = BAD_IMAGE
                 images = tuple(map(read, made.images))
             except DataError as error:
@@ -214,7 +214,7 @@ class _Log:
             yield replace(row, images=[image.sha256() for image in images]), replace(made, images=images)
 
     def take(self, reply: Reply) -> Response | None:
-        """The question of a reply, answered; None for one that has been taken."""
+        """Return the question of a reply, answered; None for one that has been taken."""
         if reply.id not in self._waiting:
             return None
         text = reply.texts[0] if reply.texts else ""
@@ -227,7 +227,7 @@ class _Log:
         return row
 
     def take_unanswered(self) -> None:
-        """Count what the engine has left without a reply among the failed."""
+        """Count the questions that the engine left without a reply among the failed."""
         self.failed += [replace(row, error="the engine gave no reply") for row in self._waiting.values()]
 
 
@@ -236,17 +236,17 @@ def _in_memory(image: ImageRef) -> ImageRef:
 
 
 def _decoded(image: ImageRef) -> ImageRef:
-    """The image in memory, read once. Raises DataError naming the file where it does not decode."""
+    """Return the image in memory, read once. Raises DataError naming the file where it does not decode."""
     read = _in_memory(image)
     decode_image(read.read(), image.path or "in memory")
     return read
 
 
-def _total(benchmark: Benchmark, asking: Asking) -> int | None:
-    """Return how many questions there will be, where the registry says; a variant may make more of them."""
+def _total(benchmark: Benchmark, options: RunOptions) -> int | None:
+    """Return the number of questions, where the registry says; a variant may make more of them."""
     entry = source_entries().get(benchmark.source)
-    counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, asking.limit) if count]
-    return min(counts, default=None) if not asking.variant else None
+    counts = [count for count in (entry.splits.get(benchmark.split) if entry else None, options.limit) if count]
+    return min(counts, default=None) if not options.variant else None
 
 
 def _refuse_failures(log: _Log) -> None:

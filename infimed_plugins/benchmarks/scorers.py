@@ -1,4 +1,4 @@
-"""The scorers, by the names that ``--mode`` takes: which rules turn replies into verdicts.
+"""The scorers, by the names that ``--mode`` takes: rules that turn replies into verdicts.
 
     robust        the package's own reading (scoring/robust.py): abstains instead of guessing; the default
     medevalkit    MedEvalKit's rules, bug for bug (scoring/medevalkit); where its whole run would end, unscored
@@ -57,7 +57,7 @@ class Scorer:
 
 
 def find_scorer(mode: str) -> Scorer:
-    """The scorer of a mode. Raises ConfigError for a mode that is not registered, naming those that are."""
+    """Return the scorer of a mode. Raises ConfigError for a mode that is not registered, naming those that are."""
     names = registry().names("scorer")
     if mode not in names:
         raise ConfigError(f"unknown mode {mode!r}; one of {', '.join(names)}")
@@ -66,7 +66,7 @@ def find_scorer(mode: str) -> Scorer:
 
 
 def scores(mode: str, benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-    """The verdict on every reply by rule, in the order of the rows.
+    """Judge every reply by rule, in the order of the rows.
 
     Raises ConfigError for an unknown mode, PluginError for a scorer that does not give each reply a Score.
     """
@@ -93,7 +93,7 @@ def score_reply(reply: str, sample: Sample, mode: str = DEFAULT) -> Score:
 
 
 def by_judge(right: bool | None, reason: str, by_rule: Score) -> Score:
-    """A judge's verdict in the place of the rule's. None, where the judge failed, is unscored and never wrong."""
+    """Return a judge's verdict in place of the rule's. None, where the judge failed, is unscored and never wrong."""
     said = f"judge: {reason}"
     if right is None:
         return _unscored(said, Code.JUDGE_FAILED)
@@ -125,7 +125,7 @@ def _by_robust(row: Response, text: str) -> Score:
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-    """Each row by the rule of its own set; where upstream's row is not there, by one for such questions."""
+    """Judge each row by the rule of its own set; without upstream's row, by one for such questions."""
     parts: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         has_own = benchmark.medevalkit is not None and row.row is not None
@@ -163,7 +163,7 @@ def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
 
 @cached(1024)
 def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Score:
-    """A verdict; there are few different ones, so they are made once."""
+    """Return a verdict; there are few different ones, so they are made once."""
     return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
 
 
@@ -189,7 +189,7 @@ def _by_vlmevalkit(benchmark: Benchmark, row: Response, revision: str) -> Score:
 
 
 def _written_gold(row: Response) -> str:
-    """An open answer as the data set writes it: a list of forms is one text there."""
+    """Return an open answer as the data set writes it: a list of forms is one text there."""
     written = row.row.get("answer") if isinstance(row.row, dict) else None
     return str(row.gold if written in (None, "") else written)
 
@@ -201,7 +201,7 @@ def _multimedeval(benchmark: Benchmark, rows: Sequence[Response], style: str) ->
 def _by_multimedeval(row: Response) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
-    if row.language != "en":  # of SLAKE it takes the English rows only
+    if row.language != "en":  # it takes SLAKE's English rows only
         return _unscored("MultiMedEval's rules are for English")
     verdict = multimedeval.score(row.text, str(row.gold))
     if verdict.error:

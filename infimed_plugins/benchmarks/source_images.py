@@ -22,7 +22,7 @@ _SAME_IMAGE = (CIRCULAR, "shuffle", "rephrase")  # variants by how their names b
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
-class _Asked(NamedTuple):
+class _Settings(NamedTuple):
     """The settings that decide which images a data set gives."""
 
     benchmark: str
@@ -40,11 +40,11 @@ def source_images(
     image has no entry. An image that is not the one whose hash the run keeps is not shown: another seed or another
     release of the data set may have the same ids.
     """
-    places: dict[_Asked, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    places: dict[_Settings, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, (run, row) in enumerate(wanted):
         variant = "" if run.variant.startswith(_SAME_IMAGE) else run.variant
         id = str(row.meta.get("of") or row.id) if run.variant.startswith(CIRCULAR) else row.id  # a turn has another
-        places[_Asked(run.benchmark, variant, run.seed, run.limit)][id].append(place)
+        places[_Settings(run.benchmark, variant, run.seed, run.limit)][id].append(place)
     for asked, waiting in places.items():
         with suppress(InfimedError, ImportError, OSError):  # no files here, say
             for place, question in _read(asked, waiting, downloads):
@@ -54,8 +54,8 @@ def source_images(
         yield from ((place, NOT_HERE) for place in left if _DIGEST.fullmatch(wanted[place][1].image))
 
 
-def _read(asked: _Asked, waiting: dict[str, list[int]], downloads: Path | None) -> Iterator[tuple[int, Question]]:
-    """The questions that wait, as they are met; they then wait no more."""
+def _read(asked: _Settings, waiting: dict[str, list[int]], downloads: Path | None) -> Iterator[tuple[int, Question]]:
+    """Yield the questions that wait, as they are met; they then wait no more."""
     benchmark = registry().get("benchmark", asked.benchmark)
     given = questions(benchmark, folder=downloads, seed=asked.seed, limit=asked.limit)
     met = (one for one in given if isinstance(one, Question) and one.sample.id in waiting)

@@ -25,7 +25,7 @@ FAULTS_FOUND = 1
 def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Check a LLaMA-Factory configuration: keys, values, paths, and every row it would cut, drop or fail on.
 
-    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked. Of many faults
+    Ends with 1 when there are faults, one line each with its fix, and with 2 when it cannot be checked. Of many faults
     of one kind the first three are shown and the others counted; --json has all.
     """
     from infimed_plugins.trainers.llamafactory import check_sft
@@ -37,9 +37,9 @@ def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) ->
 
 @app.command(epilog="Example: infimed check rl easyr1_configs/grpo.yaml trainer.nnodes=1")
 def rl(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Check an EasyR1 configuration: keys, values, paths, every row, and that the reward pays what the prompt asks for.
+    """Check an EasyR1 configuration: keys, values, paths, every row, and that good replies are paid.
 
-    Ends with 1 when there are faults, one line each with its mend, and with 2 when it cannot be checked. Of many faults
+    Ends with 1 when there are faults, one line each with its fix, and with 2 when it cannot be checked. Of many faults
     of one kind the first three are shown and the others counted; --json has all.
     """
     from infimed_plugins.trainers.easyr1 import check_rl

@@ -27,7 +27,7 @@ Model = Annotated[str | None, typer.Option(help="The model to ask: a folder, a h
 Limit = Annotated[int | None, typer.Option(min=1, help="At most this many rows, those that --order says.")]
 Order = Annotated[
     str | None,
-    typer.Option(help="Which rows --limit takes: hash (drawn by seed) or first; without it first of the phantoms."),
+    typer.Option(help="The rows that --limit takes: hash (drawn by seed) or first; without it first of the phantoms."),
 ]
 Seed = Annotated[int, typer.Option(help="Seeds the choice of rows and every draw.")]
 Settings = Annotated[
@@ -59,7 +59,7 @@ def curate(
         typer.Option(help="Prompt style of what is written: direct, or reasoning, which rationales has without it."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Of decontamination: a page of what was found, side by side.")
+        Path | None, typer.Option(help="For decontamination: a page of the duplicates, side by side.")
     ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
@@ -178,7 +178,7 @@ def _refuse_empty(manifest: Manifest, out: Path) -> None:
 
 
 def _print_thresholds(given: dict[str, Any]) -> None:
-    """What counted as the same, and what is known to escape it."""
+    """Print the duplicate thresholds, and the known misses."""
     from infimed_plugins.curation.decontamination import DecontaminationSettings, page
 
     settings = DecontaminationSettings.read("decontamination", given)
@@ -199,17 +199,13 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
         [[name, count, f"{shares[name]:.1%}"] for name, count in counts.right.items()],
     )
     shares = counts.shares(counts.kinds)
-    print_table(
-        "What became of them", ["", "questions", "share"], [[n, c, f"{shares[n]:.1%}"] for n, c in counts.kinds.items()]
-    )
+    print_table("Outcomes", ["", "questions", "share"], [[n, c, f"{shares[n]:.1%}"] for n, c in counts.kinds.items()])
     others = {key: count for key, count in counts.dropped.items() if key not in counts.kinds} | counts.rejected
-    print_table(
-        "What it took, and what else is to know", ["", "count"], list((counts.cost | counts.notes | others).items())
-    )
+    print_table("Cost and notes", ["", "count"], list((counts.cost | counts.notes | others).items()))
 
 
 def _warn(manifest: Manifest) -> None:
-    """Say what a rerun would mend, and what was not looked at."""
+    """Print warnings: failures that a rerun would fix, and rows that were not checked."""
     from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
 
     (part,) = manifest.parts

@@ -22,7 +22,7 @@ RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, or the
 
 @app.command(epilog="Example: infimed data plan quickstart_sft")
 def plan(recipe: RecipeName, as_json: AsJson = False) -> None:
-    """Show what a recipe would build, from which sources and under which licences. Fetches nothing."""
+    """Show what a recipe would build, from which sources and under which licenses. Fetches nothing."""
     from infimed_plugins import recipes
 
     made = recipes.plan(recipe)
@@ -40,7 +40,7 @@ def build(
         str | None, typer.Option(help="The model that curation steps draw from, in the place of the recipe's.")
     ] = None,
     model_engine: Annotated[
-        str, typer.Option(help="What runs --model: transformers, vllm, openai or ray.")
+        str, typer.Option(help="The engine of --model: transformers, vllm, openai or ray.")
     ] = "transformers",
     base_url: Url = None,
     engine_settings: EngineSettings = None,
@@ -49,7 +49,7 @@ def build(
     ] = None,
     judge_url: Annotated[
         list[str] | None,
-        typer.Option(help="Of the server with --judge-model; --base-url without it. Its key is then JUDGE_API_KEY."),
+        typer.Option(help="URL of the judge's server; --base-url without it. Its key is then JUDGE_API_KEY."),
     ] = None,
     form: Annotated[
         str | None,
@@ -62,7 +62,7 @@ def build(
     executor: Annotated[
         str,
         typer.Option(
-            "--executor", "--engine", help="What prepares images: local, or ray (Ray Data, also on a cluster)."
+            "--executor", "--engine", help="The executor for images: local, or ray (Ray Data, also on a cluster)."
         ),
     ] = "local",
     max_tokens: Annotated[
@@ -118,7 +118,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Draws other rows.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the manifest of a build: rows kept and dropped and why, licences, files and their hashes."""
+    """Show the manifest of a build: rows kept and dropped and why, licenses, files and their hashes."""
     from infimed_plugins import recipes
 
     manifest = recipes.read_manifest(folder)

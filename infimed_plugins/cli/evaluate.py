@@ -36,7 +36,7 @@ def evaluate(
     engine: EngineName = "transformers",
     base_url: Url = None,
     engine_settings: EngineSettings = None,
-    name: Annotated[str | None, typer.Option(help="What tables call the model; its last name without it.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name in tables; its last name without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first N questions.")] = None,
     prompt: Annotated[
         list[str] | None,
@@ -53,7 +53,7 @@ def evaluate(
         ),
     ] = None,
     wordings: Annotated[
-        Path | None, typer.Option(help='Of rephrase: JSON lines of {"id", "question"}; without it the judge rephrases.')
+        Path | None, typer.Option(help='Rephrased questions, JSON lines of {"id", "question"}; else by the judge.')
     ] = None,
     mode: Modes = None,
     judge: JudgeName = None,
@@ -84,7 +84,7 @@ def evaluate(
     Replies are kept as they come: after an interruption the same command asks only for what is missing, and
     `infimed score` judges them anew without the model.
     """
-    from infimed_plugins.benchmarks.runner import Asking
+    from infimed_plugins.benchmarks.runner import RunOptions
     from infimed_plugins.benchmarks.scorers import DEFAULT
     from infimed_plugins.evaluation import runs
 
@@ -108,7 +108,7 @@ def evaluate(
             grade_skills=skill_judge,
             labels=labels,
             out=out,
-            asking=Asking(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir),
+            options=RunOptions(limit=limit, seed=seed, max_tokens=max_tokens, downloads=data_dir),
             progress=show,
         )
     outputs.write(made, {"folder": str(made.folders[0].path.parents[1])})

@@ -10,8 +10,9 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__, storage
-from infimed_plugins.cli import check, curate, data, evaluate, plugins, quickstart, reward, score, trainers
-from infimed_plugins.console import guard_streams, tell
+from infimed_plugins.cli import check, curate, data, evaluate, quickstart, reward, score, trainers
+from infimed_plugins.cli.options import AsJson
+from infimed_plugins.console import guard_streams, print_json, print_table, tell
 from infimed_plugins.errors import InfimedError
 
 
@@ -62,11 +63,22 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before a command."""
+    """Set the options that stand before a command."""
     storage.without_locks = no_lock
 
 
-app.command("plugins", epilog="Example: infimed plugins --json")(plugins.list_plugins)
+@app.command("plugins", epilog="Example: infimed plugins --json")
+def list_plugins(as_json: AsJson = False) -> None:
+    """List rewards, sources, curation steps, engines, benchmarks and scorers, and who registered them."""
+    from infimed_plugins.plugins import registry
+
+    things = [{"kind": thing.kind, "name": thing.name, "owner": thing.owner} for thing in registry()]
+    if as_json:
+        print_json(things)
+    else:
+        print_table("Plugins", ["kind", "name", "owner"], [list(thing.values()) for thing in things])
+
+
 app.add_typer(data.app, name="data")
 app.command("curate", epilog="Example: infimed curate instructions --source slake/train --out data/slake")(
     curate.curate

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run made there and start over.")]
-EngineName = Annotated[str, typer.Option("--engine", help="What runs it: transformers, vllm, openai or ray.")]
+EngineName = Annotated[str, typer.Option("--engine", help="The engine: transformers, vllm, openai or ray.")]
 Url = Annotated[
-    list[str] | None, typer.Option("--base-url", help="Of an OpenAI-compatible server; repeat it for several.")
+    list[str] | None, typer.Option("--base-url", help="URL of an OpenAI-compatible server; repeat it for several.")
 ]
 EngineSettings = Annotated[
     list[str] | None,
     typer.Option("--engine-set", metavar="KEY=VALUE", help="A setting of the engine, such as max_pixels=262144."),
 ]
 JudgeName = Annotated[str | None, typer.Option("--judge", help="A model that judges open answers; rules without it.")]
-JudgeEngine = Annotated[str, typer.Option("--judge-engine", help="What runs the judge: openai, vllm, transformers.")]
+JudgeEngine = Annotated[str, typer.Option("--judge-engine", help="The judge's engine: openai, vllm, transformers.")]
 JudgeUrl = Annotated[
     list[str] | None,
     typer.Option(
         "--judge-url",
-        help="Of the judge's server; repeat for several. On another host than --base-url its key is JUDGE_API_KEY.",
+        help="URL of the judge's server; repeatable. On another host than --base-url its key is JUDGE_API_KEY.",
     ),
 ]
 JudgeSet = Annotated[
@@ -58,7 +58,7 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         "--from",
-        help="Where downloaded data sets lie, each in a folder of its source's name; the hub without it.",
+        help="The folder of downloaded data sets, each in a folder of its source's name; the hub without it.",
     ),
 ]
 

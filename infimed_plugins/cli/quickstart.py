@@ -40,7 +40,7 @@ def quickstart(
 
 @app.command(epilog="Example: infimed quickstart pretrain --out runs/base")
 def pretrain(
-    out: Annotated[Path, typer.Option(help="Where the model and its training record go.")] = Path("runs/base"),
+    out: Annotated[Path, typer.Option(help="The folder of the model and its training record.")] = Path("runs/base"),
     seed: Annotated[int, typer.Option(min=0, help="Seeds weights and data.")] = 0,
     as_json: AsJson = False,
 ) -> None:

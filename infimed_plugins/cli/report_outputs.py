@@ -1,4 +1,4 @@
-"""Where the figures of ``infimed eval`` and ``infimed score`` go: the terminal, JSON, and the files asked for."""
+"""Outputs of ``infimed eval`` and ``infimed score``: the terminal, JSON, and the files asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infimed_plugins.evaluation.runs import Evaluation
 
 Dimensions = Annotated[
-    bool, typer.Option("--dimensions", help="Also the forms of replies and the clinical skills of chains of thought.")
+    bool, typer.Option("--dimensions", help="Add the forms of replies and the clinical skills of chains of thought.")
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one page: table, intervals, curves, cases.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write every figure as CSV.")]
@@ -28,7 +28,7 @@ Latex = Annotated[Path | None, typer.Option("--latex", help="Write rows of the p
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the figures go besides the terminal."""
+    """Outputs of the figures besides the terminal."""
 
     html: Path | None = None
     csv: Path | None = None
@@ -82,7 +82,7 @@ def _why_not(path: Path, parent: Path) -> str:
 
 
 def print_agreement(found: Sequence[dict[str, Any]]) -> None:
-    """A table of agreements, for the terminal."""
+    """Print a table of agreements."""
     if found:
         names = ("benchmark", "model", "prompt_style", "mode", "judge", "with", "n", "observed", "kappa", "low", "high")
         shown = [one | {"judge": one["judge"] or "rules"} for one in found]

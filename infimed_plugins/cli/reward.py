@@ -37,8 +37,8 @@ def reward(
     """Score saved generations offline: a table by task, and the reasons for zeros."""
     from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
+    from infimed_plugins.rewards.generations import read_generations, score_generation
     from infimed_plugins.rewards.ground_truth import check_frame
-    from infimed_plugins.rewards.saved import read_generations, score_generation
     from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 
     form = ResponseForm(think_prefilled=think_prefilled)
@@ -52,7 +52,8 @@ def reward(
             review.add(scored)
             unopened += closes_unopened(generation.response, form)
             if lines is not None:
-                lines.write(json.dumps(scored.to_json(), ensure_ascii=True, default=_shortened) + "\n")
+                row = json.dumps(scored.to_json(), ensure_ascii=True, default=lambda value: str(value)[:100])
+                lines.write(row + "\n")
             if review.rows % 100 == 0:
                 show(f"scoring {file.name}", review.rows, None)
     if html is not None:
@@ -71,14 +72,9 @@ def reward(
         raise DataError(f"no row of {file} can be scored; {review.kept[0].score.reason}")
 
 
-def _shortened(value: Any) -> str:
-    """What JSON cannot hold, such as an image's bytes."""
-    return str(value)[:100]
-
-
 @contextlib.contextmanager
 def _whole_or_nothing(path: Path | None) -> Iterator[TextIO | None]:
-    """A file that appears under its name only once it is whole."""
+    """Open a file that appears under its name only once it is whole."""
     if path is None:
         yield None
         return

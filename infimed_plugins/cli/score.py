@@ -77,11 +77,9 @@ def score(
 
 def import_results(
     path: Annotated[Path, typer.Argument(help="MedEvalKit's output folder or a VLMEvalKit prediction file.")],
-    model: Annotated[str, typer.Option(help="What to call the model.")],
+    model: Annotated[str, typer.Option(help="The model's name in reports.")],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
-    benchmark: Annotated[
-        str | None, typer.Option(help="Which benchmark it is, where the file or folder was renamed.")
-    ] = None,
+    benchmark: Annotated[str | None, typer.Option(help="The benchmark, if the file or folder was renamed.")] = None,
     prompt: Annotated[str, typer.Option(help="The prompt style that was used.")] = "medevalkit",
     data_dir: DataDir = None,
     fresh: Fresh = False,

@@ -1,4 +1,4 @@
-"""``infimed trainers``: which trainers take the rewards, and what to paste for each."""
+"""``infimed trainers``: the trainers that take the rewards, and the lines to paste for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infimed_plugins.cli.options import AsJson
 from infimed_plugins.console import print_json, print_table
 
 app = typer.Typer(
-    help="Which trainers take the rewards, and what to paste for each.",
+    help="List the trainers that take the rewards, and the lines to paste for each.",
     epilog="Example: infimed trainers show trl",
     invoke_without_command=True,
 )
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.callback()
 def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the trainers, how each takes a reward, and what the adapter was checked against."""
+    """List the trainers, how each takes a reward, and the version each adapter was checked against."""
     if context.invoked_subcommand is not None:
         return
     from infimed_plugins.trainers.adapters import ADAPTERS

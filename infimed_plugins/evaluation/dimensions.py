@@ -13,7 +13,7 @@ Table = tuple[str, list[str], list[list[object]]]
 
 
 def dimensions(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For each run as it was asked: the forms of its replies, and the skills of those that reason."""
+    """Return the forms of each run's replies, and the skills of those that reason; modes make no difference."""
     from infimed_plugins.benchmarks.clinical_skills import count_skills
     from infimed_plugins.benchmarks.instruction_following import count_forms
 
@@ -28,7 +28,7 @@ def dimensions(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def dimension_tables(runs: Sequence[Run]) -> Iterator[Table]:
-    """A table of forms, and one of skills where there are chains of thought."""
+    """Yield a table of forms, and one of skills where there are chains of thought."""
     found = dimensions(runs)
     shown = list(dict.fromkeys(form for one in found for form in one["forms"]["forms"]))
     heads = ["benchmark", "model", "prompt", "variant"]
@@ -51,7 +51,7 @@ def dimension_tables(runs: Sequence[Run]) -> Iterator[Table]:
 
 
 def grade_table(graded: Sequence[dict[str, Any]]) -> Table:
-    """A judge's grades of the skills, as counts."""
+    """Return a judge's grades of the skills, as counts."""
     rows: list[list[object]] = [
         [*_head(one), skill.replace("_", " "), ", ".join(f"{grade} {count:,}" for grade, count in grades.items())]
         for one in graded
@@ -61,7 +61,7 @@ def grade_table(graded: Sequence[dict[str, Any]]) -> Table:
 
 
 def asked_once(runs: Sequence[Run]) -> list[Run]:
-    """A run judged in several modes counts once: the replies are the same."""
+    """Return each run once, whatever the number of modes that judged its replies."""
     return list({(run.model, run.benchmark, run.prompt_style, run.variant): run for run in reversed(runs)}.values())[
         ::-1
     ]

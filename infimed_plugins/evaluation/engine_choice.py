@@ -40,7 +40,7 @@ def choose_engine(
     given = dict(settings or {}) | ({"base_url": list(base_url)} if base_url else {})
     choice = parse_engine({"name": served, "model": model, "settings": given}, option)
     if served == "openai":
-        start_engine(choice)  # which asks nothing, and refuses settings that cannot be used
+        start_engine(choice)  # asks nothing, and refuses settings that cannot be used
     return choice
 
 
@@ -90,7 +90,7 @@ class LazyEngine:
 
 @dataclass(frozen=True)
 class JudgeModel:
-    """A model that judges open answers: what runs it, its settings, and a file with its prompt, if not ours.
+    """A model that judges open answers: its engine with settings, and a file with its prompt, if not ours.
 
     Its replies are kept in ``judge.sqlite`` in ``folder``, which is open only while it is asked.
     """
@@ -105,7 +105,7 @@ class JudgeModel:
 
     @cached_property
     def identity(self) -> JudgeIdentity:
-        """What reports and run folders say of it."""
+        """The judge as reports and run folders name it."""
         choice = self.choice
         shaping = shaping_settings(choice.settings)
         return JudgeIdentity(choice.model, model_identity(choice.model), choice.name, shaping, self.settings)

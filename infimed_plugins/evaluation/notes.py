@@ -1,4 +1,4 @@
-"""What a reader must know beside the figures of runs, as lines."""
+"""Notes beside the figures of runs, one a line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIGEST = 64  # characters of the hash of an image
 
 
 def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
-    """A line for each model, benchmark and thing; one for all models of which the same is true."""
+    """Return a line for each model, benchmark and thing; one for all models of which the same is true."""
     from infimed_plugins.benchmarks.run_folder import BAD_ROWS
     from infimed_plugins.plugins import registry
 
@@ -43,7 +43,7 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
 
 
 def _unscored(run: Run) -> Iterator[str]:
-    """How many questions are in no figure, and the commonest reason; how many replies ended before an answer."""
+    """Yield how many questions are unscored, with the commonest reason, and how many replies ended before an answer."""
     from infimed_plugins.benchmarks.judging import CUT
 
     reasons = Counter(row.reason for row in run.rows if row.accuracy is None)
@@ -58,7 +58,7 @@ def _unscored(run: Run) -> Iterator[str]:
 
 
 def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
-    """A line for each benchmark whose models were shown other images under the same ids: a comparison means nothing."""
+    """Yield a line for each benchmark whose models were shown other images under the same ids: no comparison holds."""
     if len({run.model for run in runs}) < 2:
         return
     known: dict[tuple[str, str, str], str] = {}
@@ -73,7 +73,7 @@ def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
-    """How many answers were scored by rule that a judge would have decided."""
+    """Count the answers scored by rule that a judge would have decided."""
     from infimed_plugins.benchmarks.scorers import find_scorer
 
     is_open = find_scorer(run.mode).is_open
@@ -81,7 +81,7 @@ def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
 
 
 def notes_on_labels(runs: Sequence[Run], people: Mapping[str, bool]) -> list[str]:
-    """A line where people's labels are of no question here, naming an id of each."""
+    """Return a line for people's labels that are of no question here, naming an id of each."""
     known = [row.id for run in runs for row in run.rows if row.accuracy is not None]
     if not people or not people.keys().isdisjoint(known):
         return []

@@ -1,4 +1,4 @@
-"""Ask models the questions of benchmarks, judge the replies, and gather what a report shows of them."""
+"""Ask models the questions of benchmarks, judge the replies, and gather the figures of a report."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks import judge_agreement as agreements
 from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
-from infimed_plugins.benchmarks.facts import read_run_file, write_run_file
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.questions import check_style, questions
 from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
-from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.run_metadata import read_run_file, write_run_file
+from infimed_plugins.benchmarks.runner import RunOptions, ask
 from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 from infimed_plugins.benchmarks.source_images import source_images
 from infimed_plugins.engines import shaping_settings
@@ -35,13 +35,13 @@ from infimed_plugins.reports.evaluation_page import write_evaluation_page
 from infimed_plugins.reports.summary import Summary, summarize
 from infimed_plugins.storage import locked
 
-Progress = Callable[[str, int, int | None], None]  # what is being done, how much of it, of how many
-Planned = list[tuple[Benchmark, Asking, RunFolder]]
+Progress = Callable[[str, int, int | None], None]  # (title, done, total)
+Planned = list[tuple[Benchmark, RunOptions, RunFolder]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Judged runs, and what a reader must know beside their figures.
+    """Judged runs, and the notes beside their figures.
 
     ``runs`` holds one Run for each model, benchmark, prompt style, variant and mode; ``failed`` names what was not
     finished, and why; ``agreement`` compares verdicts of rules, judge and people (Cohen's kappa).
@@ -49,7 +49,7 @@ class Evaluation:
 
     folders: Sequence[RunFolder]
     runs: Sequence[Run]
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str]
     notes: Sequence[str]
     judge: Mapping[str, Json] | None = None
     agreement: Sequence[dict[str, Any]] = ()
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def groupings(self) -> dict[str, Sequence[str]]:
-        """By what each benchmark's questions are grouped."""
+        """The keys that each benchmark's questions are grouped by."""
         names = dict.fromkeys(run.benchmark for run in self.runs)
         return {name: registry().get("benchmark", name).group_by for name in names}
 
@@ -71,7 +71,7 @@ class Evaluation:
         """Write one HTML page: tables, intervals, curves, cases with their images."""
         images = partial(source_images, downloads=self.data_dir)
         write_evaluation_page(
-            self.runs, path, images=images, facts=self.facts, notes=self.notes, groupings=self.groupings
+            self.runs, path, images=images, metadata=self.metadata, notes=self.notes, groupings=self.groupings
         )
 
     def refuse_unfinished(self) -> None:
@@ -100,7 +100,7 @@ def evaluate(
     grade_skills: bool = False,
     labels: Path | None = None,
     out: Path | None = None,
-    asking: Asking | None = None,
+    options: RunOptions | None = None,
     progress: Progress = lambda title, done, total: None,
 ) -> Evaluation:
     """Ask a model the questions of benchmarks, greedily; a rerun in the same folder asks only for what is missing.
@@ -115,18 +115,18 @@ def evaluate(
         find_scorer(mode)
     label = name or model.model.rstrip("/").rpartition("/")[2]
     root = out or Path("runs") / "eval" / label
-    asking = asking or Asking()
+    options = options or RunOptions()
     rephrasing = judge.engine(root) if judge and wordings is None else None
     varied = {one: vary(one, engine=rephrasing, wordings=wordings) for one in dict.fromkeys(["", *variants])}
-    plan = _plan(find_benchmarks(benchmarks), prompts, varied, root, asking)
+    plan = _plan(find_benchmarks(benchmarks), prompts, varied, root, options)
     folders = [folder for _, _, folder in plan]
     with locked(root):
         failed = _ask(plan, model, label, root, progress)
         runs = _judge(root, folders, modes, judge, progress)
     made = _evaluation(folders, runs, judge, people, grade_skills, root)
-    facts = _run_facts(root, label, model) | dict(made.facts)
+    metadata = _run_metadata(root, label, model) | dict(made.metadata)
     notes = [*(f"{title}: {error}" for title, error in failed.items()), *made.notes]
-    return replace(made, facts=facts, notes=notes, failed=failed, data_dir=asking.downloads)
+    return replace(made, metadata=metadata, notes=notes, failed=failed, data_dir=options.downloads)
 
 
 def score(
@@ -157,7 +157,7 @@ def score(
         judged += _judge(root, found, modes, judge, progress)
         folders += found
     made = _evaluation(folders, judged, judge, people, grade_skills, runs[0])
-    return replace(made, facts={"runs": ", ".join(map(str, runs)), **made.facts}, data_dir=data_dir)
+    return replace(made, metadata={"runs": ", ".join(map(str, runs)), **made.metadata}, data_dir=data_dir)
 
 
 def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
@@ -171,45 +171,45 @@ def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
 
 
 def _plan(
-    chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, asking: Asking
+    chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, options: RunOptions
 ) -> Planned:
-    """Every benchmark in every style and variant. Raises ConfigError for an unknown style."""
+    """Return every benchmark in every style and variant. Raises ConfigError for an unknown style."""
     plan: Planned = []
     for benchmark in chosen:
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
             check_style(style)
             for variant, varying in varied.items():
-                how = replace(asking, prompt_style=style, variant=variant, vary=varying)
+                how = replace(options, prompt_style=style, variant=variant, vary=varying)
                 name = f"{style}+{variant.replace(':', '-')}" if variant else style
                 plan.append((benchmark, how, RunFolder(root / benchmark.name / name)))
     return plan
 
 
 def _ask(plan: Planned, model: EngineChoice, label: str, root: Path, progress: Progress) -> dict[str, DataError]:
-    """Ask all of it, and return what was not finished, and why.
+    """Ask every planned question; return the benchmarks that were not finished, and why.
 
     A data set without its files, a missing package and a folder of another run are said before the model is loaded,
     which happens when a question first needs it: not for a finished run.
     """
     engine = LazyEngine(model, partial(progress, "loading the model", 0, None))
-    facts: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
-    facts["engine_settings"] = shaping_settings(model.settings)
-    for benchmark, asking, folder in plan:
+    metadata: dict[str, Json] = {"name": label, "model_hash": model_identity(model.model), "engine": model.name}
+    metadata["engine_settings"] = shaping_settings(model.settings)
+    for benchmark, options, folder in plan:
         try:
-            next(iter(questions(benchmark, folder=asking.downloads, seed=asking.seed, limit=1)), None)
+            next(iter(questions(benchmark, folder=options.downloads, seed=options.seed, limit=1)), None)
         except ModuleNotFoundError as error:
             raise MissingExtraError(f"reading {benchmark.name}", error.name or "", "eval") from error
-        folder.check(asking.settings(benchmark, engine.model) | facts)
+        folder.check(options.settings(benchmark, engine.model) | metadata)
     if not all(folder.begun() for _, _, folder in plan):
-        engine.start()  # what is wrong with it is then said before anything is written
+        engine.start()  # so that its errors come before anything is written
     given = {key: value for key, value in model.settings.items() if key != "base_url"}
-    write_run_file(root, {"model": model.model, **facts, "engine_settings": given})
+    write_run_file(root, {"model": model.model, **metadata, "engine_settings": given})
     failed = {}
-    for benchmark, asking, folder in plan:
-        title = " ".join(part for part in (benchmark.name, asking.prompt_style, asking.variant) if part)
+    for benchmark, options, folder in plan:
+        title = " ".join(part for part in (benchmark.name, options.prompt_style, options.variant) if part)
         try:
-            ask(benchmark, engine, folder, asking, facts=facts, progress=partial(progress, title))
-        except DataError as error:  # of this benchmark; where the engine or an option fails, it does so for all
+            ask(benchmark, engine, folder, options, metadata=metadata, progress=partial(progress, title))
+        except DataError as error:  # this benchmark's; where the engine or an option fails, it does so for all
             failed[title] = error
     return failed
 
@@ -233,7 +233,7 @@ def _judge(
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A run's rows are a million objects in no cycles; going through them over and over took a fifth of the time."""
+    """Pause garbage collection: a run's million rows hold no cycles, and scanning them took a fifth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -251,16 +251,16 @@ def _evaluation(
     grade_skills: bool,
     root: Path,
 ) -> Evaluation:
-    facts = {}
+    metadata = {}
     if judge is not None:
         told = judge.identity
-        facts = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
+        metadata = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
     return Evaluation(
         folders,
         runs,
-        facts,
+        metadata,
         [*notes_on(runs, folders), *notes_on_labels(runs, people)],
-        judge.identity.facts() if judge else None,
+        judge.identity.to_json() if judge else None,
         agreement(runs, people),
         _skill_grades(judge, root, runs) if grade_skills and judge else (),
     )
@@ -300,11 +300,11 @@ def agreement(runs: Sequence[Run], people: Mapping[str, bool]) -> list[dict[str,
     return found
 
 
-def _run_facts(root: Path, label: str, model: EngineChoice) -> dict[str, str]:
-    facts = {"model": label, "engine": model.name, "run folder": str(root)}
+def _run_metadata(root: Path, label: str, model: EngineChoice) -> dict[str, str]:
+    metadata = {"model": label, "engine": model.name, "run folder": str(root)}
     for entry in read_run_file(root)[-1:]:
-        facts |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
-        facts |= {name: str(version) for name, version in entry["versions"].items()}
+        metadata |= {"started": str(entry["started"]), "machine": str(entry["machine"])}
+        metadata |= {name: str(version) for name, version in entry["versions"].items()}
         if entry.get("git"):
-            facts["git"] = str(entry["git"]["commit"])[:12]
-    return facts
+            metadata["git"] = str(entry["git"]["commit"])[:12]
+    return metadata

@@ -4,7 +4,7 @@
     [[…], […]]   {"bbox_2d": […], "label": "lesion"}   [{'Position': […], 'Confidence': 0.9}, …]
     ```json …```   (10,20),(110,220) (Qwen's corner pairs)   The lesion is at [10, 20, 110, 220].
 
-``strict``, for rewards, takes only boxes alone, labelled ("lesion: […]") or announced ("The lesion is at […].").
+``strict``, for rewards, takes only boxes alone, labeled ("lesion: […]") or announced ("The lesion is at […].").
 Otherwise any sentence may stand around them, but for words that deny the box they stand at.
 
 A box has four finite numbers with x2 > x1 and y2 > y1. Whatever else stands where a box should (three numbers,
@@ -49,7 +49,7 @@ _QWEN_TOKENS = re.compile(r"(<\|object_ref_end\|>|</ref>)|<\|?/?(?:box|ref|quad|
 _MAX_BESIDE = 120  # characters of words at a box
 _AFTER = " \t\r\n.,;!。，；！\"'})]"
 _NOUN = r"(?:bounding\s+box(?:es)?|bbox(?:es)?|box(?:es)?|coordinates?|position|location|region|area|answer|objects?)"
-_ANNOUNCED = re.compile(  # what may stand before a box: nothing, a bullet, "and", and one of these
+_ANNOUNCED = re.compile(  # allowed before a box: nothing, a bullet, "and", and one of these
     r"[\s,;.\"'“{(\[]*(?:(?:[-*•]|\(?[0-9]{1,2}[.):])\s+)?(?:(?:and|&|so|thus|therefore|hence)[\s,]+)?(?:"
     r"(?:(?:here|there|it|this)\s+(?:is|are)\s+)?"
     rf"(?:(?:the|its?|my|final|predicted)\s+)*{_NOUN}(?:\s+(?:in|of|for)(?:\s+the)?(?:\s+\w+){{1,3}})?"  # in JSON
@@ -79,7 +79,7 @@ class ParsedBoxes:
 
 
 def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
-    """The boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none.
+    """Return the boxes of an answer (a string, or a JSON value of a ground truth), or None when it states none.
 
     ``strict``: none as well where something stands beside a box that is not understood.
     """
@@ -97,7 +97,7 @@ def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
 
 
 def boxes_as_text(value: Json) -> str | None:
-    """A JSON value as text, None when it is none."""
+    """Return a JSON value as text, None when it is none."""
     try:
         return json.dumps(value)
     except (TypeError, ValueError, RecursionError):
@@ -127,7 +127,7 @@ def _structured(text: str) -> ParsedBoxes | None:
 
 
 def _found(value: object, flats: list[str], depth: int = 0) -> Iterator[tuple[Box | None, float | None]]:
-    """The boxes of a literal with their confidences, None for an invalid one; alone, a string is no literal.
+    """Yield the boxes of a literal with their confidences, None for an invalid one; alone, a string is no literal.
 
     A flat list is a number, its place in ``flats``, a dict a tuple of pairs. Raises ValueError for what is no literal.
     """
@@ -149,7 +149,7 @@ def _found(value: object, flats: list[str], depth: int = 0) -> Iterator[tuple[Bo
 
 
 def _in_prose(text: str, strict: bool) -> ParsedBoxes | None:
-    """The number lists in a sentence; brackets that do not pair (a list cut off) make it unreadable."""
+    """Return the number lists in a sentence; brackets that do not pair (a list cut off) make it unreadable."""
     if any(text.count(opening) != text.count(closing) for opening, closing in ("[]", "()", "{}")) or "~~" in text:
         return None
     may_stand = _announced if strict else _not_denied

@@ -1,4 +1,4 @@
-r"""Text as the readers see it: tokens, and one character for each that says what its word does (lexicon.toml).
+r"""Text as the readers see it: tokens, and a code character for each, by its word's class (lexicon.toml).
 
     "So the answer is B."     words  so the answer is b .      codes  {so}{filler}{answer}{be}_.
 
@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     rf"[a-z]{{2,}}(?![\w'’.+/-])|[{HAN}]"  # most words
     r"|(?:[Ee]\.g|[Ii]\.e|[Ff]igs?|[DM]rs?|M[rs]|Prof|vs|cf)\.(?!\w)|[Xx]-[Rr]ay|[Rr]e-(?=check|exam|eval)[a-z]+|and/or"
     r"|[<>≤≥]=?\d+(?:[.,]\d+)*"
-    r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # what begins like a letter and goes on: B-cell, C's, x^2
+    r"|[A-Za-z][-–'’^_=](?=\w)[\w'’-]+|[\\^][A-Za-z]\b"  # words that begin like a letter: B-cell, C's, x^2
     r"|(?<![\w.)])[-−]\\|(?<![\w.)])[-+−]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*(?:[A-Za-z]\b)?"
     r"|[A-Za-z]\+(?!\w)|[A-Za-z]{2,}[+-](?![\w-])"
     rf"|[^\W\d_{HAN}][^\W_{HAN}]*(?:['’][a-z]{{1,2}}(?![a-z])|-[A-Za-z]\b)?"
@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 )
 _APART = re.compile(r"([<>≤≥]=?)\s(?=\d)")
 _TABLE: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("lexicon.toml").read_text("utf-8"))
-OPEN = _TABLE.pop("open")  # what only the readers of open answers know
+OPEN = _TABLE.pop("open")  # words for the readers of open answers only
 CODE = dict(zip(_TABLE, ascii_letters, strict=False))  # class: its character
 _WORDS: dict[str, str] = {}
 _ENDINGS: dict[str, list[tuple[str, str]]] = {}  # by four letters: how a word begins, and its code
@@ -65,7 +65,7 @@ class Text:
             self.codes = "".join(self._merged(list(self.codes), lambda _: next(codes)))
 
     def _find_phrases(self) -> list[tuple[int, int, str]]:
-        """Where phrases of the lexicon start and end, and their codes."""
+        """Return the (start, end, code) of each phrase of the lexicon."""
         words = tuple(self.words)
         found, beyond, last = [], 0, len(words) - 1
         for at in [at for at, word in enumerate(words) if word in _PHRASES]:
@@ -79,7 +79,7 @@ class Text:
         return found
 
     def _merged(self, items: list[_T], join: Callable[[list[_T]], _T]) -> list[_T]:
-        """One item for each token, those of a phrase joined."""
+        """Join the items of each phrase's tokens."""
         merged, last = [], 0
         for at, beyond, _ in self._phrases:
             merged += [*items[last:at], join(items[at:beyond])]
@@ -88,13 +88,13 @@ class Text:
 
     @cached_property
     def spans(self) -> list[tuple[int, int]]:
-        """Where each token starts and ends in the text."""
+        """The (start, end) of each token in the text."""
         spans = [found.span() for found in _TOKEN.finditer(self.text)]
         return self._merged(spans, lambda parts: (parts[0][0], parts[-1][1]))
 
 
 def beside(group: str) -> dict[str, frozenset[str]]:
-    """The words of a group of OPEN."""
+    """Return the words of a group of OPEN."""
     return {name: frozenset(words.split()) for name, words in OPEN[group].items()}
 
 
@@ -123,7 +123,7 @@ _load()
 
 @cached(65536)
 def code_of(word: str) -> str:
-    """The code of a word in lower case."""
+    """Return the code of a word in lower case."""
     if word in _WORDS:
         return _WORDS[word]
     if word.lstrip("-+−<>≤≥= ")[:1].isdigit():
@@ -135,7 +135,7 @@ def code_of(word: str) -> str:
 
 @cache
 def rule(pattern: str) -> re.Pattern[str]:
-    """A pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
+    """Return a pattern over codes: ``{answer}`` is that class, ``{be|,}`` that or the mark; ``~`` passes fillers.
 
     ``<{opt}>`` is a group: the option that is claimed.
     """
@@ -157,7 +157,7 @@ _GROUPS = {
     "word": OTHER,
     "number": NUMBER,
     "any": "^.?\\n",
-    "asked": "\\^\ue400-\ue47f",  # what a question asks about, and the opposite of it (yes_no.py)
+    "asked": "\\^\ue400-\ue47f",  # a word that the question asks about, and its opposite (yes_no.py)
     "opposite": "\ue480-\ue4bf",
     "opt": "\ue000-\ue3ff",  # options, by letter, text or both (option_marks.py)
     "letter": "\ue000-\ue0ff",
@@ -187,9 +187,9 @@ class Reading(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A pattern over codes, and what a text that matches comes to: by its reader a code, a side, what is kept, or more.
+    """A pattern over codes, and its effect on a text that matches: by reader a code, a side, the part kept, or more.
 
-    ``examples`` are replies and what is read of them; without the rule, one of them is read otherwise. ``whole``: only
+    ``examples`` are replies and their readings; without the rule, one of them is read otherwise. ``whole``: only
     a sentence that says nothing more matches.
     """
 
@@ -200,7 +200,7 @@ class Rule(NamedTuple):
     whole: bool = False
 
     def search(self, codes: str) -> re.Match[str] | None:
-        """Where the pattern stands in codes."""
+        """Search the pattern in codes."""
         return rule(self.pattern).search(codes)
 
 
@@ -213,12 +213,12 @@ _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
 _COUNT_NAMES = "zero one two three four five six seven eight nine ten eleven twelve"
 COUNTS = {name: str(count) for count, name in enumerate(_COUNT_NAMES.split())}
 _NAMED = "subject present normal abnormal named all others absent correct"
-ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # what a question may ask about
+ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # codes that a question may ask about
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
 def tidy(reply: str) -> str:
-    """The ends of a reply, without questions that it goes on to ask itself and without the point of "E. coli"."""
+    """Return the ends of a reply, without questions it goes on to ask itself and without the point of "E. coli"."""
     text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
     return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
@@ -234,7 +234,7 @@ class Sentence(NamedTuple):
 
 
 def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Reading]) -> list[Sentence]:
-    """The sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
+    """Return the sentences, which go on in the next line after a colon, as ``judge`` reads their codes and words."""
     spans = [one.span() for one in _SENTENCE.finditer(text.codes)]
     if len(spans) > 2 * _MAX_SENTENCES:
         spans = spans[:_MAX_SENTENCES] + spans[-_MAX_SENTENCES:]
@@ -245,7 +245,7 @@ def sentences(text: Text, codes: str, judge: Callable[[str, Sequence[str]], Read
 
 @cached(8192)
 def norm(word: str) -> str:
-    """A word in the singular, a number in digits."""
+    """Return a word in the singular, a number in digits."""
     if word in COUNTS or word[0].isdigit():
         return COUNTS.get(word) or word.replace(",", "")
     word = word.removesuffix("'s")
@@ -258,7 +258,7 @@ def norm(word: str) -> str:
 
 _I = r"^[,-]*(?:{contrast|so|retracts|and}|,)*"
 _IT = "{subject}(?:{be|shows|pick})*{filler}*"
-TAKES_BACK = (
+RETRACTIONS = (
     Rule("wait", "^[,-]*{contrast}?,?(?:{no}|{negated})?,?{subject}?{retracts}|^(?:{no}|{negated}),", Code.REJECTED,
          ("Liver. Wait, the edge is dark.",)),
     Rule("it is not", f"{_I}(?:{_IT}(?:{{negated}}|{{rejected}}).{{0,9}}|" "(?:{negated}|{no}|{rejected})[,.]*"
@@ -272,7 +272,7 @@ TAKES_BACK = (
 )  # fmt: skip
 
 
-def taken_back(later: Iterable[Sentence]) -> Reading | None:
+def retraction(later: Iterable[Sentence]) -> Reading | None:
     """Return the reading of an answer that a later sentence takes back, None where none does."""
-    rules = (one for sentence in later for one in TAKES_BACK if one.search(sentence.plain))
+    rules = (one for sentence in later for one in RETRACTIONS if one.search(sentence.plain))
     return next((Reading("", Code(one.effect), (one.id,)) for one in rules), None)

@@ -26,7 +26,8 @@ _SIGNED_TOKEN = (
     r"|([HAN][MARKS]*|(?<![-=])[<>]|[≤≥≠¬?❌🚫⛔👎↑↓♀♂]|~~)"
 )
 _CHUNK = 128
-_PIECE = rf"[\s\S]{{1,{_CHUNK}}}(?![MARKS\u1160-\u11ff\uff9e\uff9f])|[\s\S]{{1,{_CHUNK}}}"  # what NFKC does not join
+# pieces that NFKC does not join
+_PIECE = rf"[\s\S]{{1,{_CHUNK}}}(?![MARKS\u1160-\u11ff\uff9e\uff9f])|[\s\S]{{1,{_CHUNK}}}"
 _BEHIND = re.compile(r"(?<=\w)(?:\s?\(([-+]+)\)|\s([-+])(?=\s*(?:$|[,;/)])))")
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f"
 _SPELLING = re.compile(rf"\\[a-z]+|[<>]=|(?<!~)~(?!~)|(?<![\d.])\.(?=\d)|[−﹣✗✘✖✕➕➖{_UNSEEN}]")
@@ -41,21 +42,21 @@ _SPELT: dict[str, str] = {
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern in which MARKS stands for all combining marks: ``\\w`` holds none of them."""
+    """Return a pattern in which MARKS stands for all combining marks: ``\\w`` holds none of them."""
     marks = "".join(mark for mark in map(chr, range(0x300, 0x10000)) if unicodedata.category(mark)[0] == "M")
     marks += "\U00011000-\U00011fff\U0001e000-\U0001efff\U000e0100-\U000e01ef"  # whole scripts: letters join anyway
     return re.compile(pattern.replace("LETTER", "[^\\W_HAN]").replace("HAN", _HAN_AND_KANA).replace("MARKS", marks))
 
 
 def plain(text: str) -> str:
-    r"""The text without wrappers: ``\textbf{B}.`` gives ``B .``. Commands that mean something (``\frac``) stay."""
+    r"""Remove wrappers: ``\textbf{B}.`` gives ``B .``. Commands that mean something (``\frac``) stay."""
     if "\\" in text:
         text = _ESCAPED.sub(r"\1", _WRAPPER.sub(" ", text))
     return text.translate(_MARKUP).replace("**", " ").replace("__", " ").strip()
 
 
 def nfkc(text: str) -> str:
-    """Unicode NFKC in linear time, for CPython's is not; long text of ligatures that would more than double stays."""
+    """Normalize to NFKC in linear time, as CPython does not; text whose ligatures more than double it stays."""
     if text.isascii():
         return text
     normal = "".join(unicodedata.normalize("NFKC", piece) for piece in _compiled(_PIECE).findall(text))
@@ -63,11 +64,11 @@ def nfkc(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """The normalised tokens of a text, in order."""
+    """Return the normalized tokens of a text, in order."""
     return (_ASCII_TOKEN if text.isascii() else _compiled(_TOKEN)).findall(nfkc(text).lower())
 
 
 def signed_tokens(text: str) -> list[str]:
-    """The tokens of a text with the signs at its words and numbers, and marks that deny as tokens of their own."""
+    """Return a text's tokens with the signs at its words and numbers, and marks that deny as tokens of their own."""
     text = _SPELLING.sub(lambda found: _SPELT.get(found[0], found[0]), nfkc(text).lower())
     return ["".join(parts) for parts in _compiled(_SIGNED_TOKEN).findall(_BEHIND.sub(r"\1\2", text))]

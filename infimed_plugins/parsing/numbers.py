@@ -50,7 +50,7 @@ _CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{lexicon.HAN}]{{2}}")
 _PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
-_PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # which may repeat the question
+_PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # a sentence that may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
 _N = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?%?"
 _TERM = rf"(?:{_N}|\\d?frac|\\?sqrt|√|\\?pi|π|\{{[^{{}}\n]{{0,30}}\}}|\([^()A-Za-z\n]{{1,30}}\))"
@@ -69,8 +69,8 @@ _FIRST = 1_000_000  # the number that stands for the first value
 _FIXED = {"=": "=", "≈": "=", "≅": "=", "/": OTHER, "\n": "7"}
 
 
-def stated_value(reply: str, question: str = "") -> Reading:
-    """The value to compare with the gold, as written, with its unit; none where the reply states several or none."""
+def read_value(reply: str, question: str = "") -> Reading:
+    """Return the value to compare with the gold, as written, with its unit; none if the reply states no single one."""
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
     text = _CLEAN.sub("", lexicon.tidy(reply)).strip()
@@ -103,7 +103,7 @@ def _worked_out(text: str) -> str:
 
 
 def _valued(text: str) -> tuple[str, dict[str, str]]:
-    """The text with a number in the place of each value, and the values as written, with their units."""
+    """Return the text with a number in the place of each value, and the values as written, with their units."""
     values: dict[str, str] = {}
 
     def name(found: re.Match[str]) -> str:
@@ -125,7 +125,7 @@ def _valued(text: str) -> tuple[str, dict[str, str]]:
 
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
-    """The codes of the words and numbers of a question."""
+    """Return the codes of the words and numbers of a question."""
     text, values = _valued(lexicon.tidy(question))
     parsed = Text(text)
     pairs = zip(parsed.words, parsed.codes, strict=True)
@@ -134,12 +134,12 @@ def _asked(question: str) -> dict[str, str]:
 
 
 def _bare(value: str) -> str:
-    """A value without its unit."""
+    """Return a value without its unit."""
     return re.sub(r"[\s,]|[A-Za-zµμ%°/]+$", "", value)
 
 
 def _coded(text: Text, values: dict[str, str], asked: dict[str, str]) -> str:
-    """The codes of a text, for a question."""
+    """Return the codes of a text, for a question."""
     codes = [
         asked.get(_bare(values[word]), NUMBER) if word in values
         else _FIXED.get(word) or asked.get(norm(word)) or (OTHER if code == NUMBER else code)
@@ -149,7 +149,7 @@ def _coded(text: Text, values: dict[str, str], asked: dict[str, str]) -> str:
 
 
 def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
-    """The value of the last of these sentences, or of those that share most with the question; of two values, none."""
+    """Choose the value of the last sentence, or of those that share most with the question; of two values, none."""
     if place == "asked":
         shared = [len({norm(one.words[n]) for n, code in enumerate(one.codes) if code == "4"}) for one in hits]
         hits = [one for one, most in zip(hits, shared, strict=True) if most == max(shared)]
@@ -160,12 +160,12 @@ def _chosen(place: str, hits: list[Sentence], said: list[Sentence]) -> Reading:
     open_to_doubt = place in ("announced", "alone", "only one") or (place == "asked" and alike)
     if open_to_doubt and not revised and {one.says.answer for one in hits} - {"", last.says.answer}:
         return Reading("", Code.SEVERAL, (place,))
-    back = lexicon.taken_back(said[at + 1 :])
+    back = lexicon.retraction(said[at + 1 :])
     return back._replace(trace=(*trace, *back.trace)) if back else last.says._replace(trace=trace)
 
 
 def _value(values: dict[str, str], codes: str, words: Sequence[str]) -> Reading:
-    """The value that one sentence states, after its last "so"."""
+    """Return the value that one sentence states, after its last "so"."""
     if NUMBER not in codes and "0" not in codes:
         return _NO_VALUE
     so = rule("^.*{so}(?=.*[#0])").match(codes)

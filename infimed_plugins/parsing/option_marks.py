@@ -1,4 +1,4 @@
-"""Where a text names the options of a question: by letter, by text, by both, or by two that disagree.
+"""Find the options of a question in a text: by letter, by text, by both, or by two that disagree.
 
     "It is B. Pneumonia (not C)"  with pneumonia as B   …{be}⟨B and its text⟩({negated}⟨letter C⟩)
 
@@ -28,7 +28,7 @@ _HAN_TAIL = "证症法型"
 _NAMES = (
     "subject be negated rejected because or and contrast than shows possible correct concedes so hypothetical option"
 )
-_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # what follows a capital A that is no article
+_AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # words after a capital A that is no article
 _WORD = re.compile(r"\w+")
 _DOUBLED = re.compile(r"(.)\1")
 
@@ -44,7 +44,7 @@ class OptionSet(NamedTuple):
 
 @cached(4096)
 def option_set(options: tuple[str, ...]) -> OptionSet:
-    """The options made ready to be found. A text that stands twice names none; a bare letter is a letter."""
+    """Prepare options for the search. A text that stands twice names none; a bare letter is a letter."""
     seen: dict[Words, int] = {}
     texts_words = _words_of(options)
     for index, words in enumerate(texts_words):
@@ -62,7 +62,7 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
-    """The words of each text that count: in the singular, without its own letter, marks, or an article before them."""
+    """Return the words of each text that count: in the singular, without its letter, marks, or a leading article."""
     flat = zip(OPTION_LETTERS, (option.replace("\n", " ") for option in options), strict=False)
     bare = [re.sub(rf"^\s*\(?\s*{letter}\s*[).:]\s*(?=\S)", "", option) for letter, option in flat]
     read = Text(nfkc(plain("\n".join(bare))))
@@ -76,7 +76,7 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
 
 
 def _names(words: Words, others: list[Words]) -> list[Words]:
-    """The words that name an option: all; its number without the unit; "血虚" of "血虚证"."""
+    """Return the words that name an option: all; its number without the unit; "血虚" of "血虚证"."""
     names = [words]
     if len(words) in (2, 3) and words[0][-1].isdigit() and not any(word[-1].isdigit() for word in words[1:]):
         names += [words[:1]] * (sum(other[:1] == words[:1] for other in others) == 1)
@@ -90,7 +90,7 @@ def _singular(word: str) -> str:
 
 
 def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) -> str:
-    """The codes of a text with its options, and the words of ``asked`` as such."""
+    """Return the codes of a text with its options, and the words of ``asked`` as such."""
     words, texts, beyond = text.words, options.texts, 0
     codes = list(text.codes)
     for at in [at for at, word in enumerate(words) if word in asked]:
@@ -112,7 +112,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
 
 
 def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int]]) -> tuple[int, int]:
-    """The code of the text that stands there and where it ends; (0, at) for none."""
+    """Return the code of the text that stands there and where it ends; (0, at) for none."""
     count = len(words)
     for own, code in texts:
         place = at + 1
@@ -192,12 +192,12 @@ def _text_first(found: re.Match[str]) -> str:
 
 
 def named(code: str) -> str:
-    """The letter of an option's code; "" where letter and text disagree."""
+    """Return the letter of an option's code; "" where letter and text disagree."""
     return "" if ord(code) >= DISAGREE else OPTION_LETTERS[ord(code) & 0x7F]
 
 
-def misspelt(text: str, options: tuple[str, ...]) -> str:
-    """The letter of the one option that a text misses by one word with a swapped, doubled or lost letter; or ""."""
+def misspelled(text: str, options: tuple[str, ...]) -> str:
+    """Return the letter of the one option that a text misspells in one word (letters swapped, doubled, lost); or ""."""
     said = _WORD.findall(text.lower())
     meant = [_WORD.findall(option.lower()) for option in options]
     near = [index for index, words in enumerate(meant) if _is_slip(said, words)] if said not in meant else []

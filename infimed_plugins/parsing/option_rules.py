@@ -1,4 +1,4 @@
-"""The forms in which sentences speak of options, a row of a table for each, and the claims they find in a reply.
+"""A table of the forms in which sentences speak of options, and the claims that it finds in a reply.
 
 "B is unlikely. So the answer is C."    reject B, announce C
 "A. Cyst: too dark. B. Stone: fits."    a list: only what is said to be right or wrong counts
@@ -23,11 +23,11 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import CODE, Rule, rule
 from infimed_plugins.parsing.option_marks import named
 
-# what states an answer; the stronger statement counts
+# forms that state an answer; the stronger statement counts
 STRENGTH = {"replace": 5, "announce": 5, "hold": 4, "say": 3, "see": 2, "name": 1}
 
 _MORE = r"(?:[,{or|and|negated}]*~{option}?~\(?{opt}\)?)*"
-REWRITES = (  # what is taken out of a sentence before its claim is looked for
+REWRITES = (  # parts taken out of a sentence before its claim is looked for
     Rule("second thoughts", r"^(?:{retracts}[,.:-]*(?:{subject}{be})?|{negated},)+(?={any}*{opt})", "",
          ("The answer is B. Actually, no, it is C.", "B... no, C.")),
     Rule("C, but it is not", r"^{any}*{opt}{any}*,?{contrast}~{subject}?{be|filler}*(?:{negated}|{rejected})"
@@ -139,7 +139,7 @@ FORMS = (  # whole answers that earn a reward: nothing but this may stand there
          "C选项正确")),
     Rule("with a reason", r"(?:{so},?)?~[(]?<{opt}>" + _REASON, "", ("C because it is bright.",)),
 )  # fmt: skip
-# where the options are not known, the text behind a letter can be any that says nothing of the letter
+# without known options, the text behind a letter can be any that says nothing of the letter
 UNKNOWN_TEXT = Rule("a letter and a text", "(?:" + _ANNOUNCED + r")?[(]?<{letter}>[-().:,\n]{1,3}{negated|all}?"
                     r"{word|filler|number|named|normal|abnormal|and|subject|shows|present|asked|-}*\)?\.?", "",
                     ("C. Xanthoma", "The answer is C: no xanthoma"))  # fmt: skip
@@ -206,7 +206,7 @@ def _is_bare(sentence: str) -> bool:
 
 
 def _list_items(sentences: list[str]) -> set[int]:
-    """The sentences that begin an item of a list of options, each with its remark, and so claim nothing alone."""
+    """Return the sentences that begin an item of a list of options with a remark, and so claim nothing alone."""
     items: list[tuple[int, str]] = []
     reviewed: list[tuple[int, str]] = []
     starts_line = True
@@ -230,7 +230,7 @@ def _list_items(sentences: list[str]) -> set[int]:
 
 @cached(16384)
 def _of_sentence(sentence: str) -> list[tuple[Rule, str]]:
-    """The rule that each clause of a sentence with an option matches, and the letters it claims."""
+    """Match each clause of a sentence with an option: return its rule, and the letters it claims."""
     if CODE["hypothetical"] in sentence:
         return []
     head, contrast, tail = sentence.partition(CODE["contrast"])

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
-from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelt, named, option_set
+from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
 _HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _FEW = 25  # words of a reply that answers by naming one option
-_LITTLE = 8  # characters beyond a misspelt text
+_LITTLE = 8  # characters beyond a misspelled text
 
 _BARE = re.compile(r"[\s*_(\[\"'$]*([A-Za-z])[\s)\]*_\"'$.:]*")
 _GLUED = re.compile(
@@ -40,7 +40,7 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
 )
 _WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
 _GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
-_LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # where a question goes on with its options
+_LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # a question that goes on with its options
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _ASKS_FALSE = re.compile(
     r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
@@ -52,7 +52,7 @@ _ASKS_FALSE = re.compile(
 def read_option(
     text: str, options: tuple[str, ...] = (), question: str = "", strict: bool = False, several: bool = False
 ) -> Reading:
-    """The option that a text states; ``several`` where the question has more than one right option."""
+    """Return the option that a text states; ``several`` if the question has more than one right option."""
     if strict and len(text) > MAX_STRICT:
         return Reading("", Code.TOO_LONG)
     text = f"{text[:_HEAD]}\n{text[-_TAIL:]}" if len(text) > _HEAD + _TAIL else text
@@ -75,13 +75,13 @@ def read_option(
         if reading.answer:
             return reading
     if len(tidy) < max(map(len, options), default=0) + _LITTLE:
-        slip = misspelt(tidy, options)
+        slip = misspelled(tidy, options)
         return Reading(slip, Code.JUDGED, ("a slip of spelling",)) if slip else reading
     return reading
 
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
-    """The letter that a chain of thought commits to last, with whatever force; "" for none, or for two at once."""
+    """Return the letter that a chain of thought commits to last, however firmly; "" for none, or for two at once."""
     codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
@@ -113,7 +113,7 @@ def _read(text: Text, known: OptionSet, question: str, several: bool) -> Reading
     stated = claims(frozenset())
     if question and all(STRENGTH.get(claim.effect, 0) <= STRENGTH["see"] for claim in stated):
         stated = claims(_matter(question))
-    if asks_false:  # what is so is no answer there
+    if asks_false:  # a true statement is no answer there
         stated = [claim for claim in stated if claim.effect not in ("see", "name")]
     return _settled_several(stated) if several else _settled(stated)
 
@@ -127,7 +127,7 @@ def _asks(question: str) -> tuple[bool, bool]:
 
 @cached(4096)
 def _matter(question: str) -> frozenset[str]:
-    """The words of a question that are about its matter."""
+    """Return the words of a question that are about its matter."""
     read = Text(nfkc(plain(question[-1000:])))
     return frozenset(word for word, code in zip(read.words, read.codes, strict=True) if code == OTHER)
 
@@ -138,7 +138,7 @@ _CONTINUED = (  # an announcement and the line behind it, where that is no list
 
 
 def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
-    """The codes as they answer a question that supposes something, or that asks what is not so."""
+    """Return the codes as they answer a question that supposes something, or that asks what is not so."""
     if supposes:
         codes = codes.replace(CODE["hypothetical"], OTHER)
     if asks_false:  # "C is wrong" answers it, "C is right" does not
@@ -150,7 +150,7 @@ def _turned(codes: str, asks_false: bool, supposes: bool) -> str:
 
 
 def _settled_several(claims: list[Claim]) -> Reading:
-    """The letters that the last announcement names; without one, all that are said to be right."""
+    """Return the letters that the last announcement names; without one, all that are said to be right."""
     named_last = [claim for claim in claims if claim.effect == "announce" or claim.rule in ("more than one", "several")]
     counted = named_last[-1:] or [claim for claim in claims if claim.effect == "hold"]
     letters = "".join(sorted({letter for claim in counted for letter in claim.letters}))
@@ -187,7 +187,7 @@ def _settled(claims: list[Claim]) -> Reading:
 
 
 def option_key(text: str) -> str:
-    """An option's text for comparing: without the case of its words, its blanks and its final stop."""
+    """Return an option's text for comparing: without the case of its words, its blanks and its final stop."""
     return _WORD.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
 
 
@@ -205,7 +205,7 @@ def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
 def read_choice(
     text: str, options: tuple[str, ...], question: str = "", *, strict: bool = False, several: bool = False
 ) -> Reading:
-    """``read_option``, which takes a text that several options have for one of them."""
+    """Do as ``read_option``, and take a text that several options have for one of them."""
     reading = read_option(text, options, question, strict=strict, several=several)
     if reading.answer:
         return reading
@@ -215,7 +215,7 @@ def read_choice(
 
 @cached(4096)
 def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The options with each text once, at its first place, at its second, and so on; none where no two are twins."""
+    """Return the options with each text once, at its first place, at its second, and so on; none without twins."""
     places: dict[str, list[int]] = {}
     for place, option in enumerate(options):
         places.setdefault(option_key(option), []).append(place)

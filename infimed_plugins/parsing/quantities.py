@@ -86,7 +86,7 @@ class Quantity:
 
 
 def clean_math(text: str) -> str:
-    r"""One line of math in one spelling, without wrappers; for long text too, linearly.
+    r"""Return one line of math in one spelling, without wrappers; for long text too, linearly.
 
     ``The answer is $\text{12}$.`` gives ``12``; ``2√3 \times \pi`` and ``2\sqrt{3} * π`` the second.
     """
@@ -106,7 +106,7 @@ def clean_math(text: str) -> str:
 
 
 def parse_quantity(text: str) -> Quantity | None:
-    """The number ``clean_math`` left, with its unit; None when it is anything else."""
+    """Return the number ``clean_math`` left, with its unit; None when it is anything else."""
     if not text or len(text) > MAX_LENGTH:
         return None
     value, unit = read_number(text), ""
@@ -131,7 +131,7 @@ def split_unit(text: str, factors: Container[str] | None = None) -> tuple[str, s
 
 
 def unit_name(written: str) -> str:
-    """The one name of a unit, of a power of one, one by another (``mm/s``), or the count in one (``/uL``); else ""."""
+    """Return the one name of a unit, its power, a ratio (``mm/s``), or the count in one (``/uL``); else ""."""
     spelled = _UNIT_SPELLING.sub(r"\1", _PER.sub("/", written)).rstrip(".")
     if unit := _one_unit(spelled):
         return unit
@@ -149,7 +149,7 @@ def unit_name(written: str) -> str:
 
 
 def _one_unit(spelled: str) -> str:
-    """Case is passed over unless it tells units apart: MHz and mHz, "MSv" is no mSv."""
+    """Return the one name of a unit, without case unless it tells units apart: MHz and mHz; "MSv" is no mSv."""
     if len(spelled) > 3 and spelled not in _EXACT and spelled.lower() not in _CASELESS:
         spelled = spelled.removesuffix("s")
     if spelled in _EXACT:
@@ -164,7 +164,7 @@ def _one_unit(spelled: str) -> str:
 
 @cached(4096)
 def read_number(text: str) -> Fraction | None:
-    """A decimal, scientific, fraction or mixed number, exactly; None for anything else."""
+    """Read a decimal, scientific, fraction or mixed number exactly; None for anything else."""
     found = _NUMBER.fullmatch(_FRACTION.sub(r" \1/\2 ", text).strip() if "\\" in text else text)
     if found is None:
         return None

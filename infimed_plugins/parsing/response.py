@@ -1,4 +1,4 @@
-r"""A response taken apart: its reasoning, and the answer it marks or states.
+r"""Split a response into its reasoning and the answer it marks or states.
 
 The gate of the rewards (``strict``) lets one form pass, and one like it:
 
@@ -48,7 +48,7 @@ _MAX_CONTENT = 50_000  # characters; no reward reads a longer answer, and of a l
 _MAX_TAGS = 64
 _THINK_TAG = r"[<◁](/?)(?:think(?:ing)?|reasoning|reflection|{})[>▷]"
 _ANSWER_TAG = r"<(/?)(?:(?:final[_ -]?)?answer|{})>"
-_OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # where no answer is in tags
+_OTHER_TAG = re.compile(r"<(/?)(?:conclusion|solution|final|response)>", re.IGNORECASE)  # used without answer tags
 _EMPTY_TAGS = re.compile(r"<([A-Za-z]{1,16})>\s*</\1>")
 _END_TOKEN = re.compile(r"<\|[A-Za-z_]{1,24}\|>|</s>|<eos>|<end_of_turn>")
 _NEAR_BOX = re.compile(r"(?<!\\)(?:\\*\b(?:f?box|boxed)\s*\{|\\+boxed\s+([A-Za-z0-9])(?![A-Za-z0-9]))")
@@ -72,9 +72,9 @@ _SENTENCE_STARTS = re.compile(r"^.*(?:[.!?](?=\s)|[。！？]|\n(?=.*\w))", re.D
 _SENTENCE_ENDS = re.compile(r"[.!?](?=\s|$)|[。！？]|\n(?!\s*[a-z])")
 
 _NAME = r"(?:\\angle\s?)?\\?[A-Za-z]+(?:\s?_\s?\w{1,3})?'?(?:\s?\(\s?\w{1,5}\s?\))?"
-_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # of an equation, without words
+_SIDES = r"(?:\\[A-Za-z]+|(?<![\\A-Za-z])(?:[a-z]|[A-Z]{1,2})(?![A-Za-z])|[^A-Za-z])*"  # an equation without words
 _NUMBERS = r"(?:\\frac\s|\\sqrt\s|[\d(])(?:\\(?:frac|sqrt|times|cdot|div|pi)(?![a-z])|[-+*/×÷().,%\d\s^])*"
-_SAYS = re.compile(  # what means "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
+_SAYS = re.compile(  # forms that mean "is": "x =", "12 + 30 =", "A = r^2 =", "we get", "an area of"
     rf"(?P<before>^|[,:;。，\u4e00-\u9fff]|(?<![\\A-Za-z])[A-Za-z]{{2,}})"
     rf"\s*(?:(?:{_NAME}(?:\s*={_SIDES})?|{_NUMBERS})\s*=|[-=]>|(?<![\w\\])(?:equals?|equal to|gives?|gets?|"
     r"yields?|obtain|find|see|(?:an? |the )?(?:total|sum|area|volume|number|value|result|mean|average) of))"
@@ -86,12 +86,12 @@ _UNIT = re.compile(r"\s*(?:[%°!^/]|(?:\\[,; ]|~)?\s?[A-Za-zµμΩ][\w^/²³µ]*
 _AMOUNTS = frozenset(["about", "between", "from", "more", "most", "nearly", "to", "towards", "up", "within"])
 
 _ANNOUNCES = "[{so|subject|answer|option|pick|be|correct|likely|filler}]"
-_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # all that stands before a box in an answer
+_FRAME = rf"(?:(?:{_ANNOUNCES}|[,.:])*{_ANNOUNCES})?"  # the text before a box in an answer
 _LEADS = "[{be|shows|pick|answer|option|so|correct}]~{option}?~$"  # the end of a clause behind the reasoning
 _HANGS = "[{negated|no|hypothetical}][,.:\n]*$"  # the end of what stands before that clause
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
-_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # all that stands behind a box
+_IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # the text behind a box
 DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
 DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
@@ -100,7 +100,7 @@ DENIED_AFTER = (
 
 
 class Around(Enum):
-    """Where a box stands, and so how much around it is passed over."""
+    """The place of a box, which says how much around it is passed over."""
 
     ANSWER = "in an answer: only words that announce an answer"
     PROSE = "behind the reasoning: also a sentence that leads to the box and denies nothing"
@@ -157,7 +157,7 @@ def parse_response(text: object, form: ResponseForm = INFIMED_FORM, strict: bool
 
 
 def extract_answer(text: object, form: ResponseForm = INFIMED_FORM) -> str:
-    """The answer of any reply, asked for directly or with reasoning; "" when there is none to be had."""
+    """Return the answer of any reply, asked for directly or with reasoning; "" when there is none to be had."""
     return parse_response(text, form, strict=False).answer
 
 
@@ -232,7 +232,7 @@ def _lenient(text: str, form: ResponseForm) -> Reading:
         return _none("the reasoning never ends, or comes twice")
     if len(after) > _MAX_CONTENT:
         after = f"{after[: _MAX_CONTENT // 4]}\n{after[-_MAX_CONTENT * 3 // 4 :]}"
-    explanation, _, answer = INVISIBLE.sub("", after).partition("<eoa>")[0].rpartition("<eoe>")  # of GAOKAO-Bench
+    explanation, _, answer = INVISIBLE.sub("", after).partition("<eoa>")[0].rpartition("<eoe>")  # GAOKAO-Bench's
     after = _EMPTY_TAGS.sub(" ", _END_TOKEN.sub("", answer if answer.strip() else explanation))
     found = _in_tags(after, answer_tag) or _in_tags(after, _OTHER_TAG)
     return found or _in_boxes(answer_tag.sub(" ", after), Around.ANY)
@@ -266,7 +266,7 @@ def _in_tags(text: str, tags: re.Pattern[str]) -> Reading | None:
 
 
 def _from_json(text: str, marked: bool) -> Reading:
-    """The value of the one key that names an answer, if the text is a JSON object with such a key; else the text."""
+    """Return the value of the one key that names an answer, if the text is such a JSON object; else the text."""
     bare = text.strip().removeprefix("```json").strip("` \n")
     try:
         held = json.loads(bare) if bare.startswith("{") else None
@@ -281,7 +281,7 @@ def _from_json(text: str, marked: bool) -> Reading:
 
 
 def find_boxes(text: str) -> list[Boxed] | None:
-    """The boxes of a text that hold something, boxes in them opened; None where one never closes or there is no end."""
+    """Return a text's boxes that hold something, boxes in them opened; None if one never closes or there is no end."""
     boxes: list[Boxed] = []
     depth = start = inner = 0
     braces = _BRACE.finditer(text) if BOX in text else iter(())
@@ -297,7 +297,7 @@ def find_boxes(text: str) -> list[Boxed] | None:
 
 
 def unboxed(before: str, content: str, after: str, around: Around) -> str:
-    """The answer of a text with a box in it: its content, with what is no frame of it; "" where it is denied behind."""
+    """Return the answer of a text with a box: its content, with what is no frame of it; "" if denied behind."""
     lead = before
     if around is not Around.ANSWER:
         lead = _SENTENCE_STARTS.sub("", _NOT_TEXT.sub(" ", before[-_WINDOW:]))
@@ -315,7 +315,7 @@ def unboxed(before: str, content: str, after: str, around: Around) -> str:
         return _joined("", content, after) if around is Around.ANY else ""
     if around is Around.ANY and not (content[-1] in "0123456789}" and _UNIT.match(after)):
         return content
-    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # what opened before it closes
+    return _joined("", content, re.sub(r"^\s*(?:[$}*]|\\[\])])+\s*", " ", after))  # marks that close here opened before
 
 
 def _is_frame(lead: str, content: str, around: Around) -> bool:
@@ -340,14 +340,14 @@ def _is_frame(lead: str, content: str, around: Around) -> bool:
 
 
 def _codes(text: str) -> str:
-    """The codes of what stands beside a box; a capital A is no article there, and of a long text not all is known."""
+    """Return the codes beside a box; a capital A is no article there, and of a long text not all is known."""
     read = Text(nfkc(plain(text[:_WINDOW])).strip(_MARKS))
     codes = (OTHER if word == "A" else code for word, code in zip(read.written, read.codes, strict=True))
     return "".join(codes) + OTHER * (len(text) > _WINDOW)
 
 
 def _joined(front: str, content: str, behind: str) -> str:
-    """The content between what stands around it, kept together where a sign touches it and apart from a word."""
+    """Return the content between what stands around it, kept together where a sign touches it and apart from a word."""
     touched = re.search(r"(?:[-+*/^−]|\\[A-Za-z]+)\s*$", front) or re.match(r"\s*[*/^!]", behind)
     if touched and re.search(r"[-+*/=]", content[1:]):
         content = f"({content})"

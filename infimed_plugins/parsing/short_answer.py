@@ -27,7 +27,7 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing import lexicon
 from infimed_plugins.parsing.lexicon import CODE, Reading, Rule, Sentence, Text, norm, rule, sentences
 from infimed_plugins.parsing.normalize import plain
-from infimed_plugins.parsing.numbers import stated_value
+from infimed_plugins.parsing.numbers import read_value
 from infimed_plugins.records import Code
 
 # 1 of the gold, 2 one of its kind, 3 scenery, 4 of the question, 6 begins an aside, 7 taken out, 8 another, 9 a side,
@@ -97,9 +97,9 @@ class _Plan(NamedTuple):
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
-    """The stretch of a reply that gives one of the golds as its answer, or "".
+    """Return the stretch of a reply that gives one of the golds as its answer, or "".
 
-    ``reply`` is what a tag or box holds, or a whole reply. The code is JUDGED where it commits to any answer.
+    ``reply`` is the content of a tag or box, or a whole reply. The code is JUDGED where it commits to any answer.
     """
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
@@ -115,7 +115,7 @@ def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> R
 
 
 def _named(text: str, question: str = "") -> str:
-    """The text with one name for each thing that has several, and without Chinese words that begin an answer."""
+    """Return the text with one name for each thing that has several, and without Chinese words that begin an answer."""
     text = _NAMES.sub(lambda found: _NAME_OF[found[0].lower()], text)
     if text.isascii():
         return text
@@ -124,7 +124,7 @@ def _named(text: str, question: str = "") -> str:
 
 def _read(text: Text, gold: str, question: str) -> Reading:
     """Read a reply with regard to one gold."""
-    if _STOP.search(gold):  # of several sentences
+    if _STOP.search(gold):  # a gold of several sentences
         flat = _STOP.sub(" ", gold)
         text, gold = Text(re.sub(re.escape(gold), lambda _: flat, text.text, flags=re.IGNORECASE)), flat
     plan = _plan(gold, question)
@@ -132,13 +132,13 @@ def _read(text: Text, gold: str, question: str) -> Reading:
         text = Text(_LISTED.sub(", ", text.text).strip(", "))
     reading = _chosen(text, plan)
     number = norm(gold.lower()) if gold and not reading.answer else ""
-    stated = stated_value(text.text, question) if number.isdigit() else reading
+    stated = read_value(text.text, question) if number.isdigit() else reading
     return stated if stated.answer == number else reading
 
 
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
-    """Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
+    """Return Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
     parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):
@@ -160,7 +160,7 @@ def _plan(gold: str, question: str) -> _Plan:
 
 @cached(1024)
 def _asked(question: str) -> dict[str, str]:
-    """The words of a question: they add nothing, but those between which it lets choose."""
+    """Return the words of a question: they add nothing, but those between which it lets choose."""
     text = Text(_named(lexicon.tidy(question)))
     pairs = [(norm(word), code) for word, code in zip(text.words, text.codes, strict=True)]
     pairs = [(word, code) for word, code in pairs if word != "-" and _BESIDE.get(word) not in (SCENE, ASIDE)]
@@ -173,7 +173,7 @@ def _asked(question: str) -> dict[str, str]:
 
 
 def _recoded(text: Text, plan: _Plan) -> str:
-    """The codes of a text for a gold and its question."""
+    """Return the codes of a text for a gold and its question."""
     words, codes = text.words, list(text.codes)
     for n, code in enumerate(codes):
         if code not in _MARKS:
@@ -197,7 +197,7 @@ def _items(words: Iterable[str]) -> frozenset[object]:
 
 @cached(4096)
 def _key(item: tuple[str, ...]) -> object:
-    """An item; in its order where that matters: with both sides, with what it lacks, in Chinese."""
+    """Return an item; in its order where that matters: with both sides, with a lack, in Chinese."""
     lacks = any(lexicon.code_of(word.split()[0]) == CODE["negated"] for word in item)
     ordered = lacks or {"left", "right"} <= set(item) or re.search(f"[{lexicon.HAN}]", "".join(item))
     return tuple(dict.fromkeys(item)) if ordered else frozenset(item)
@@ -221,7 +221,7 @@ def _chosen(text: Text, plan: _Plan) -> Reading:
 def _against(one: Sentence, said: Sequence[Sentence], announced: Sequence[Sentence]) -> Iterator[Reading]:
     """Yield readings against the sentence that gives the gold: it is taken back, or another answer stands beside it."""
     at, no_more = said.index(one), (Code.REJECTED, Code.UNSURE)
-    if back := lexicon.taken_back(said[at + 1 :]):
+    if back := lexicon.retraction(said[at + 1 :]):
         yield back
     yield from (later.says for later in said[at + 1 :] if GOLD in later.codes and later.says.code in no_more)
     since = max((n for n in range(at + 1) if rule("{retracts}").search(said[n].plain)), default=0)

@@ -55,7 +55,7 @@ _ENDING = re.compile(r"(?<=\w\w\w)(ie[sd]?|e?ments?|(?:at)?ions?|als?|um|ly|ys?|
 
 
 @dataclass
-class Asked:
+class QuestionCodes:
     """A question, as the codes of its words."""
 
     kind: str  # "exists", "is", "compares", "denial"; "any" for no yes-no question
@@ -96,7 +96,7 @@ EXPLICIT = (
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
     Rule("last", r"[{so|be|contrast|pick|retracts},:-][{filler|likely}:(]*({yes|no})\)?$", SAID, "Dark, so yes. = yes"),
 )  # fmt: skip
-SHORT = (  # of the first sentence
+SHORT = (  # for the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
     Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$|^[{so|filler|be|present},]*"
          "{negated}~{abnormal}[{filler|be|present}]*$", NO,
@@ -105,7 +105,7 @@ SHORT = (  # of the first sentence
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
 )  # fmt: skip
 _X, _N = "{asked|opposite}", "{negated|absent|rejected}"  # X: a word of the question
-STATED = (  # of a clause
+STATED = (  # for a clause
     Rule("possible", "{possible|hypothetical|others}", NOTHING, "It could be a mass. = "),
     Rule("two denials", _N + ".{0,60}" + _N, NOTHING, "It is not true that no mass is seen. = "),
     Rule("no X", "({negated|than}|{rejected}~{shows|present}).{0,60}" + _X, NO, "No mass is seen. = no"),
@@ -121,7 +121,7 @@ STATED = (  # of a clause
     Rule("X", _X, YES, "The scan shows a mass. = yes"),
 )  # fmt: skip
 _SENTENCE = re.compile(r"(?:[^.?\n]|\.(?=#))+\??")  # "No. 3" is in one
-_CLAUSE = (  # where one ends
+_CLAUSE = (  # the end of a clause
     r"[,:()-](?=[^,:()-]*{be|shows|negated|absent|than|present|rejected})|(?<!{be})(?={because})"
     r"|(?={contrast|concedes|than|so})|{and}(?=[^,:]{0,6}{be|shows})"
 )
@@ -130,12 +130,12 @@ _STATES = "^[^{asked|,}:]*{present|shows|negated}|^{asked|filler}+{present}|^[^,
 
 
 def polarity_of_gold(gold: str) -> str | None:
-    """``yes`` or ``no`` where a gold answer is that and no more, in English or Chinese; else None."""
+    """Return ``yes`` or ``no`` if a gold answer is that and no more, in English or Chinese; else None."""
     return _GOLD.get(gold.strip().rstrip(".。").lower()) if len(gold) < 16 else None
 
 
 def read_yes_no(reply_text: str, question: str = "") -> Reading:
-    """The side that a reply takes; where no yes-no question is known, what its first sentence says is there or not."""
+    """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
     text = _LED.sub(r"\g<0>.", _PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
@@ -153,12 +153,12 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
 
 
 def _plain(text: str) -> str:
-    """The text in NFKC without wrappers, with an enlarged heart for cardiomegaly."""
+    """Return the text in NFKC without wrappers, with an enlarged heart for cardiomegaly."""
     return _MEGALY.sub(lambda found: f"enlarged {_ORGANS[found[1].lower()]}", plain(nfkc(text)))
 
 
 def _coded(text: str) -> tuple[list[str], str]:
-    """The words of a text and their codes, those of this reader before the lexicon's."""
+    """Return the words of a text and their codes, those of this reader before the lexicon's."""
     read, table = Text(text), _by_word(WORDS)
     words = [word if word.isascii() else word.replace(" ", "") for word in read.words]
     codes = list(read.codes)
@@ -196,16 +196,16 @@ def _settled(found: list[_Said], codes: str) -> Reading:
 
 @cached(65_536)
 def _stem(word: str) -> str:
-    """An English word without its usual endings, in American spelling."""
+    """Return an English word without its usual endings, in American spelling."""
     return _ENDING.sub("", word.replace("ae", "e").replace("oe", "e").replace("our", "or"))
 
 
 @cached(4096)
-def _asked(question: str) -> Asked:
+def _asked(question: str) -> QuestionCodes:
     """Read a question."""
     text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
     if _WH.match(text):
-        return Asked("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
+        return QuestionCodes("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
     words, codes = _coded(text)
     verb = -1 if text.startswith(("is ", "are ", "was ", "were ")) else codes.find(CODE["shows"])
     exists = verb >= 0 or CODE["present"] in codes or "evidence" in words
@@ -214,7 +214,7 @@ def _asked(question: str) -> Asked:
     content = [at for at in content if words[at] not in _PRONOUNS | _PLACED]
     placed = [at for at, word in enumerate(words) if word in _PLACED and word != "of"] + [codes.find(CODE["present"])]
     split = min((at for at in placed if exists and content and at > content[0]), default=len(words))
-    asked = Asked("compares" if "than" in words else "exists" if exists else "is")
+    asked = QuestionCodes("compares" if "than" in words else "exists" if exists else "is")
     if _DENIED.search(text) or not content:
         asked.kind = "denial"
     if CODE["or"] in codes:
@@ -230,8 +230,8 @@ def _asked(question: str) -> Asked:
     return asked
 
 
-def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicate: bool) -> None:
-    """Codes for what a word is not; another side only where that is asked about, else it is set beside."""
+def _add_opposites(asked: QuestionCodes, word: str, class_code: str, code: str, predicate: bool) -> None:
+    """Add codes for the opposites of a word; another side only if it is asked about, else it is set beside."""
     opposite = chr(ord(code) + _TO_OPPOSITE)
     if class_code in (CODE["abnormal"], CODE["normal"]):
         asked.classes.update({CODE["abnormal"]: opposite, CODE["normal"]: opposite, class_code: code})
@@ -241,8 +241,8 @@ def _add_opposites(asked: Asked, word: str, class_code: str, code: str, predicat
         asked.words[_stem(other)] = code if other in alike else opposite if predicate or "|" in pair else _BESIDE
 
 
-def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked: Asked) -> list[_Said]:
-    """The sides that the first two sentences state, and those that conclude; the first, if no question is known."""
+def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked: QuestionCodes) -> list[_Said]:
+    """Return the sides of the first two sentences, and of those that conclude; the first, if no question is known."""
     found: list[_Said] = []
     own = "".join([asked.words.get(_stem(w)) or asked.classes.get(c) or c for w, c in zip(words, codes, strict=True)])
     for count, sentence in enumerate(sentences[: 1 if asked.kind == "any" else None]):
@@ -255,7 +255,7 @@ def _stated(words: list[str], codes: str, sentences: list[re.Match[str]], asked:
     return found
 
 
-def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]]:
+def _clauses(words: list[str], coded: str, asked: QuestionCodes) -> list[tuple[str, str]]:
     """Return the side that each clause of a sentence takes to the question, and its rule."""
     found: list[tuple[str, str]] = []
     start, before = 0, set[str]()
@@ -279,7 +279,7 @@ def _clauses(words: list[str], coded: str, asked: Asked) -> list[tuple[str, str]
     return found
 
 
-def _enough(named: set[str], clause: str, words: list[str], asked: Asked) -> bool:
+def _enough(named: set[str], clause: str, words: list[str], asked: QuestionCodes) -> bool:
     """True if a clause says enough of the words of the question, and no other place."""
     what, place = set(asked.what), set(asked.place)
     placed = (clause[at + 1 :].lstrip(CODE["filler"])[:1] for at, word in enumerate(words) if word in _PLACED)

@@ -1,4 +1,4 @@
-"""What a quickstart found: the table, the paired differences, ``results.json`` and ``report.html``."""
+"""Results of a quickstart: the table, the paired differences, ``results.json`` and ``report.html``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def show(lab: Lab, console: Console) -> None:
 
 
 def write(lab: Lab, state: RunState) -> dict[str, Json]:
-    """Write ``results.json`` and ``report.html`` into the run folder; returns what the first holds."""
+    """Write ``results.json`` and ``report.html`` into the run folder; return the content of the first."""
     lines, comparisons = _lines(lab), _comparisons(lab)
     right_of_ten, chain = _chains(lab, state.result("sft_data"))
     seconds = {name: stage["seconds"] for name, stage in state.stages.items()}
@@ -63,7 +63,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
     write_whole(lab.out / "results.json", json.dumps(results, indent=1))
     data = ReportData(
         title="InfiMed on phantoms: the whole recipe on a laptop",
-        facts={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
+        metadata={"seed": lab.seed, "infimed-plugins": __version__, "Python": platform.python_version()}
         | {f"{name} (seconds)": value for name, value in seconds.items()},
         notes=[
             f"Reinforcement learning ran in {lab.trainer} ({lab.why}), {len(rewards['overall'])} steps.",
@@ -84,7 +84,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
 
 
 def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
-    """How many questions had m right samples, and one reflective chain to read."""
+    """Count the questions with m right samples, and return one reflective chain to read."""
     counts: Counter[tuple[int, int]] = Counter()
     for part in map(PartCount.of_json, manifest["parts"]):
         counts.update({(m, candidates): count for m, candidates, count in part.right_of})
@@ -99,7 +99,7 @@ def _chains(lab: Lab, manifest: Json) -> tuple[dict[int, int], str]:
 
 
 def _examples(lab: Lab) -> list[Example]:
-    """Held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
+    """Return held-out questions on which the three models do not all agree, one of a kind, then the first ones."""
     runs = {name: {row.id: row for row in rows} for name, rows in _judged(lab)["reasoning"].items()}
     samples = list(PHANTOM.load(BENCHMARK.split, limit=min(lab.questions, 200)))
     samples.sort(key=lambda sample: len({runs[name][sample.id].accuracy for name in MODELS}) == 1)
@@ -115,7 +115,7 @@ def _examples(lab: Lab) -> list[Example]:
 
 
 def _running_mean(curve: Sequence[tuple[float, float]], steps: int = 10) -> list[tuple[float, float]]:
-    """The mean of the last ``steps`` values at each step: a step has too few questions to show a trend."""
+    """Return the mean of the last ``steps`` values at each step: a step has too few questions to show a trend."""
     values = [value for _, value in curve]
     means = (values[max(0, end - steps) : end] for end in range(1, len(values) + 1))
     return [(x, sum(window) / len(window)) for (x, _), window in zip(curve, means, strict=True)]

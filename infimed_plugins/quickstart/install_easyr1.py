@@ -23,7 +23,7 @@ INSTALL_SECONDS = 600
 
 
 def install(source: str | None = None) -> str:
-    """Install EasyR1 and say what was done in one line.
+    """Install EasyR1 and return the outcome in one line.
 
     Args:
         source: a folder with EasyR1's source, or anything pip can install from; upstream's repository without it.
@@ -48,7 +48,7 @@ def install(source: str | None = None) -> str:
 
 
 def is_installed() -> bool:
-    """Whether the importable ``verl`` is EasyR1 and not PyPI's project of that name."""
+    """True if the importable ``verl`` is EasyR1 and not PyPI's project of that name."""
     spec = importlib.util.find_spec("verl")
     places = list(spec.submodule_search_locations or []) if spec else []
     return any((Path(place) / "trainer" / "main.py").is_file() for place in places)
@@ -68,7 +68,7 @@ def _reachable() -> bool:
 
 
 def _pip_install(source: str) -> str | None:
-    """Install; None when it went well, else the reason in one line."""
+    """Install with pip; return None when it went well, else the reason in one line."""
     with tempfile.TemporaryDirectory() as folder:
         if Path(source).is_dir():  # setuptools would write a build folder into the user's copy
             copy = Path(folder) / "EasyR1"

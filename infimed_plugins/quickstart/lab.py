@@ -32,9 +32,9 @@ SMOKE_ROWS, SMOKE_STEPS, SMOKE_QUESTIONS = 40, 2, 20
 
 @dataclass(frozen=True)
 class Lab:
-    """One run: its folder, its seed, the RL trainer and why it was chosen, how many questions are asked.
+    """One run: its folder, seed, RL trainer with the reason for it, and number of questions.
 
-    A ``smoke`` run does everything in little: is all of it there, does it fit together?
+    A ``smoke`` run does everything in little, to see that all of it is there and fits together.
     """
 
     out: Path
@@ -46,7 +46,7 @@ class Lab:
 
     @property
     def settings(self) -> dict[str, Json]:
-        """What a run folder must have been made with to be gone on with."""
+        """The settings that a run folder must have been made with to be resumed."""
         return {
             "seed": self.seed,
             "rl": self.trainer,
@@ -57,17 +57,17 @@ class Lab:
         }
 
     def model(self, name: str) -> Path:
-        """The folder of a model of this run."""
+        """Return the folder of a model of this run."""
         if name != "rl":
             return self.out / name
         return merged_checkpoint(self.out / "rl") if self.trainer == "easyr1" else self.out / "rl" / "huggingface"
 
     def data(self, recipe: str) -> Path:
-        """Where the data of a recipe lie."""
+        """Return the folder with the data of a recipe."""
         return self.out / "data" / recipe
 
     def recipe(self, name: str) -> Recipe:
-        """A shipped recipe with the seed of this run; of a smoke run, a few rows of each part."""
+        """Return a shipped recipe with the seed of this run; of a smoke run, a few rows of each part."""
         recipe = replace(load_recipe(name), seed=self.seed)
         if not self.smoke:
             return recipe
@@ -76,7 +76,7 @@ class Lab:
 
 
 def open_lab(out: Path, *, seed: int, rl: str, questions: int, smoke: bool, fresh: bool) -> Lab:
-    """The lab, checked before any long work starts, its folder made.
+    """Return a run that was checked before any long work starts, its folder made.
 
     Raises ConfigError for too little disk or a trainer that is unknown or not installed, MissingExtraError without
     LLaMA-Factory.
@@ -97,7 +97,7 @@ def open_lab(out: Path, *, seed: int, rl: str, questions: int, smoke: bool, fres
 
 
 def _digest(files: Sequence[str]) -> str:
-    """What the files say, in 12 letters: a run must not go on with other steps than it began with."""
+    """Return a digest of the files in 12 letters: a run must not go on with other steps than it began with."""
     return hashlib.sha256(b"\0".join(shipped(file).read_bytes() for file in files)).hexdigest()[:12]
 
 
@@ -109,7 +109,7 @@ def _remove_run(out: Path) -> None:
 
 
 def choose_trainer(wanted: str) -> tuple[str, str]:
-    """The RL trainer and why. Raises ConfigError for one that is unknown or not installed."""
+    """Return the RL trainer and why. Raises ConfigError for one that is unknown or not installed."""
     if wanted not in ("auto", "easyr1", "trl"):
         raise ConfigError(f"--rl is {wanted!r}; one of auto, easyr1, trl")
     if wanted == "trl":

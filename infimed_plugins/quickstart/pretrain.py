@@ -37,17 +37,17 @@ READING_WEIGHTS = (1, 4)  # repeating is learned in no time
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """All that shapes the base model. Steps are optimiser steps of ``batch_size`` questions."""
+    """Settings that shape the base model. Steps are optimizer steps of ``batch_size`` questions."""
 
     seed: int = 0
     pictures: int = 24_000
     reading_steps: int = 3_000
     reading_batch_size: int = 16  # looking up comes after so many steps, not after so many rows
     caption_steps: int = 2_000
-    reading_share: float = 0.2  # of the caption stage, so that reading is not forgotten
-    instruction_pictures: int = 4_000  # of a seed of their own (seed + 3)
+    reading_share: float = 0.2  # share of the caption stage, so that reading is not forgotten
+    instruction_pictures: int = 4_000  # drawn with a seed of their own (seed + 3)
     instruction_steps: int = 300
-    question_share: float = 0.6  # of the instruction stage; the rest stays captions
+    question_share: float = 0.6  # share of the instruction stage; the rest stays captions
     batch_size: int = 32
     learning_rate: float = 1e-3
     adam_beta2: float = 0.95
@@ -59,7 +59,7 @@ Progress = Callable[[str, int, int, float], None]  # stage, step, steps, smoothe
 
 
 def corpus() -> Iterator[str]:
-    """The text the tokenizer is trained on: prompts and targets of a thousand phantoms, every kind and style."""
+    """Yield the text the tokenizer is trained on: prompts and targets of a thousand phantoms, every kind and style."""
     rng = random.Random(0)
     for index in range(1000):
         picture = scene(0, "pretrain", index)
@@ -168,7 +168,7 @@ class _Trainer:
         return record
 
     def _batches(self, mixture: Mixture) -> Iterator[dict[str, torch.Tensor]]:
-        """Batches for ever, each of rows of like length: sixteen batches are drawn and sorted at a time."""
+        """Yield batches for ever, each of rows of like length: sixteen batches are drawn and sorted at a time."""
         size = self.settings.batch_size
         while True:
             pool = sorted((self._row(mixture) for _ in range(16 * size)), key=len)
@@ -224,15 +224,15 @@ class _Trainer:
 
 
 def patches(gray: torch.Tensor) -> torch.Tensor:
-    """``pixel_values`` of uint8 grey pictures (n, 112, 112), as Qwen2VLImageProcessor makes them: (n * 64, 1176)."""
+    """Return uint8 gray pictures (n, 112, 112) as Qwen2VLImageProcessor makes ``pixel_values``: (n * 64, 1176)."""
     import torch
     from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     count, grid = len(gray), SIZE // 14
     mean, std = torch.tensor(OPENAI_CLIP_MEAN), torch.tensor(OPENAI_CLIP_STD)
-    colour = ((gray.float() / 255)[:, None] - mean[:, None, None]) / std[:, None, None]
+    color = ((gray.float() / 255)[:, None] - mean[:, None, None]) / std[:, None, None]
     # both frames of the temporal patch are the same picture; 2 x 2 patches are merged, hence the order
-    blocks = colour.reshape(count, 3, grid // 2, 2, 14, grid // 2, 2, 14)
+    blocks = color.reshape(count, 3, grid // 2, 2, 14, grid // 2, 2, 14)
     blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(count * grid * grid, 3, 1, 14, 14)
     return blocks.expand(-1, -1, 2, -1, -1).reshape(count * grid * grid, -1)
 
@@ -241,10 +241,10 @@ def _draw_all(scenes: list[Scene]) -> NDArray[np.uint8]:
     import numpy as np
 
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(_draw_grey, scenes, chunksize=256)))
+        return np.stack(list(pool.map(_draw_gray, scenes, chunksize=256)))
 
 
-def _draw_grey(picture: Scene) -> NDArray[np.uint8]:
+def _draw_gray(picture: Scene) -> NDArray[np.uint8]:
     import numpy as np
 
     return np.asarray(draw(picture).convert("L"))

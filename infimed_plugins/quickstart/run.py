@@ -175,7 +175,7 @@ def _read_losses(path: Path) -> list[tuple[float, float]]:
 
 
 def _read_rewards(path: Path) -> dict[str, list[tuple[float, float]]]:
-    """The reward curves of EasyR1's file log: overall, format and accuracy by step."""
+    """Return the reward curves of EasyR1's file log: overall, format and accuracy by step."""
     curves: dict[str, list[tuple[float, float]]] = {"overall": [], "format": [], "accuracy": []}
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)

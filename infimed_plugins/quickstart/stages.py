@@ -1,4 +1,4 @@
-"""Stages that run once: what is finished is written down, a rerun goes on behind it.
+"""Stages that run once: finished ones are recorded, and a rerun goes on behind them.
 
 ``state.json`` in the run folder holds the settings and, for each finished stage, its seconds and its result. A stage
 starts from an empty folder of its own, so one that was killed half-way leaves nothing that could be taken for done.
@@ -35,7 +35,7 @@ class Stage:
 
 
 class RunState:
-    """What is finished in a run folder. Raises ConfigError when the folder was made with other settings."""
+    """The finished stages of a run folder. Raises ConfigError when the folder was made with other settings."""
 
     def __init__(self, folder: Path, settings: dict[str, Json]) -> None:
         self._path = folder / "state.json"
@@ -59,7 +59,7 @@ class RunState:
         write_whole(self._path, json.dumps({"settings": self._settings, "stages": self.stages}, indent=1))
 
     def result(self, name: str) -> Json:
-        """The result of a finished stage."""
+        """Return the result of a finished stage."""
         return self.stages[name]["result"]
 
 

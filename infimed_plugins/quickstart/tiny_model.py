@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import optional_module
 from infimed_plugins.sources.phantom_image import SIZE
 
 if TYPE_CHECKING:
@@ -67,32 +67,27 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(corpus: Iterable[str], vocab_size: int = VOCAB_SIZE) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on ``corpus``, with Qwen's special tokens and chat template."""
-    try:
-        from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
-        from transformers import Qwen2TokenizerFast
-    except ImportError as error:
-        raise MissingExtraError("the tiny model", error.name or "transformers", "quickstart") from error
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+    """Train a byte-level BPE tokenizer on ``corpus``, with Qwen's special tokens and chat template."""
+    tokenizers = optional_module("tokenizers", "the tiny model", "quickstart")
+    tokenizer_class = optional_module("transformers", "the tiny model", "quickstart").Qwen2TokenizerFast
+    byte_level = tokenizers.pre_tokenizers.ByteLevel
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(_SPLIT), behavior="isolated")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [split, byte_level(add_prefix_space=False, use_regex=False)]
     )
-    trainer = trainers.BpeTrainer(
+    trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[tokenizers.AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS],
+        initial_alphabet=byte_level.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.model.save(folder)
         files = Path(folder)
-        return Qwen2TokenizerFast(
-            **_vocabulary(Qwen2TokenizerFast, files / "vocab.json", files / "merges.txt"),
+        return tokenizer_class(
+            **_vocabulary(tokenizer_class, files / "vocab.json", files / "merges.txt"),
             unk_token=None,
             bos_token=None,
             eos_token="<|im_end|>",
@@ -105,7 +100,7 @@ def build_tokenizer(corpus: Iterable[str], vocab_size: int = VOCAB_SIZE) -> PreT
 
 
 def _vocabulary(tokenizer_class: Any, vocab: Path, merges: Path) -> dict[str, Any]:
-    """transformers 4 wants the two files, transformers 5 their content."""
+    """Return the vocabulary: transformers 4 wants the two files, transformers 5 their content."""
     if "vocab" not in inspect.signature(tokenizer_class.__init__).parameters:
         return {"vocab_file": str(vocab), "merges_file": str(merges)}
     lines = merges.read_text(encoding="utf-8").splitlines()
@@ -114,7 +109,7 @@ def _vocabulary(tokenizer_class: Any, vocab: Path, merges: Path) -> dict[str, An
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
-    """Qwen2.5-VL's processor around the tokenizer, fixed at one image size (112 x 112 pixels)."""
+    """Build Qwen2.5-VL's processor around the tokenizer, fixed at one image size (112 x 112 pixels)."""
     from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
     sizes: dict[str, Any] = {
@@ -135,7 +130,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
 def build_model(
     tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, hidden_size: int = HIDDEN_SIZE
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """The model, randomly initialised from ``seed``, in float32."""
+    """Build the model, randomly initialized from ``seed``, in float32."""
     import torch
     from transformers import GenerationConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 

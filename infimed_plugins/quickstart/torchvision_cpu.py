@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infimed_plugins.errors import InfimedError, MissingExtraError
+from infimed_plugins.errors import InfimedError, optional_module
 
 MARK = "# added by infimed_plugins.quickstart.torchvision_cpu"
 _DECLARE_OPERATORS = f"""{MARK}
@@ -36,12 +36,9 @@ if not _cpu_extension._has_ops():
 """
 
 
-def mend() -> list[str]:
-    """Mend what needs it and say what was done, a line each. Raises InfimedError when an import still fails."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("the quickstart", "torch", "quickstart") from error
+def repair_wheels() -> list[str]:
+    """Repair torchvision and torchaudio; return a line for each. Raises InfimedError if an import still fails."""
+    torch = optional_module("torch", "the quickstart", "quickstart")
     done = []
     for name, repair in (("torchvision", _declare_operators), ("torchaudio", _set_libraries_aside)):
         folder = _folder(name)
@@ -57,7 +54,7 @@ def mend() -> list[str]:
 
 
 def _error_of(code: str) -> str | None:
-    """The last line of what Python says to some code, in a process of its own; None when it runs."""
+    """Run some code in a process of its own; return the last line of Python's error, None when it runs."""
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return None if said.returncode == 0 else (said.stderr.strip().splitlines() or ["it failed"])[-1]
 
@@ -68,7 +65,7 @@ def _folder(name: str) -> Path | None:
 
 
 def _declare_operators(torchvision: Path) -> None:
-    """Before the module that asks torch about operators (torchvision/_meta_registrations.py) asks."""
+    """Declare them before torchvision/_meta_registrations.py asks torch about operators."""
     asking = torchvision / "_meta_registrations.py"
     code = asking.read_text(encoding="utf-8")
     if MARK not in code:
@@ -81,9 +78,9 @@ def _set_libraries_aside(torchaudio: Path) -> None:
 
 
 def main() -> int:
-    """Exit code 2 and one line when it cannot be mended."""
+    """Repair torchvision; exit code 2 and one line when that fails."""
     try:
-        print("\n".join(mend()) or "torchvision and torchaudio fit torch")
+        print("\n".join(repair_wheels()) or "torchvision and torchaudio fit torch")
     except InfimedError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""GRPO in TRL 0.24 with the configuration written for EasyR1: what the quickstart runs where EasyR1 is missing.
+"""GRPO in TRL 0.24 with the configuration written for EasyR1: the quickstart's trainer without EasyR1.
 
     python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
 
@@ -17,9 +17,16 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError, MissingFileError
+from infimed_plugins.errors import (
+    ConfigError,
+    DataError,
+    InfimedError,
+    MissingExtraError,
+    MissingFileError,
+    optional_module,
+)
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.launch import (
     Follower,
@@ -31,6 +38,7 @@ from infimed_plugins.trainers.launch import (
 
 LOG_FILE = "experiment_log.jsonl"
 MODEL_FOLDER = "huggingface"
+FEATURE = "reinforcement learning without EasyR1"
 Settings = dict[str, Any]
 Scores = list[dict[str, float]]
 
@@ -47,7 +55,7 @@ def run_trl(
     Raises MissingExtraError without TRL, and EngineError, with the end of the log, when the run fails.
     """
     if importlib.util.find_spec("trl") is None:
-        raise MissingExtraError("reinforcement learning without EasyR1", "trl", "trl")
+        raise MissingExtraError(FEATURE, "trl", "trl")
     trainer = read_settings(config, overrides)["trainer"]
     folder = Path(trainer["save_checkpoint_path"])
     command = [sys.executable, "-m", "infimed_plugins.quickstart.trl_grpo", f"config={config}", *overrides]
@@ -57,31 +65,26 @@ def run_trl(
 
 
 def train(settings: Settings) -> Path:
-    """Train with the settings of an EasyR1 configuration; the folder of the trained model."""
-    try:
-        from transformers import AutoProcessor, Qwen2_5_VLForConditionalGeneration
-        from trl.trainer.grpo_trainer import GRPOTrainer
-    except ImportError as error:
-        raise MissingExtraError("reinforcement learning without EasyR1", error.name or "trl", "trl") from error
-
+    """Train with the settings of an EasyR1 configuration; return the folder of the trained model."""
+    trl = optional_module("trl.trainer.grpo_trainer", FEATURE, "trl")
+    transformers = optional_module("transformers", FEATURE, "trl")
     data, actor = settings["data"], settings["worker"]["actor"]
     folder = Path(settings["trainer"]["save_checkpoint_path"])
-    auto_class: Any = AutoProcessor
     pixels = {"min_pixels": data["min_pixels"], "max_pixels": data["max_pixels"]}
-    processor = auto_class.from_pretrained(actor["model"]["model_path"], padding_side="left", **pixels)
-    model: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
+    processor = transformers.AutoProcessor.from_pretrained(actor["model"]["model_path"], padding_side="left", **pixels)
+    model = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
     if actor["model"].get("freeze_vision_tower"):
         model.model.visual.requires_grad_(False)
-    meter = _Meter(load_reward(settings["worker"]["reward"]))
+    recorder = _RewardRecorder(load_reward(settings["worker"]["reward"]))
     # in a reply these would have no image, and the model would look for one
     banned = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
-    trainer: Any = GRPOTrainer(
+    trainer = trl.GRPOTrainer(
         model=model,
-        reward_funcs=cast(Any, meter.reward),  # TRL passes columns by keyword
+        reward_funcs=recorder.reward,  # TRL passes columns by keyword
         args=grpo_arguments(settings, folder / "trl", banned),
         train_dataset=read_rows(data),
         processing_class=processor,
-        callbacks=[_log_callback(folder / LOG_FILE, meter)],
+        callbacks=[_log_callback(folder / LOG_FILE, recorder)],
     )
     trainer.train()
     trainer.model.save_pretrained(folder / MODEL_FOLDER)
@@ -90,7 +93,7 @@ def train(settings: Settings) -> Path:
 
 
 def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> Any:
-    """TRL's arguments with EasyR1's meaning: one update takes ``global_batch_size`` prompts times ``n`` rollouts."""
+    """Return TRL's arguments in EasyR1's sense: an update takes ``global_batch_size`` prompts times ``n`` rollouts."""
     from trl.trainer.grpo_config import GRPOConfig
 
     algorithm, worker, trainer = settings["algorithm"], settings["worker"], settings["trainer"]
@@ -132,7 +135,7 @@ def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> A
 
 
 def read_rows(data: Settings) -> Any:
-    """The training rows: ``prompt`` (one user turn), ``images`` and ``ground_truth``. Raises DataError naming a row."""
+    """Return training rows: ``prompt`` (one user turn), ``images``, ``ground_truth``. Raises DataError naming a row."""
     from datasets import Dataset, load_dataset
     from jinja2 import Template
     from PIL import Image
@@ -158,7 +161,7 @@ def read_rows(data: Settings) -> Any:
 
 
 def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
-    """The batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
+    """Load the batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
     file, _, name = str(config["reward_function"]).rpartition(":")
     spec = importlib.util.spec_from_file_location("custom_reward_fn", file)
     if spec is None or spec.loader is None or not Path(file).is_file():
@@ -171,7 +174,7 @@ def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
     return lambda rows: list(getattr(module, name)(rows, **options))
 
 
-class _Meter:
+class _RewardRecorder:
     """Scores rollouts for TRL, and keeps the mean of every key for the log."""
 
     def __init__(self, score: Callable[[list[dict[str, Any]]], Scores]) -> None:
@@ -185,7 +188,7 @@ class _Meter:
         ground_truth: list[str],
         **_: Any,
     ) -> list[float]:
-        """``overall`` of each completion."""
+        """Return ``overall`` of each completion."""
         rows = [
             {"response": turns[0]["content"], "response_length": len(ids), "ground_truth": truth}
             for turns, ids, truth in zip(completions, completion_ids, ground_truth, strict=True)
@@ -197,14 +200,14 @@ class _Meter:
         return [score["overall"] for score in scores]
 
     def take(self) -> dict[str, float]:
-        """The means since the last call."""
+        """Return the means since the last call."""
         means = {key: sum(values) / len(values) for key, values in self._values.items()}
         self._values.clear()
         return means
 
 
-def _log_callback(path: Path, meter: _Meter) -> Any:
-    """A callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
+def _log_callback(path: Path, recorder: _RewardRecorder) -> Any:
+    """Return a callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
     from transformers import TrainerCallback
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +224,7 @@ def _log_callback(path: Path, meter: _Meter) -> Any:
             begun = now
             row = {
                 "step": state.global_step,
-                "reward": meter.take(),
+                "reward": recorder.take(),
                 "actor": {"kl_loss": logs.get("kl", 0.0), "grad_norm": logs["grad_norm"], "lr": logs["learning_rate"]},
                 "response_length": {
                     "mean": logs["completions/mean_length"],
@@ -238,7 +241,7 @@ def _log_callback(path: Path, meter: _Meter) -> Any:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``config=PATH key=value …``; exit code 2 and one line for what the user can mend."""
+    """Train with ``config=PATH key=value …``; exit code 2 and one line for what the user can fix."""
     named = [argument.removeprefix("config=") for argument in arguments if argument.startswith("config=")]
     if len(named) != 1:
         print("usage: python -m infimed_plugins.quickstart.trl_grpo config=PATH [key=value ...]", file=sys.stderr)

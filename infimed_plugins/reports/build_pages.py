@@ -27,7 +27,7 @@ from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
 
 ROWS, CHAINS = 40, 60  # on a page
-ROW_PIXELS, CHAIN_PIXELS = 360, 200  # of the longer side of a thumbnail
+ROW_PIXELS, CHAIN_PIXELS = 360, 200  # the longer side of a thumbnail
 _KINDS = (reflective_cot.REFLECTS, reflective_cot.AS_IT_IS)
 _ASIDE = (reflective_cot.NO_RIGHT_CANDIDATE, reflective_cot.NO_USABLE_CANDIDATE)
 _NOTES = (reflective_cot.WITHOUT_FORMAT, reflective_cot.NO_WRONG_CANDIDATE, reflective_cot.UNSCORED)
@@ -54,7 +54,7 @@ def write_review(folder: Path, manifest: Manifest, path: Path, *, rows: int = RO
 
 
 def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iterator[ShownRow]:
-    """Rows drawn at random over all files of a build, in the order of the files."""
+    """Yield rows drawn at random over all files of a build, in the order of the files."""
     total = sum(output.rows for output in manifest.outputs)
     wanted = set(random.Random(seed).sample(range(total), min(count, total)))
     first = 0
@@ -105,7 +105,7 @@ def _thumbnail(data: bytes, name: str, pixels: int = ROW_PIXELS, boxes: Sequence
 
 @dataclass(frozen=True)
 class ChainCounts:
-    """The figures of a reflective build: ``right`` by m, ``kinds`` of what became of questions, ``cost`` of asking."""
+    """The figures of a reflective build: ``right`` by m, ``kinds`` by outcome of questions, ``cost`` of asking."""
 
     read: int = 0
     kept: int = 0
@@ -144,7 +144,7 @@ class ChainCounts:
         return sum(self.right.values())
 
     def shares(self, counts: dict[str, int]) -> dict[str, float]:
-        """Each count as a share of the questions that were answered."""
+        """Return each count as a share of the questions that were answered."""
         return {key: count / self.asked for key, count in counts.items()} if self.asked else {}
 
     def to_json(self) -> dict[str, Json]:
@@ -179,7 +179,7 @@ def _chains(path: Path, limit: int) -> list[dict[str, Any]]:
 
 
 def _images(folder: Path, rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The images of the rows by their ids, small, as data URIs; EasyR1's parquet files hold them themselves."""
+    """Return the images of the rows by their ids, small, as data URIs; EasyR1's parquet files hold them themselves."""
     shown: dict[str, list[str]] = {}
     for row in rows:
         paths = [below(folder, name) for name in row["images"]]

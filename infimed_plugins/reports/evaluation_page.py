@@ -26,7 +26,7 @@ from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
-# of the questions wanted: the place of each that has an image with the encoded image, or why it cannot be shown
+# yields for wanted questions with an image their place and the encoded image, or why it cannot be shown
 Images = Callable[[Sequence[tuple[Run, Judged]]], Iterable[tuple[int, bytes | str]]]
 
 MOST_CASES = 300
@@ -34,7 +34,7 @@ SEEDED = frozenset({"shuffle", "rephrase"})  # variants whose number names a dra
 _VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
-MOST_GROUPS = 40  # of one case
+MOST_GROUPS = 40  # in one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
@@ -64,7 +64,7 @@ class Curve:
 
     @property
     def axis(self) -> str:
-        """The name of the numbers: ``seed``, ``severity``, or "" for a variant that has none."""
+        """The variant's number: ``seed``, ``severity``, or "" for one that has none."""
         if self.family in SEEDED:
             return "seed"
         numbered = any(":" in result.asked.variant for line in self.points.values() for _, result in line)
@@ -76,7 +76,7 @@ def write_evaluation_page(
     path: Path,
     *,
     images: Images,
-    facts: Mapping[str, str],
+    metadata: Mapping[str, str],
     notes: Sequence[str] = (),
     most_cases: int = MOST_CASES,
     seed: int = 0,
@@ -85,7 +85,7 @@ def write_evaluation_page(
 ) -> None:
     """Write the page to ``path``.
 
-    ``images`` as in ``cases_json``; ``facts`` are what ran, by name; ``notes`` the honest remarks. At most
+    ``images`` as in ``cases_json``; ``metadata`` by name; ``notes`` are the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
     ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
     two runs of one model, benchmark and setting.
@@ -97,7 +97,7 @@ def write_evaluation_page(
         _FILTERS,
         **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
-        facts=facts,
+        metadata=metadata,
         notes=notes,
         seed=seed,
         total=sum(map(len, cases.values())),
@@ -107,7 +107,7 @@ def write_evaluation_page(
 
 
 def _sections(summary: Summary) -> dict[str, Any]:
-    """The tables and drawings of the page."""
+    """Return the tables and drawings of the page."""
     beside = any(name in summary.benchmarks for name in published_table().columns)
     colors = {model: number for number, model in enumerate(summary.models)}
     return {
@@ -124,7 +124,7 @@ def _sections(summary: Summary) -> dict[str, Any]:
 
 
 def breakdowns(summary: Summary) -> list[Breakdown]:
-    """The groupings with more than one value, of runs without a variant."""
+    """Return the groupings with more than one value, of runs without a variant."""
     found: dict[tuple[str, Setting, str], list[Result]] = {}
     for result in summary.results:
         for key in result.groups if not result.asked.variant else ():
@@ -145,7 +145,7 @@ def split_variant(variant: str) -> tuple[str, float]:
 
 
 def curves(summary: Summary) -> list[Curve]:
-    """A curve for each family of variants, benchmark and setting, in the order of the results."""
+    """Return a curve for each family of variants, benchmark and setting, in the order of the results."""
     plain = {(change.model, change.benchmark, change.asked): change.plain for change in summary.changes}
     found: dict[tuple[str, str, Setting], dict[str, list[tuple[float, Result]]]] = defaultdict(
         lambda: defaultdict(list)
@@ -164,7 +164,7 @@ def curves(summary: Summary) -> list[Curve]:
 
 
 def _forests(summary: Summary) -> list[tuple[str, str]]:
-    """(benchmark, drawing) of the runs without a variant."""
+    """Return (benchmark, drawing) of the runs without a variant."""
     published, drawn = published_table(), []
     places = {name: number for number, name in enumerate(published.columns)}
     several = len({asked for asked in summary.settings if not asked.variant}) > 1
@@ -207,7 +207,7 @@ class Case:
 
 
 def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
-    """Every question by (benchmark, label of the setting), in the order of the runs."""
+    """Return every question by (benchmark, label of the setting), in the order of the runs."""
     found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for name, row in identified(run.rows).items():
@@ -216,8 +216,9 @@ def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
 
 
 def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
-    """At most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark does
-    not crowd out the others; at random within each."""
+    """Return at most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark
+    does not crowd out the others; at random within each.
+    """
     telling, plain = [], []
     for key, listed in cases.items():
         order = random.Random(f"{seed} {key}").sample(list(listed), len(listed))
@@ -227,16 +228,16 @@ def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed:
 
 
 def _in_turn(queues: Sequence[Sequence[Case]]) -> Iterator[Case]:
-    """The first of each, the second of each …"""
+    """Yield the first of each, the second of each …"""
     return (case for layer in zip_longest(*queues) for case in layer if case is not None)
 
 
 def cases_json(cases: Sequence[Case], images: Images) -> dict[str, Json]:
-    """Return what the page's browser reads: ``cases``, and ``images`` as JPEG data URIs.
+    """Return the data of the page's browser: ``cases``, and ``images`` as JPEG data URIs.
 
     A case's ``image`` indexes the images, or says in words why there is none; each image of a benchmark and variant is
-    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; an image that is
-    missing or does not decode is said so in its cases.
+    there once. ``accuracy`` is 1, 0, or null for unscored. Raises MissingExtraError without Pillow; a missing or
+    broken image is noted in its cases.
     """
     wanted: dict[tuple[str, str, str], tuple[Run, Judged]] = {}
     for case in cases:
@@ -289,7 +290,7 @@ def _case_json(case: Case, image: int | str) -> dict[str, Json]:
 
 
 def _right_option(gold: Json, options: Sequence[str]) -> int | None:
-    """The index of the gold option, given by its letter or its text."""
+    """Return the index of the gold option, given by its letter or its text."""
     if not isinstance(gold, str) or not options:
         return None
     if gold in options:

@@ -52,7 +52,7 @@ class WideRow:
 
 
 def wide_rows(summary: Summary) -> list[WideRow]:
-    """The rows of the paper's table, model by model; variants have their place in the long tables and the curves."""
+    """Return the rows of the paper's table, model by model; variants are for the long tables and the curves."""
     averages = {(average.model, average.asked): average for average in summary.averages}
     figures = {(result.model, result.asked, result.benchmark): result.figure for result in summary.results}
     rows = []
@@ -65,22 +65,22 @@ def wide_rows(summary: Summary) -> list[WideRow]:
 
 
 def wide_columns(summary: Summary) -> tuple[str, ...]:
-    """The paper's seven benchmarks, then whatever else was run."""
+    """Return the paper's seven benchmarks, then the others that were run."""
     return in_paper_order([*published_table().columns, *summary.benchmarks])
 
 
 def interval(estimate: Estimate) -> str:
-    """``61.2 [57.0, 65.3]``, in percent."""
+    """Return ``61.2 [57.0, 65.3]``, in percent."""
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def accuracy_text(figure: Figure) -> str:
-    """The accuracy with the interval to show; a dash where nothing was scored."""
+    """Return the accuracy with the interval to show; a dash where nothing was scored."""
     return interval(figure.estimate) if figure.accuracy.total else NONE
 
 
 def rate_text(rate: Rate, *, bounds: bool = True) -> str:
-    """A rate with its interval, or without; a dash where nothing was counted."""
+    """Return a rate with its interval, or without; a dash where nothing was counted."""
     if not rate.total:
         return NONE
     return interval(rate) if bounds else f"{100 * rate.value:.1f}"
@@ -94,13 +94,13 @@ def difference(paired: Paired) -> str:
 
 
 def average_text(average: Average) -> str:
-    """The average with its interval, and over how many of the paper's benchmarks when some are missing."""
+    """Return the average with its interval, and over how many of the paper's benchmarks when some are missing."""
     partial = f" ({len(average.benchmarks)} of {len(published_table().columns)})" if average.missing else ""
     return interval(average.estimate) + partial
 
 
 def terminal_tables(summary: Summary) -> list[Table]:
-    """Rich tables: the figures, the macro averages, the paired differences; the last two only where there are any."""
+    """Return rich tables: the figures, the macro averages, the paired differences; the last two only if not empty."""
     tables = [_rich("accuracy in percent [95% interval]", (*_LONG, *_COUNTS), map(_long_cells, summary.results))]
     if summary.averages:
         averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
@@ -110,7 +110,7 @@ def terminal_tables(summary: Summary) -> list[Table]:
 
 
 def csv_text(summary: Summary) -> str:
-    """A line for each figure, breakdowns, averages, differences and changes too; shares in [0, 1], under a header."""
+    """Return a line for each figure, breakdown, average, difference and change; shares in [0, 1], under a header."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
@@ -119,7 +119,7 @@ def csv_text(summary: Summary) -> str:
 
 
 def markdown(summary: Summary) -> str:
-    """The paper's table with intervals, then every figure, then the differences, as Markdown tables."""
+    """Return the paper's table with intervals, then every figure, then the differences, as Markdown tables."""
     columns = wide_columns(summary)
     head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
     wide = []
@@ -134,7 +134,8 @@ def markdown(summary: Summary) -> str:
 
 
 def latex_rows(summary: Summary) -> str:
-    r"""Rows for a booktabs table: model, prompt style, the seven columns of Table 1, other benchmarks, the average.
+    r"""Return rows for a booktabs table: model, prompt style, the seven columns of Table 1, other benchmarks, the
+    average.
 
     A ``%`` comment above each row holds mode, judge, variant, and for each figure n, invalid rate and interval.
     A partial average is left out: it could not stand beside the paper's.
@@ -155,12 +156,12 @@ def _latex_line(cells: Iterable[str]) -> str:
 
 
 def latex_escape(text: str) -> str:
-    """Text as LaTeX prints it: ``a_b & 5%`` to ``a\\_b \\& 5\\%``; line breaks to spaces."""
+    r"""Escape text for LaTeX: ``a_b & 5%`` to ``a\_b \& 5\%``; line breaks to spaces."""
     return "".join(_LATEX.get(character, character) for character in _one_line(text))
 
 
 def markdown_escape(text: str) -> str:
-    """Text that Markdown and the HTML made of it leave as it is, on one line."""
+    """Escape text for Markdown and the HTML made of it, on one line."""
     return _MARKDOWN.sub(r"\\\1", _one_line(text))
 
 
@@ -179,7 +180,7 @@ def _long_cells(result: Result) -> tuple[str, ...]:
 
 
 def _paired_tables(summary: Summary) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
-    """Title, headers and rows of the differences between models and of the changes, where there are any."""
+    """Yield title, headers and rows of the differences between models and of the changes, if there are any."""
     if summary.contrasts:
         yield "paired differences", _CONTRAST, map(_contrast_cells, summary.contrasts)
     if summary.changes:
@@ -202,7 +203,7 @@ def _change_cells(change: Change) -> Sequence[str]:
 
 
 def _against(change: Change) -> str:
-    """Name the baseline of a change."""
+    """Return the baseline of a change."""
     return "as is" if change.asked.variant else change.plain.asked.prompt_style
 
 
@@ -284,7 +285,7 @@ def _csv_estimate(estimate: Estimate, kind: str) -> dict[str, object]:
 
 
 def interval_kind(figure: Figure) -> str:
-    """The kind of interval that a figure shows."""
+    """Return the kind of interval that a figure shows."""
     return _OVER_IMAGES if figure.shared else "Wilson"
 
 

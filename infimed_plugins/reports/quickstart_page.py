@@ -41,7 +41,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Example:
-    """One question with the image and what each model said: (model, reply, right)."""
+    """One question with the image and each model's reply: (model, reply, right)."""
 
     image_png: bytes
     question: str
@@ -56,10 +56,10 @@ class Example:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All the page shows. ``notes`` are the honest remarks; ``facts`` what ran, by name."""
+    """The content of the page. ``notes`` are the honest remarks; ``metadata`` is by name."""
 
     title: str
-    facts: Mapping[str, Any]
+    metadata: Mapping[str, Any]
     notes: Sequence[str]
     lines: Sequence[Line]
     comparisons: Sequence[Comparison]
@@ -111,7 +111,7 @@ def write_page(data: ReportData, path: Path) -> None:
         {"percent": rate_text, "points": points},
         data=data,
         groups=sorted({group for line in data.lines for group in line.by_group}),
-        loss_chart=line_chart(data.sft_loss, "optimiser step", "loss"),
+        loss_chart=line_chart(data.sft_loss, "optimizer step", "loss"),
         reward_chart=line_chart(data.rewards, "GRPO step", "mean reward"),
         most=max(data.right_of_ten.values(), default=1),
     )

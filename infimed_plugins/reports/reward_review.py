@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infimed_plugins import pages
 from infimed_plugins.records import Json
-from infimed_plugins.rewards.saved import Scored
+from infimed_plugins.rewards.generations import Scored
 
 PAGE_ROWS = 2000  # a browser shows no more of them with ease
 _MEANS = ("overall", "format", "accuracy", "invalid")  # fields of a Score

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 RESAMPLES = 2000
-_CELLS = 4_000_000  # of one block of draws: 32 MB
+_CELLS = 4_000_000  # one block of draws: 32 MB
 _NO_SPREAD = 1e-9  # draws that differ by no more differ by rounding
 ALPHA = 0.05
 POWER = 0.80
@@ -68,7 +68,7 @@ class Paired:
 
 
 def wilson(right: int, total: int) -> Rate:
-    """The share ``right / total``; (0, 1) as its interval when there is nothing to count."""
+    """Return the share ``right / total``; (0, 1) as its interval when there is nothing to count."""
     from scipy.stats import binomtest
 
     if total == 0:
@@ -79,7 +79,7 @@ def wilson(right: int, total: int) -> Rate:
 
 
 def clustered(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> Estimate:
-    """The mean of ``values`` (verdicts, 0 or 1), whose ``clusters`` (images) are drawn whole.
+    """Return the mean of ``values`` (verdicts, 0 or 1), whose ``clusters`` (images) are drawn whole.
 
     Where all clusters have the same share right a bootstrap has nothing to vary: then Wilson's bound on the number of
     clusters says how many of another kind there may be. Nothing to count, or one cluster of mixed verdicts, says
@@ -121,7 +121,7 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str,
 
 
 def bootstrap_means(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int] = 0) -> NDArray[np.float64]:
-    """``RESAMPLES`` means of ``values``, each over as many clusters as there are, drawn whole with replacement.
+    """Draw ``RESAMPLES`` means of ``values``, each over as many clusters as there are, drawn whole with replacement.
 
     Clusters with the same sum and size are alike, so a draw is a multinomial count of the few kinds there are: the same
     distribution as drawing one by one, in a thousandth of the time. Raises ValueError when there is nothing to draw.
@@ -145,7 +145,7 @@ def bootstrap_means(values: _Values, clusters: _Clusters, *, seed: int | Sequenc
 
 
 def _numbered(clusters: _Clusters) -> NDArray[np.intp]:
-    """The clusters as numbers from 0 on, none left out."""
+    """Return the clusters as numbers from 0 on, none left out."""
     import numpy as np
 
     if isinstance(clusters, np.ndarray):
@@ -155,7 +155,7 @@ def _numbered(clusters: _Clusters) -> NDArray[np.intp]:
 
 
 def macro_average(figures: Sequence[Estimate]) -> Estimate:
-    """The mean of benchmark figures, each benchmark weighing the same (the first paper's Table 1, "Avg.").
+    """Return the mean of benchmark figures, each benchmark weighing the same (the first paper's Table 1, "Avg.").
 
     Benchmarks are independent: the distances to their bounds add in squares (Zou, Huang and Zhang, Computational
     Statistics & Data Analysis 2009, 53:1080), so that a set which is all wrong is not taken to be certain.
@@ -169,7 +169,7 @@ def macro_average(figures: Sequence[Estimate]) -> Estimate:
 
 
 def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95% percentile interval of bootstrap draws."""
+    """Return the 95% percentile interval of bootstrap draws."""
     import numpy as np
 
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -177,13 +177,13 @@ def middle(draws: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _with_unseen(value: float, unseen: float, *, least: float) -> tuple[float, float]:
-    """The interval when a share of the images may be unlike all that were seen: from ``least`` up to 1 in them."""
+    """Widen the interval for a share of images unlike all that were seen: from ``least`` up to 1 in them."""
     seen = (1 - unseen) * value
     return seen + unseen * least, seen + unseen
 
 
 def holm(p_values: Mapping[K, float]) -> dict[K, float]:
-    """The p-values of one family (a pair of models over several benchmarks), corrected by Holm's method.
+    """Return the p-values of one family (a pair of models over several benchmarks), corrected by Holm's method.
 
     The smallest is multiplied by the number of comparisons, the next by one less, and so on; none is below the one
     before it, nor above 1.
@@ -195,7 +195,7 @@ def holm(p_values: Mapping[K, float]) -> dict[K, float]:
 
 
 def detectable_difference(total: int, discordant: int) -> float | None:
-    """The smallest true difference of accuracies, in [0, 1], that the exact McNemar test would show with 80% power.
+    """Return the least true difference of accuracies, in [0, 1], that the exact McNemar test shows with 80% power.
 
     It is for ``total`` questions of which ``discordant`` are answered right by one model only, that number taken as
     given, and questions taken as independent (shared images make it larger). None when no split of so few discordant
@@ -232,7 +232,7 @@ def questions_needed(difference: float, discordant_share: float) -> int:
 
 
 def power_note(result: Paired) -> str:
-    """Say what so many questions can show, if they are too few for the difference seen, and if p is too small."""
+    """Return the power of so many questions, if they are too few for the difference seen, and if p is too small."""
     discordant = result.only_a + result.only_b
     if result.total == 0:
         return "No question was answered by both."

@@ -29,7 +29,7 @@ from infimed_plugins.reports.statistics import (
     wilson,
 )
 
-GROUPINGS = ("kind", "modality")  # where the caller names none for a benchmark
+GROUPINGS = ("kind", "modality")  # default if the caller names none for a benchmark
 REASONS = 5
 NOT_GIVEN = "(not given)"
 _FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
@@ -37,7 +37,7 @@ _FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, 
 
 @dataclass(frozen=True)
 class Setting:
-    """How the questions were asked and the replies judged; ``variant`` and ``judge`` as in Run."""
+    """The way the questions were asked and judged; ``variant`` and ``judge`` as in Run."""
 
     prompt_style: str
     variant: str
@@ -145,7 +145,7 @@ class Summary:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Every way of asking and judging there is, in the order of the results."""
+        """The settings of all results, in their order."""
         return tuple(dict.fromkeys(result.asked for result in self.results))
 
 
@@ -180,7 +180,7 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
 
 
 def setting_of(run: Run) -> Setting:
-    """Return how a run was asked and judged."""
+    """Return the setting of a run."""
     return Setting(run.prompt_style, run.variant, run.mode, run.judge)
 
 
@@ -215,7 +215,7 @@ def figure(scored: Sequence[Judged], seed: Sequence[int]) -> Figure:
 
 
 def breakdown(scored: Sequence[Judged], key: str, seed: Sequence[int]) -> dict[str, Figure]:
-    """A figure for each value of one grouping; a question with a list of values counts under each of them."""
+    """Return a figure for each value of one grouping; a question with a list of values counts under each of them."""
     groups: dict[str, list[Judged]] = defaultdict(list)
     for row in scored:
         for value in _values(row, key) or (NOT_GIVEN,):
@@ -233,7 +233,7 @@ def _values(row: Judged, key: str) -> Sequence[str]:
 
 
 def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
-    """The rows by id; the second row of one id (the turns of a circular variant) as ``id #2``."""
+    """Return the rows by id; the second row of one id (the turns of a circular variant) as ``id #2``."""
     seen: Counter[str] = Counter()
     named: dict[str, Judged] = {}
     for row in rows:
@@ -243,7 +243,7 @@ def identified(rows: Sequence[Judged]) -> dict[str, Judged]:
 
 
 def _scores(run: Run) -> dict[str, float]:
-    """1.0 or 0.0 for each question with a verdict."""
+    """Return 1.0 or 0.0 for each question with a verdict."""
     rows = identified(run.rows).items()
     return {name: float(row.accuracy == 1.0) for name, row in rows if row.accuracy is not None}
 
@@ -253,7 +253,7 @@ def _images(run: Run) -> dict[str, str]:
 
 
 def _averages(results: Sequence[Result]) -> Iterator[Average]:
-    """The macro average of each model in each setting, over those of the paper's benchmarks that it was run on."""
+    """Yield each model's macro average in each setting, over those of the paper's benchmarks that it was run on."""
     columns = published_table().columns
     found: dict[tuple[str, Setting], dict[str, Estimate]] = defaultdict(dict)
     for result in results:  # in the paper's order
@@ -265,7 +265,7 @@ def _averages(results: Sequence[Result]) -> Iterator[Average]:
 
 
 def _contrasts(by_key: Mapping[Key, Run], benchmarks: Sequence[str], seed: int) -> Iterator[Contrast]:
-    """Every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
+    """Yield every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
     models = list(dict.fromkeys(model for model, _, _ in by_key))
     scores = {key: _scores(run) for key, run in by_key.items()} if len(models) > 1 else {}
     for asked in dict.fromkeys(asked for _, _, asked in by_key):
@@ -281,7 +281,7 @@ def _contrasts(by_key: Mapping[Key, Run], benchmarks: Sequence[str], seed: int) 
 
 
 def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> Iterator[Change]:
-    """Every variant whose questions keep their ids against the run without one, every prompt against the direct one."""
+    """Yield each variant that keeps its questions' ids against the run without it, and each prompt against direct."""
     for model, benchmark, asked in ordered:
         as_it_is = replace(asked, variant="") if asked.variant else replace(asked, prompt_style="direct")
         plain = by_key.get((model, benchmark, as_it_is))
@@ -295,5 +295,5 @@ def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> It
 
 
 def _seed(seed: int, benchmark: str) -> tuple[int, int]:
-    """A stream of its own for each benchmark: draws of two benchmarks must not move together."""
+    """Return the seed of a benchmark: draws of two benchmarks must not move together."""
     return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no script, no file beside the page, colors from the page.
+"""Charts as inline SVG: no script and no file of their own, colors from the page.
 
 Those of the evaluation page are drawn at the width of a phone so that their text stays readable.
 """
@@ -25,7 +25,7 @@ Series = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def forest_plot(title: str, rows: Sequence[tuple[str, Estimate, str]], published: Marked = ()) -> str:
-    """A line for each (label, accuracy with interval, note) over a common axis in percent.
+    """Draw a line for each (label, accuracy with interval, note) over a common axis in percent.
 
     ``published`` values (model, accuracy in percent) stand as hollow rings on a line of their own, without intervals.
     """
@@ -60,7 +60,7 @@ def forest_plot(title: str, rows: Sequence[tuple[str, Estimate, str]], published
 def curve_chart(
     title: str, points: Mapping[str, Sequence[tuple[float, Estimate]]], colors: Mapping[str, int], axis: str
 ) -> str:
-    """Accuracy in percent, a series for each model with its intervals; ``colors`` gives each model's number.
+    """Draw accuracy in percent, a series for each model with its intervals; ``colors`` gives each model's number.
 
     ``axis`` names x: only a ``severity`` has an order, so only its points are joined. "" is for a variant without
     number. x = 0 is the question as it was asked.
@@ -127,7 +127,7 @@ def line_chart(series: Series, x_label: str, y_label: str) -> str:
 
 
 def _series(model: str, color: int, marks: Sequence[tuple[float, float, float, float, Estimate]], joined: bool) -> str:
-    """One model's marks at (x, y, y of low, y of high) with whiskers, and the line through them."""
+    """Return one model's marks at (x, y, y of low, y of high) with whiskers, and the line through them."""
     kind, dash = f"m{color % COLORS}", _DASHES[color // COLORS % len(_DASHES)]
     parts = []
     if joined:
@@ -146,7 +146,7 @@ def _open(label: str, height: float) -> str:
 
 
 def _range(estimates: Sequence[Estimate], percents: Sequence[float]) -> tuple[float, float]:
-    """The axis in percent: whole tens around everything shown, at least twenty wide."""
+    """Return the axis in percent: whole tens around everything shown, at least twenty wide."""
     lows = [100 * estimate.low for estimate in estimates] + list(percents)
     highs = [100 * estimate.high for estimate in estimates] + list(percents)
     low = min(80.0, 10 * math.floor(min(lows, default=0.0) / 10))

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.errors import DataError, MissingExtraError
+from infimed_plugins.errors import DataError, optional_module
 from infimed_plugins.parsing.boxes import MAX_LENGTH, Box, ParsedBoxes, boxes_as_text, parse_boxes
 from infimed_plugins.records import Code, GroundTruth, Json, Size, Verdict
 
@@ -37,7 +37,7 @@ MAX_MATCHED = 300  # boxes a side that take part in matching; the denominator co
 
 
 def grounding(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
-    """IoU of one box with one box, in [0, 1]. ``strict`` is that of ``parse_boxes``."""
+    """Return the IoU of one box with one box, in [0, 1]. ``strict`` is that of ``parse_boxes``."""
     gold, given = _gold_boxes(truth.answer), parse_boxes(answer, strict)
     if gold is None or len(gold.boxes) != 1 or gold.invalid:
         return Verdict(0.0, None, "the ground truth is not one box [x1, y1, x2, y2]", code=Code.BAD_TRUTH)
@@ -54,7 +54,7 @@ def grounding(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
 
 
 def detection(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
-    """Sum of matched IoUs over max(predicted, true), in [0, 1]. Raises MissingExtraError without scipy."""
+    """Return the sum of matched IoUs over max(predicted, true), in [0, 1]. Raises MissingExtraError without scipy."""
     gold, given = _gold_boxes(truth.answer), parse_boxes(answer, strict)
     if gold is None or gold.invalid:
         return Verdict(0.0, None, "the ground truth is not a list of boxes", code=Code.BAD_TRUTH)
@@ -70,7 +70,7 @@ def detection(answer: str, truth: GroundTruth, strict: bool = True) -> Verdict:
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes (x1, y1, x2, y2) of positive area; 0 where floats overflow."""
+    """Return the intersection over union of two boxes (x1, y1, x2, y2) of positive area; 0 where floats overflow."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -82,7 +82,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def matching(given: Sequence[Box], gold: Sequence[Box]) -> dict[int, float]:
-    """The one-to-one matching with the largest sum of IoUs: the IoU of each matched box in ``given``, by its index."""
+    """Return the one-to-one matching with the largest sum of IoUs: the IoU of each matched ``given`` box by index."""
     if min(len(given), len(gold)) == 0:
         return {}
     table = [[iou(a, b) for b in gold] for a in given]
@@ -91,11 +91,8 @@ def matching(given: Sequence[Box], gold: Sequence[Box]) -> dict[int, float]:
     if len(gold) == 1:
         best = max(range(len(given)), key=lambda index: table[index][0])
         return {best: table[best][0]}
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise MissingExtraError("the detection reward", "scipy", "rewards") from error
-    rows, columns = linear_sum_assignment(table, maximize=True)
+    optimize = optional_module("scipy.optimize", "the detection reward", "rewards")
+    rows, columns = optimize.linear_sum_assignment(table, maximize=True)
     return {int(row): table[row][column] for row, column in zip(rows, columns, strict=True)}
 
 
@@ -106,7 +103,7 @@ def _confidence(given: ParsedBoxes, matched: Mapping[int, float]) -> float:
 
 
 def _gold_boxes(value: Json) -> ParsedBoxes | None:
-    """The truth's boxes; its 16 rollouts read them once."""
+    """Return the truth's boxes; its 16 rollouts read them once."""
     text = value if isinstance(value, str) else boxes_as_text(value)
     return None if text is None else _read(text)
 
@@ -115,7 +112,7 @@ _read = cached(4096)(parse_boxes)
 
 
 def _no_boxes(answer: str, reason: str) -> Verdict:
-    """A box that is written and cannot be taken is told from an answer without any."""
+    """Return the verdict without boxes: a box that cannot be used is told from an answer without any."""
     if len(answer) > MAX_LENGTH:
         return Verdict(0.0, None, f"longer than {MAX_LENGTH} characters", code=Code.TOO_LONG)
     if any(bracket in answer for bracket in "[(") and any(digit in answer for digit in "0123456789"):
@@ -140,7 +137,7 @@ def gold_answer(truth: GroundTruth) -> Json:
 
 
 def _to_truth(boxes: ParsedBoxes, truth: GroundTruth) -> ParsedBoxes:
-    """Predicted boxes in the coordinates of the truth. Raises DataError where a size that is needed is not given."""
+    """Convert predicted boxes to the coordinates of the truth. Raises DataError without a size that is needed."""
     if truth.frame in ("truth", "original"):
         return boxes
     across, down = _scale(truth)
@@ -148,7 +145,7 @@ def _to_truth(boxes: ParsedBoxes, truth: GroundTruth) -> ParsedBoxes:
 
 
 def _scale(truth: GroundTruth) -> Size:
-    """Pixels of the truth to one unit of the answer's frame, across and down."""
+    """Return the pixels of the truth to one unit of the answer's frame, across and down."""
     seen = (1000.0, 1000.0) if truth.frame == "thousandths" else truth.resized
     for size, key in ((truth.size, "size"), (seen, "resized")):
         if size is None:

@@ -1,4 +1,4 @@
-r"""The ground truth that an answer is compared with, read from whatever a trainer passes on.
+r"""Read the ground truth that an answer is compared with from the value that a trainer passes on.
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
@@ -42,15 +42,15 @@ _LETTER = re.compile(r"\(?[A-Z]\)?\.?")
 _LETTERS = re.compile(r"[A-Z](?:(?:[\s,;&]|and)+[A-Z])+")
 _LIKE_JSON = re.compile(r"""\{\s*["'}]|\[\s*(?:["'{]|None|null|nan|NaN)|\[[^\])]*$|"\s*[{[]""")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|nan|inf", re.IGNORECASE)
-_MISSING = NO_WORDS | {"None", "null", "NULL"}  # what str() and JSON make of a missing value
+_MISSING = NO_WORDS | {"None", "null", "NULL"}  # a missing value after str() or JSON
 _ALIASES = {"option": "multiple_choice", "jaccard": "text", "math_verify": "math", "iou": "grounding"}
 _MAX_BITS = 14_000  # an integer that Python writes out
 
 
 def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
-    """The ground truth of one row. ``task`` is used where the value does not name one.
+    """Return the ground truth of one row. ``task`` is used where the value does not name one.
 
-    Raises DataError for what is no known form. Whether a reward exists for the task is not checked here.
+    Raises DataError for an unknown form. It is not checked here that the task has a reward.
     """
     if isinstance(value, GroundTruth):
         if isinstance(value.options, (tuple, type(None))) and isinstance(value.synonyms, tuple):
@@ -62,14 +62,14 @@ def parse_truth(value: Any, task: str | None = None) -> GroundTruth:
 
 
 def check_frame(name: str | None) -> Frame | None:
-    """The frame of that name. Raises ConfigError where there is none."""
+    """Return the frame of that name. Raises ConfigError where there is none."""
     if name is not None and name not in get_args(Frame):
         raise ConfigError(f"answer_frame is {name!r}; one of {', '.join(get_args(Frame))}")
     return cast(Frame | None, name)
 
 
 def in_frame(truth: GroundTruth, frame: Frame | None) -> GroundTruth:
-    """The truth with answers to it declared to be in ``frame``, unless it names one itself."""
+    """Return the truth with answers to it declared to be in ``frame``, unless it names one itself."""
     return truth if frame is None or truth.frame != "truth" else replace(truth, frame=frame)
 
 
@@ -119,7 +119,7 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
 def _known_form(
     row: Mapping[Any, Any], answer: Json, task: str | None, options: tuple[str, ...], synonyms: tuple[str, ...]
 ) -> tuple[str, Json, tuple[str, ...]]:
-    """The task, answer and synonyms of a row for one of our own rewards."""
+    """Return the task, answer and synonyms of a row for one of our own rewards."""
     texts = isinstance(answer, list) and bool(answer) and all(isinstance(text, str) for text in answer)
     if texts and task != "math" and not _holds_boxes(answer):
         answer = [text.strip() for text in answer]
@@ -135,7 +135,7 @@ def _known_form(
 
 
 def _plain(row: Mapping[Any, Any], answer: Json, options: tuple[str, ...]) -> Json:
-    """The answer in one form of its type; None where it is the trace of a missing value."""
+    """Return the answer in one form of its type; None where it is the trace of a missing value."""
     if isinstance(answer, bool):
         return "yes" if answer else "no"
     if isinstance(answer, float):
@@ -152,7 +152,7 @@ def _plain(row: Mapping[Any, Any], answer: Json, options: tuple[str, ...]) -> Js
 
 
 def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str, ...]) -> Json:
-    """The answer, of a choice its letters. Raises DataError for one that no reply to its task can earn."""
+    """Return the answer, of a choice its letters. Raises DataError for one that no reply to its task can earn."""
     if task == "multiple_choice":
         count = len(options) or UNKNOWN
         if is_choice(answer, count):
@@ -176,7 +176,7 @@ def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str
 
 
 def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
-    """A list of texts, for options also an object by letters, as JSON too; empty where it is missing."""
+    """Return a list of texts, for options also an object by letters, as JSON too; empty where it is missing."""
     value = _json_value(row.get(key))
     value = _unpacked(value) if isinstance(value, str) else value
     if isinstance(value, dict) and key == "options":
@@ -192,7 +192,7 @@ def _texts(row: Mapping[Any, Any], key: str) -> tuple[str, ...]:
 
 
 def _boxes(answer: Json) -> ParsedBoxes | None:
-    """The boxes of an answer, also where one is invalid; None for what has not the four numbers of a box."""
+    """Return the boxes of an answer, also if one is invalid; None for anything without a box's four numbers."""
     try:
         boxes = parse_boxes(answer)
     except (TypeError, ValueError, RecursionError):
@@ -223,7 +223,7 @@ def _size(row: Mapping[Any, Any], key: str) -> Size | None:
 
 
 def task_of(answer: Json) -> Task:
-    """The task an answer without one looks like, by the table above."""
+    """Return the task an answer without one looks like, by the table above."""
     text = answer if isinstance(answer, str) else _short(answer, 2000)
     if isinstance(answer, str) and _LETTER.fullmatch(answer.strip()):
         return "multiple_choice"
@@ -237,7 +237,7 @@ def task_of(answer: Json) -> Task:
 
 
 def _json_value(value: Any) -> Json:
-    """numpy arrays and scalars as lists and numbers, a missing value of any library as None; the rest as it is."""
+    """Turn numpy arrays and scalars into lists and numbers, a missing value of any library into None."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, (list, tuple)):
         return [_json_value(item) for item in value]

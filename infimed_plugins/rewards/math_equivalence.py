@@ -28,7 +28,7 @@ from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
-_NEAR = Fraction(1, 10**5)  # of the larger; math_verify compares to 6 decimals, and what is further apart is not equal
+_NEAR = Fraction(1, 10**5)  # share of the larger; math_verify compares to 6 decimals, so values further apart differ
 
 _WORD = re.compile(r"\\?[A-Za-z]+")
 _FUNCTION = re.compile(rf"(?<![\\A-Za-z])({'|'.join(sorted(WORDS, key=len, reverse=True))})(?![A-Za-z])")
@@ -37,7 +37,7 @@ _tight = partial(re.compile(r"(?<![0-9.,]) | (?![0-9.,])").sub, "")  # without b
 
 
 def math_equivalence(answer: str, truth: GroundTruth, ask: AskMath | None = None) -> Verdict:
-    """1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify.
+    """Return 1.0 when the answer equals the truth, else 0.0. Raises MissingExtraError without math_verify.
 
     ``ask`` gives math_verify's verdicts where only that can tell; without it the process pool is asked.
     """
@@ -50,7 +50,7 @@ def math_equivalence(answer: str, truth: GroundTruth, ask: AskMath | None = None
 
 
 def pairs_to_verify(answer: str, truth: GroundTruth) -> Sequence[Pair]:
-    """The pairs that only math_verify can tell apart, for a batch to ask for at once."""
+    """Return the pairs that only math_verify can tell apart, for a batch to ask for at once."""
     with contextlib.suppress(ValueError):
         return _noted(answer, _text(truth.answer))[1]
     return ()
@@ -62,7 +62,7 @@ def _text(right: Json) -> str:
 
 @cached(8192)
 def _noted(answer: str, gold: str) -> tuple[Verdict, list[Pair]]:
-    """The pairs that math_verify must be asked of, and the verdict where there are none."""
+    """Return the pairs that math_verify must be asked of, and the verdict where there are none."""
     pairs: list[Pair] = []
 
     def note(gold: str, given: str) -> str:
@@ -113,12 +113,12 @@ def _gold_claim(gold: str) -> tuple[Claim, Reader] | None:
 
 
 class _Comparison(NamedTuple):
-    """Compares what a truth and an answer claim, asking math_verify of what is no plain number."""
+    """Compares the claims of a truth and an answer; asks math_verify about anything that is no plain number."""
 
     ask: AskMath
 
     def claims(self, gold: str, given: str) -> bool:
-        """Raises NotRead. Of a truth in no known form, such as a matrix, only the same text will do."""
+        """True if both claim the same. Raises NotRead. A truth in no known form (a matrix) takes only the same text."""
         read = _gold_claim(gold)
         if read is None:
             return _tight(gold).lower() == _tight(given).lower()
@@ -131,7 +131,7 @@ class _Comparison(NamedTuple):
         return self._item(items[0], said[0])
 
     def _items(self, gold: tuple[Item, ...], around: str, given: tuple[Item, ...], brackets: str) -> bool:
-        """In order within round and square brackets, or where names tell the items apart; else as sets."""
+        """Compare items in order within round and square brackets, or where names tell them apart; else as sets."""
         ordered = {around, brackets} - {"", "\\{\\}"}
         if ordered and around and brackets not in ("", around):
             return False
@@ -143,7 +143,7 @@ class _Comparison(NamedTuple):
         return all(any(row) for row in (*table, *zip(*table, strict=True)))
 
     def _item(self, gold: Item, given: Item, named: bool = False) -> bool:
-        """An order by its signs and sides; of an equation every value, with ``named`` its name too."""
+        """Compare an order by its signs and sides; of an equation every value, with ``named`` its name too."""
         if gold.signs != given.signs or (named and gold.name != given.name):
             return False
         if gold.signs:  # the name of what is ordered may be missing
@@ -154,7 +154,7 @@ class _Comparison(NamedTuple):
         return all(self._value(gold.values[-1], value) for value in given.values)
 
     def _value(self, gold: Value | None, given: Value | None) -> bool:
-        """Part by part, where a unit may be missing on one side; else as numbers or expressions."""
+        """Compare part by part, where a unit may be missing on one side; else as numbers or expressions."""
         if gold is None or given is None:
             return gold is given
         if gold.joint == given.joint != "" and len(gold.parts) == len(given.parts):
@@ -169,7 +169,7 @@ class _Comparison(NamedTuple):
         return self._expression(gold.text, given.text) if equal is None else equal
 
     def _expression(self, gold: str, given: str) -> bool:
-        """Raises NotRead where a limit was hit."""
+        """Compare two expressions. Raises NotRead where a limit was hit."""
         equal = same(gold, given)
         if equal is not None:
             return equal
@@ -197,5 +197,5 @@ def _same_number(a: Quantity | None, b: Quantity | None) -> bool | None:
 
 
 def _latex(text: str) -> str:
-    """The spelling that math_verify reads."""
+    """Return the spelling that math_verify reads."""
     return _FUNCTION.sub(r"\\\1", text.replace("**", "^").translate(_LATEX))

@@ -1,4 +1,4 @@
-r"""The forms in which an answer of maths is paid, each read whole; what stands beside them is never passed over.
+r"""Read the forms of mathematical answers that are paid, each whole: nothing beside them is passed over.
 
     12, \frac{1}{2}, 2√3, 50\%           a value
     12 mm, 240π cm², 10米, 3 lesions     with a unit, or what it counts
@@ -132,7 +132,7 @@ class Reader:
     most: int = MAX_ITEMS
 
     def claim(self, text: str) -> Claim:
-        """Raises NotRead."""
+        """Read a claim. Raises NotRead."""
         text = _BETWEEN.sub(r"\1 to ", text)
         brackets, inside = _bracketed(text)
         pieces = _split(_LISTED if brackets else _ITEMS, inside)[0]
@@ -144,7 +144,7 @@ class Reader:
         return tuple(map(self.item, ways)), brackets
 
     def item(self, text: str) -> Item:
-        """An equation, an order or a value."""
+        """Read an equation, an order or a value."""
         text = _SIGN.sub(lambda found: _SIGNS[found[0].lower()], text)
         is_ = _IS.search(text)
         if is_ and is_name(text[: is_.start()].strip()):
@@ -163,7 +163,7 @@ class Reader:
         return Item(text, "".join(names), tuple(None if side in names else self.value(side) for side in texts), signs)
 
     def value(self, text: str) -> Value:
-        """A value in one of its forms."""
+        """Read a value in one of its forms."""
         text = _DIMENSION.sub("", _NEARLY.sub("", text).strip())
         joint, parts = _parts(text)
         if parts:
@@ -194,7 +194,7 @@ class Reader:
 
 
 def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], str]:
-    """The pieces outside brackets, and the signs between them."""
+    """Return the pieces outside brackets, and the signs between them."""
     pieces, signs, start = [], "", 0
     for found in pattern.finditer(_masked(text)):
         pieces.append(text[start : found.start()].strip())
@@ -203,14 +203,14 @@ def _split(pattern: re.Pattern[str], text: str) -> tuple[list[str], str]:
 
 
 def _masked(text: str) -> str:
-    """The text with what is in brackets out of the way, of the same length; one mark for each outermost pair."""
+    """Mask the text in brackets, keeping the length; one mark for each outermost pair."""
     while (masked := _GROUP.sub(lambda found: "\1" + "\0" * (len(found[0]) - 1), text)) != text:
         text = masked
     return text
 
 
 def _bracketed(text: str) -> tuple[str, str]:
-    r"""The brackets around the whole, such as ``(]`` or ``\{\}``, and what they hold."""
+    r"""Return the brackets around the whole, such as ``(]`` or ``\{\}``, and their content."""
     found = _BRACKETED.fullmatch(text)
     if not found or (found[1] == "\\{") != (found[3] == "\\}") or not re.fullmatch("\\\\?\1\0*", _masked(text)):
         return "", text
@@ -218,7 +218,7 @@ def _bracketed(text: str) -> tuple[str, str]:
 
 
 def _parts(text: str) -> tuple[str, tuple[Part, ...]]:
-    """The joint and the parts of a range, a size or a ratio; "" where it is none."""
+    """Return the joint and the parts of a range, a size or a ratio; "" where it is none."""
     for joint, pattern in _JOINTS:
         pieces = pattern.split(text)
         if len(pieces) > 1:
@@ -239,7 +239,7 @@ def _part(text: str) -> Part | None:
 
 
 def is_name(side: str) -> bool:
-    r"""``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of the building``; not ``-x`` or ``unknown``."""
+    r"""True for ``x_1``, ``f(2)``, ``\sin A``, ``AB``, ``Area``, ``the height of a tube``; not ``-x``, ``unknown``."""
     if _SYMBOL.fullmatch(side):
         return True
     head, *rest = _OF.split(side)

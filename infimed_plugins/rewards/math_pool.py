@@ -1,7 +1,7 @@
-r"""math_verify's verdicts: asked of a few processes, remembered, and bounded in time for a whole training process.
+r"""Ask a few processes for math_verify's verdicts: remembered, and bounded in time for a whole training process.
 
-An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a patience of
-PATIENCE seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
+An ordinary answer takes 1 to 100 ms of CPU time; one may take SECONDS. What runs out of it is charged to a budget of
+BUDGET seconds, refilled slowly; while less than SECONDS is left of it, one may take HURRIED seconds, and with a debt
 what looks costly (factorials, sums, high powers) is not asked at all: any number of such answers, alone or in a batch,
 costs no more, and holds up no other. A batch asks what looks cheap first, and nothing after its own time. What was cut
 short or not asked may be judged later; only what ran out of SECONDS or of memory is remembered as such, whatever it is
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 SECONDS, HURRIED = 0.5, 0.14  # CPU time of one pair
-PATIENCE, REFILL = 0.8, 0.05  # seconds, and for each second that passes
+BUDGET, REFILL = 0.8, 0.05  # seconds, and for each second that passes
 DEBT = -0.7  # below it what looks costly is not asked
 PROCESSES = min(4, os.cpu_count() or 1)
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
@@ -51,7 +51,7 @@ NOT_REACHED = "not reached: the process was ended or held up from outside"
 OUT_OF_BUDGET = "out of the time for such answers; it may be judged later"
 _SLOW = "out of HURRIED seconds"
 _CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE}  # C code without memory
-# what can make an expression cost much: factorials, sums, high or stacked powers, great length
+# costly parts of an expression: factorials, sums, high or stacked powers, great length
 _COSTLY = re.compile(r"!|\\(?:sum|prod|int|lim|binom)|\^\s*\{?[^{}^]{0,20}[0-9]{3}|\^[^^]{0,20}\^|[0-9]{13}|.{200}")
 Pair = tuple[str, str]  # truth, answer
 AskMath = Callable[[str, str], str]  # the verdict on such a pair
@@ -62,12 +62,12 @@ class MathProcessError(InfimedError, RuntimeError):
 
 
 class MathPool:
-    """A few processes, each started when first needed, and what they said before. Safe to share between threads."""
+    """A few processes, each started when first needed, and their verdicts so far. Safe to share between threads."""
 
     def __init__(self, processes: int = PROCESSES, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> None:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
         self._said: OrderedDict[tuple[str, ...], str] = OrderedDict()  # by pair; limits that were hit by the answer
-        self.patience, self._filled = PATIENCE, time.monotonic()
+        self.budget, self._filled = BUDGET, time.monotonic()
         self.processes: list[MathProcess] = []
         self._set_up()
 
@@ -79,14 +79,14 @@ class MathPool:
             self._idle.put(process)
 
     def verdict(self, gold: str, answer: str, deadline: float = float("inf")) -> str:
-        """RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
+        """Return RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
 
         Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
         """
         return self._known(gold, answer) or self._ask(gold, answer, deadline)
 
     def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
-        """The ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
+        """Return the ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
         todo = sorted(pairs, key=lambda pair: _COSTLY.search(pair[1]) is not None)
         if not todo:
             return {}
@@ -104,7 +104,7 @@ class MathPool:
             process.close()
 
     def forget_after_fork(self) -> None:
-        """In a forked child: the processes are the parent's, and a lock may be held by a thread that is not here."""
+        """In a forked child, forget the parent's processes, and a lock that a thread which is not here may hold."""
         for process in self.processes:
             process.leave_to_parent()
         self._set_up()
@@ -119,7 +119,7 @@ class MathPool:
 
     def _ask(self, gold: str, answer: str, deadline: float) -> str:
         process = self._idle.get()
-        try:  # patience is looked at when its turn has come: others have used it up meanwhile
+        try:  # budget is looked at when its turn has come: others have used it up meanwhile
             seconds = self._limit(answer) if time.monotonic() <= deadline else 0.0
             if not seconds:
                 return self._known(gold, answer) or OUT_OF_BUDGET
@@ -132,14 +132,14 @@ class MathPool:
                 _ = other.pid  # one that was killed while idle is taken notice of
 
     def _limit(self, answer: str) -> float:
-        """The seconds that an answer may take, by what is left of the patience; 0 for none."""
+        """Return the seconds that an answer may take, by the rest of the budget; 0 for none."""
         with self._lock:
             now = time.monotonic()
-            self.patience = min(PATIENCE, self.patience + REFILL * (now - self._filled))
+            self.budget = min(BUDGET, self.budget + REFILL * (now - self._filled))
             self._filled = now
-            if self.patience >= min(self._seconds, SECONDS):
+            if self.budget >= min(self._seconds, SECONDS):
                 return self._seconds
-            asked = self._said.get((answer,)) != _SLOW and (self.patience > DEBT or not _COSTLY.search(answer))
+            asked = self._said.get((answer,)) != _SLOW and (self.budget > DEBT or not _COSTLY.search(answer))
             return min(HURRIED, self._seconds) if asked else 0.0
 
     def _remember(self, gold: str, answer: str, said: str, seconds: float) -> None:
@@ -149,7 +149,7 @@ class MathPool:
             if said in (RIGHT, WRONG):
                 self._said[gold, answer] = said
             else:
-                self.patience = max(2 * DEBT, self.patience - seconds)
+                self.budget = max(2 * DEBT, self.budget - seconds)
                 self._said[(answer,)] = _SLOW if said == OUT_OF_TIME and seconds < self._seconds else said
             if len(self._said) > REMEMBERED:
                 self._said.popitem(last=False)
@@ -170,7 +170,7 @@ class MathProcess:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def ask(self, gold: str, answer: str, seconds: float) -> str:
-        """RIGHT, WRONG, which limit of ``seconds`` of CPU time or of memory was hit, or NOT_REACHED.
+        """Return RIGHT, WRONG, which limit of ``seconds`` of CPU time or of memory was hit, or NOT_REACHED.
 
         Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
         """
@@ -203,7 +203,7 @@ class MathProcess:
         self._disconnect()
 
     def leave_to_parent(self) -> None:
-        """In a forked child: let go of the parent's process."""
+        """In a forked child, let go of the parent's process."""
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
         self._disconnect()
@@ -243,7 +243,7 @@ class MathProcess:
         if connection is None:
             return "", ""
         try:
-            while connection.poll(0):  # of a process that died between two questions
+            while connection.poll(0):  # left by a process that died between two questions
                 connection.recv_bytes()
             connection.send_bytes(json.dumps(message).encode())
             while connection.poll(max(0.0, end - time.monotonic())):

@@ -29,19 +29,19 @@ FUNCTIONS: dict[str, Callable[[Number], Number]] = {
 }
 WORDS = {*FUNCTIONS, "cot", "sec", "csc", "log", "lg", "max", "min", "gcd", "lcm"}  # with a backslash or without
 
-_MAX_DEPTH, _MAX_TOKENS = 40, 120  # of an expression
-_MAX_TERMS = 4096  # of a sum, a product, a factorial
-_MAX_BITS = 1 << 16  # of a number: about 20,000 digits
+_MAX_DEPTH, _MAX_TOKENS = 40, 120  # most in an expression
+_MAX_TERMS = 4096  # most in a sum, a product, a factorial
+_MAX_BITS = 1 << 16  # most in a number: about 20,000 digits
 _MAX_FLOAT = 1e9  # sums of larger floats may lose what a comparison rests on
 _FAR, _NEAR = 1e-4, 1e-12  # relative, absolute below 1; math_verify rounds to 6 decimals
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _TOKEN = re.compile(rf"\s*(\\[A-Za-z]+|{_NUMBER}|[A-Za-z]+|\*\*|[α-ωΔΘΣΦΩ∞(){{}}\[\]|,=+*/^_!-])")
 _BRACKETED_NUMBER = re.compile(r"\(-?[0-9.,]+\)(?!\^|!|\*\*)")
-_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # what sympy or LaTeX readers may take for one, or something else
+_CONSTANTS = frozenset("eEiIjJdOSNQC∞π")  # letters that sympy or LaTeX readers may take for a constant
 
 
 class NotRead(Exception):
-    """None of the forms, not in the grammar, or not to be judged."""
+    """Raised for a text that has none of the forms, is not in the grammar, or cannot be judged."""
 
     def __init__(self, reason: str = "not one value", code: Code = Code.UNREADABLE) -> None:
         super().__init__(reason)
@@ -49,7 +49,7 @@ class NotRead(Exception):
 
 
 class TooLarge(Exception):
-    """A value of more bits, or terms, than can be."""
+    """Raised for a value of more bits or terms than allowed."""
 
 
 def same(gold: str, given: str) -> bool | None:
@@ -75,7 +75,7 @@ def same(gold: str, given: str) -> bool | None:
 
 
 def _apart(left: Number, right: Number, least: float) -> float:
-    """The distance of two numbers, relative to the larger; floats to ``least`` where that is more."""
+    """Return the distance of two numbers, relative to the larger; floats to ``least`` where that is more."""
     if left == right:
         return 0.0
     if isinstance(left, Fraction) and isinstance(right, Fraction):
@@ -97,7 +97,7 @@ def parse_expression(text: str) -> Expression:
 
 
 def _point(step: int, negative: int) -> dict[str, Number]:
-    """A size between 0.5 and 2.2 for each letter; minus where ``negative`` is a bit of the letter's number."""
+    """Return a size between 0.5 and 2.2 for each letter; minus where ``negative`` is a bit of the letter's number."""
     letters = [letter for letter in ascii_letters + "αβγδεθλμσφωρτ" if letter not in _CONSTANTS]
     sizes = {letter: Fraction(3001 + index * step % 9973, 6007) for index, letter in enumerate(letters, 3)}
     minus = {letter for index, letter in enumerate(letters) if (1 + index % 7) & negative}
@@ -142,7 +142,7 @@ class Expression:
         raise NotRead
 
     def _apply(self, function: Callable[..., object], *values: Number | None) -> Number | None:
-        """The function's value, None where one is missing or what it gives is no real number of a fair size."""
+        """Return the function's value, None if one is missing or it is no real number of a fair size."""
         if None in values:
             return None
         try:
@@ -168,7 +168,7 @@ class Expression:
         return value
 
     def _product(self) -> Number | None:
-        r"""``1/2x`` and ``\sin(x)y`` are open: where the quotient or the argument ends is a matter of taste."""
+        r"""Read a product; ``1/2x`` and ``\sin(x)y`` are open: where quotient or argument ends is a matter of taste."""
         value, kind = self._factor()
         divided = False
         while True:
@@ -186,7 +186,7 @@ class Expression:
             value = self._apply(operator.truediv if sign == "/" else operator.mul, value, right)
 
     def _factor(self) -> tuple[Number | None, str]:
-        """A base with its factorial or exponent, and what kind it is."""
+        """Return a base with its factorial or exponent, and its kind."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise NotRead
@@ -200,7 +200,7 @@ class Expression:
         return value, kind
 
     def _exponent(self, sign: str) -> Number | None:
-        """A group or one mark: ``2^10`` is 2^{10} to some readers only, and so is where ``2^-x`` or ``9^9^9`` ends."""
+        """Read a group or a mark: ``2^10`` is 2^{10} to some readers only; where ``2^-x``, ``9^9^9`` end is open."""
         negative, start = self._accept("-"), self._next()
         value, kind = self._factor()
         one_mark = kind in ("letter", "group") or (kind == "number" and len(start) == 1)
@@ -233,7 +233,7 @@ class Expression:
         self.is_product = False
         if token[1:] in FUNCTIONS and self._next() in ("(", "{"):
             return self._apply(FUNCTIONS[token[1:]], self._base()[0])
-        if token[1:] in WORDS:  # what only math_verify evaluates: ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``
+        if token[1:] in WORDS:  # only math_verify evaluates ``\sin^2 x``, ``\log_2 8``, ``\max(1, 2)``
             while self._accept("_", "^"):
                 self._argument()
             if self._accept("("):
@@ -255,7 +255,7 @@ class Expression:
         return None
 
     def _argument(self) -> Number | None:
-        r"""A group in braces, or one mark: ``\frac12`` is one half."""
+        r"""Return a group in braces, or one mark: ``\frac12`` is one half."""
         token = self._next()
         if token.isdigit() and len(token) > 1:
             self._tokens[self._position] = token[1:]
@@ -269,7 +269,7 @@ class Expression:
 
 
 def _power(base: Number, exponent: Number) -> object:
-    """Exactly where both are rational and the exponent whole; complex where it is no real number."""
+    """Return the power, exactly if both are rational and the exponent whole; complex if it is no real number."""
     if isinstance(base, Fraction) and isinstance(exponent, Fraction) and exponent.denominator == 1:
         if abs(base) not in (0, 1) and (_bits(base) - 1) * abs(exponent) > _MAX_BITS:
             raise TooLarge
@@ -278,7 +278,7 @@ def _power(base: Number, exponent: Number) -> object:
 
 
 def _counting(function: Callable[..., int], *numbers: Number) -> Fraction:
-    """A factorial or a binomial, of whole numbers."""
+    """Return a factorial or a binomial, of whole numbers."""
     if max(numbers) > _MAX_TERMS:
         raise TooLarge
     if not all(isinstance(number, Fraction) and number.denominator == 1 for number in numbers):

@@ -39,7 +39,7 @@ def main() -> None:
     except ImportError as error:
         say(caller, "start", f"cannot import: {error}")
         return
-    with contextlib.suppress(ImportError, OSError, ValueError):  # where the system can
+    with contextlib.suppress(ImportError, OSError, ValueError):  # if the system can
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (settings["memory"] << 20, settings["memory"] << 20))
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def end_of(judge: int, parent: int) -> int:
-    """The status that a process ended with. It is killed, and so is this one, when the parent is gone."""
+    """Return the status that a process ended with. It is killed, and so is this one, when the parent is gone."""
     while True:
         ended, status = os.waitpid(judge, os.WNOHANG)
         if ended:
@@ -94,7 +94,7 @@ def say(caller: Connection[Any, Any], number: int | str, word: int | str) -> Non
 
 
 def load() -> Callable[[str, str], bool]:
-    r"""A function (gold, answer) -> bool around math_verify, warmed up. Both are read as the content of a \boxed{}."""
+    r"""Return (gold, answer) -> bool around math_verify, warmed up; it reads both as the content of a \boxed{}."""
     from math_verify import LatexExtractionConfig, parse, verify
 
     extraction = (LatexExtractionConfig(boxed_match_priority=0),)  # its reader of expressions takes any number
@@ -109,12 +109,12 @@ def load() -> Callable[[str, str], bool]:
         (r"\sqrt{8}", r"2\sqrt{2}"),
         ("x", r"\frac{x^2 + x}{x+1}"),
     ):
-        run(*sides)  # what sympy does for the first time takes long
+        run(*sides)  # sympy is slow at its first call
     return run
 
 
 def judged(verify: Callable[[str, str], bool], gold: str, answer: str, seconds: float) -> str:
-    """One verdict within the limits; anything math_verify chokes on is wrong."""
+    """Return one verdict within the limits; anything math_verify chokes on is wrong."""
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.2 * seconds + 0.01)  # its signal ends the process
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -114,9 +114,9 @@ class Scorer:
         check_frame(self.answer_frame)
 
     def score(self, rows: Sequence[Any]) -> list[tuple[str, Score]]:
-        """The task and the score of each row, whatever it holds; "unknown" and BAD_ROW where it cannot be scored.
+        """Return each row's task and score, whatever it holds; "unknown" and BAD_ROW where it cannot be scored.
 
-        What math_verify must be asked is found first, and asked all at once.
+        The pairs for math_verify are found first, and asked all at once.
         """
         deadline = time.monotonic() + MATH_BUDGET_SECONDS
         read = [_guarded(row, self._read, row) for row in rows]
@@ -133,7 +133,7 @@ class Scorer:
         return [("unknown", one) if isinstance(one, Score) else one for one in done]
 
     def _read(self, row: Any) -> tuple[GroundTruth, Reading, Sequence[Pair]]:
-        """The truth of a row, its parsed response, and the pairs that math_verify must be asked of."""
+        """Return the truth of a row, its parsed response, and the pairs that math_verify must be asked of."""
         truth = in_frame(parse_truth(row["ground_truth"], self.task), self.answer_frame)
         if not isinstance(row["response"], str):
             raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
@@ -159,7 +159,7 @@ def _guarded(row: Any, step: Callable[..., _T], *given: Any) -> _T | Score:
 
 
 def bad_row(reason: str) -> Score:
-    """The score of a row that cannot be scored."""
+    """Return the score of a row that cannot be scored."""
     return Score(0.0, 0.0, 0.0, None, reason, invalid=True, code=Code.BAD_ROW)
 
 
@@ -206,7 +206,7 @@ def _warn_once(message: str, *given: Any) -> None:
 
 
 def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among what a trainer passes, which may be anything else; lists are columns of the data set.
+    """Return the settings among a trainer's keyword arguments; lists are columns of the data set.
 
     Raises ConfigError for a value of another type, and for a single value whose name is nearly a setting's.
     """
@@ -222,7 +222,7 @@ def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def typed(name: str, value: Any) -> Any:
-    """The value of a setting; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
+    """Return a setting's value; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
     kind = SETTINGS[name]
     if kind is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):
@@ -236,7 +236,7 @@ def typed(name: str, value: Any) -> Any:
 
 
 def settings_of_environment() -> dict[str, Any]:
-    """The settings in the environment variable INFIMED_REWARD, a JSON object such as {"think_prefilled": true}."""
+    """Return the settings in the variable INFIMED_REWARD, a JSON object such as {"think_prefilled": true}."""
     try:
         value = json.loads(os.environ.get(VARIABLE) or "{}")
     except ValueError:
@@ -259,7 +259,7 @@ def check_weights(w_format: float, w_acc: float) -> None:
 
 @cache
 def find_reward(name: str) -> Reward:
-    """The reward of a task, or one that a plugin registered. Raises UnknownPluginError, listing what there is."""
+    """Return the reward of a task, or a plugin's. Raises UnknownPluginError, listing the registered ones."""
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
         return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
@@ -271,8 +271,8 @@ def is_math(reward: str) -> bool:
     return BUILT_IN.get(reward) == BUILT_IN["math"]
 
 
-def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
-    """The verdict on an answer alone, no format asked: a value in [0, 1], 0 for anything a plugin returns beyond it.
+def score_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
+    """Return the verdict on an answer alone, no format asked: a value in [0, 1], 0 if a plugin's is beyond it.
 
     ``ask`` is that of ``math_equivalence``.
     """
@@ -314,7 +314,7 @@ def score_reading(
     form = float(read.format_ok)
     if not (read.format_ok and read.answer):
         return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
-    verdict = judge_answer(read.answer, truth, reward, ask)
+    verdict = score_answer(read.answer, truth, reward, ask)
     return Score(
         overall=min(1.0, w_format + w_acc * verdict.value),
         format=form,

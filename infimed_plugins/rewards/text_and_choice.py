@@ -51,12 +51,12 @@ _ENDS = " \t\r\n.,!。,!\"'“”‘’()[]*"
 
 
 def format_passed(answer: str, truth: GroundTruth) -> Verdict:
-    """The reward named ``format``: 1.0 for whatever answer it is shown, as it is shown none before the gate passes."""
+    """Return 1.0, as the reward named ``format``: it is asked only after the gate has passed."""
     return Verdict(1.0, answer, "the format gate passes")
 
 
 def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
-    """1.0 when the answer states the truth's option and no other, by parsing/options.py (first paper, 3.2.2), else 0.0.
+    """Return 1.0 if the answer states the truth's option alone (parsing/options.py; first paper, 3.2.2), else 0.
 
     For "B": ``B``, ``(B)``, ``B. Pneumonia``, ``The answer is B``; not ``A or B``, ``Not B``, ``B is seen``. For "AC"
     both: ``A, C``. An option with the same text as the right one is as right.
@@ -79,7 +79,7 @@ _read_gold = cached(4096)(partial(read_option, strict=True, several=True))
 
 
 def jaccard(answer: str, truth: GroundTruth) -> Verdict:
-    """The shared share of tokens, 0 to 1, with the truth or the synonym that is nearest.
+    """Return the shared share of tokens, 0 to 1, with the truth or the synonym that is nearest.
 
     A truth without any token ("+") must be matched exactly.
     """
@@ -94,7 +94,7 @@ def jaccard(answer: str, truth: GroundTruth) -> Verdict:
 
 
 def side_of(text: str) -> str | None:
-    """``yes`` or ``no`` where a text says that and no more, by known forms; else None."""
+    """Return ``yes`` or ``no`` if a text says that and no more, by known forms; else None."""
     if len(text) > _MAX_SIDE:
         return None
     said = nfkc(text).strip(_ENDS).lower()
@@ -121,5 +121,5 @@ def _against(text: str, given: frozenset[str], gold_text: str) -> Verdict:
 
 @cached(4096)
 def _gold(text: str) -> tuple[str | None, frozenset[str]]:
-    """The side of a truth that is yes or no, and its tokens."""
+    """Return the side of a truth that is yes or no, and its tokens."""
     return polarity_of_gold(plain(text)) or _NORMAL.get(text.strip(_ENDS)), frozenset(signed_tokens(plain(text)))

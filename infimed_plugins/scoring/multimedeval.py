@@ -38,7 +38,7 @@ _DOUBLY += " she'd've there'd've they'd've we'd've who'd've wouldn't've you'd've
 
 
 def _spellings() -> dict[str, str]:
-    """Return what a word without its apostrophes is replaced by; a doubly contracted one may lack either."""
+    """Return the replacement of a word without its apostrophes; a doubly contracted one may lack either."""
     spellings = {word.replace("'", ""): word for word in _CONTRACTED.split()}
     for word in _DOUBLY.split():
         stem, ending = word[:-3], word[-3:]
@@ -89,7 +89,7 @@ def score(prediction: str, answer: str) -> MultiMedEvalVerdict:
 
 
 def clean(text: str) -> str:
-    """``clean_str``: lower case, without punctuation and articles, words with single spaces between."""
+    """Do as ``clean_str``: lower case, without punctuation and articles, words with single spaces between."""
     text = text.lower()
     number = _COMMA_IN_NUMBER.search(text) is not None
     cleaned = text

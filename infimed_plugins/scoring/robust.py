@@ -18,13 +18,13 @@ format gate says. Reasoning that never ends holds no answer.
 from __future__ import annotations
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.numbers import stated_value
+from infimed_plugins.parsing.numbers import read_value
 from infimed_plugins.parsing.options import read_choice, read_option, same_options
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Sample, Score, Verdict
-from infimed_plugins.rewards import judge_answer
+from infimed_plugins.rewards import score_answer
 from infimed_plugins.rewards.box_iou import detection, grounding
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
@@ -60,7 +60,7 @@ def score_choice(text: str, options: tuple[str, ...], gold: str, question: str =
 def _chosen(
     text: str, options: tuple[str, ...], question: str, several: bool
 ) -> tuple[float, str, Code, tuple[str, ...], str]:
-    """The format, the letters ("" for none), why not, the rules that led there, and a reason in words."""
+    """Return the format, the letters ("" for none), why not, the rules that led there, and a reason in words."""
     reply = parse_response(text, strict=False)
     form = float(reply.format_ok)
     if not reply.answer:
@@ -82,7 +82,7 @@ _remembered = cached(8192)(_chosen)
 
 @cached(1024)
 def _sides(options: tuple[str, ...]) -> dict[str, str]:
-    """The letters of yes and no, where two options are that."""
+    """Return the letters of yes and no, where two options are that."""
     sides = {side: letter for letter, text in zip(OPTION_LETTERS, options, strict=False)
              if (side := polarity_of_gold(text)) is not None}  # fmt: skip
     return sides if len(sides) == 2 and len(options) <= 3 else {}
@@ -92,7 +92,7 @@ def _sides(options: tuple[str, ...]) -> dict[str, str]:
 def _score_of_choice(
     form: float, letters: str, code: Code, trace: tuple[str, ...], reason: str, gold: str, options: tuple[str, ...]
 ) -> Score:
-    """The verdict on an option; a benchmark has few different ones, so they are made once."""
+    """Return the verdict on an option; a benchmark has few different ones, so they are made once."""
     accuracy = float(same_options(letters, gold, options))
     return Score(accuracy, form, accuracy, letters or None, reason, not letters, code=code, trace=trace)
 
@@ -103,7 +103,7 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
     if truth.task == "math":
         return _judge_value(text, marked, question, truth)
     if truth.task != "text":
-        return judge_answer(text, truth)
+        return score_answer(text, truth)
     gold = str(truth.answer)
     side = polarity_of_gold(gold)
     if side:
@@ -115,12 +115,12 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
         return Verdict(1.0, read.answer, "the gold is what it says", trace=read.trace)
     if read.code is not Code.JUDGED:
         return Verdict(0.0, None, f"it gives no one answer ({read.code})", code=read.code, trace=read.trace)
-    graded = judge_answer(text, truth)
+    graded = score_answer(text, truth)
     return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason, code=graded.code, trace=read.trace)
 
 
 def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdict:
-    stated = stated_value(text, question)
+    stated = read_value(text, question)
     if not stated.answer and not marked:
         return Verdict(0.0, None, f"it states no one value ({stated.code})", code=stated.code, trace=stated.trace)
-    return judge_answer(stated.answer or text, truth)
+    return score_answer(stated.answer or text, truth)

@@ -34,7 +34,7 @@ _SPOKEN = re.compile(r"answer\s+is\s+\**([ABCD])", re.IGNORECASE)
 
 
 def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | None:
-    """The option letter, ``Z`` for a refusal, or None when the rules find none.
+    """Return the option letter, ``Z`` for a refusal, or None when the rules find none.
 
     ``choices`` are the texts by letter. Raises ConfigError for a revision that is none of ``REVISIONS``, DataError for
     a choice that is not named by a capital letter.
@@ -49,12 +49,13 @@ def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | N
 
 
 def hit(prediction: str, choices: Mapping[str, str], answer: str, revision: str) -> int:
-    """``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises what ``infer`` raises."""
+    """Do as ``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises as ``infer`` does."""
     return int((infer(prediction, choices, revision) or NO_OPTION) == answer)
 
 
 def open_as_choice(answer: str) -> tuple[str, dict[str, str]]:
-    """MMMU's open question as a choice: the gold letter, which is the answer itself where that is one, and the options.
+    """Return MMMU's open question as a choice: the gold letter, which is the answer itself if that is one, and the
+    options.
 
     So a gold "C" can never be right, and a short gold is found in many a reply.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infimed_plugins.benchmarks.facts import git_state
+from infimed_plugins.benchmarks.run_metadata import git_state
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

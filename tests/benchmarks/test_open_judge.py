@@ -408,7 +408,7 @@ def test_labels_are_read_from_json_lines(tmp_path: Path) -> None:
     [
         ('{"id": "a", "right": 1}', "line 1 needs"),
         ('{"id": "a", "right": true}\n{"id": 3, "right": true}', "line 2 needs"),
-        ('{"id": "a", "right": true}\n{"id": "a", "right": false}', "line 2: 'a' is labelled right and wrong"),
+        ('{"id": "a", "right": true}\n{"id": "a", "right": false}', "line 2: 'a' is labeled right and wrong"),
         ("id,right", "line 1 is no JSON"),
         ("[]", "line 1 needs"),
         ("\n", "holds no labels"),

@@ -106,9 +106,9 @@ def test_a_run_without_a_question_that_can_be_asked_is_an_error(tmp_path: Path) 
     def rejected(rows: Iterable[object]) -> Iterator[BadRow]:
         return (BadRow(f"row{number}", "unreadable") for number, _ in enumerate(rows))
 
-    asking = runner.Asking(limit=3, variant="none", vary=rejected)
+    options = runner.RunOptions(limit=3, variant="none", vary=rejected)
     with pytest.raises(DataError, match="no question could be asked, 3 bad rows: row0: unreadable"):
-        runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), asking)
+        runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), options)
 
 
 def test_a_picture_that_does_not_decode_is_a_bad_row_and_not_asked(tmp_path: Path) -> None:
@@ -118,5 +118,5 @@ def test_a_picture_that_does_not_decode_is_a_bad_row_and_not_asked(tmp_path: Pat
             yield replace(row, sample=replace(row.sample, images=(image,)))
 
     engine, folder = KnowsEverything(), runner.RunFolder(tmp_path)
-    runner.ask(PHANTOM, engine, folder, runner.Asking(limit=3, variant="torn", vary=torn))
+    runner.ask(PHANTOM, engine, folder, runner.RunOptions(limit=3, variant="torn", vary=torn))
     assert (len(engine.asked), folder.bad_rows()) == (1, 2)

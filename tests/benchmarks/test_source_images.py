@@ -32,8 +32,8 @@ class Yes:
 
 def run_of(path: Path, variant: str = "", seed: int = 0) -> Run:
     """Forty questions asked with a seed, as a run folder keeps them."""
-    asking = runner.Asking(limit=40, seed=seed, variant=variant, vary=vary(variant))
-    runner.ask(PHANTOM, Yes(), RunFolder(path), asking)
+    options = runner.RunOptions(limit=40, seed=seed, variant=variant, vary=vary(variant))
+    runner.ask(PHANTOM, Yes(), RunFolder(path), options)
     (run,) = judge_folder(RunFolder(path), PHANTOM, ["robust"])
     return run
 

@@ -14,7 +14,7 @@ from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, qu
 from infimed_plugins.benchmarks.robustness.perturbations import reorder, vary
 from infimed_plugins.benchmarks.robustness.upstream_rows import changed_row
 from infimed_plugins.benchmarks.run_folder import RunFolder
-from infimed_plugins.benchmarks.runner import Asking, ask
+from infimed_plugins.benchmarks.runner import RunOptions, ask
 from infimed_plugins.benchmarks.scorers import scores
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import DataError
@@ -52,13 +52,13 @@ def verdict(name: str, mode: str, question: Question, reply: str) -> tuple[float
     return score.accuracy, score.reason
 
 
-def as_upstream(name: str, question: Question) -> medevalkit.Asked:
+def as_upstream(name: str, question: Question) -> medevalkit.MedEvalKitQuestion:
     of = benchmark(name).medevalkit
     assert of is not None
     return medevalkit.construct(of, question.row, reasoning=False)
 
 
-def texts(name: str, asked: medevalkit.Asked) -> list[str]:
+def texts(name: str, asked: medevalkit.MedEvalKitQuestion) -> list[str]:
     """Upstream's choices without their letters."""
     assert asked.choices is not None
     if name == "mmmu_health":
@@ -207,7 +207,7 @@ def test_where_upstreams_row_cannot_have_the_new_wording_its_style_is_refused_an
         return vary("rephrase", wordings=tmp_path / "wordings.jsonl")(given)
 
     folder, engine = RunFolder(tmp_path / "run"), Silent()
-    how = Asking("medevalkit", downloads=DOWNLOADS, variant="rephrase", vary=vary_so)
+    how = RunOptions("medevalkit", downloads=DOWNLOADS, variant="rephrase", vary=vary_so)
     ask(benchmark("pubmedqa"), engine, folder, how)
     assert [row.id for row in folder.answered()] == ["pubmedqa-test-0001"]
     assert len(engine.asked) == 1

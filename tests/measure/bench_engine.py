@@ -190,7 +190,7 @@ def run_evaluation(url: str, count: int, size: int, folder: Path) -> int:
     from infimed_plugins import hookimpl, plugins
     from infimed_plugins.benchmarks import Benchmark
     from infimed_plugins.benchmarks.run_folder import RunFolder
-    from infimed_plugins.benchmarks.runner import Asking, ask
+    from infimed_plugins.benchmarks.runner import RunOptions, ask
     from infimed_plugins.engines.openai import OpenAIEngine
     from infimed_plugins.records import Sample
 
@@ -211,7 +211,7 @@ def run_evaluation(url: str, count: int, size: int, folder: Path) -> int:
     plugins.BUILT_IN_MODULES = (*plugins.BUILT_IN_MODULES, module.__name__)
     engine = OpenAIEngine("m", base_url=url, concurrency=CONCURRENCY)
     run = RunFolder(folder / "run")
-    ask(Benchmark("loopback", "loopback", "test"), engine, run, Asking())
+    ask(Benchmark("loopback", "loopback", "test"), engine, run, RunOptions())
     lines = sum(1 for _ in (run.path / "responses.jsonl").open(encoding="utf-8"))
     shutil.rmtree(run.path)
     return lines * SAMPLES  # of the ten choices the server sends, one is taken

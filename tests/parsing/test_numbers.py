@@ -8,7 +8,7 @@ import pytest
 
 from infimed_plugins.parsing import numbers
 from infimed_plugins.parsing.lexicon import Rule
-from infimed_plugins.parsing.numbers import stated_value
+from infimed_plugins.parsing.numbers import read_value
 from infimed_plugins.records import Code
 
 RULES = [(table, rule) for table in ("PLACES", "BARS", "VALUES") for rule in getattr(numbers, table)]
@@ -20,9 +20,9 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
     examples = [one if isinstance(one, tuple) else ("", "", one, default) for one in rule.examples]
     assert examples
     for question, _, reply, value in examples:
-        assert stated_value(reply, question).answer == (value or ""), reply
+        assert read_value(reply, question).answer == (value or ""), reply
     monkeypatch.setattr(numbers, table, tuple(one for one in getattr(numbers, table) if one is not rule))
-    assert any(stated_value(reply, question).answer != (value or "") for question, _, reply, value in examples)
+    assert any(read_value(reply, question).answer != (value or "") for question, _, reply, value in examples)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
     ],
 )
 def test_a_value_is_stated(reply: str, value: str) -> None:
-    assert stated_value(reply).answer == value
+    assert read_value(reply).answer == value
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_value_is_stated(reply: str, value: str) -> None:
     ],
 )
 def test_no_one_value_is_stated(reply: str, code: Code) -> None:
-    read = stated_value(reply)
+    read = read_value(reply)
     assert (read.answer, read.code) == ("", code)
 
 
@@ -120,7 +120,7 @@ def test_no_one_value_is_stated(reply: str, code: Code) -> None:
     ],
 )
 def test_the_question_says_which_value_is_asked_for(question: str, reply: str, value: str | None) -> None:
-    assert stated_value(reply, question).answer == (value or "")
+    assert read_value(reply, question).answer == (value or "")
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_a_long_reply_is_read_in_time(piece: str) -> None:
     for length in (99_000, 1_000_000):
         text = (piece * length)[:length]
         start = time.process_time()
-        stated_value(text, "How many?")
+        read_value(text, "How many?")
         assert time.process_time() - start < 0.5  # a few milliseconds on a quiet machine

@@ -25,7 +25,7 @@ def outcome(question: str, gold: str, reply: str) -> bool | Code:
 
 def rules() -> Iterator[tuple[Any, str, Any]]:
     """Every rule, with the module and the name of its table."""
-    for module, name in ((short_answer, "STEPS"), (short_answer, "NOTHING"), (lexicon, "TAKES_BACK")):
+    for module, name in ((short_answer, "STEPS"), (short_answer, "NOTHING"), (lexicon, "RETRACTIONS")):
         yield from ((module, name, rule) for rule in getattr(module, name))
     for name in ("ANNOUNCES", "RIVAL_BESIDE"):
         yield short_answer, name, getattr(short_answer, name)

@@ -99,7 +99,7 @@ def write_synthetic() -> Callable[[Sequence[Run], Path], str]:
             runs,
             path,
             images=pictures,
-            facts={"seed": "0", "data": "made up by a test"},
+            metadata={"seed": "0", "data": "made up by a test"},
             notes=["Every figure here is made up: no model was asked."],
             most_cases=most_cases,
         )

@@ -21,7 +21,7 @@ from infimed_plugins.recipes.manifest import Manifest, Output, PartCount
 from infimed_plugins.records import Score
 from infimed_plugins.reports import build_pages, quickstart_page, reward_review
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
-from infimed_plugins.rewards.saved import Generation, Scored
+from infimed_plugins.rewards.generations import Generation, Scored
 
 RUN = "window.stolen = 1"
 PAYLOADS = (
@@ -53,7 +53,13 @@ def evaluation(text: str, path: Path) -> None:
     rows.append(Judged("3", "", "", "", "", "A", None, 1.0, 0.0, False, "", meta={"kind": "other", "list": [text]}))
     runs = [Run(name, text, text, "robust", rows) for name in (text, "other")]
     write_evaluation_page(
-        runs, path, images=lambda wanted: (), facts={text: text}, notes=[text], title=text, groupings={text: ["kind"]}
+        runs,
+        path,
+        images=lambda wanted: (),
+        metadata={text: text},
+        notes=[text],
+        title=text,
+        groupings={text: ["kind"]},
     )
 
 
@@ -62,7 +68,7 @@ def quickstart(text: str, path: Path) -> None:
     runs = {text: [row], "sft": [row]}
     data = quickstart_page.ReportData(
         title=text,
-        facts={text: text},
+        metadata={text: text},
         notes=[text],
         lines=[quickstart_page.line(name, text, rows) for name, rows in runs.items()],
         comparisons=[quickstart_page.compare(text, "sft", text, runs)],
@@ -183,7 +189,11 @@ def test_ids_and_the_values_of_groupings_are_names_and_cut_as_such(tmp_path: Pat
     rows = [Judged(LONG + "y", "", "", "", "", "A", None, 1.0, 0.0, False, "", language=LONG, meta=meta)]
     path = tmp_path / "page.html"
     write_evaluation_page(
-        [Run("m", "b", "direct", "robust", rows)], path, images=lambda wanted: (), facts={}, groupings={"b": ["key1"]}
+        [Run("m", "b", "direct", "robust", rows)],
+        path,
+        images=lambda wanted: (),
+        metadata={},
+        groupings={"b": ["key1"]},
     )
     text = path.read_text(encoding="utf-8")
     assert "x" * (MOST_NAME + 1) not in text

@@ -26,7 +26,7 @@ def write(path: Path) -> str:
     write_page(
         ReportData(
             title="A <run>",
-            facts={"seed": 3},
+            metadata={"seed": 3},
             notes=["Rollouts came from transformers."],
             lines=[line(name, "direct", judged) for name, judged in runs.items()],
             comparisons=[compare("base", "sft", "direct", runs)],

@@ -17,12 +17,12 @@ import pytest
 
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
-from infimed_plugins.rewards import compute_score, judge_answer, math_pool
+from infimed_plugins.rewards import compute_score, math_pool, score_answer
 from infimed_plugins.rewards.math_pool import NOT_REACHED, OUT_OF_BUDGET, OUT_OF_TIME, RIGHT, WRONG, MathPool
 
 
 def judge(answer: str, truth: Json) -> Verdict:
-    return judge_answer(answer, GroundTruth("math", truth))
+    return score_answer(answer, GroundTruth("math", truth))
 
 
 @pytest.fixture
@@ -71,14 +71,14 @@ def test_after_the_batchs_time_only_known_verdicts_are_given(pool: MathPool) -> 
     assert pool.verdict("3", "\\sqrt{9}") == RIGHT
 
 
-def test_when_burners_have_used_up_the_patience_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
+def test_when_burners_have_used_up_the_budget_ordinary_pairs_are_still_judged(pool: MathPool) -> None:
     slow = "(x+1)^{1000}(y+1)^{1000}"
-    pool.patience = 2 * math_pool.DEBT
+    pool.budget = 2 * math_pool.DEBT
     assert pool.verdict("41", slow) == OUT_OF_BUDGET
     assert pool.processes[0].pid is None, "it was asked"
     assert pool.verdict("2", "\\sqrt{4}") == RIGHT
     assert pool.verdict("12", "\\log_2(2^{12})") == RIGHT
-    pool.patience = math_pool.PATIENCE
+    pool.budget = math_pool.BUDGET
     assert pool.verdict("41", slow) == OUT_OF_TIME, "it was never asked, and must be"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     choices = [f"{letter}. {row[f'op{letter.lower()}']}" for letter in "ABCD"]
-    return Asked("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
+    return MedEvalKitQuestion("mcq", row["question"], choices, "ABCD"[row["cop"]])  # -1, of a test row, is D there too
 
 
 MEDMCQA = Benchmark(

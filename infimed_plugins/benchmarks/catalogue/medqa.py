@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     choices = [f"{letter}. {row['options'][letter]}" for letter in "ABCD"]
-    return Asked("mcq", row["question"], choices, row["answer_idx"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, row["answer_idx"])
 
 
 MEDQA = Benchmark(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.metrics import by_subject
 from infimed_plugins.scoring.medevalkit.mmmu import mmmu, mmmu_options
 from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     if row["question_type"] != "multiple-choice":
-        return Asked("mmmu_open", row["question"], None, row["answer"])
-    return Asked("mmmu_mc", row["question"], mmmu_options(row), row["answer"])
+        return MedEvalKitQuestion("mmmu_open", row["question"], None, row["answer"])
+    return MedEvalKitQuestion("mmmu_mc", row["question"], mmmu_options(row), row["answer"])
 
 
 MMMU_HEALTH = Benchmark(

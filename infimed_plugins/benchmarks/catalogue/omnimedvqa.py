@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.metrics import parts_by
 from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     options = {letter: row[f"option_{letter}"] for letter in "ABCD" if f"option_{letter}" in row}
     letters = [letter for letter, option in options.items() if option == row["gt_answer"]]
     choices = [f"{letter}. {option}" for letter, option in options.items()]
-    return Asked("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, letters[-1] if letters else row["gt_answer"])
 
 
 OMNIMEDVQA = Benchmark(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import YES_NO, Row, vqa
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     kind = "judgement" if row["answer"] in YES_NO else "open"  # "Yes" is asked as an open question
-    return Asked(kind, row["question"], None, row["answer"])
+    return MedEvalKitQuestion(kind, row["question"], None, row["answer"])
 
 
 PATH_VQA = Benchmark(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import choice
 
 CELLS = (
@@ -23,14 +23,14 @@ CELLS = (
 )
 
 
-def _ask(row: Mapping[str, Any] | Sequence[str]) -> Asked:
+def _ask(row: Mapping[str, Any] | Sequence[str]) -> MedEvalKitQuestion:
     if isinstance(row, Mapping):
-        return Asked("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
-    return Asked("mcq", row[3], list(row[4:8]), row[8])
+        return MedEvalKitQuestion("mcq", row["Question"], [row[f"Choice {letter}"] for letter in "ABCD"], row["Answer"])
+    return MedEvalKitQuestion("mcq", row[3], list(row[4:8]), row[8])
 
 
 def _cells(fields: Mapping[str, Any]) -> list[str]:
-    """The cells in the order of test_2.csv, as upstream's ``load_data`` unpacks them, choices verbatim."""
+    """Return the cells in the order of test_2.csv, as upstream's ``load_data`` unpacks them, choices verbatim."""
     return [str(fields[name]) for name in CELLS]
 
 

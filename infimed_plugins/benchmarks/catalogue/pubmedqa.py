@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet, Places
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import Row
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     data = row["data"]
     choices = [f"{letter}.{data['Options'][letter]}" for letter in "ABC"]
     context = "\n".join(data["Context"])
-    return Asked("mcq", data["Question"], choices, data["Correct Option"], before=f"Context: {context}\n")
+    return MedEvalKitQuestion("mcq", data["Question"], choices, data["Correct Option"], before=f"Context: {context}\n")
 
 
 PUBMEDQA = Benchmark(

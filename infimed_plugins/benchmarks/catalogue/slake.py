@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import (
     NO_RFIND,
@@ -19,14 +19,14 @@ from infimed_plugins.scoring.medevalkit.rules import (
 from infimed_plugins.scoring.medevalkit.text import unboxed
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     kind = "open" if row["answer_type"] == "OPEN" else "close"
     language = row["q_lang"] if "q_lang" in row else row["lang"]
-    return Asked(kind, row["question"], None, row["answer"], language)
+    return MedEvalKitQuestion(kind, row["question"], None, row["answer"], language)
 
 
 def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    """SLAKE says itself which question is closed; "Yes" is no yes-no answer."""
+    """Judge by SLAKE's own mark of closed questions; "Yes" is no yes-no answer."""
     answer, is_open = row["answer"], row["answer_type"] == "OPEN"
     if reply is None:
         return shared(None, "open" if is_open else "close", None, NO_RFIND)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.scoring.medevalkit.data_set import Asked, MedEvalKitSet
+from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import YES_NO, Row, vqa
 
 
-def _ask(row: Row) -> Asked:
+def _ask(row: Row) -> MedEvalKitQuestion:
     kind = "judgement" if row["answer"].lower() in YES_NO else "open"
-    return Asked(kind, row["question"], None, row["answer"])
+    return MedEvalKitQuestion(kind, row["question"], None, row["answer"])
 
 
 VQA_RAD = Benchmark(

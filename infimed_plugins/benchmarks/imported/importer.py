@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.facts import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.benchmarks.imported.match_questions import from_file, is_of
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply, benchmark_of, read_replies, result_parts
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
+from infimed_plugins.benchmarks.run_metadata import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Response
@@ -137,7 +137,7 @@ def _write(
 def _taken(
     path: Path, source: str | None, downloads: Path | None, show: Show
 ) -> tuple[list[tuple[Benchmark, list[Response]]], dict[str, Counts]]:
-    """The benchmarks with their rows, those without any left out, and the counts of all, damaged ones among them."""
+    """Return the benchmarks with their rows, but for empty ones, and the counts of all, damaged ones among them."""
     parts = result_parts(path, source)
     taken: list[tuple[Benchmark, list[Response]]] = []
     counts: dict[str, Counts] = {}
@@ -160,7 +160,7 @@ def _taken(
 
 
 def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedReply]]:
-    """The replies of one data set. Raises as ``read_replies`` does, and DataError when there is none."""
+    """Return the replies of one data set. Raises as ``read_replies`` does, and DataError when there is none."""
     replies = list(read_replies(part, benchmark=source))
     if not replies:
         raise DataError(f"{part} holds no replies; name the file or folder that the run itself wrote")
@@ -173,7 +173,7 @@ def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedRe
 def _joined(
     benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
 ) -> tuple[list[Response], Counts]:
-    """The replies with their questions, and behind them those of no question here as the file tells them."""
+    """Return the replies with their questions, and behind them those of no question here as the file tells them."""
     waiting: dict[str | int, list[ImportedReply]] = defaultdict(list)  # by id, or where the file tells none by place
     for reply in replies:
         waiting[reply.id if reply.told else reply.position].append(reply)
@@ -208,7 +208,7 @@ def _joined(
 
 
 def _with_ids(replies: Sequence[ImportedReply], joined: bool) -> Iterator[tuple[ImportedReply, str]]:
-    """Each reply with its own id, unless our question or an earlier row of that id is another one."""
+    """Yield each reply with its own id, unless our question or an earlier row of that id is another one."""
     seen: set[str] = set()
     for reply in replies:
         id = f"{reply.benchmark}-unmatched-{reply.position}" if joined else reply.id

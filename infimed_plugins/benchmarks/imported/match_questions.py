@@ -60,7 +60,7 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
 
 
 def from_file(reply: ImportedReply, id: str) -> Response | None:
-    """The question with its reply, under this id; None for a row without a gold answer, which cannot be judged."""
+    """Return the question with its reply, under this id; None for a row that lacks a gold answer to judge by."""
     row = reply.row
     gold = row.get("answer", row.get("gt_answer"))
     if gold in (None, ""):
@@ -76,7 +76,7 @@ def from_file(reply: ImportedReply, id: str) -> Response | None:
         gold=letter or str(gold),
         language=str(row.get("q_lang") or row.get("lang") or "en"),
         meta=_meta(row),
-        images=[str(row["image_path"])] if row.get("image_path") else [],  # which questions share it, if not its bytes
+        images=[str(row["image_path"])] if row.get("image_path") else [],  # the name under which questions share it
         prompt=reply.prompt,
         row=row if reply.of_medevalkit else None,
         text=reply.text,
@@ -85,7 +85,7 @@ def from_file(reply: ImportedReply, id: str) -> Response | None:
 
 
 def _question(row: dict[str, Json], prompt: str) -> str:
-    """The question; of PubMedQA behind its abstract, as in ours; "" where neither field nor prompt has it (MMMU)."""
+    """Return the question, of PubMedQA behind its abstract; "" if neither field nor prompt has it (MMMU)."""
     if row.get("question"):
         return str(row["question"])
     if row.get("Question"):
@@ -97,7 +97,7 @@ def _question(row: dict[str, Json], prompt: str) -> str:
 
 
 def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
-    """Options as MedEvalKit writes them (a list of "A. CT", of MMMU by letter) or VLMEvalKit (columns A, B …).
+    """Return the options of a row of MedEvalKit (a list of "A. CT", of MMMU by letter) or VLMEvalKit (columns A, B …).
 
     Letters keep their places: an empty cell before a filled one, or before the gold letter, is an empty option.
     """
@@ -114,7 +114,7 @@ def _options(row: dict[str, Json], gold: Json) -> tuple[str, ...] | None:
     return tuple(texts[: OPTION_LETTERS.index(last) + 1])
 
 
-def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.Asked | None:
+def _as_upstream(question: Question, benchmark: Benchmark) -> medevalkit.MedEvalKitQuestion | None:
     if benchmark.medevalkit is None or question.row is None:
         return None
     try:
@@ -128,19 +128,19 @@ def _first(row: dict[str, Json], *names: str) -> Json:
 
 
 def _bare(text: Json) -> str:
-    """The words of a text with single blanks between, or the text where it has none."""
+    """Return the words of a text with single blanks between, or the text where it has none."""
     text = _IMAGE_TAG.sub(" ", str(text)).casefold()
     return " ".join(re.findall(r"\w+", text)) or text.strip()
 
 
 def _option(choice: str, letter: str) -> str:
-    """A choice without its own letter in front: the E of "E. coli" stays."""
+    """Return a choice without its own letter in front: the E of "E. coli" stays."""
     written, text = split_letter(choice)
     return text if written == letter else clean(choice)
 
 
 def _letter(gold: Json, options: tuple[str, ...] | None) -> str:
-    """The letter of the right option, or all of several ("A, C"); "" for an answer in words."""
+    """Return the letter of the right option, or all of several ("A, C"); "" for an answer in words."""
     letters = "".join(sorted(re.sub(r"[\s,;、]", "", str(gold).upper())))
     if options is None or (len(letters) == 1 and is_choice(letters, len(options))):
         return letters if options else ""

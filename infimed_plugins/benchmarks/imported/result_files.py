@@ -27,7 +27,7 @@ from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 
-_SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # of MedEvalKit's fields, where they are told
+_SHAPES = {"choices": list, "all_choices": list, "index2ans": dict}  # types of MedEvalKit's fields
 VLMEVALKIT_FAILED = "Failed to obtain answer"  # vlmeval/inference.py: what a failed request leaves for a reply
 XLSX_CELL = 32_767  # characters of a cell: the writer cuts what is longer
 _MMMU_FILES = ("*/parsed_output.json", "*/output_sample.json")
@@ -47,7 +47,7 @@ class ImportedSet:
     digits: int = 0
 
     def sample_id(self, row: Mapping[str, Json], position: int) -> tuple[str, bool]:
-        """A row's id as ``sources/<source>.py`` makes it; True if it is one of our Samples, and not only a place."""
+        """Return a row's id as ``sources/<source>.py`` makes it; True if it is a Sample's, and not only a place."""
         head, given = f"{self.source}-{self.split}-", row.get(self.id_field) if self.id_field else None
         if given not in (None, ""):
             return f"{head}{str(given).removeprefix(f'{self.split}_')}", True
@@ -93,7 +93,7 @@ class ImportedReply:
 
 
 def result_parts(path: Path, benchmark: str | None = None) -> list[Path]:
-    """The folders or files of the data sets that ``path`` holds results of; a path without any is its own part.
+    """Return the folders or files of the data sets that ``path`` holds results of; a path without any is its own part.
 
     Of several only that of ``benchmark``, our source, where it is given. Raises ConfigError for two of one data set,
     and where none of several is the benchmark's.
@@ -111,7 +111,7 @@ def result_parts(path: Path, benchmark: str | None = None) -> list[Path]:
 
 
 def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
-    """The replies of a result file, or of a folder of them, whichever framework wrote it.
+    """Yield the replies of a result file, or of a folder of them, whichever framework wrote it.
 
     ``benchmark`` names our source where the file or folder was renamed. Of MMMU only health and medicine is taken.
     Raises MissingFileError, MissingExtraError for xlsx without openpyxl, DataError for a file that is cut off, of
@@ -135,19 +135,19 @@ def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[Import
 
 
 def benchmark_of(source: str) -> Benchmark | None:
-    """The benchmark that asks a source; None where none does."""
+    """Return the benchmark that asks a source; None where none does."""
     benchmarks: Iterator[Benchmark] = (thing.load() for thing in registry() if thing.kind == "benchmark")
     return next((benchmark for benchmark in benchmarks if benchmark.source == source), None)
 
 
 def asked_as(source: str) -> str:
-    """The name that ``--benchmark`` has for a source: pmc_vqa, where that is pmc_vqa_2."""
+    """Return the name of a source for ``--benchmark``: pmc_vqa, where that is pmc_vqa_2."""
     benchmark = benchmark_of(source)
     return benchmark.name if benchmark else source
 
 
 def _parts(path: Path) -> list[Path]:
-    """The data sets' folders (MedEvalKit) or files at or below a path; those we have no source for are left out."""
+    """Return the data sets' folders (MedEvalKit) or files at or below a path, but for those we have no source for."""
     if not path.is_dir():
         return [path]
     if any(_result_files(path)):
@@ -163,7 +163,7 @@ def _result_files(folder: Path) -> Iterator[Path]:
 
 
 def _vlmevalkit_name(file: Path) -> str:
-    """The data set that a file's name ends in (``Qwen2.5-VL-7B_MMMU_DEV_VAL.xlsx``), or the name."""
+    """Return the data set that a file's name ends in (``Qwen2.5-VL-7B_MMMU_DEV_VAL.xlsx``), or the name."""
     return next((name for name in VLMEVALKIT_SETS if f"_{file.stem}".endswith(f"_{name}")), file.stem)
 
 
@@ -173,7 +173,7 @@ def _source_of(part: Path) -> str | None:
 
 
 def _set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, path: Path) -> ImportedSet:
-    """The set that a name or, before it, ``benchmark`` (our source) stands for. Raises ConfigError when none is."""
+    """Return the set that ``benchmark`` (our source) or else a name stands for. Raises ConfigError when none is."""
     if benchmark is not None:
         found = next((imported for imported in sets.values() if imported.source == benchmark), None)
         if found is None:
@@ -186,7 +186,7 @@ def _set_of(name: str, sets: Mapping[str, ImportedSet], benchmark: str | None, p
 
 
 def _unknown(path: Path) -> str:
-    """The data sets of a folder that we have no source for, in words."""
+    """Return the data sets of a folder that we have no source for, in words."""
     children = sorted(path.iterdir())
     found = [child.name for child in children if child.is_dir() and any(_result_files(child))]
     found += [child.name for child in children if child.is_file() and child.suffix in SUFFIXES]
@@ -249,7 +249,7 @@ def _check(path: Path, row: dict[str, Json], *names: str) -> None:
 
 
 def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """The rows of a data set's folder or file with their places among upstream's rows."""
+    """Yield the rows of a data set's folder or file with their places among upstream's rows."""
     if path.is_file():
         if path.name.startswith("results_"):
             raise DataError(
@@ -271,7 +271,7 @@ def _medevalkit_rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
 
 
 def _in_order(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
-    """The rows of ``results.json``: chunks stand in it one behind the other, in the order of a folder listing."""
+    """Yield the rows of ``results.json``: chunks stand in it one behind the other, in the order of a folder listing."""
     rows, chunks = json_rows(path), _chunks(path.parent)
     if not chunks or sum(len(part) for _, part in chunks) != len(rows):  # none, or left by an earlier run
         yield from enumerate(rows)
@@ -294,7 +294,7 @@ def _holds(rows: list[dict[str, Json]], part: list[dict[str, Json]]) -> bool:
 
 
 def _chunks(folder: Path) -> list[tuple[int, list[dict[str, Json]]]]:
-    """The chunks of a run by their numbers."""
+    """Return the chunks of a run by their numbers."""
     numbered = {file.stem.removeprefix("results_"): file for file in folder.glob("results_*.json")}
     return sorted((int(number), json_rows(file)) for number, file in numbered.items() if number.isdecimal())
 

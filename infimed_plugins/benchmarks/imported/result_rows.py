@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError
+from infimed_plugins.errors import ConfigError, DataError, optional_module
 from infimed_plugins.limits import limit, parse_json, read_bytes
 from infimed_plugins.records import Json
 
@@ -23,7 +23,7 @@ _XLSX_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, LookupError, SyntaxErro
 
 
 def table_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """The rows of a file by its suffix. Raises ConfigError for one that is none of ``SUFFIXES``, and DataError."""
+    """Yield the rows of a file by its suffix. Raises ConfigError for one that is not in ``SUFFIXES``, and DataError."""
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: a file of predictions ends in {SUFFIXES_TEXT}")
     if path.suffix == ".xlsx":
@@ -32,7 +32,7 @@ def table_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def json_rows(path: Path) -> list[dict[str, Json]]:
-    """A JSON list of objects, NaN read as None. Raises DataError for a file that holds anything else."""
+    """Return a JSON list of objects, NaN read as None. Raises DataError for a file that holds anything else."""
     text = _text(path)
     try:
         rows = parse_json(text, path, parse_constant=lambda _: None)
@@ -63,14 +63,11 @@ def _delimited_rows(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, Json]]:
-    """The rows of the first sheet, as text but for numbers and empty cells."""
+    """Yield the rows of the first sheet, as text but for numbers and empty cells."""
+    openpyxl = optional_module("openpyxl", "reading .xlsx", "eval")
+    unescape = optional_module("openpyxl.utils.escape", "reading .xlsx", "eval").unescape
     try:
-        from openpyxl import load_workbook  # type: ignore[import-untyped]
-        from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("reading .xlsx", "openpyxl", "eval") from error
-    try:
-        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
             rows = book.worksheets[0].iter_rows(values_only=True)
             names = [str(name) for name in next(rows, ())]
             for row in rows:

@@ -4,7 +4,7 @@
     noise        8     16     24     40     64      standard deviation of Gaussian noise, of 255
     blur         2      4      6     10     16      standard deviation in pixels of an image whose shorter side is 512
     jpeg        50     30     15      8      4      quality
-    contrast  0.75   0.50   0.35   0.20   0.10      distance from the mean grey that is left
+    contrast  0.75   0.50   0.35   0.20   0.10      distance from the mean gray that is left
     resolution   2      3      4      6      8      times smaller, then enlarged again
 
 The tables are ours. The noise is drawn from the picture itself: the same picture gets the same noise in every question
@@ -41,7 +41,7 @@ _PNG_LEVEL = 1  # read once and sent: speed counts more than size
 
 
 def degrade(sample: Sample, kind: str, level: int) -> Sample | None:
-    """The sample with every image degraded; None without images. Raises ConfigError for an unknown kind or level."""
+    """Degrade every image of the sample; None without images. Raises ConfigError for an unknown kind or level."""
     check_level(kind, level)
     if not sample.images:
         return None
@@ -49,13 +49,13 @@ def degrade(sample: Sample, kind: str, level: int) -> Sample | None:
 
 
 def degraded_image(image: ImageRef, kind: str, level: int) -> ImageRef:
-    """The image, degraded whenever it is read. Reading raises DataError as that of the image itself does."""
+    """Return the image, degraded whenever it is read. Reading raises DataError as that of the image itself does."""
     name = image.sha256() if image.path is None else image.path or "in memory"  # a path tells images apart
     return ImageRef(path=f"{name}~{kind}{level}", reader=partial(_read, image, kind, level))
 
 
 def degraded_bytes(data: bytes, kind: str, level: int, name: str = "in memory") -> bytes:
-    """An encoded image degraded and encoded anew, as PNG (``jpeg``: as JPEG); the same bytes every time.
+    """Degrade an encoded image and encode it anew, as PNG (``jpeg``: as JPEG); the same bytes every time.
 
     Raises DataError naming an image that does not open, ConfigError for an unknown kind or level, and MissingExtraError
     without Pillow.
@@ -95,5 +95,5 @@ def _degraded(image: PILImage, kind: str, level: int, data: bytes) -> PILImage:
         return image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
     pixels = np.asarray(image, dtype=np.float32)
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(data).digest()[:8], "big"))
-    grey = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are grey: no colored noise
-    return Image.fromarray(np.clip(np.rint(pixels + amount * grey[..., None]), 0, 255).astype(np.uint8))
+    gray = rng.standard_normal(pixels.shape[:2], dtype=np.float32)  # medical images are gray: no colored noise
+    return Image.fromarray(np.clip(np.rint(pixels + amount * gray[..., None]), 0, 255).astype(np.uint8))

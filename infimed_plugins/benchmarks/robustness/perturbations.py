@@ -10,7 +10,7 @@ Example::
     for sample in parse("shuffle:1").apply(samples):
         ...  # sample.meta["perturbation"] is "shuffle:1"
 
-Options that speak of others are looked after (the rules are ours):
+Options that refer to others are remapped (the rules are ours):
 
     Both A and B, Neither A nor C       its letters follow the options they name
     All of the above, None of these     stays last
@@ -77,20 +77,20 @@ Vary = Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]]
 class Perturbation:
     """``apply`` turns samples into their variants, one after another, each with ``meta["perturbation"]``.
 
-    It raises what reading an image or asking an engine raises. ``name`` is the spec, for ``Run.variant``.
+    It passes on the errors of reading an image or asking an engine. ``name`` is the spec, for ``Run.variant``.
     """
 
     name: str
     change: Change
 
     def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """The variants, in the order of the samples."""
+        """Yield the variants, in the order of the samples."""
         for sample in self.change(samples):
             yield sample.with_meta(perturbation=self.name)
 
 
 def parse(spec: str, *, engine: Engine | None = None, wordings: Path | None = None) -> Perturbation:
-    """The perturbation of a spec such as ``blur:2``. ``rephrase`` needs an engine, or a file of wordings.
+    """Return the perturbation of a spec such as ``blur:2``. ``rephrase`` needs an engine, or a file of wordings.
 
     Raises ConfigError for a spec that cannot be used, naming those available, and what ``read_wordings`` raises.
     """
@@ -121,7 +121,7 @@ def _each(change: Callable[[Sample], Sample | None]) -> Change:
 
 
 def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = None) -> Vary:
-    """Return what makes a variant's questions; "" changes none. Raises ConfigError for one that cannot be made.
+    """Return the function that makes a variant's questions; "" changes none. Raises ConfigError if it cannot be made.
 
     Upstream's row goes with a question and is changed as it is: then MedEvalKit's prompt and rules are those of the
     question as it was. Where that cannot be, ``meta["no_row"]`` says why.
@@ -163,13 +163,12 @@ def _with_row(question: Question, changed: Sample) -> Question:
 
 
 def vary_images(variant: str) -> Vary:
-    """Return what a variant did to the images, for a page: other words change none."""
+    """Return the function for a variant's images, for a page: other words change none."""
     return iter if variant.startswith("rephrase") else vary(variant)
 
 
 def folded(run: Run) -> list[Run]:
-    """A run as reports show it: of ``circular``, a hit is a question of which every turn is right, and beside it each
-    turn counted alone."""
+    """Return a run as reports show it: ``circular`` as two, by questions right in every turn, and by single turns."""
     if run.variant != CIRCULAR:
         return [run]
     return [replace(run, rows=fold_rotations(run.rows)), replace(run, variant=TURNS)]
@@ -186,7 +185,7 @@ def shuffle(sample: Sample, seed: int) -> Sample | None:
 
 
 def rotations(sample: Sample) -> Iterator[Sample]:
-    """Every rotation, ``ID~r0`` being the question as it is; nothing without options.
+    """Yield every rotation, ``ID~r0`` being the question as it is; nothing without options.
 
     ``meta["rotations"]`` counts them: as many as there are options that may change places.
     """
@@ -247,7 +246,7 @@ def _fold(id: str, turns: dict[int, Judged]) -> Judged:
 
 
 def _free_and_last(options: Sequence[str]) -> tuple[list[int], list[int]]:
-    """The places that may change, and those of options that speak of all others."""
+    """Return the places that may change, and those of options that speak of all others."""
     last = [place for place, text in enumerate(options) if _speaks(_ABOVE, text)]
     if len(last) == len(options):
         last = []
@@ -255,7 +254,7 @@ def _free_and_last(options: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def _naming_others(options: Sequence[str]) -> list[int]:
-    """The places of options that name others by letter; none where the letters must be labels in the picture.
+    """Return the places of options that name others by letter; none where the letters must be labels in the picture.
 
     They are labels where an option is a bare letter, names itself or one of its kind, or a letter beyond the options.
     One letter alone names an option only after a word such as ``option``.
@@ -278,6 +277,6 @@ def _speaks(pattern: re.Pattern[str], option: str) -> bool:
 
 
 def _with_letters(text: str, moved: dict[str, str]) -> str:
-    """The text with its letters renamed, in alphabetical order as one would write them."""
+    """Return the text with its letters renamed, in alphabetical order as one would write them."""
     letters = iter(sorted(moved[letter] for letter in _SINGLE.findall(text)))
     return _SINGLE.sub(lambda found: next(letters), text)

@@ -1,6 +1,6 @@
 """Questions in other words, by a model or out of a file (second paper, 3.2.2 "Robustness"; it prints no prompt).
 
-Three wordings are drawn, and the first that keeps what the answer hangs on is taken; with none the original stays and
+Three wordings are drawn, and the first that cannot change the answer is taken; with none the original stays and
 ``meta["kept"]`` says why. The checks are ours, lexical, and rather refuse than let a changed meaning pass:
 
     numbers                     the same ones
@@ -72,7 +72,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def rephrase(samples: Iterable[Sample], engine: Engine, seed: int = 0) -> Iterator[Sample]:
-    """Every sample in its order, with the question in other words, or as it is with ``meta["kept"]``, the reason.
+    """Yield every sample in its order, with the question in other words, or as it is with ``meta["kept"]``, the reason.
 
     ``meta["original_question"]`` holds the first wording. Raises DataError for two samples of one id, and EngineError
     when the model cannot be reached.
@@ -99,14 +99,14 @@ def rephrase(samples: Iterable[Sample], engine: Engine, seed: int = 0) -> Iterat
 
 
 def rephrase_from(samples: Iterable[Sample], wordings: Mapping[str, str]) -> Iterator[Sample]:
-    """Every sample with the wording that the mapping from ids has, or as it is with ``meta["kept"]``."""
+    """Yield every sample with the wording that the mapping from ids has, or as it is with ``meta["kept"]``."""
     for sample in samples:
         wording = wordings.get(sample.id)
         yield _kept(sample, NOT_IN_FILE) if wording is None else _reworded(sample, wording)
 
 
 def read_wordings(path: Path) -> dict[str, str]:
-    """Wordings by id, from a JSON lines file. Raises MissingFileError, or DataError naming the line to mend."""
+    """Return wordings by id, from a JSON lines file. Raises MissingFileError, or DataError naming the line to fix."""
     wordings: dict[str, str] = {}
     needs = '"id" and "question", both strings with something in them'
     for place, id, question in values_by_id(path, "question", "…", "questions", needs, _is_text):
@@ -117,14 +117,14 @@ def read_wordings(path: Path) -> dict[str, str]:
 
 
 def rephrase_prompt(question: str) -> str:
-    """The user turn for one question, which is quoted as data."""
+    """Return the user turn for one question, which is quoted as data."""
     text = data(question)
     begin, end = fence(text)
     return fill(REPHRASE_PROMPT, {"{BEGIN}": begin, "{END}": end, "{QUESTION}": text})
 
 
 def read_rephrasing(text: str, original: str) -> str:
-    """The new wording in a model's reply. Raises DataError saying what it changes, or that there is none."""
+    """Return the new wording in a model's reply. Raises DataError saying what it changes, or that there is none."""
     entries = json_entries(answer_part(text))
     question = entries[0][1] if [name for name, _ in entries] == ["question"] else None
     if not isinstance(question, str):
@@ -137,7 +137,7 @@ def read_rephrasing(text: str, original: str) -> str:
 
 
 def what_changed(original: str, question: str) -> str:
-    """Say why a wording is no rephrasing of the original by the checks above; "" when it passes them."""
+    """Return why a wording is no rephrasing of the original by the checks above; "" when it passes them."""
     if not tokens(question):
         return "an empty question"
     if tokens(question) == tokens(original):
@@ -165,7 +165,7 @@ def _opposites(text: str) -> Counter[str]:
 
 
 def _settled(sample: Sample, reply: Reply) -> Sample:
-    """The sample with the first wording that passes; else as it is, with what is wrong with the first."""
+    """Return the sample with the first wording that passes; else as it is, with the fault of the first."""
     if reply.error is not None or not reply.texts:
         return _kept(sample, reply.error or NO_REPLY)
     reasons = []

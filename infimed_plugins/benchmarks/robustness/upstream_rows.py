@@ -29,7 +29,7 @@ _IMAGE_WORDS = re.compile(r"\bimage \d+\b", re.IGNORECASE)
 
 
 def changed_row(row: Json, before: Sample, after: Sample) -> Json:
-    """The row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
+    """Return the row with what a variant changed. Raises DataError where it cannot be changed in the same way."""
     changed = copy.deepcopy(row)
     found = (one.medevalkit.places for one in benchmarks() if one.source == before.source and one.medevalkit)
     try:
@@ -69,7 +69,7 @@ def _reorder(places: Places, row: Any, before: Sample, after: Sample) -> None:
 
 
 def _renamed(raw: Any, old: str, new: str) -> Any:
-    """An option that speaks of others by their letters ("Both A and B") says their new ones."""
+    """Rename the letters in an option that speaks of others by them ("Both A and B")."""
     if new == old:
         return raw
     if old not in str(raw):
@@ -78,7 +78,7 @@ def _renamed(raw: Any, old: str, new: str) -> Any:
 
 
 def _listed_anew(question: str, letters: Sequence[str], raw: Sequence[str], moved: Sequence[str]) -> str:
-    """MedXpertQA's question with the list of options at its end in the new order, if it has one."""
+    """Return MedXpertQA's question with the list of options at its end in the new order, if it has one."""
     head, mark, listed = question.rpartition(REPEATED)
     if not mark:
         return question
@@ -93,7 +93,7 @@ def _move_gold(
 ) -> None:
     was, now = OPTION_LETTERS.index(before.answer), OPTION_LETTERS.index(after.answer)
     box, key = _at(row, places.gold[:-1]), places.gold[-1]
-    if places.gold_is == "text":  # of which upstream finds the letter
+    if places.gold_is == "text":  # upstream finds its letter
         if moved[now] != raw[was] or box[key] == raw[was]:
             box[key] = moved[now]
     elif places.gold_is == "index":
@@ -116,7 +116,7 @@ def _reword(places: Places, row: Any, old: str, new: str) -> None:
 
 
 def _with_tags(new: str, old: str, raw: str) -> str:
-    """MMMU's new wording with the tags of pictures for the words that stood for them."""
+    """Return MMMU's new wording with the tags of pictures for the words that stood for them."""
     tags, words = _TAG.findall(raw), [word.lower() for word in _IMAGE_WORDS.findall(old)]
     tag_of = dict(zip(words, tags, strict=False))
     if len(words) != len(tags) or {*map(str.lower, _IMAGE_WORDS.findall(new))} != {*tag_of}:

@@ -33,7 +33,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Draw:
-    """How replies are drawn: ``n`` for each prompt, at most ``max_tokens`` each. ``temperature`` 0 is greedy.
+    """Sampling settings: ``n`` replies to each prompt, at most ``max_tokens`` each. ``temperature`` 0 is greedy.
 
     ``top_k`` below 1 and ``top_p`` 1 switch those filters off. ``stop`` tokens end a reply and are part of it.
     ``bias`` is added to the logits of single tokens, as in vLLM's ``logit_bias``.
@@ -50,7 +50,7 @@ class Draw:
 
 
 def decode(model: Any, prompts: Sequence[Prompt], draw: Draw, generator: Generator) -> list[list[list[int]]]:
-    """The token ids of ``draw.n`` replies to each prompt, in order. ``generator`` makes sampling repeatable."""
+    """Return the token ids of ``draw.n`` replies to each prompt, in order. ``generator`` makes sampling repeatable."""
     import torch
 
     replies: list[list[list[int]]] = []
@@ -64,7 +64,7 @@ def decode(model: Any, prompts: Sequence[Prompt], draw: Draw, generator: Generat
 
 
 def _decode_chunk(model: Any, prompts: Sequence[Prompt], draw: Draw, generator: Generator) -> list[list[int]]:
-    """``len(prompts) * n`` replies, those to one prompt side by side."""
+    """Return ``len(prompts) * n`` replies, those to one prompt side by side."""
     import torch
 
     state = _read_prompts(model, prompts, draw)
@@ -90,7 +90,7 @@ def _decode_chunk(model: Any, prompts: Sequence[Prompt], draw: Draw, generator: 
 
 
 def sample(logits: Tensor, draw: Draw, generator: Generator) -> Tensor:
-    """One token id for each row of ``logits`` (rows, vocabulary)."""
+    """Return one token id for each row of ``logits`` (rows, vocabulary)."""
     import torch
 
     if draw.bias:
@@ -191,7 +191,7 @@ def _positions(model: Any, positions: Tensor) -> Tensor:
 
 
 def _roomy_cache(model: Any, room: int) -> Any:
-    """A transformers cache whose layers have memory for ``room`` tokens from the start."""
+    """Return a transformers cache whose layers have memory for ``room`` tokens from the start."""
     from transformers import DynamicCache
 
     cache = DynamicCache()

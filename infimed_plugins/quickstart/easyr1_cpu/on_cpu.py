@@ -1,4 +1,4 @@
-"""What replaces the CUDA calls that EasyR1 b44b311 spells out, module by module.
+"""Replacements for the CUDA calls that EasyR1 b44b311 spells out, module by module.
 
 ``AFTER_IMPORT`` names the modules; site/sitecustomize.py calls the function of each right after its import.
 """
@@ -20,7 +20,7 @@ DATA_WORKERS = 1  # EasyR1 starts 8 for each data set (data_loader.py:72, 102); 
 
 
 def _adapt_verl(verl: Any) -> None:
-    """CUDA's device and random state become the CPU's; no Ray dashboard."""
+    """Turn CUDA's device and random state into the CPU's; start no Ray dashboard."""
     import ray
     import torch
 
@@ -46,12 +46,12 @@ def _adapt_verl(verl: Any) -> None:
 
 
 def _adapt_protocol(protocol: Any) -> None:
-    """``batch.cuda()`` before a gather (protocol.py:741) leaves the batch where it is."""
+    """Leave the batch where it is at ``batch.cuda()`` before a gather (protocol.py:741)."""
     protocol.TensorDict.cuda = lambda batch, device=None: batch
 
 
 def _adapt_seqlen_balancing(balancing: Any) -> None:
-    """A count on the GPU (seqlen_balancing.py:255); and micro-batches in order, so that replies to a prompt meet."""
+    """Avoid a count on the GPU (seqlen_balancing.py:255), and keep the order, so that replies to a prompt meet."""
     balancing.torch = _TorchOnCpu()
     balancing.get_seqlen_balanced_partitions = in_order
 
@@ -79,7 +79,7 @@ class _TorchOnCpu:
 
 
 def _adapt_vllm_utils(utils: Any) -> None:
-    """EasyR1 asks for the version of an installed vLLM (vllm_utils.py:109); the stand-in is not installed."""
+    """Answer for the version of an installed vLLM (vllm_utils.py:109): the stand-in is not installed."""
     utils.version = lambda name: "0.0.0"
 
 
@@ -88,7 +88,7 @@ def _adapt_data_loader(data_loader: Any) -> None:
 
 
 def _adapt_fsdp_workers(workers: Any) -> None:
-    """Meshes and models on the CPU; one FSDP unit a model, since there is nothing to shard."""
+    """Put meshes and models on the CPU; one FSDP unit a model, since there is nothing to shard."""
     workers.init_device_mesh = lambda device, **options: _init_device_mesh("cpu", **options)
     for name in ("AutoModelForCausalLM", "AutoModelForImageTextToText"):
         setattr(workers, name, _OnCpuAuto(getattr(workers, name)))

@@ -1,4 +1,4 @@
-"""vLLM's offline interface, as far as EasyR1 uses it, over decoding.py.
+"""The part of vLLM's offline interface that EasyR1 uses, over decoding.py.
 
 EasyR1 calls it in verl/workers/rollout/vllm_rollout_spmd.py (LLM, SamplingParams, generate) and in
 verl/workers/sharding_manager/fsdp_vllm.py (sleep, wake_up, load_weights); both run unchanged.
@@ -25,7 +25,7 @@ NOTICE = "CPU run: rollouts come from transformers, not from vLLM"
 
 
 class TokensPrompt(TypedDict):
-    """What EasyR1 passes for each prompt: token ids with one token an image, and the images."""
+    """A prompt as EasyR1 passes it: token ids with one token an image, and the images."""
 
     prompt_token_ids: Sequence[int]
     multi_modal_data: NotRequired[dict[str, list[Image]] | None]
@@ -83,10 +83,10 @@ class LLM:
         self.llm_engine = SimpleNamespace(model_executor=executor)
 
     def sleep(self, level: int = 1) -> None:
-        """Nothing to free on a CPU."""
+        """Do nothing: a CPU has nothing to free."""
 
     def wake_up(self, tags: list[str] | None = None) -> None:
-        """Nothing to wake on a CPU."""
+        """Do nothing: a CPU has nothing to wake."""
 
     def generate(
         self,
@@ -95,7 +95,7 @@ class LLM:
         lora_request: None = None,
         use_tqdm: bool = False,
     ) -> list[RequestOutput]:
-        """Replies to all prompts, in order. The same calls in the same order give the same replies.
+        """Return the replies to all prompts, in order. The same calls in the same order give the same replies.
 
         vLLM would use one seed again for every prompt and step; here each call goes on with a seed of its own.
         """
@@ -134,7 +134,7 @@ class LLM:
 
 
 class _WeightTarget:
-    """What EasyR1 calls ``model_runner.model``: it receives the trained weights before each round of rollouts."""
+    """EasyR1's ``model_runner.model``: it receives the trained weights before each round of rollouts."""
 
     def __init__(self, network: Any) -> None:
         self._own: dict[str, Tensor] = network.state_dict(keep_vars=True)

@@ -64,7 +64,7 @@ class Packed:
     first: Sequence[int]
 
     def through(self, module: Any) -> Callable[..., SimpleNamespace]:
-        """A stand-in for the model that reads the packed rows, whatever ids it is called with."""
+        """Stand in for the model: read the packed rows, not the ids it is called with."""
 
         def read(*, input_ids: Any, attention_mask: Any, position_ids: Any, **options: Any) -> SimpleNamespace:
             output = module(
@@ -110,7 +110,7 @@ def pack(micro_batch: MicroBatch) -> Packed:
 
 
 def _same_prompt(ids: Tensor, seen: Tensor) -> Iterator[list[int]]:
-    """Rows that follow one another with the same prompt."""
+    """Yield rows that follow one another with the same prompt."""
     group = [0]
     for row in range(1, len(ids)):
         if not (ids[row].equal(ids[group[0]]) and seen[row].equal(seen[group[0]])):
@@ -125,7 +125,7 @@ def _group_sizes(first: Sequence[int], count: int) -> list[int]:
 
 
 def _foretelling(prompt: int, lengths: Sequence[int]) -> Iterator[Tensor]:
-    """For each reply, the places before its tokens: the prompt's last for the first, then its own."""
+    """Yield for each reply the places before its tokens: the prompt's last for the first, then its own."""
     import torch
 
     begin = prompt
@@ -137,7 +137,7 @@ def _foretelling(prompt: int, lengths: Sequence[int]) -> Iterator[Tensor]:
 
 
 def _visible(parts: Tensor) -> Tensor:
-    """Who sees whom: ``parts`` (prompts, width) is 0 in a prompt, 1, 2, … in its replies and -1 in padding."""
+    """Return which tokens see which: ``parts`` (prompts, width) is 0 in a prompt, 1, 2, … in replies, -1 in padding."""
     import torch
 
     width = parts.size(1)
@@ -153,7 +153,7 @@ def _with_a_column(logits: Tensor) -> Tensor:
 
 
 def _short(micro_batch: MicroBatch, packed: Packed, longest: int) -> MicroBatch:
-    """The micro-batch with replies cut to the longest, and each image given once for each prompt."""
+    """Return the micro-batch with replies cut to the longest, and each image given once for each prompt."""
     short = dict(micro_batch, responses=micro_batch["responses"][:, :longest])
     if "multi_modal_inputs" in micro_batch:
         inputs = micro_batch["multi_modal_inputs"].copy()

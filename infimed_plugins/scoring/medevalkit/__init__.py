@@ -1,6 +1,6 @@
 """MedEvalKit at commit 9b12e3b, bug for bug, so that a published number can be had again verdict for verdict.
 
-The rules are upstream's, the code is not; what upstream gets wrong stays wrong here and right in ``scoring.robust``::
+The rules are upstream's, the code is not; upstream's faults stay here, and are right in ``scoring.robust``::
 
     score_rows("PMC_VQA", [{"choices": ["CT", "MRI"], "answer": "B"}], ["(B)"])
     → [MedEvalKitVerdict(correct=False, kind="mcq", parsed="A", …, guessed=True)]
@@ -9,7 +9,7 @@ The rules are upstream's, the code is not; what upstream gets wrong stays wrong 
 from __future__ import annotations
 
 from infimed_plugins.scoring.medevalkit.data_set import (
-    Asked,
+    MedEvalKitQuestion,
     MedEvalKitSet,
     asked_of_judge,
     construct,
@@ -22,7 +22,7 @@ from infimed_plugins.scoring.medevalkit.metrics import UpstreamCrashError
 from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict
 
 __all__ = [
-    "Asked",
+    "MedEvalKitQuestion",
     "MedEvalKitSet",
     "MedEvalKitVerdict",
     "UpstreamCrashError",

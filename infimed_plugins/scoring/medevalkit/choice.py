@@ -65,7 +65,7 @@ _remembered = cached(8192)(_judge)
 
 
 def _first_or_last_block(text: str, count: int) -> str:
-    """The first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
+    """Return the first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
     if (len(text) == 1 or text[1:3] == "\n\n") and _letter(text[0], count) is not None:
         return text[0]
     last = text.split("\n\n")[-1] if "\n\n" in text else text
@@ -75,7 +75,7 @@ def _first_or_last_block(text: str, count: int) -> str:
 
 
 def _letter(text: str, count: int) -> int | None:
-    """The index of a lower-case option letter, or None."""
+    """Return the index of a lower-case option letter, or None."""
     if len(text) == 1:
         index = ord(text) - 97
         if 0 <= index < count:
@@ -88,7 +88,7 @@ def _name(index: int) -> str:
 
 
 def most_similar(options: Sequence[str], text: str) -> int:
-    """The first of the options with the highest ratio; 0 when none has a character in common with the text."""
+    """Return the first of the options with the highest ratio; 0 when none has a character in common with the text."""
     chars = set("".join(options))
     frequent = _frequent(text, chars)
     best, best_index = 0.0, 0
@@ -105,14 +105,14 @@ def most_similar(options: Sequence[str], text: str) -> int:
 
 
 def ratio(option: str, text: str) -> float:
-    """``SequenceMatcher(None, option, text).ratio()``."""
+    """Return ``SequenceMatcher(None, option, text).ratio()``."""
     if not option and not text:
         return 1.0
     return 2.0 * _matched(option, text, _frequent(text, set(option)), -1.0) / (len(option) + len(text))
 
 
 def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list[tuple[float, int]]:
-    """Minus the most that each option's ratio can be, and its index, the most promising first."""
+    """Return the negated upper bound of each option's ratio, and its index, the most promising first."""
     size, contains = len(text), present.__contains__
     bounds = []
     for index, option in enumerate(options):
@@ -123,7 +123,7 @@ def _bounds(options: Sequence[str], text: str, present: Collection[str]) -> list
 
 
 def _frequent(text: str, chars: Collection[str]) -> str:
-    """Of these characters, those with which autojunk lets no block begin."""
+    """Return the characters with which autojunk lets no block begin."""
     size = len(text)
     if size < _AUTOJUNK_FROM:
         return ""
@@ -171,9 +171,9 @@ def _matched(option: str, text: str, frequent: str, least: float) -> int:
 
 
 def _run_ends(rare: str, text: str, mask: str) -> list[int]:
-    """For each place in the option, where no block that begins there can reach further; its own place if none can.
+    """Return for each place in the option how far a block that begins there can reach; its own place if none can.
 
-    A block needs each of its pairs of neighbours somewhere in the text, and no masked character.
+    A block needs each of its pairs of neighbors somewhere in the text, and no masked character.
     """
     end = len(rare)
     ends, after = [end] * end, ""
@@ -192,12 +192,12 @@ def _run_ends(rare: str, text: str, mask: str) -> list[int]:
 
 
 def _longest(rare: str, text: str, ends: list[int], left: int, right: int, low: int, high: int) -> tuple[int, int, int]:
-    """Start in the option, start in the text and size of the longest block of both, within the bounds given."""
+    """Return the starts in option and text and the size of their longest common block, within the bounds given."""
     best_i, best_j, size = left, low, 0
     i, find = left, text.find
     while i + size < right:
         end = ends[i]
-        if i + size >= end:  # what is left of this run is not longer
+        if i + size >= end:  # the rest of this run is not longer
             i = end + (end == i)
             continue
         end = min(end, right)

@@ -48,11 +48,11 @@ _HEADS = {"en": ("Question: ", "Options: "), "zh": ("问题： ", "选项： ")}
 _MMMU_INDENT = " " * 8
 
 
-class Asked(NamedTuple):
+class MedEvalKitQuestion(NamedTuple):
     """A question as MedEvalKit puts it.
 
     ``kind``: mcq, judgement, close, open, mmmu_mc or mmmu_open. ``choices`` as the scorer gets them ("A. CT"), for
-    MMMU the bare options; None for a question without any. ``answer`` is what the scorer compares with. ``before``
+    MMMU the bare options; None for a question without any. ``answer`` is the scorer's gold. ``before``
     stands before upstream's usual prompt. ``construct`` adds ``prompt``, the whole text, and ``pictures``.
     """
 
@@ -69,7 +69,7 @@ class Asked(NamedTuple):
 def prompt(
     kind: str, question: str, reasoning: bool, language: str = "en", choices: Iterable[object] | None = None
 ) -> str:
-    """The text of one question. Raises ConfigError for a kind or language that upstream has no words for."""
+    """Return the text of one question. Raises ConfigError for a kind or language that upstream has no words for."""
     form = "mcq" if kind == "mmmu_mc" else "close" if kind == "mmmu_open" else kind
     instruction = INSTRUCTIONS.get((form, language, reasoning))
     if instruction is None:
@@ -87,18 +87,18 @@ def prompt(
 
 
 def lettered(options: Sequence[Any]) -> dict[str, Any]:
-    """Options by their letters, A first."""
+    """Return the options by their letters, A first."""
     return {chr(65 + place): option for place, option in enumerate(options)}
 
 
-Path = tuple[str | int, ...]  # of keys and places, from the row inward
+Path = tuple[str | int, ...]  # keys and places, from the row inward
 
 
 class Places(NamedTuple):
-    """Where a row holds what a variant of its question changes.
+    """The places of the fields in a row that a variant of its question changes.
 
     ``options`` is the path of what holds them, under ``keys`` (its own in order, without any); ``gold`` that of the
-    right one, as a ``letter``, an ``index`` or its ``text``. ``quirk``: what else must follow (robustness/).
+    right one, as a ``letter``, an ``index`` or its ``text``. ``quirk``: a further change (robustness/).
     """
 
     question: Path = ("question",)
@@ -125,7 +125,7 @@ class MedEvalKitSet:
     """
 
     name: str
-    question_of: Callable[[Any], Asked]
+    question_of: Callable[[Any], MedEvalKitQuestion]
     rule: Rule = tagged_choice
     metrics: Metrics = total_only
     reads: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class MedEvalKitSet:
     ids: str | int = ""
 
     def row(self, fields: Mapping[str, Json]) -> Json:
-        """One row as ``question_of`` takes it. Raises DataError where a field that upstream reads is not there."""
+        """Return a row as ``question_of`` takes it. Raises DataError without a field that upstream reads."""
         missing = [name for name in self.reads if name not in fields]
         if missing:
             raise DataError(
@@ -145,8 +145,8 @@ class MedEvalKitSet:
             )
         return self.to_row(fields)
 
-    def ask(self, row: Any) -> Asked:
-        """The row taken apart. Raises DataError for a row without the fields it needs."""
+    def ask(self, row: Any) -> MedEvalKitQuestion:
+        """Return the row taken apart. Raises DataError for a row without the fields it needs."""
         try:
             return self.question_of(row)
         except (KeyError, IndexError, TypeError) as error:
@@ -156,14 +156,14 @@ class MedEvalKitSet:
 
 @cache
 def known_sets() -> dict[str, MedEvalKitSet]:
-    """The data sets of all benchmarks, and those that are none here, by name."""
+    """Return the data sets of all benchmarks, and those that are none here, by name."""
     benchmarks = [one.load() for one in registry() if one.kind == "benchmark"]
     of_ours: list[MedEvalKitSet] = [one.medevalkit for one in benchmarks if one.medevalkit is not None]
     return {one.name: one for one in (*of_ours, MEDXPERTQA, MEDFRAMEQA)}
 
 
 def find_set(data_set: str | MedEvalKitSet, what: str = "rules") -> MedEvalKitSet:
-    """The set of a name. Raises ConfigError, listing those that there are."""
+    """Return the set of a name. Raises ConfigError, listing those that there are."""
     if isinstance(data_set, MedEvalKitSet):
         return data_set
     if data_set not in known_sets():
@@ -171,7 +171,7 @@ def find_set(data_set: str | MedEvalKitSet, what: str = "rules") -> MedEvalKitSe
     return known_sets()[data_set]
 
 
-def construct(data_set: str | MedEvalKitSet, row: Any, reasoning: bool) -> Asked:
+def construct(data_set: str | MedEvalKitSet, row: Any, reasoning: bool) -> MedEvalKitQuestion:
     """Ask a raw row of the data set, as its own files give it (PMC_VQA: the CSV's cells in order, or by column name).
 
     Raises ConfigError for an unknown set, DataError for a row without the fields it needs.
@@ -206,7 +206,7 @@ def metrics(
     *,
     verdicts: Sequence[MedEvalKitVerdict] | None = None,
 ) -> dict[str, Any]:
-    """Return what upstream would write to metrics.json for these replies.
+    """Return upstream's metrics.json for these replies.
 
     ``judge_outputs``, for the three VQA sets, in the order upstream asks: the open questions in turn, for SLAKE every
     question; None for a failed call. ``verdicts`` are those of ``score_rows``, if they are at hand. Raises
@@ -221,7 +221,7 @@ def metrics(
 
 
 def asked_of_judge(data_set: str | MedEvalKitSet, verdicts: Sequence[MedEvalKitVerdict]) -> list[int]:
-    """The places of the rows that upstream puts to its judge, in its order: of SLAKE all; of a choice set none."""
+    """Return the places of the rows that upstream puts to its judge, in its order: of SLAKE all; of choices none."""
     kinds = {"none": (), "open": ("open",), "all": ("open", "close")}[find_set(data_set).asks_judge]
     return [place for place, verdict in enumerate(verdicts) if verdict.kind in kinds]
 
@@ -229,7 +229,7 @@ def asked_of_judge(data_set: str | MedEvalKitSet, verdicts: Sequence[MedEvalKitV
 def judged_correct(
     data_set: str | MedEvalKitSet, verdicts: Sequence[MedEvalKitVerdict], judge_outputs: Sequence[str | None]
 ) -> list[bool | None]:
-    """Upstream's verdict on each row once a judge has spoken."""
+    """Return upstream's verdict on each row once a judge has spoken."""
     correct = [verdict.correct for verdict in verdicts]
     places = asked_of_judge(data_set, verdicts)
     for place, output in zip(places, judge_outputs, strict=False):  # upstream does not count them
@@ -237,14 +237,14 @@ def judged_correct(
     return correct
 
 
-def _medxpertqa(row: Mapping[str, Any]) -> Asked:
-    """A row of either part of MedXpertQA."""
+def _medxpertqa(row: Mapping[str, Any]) -> MedEvalKitQuestion:
+    """Return a row of either part of MedXpertQA."""
     choices = [f"{letter}. {option}" for letter, option in row["options"].items()]
-    return Asked("mcq", row["question"], choices, row["label"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, row["label"])
 
 
 def _hubs_row(fields: Mapping[str, Json]) -> Json:
-    """MedXpertQA's row with GitHub's lists of options and labels as the hub's mapping and letter."""
+    """Return MedXpertQA's row with GitHub's lists of options and labels as the hub's mapping and letter."""
     options, label = fields["options"], fields["label"]
     if isinstance(options, list):
         options = {option["letter"]: option["content"] for option in options}
@@ -253,9 +253,9 @@ def _hubs_row(fields: Mapping[str, Json]) -> Json:
     return {**fields, "options": options, "label": label}
 
 
-def _medframeqa(row: Mapping[str, Any]) -> Asked:
+def _medframeqa(row: Mapping[str, Any]) -> MedEvalKitQuestion:
     choices = [f"{letter}.{option}" for letter, option in lettered(row["options"]).items()]
-    return Asked("mcq", row["question"], choices, row["correct_answer"])
+    return MedEvalKitQuestion("mcq", row["question"], choices, row["correct_answer"])
 
 
 MEDXPERTQA = MedEvalKitSet(  # either part, by its first name

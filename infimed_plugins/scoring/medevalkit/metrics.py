@@ -47,7 +47,7 @@ def _part(verdicts: Sequence[MedEvalKitVerdict]) -> _Json:
 
 
 def parts_by(columns: Mapping[str, str]) -> Metrics:
-    """The metrics of a choice set: the total, and by the values of columns, under upstream's names."""
+    """Return the metrics of a choice set: the total, and by the values of columns, under upstream's names."""
 
     def metrics(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[MedEvalKitVerdict], outputs: Outputs) -> _Json:
         total: _Json = {"total metrics": _part(verdicts)}
@@ -65,7 +65,7 @@ total_only = parts_by({})
 
 
 def open_and_closed(*, judges_all: bool = False, forgets_closed: bool = False) -> Metrics:
-    """The metrics of a set with open questions.
+    """Return the metrics of a set with open questions.
 
     A judge's outputs are on the open ones in turn, or with ``judges_all`` on every question, each counted again by its
     kind. ``forgets_closed``: with a judge the closed ones right by rule are set to 0.
@@ -100,7 +100,7 @@ def open_and_closed(*, judges_all: bool = False, forgets_closed: bool = False) -
 
 
 def _sums(opened: Sequence[MedEvalKitVerdict]) -> dict[str, float]:
-    """Each measure added up one by one: ``sum`` rounds in another way from Python 3.12 on."""
+    """Sum each measure one by one: ``sum`` rounds in another way from Python 3.12 on."""
     sums: dict[str, float] = dict.fromkeys(_OVERLAPS, 0)
     for verdict in opened:
         for name, value in (verdict.metrics or {}).items():
@@ -109,7 +109,7 @@ def _sums(opened: Sequence[MedEvalKitVerdict]) -> dict[str, float]:
 
 
 def by_subject(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[MedEvalKitVerdict], outputs: Outputs) -> _Json:
-    """By subject, which the row or its id names ("validation_Pharmacy_3"); upstream needs all five, this does not."""
+    """Return figures by subject, from the row or its id ("validation_Pharmacy_3"); not all five are needed."""
     parts: dict[str, list[MedEvalKitVerdict]] = {}
     part: list[MedEvalKitVerdict] = []
     last = None

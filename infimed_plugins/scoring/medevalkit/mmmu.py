@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 SEED = 42  # eval.py:41, set anew for each data set
 
 _MARKS = ",.!?;:'"
-_LEAST = 12  # of six words between blanks
+_LEAST = 12  # length of six words between blanks
 
 
 class Draws:
-    """``random.seed(seed)`` and then ``random.choice``, whatever the version of Python."""
+    """Draw as ``random.seed(seed)`` and then ``random.choice`` do, whatever the version of Python."""
 
     def __init__(self, seed: int = SEED) -> None:
         self._bits = random.Random(seed).getrandbits
 
     def choice(self, letters: Sequence[str]) -> str:
-        """One of the letters. Raises IndexError when there are none."""
+        """Return one of the letters. Raises IndexError when there are none."""
         count = len(letters)
         if not count:
             raise IndexError("Cannot choose from an empty sequence")
@@ -53,13 +53,13 @@ _FindAll = Callable[[str], list[str]]
 
 @cached(256)
 def _finders(letters: tuple[str, ...]) -> tuple[_FindAll, _FindAll]:
-    """Of the letters in brackets, and of those between blanks, in the order they stand in a text."""
+    """Return finders of the letters in brackets, and of those between blanks, in the order they stand in a text."""
     any_letter = "|".join(re.escape(letter) for letter in letters) or "(?!)"
     return re.compile(rf"\(({any_letter})\)").findall, re.compile(rf" ({any_letter})(?= )").findall
 
 
 def extracted(reply: str) -> str:
-    """Return what upstream's caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
+    """Return the text that upstream's caller hands on: the tags, if any, and the box in them (eval_val.py:41)."""
     if "<" in reply and "<answer>" in reply:
         reply = tag(reply, "answer")
     if "\\" in reply:
@@ -72,13 +72,13 @@ def extracted(reply: str) -> str:
 def read_choice(
     response: str | None, letters: Sequence[str], options: Mapping[str, str], draws: Draws
 ) -> tuple[str, bool]:
-    """The letter, and whether it was drawn: ``found_choice``, else one of the letters."""
+    """Return the letter, and whether it was drawn: ``found_choice``, else one of the letters."""
     letter = found_choice(response or "", letters, options)
     return (draws.choice(letters), True) if letter is None else (letter, False)
 
 
 def found_choice(text: str, letters: Sequence[str], options: Mapping[str, str]) -> str | None:
-    """The letter that is said, or None. Of several, the last one in the form that was found first."""
+    """Return the letter that is said, or None. Of several, the last one in the form that was found first."""
     text = _trimmed(text)
     bracketed, spaced = _finders(tuple(letters))
     found = (bracketed(text) if "(" in text else None) or spaced(text)
@@ -88,7 +88,7 @@ def found_choice(text: str, letters: Sequence[str], options: Mapping[str, str]) 
 
 
 def _trimmed(text: str) -> str:
-    """The text in its tags or its box, without marks at its ends, between two blanks."""
+    """Return the text in its tags or its box, without marks at its ends, between two blanks."""
     if "<" in text and "<answer>" in text:
         text = tag(text, "answer")
     elif "\\" in text and "\\boxed" in text:
@@ -103,13 +103,13 @@ def _trimmed(text: str) -> str:
 
 
 def _by_option(text: str, options: Mapping[str, str]) -> str | None:
-    """The letter of the option that stands last in a text in lower case."""
+    """Return the letter of the option that stands last in a text in lower case."""
     found = [(letter, option) for letter, name in options.items() if (option := name.lower()) in text]
     return max(found, key=lambda pair: text.rfind(pair[1]))[0] if found else None
 
 
 def mmmu_options(row: Row) -> list[str]:
-    """The options, which MMMU writes as the text of a Python list. Raises DataError for any other text."""
+    """Return the options, which MMMU writes as the text of a Python list. Raises DataError for any other text."""
     options = row["options"]
     if not isinstance(options, str):
         return list(options)
@@ -120,7 +120,7 @@ def mmmu_options(row: Row) -> list[str]:
 
 
 def mmmu(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
-    """The rule of MMMU: a letter that is not found is drawn, in the order of the rows."""
+    """Return the rule of MMMU: a letter that is not found is drawn, in the order of the rows."""
     draws = Draws()
     read: dict[tuple[str | None, ...], str | None] = {}  # asked directly, models say the same few things again
 
@@ -149,7 +149,7 @@ def mmmu(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) 
 
 
 def raw_open_correct(answer: str | Sequence[str], reply: str) -> bool:
-    """Upstream's verdict on an open reply: True for an empty gold answer only.
+    """Return upstream's verdict on an open reply: True for an empty gold answer only.
 
     Its validation path hands the raw reply to a function that looks for gold answers of at least two characters in each
     of the readings it is given, which are then the single characters of the reply.

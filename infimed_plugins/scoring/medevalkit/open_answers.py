@@ -23,7 +23,7 @@ _ORDERS = (1, 2, 3, 4)
 
 
 class OpenMetrics(TypedDict):
-    """Of one open answer. Upstream rotates three labels: ``precision`` is F1, ``recall`` precision, ``f1`` recall."""
+    """Metrics of one open answer. Upstream rotates labels: ``precision`` is F1, ``recall`` precision, ``f1`` recall."""
 
     em: bool
     bleu1: float
@@ -39,12 +39,12 @@ class OpenMetrics(TypedDict):
 
 
 def bare(response: str) -> str:
-    """The parsed reply without line ends and periods."""
+    """Return the parsed reply without line ends and periods."""
     return parse(response).replace("\n", "").replace(".", "")
 
 
 def overlap(answer: str, text: str) -> OpenMetrics:
-    """Exact match and overlap of a parsed reply with an open answer.
+    """Return exact match and overlap of a parsed reply with an open answer.
 
     Raises ValueError for a reply (or gold answer) of nothing but periods and TypeError for one of blanks, as upstream.
     """
@@ -57,7 +57,7 @@ def overlap(answer: str, text: str) -> OpenMetrics:
 
 
 def bleu(prediction: str, gold: str) -> list[float]:
-    """BLEU-1 to BLEU-4 with uniform weights and nltk's method0: an order without a match counts the least float.
+    """Return BLEU-1 to BLEU-4 with uniform weights and nltk's method0: an order without a match counts the least float.
 
     Both texts lower-cased. Four times 0 without a word in common.
     """
@@ -79,7 +79,7 @@ def _bleu_words(text: str) -> list[str]:
 
 
 def _clipped_matches(words: Sequence[str], gold: Sequence[str]) -> list[int]:
-    """For n = 1 to 4, how many n-grams of the words stand in the gold answer, none more often than there."""
+    """Count for n = 1 to 4 the n-grams of the words in the gold answer, none more often than there."""
     known = set(gold)
     starts = [place for place, word in enumerate(words) if word in known]
     matches = [0, 0, 0, 0]
@@ -103,7 +103,7 @@ def _clipped_matches(words: Sequence[str], gold: Sequence[str]) -> list[int]:
 
 
 def rouge(prediction: str, gold: str) -> tuple[float, float, float]:
-    """ROUGE-1, ROUGE-2 and summary-level ROUGE-L, each F over sets, a period ending a sentence.
+    """Return ROUGE-1, ROUGE-2 and summary-level ROUGE-L, each F over sets, a period ending a sentence.
 
     Both texts lower-cased. Raises ValueError when one of them has nothing but periods, as upstream does. Upstream's own
     recursion ends at some thousand words in a sentence (RecursionError, by the depth of its caller); this has no limit.
@@ -153,7 +153,8 @@ def _in_sequence(sentences: Sequence[Sequence[str]], gold: Sequence[Sequence[str
 
 
 def _subsequence(gold: Sequence[str], words: Sequence[str]) -> list[str]:
-    """The common subsequence that rouge walks to: a step back in the words unless one in the gold answer is better.
+    """Return the common subsequence that rouge walks to: a step back in the words unless one in the gold answer is
+    better.
 
     Leaving out words that the gold answer has not changes neither the length nor the walk.
     """
@@ -176,7 +177,7 @@ def _subsequence(gold: Sequence[str], words: Sequence[str]) -> list[str]:
 
 
 def token_f1(prediction: str, gold: str) -> tuple[float, float, float]:
-    """F1, precision and recall over sets of words, in the order upstream returns them (utils/utils.py:222).
+    """Return F1, precision and recall over sets of words, in the order upstream returns them (utils/utils.py:222).
 
     Raises TypeError when one text has no word: upstream returns one number there and unpacks three.
     """

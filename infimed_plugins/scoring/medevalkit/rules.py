@@ -1,4 +1,4 @@
-"""MedEvalKit's rules for the replies to a whole data set; a reply on which it would end is told, not raised."""
+"""MedEvalKit's rules for the replies to a whole data set; where it would crash, the error is returned, not raised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 if TYPE_CHECKING:
     from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet
 
-_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what ends upstream's run
+_ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # errors that end upstream's run
 YES_NO = ("yes", "no")
 _NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
 NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
@@ -44,7 +44,7 @@ Rule = Callable[["MedEvalKitSet", Sequence[Row], Sequence[str | None]], Iterator
 
 
 def row_by_row(kind: str, judge: Callable[[MedEvalKitSet, Row, str | None], MedEvalKitVerdict]) -> Rule:
-    """The rule that judges each row alone, and tells the exception where upstream would end."""
+    """Return the rule that judges each row alone, and tells the exception where upstream would end."""
 
     def rule(of: MedEvalKitSet, rows: Sequence[Row], replies: Sequence[str | None]) -> Iterator[MedEvalKitVerdict]:
         for row, reply in zip(rows, replies, strict=True):
@@ -88,20 +88,20 @@ vqa = row_by_row("open", _vqa)  # VQA-RAD and PathVQA: the gold answer says whet
 
 
 def judged_yes_no(answer: str, text: str) -> MedEvalKitVerdict:
-    """The verdict on a closed question: just one of "yes" and "no" anywhere, and the gold answer, too."""
+    """Return the verdict on a closed question: just one of "yes" and "no" anywhere, and the gold answer, too."""
     text = bare(text)
     correct = (("yes" in text) != ("no" in text)) and answer in text
     return MedEvalKitVerdict(correct, "close", text)
 
 
 def judged_closed(answer: str, text: str) -> MedEvalKitVerdict:
-    """The verdict on another closed question: the bare reply is the gold answer, lower-cased, to the last blank."""
+    """Judge another closed question: the bare reply is the gold answer, lower-cased, to the last blank."""
     text = bare(text)
     return MedEvalKitVerdict(text == answer.lower(), "close", text)
 
 
 def judged_open(answer: str, text: str) -> MedEvalKitVerdict:
-    """The verdict on an open question: exact match, with the overlap of words beside it."""
+    """Return the verdict on an open question: exact match, with the overlap of words beside it."""
     text = parse(text)
     metrics = overlap(answer, text)
     return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)

@@ -32,7 +32,7 @@ _BEFORE_CHINESE, _CHINESE = 6, "答案:"
 
 
 def boxed(text: str) -> str:
-    r"""Return what the last ``\boxed{`` holds up to its closing brace, stripped; "None" without a box."""
+    r"""Return the content of the last ``\boxed{`` up to its closing brace, stripped; "None" without a box."""
     start = text.rfind(_BOX)
     if start < 0:
         return NO_BOX
@@ -51,7 +51,7 @@ def boxed(text: str) -> str:
 
 
 def tag(text: str | None, name: str, hard: bool = True) -> str:
-    """Return what stands between all ``<name>`` and ``</name>``, joined by blanks and stripped.
+    """Return the text between all ``<name>`` and ``</name>``, joined by blanks and stripped.
 
     Without such a tag, or with an empty one: the text itself, "" if not ``hard``. None gives "".
     """
@@ -71,7 +71,8 @@ def tag(text: str | None, name: str, hard: bool = True) -> str:
 
 
 def parse(text: str) -> str:
-    """The reply lower-cased, then what its box or its tags hold, then what follows the last "answer is" and its like.
+    """Lower-case the reply, then take the content of its box or tags, then the text behind the last "answer
+    is" and its like.
 
     The word "boxed" anywhere is taken for a box, so that a reply which only speaks of a boxed area becomes "None".
     """
@@ -79,7 +80,7 @@ def parse(text: str) -> str:
 
 
 def parse_lowered(text: str) -> str:
-    """``parse`` of a text that is in lower case."""
+    """Do as ``parse`` for a text that is in lower case."""
     if "boxed" in text:
         text = boxed(text)
     elif "<answer>" in text:
@@ -98,7 +99,7 @@ def parse_lowered(text: str) -> str:
 
 
 def unboxed(reply: str) -> str:
-    """Return what the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
+    """Return the text that the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
     if "\\" in reply:
         content = boxed(reply)
         if content != NO_BOX:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Finds modules of ``verl`` as usual, and lets on_cpu adapt each one after it was executed."""
+    """Find modules of ``verl`` as usual, and let on_cpu adapt each one after it was executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -37,7 +37,7 @@ class _AfterImport(importlib.abc.MetaPathFinder):
 
 
 def _run_the_shadowed_sitecustomize() -> None:
-    """This file hides any other ``sitecustomize`` on the path; that one must still run."""
+    """Run the other ``sitecustomize`` on the path, which this file hides."""
     here = Path(__file__).resolve().parent
     elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != here]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", elsewhere)

@@ -5,18 +5,18 @@ from types import SimpleNamespace
 
 
 def get_tensor_model_parallel_world_size() -> int:
-    """Always 1."""
+    """Return 1."""
     return 1
 
 
 def get_tensor_model_parallel_rank() -> int:
-    """Always 0."""
+    """Return 0."""
     return 0
 
 
 @cache
 def get_tensor_model_parallel_group() -> SimpleNamespace:
-    """``device_group`` holds this process alone; every process must call this, as with vLLM."""
+    """Return a group of this process alone (``device_group``); every process must call this, as with vLLM."""
     import torch.distributed as dist
 
     groups = [dist.new_group([rank]) for rank in range(dist.get_world_size())]

@@ -1,4 +1,4 @@
-"""Saved generations, scored again: what was parsed, what it earned, and why.
+"""Score saved generations again, with the parsed answer and the reasons.
 
 Read are files of rows (tables/rows.py) with a response and a ground truth, under the names that trainers give them:
 TRL's prompt and completion, verl's input, output and gts. A response may be in chat form, or a list of several. And
@@ -43,7 +43,7 @@ _END = re.compile(r"\[score\] \S+")
 
 @dataclass(frozen=True)
 class Generation:
-    """One saved reply. ``row`` is what else was saved with it, ``number`` its line or place in the file, from 1.
+    """One saved reply. ``row`` holds the other saved fields, ``number`` its line or place in the file, from 1.
 
     ``fault`` says why it could not be read.
     """
@@ -70,7 +70,7 @@ class Scored:
         return self.score.code is Code.BAD_ROW
 
     def to_json(self) -> dict[str, Json]:
-        """The saved row with ``reward``: the parts of the score, what was parsed, and the reason."""
+        """Return the saved row with ``reward``: the parts of the score, the parsed answer, and the reason."""
         reward: dict[str, Json] = {
             "task": self.task,
             "overall": self.score.overall,
@@ -84,7 +84,7 @@ class Scored:
 
 
 def read_generations(path: Path) -> Iterator[Generation]:
-    """The saved replies of a file, those that cannot be read with their fault.
+    """Yield the saved replies of a file, those that cannot be read with their fault.
 
     Raises MissingFileError, and DataError where none can be read, or no column is a response or a ground truth.
     """
@@ -123,7 +123,7 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
 
 
 def _replies(value: Any) -> list[Any]:
-    """The replies of a cell: the text of each, in chat form what the assistant says last."""
+    """Return the replies of a cell: the text of each, in chat form the assistant's last turn."""
     held = structured(value)
     if isinstance(held, list) and held and all(_is_turn(turn) for turn in held):
         said = [turn for turn in held if turn.get("role") == "assistant"] or held
@@ -138,7 +138,7 @@ def _is_turn(value: Any) -> bool:
 
 
 def _content(content: Any) -> Any:
-    """The text of a turn, whose content may come in parts."""
+    """Return the text of a turn, whose content may come in parts."""
     if not isinstance(content, list):
         return "" if content is None else content
     return "".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in content)
@@ -155,7 +155,7 @@ def _read_log(path: Path) -> Iterator[Generation]:
 
 
 def _log_entries(path: Path) -> Iterator[tuple[int, str, bool]]:
-    """The line, the text, and whether a score ends it, of each entry."""
+    """Yield the line, the text, and whether a score ends it, of each entry."""
     lines: list[str] = []
     start, last = 1, ""
     with open_text(path) as file:
@@ -169,7 +169,7 @@ def _log_entries(path: Path) -> Iterator[tuple[int, str, bool]]:
 
 
 def _log_entry(text: str, number: int, is_whole: bool) -> Generation:
-    """The output may hold any of the marks; the first [output] and the last [ground_truth] are EasyR1's."""
+    """Read an entry; the output may hold any mark: the first [output] and the last [ground_truth] are EasyR1's."""
     prompt, output, rest = text.partition("\n[output] ")
     response, truth, tail = rest.rpartition("\n[ground_truth] ")
     if not is_whole or not output or not truth or not prompt.startswith(_LOG_START):

@@ -1,4 +1,4 @@
-"""How a run came about, as its ``run.json`` keeps it: versions, the commit of the code, the machine."""
+"""The metadata of a run in its ``run.json``: versions, the commit of the code, the machine."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PACKED_BYTES = 64 * 1024 * 1024
 PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")
 
 
-def write_run_file(root: Path, facts: dict[str, Json]) -> None:
-    """Add one entry to ``run.json``: a run that was taken up again has several."""
+def write_run_file(root: Path, metadata: dict[str, Json]) -> None:
+    """Add one entry to ``run.json``: a run that was resumed has several."""
     entries = read_run_file(root)
-    entries.append({"started": datetime.now(UTC).isoformat(timespec="seconds"), **facts, **_machine()})
+    entries.append({"started": datetime.now(UTC).isoformat(timespec="seconds"), **metadata, **_machine()})
     write_whole(root / RUN_FILE, json.dumps(entries, indent=1))
 
 
 def read_run_file(root: Path) -> list[dict[str, Json]]:
-    """The entries, oldest first; none where there is no file that can be read."""
+    """Return the entries, oldest first; an empty list without a readable file."""
     try:
         entries = read_json(root / RUN_FILE)
     except (OSError, ValueError):
@@ -55,13 +55,13 @@ def _versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Json] | None:
-    """The commit that a folder is at; None outside of a repository.
+    """Return the commit that a folder is at; None outside of a repository.
 
     Read from git's files: git itself runs what a folder's own configuration names (core.fsmonitor, filters, hooks).
     """
     for top in (folder, *folder.parents):
         git = top / ".git"
-        if git.is_file():  # of a worktree or submodule
+        if git.is_file():  # a worktree or submodule
             git = top / _text(git).removeprefix("gitdir:").strip()
         if (head := _text(git / "HEAD")) or git.is_dir():
             shared = git / (_text(git / "commondir") or ".")
@@ -79,7 +79,7 @@ def _commit(git: Path, shared: Path, head: str) -> str | None:
 
 
 def _text(path: Path, most: int = 4096) -> str:
-    """The beginning of a file, nothing where there is none."""
+    """Return the beginning of a file, "" without one."""
     try:
         if not path.is_file():  # opening a pipe would wait
             return ""

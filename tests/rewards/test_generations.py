@@ -13,7 +13,7 @@ import pytest
 
 from infimed_plugins.errors import DataError, MissingFileError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.rewards.saved import Generation, read_generations, score_generation
+from infimed_plugins.rewards.generations import Generation, read_generations, score_generation
 
 RIGHT = "<think> dark and round </think><answer> B </answer>"
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'
