@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.rewards.ground_truth import parse_truth
-from infimed_plugins.rewards.scorer import BUILT_IN, Reward, compute_score, find_reward, score_answer, score_response
+from infimed_plugins.rewards.scorer import BUILT_IN, Reward, compute_score, find_reward, judge_answer, score_response
 
-__all__ = ["Reward", "compute_score", "find_reward", "parse_truth", "score_answer", "score_response"]
+__all__ = ["Reward", "compute_score", "find_reward", "judge_answer", "parse_truth", "score_response"]
 
 
 @hookimpl

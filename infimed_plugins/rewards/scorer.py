@@ -271,7 +271,7 @@ def is_math(reward: str) -> bool:
     return BUILT_IN.get(reward) == BUILT_IN["math"]
 
 
-def score_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
+def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
     """Return the verdict on an answer alone, no format asked: a value in [0, 1], 0 if a plugin's is beyond it.
 
     ``ask`` is that of ``math_equivalence``.
@@ -314,7 +314,7 @@ def score_reading(
     form = float(read.format_ok)
     if not (read.format_ok and read.answer):
         return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
-    verdict = score_answer(read.answer, truth, reward, ask)
+    verdict = judge_answer(read.answer, truth, reward, ask)
     return Score(
         overall=min(1.0, w_format + w_acc * verdict.value),
         format=form,

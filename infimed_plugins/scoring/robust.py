@@ -24,7 +24,7 @@ from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import OPTION_LETTERS, Code, GroundTruth, Sample, Score, Verdict
-from infimed_plugins.rewards import score_answer
+from infimed_plugins.rewards import judge_answer
 from infimed_plugins.rewards.box_iou import detection, grounding
 
 _MAX_REMEMBERED = 2_000  # characters: 16 MB of replies at most
@@ -103,7 +103,7 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
     if truth.task == "math":
         return _judge_value(text, marked, question, truth)
     if truth.task != "text":
-        return score_answer(text, truth)
+        return judge_answer(text, truth)
     gold = str(truth.answer)
     side = polarity_of_gold(gold)
     if side:
@@ -115,7 +115,7 @@ def _judge(text: str, marked: bool, question: str, truth: GroundTruth) -> Verdic
         return Verdict(1.0, read.answer, "the gold is what it says", trace=read.trace)
     if read.code is not Code.JUDGED:
         return Verdict(0.0, None, f"it gives no one answer ({read.code})", code=read.code, trace=read.trace)
-    graded = score_answer(text, truth)
+    graded = judge_answer(text, truth)
     return Verdict(min(graded.value, 0.999), graded.parsed, graded.reason, code=graded.code, trace=read.trace)
 
 
@@ -123,4 +123,4 @@ def _judge_value(text: str, marked: bool, question: str, truth: GroundTruth) -> 
     stated = read_value(text, question)
     if not stated.answer and not marked:
         return Verdict(0.0, None, f"it states no one value ({stated.code})", code=stated.code, trace=stated.trace)
-    return score_answer(stated.answer or text, truth)
+    return judge_answer(stated.answer or text, truth)

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from infimed_plugins.parsing import Box
 from infimed_plugins.records import GroundTruth, Json
-from infimed_plugins.rewards import compute_score, score_answer
+from infimed_plugins.rewards import compute_score, judge_answer
 from infimed_plugins.rewards.box_iou import iou, matching
 
 TRUE = [[10, 10, 110, 110], [200, 200, 300, 300]]
 
 
 def grounding(answer: str, truth: Json) -> float:
-    return score_answer(answer, GroundTruth("grounding", truth)).value
+    return judge_answer(answer, GroundTruth("grounding", truth)).value
 
 
 def detection(answer: str, truth: Json) -> float:
-    return score_answer(answer, GroundTruth("detection", truth)).value
+    return judge_answer(answer, GroundTruth("detection", truth)).value
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_grounding_pays_the_overlap_of_exactly_one_box(answer: str, value: float
     ],
 )
 def test_only_a_box_alone_or_in_a_known_form_is_paid(answer: str, code: str) -> None:
-    verdict = score_answer(answer, GroundTruth("grounding", [0, 0, 10, 10]))
+    verdict = judge_answer(answer, GroundTruth("grounding", [0, 0, 10, 10]))
     assert (verdict.value, verdict.code) == (float(code == "judged"), code)
     assert detection(answer, [[0, 0, 10, 10]]) == pytest.approx({"judged": 1.0, "several": 0.5}.get(code, 0.0))
 
 
 @pytest.mark.parametrize("truth", [[1, 2, 3], [[0, 0, 10, 10], [5, 5, 9, 9]], "left", [10, 10, 0, 0], [], True])
 def test_a_truth_that_is_not_one_box_pays_nothing(truth: Json) -> None:
-    verdict = score_answer("[0, 0, 10, 10]", GroundTruth("grounding", truth))
+    verdict = judge_answer("[0, 0, 10, 10]", GroundTruth("grounding", truth))
     assert (verdict.value, verdict.parsed) == (0.0, None)
     assert "ground truth" in verdict.reason
 

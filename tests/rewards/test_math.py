@@ -7,7 +7,7 @@ import time
 import pytest
 
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
-from infimed_plugins.rewards import score_answer
+from infimed_plugins.rewards import judge_answer
 
 # (answer, truth)
 EQUAL: list[tuple[str, Json]] = [
@@ -231,7 +231,7 @@ BURNERS = [
 
 
 def judge(answer: str, truth: Json) -> Verdict:
-    return score_answer(answer, GroundTruth("math", truth))
+    return judge_answer(answer, GroundTruth("math", truth))
 
 
 @pytest.mark.parametrize(("answer", "truth"), EQUAL)

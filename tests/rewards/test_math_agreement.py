@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.records import GroundTruth
-from infimed_plugins.rewards import score_answer
+from infimed_plugins.rewards import judge_answer
 
 math_verify = pytest.importorskip("math_verify")
 
@@ -173,7 +173,7 @@ def test_verdicts_on_ordinary_answers_are_math_verifys() -> None:
     differ: list[tuple[str, Pair, bool]] = []
     verdicts: Counter[bool] = Counter()
     for kind, (truth, answer) in pairs:
-        ours, plain = score_answer(answer, GroundTruth("math", truth)).value == 1.0, _plainly(truth, answer)
+        ours, plain = judge_answer(answer, GroundTruth("math", truth)).value == 1.0, _plainly(truth, answer)
         verdicts[plain] += 1
         if ours != plain and not (ours and _MISREAD.search(truth + answer)):
             differ.append((kind, (truth, answer), ours))

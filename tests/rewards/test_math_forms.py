@@ -7,7 +7,7 @@ import time
 import pytest
 
 from infimed_plugins.records import Code, GroundTruth
-from infimed_plugins.rewards import score_answer
+from infimed_plugins.rewards import judge_answer
 from infimed_plugins.rewards.math_forms import is_name
 
 # truth, answers that are right, answers that are wrong; answers are divided by " ; "
@@ -142,24 +142,24 @@ CODES = [
 
 @pytest.mark.parametrize(("truth", "answer", "worth"), CASES)
 def test_known_whole_forms_are_paid_and_nothing_else(truth: str, answer: str, worth: float) -> None:
-    assert score_answer(answer, GroundTruth("math", truth)).value == worth
+    assert judge_answer(answer, GroundTruth("math", truth)).value == worth
 
 
 @pytest.mark.parametrize("truth", sorted({truth for truth, _, _ in CASES}))
 def test_a_truth_given_back_is_right(truth: str) -> None:
-    assert score_answer(truth, GroundTruth("math", truth)).value == 1.0
+    assert judge_answer(truth, GroundTruth("math", truth)).value == 1.0
 
 
 @pytest.mark.parametrize(("answer", "truth", "code"), CODES)
 def test_programs_decide_by_the_code(answer: str, truth: str, code: Code) -> None:
-    assert score_answer(answer, GroundTruth("math", truth)).code is code
+    assert judge_answer(answer, GroundTruth("math", truth)).code is code
 
 
 @pytest.mark.parametrize("text", ["\\begin{pmatrix}1\\\\2\\end{pmatrix}", "Stage 2", "4 of 10 lesions", "left lung"])
 def test_of_a_truth_in_no_form_only_its_own_text_counts(text: str) -> None:
-    assert score_answer(text, GroundTruth("math", text)).value == 1.0
+    assert judge_answer(text, GroundTruth("math", text)).value == 1.0
     for answer in ("2", "10 of 4 lesions", "left lung 2", "\\begin{pmatrix}2\\\\1\\end{pmatrix}"):
-        assert score_answer(answer, GroundTruth("math", text)).value == 0.0
+        assert judge_answer(answer, GroundTruth("math", text)).value == 0.0
 
 
 @pytest.mark.parametrize("side", ["", "-x", "unknown", "square of x", "x and y", "f(no x)", "sin x", "cost of nothing"])
@@ -174,9 +174,9 @@ def test_an_answer_of_a_megabyte_takes_milliseconds(unit: str) -> None:
     for size in (4_000, 1_000_000):
         answer = (unit * size)[:size]
         started = time.process_time()
-        assert score_answer(answer, GroundTruth("math", "12")).value == 0.0
+        assert judge_answer(answer, GroundTruth("math", "12")).value == 0.0
         assert time.process_time() - started < 0.5
 
 
 def test_an_integer_of_thousands_of_digits_is_a_bad_truth() -> None:
-    assert score_answer("12", GroundTruth("math", 10**5000)).code is Code.BAD_TRUTH
+    assert judge_answer("12", GroundTruth("math", 10**5000)).code is Code.BAD_TRUTH

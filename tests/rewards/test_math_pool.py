@@ -17,12 +17,12 @@ import pytest
 
 from infimed_plugins.errors import MissingExtraError
 from infimed_plugins.records import GroundTruth, Json, Verdict
-from infimed_plugins.rewards import compute_score, math_pool, score_answer
+from infimed_plugins.rewards import compute_score, judge_answer, math_pool
 from infimed_plugins.rewards.math_pool import NOT_REACHED, OUT_OF_BUDGET, OUT_OF_TIME, RIGHT, WRONG, MathPool
 
 
 def judge(answer: str, truth: Json) -> Verdict:
-    return score_answer(answer, GroundTruth("math", truth))
+    return judge_answer(answer, GroundTruth("math", truth))
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from infimed_plugins.errors import DataError
 from infimed_plugins.parsing.normalize import signed_tokens
 from infimed_plugins.records import GroundTruth, Json
-from infimed_plugins.rewards import compute_score, parse_truth, score_answer
+from infimed_plugins.rewards import compute_score, judge_answer, parse_truth
 from infimed_plugins.scoring.robust import score_choice
 
 
 def text(answer: str, truth: Json) -> float:
-    return score_answer(answer, GroundTruth("text", truth)).value
+    return judge_answer(answer, GroundTruth("text", truth)).value
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_yes_and_no_are_compared_as_such_and_only_in_known_forms(answer: str, tr
 )
 def test_a_synonym_counts_as_the_truth_and_the_nearest_one_is_taken(answer: str, value: float) -> None:
     truth = parse_truth('{"task": "text", "answer": "kidney", "synonyms": ["ren", "renal organ"]}')
-    assert score_answer(answer, truth).value == pytest.approx(value)
+    assert judge_answer(answer, truth).value == pytest.approx(value)
     assert parse_truth(truth.to_json()) == truth
 
 
@@ -150,11 +150,11 @@ def test_stuffing_more_words_never_pays_more(gold: list[str], more: str) -> None
     ],
 )
 def test_choice_is_all_or_nothing(answer: str, truth: Json, options: tuple[str, ...] | None, value: float) -> None:
-    assert score_answer(answer, GroundTruth("multiple_choice", truth, options)).value == value
+    assert judge_answer(answer, GroundTruth("multiple_choice", truth, options)).value == value
 
 
 def test_a_truth_that_is_no_letter_says_so() -> None:
-    verdict = score_answer("B", GroundTruth("multiple_choice", "pneumonia"))
+    verdict = judge_answer("B", GroundTruth("multiple_choice", "pneumonia"))
     assert (verdict.value, verdict.parsed) == (0.0, None)
     assert "ground truth 'pneumonia' is not an option letter" in verdict.reason
 
@@ -187,5 +187,5 @@ TWINS = ("Lung", "liver", "lung.", "Spleen")
     ],
 )
 def test_a_twin_of_the_right_option_is_as_right(reply: str, options: tuple[str, ...], gold: str, right: float) -> None:
-    assert score_answer(reply, GroundTruth("multiple_choice", gold, options)).value == right
+    assert judge_answer(reply, GroundTruth("multiple_choice", gold, options)).value == right
     assert score_choice(reply, options, gold).accuracy == right

@@ -12,7 +12,7 @@ from infimed_plugins import GroundTruth, Verdict, plugins
 from infimed_plugins.errors import ConfigError, UnknownPluginError
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.records import TASKS
-from infimed_plugins.rewards import compute_score, find_reward, score_answer, score_response
+from infimed_plugins.rewards import compute_score, find_reward, judge_answer, score_response
 
 TRUTH = GroundTruth("text", "left lung")
 
@@ -123,7 +123,7 @@ def _changes(answer: str, truth: GroundTruth) -> Verdict:
 
 def _catches_all(answer: str, truth: GroundTruth) -> Verdict:
     try:
-        return score_answer(answer, GroundTruth("math", "\\log_2(1024)"))
+        return judge_answer(answer, GroundTruth("math", "\\log_2(1024)"))
     except BaseException:  # noqa: BLE001  as a plugin may
         return Verdict(0.0, answer, "something failed")
 
@@ -150,7 +150,7 @@ def test_a_plugins_reward_is_used_by_task_or_by_keyword() -> None:
     row = {"response": response("12345"), "ground_truth": '{"task": "length", "answer": "any"}'}
     assert compute_score([row])[0]["accuracy"] == 0.5
     assert compute_score([{**row, "ground_truth": "any"}], reward="length")[0]["accuracy"] == 0.5
-    assert score_answer("12345", TRUTH, reward="length").value == 0.5
+    assert judge_answer("12345", TRUTH, reward="length").value == 0.5
     find_reward.cache_clear()
 
 
