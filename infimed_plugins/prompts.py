@@ -83,8 +83,8 @@ def question_text(sample: Sample) -> str:
     if sample.options:
         lines += [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, sample.options, strict=False)]
     own = CHINESE_TASK_INSTRUCTIONS if in_chinese(sample.language) else TASK_INSTRUCTIONS
-    instruction = sample.meta.get("instruction", own[sample.task])
-    text = "\n".join([*lines, str(instruction)] if instruction else lines)
+    instruction = own[sample.task] if sample.instruction is None else sample.instruction
+    text = "\n".join([*lines, instruction] if instruction else lines)
     return IMAGE_TAG * len(sample.images) + escape_media_tags(text)
 
 

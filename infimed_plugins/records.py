@@ -117,8 +117,8 @@ class Sample:
 
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
-    ``meta`` holds the values that reports group by (``kind``, ``modality``), answers as good as ``answer``
-    (``synonyms``) and the evidence of curation.
+    ``meta`` holds the values that reports group by (``modality`` …) and the evidence of curation; the keys that code
+    reads have names of their own: ``kind``, ``synonyms``, ``instruction``, ``variant_of``.
     """
 
     id: str
@@ -144,7 +144,28 @@ class Sample:
     @property
     def ground_truth(self) -> GroundTruth:
         """Return the record that rewards and scorers compare with."""
-        return GroundTruth(self.task, self.answer, self.options, tuple(self.meta.get("synonyms", ())))
+        return GroundTruth(self.task, self.answer, self.options, self.synonyms)
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of question or answer ("organ", "caption", "closed" …); "" where the source names none."""
+        return str(self.meta.get("kind", ""))
+
+    @property
+    def synonyms(self) -> tuple[str, ...]:
+        """Return the answers that are as good as ``answer``."""
+        return tuple(self.meta.get("synonyms", ()))
+
+    @property
+    def instruction(self) -> str | None:
+        """Return the format instruction behind the question; None for that of the task, "" for no instruction."""
+        own = self.meta.get("instruction")
+        return None if own is None else str(own)
+
+    @property
+    def variant_of(self) -> str:
+        """Return the id of the question of which this is a variant; "" for a question as it stands in the source."""
+        return str(self.meta.get("of", ""))
 
     def with_meta(self, **extra: Json) -> Sample:
         """Return a copy with these meta entries added."""

@@ -172,7 +172,7 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> di
     verdict = score(reply, sample)
     images = _images(doc)
     image = images[0].sha256() if images else sample.id
-    kind = str(sample.meta.get("kind", sample.task))
+    kind = sample.kind or sample.task
     right = ItemScore(score=verdict.accuracy or 0.0, image=image, kind=kind, reason=verdict.reason)
     return {"infimed_accuracy": right, "infimed_invalid": {**right, "score": float(verdict.invalid)}}
 

@@ -60,9 +60,9 @@ def questions(
 
 def unanswered(index: int, question: Question, prompt: str) -> Response:
     """Return the line of a question in a run's log, but for its reply and its images' hashes."""
-    s, of = question.sample, str(question.sample.meta.get("of", ""))
+    s = question.sample
     asked = (s.id, s.question, s.options, s.task, s.answer, s.language, dict(s.meta))
-    return Response(index, *asked, images=[], prompt=prompt, row=question.row, of=of)
+    return Response(index, *asked, images=[], prompt=prompt, row=question.row, of=s.variant_of)
 
 
 def check_style(style: str) -> None:

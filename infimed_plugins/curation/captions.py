@@ -119,7 +119,7 @@ def _refined(sample: Sample, reply: Reply, settings: CaptionSettings, context: S
 
 def is_caption(sample: Sample, kinds: Sequence[str]) -> bool:
     """True if the answer is a caption: a text, of one of these kinds."""
-    return sample.task == "text" and (not kinds or sample.meta.get("kind") in kinds)
+    return sample.task == "text" and (not kinds or sample.kind in kinds)
 
 
 def caption_prompt(sample: Sample, prompt: str = REFINEMENT_PROMPT) -> str:

@@ -129,7 +129,7 @@ def instructions(samples: Iterable[Sample], context: StepContext) -> Iterator[Sa
     """
     settings = InstructionSettings.read("instructions", context.settings)
     for sample in samples:
-        own = sample.meta.get("instruction")
+        own = sample.instruction
         if own or (own is not None and not settings.fill_empty):
             context.counted["instruction of its own"] += 1
             yield sample
@@ -155,7 +155,7 @@ def answer_kind(sample: Sample) -> str:
     answer = str(sample.answer)
     if sample.task == "math":
         return "expression" if parse_quantity(clean_math(answer)) is None else "number"
-    if sample.meta.get("kind") in CAPTION_KINDS:
+    if sample.kind in CAPTION_KINDS:
         return "caption"
     words = tokens(answer)
     if "".join(words) in YES_NO:

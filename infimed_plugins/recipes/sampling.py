@@ -121,7 +121,7 @@ def _key(seed: int, source: str, sample_id: str) -> bytes:
 def _filtered(sample: Sample, part: Part) -> str | None:
     if part.tasks and sample.task not in part.tasks:
         return "other task"
-    if part.kinds and sample.meta.get("kind") not in part.kinds:
+    if part.kinds and sample.kind not in part.kinds:
         return "other kind"
     if part.languages and sample.language not in part.languages:
         return "other language"

@@ -146,7 +146,7 @@ def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = 
                 yield question.sample
 
         for sample in perturbation.apply(samples()):
-            yield _with_row(asked[str(sample.meta.get("of", sample.id))], sample)
+            yield _with_row(asked[sample.variant_of or sample.id], sample)
         yield from bad
 
     return varied
