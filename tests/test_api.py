@@ -15,6 +15,7 @@ from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, UnknownPluginError
 
 ASKED: list[str] = []
+STARTED: list[str] = []
 
 
 @dataclass
@@ -23,6 +24,9 @@ class Yes:
 
     model: str
     says: str = "yes"
+
+    def __post_init__(self) -> None:
+        STARTED.append(self.model)
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         for request in requests:
@@ -56,6 +60,21 @@ def test_a_model_is_evaluated_and_its_replies_are_scored_anew_without_it(tmp_pat
     assert (medevalkit.asked.mode, len(ASKED)) == ("medevalkit", 20)
     again.write_page(tmp_path / "page.html")
     assert "phantom" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_judge_is_started_once_for_all_that_it_is_asked(tmp_path: Path) -> None:
+    from infimed_plugins.api import EngineChoice, JudgeModel
+
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for root in roots:
+        infimed.evaluate(root.name, engine="yes", limit=20, prompts=["direct"], out=root)
+    STARTED.clear()
+    judge = JudgeModel(EngineChoice("yes", "j", {"says": '{"verdict": "right"}'}))
+    made = infimed.score(roots, judge=judge)
+    assert {row.code for run in made.runs for row in run.rows} >= {"judged_by_model"}
+    assert STARTED == ["j"]
+    infimed.score(roots, judge=JudgeModel(judge.choice))
+    assert STARTED == ["j"]  # all that it said is kept
 
 
 def test_what_cannot_work_is_said_before_anything_is_asked(tmp_path: Path) -> None:

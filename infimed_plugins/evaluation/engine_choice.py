@@ -110,9 +110,14 @@ class JudgeModel:
         shaping = shaping_settings(choice.settings)
         return JudgeIdentity(choice.model, model_identity(choice.model), choice.name, shaping, self.settings)
 
+    @cached_property
+    def _started_once(self) -> LazyEngine:
+        """Return the engine that judges, rephrases and grades: a model in this process is loaded once."""
+        return LazyEngine(self.choice)
+
     def engine(self, folder: Path) -> Engine:
         """Return its engine, over the replies that are kept in the folder."""
-        return _OverCache(LazyEngine(self.choice), folder / JUDGE_CACHE)
+        return _OverCache(self._started_once, folder / JUDGE_CACHE)
 
 
 @dataclass

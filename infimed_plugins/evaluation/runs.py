@@ -109,10 +109,7 @@ def evaluate(
     are styles (each benchmark's own without any), ``out`` the run folder (``runs/eval/NAME``). ``labels`` is a file of
     people's verdicts. Raises ConfigError and DataError for what cannot work, before the model is loaded.
     """
-    people = agreements.read_labels(labels) if labels else {}
-    modes = list(dict.fromkeys(modes))
-    for mode in modes:
-        find_scorer(mode)
+    people, modes = agreements.read_labels(labels) if labels else {}, _known(modes)
     label = name or model.model.rstrip("/").rpartition("/")[2]
     root = out or Path("runs") / "eval" / label
     options = options or RunOptions()
@@ -146,10 +143,7 @@ def score(
     """
     if data_dir is not None and not data_dir.is_dir():
         raise MissingFileError(f"there is no folder {data_dir}; name the one with your downloads")
-    people = agreements.read_labels(labels) if labels else {}
-    modes = list(dict.fromkeys(modes))
-    for mode in modes:
-        find_scorer(mode)
+    people, modes = agreements.read_labels(labels) if labels else {}, _known(modes)
     folders: list[RunFolder] = []
     judged: list[Run] = []
     for root in runs:
@@ -168,6 +162,13 @@ def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
     if not listed:
         raise ConfigError("--benchmarks names none; write phantom, paper, or names separated by commas")
     return list({one.name: one for one in listed}.values())
+
+
+def _known(modes: Sequence[str]) -> list[str]:
+    """Return each mode once. Raises ConfigError for one that is not registered."""
+    for mode in modes:
+        find_scorer(mode)
+    return list(dict.fromkeys(modes))
 
 
 def _plan(
