@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.benchmarks.clinical_skills import count_skills
+from infimed_plugins.benchmarks.instruction_following import count_forms
+from infimed_plugins.benchmarks.judged import Run
 
 Table = tuple[str, list[str], list[list[object]]]
 
 
 def dimensions(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the forms of each run's replies, and the skills of those that reason; modes make no difference."""
-    from infimed_plugins.benchmarks.clinical_skills import count_skills
-    from infimed_plugins.benchmarks.instruction_following import count_forms
-
     found = []
     for run in asked_once(runs):
         forms, skills = count_forms(run.rows, run.prompt_style), count_skills(run.rows)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from infimed_plugins.benchmarks import Benchmark
-    from infimed_plugins.benchmarks.judged import Run
-    from infimed_plugins.benchmarks.run_folder import RunFolder
+from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.benchmarks.judged import Run
+from infimed_plugins.benchmarks.judging import CUT
+from infimed_plugins.benchmarks.run_folder import BAD_ROWS, RunFolder
+from infimed_plugins.benchmarks.scorers import find_scorer
+from infimed_plugins.plugins import registry
 
 MOST_REASON = 160  # characters
 DIGEST = 64  # characters of the hash of an image
@@ -17,9 +18,6 @@ DIGEST = 64  # characters of the hash of an image
 
 def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
     """Return a line for each model, benchmark and thing; one for all models of which the same is true."""
-    from infimed_plugins.benchmarks.run_folder import BAD_ROWS
-    from infimed_plugins.plugins import registry
-
     notes: dict[str, dict[str, None]] = {}  # and the models they are of
     bad: dict[str, int] = {}
     for folder in folders:
@@ -44,8 +42,6 @@ def notes_on(runs: Sequence[Run], folders: Sequence[RunFolder]) -> list[str]:
 
 def _unscored(run: Run) -> Iterator[str]:
     """Yield how many questions are unscored, with the commonest reason, and how many replies ended before an answer."""
-    from infimed_plugins.benchmarks.judging import CUT
-
     reasons = Counter(row.reason for row in run.rows if row.accuracy is None)
     if reasons:
         (reason, _), count = reasons.most_common(1)[0], reasons.total()
@@ -74,8 +70,6 @@ def _notes_on_images(runs: Sequence[Run]) -> Iterator[str]:
 
 def _judged_by_rule(run: Run, benchmark: Benchmark) -> int:
     """Count the answers scored by rule that a judge would have decided."""
-    from infimed_plugins.benchmarks.scorers import find_scorer
-
     is_open = find_scorer(run.mode).is_open
     return sum(row.accuracy is not None and is_open(benchmark, row) for row in run.rows)
 
