@@ -34,14 +34,13 @@ from infimed_plugins.curation.decontamination.benchmark_items import (
     CHUNK,
     Benchmarks,
     HashedItems,
-    Item,
     default_benchmarks,
     hashed_items,
     text_of,
 )
 from infimed_plugins.curation.decontamination.image_match import ImageHash, ImageMatch, hash_images
 from infimed_plugins.curation.decontamination.report import Finding, writing_report
-from infimed_plugins.curation.decontamination.text_match import ItemTexts, question_similarity
+from infimed_plugins.curation.decontamination.text_match import Item, ItemTexts, question_similarity
 from infimed_plugins.curation.settings import (
     ENGINE,
     FLAG,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.image_match import ORIENTATIONS, ImageHash, ImageIndex, hash_images
-from infimed_plugins.curation.decontamination.text_match import Text
+from infimed_plugins.curation.decontamination.text_match import Item, Text
 from infimed_plugins.engines import batched
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, UnreachableFileError
 from infimed_plugins.plugins import registry
@@ -37,17 +37,6 @@ class Benchmarks:
     names: tuple[str, ...]
     folder: Path | None = None
     skip_missing: bool = False
-
-
-@dataclass(frozen=True)
-class Item:
-    """One question of a benchmark; ``shas`` are of its images' bytes, ``images`` their numbers in the index."""
-
-    benchmark: str
-    id: str
-    text: Text
-    shas: tuple[str, ...] = ()
-    images: tuple[int, ...] = ()
 
 
 @dataclass

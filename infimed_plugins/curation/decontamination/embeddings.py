@@ -27,12 +27,12 @@ from infimed_plugins.curation import StepContext
 from infimed_plugins.curation.decontamination.benchmark_items import (
     BenchmarkItems,
     Benchmarks,
-    Item,
     benchmark_samples,
     first_sha,
     text_of,
 )
 from infimed_plugins.curation.decontamination.report import Finding
+from infimed_plugins.curation.decontamination.text_match import Item
 from infimed_plugins.engines import ChatRequest, Embedder, batched
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import OPTION_LETTERS, Sample

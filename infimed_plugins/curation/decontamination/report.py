@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, Item, benchmark_samples, first_sha
+from infimed_plugins.curation.decontamination.benchmark_items import Benchmarks, benchmark_samples, first_sha
+from infimed_plugins.curation.decontamination.text_match import Item
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.records import ImageRef, Sample

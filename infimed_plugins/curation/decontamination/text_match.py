@@ -20,13 +20,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infimed_plugins.errors import optional_module
 from infimed_plugins.parsing.normalize import tokens
-
-if TYPE_CHECKING:
-    from infimed_plugins.curation.decontamination.benchmark_items import Item
 
 # words without content in a question about an image ("where", "when", "how" and "why" have some)
 STOCK_WORDS = frozenset(
@@ -101,6 +98,17 @@ class TextIndex:
             if exact >= self._similarity and (best is None or exact > best[1]):
                 best = (number, exact)
         return best
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question of a benchmark; ``shas`` are of its images' bytes, ``images`` their numbers in the index."""
+
+    benchmark: str
+    id: str
+    text: Text
+    shas: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
 
 
 class ItemTexts:
