@@ -36,7 +36,7 @@ RIGHT, WRONG, UNFORMATTED = (
 )
 EXPECTED = [1.0, pytest.approx(0.1), 0.0]
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'
-PACKAGES = ("verl==0.9.1", "openrlhf==0.11.2", "ms-swift==4.6.0", "json_repair")
+PACKAGES = ("verl==0.9.1", "hydra-core==1.3.2", "openrlhf==0.11.2", "ms-swift==4.6.0", "json_repair")
 
 
 def test_verl_gets_a_score_and_the_same_keys_whatever_it_passes() -> None:
@@ -70,6 +70,22 @@ def test_trl_passes_settings_on_and_takes_columns_of_the_same_name_for_columns()
 def test_trl_without_a_column_of_truths_is_told_what_to_name_it() -> None:
     with pytest.raises(ConfigError, match="name its column one of ground_truth, answer, solution"):
         infimed_reward([RIGHT], prompts=["q"])
+
+
+@pytest.mark.parametrize("opened", ["", "<think>\n"])
+def test_trl_with_a_response_template_earns_what_it_would_without(opened: str, tiny_vlm: Path) -> None:
+    utils = pytest.importorskip("trl.chat_template_utils")
+    if not getattr(utils, "_SUPPORTS_RESPONSE_TEMPLATE", False):
+        pytest.skip("TRL splits replies by a template from 1.x on, with transformers 5.13")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_vlm)
+    tokenizer.response_template = utils.qwen3_template
+    prefix = tokenizer(f"<|im_start|>assistant\n{opened}")["input_ids"]
+    replies = [tokenizer(text.removeprefix("<think>" if opened else ""))["input_ids"] for text in (RIGHT, WRONG)]
+    completions = [[utils.parse_response(tokenizer, ids, prefix=prefix)] for ids in replies]
+    assert all("<think>" not in turn["content"] and "round" in turn["reasoning_content"] for (turn,) in completions)
+    assert infimed_reward(completions, ground_truth=[TRUTH] * 2) == EXPECTED[:2]
 
 
 def test_ms_swift_calls_an_object_with_columns() -> None:
@@ -150,8 +166,16 @@ def test_openrlhf_without_the_prompt_in_the_query_takes_all_of_it() -> None:
 
 LOADERS = {
     "verl": """
-from verl.utils.import_utils import load_extern_object
-score = load_extern_object(module_path="pkg://infimed_plugins.trainers.verl", object_name="compute_score")
+from pathlib import Path
+import verl
+from hydra import compose, initialize_config_dir
+from infimed_plugins.trainers.adapters import find_adapter
+from verl.trainer.ppo.reward import get_custom_reward_fn
+printed = [word for word in find_adapter("verl").show().split() if word.lstrip("+").startswith("reward.")]
+with initialize_config_dir(str(Path(verl.__file__).parent / "trainer" / "config"), version_base=None):
+    config = compose("ppo_trainer", overrides=printed)
+score = get_custom_reward_fn(config)
+assert score.args[1] == {{"w_format": 0.1, "w_acc": 0.9, "think_prefilled": False}}
 print(score(data_source="d", solution_str={text!r}, ground_truth={truth!r}, extra_info={{}})["score"])
 """,
     "openrlhf": """
