@@ -14,6 +14,7 @@ from typing import Any
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
+from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
@@ -119,12 +120,14 @@ class TransformersEngine:
                 **inputs, max_new_tokens=sampling.max_tokens, num_return_sequences=sampling.n, **chosen
             )
         texts = self._processor.batch_decode(sequences[:, start:], skip_special_tokens=True)
+        asked = self._processor.batch_decode(inputs["input_ids"][:, -TAIL:])
         lengths = [self._length(tokens) for tokens in sequences[:, start:].tolist()]
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        drawn = zip(batched(texts, sampling.n), batched(lengths, sampling.n), strict=True)
-        for (request, _), prompt, (said, counted) in zip(batch, prompts, drawn, strict=True):
+        drawn = zip(batched(texts, sampling.n), batched(lengths, sampling.n), asked, strict=True)
+        for (request, _), prompt, (said, counted, end) in zip(batch, prompts, drawn, strict=True):
             usage = Usage(prompt, sum(length for length, _ in counted))
-            yield Reply(request.id, said, cut=tuple(not ended for _, ended in counted), usage=usage)
+            whole = tuple(with_opening(text, end) for text in said)
+            yield Reply(request.id, whole, cut=tuple(not ended for _, ended in counted), usage=usage)
 
     def _length(self, tokens: list[int]) -> tuple[int, bool]:
         """Return how many tokens were generated, up to the one that ends a reply, and if there is one."""

@@ -16,6 +16,7 @@ from typing import Any
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
+from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Conversation = list[dict[str, Any]]
 Item = tuple[ChatRequest, str | None]  # with the answer to score
@@ -82,7 +83,7 @@ class VllmEngine:
             return parameters.get(request.known) or self._parameters(sampling, request.known)
 
         for (request, _), output, error in self._finished(((one, None) for one in requests), asked):
-            yield _reply(request.id, output) if error is None else Reply(request.id, error=error)
+            yield self._reply(request.id, output) if error is None else Reply(request.id, error=error)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Yield the log-probability of each answer's own tokens, as it is known."""
@@ -179,6 +180,16 @@ class VllmEngine:
         prompt: dict[str, Any] = {"prompt": text + (self._suffix or "")}
         return prompt | ({"multi_modal_data": {"image": pictures}} if pictures else {})
 
+    def _reply(self, id: str, output: Any) -> Reply:
+        asked = self._llm.get_tokenizer().decode(output.prompt_token_ids[-TAIL:])
+        completion = sum(len(one.token_ids) for one in output.outputs)
+        return Reply(
+            id,
+            tuple(with_opening(one.text, asked) for one in output.outputs),
+            cut=tuple(one.finish_reason == "length" for one in output.outputs),
+            usage=Usage(len(output.prompt_token_ids), completion),
+        )
+
     def _parameters(self, sampling: Sampling, known: int) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -236,16 +247,6 @@ def _unit(id: str, vector: Any) -> Embedding:
 
     vector = np.asarray(vector, dtype=np.float32)
     return Embedding(id, vector / max(float(np.linalg.norm(vector)), 1e-12))
-
-
-def _reply(id: str, output: Any) -> Reply:
-    completion = sum(len(one.token_ids) for one in output.outputs)
-    return Reply(
-        id,
-        tuple(one.text for one in output.outputs),
-        cut=tuple(one.finish_reason == "length" for one in output.outputs),
-        usage=Usage(len(output.prompt_token_ids), completion),
-    )
 
 
 def _score(id: str, output: Any, tokens: int) -> AnswerScore:
