@@ -38,7 +38,7 @@ class TransformersEngine:
     ) -> None:
         try:
             import torch
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            from transformers import AutoModelForImageTextToText, AutoProcessor, __version__
         except ImportError as error:
             if error.name is None and find_spec("transformers"):  # installed, but an import of its own fails
                 cause = error.__cause__ or error
@@ -51,10 +51,12 @@ class TransformersEngine:
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits = {} if max_pixels is None else {"max_pixels": max_pixels}
+        limits: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
+        if __version__.startswith("4."):  # what 5 does of itself, and warns about when told
+            limits["use_fast"] = True
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
-            self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)
+            self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", **limits)
             loaded = AutoModelForImageTextToText.from_pretrained(**where, dtype=dtype)
         except (OSError, ValueError) as error:
             hint = "" if Path(model).exists() else " (no such folder; a hub id needs a network)"
@@ -99,8 +101,11 @@ class TransformersEngine:
                 continue
             inputs = self._inputs([(request, opened)])
             asked = inputs["input_ids"].shape[1]
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens.to(self._device)], dim=1)
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            behind = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+            for name, row in inputs.items():
+                if row.shape == (1, asked):  # also token_type_ids, and mm_token_type_ids of transformers 5: 0 is text
+                    more = behind.get(name, torch.zeros_like(tokens)).to(row)
+                    inputs[name] = torch.cat([row, more], dim=1)
             with torch.inference_mode():
                 logits = self._model(**inputs).logits[0, asked - 1 : -1].float()
             chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens.to(self._device).T)

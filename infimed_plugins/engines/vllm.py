@@ -147,11 +147,16 @@ class VllmEngine:
             raise EngineError(f"vLLM failed: {_one_line(error)}") from error
 
     def _begin(self, talk: Conversation, parameters: Any, chat: dict[str, Any]) -> str:
-        """Hand a conversation to vLLM; return the id that its output will have."""
+        """Hand a conversation to vLLM; return the id that its output will have.
+
+        ``LLM`` has had ``preprocess_chat`` (0.11 to 0.15), ``_preprocess_chat`` (0.16 to 0.21, vllm/entrypoints/llm.py)
+        and ``enqueue_chat`` (from 0.22).
+        """
         if hasattr(self._llm, "enqueue_chat"):
             (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
             return str(id).partition("-")[0]  # the rest is random, and not in the output's id
-        (prompt,) = self._llm.preprocess_chat([talk], **chat)
+        named = "preprocess_chat" if hasattr(self._llm, "preprocess_chat") else "_preprocess_chat"
+        (prompt,) = getattr(self._llm, named)([talk], **chat)
         id = str(next(self._llm.request_counter))
         self._llm.llm_engine.add_request(id, prompt, parameters)
         return id

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 REASONING = ("reasoning_content", "reasoning", "thinking")
-TAIL = 8  # tokens: the end of a prompt in which a chat template's opened tag stands
+TAIL = 16  # tokens: the end of a prompt, in which a tag stands that the chat template opens
 _OPENED = re.compile(r"<think>\s*$")
 
 
