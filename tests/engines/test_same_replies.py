@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 pytest.importorskip("torch")
+
+import transformers
 
 from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
