@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import known_name
 from infimed_plugins.paths import shipped
 from infimed_plugins.records import Json
 from infimed_plugins.trainers.upstream_easyr1 import COMMIT
@@ -119,8 +119,6 @@ fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
 
 
 def find_adapter(name: str) -> Adapter:
-    """Return the adapter of a trainer. Raises ConfigError naming the known ones."""
-    for adapter in ADAPTERS:
-        if adapter.name == name:
-            return adapter
-    raise ConfigError(f"unknown trainer {name!r}; one of {', '.join(adapter.name for adapter in ADAPTERS)}")
+    """Return the adapter of a trainer, its name in any case, ``_`` as ``-``. Raises ConfigError with the known ones."""
+    adapters = {adapter.name: adapter for adapter in ADAPTERS}
+    return adapters[known_name(name, adapters, "trainer")]
