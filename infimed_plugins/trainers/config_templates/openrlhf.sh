@@ -1,7 +1,7 @@
 #!/bin/bash
-# GRPO in OpenRLHF 0.11 with the values of easyr1_configs/${source}, for ${model}.
+# GRPO in OpenRLHF 0.11 with the values of ${source}, for ${model}.
 #
-#     infimed data build infimed_rlvr --format openrlhf --out data/infimed_rlvr_openrlhf${build_options}
+#     infimed data build infimed_rlvr --format openrlhf --out data/infimed_rlvr_openrlhf${family_option}
 #     bash FILE                       # on the head of a Ray cluster of ${trainer.nnodes} nodes; further flags override
 #
 # Flags: openrlhf/cli/train_ppo_ray.py, 0.11.2. It has no key for the pixels of images: rows are within them by their build.
@@ -33,7 +33,7 @@ dapo,gspo|   --algo.kl.init_coef 0
 grpo,dapo|   --actor.loss_agg_mode token-mean
 gspo|   --actor.policy_loss_type gspo --actor.loss_agg_mode seq-mean-token-mean
 dapo|   --algo.dynamic_filtering_enable --algo.dynamic_filtering_range 0.11 0.99 # [DAPO 3.2] of the mean reward: not all wrong, not all right
-dapo|   --reward.overlong_buffer_len ${overlong_buffer} # [DAPO 3.4] a fifth of the reply, as DAPO's 4,096 of 20,480
+dapo|   --reward.overlong_buffer_len ${overlong_tokens} # [DAPO 3.4] a fifth of the reply, as DAPO's 4,096 of 20,480
 dapo|   --reward.overlong_penalty_factor 0.5 # DAPO's is 1, and its rewards are −1 and 1
 
   --actor.adam.lr ${worker.actor.optim.lr} --actor.adam.betas ${beta1} ${beta2}
@@ -46,4 +46,4 @@ dapo|   --reward.overlong_penalty_factor 0.5 # DAPO's is 1, and its rewards are 
   --vllm.num_engines ${gpus} --vllm.tensor_parallel_size ${worker.rollout.tensor_parallel_size} --vllm.enable_sleep
   --vllm.gpu_memory_utilization ${worker.rollout.gpu_memory_utilization}
 )
-python -m openrlhf.cli.train_ppo_ray "$${flags[@]}" "$@"
+python -m openrlhf.cli.train_ppo_ray "${flags[@]}" "$@"
