@@ -12,74 +12,91 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from infimed_plugins.errors import ConfigError, known_name
+from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.paths import shipped
 from infimed_plugins.rewards.scorer import VARIABLE
 from infimed_plugins.trainers.adapters import find_adapter
-
-if TYPE_CHECKING:
-    from infimed_plugins.families import Family
+from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
 PRESETS = {
     "grpo": "easyr1_configs/grpo.yaml",
     "dapo": "easyr1_configs/presets/dapo.yaml",
     "gspo": "easyr1_configs/presets/gspo.yaml",
 }
-TEMPLATES = {"verl": "verl.yaml", "trl": "trl.yaml", "ms-swift": "ms-swift.yaml", "openrlhf": "openrlhf.sh"}
+TEMPLATES = ("verl", "trl", "ms-swift", "openrlhf")
 TRAINERS = ("easyr1", "llamafactory", *TEMPLATES)
 _SUPERVISED = "llamafactory_configs/infimed_sft.yaml"
+_OF_FAMILIES = {  # files that stand beside these; for other families they are printed with that family's model
+    ("qwen3-vl", PRESETS["grpo"]): "easyr1_configs/qwen3_vl_4b_grpo.yaml",
+    ("qwen3-vl", _SUPERVISED): "llamafactory_configs/qwen3_vl_4b_sft.yaml",
+    ("medgemma", _SUPERVISED): "llamafactory_configs/medgemma_4b_sft.yaml",
+    ("gemma3", _SUPERVISED): "llamafactory_configs/gemma3_sft.yaml",
+}
+_EASYR1_TYPES = {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"}  # its verl/models/monkey_patch.py:21, of those with images
+_SWIFT_TEMPLATES = {"gemma3": "gemma3_vision", "internvl": "internvl_hf"}  # by model_type; others have its name
 _FOLDER = "infimed_plugins/trainers/config_templates"
 _ROOT = "${oc.env:INFIMED_ROOT,.}/"  # before the paths of EasyR1's files
 
 
 def configuration(trainer: str, family: str | None = None, preset: str | None = None) -> str:
-    """Return the text of a trainer's configuration. Raises ConfigError for unknown names, listing the known ones.
+    """Return the text of a trainer's configuration; for EasyR1 and LLaMA-Factory a shipped file's.
 
-    ``family`` is a model family; without one the model is the checkpoint that the paper's RL starts from. For EasyR1
-    and LLaMA-Factory the text is a shipped file's.
+    ``family`` is a model family; without one the model is the checkpoint that the paper's RL starts from. Raises
+    ConfigError for unknown names, listing the known ones, and for what a trainer does not do.
     """
     trainer = known_name(trainer, TRAINERS, "trainer")
-    known = None if family is None else _family(family)
+    known = None if family is None else find_family(family)
     if trainer == "llamafactory":
         if preset is not None:
             raise ConfigError("presets are of reinforcement learning, and llamafactory is not: leave --preset out")
-        return _for_family(_read(_SUPERVISED), known)
-    preset = known_name(preset or "grpo", PRESETS, "preset")
-    if trainer == "easyr1":
-        return _for_family(_read(PRESETS[preset]), known)
-    settings: dict[str, Any] = yaml.safe_load(_read(PRESETS[preset]).replace(_ROOT, ""))
-    if known is not None:  # runs of two families must not share a folder
-        for key in ("experiment_name", "save_checkpoint_path"):
-            settings["trainer"][key] += f"_{known.name}"
-    values = {**_flat(settings), **_derived(settings, known), "source": PRESETS[preset]}
-    values["adapter"] = find_adapter(trainer).path
-    kept = {preset} if known is not None and known.tile else {preset, "pixels"}
-    return _filled(_read(f"{_FOLDER}/{TEMPLATES[trainer]}"), values, kept)
-
-
-def _family(name: str) -> Family:
-    from infimed_plugins.families import find_family
-
-    return find_family(name)
+        return _for_family(_SUPERVISED, known)
+    source = PRESETS[known_name(preset or "grpo", PRESETS, "preset")]
+    if trainer != "easyr1":
+        return _for_other(trainer, known, source)
+    if known is not None and not _EASYR1_TYPES.intersection(known.model_types):
+        others = ", ".join(TEMPLATES)
+        raise ConfigError(f"EasyR1 at {COMMIT[:7]} does not know the architecture of {known.name}; one of {others} may")
+    return _for_family(source, known)
 
 
 def _read(path: str) -> str:
     return shipped(path).read_text(encoding="utf-8")
 
 
-def _for_family(text: str, family: Family | None) -> str:
+def _for_family(path: str, family: Family | None) -> str:
     """Return a shipped file of EasyR1 or LLaMA-Factory with a family's model, template and way to open thought."""
-    if family is None:
-        return text
+    if family is None or (family.name, path) in _OF_FAMILIES:
+        return _read(_OF_FAMILIES[family.name, path] if family is not None else path)
+    text, mark = _read(path), f" # the family {family.name}"
     values = {"model_path": family.models[0], "model_name_or_path": family.models[0]}
     for key, value in {**values, "template": family.llamafactory_template}.items():
-        text = re.sub(rf"(?m)^( *{key}:).*$", rf"\1 {value} # the family {family.name}", text)
+        text = re.sub(rf"(?m)^( *{key}:).*$", rf"\1 {value}{mark}", text)
+    for key in ("output_dir", "experiment_name", "save_checkpoint_path"):  # a folder for each family
+        text = re.sub(rf"(?m)^( *{key}:.*)$", rf"\1_{family.name}", text)
     opened = r"\1\2\n\1think_prefilled: true # the chat template opens <think> itself"
     return re.sub(r"(?m)^( +)(w_acc:.*)$", opened, text) if family.opens_thought else text
+
+
+def _for_other(trainer: str, family: Family | None, source: str) -> str:
+    """Return a template with the values of EasyR1's file ``source``."""
+    settings: dict[str, Any] = yaml.safe_load(_for_family(source, family).replace(_ROOT, ""))
+    model_type = (family or DEFAULT).model_types[0]
+    preset = next(name for name, path in PRESETS.items() if path == source)
+    values = {
+        **_flat(settings),
+        **_derived(settings),
+        "adapter": find_adapter(trainer).path,
+        "family_option": "" if family is None else f" --model-family {family.name}",
+        "preset": preset,
+        "swift_template": _SWIFT_TEMPLATES.get(model_type, model_type),
+    }
+    kept = {preset, *([] if (family or DEFAULT).tile else ["pixels"])}
+    return _filled(_read(f"{_FOLDER}/{trainer}.txt"), values, kept)
 
 
 def _filled(template: str, values: Mapping[str, Any], kept: set[str]) -> str:
@@ -104,7 +121,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _derived(settings: Mapping[str, Any], family: Family | None) -> dict[str, Any]:
+def _derived(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the templates need beside EasyR1's own values; a pass is one micro-batch on every GPU."""
     data, algorithm, trainer = settings["data"], settings["algorithm"], settings["trainer"]
     actor, rollouts = settings["worker"]["actor"], settings["worker"]["rollout"]["n"]
@@ -112,8 +129,7 @@ def _derived(settings: Mapping[str, Any], family: Family | None) -> dict[str, An
     step, update = data["rollout_batch_size"] * rollouts, actor["global_batch_size"] * rollouts
     tokens = data["max_prompt_length"] + data["max_response_length"]
     has_kl = algorithm["use_kl_loss"] and not algorithm["disable_kl"]
-    prefilled = family is not None and family.opens_thought
-    weights = settings["worker"]["reward"]["reward_function_kwargs"]
+    reward = {"think_prefilled": False, **settings["worker"]["reward"]["reward_function_kwargs"]}
     return {
         "gpus": gpus,
         "sequences_a_step": step,
@@ -129,9 +145,7 @@ def _derived(settings: Mapping[str, Any], family: Family | None) -> dict[str, An
         "kl": algorithm["kl_coef"] if has_kl else 0.0,
         "beta1": actor["optim"]["betas"][0],
         "beta2": actor["optim"]["betas"][1],
-        "model": family.models[0] if family is not None else actor["model"]["model_path"],
-        "family_option": f" --model-family {family.name}" if family is not None else "",
-        "think_prefilled": prefilled,
+        "think_prefilled": reward["think_prefilled"],
         "reward_variable": VARIABLE,
-        "reward_settings": json.dumps({**weights, "think_prefilled": prefilled}),
+        "reward_settings": json.dumps(reward),
     }
