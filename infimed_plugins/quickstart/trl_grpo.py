@@ -2,9 +2,9 @@
 
     python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
 
-Data, prompt template, the reward's settings, batch sizes, learning rate, clipping and KL term are those of the YAML; the
-trainer is TRL's and draws its rollouts with transformers, on a CPU. It logs to ``experiment_log.jsonl`` under EasyR1's
-keys and saves the model to ``huggingface`` in the YAML's ``save_checkpoint_path``.
+Data, prompt template, the reward's settings, batch sizes, learning rate, clipping and KL term are those of the YAML;
+the trainer is TRL's and draws its rollouts with transformers, on a CPU, and the reward is this package's. It logs to
+``experiment_log.jsonl`` under EasyR1's keys and saves the model to ``huggingface`` in ``save_checkpoint_path``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def train(settings: Settings) -> Path:
     banned = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
     trainer = trl.GRPOTrainer(
         model=model,
-        reward_funcs=reward_function(settings["worker"]["reward"].get("reward_function_kwargs") or {}, means),
+        reward_funcs=reward_function(settings["worker"]["reward"], means),
         args=grpo_arguments(settings, folder / "trl", banned),
         train_dataset=read_rows(data),
         processing_class=processor,
@@ -101,7 +101,7 @@ def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> A
     if sequences % at_once:
         raise ConfigError(f"{sequences} sequences an update do not divide into micro-batches of {at_once}")
     optim, has_kl = actor["optim"], algorithm.get("use_kl_loss") and not algorithm.get("disable_kl")
-    uncut = {"max_prompt_length": None} if hasattr(GRPOConfig, "max_prompt_length") else {}
+    uncut: Settings = {"max_prompt_length": None} if hasattr(GRPOConfig, "max_prompt_length") else {}
     return GRPOConfig(
         **uncut,  # 0.24 would cut between image tokens; 1.x never does
         output_dir=str(folder),
@@ -160,13 +160,16 @@ def read_rows(data: Settings) -> Any:
     return Dataset.from_list(rows)
 
 
-def reward_function(options: Settings, means: dict[str, float]) -> Callable[..., list[float]]:
-    """Return infimed_reward with settings bound, as TRL calls it; ``means`` holds what the last batch earned, by key."""
+def reward_function(config: Settings, means: dict[str, float]) -> Callable[..., Any]:
+    """Return infimed_reward with a YAML's settings; ``means`` will hold the last batch's by key. Raises ConfigError."""
+    if Path(str(config["reward_function"])).name != "infimed_reward.py:compute_score":
+        raise ConfigError("worker.reward.reward_function: TRL takes infimed_reward.py:compute_score alone; use EasyR1")
+    options = config.get("reward_function_kwargs") or {}
 
     def log_metric(key: str, value: float) -> None:
         means[key.removeprefix("infimed/")] = value
 
-    def reward(**columns: Any) -> list[float]:
+    def reward(**columns: Any) -> Any:
         return infimed_reward(**{**columns, **options, "log_metric": log_metric})
 
     return reward

@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,7 @@ from infimed_plugins.trainers.configs import PRESETS, TEMPLATES, TRAINERS, confi
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAMILIES = (None, *registry().names(KIND))
-Row = dict[str, Any]
-
-
-def installed(package: str, least: str) -> None:
-    """Skip, with the reason, where a trainer is missing or older than the configuration is for."""
-    try:
-        found = version(package)
-    except PackageNotFoundError:
-        pytest.skip(f"{package} is not installed; these run in an environment of its own, with {package} {least}")
-    if tuple(map(int, found.split(".")[:2])) < tuple(map(int, least.split("."))):
-        pytest.skip(f"the configuration is for {package} {least} or later, and {found} is installed")
+Needs = Callable[[str, str], None]
 
 
 @pytest.mark.parametrize("trainer", TEMPLATES)
@@ -156,7 +146,7 @@ def test_names_are_taken_in_any_spelling() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_trls_own_parser_takes_every_key(preset: str, tmp_path: Path) -> None:
+def test_trls_own_parser_takes_every_key(preset: str, tmp_path: Path, installed: Needs) -> None:
     installed("trl", "1.0")
     from trl.scripts.grpo import make_parser
 
@@ -174,7 +164,7 @@ def test_trls_own_parser_takes_every_key(preset: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_verls_own_schema_takes_every_key(preset: str, tmp_path: Path) -> None:
+def test_verls_own_schema_takes_every_key(preset: str, tmp_path: Path, installed: Needs) -> None:
     installed("verl", "0.9")
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra
@@ -205,7 +195,9 @@ def _paths(config: Any, prefix: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_openrlhfs_own_parser_and_checks_take_every_flag(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openrlhfs_own_parser_and_checks_take_every_flag(
+    preset: str, monkeypatch: pytest.MonkeyPatch, installed: Needs
+) -> None:
     installed("openrlhf", "0.11")
     spec = importlib.util.find_spec("openrlhf")
     assert spec is not None
