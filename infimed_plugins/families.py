@@ -212,8 +212,14 @@ def check_transformers(model: str | Path) -> None:
     if family is not None and _numbers(installed) < _numbers(family.transformers):
         raise ConfigError(
             f"{model} is of the family {family.name}, which transformers {installed} does not have; "
-            f"pip install 'transformers>={family.transformers}'"
+            f"run: pip install 'transformers>={family.transformers}'"
         )
+
+
+def pixel_limit(model: str | Path, max_pixels: int | None) -> dict[str, int]:
+    """Return the argument that limits a model's image processor; empty without a limit, and where there are tiles."""
+    family = family_of(model)
+    return {} if max_pixels is None or (family and family.tile) else {"max_pixels": max_pixels}
 
 
 def _model_type(config: Path) -> str | None:

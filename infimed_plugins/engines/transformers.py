@@ -14,7 +14,7 @@ from typing import Any
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import check_transformers, family_of
+from infimed_plugins.families import check_transformers, pixel_limit
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
@@ -50,12 +50,11 @@ class TransformersEngine:
                 ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
         check_transformers(model)
-        family = family_of(model)
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits = {} if max_pixels is None or (family and family.tile) else {"max_pixels": max_pixels}
+        limits = pixel_limit(model, max_pixels)
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
             self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)

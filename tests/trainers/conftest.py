@@ -1,8 +1,9 @@
-"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and where EasyR1 comes from."""
+"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and tiny_families.py to import."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
 
 Row = dict[str, Any]
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,18 @@
 """A random model of each architecture in families.py, as small as it can be; its pictures have their true sizes.
 
-Each is built from the family's own configuration class, with a tokenizer trained on a few sentences: nothing is fetched.
+Each is built from the configuration class of its family, with a tokenizer trained on a few sentences; none is fetched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.families import GEMMA3, INTERNVL3_5, QWEN2_5_VL, QWEN3_VL
 from infimed_plugins.quickstart import tiny_model
 
+FAMILIES = (QWEN2_5_VL, QWEN3_VL, GEMMA3, INTERNVL3_5)
 LANGUAGE = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -45,10 +47,11 @@ def save_tiny(model_type: str, folder: Path, corpus: Sequence[str]) -> Path:
     from transformers import AutoModelForImageTextToText, GenerationConfig
 
     processor, config = _MADE[model_type](corpus)
-    tokenizer = processor.tokenizer
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config)
-    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    stops = next(family.stop_tokens for family in FAMILIES if model_type in family.model_types)
+    ends, pad = processor.tokenizer.convert_tokens_to_ids(stops), processor.tokenizer.pad_token_id
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=pad)
     tiny_model.save(folder, model, processor)
     return folder
 
@@ -72,7 +75,8 @@ def _qwen3(corpus: Sequence[str], *, moe: bool = False) -> tuple[Any, Any]:
         size={"shortest_edge": 65536, "longest_edge": 16777216}, patch_size=16, temporal_patch_size=2, merge_size=2
     )
     parts = {"image_processor": images, "tokenizer": tokenizer, "video_processor": VideoProcessor()}
-    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32} if moe else {}
+    # not square, as transformers 5 turns the experts' weights and tells them by their shape
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48} if moe else {}
     rope = {"rope_type": "default", "mrope_section": [8, 4, 4], "mrope_interleaved": True}
     text = {**LANGUAGE, **experts, **_ends(tokenizer), "vocab_size": len(tokenizer), "rope_scaling": rope}
     vision = {**QWEN_VISION, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
@@ -140,13 +144,15 @@ def _tokenizer(
         extra_special_tokens=named,
         chat_template=template,
         padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],
     )
 
 
-_MADE = {
+_MADE: dict[str, Callable[[Sequence[str]], tuple[Any, Any]]] = {
     "qwen2_5_vl": _qwen2_5,
     "qwen3_vl": _qwen3,
     "qwen3_vl_moe": lambda corpus: _qwen3(corpus, moe=True),
     "gemma3": _gemma3,
     "internvl": _internvl,
 }
+TYPES = tuple(_MADE)
