@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,18 @@ def write_dataset(folder: Path, name: str, rows: list[Row]) -> None:
 def add_dataset() -> Callable[[Path, str, list[Row]], None]:
     """``write_dataset``, for tests."""
     return write_dataset
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str, str], None]:
+    """Skip, with the reason, where a trainer's package is missing or older than what the test is for."""
+
+    def check(package: str, least: str) -> None:
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            pytest.skip(f"{package} is not installed; run this in an environment of its own, with {package} {least}")
+        if tuple(map(int, found.split(".")[:2])) < tuple(map(int, least.split("."))):
+            pytest.skip(f"this is for {package} {least} or later, and {found} is installed")
+
+    return check
