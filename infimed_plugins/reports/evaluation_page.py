@@ -36,10 +36,9 @@ _VARIANT = re.compile(r"(?P<family>.+?)(?::(?P<number>\d+(?:\.\d+)?))?")
 NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 MOST_GROUPS = 40  # in one case
-_FILTERS: Mapping[str, Callable[..., str | Sequence[str]]] = {
+_FILTERS: Mapping[str, Callable[..., str]] = {
     **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
     **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
-    **{"against_cells": tables.against_cells},
 }
 
 
@@ -101,6 +100,7 @@ def write_evaluation_page(
         **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
         comparison=comparison,
+        against_cells=tables.against_cells,
         metadata=metadata,
         notes=notes,
         seed=seed,
