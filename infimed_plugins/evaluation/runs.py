@@ -16,7 +16,7 @@ from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, 
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.questions import check_style, questions
-from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
+from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, needs_pictures, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
 from infimed_plugins.benchmarks.run_metadata import read_run_file, write_run_file
 from infimed_plugins.benchmarks.runner import RunOptions, ask
@@ -201,12 +201,14 @@ def _known(modes: Sequence[str]) -> list[str]:
 def _plan(
     chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, options: RunOptions
 ) -> Planned:
-    """Return every benchmark in every style and variant. Raises ConfigError for an unknown style."""
+    """Return every benchmark in every style and variant. Raises ConfigError for one that it cannot have."""
     plan: Planned = []
     for benchmark in chosen:
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
             check_style(style)
             for variant, varying in varied.items():
+                if needs_pictures(variant) and not benchmark.images:
+                    raise ConfigError(f"{benchmark.name} is in words only: it has no variant {variant}")
                 how = replace(options, prompt_style=style, variant=variant, vary=varying)
                 name = f"{style}+{variant.replace(':', '-')}" if variant else style
                 plan.append((benchmark, how, RunFolder(root / benchmark.name / name)))

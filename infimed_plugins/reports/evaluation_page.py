@@ -101,6 +101,7 @@ def write_evaluation_page(
         title=title,
         comparison=comparison,
         against_cells=tables.against_cells,
+        look_cells=tables.look_cells,
         metadata=metadata,
         notes=notes,
         seed=seed,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from infimed_plugins.quoting import cell
 from infimed_plugins.reports.against import Against, Comparison
+from infimed_plugins.reports.look_or_guess import Baseline, Look
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
 from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
@@ -31,6 +32,11 @@ _CONTRAST = (
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
 _CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
 _CHANGE_TITLE = "Variants against the same questions as they are, other prompts against the direct one"
+_BASELINE = ("benchmark", "n", "chance", "best constant answer [95%]", "which")
+_LOOK = (
+    *("benchmark", "model", "asked", "without", "n", "with [95%]", "without [95%]"),
+    *("right ones kept [95%]", "other answers [95%]"),
+)
 _AGAINST = (*_LONG, "stage", "published", "accuracy [95%]", "difference in points [95%]", "verdict")
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
@@ -195,8 +201,23 @@ def _paired_tables(
         shared = any(change.paired.shared for change in summary.changes)  # then p-values are too small
         title = f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
         yield title, _CHANGE, map(_change_cells, summary.changes)
+    if summary.baselines:
+        yield "without a model", _BASELINE, map(_baseline_cells, summary.baselines)
+    if summary.looks:
+        yield "looking or guessing", _LOOK, map(look_cells, summary.looks)
     if comparison and comparison.rows:
         yield f"against {comparison.recipe} as published", _AGAINST, map(against_cells, comparison.rows)
+
+
+def _baseline_cells(one: Baseline) -> Sequence[str]:
+    constant = rate_text(one.constant)
+    return header(one.benchmark), f"{one.questions:,}", f"{100 * one.chance:.1f}", constant, "; ".join(one.answers)
+
+
+def look_cells(look: Look) -> Sequence[str]:
+    """Return the cells of one line about answers without the right picture."""
+    shares = map(interval, (look.right, look.without, look.kept, look.changed))
+    return header(look.benchmark), look.model, look.setting, look.how, f"{look.questions:,}", *shares
 
 
 def against_cells(row: Against) -> Sequence[str]:
@@ -229,10 +250,10 @@ def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    table, at = Table(title=title), headers.index("prompt")
+    table, at = Table(title=title), headers.index("prompt") if "prompt" in headers else None
 
     def joined(cells: Sequence[str]) -> Iterator[str]:  # four columns as one, so that figures stay readable at 80
-        return iter((*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
+        return iter(cells if at is None else (*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
 
     for name in joined(headers):
         right = name in _COUNTS or name.endswith("[95%]") or name.startswith("p (") or name == "p"
@@ -275,10 +296,25 @@ def _csv_rows(summary: Summary, comparison: Comparison | None) -> Iterator[Mappi
     for change in summary.changes:
         base = {"figure": "change", "model": change.model, "against": _against(change)}
         yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
+    for one in summary.baselines:
+        none: dict[str, object] = {"figure": "baseline", "benchmark": one.benchmark, "n": one.questions}
+        yield none | {"value": "chance", "estimate": round(one.chance, 6)}
+        constant = _csv_estimate(one.constant, "Wilson") | {"note": "; ".join(one.answers)}
+        yield none | {"value": "constant"} | constant
+    for look in summary.looks:
+        base = {"figure": "look", "benchmark": look.benchmark, "model": look.model, "variant": look.how}
+        for name in ("right", "without", "kept", "changed"):
+            share = _csv_estimate(getattr(look, name), _OVER_IMAGES)
+            yield base | {"value": name, "n": look.questions, "note": look.setting} | share
     for row in comparison.rows if comparison else ():
         base = {"figure": "published", "benchmark": row.benchmark, "model": row.model, **_csv_setting(row.asked)}
         base |= {"against": row.reference, "grouping": "stage", "value": row.stage}
-        yield base | {"n": row.ours.accuracy.total} | _csv_estimate(row.difference, "independent shares") | {"note": row.verdict}
+        yield (
+            base
+            | {"n": row.ours.accuracy.total}
+            | _csv_estimate(row.difference, "independent shares")
+            | {"note": row.verdict}
+        )
 
 
 def _csv_setting(asked: Setting) -> dict[str, str]:
