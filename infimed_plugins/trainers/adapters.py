@@ -10,17 +10,27 @@ from infimed_plugins.paths import shipped
 from infimed_plugins.records import Json
 from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
+# settings where a trainer has no arguments for them; Ray's workers have the environment of `ray start`
+_KWARGS = """export INFIMED_REWARD_KWARGS='{{"w_format": 0.1, "w_acc": 0.9, "think_prefilled": false}}'
+"""
+
 
 @dataclass(frozen=True)
 class Adapter:
-    """One trainer. ``lines`` holds ``{file}``, the adapter's path here; ``checked`` says what it was tried against."""
+    """One trainer. ``lines`` holds ``{file}``, the adapter's path here; ``checked`` says what it was tried against.
+
+    ``rows`` is the format of `infimed data build` that it loads, and ``configured`` says that `infimed trainers config`
+    prints its configuration.
+    """
 
     name: str
     version: str
     takes: str
     checked: str
-    lines: str
     file: str
+    lines: str
+    rows: str | None = None
+    configured: bool = False
 
     @property
     def path(self) -> Path:
@@ -41,7 +51,8 @@ ADAPTERS = (
         "easyr1",
         COMMIT[:7],
         "a file with a batch function",
-        "EasyR1 itself, in training",
+        "in training",
+        "easyr1_configs/infimed_reward.py",
         """worker:
   reward:
     reward_function: {file}:compute_score
@@ -50,70 +61,148 @@ ADAPTERS = (
       w_acc: 0.9
       think_prefilled: false  # true where the chat template opens <think> itself
 """,
-        "easyr1_configs/infimed_reward.py",
+        rows="easyr1",
+        configured=True,
     ),
     Adapter(
         "verl",
-        "0.9",
+        "0.9.1",
         "a module with a function for one sample",
-        "verl 0.9.1's own loader",
-        """reward:
-  custom_reward_function:
-    path: pkg://infimed_plugins.trainers.verl
-    name: compute_score
-    reward_kwargs:
-      w_format: 0.1
-      w_acc: 0.9
-      think_prefilled: false  # true where the chat template opens <think> itself
-""",
+        "its own loader and configuration",
         "infimed_plugins/trainers/verl.py",
+        """python -m verl.trainer.main_ppo ... \\
+    reward.custom_reward_function.path=pkg://infimed_plugins.trainers.verl \\
+    reward.custom_reward_function.name=compute_score \\
+    +reward.custom_reward_function.reward_kwargs.w_format=0.1 \\
+    +reward.custom_reward_function.reward_kwargs.w_acc=0.9 \\
+    +reward.custom_reward_function.reward_kwargs.think_prefilled=false
+# true where the chat template opens <think> itself
+""",
+        rows="verl",
+        configured=True,
     ),
     Adapter(
         "trl",
-        "0.24",
+        "1.16.0",
         "a function of completions and columns",
-        "TRL's GRPOTrainer, in training",
-        """from infimed_plugins.trainers.trl import infimed_reward
-
-GRPOTrainer(model=..., reward_funcs=infimed_reward, train_dataset=...)  # with a column ground_truth
-# where the chat template opens <think> itself: functools.partial(infimed_reward, think_prefilled=True),
-# with a __name__ of its own, or INFIMED_REWARD={{"think_prefilled": true}} in the environment
-""",
+        "in training; 0.24 too",
         "infimed_plugins/trainers/trl.py",
+        """from infimed_plugins.trainers.trl import reward_with
+
+reward = reward_with(w_format=0.1, w_acc=0.9, think_prefilled=False)  # True where the template opens <think> itself
+GRPOTrainer(model=..., reward_funcs=reward, train_dataset=...)  # with a column ground_truth
+# or: trl grpo --reward_funcs infimed_plugins.trainers.trl.infimed_reward, with these settings in the environment:
+"""
+        + _KWARGS,
+        rows="trl",
+        configured=True,
     ),
     Adapter(
         "ms-swift",
-        "4.6",
+        "4.6.0",
         "a file that registers a class",
-        "ms-swift 4.6.0's own loader",
-        """swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...
-# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
-""",
+        "in training",
         "infimed_plugins/trainers/ms_swift.py",
+        _KWARGS + "swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...\n",
+        rows="ms-swift",
+        configured=True,
     ),
     Adapter(
         "openrlhf",
-        "0.11",
+        "0.11.2",
         "a file with a function of queries, prompts and labels",
-        "OpenRLHF 0.11.2's own loader",
-        """python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth ...
-# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
-""",
+        "its own loader",
         "infimed_plugins/trainers/openrlhf.py",
+        _KWARGS
+        + """python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth \\
+    --data.max_images_per_prompt 1 ...
+""",
+        rows="openrlhf",
+        configured=True,
     ),
     Adapter(
         "verifiers",
-        "0.4",
+        "0.4.0",
         "an async function of a task and its trace",
-        "verifiers 0.4.0's own Task and Trace",
-        """[env.taskset.task.rewards.infimed]
+        "its own Task and Trace",
+        "infimed_plugins/trainers/verifiers.py",
+        _KWARGS
+        + """# in the TOML file for vf-eval:
+[env.taskset.task.rewards.infimed]
 fn = "infimed_plugins.trainers.verifiers:infimed"
 
 [env.taskset.task.metrics.infimed]
 fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
-# where the chat template opens <think> itself: export INFIMED_REWARD='{{"think_prefilled": true}}'
 """,
+    ),
+    Adapter(
+        "prime-rl",
+        "0.8.0",
+        "verifiers' functions",
+        "verifiers' own Task and Trace",
         "infimed_plugins/trainers/verifiers.py",
+        _KWARGS
+        + """# in the orchestrator's TOML file:
+[orchestrator.train.source.env.taskset.task.rewards.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed"
+
+[orchestrator.train.source.env.taskset.task.metrics.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
+""",
+    ),
+    Adapter(
+        "slime",
+        "624b824",
+        "an async function of one sample or a group",
+        "its own Sample and call",
+        "infimed_plugins/trainers/single_calls.py",
+        _KWARGS
+        + """python train.py --custom-rm-path infimed_plugins.trainers.single_calls.slime --reward-key overall \\
+    --label-key ground_truth ...
+""",
+    ),
+    Adapter(
+        "areal",
+        "4aef98d",
+        "a function for one reply",
+        "its own AsyncRewardWrapper",
+        "infimed_plugins/trainers/single_calls.py",
+        _KWARGS
+        + """# in the training script, with a column ground_truth:
+reward_fn="infimed_plugins.trainers.single_calls.areal"
+""",
+    ),
+    Adapter(
+        "rllm",
+        "9beb6e0",
+        "a function of a task and its episode",
+        "its own Task, Episode and EvalOutput",
+        "infimed_plugins/trainers/single_calls.py",
+        _KWARGS
+        + """# in dataset.toml, with a column ground_truth:
+[verifier]
+import_path = "infimed_plugins.trainers.single_calls:rllm"
+""",
+    ),
+    Adapter(
+        "nemo-gym",
+        "07d6b0d",
+        "a resources server",
+        "its own web application",
+        "infimed_plugins/trainers/nemo_gym.py",
+        _KWARGS
+        + """# resources_servers/infimed/app.py, with infimed-plugins[rewards] in requirements.txt beside it:
+from infimed_plugins.trainers.nemo_gym import InfimedServer
+
+if __name__ == "__main__":
+    InfimedServer.run_webserver()
+# resources_servers/infimed/configs/infimed.yaml:
+infimed:
+  resources_servers:
+    infimed:
+      entrypoint: app.py
+      domain: knowledge
+""",
     ),
 )
 
