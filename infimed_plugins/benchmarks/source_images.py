@@ -58,7 +58,8 @@ def _read(asked: _Settings, waiting: dict[str, list[int]], downloads: Path | Non
     """Yield the questions that wait, as they are met; they then wait no more."""
     benchmark = registry().get("benchmark", asked.benchmark)
     given = questions(benchmark, folder=downloads, seed=asked.seed, limit=asked.limit)
-    met = (one for one in given if isinstance(one, Question) and one.sample.id in waiting)
+    every = asked.variant == "swap"  # there a question's picture depends on the questions beside it
+    met = (one for one in given if isinstance(one, Question) and (every or one.sample.id in waiting))
     for question in vary_images(asked.variant)(met):
         if isinstance(question, Question):
             yield from ((place, question) for place in waiting.pop(question.sample.id, ()))

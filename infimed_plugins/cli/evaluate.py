@@ -49,7 +49,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Ask a variant besides: shuffle:SEED, circular, noise:1-5, blur:1-5, jpeg:1-5, contrast:1-5, "
-            "resolution:1-5, rephrase; may be given several times."
+            "resolution:1-5, rephrase; blank, swap, noimage (does it look at the picture?); may be given several times."
         ),
     ] = None,
     wordings: Annotated[

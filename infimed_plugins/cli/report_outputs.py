@@ -50,11 +50,11 @@ class Outputs:
         from infimed_plugins.evaluation.dimensions import dimension_tables, dimensions, grade_table
         from infimed_plugins.reports import evaluation_tables as tables
 
-        summary = made.summary()
+        summary, comparison = made.summary(), made.comparison()
         texts = ((self.csv, tables.csv_text), (self.markdown, tables.markdown), (self.latex, tables.latex_rows))
         for path, text_of in texts:
             if path is not None:
-                write_whole(path, text_of(summary))
+                write_whole(path, text_of(summary, comparison))
                 tell(f"wrote {path}")
         if self.html is not None:
             made.write_page(self.html)
@@ -62,16 +62,17 @@ class Outputs:
         if self.as_json:
             shown: dict[str, Any] = {"notes": made.notes, **extra}
             shown |= {"agreement": made.agreement, "judge": made.judge, "skill_grades": made.skill_grades}
-            print_json(shown | {"dimensions": dimensions(made.runs) if self.dimensions else [], **asdict(summary)})
+            shown |= {"dimensions": dimensions(made.runs) if self.dimensions else [], **asdict(summary)}
+            print_json(shown | ({"against": comparison.to_json()} if comparison else {}))
             return
-        for table in tables.terminal_tables(summary):
+        for table in tables.terminal_tables(summary, comparison):
             console.print(table)
         for title, columns, rows in dimension_tables(made.runs) if self.dimensions else ():
             print_table(title, columns, rows)
         print_agreement(made.agreement)
         if made.skill_grades:
             print_table(*grade_table(made.skill_grades))
-        for note in made.notes:
+        for note in (*made.notes, *(comparison.notes if comparison else ())):
             say(note)
 
 

@@ -32,15 +32,24 @@ def reward(
     answer_frame: Annotated[
         str | None, typer.Option(help="Coordinates of predicted boxes: truth, thousandths, original or resized.")
     ] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", help="Compare rewards: infimed, trl:accuracy, easyr1:r1v, FILE.py:FUNCTION; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score saved generations offline: a table by task, and the reasons for zeros."""
+    """Score saved generations offline: a table by task, and the reasons for zeros; or several rewards side by side."""
     from infimed_plugins.parsing import ResponseForm
     from infimed_plugins.reports.reward_review import Review, write_page
     from infimed_plugins.rewards.generations import read_generations, score_generation
     from infimed_plugins.rewards.ground_truth import check_frame
     from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 
+    if others:
+        _compare(file, others, as_json)
+        return
     form = ResponseForm(think_prefilled=think_prefilled)
     scorer = Scorer(w_format, w_acc, task, name, form, check_frame(answer_frame))
     if out is not None and out.resolve() == file.resolve():
@@ -70,6 +79,38 @@ def reward(
         tell(f"{said}; if the chat template opens it, add --think-prefilled")
     if review.tasks.keys() == {"unknown"}:
         raise DataError(f"no row of {file} can be scored; {review.kept[0].score.reason}")
+
+
+def _compare(file: Path, names: list[str], as_json: bool) -> None:
+    from infimed_plugins.evaluation.reward_comparison import PAID, compare
+    from infimed_plugins.rewards.generations import read_generations
+
+    with progress() as show:
+        show(f"scoring {file.name}", 0, None)
+        made = compare([one for one in read_generations(file) if not one.fault], names)
+    if as_json:
+        print_json([one.to_json() for one in made])
+        return
+    headers = ["reward", "accuracy", f"paid (≥ {PAID})", "agrees", "kappa", "it alone differs", "lines", "µs a sample"]
+    rows: list[list[Any]] = []
+    for one in made:
+        same = one.with_first
+        kappa = "–" if same is None or same.kappa is None else f"{same.kappa:.3f}"
+        agrees = "–" if same is None else f"{100 * same.observed:.1f}%"
+        lines = ", ".join(map(str, one.alone[:8])) + ("…" if len(one.alone) > 8 else "")
+        rows.append(
+            [
+                one.name,
+                f"{one.mean:.3f}",
+                f"{100 * one.paid:.1f}%",
+                agrees,
+                kappa,
+                len(one.alone),
+                lines,
+                f"{one.cost:.0f}",
+            ]
+        )
+    print_table(f"Rewards of {file.name}; agreement with {made[0].name}", headers, rows)
 
 
 @contextlib.contextmanager

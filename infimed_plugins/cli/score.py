@@ -44,6 +44,9 @@ def score(
             help="Print MedEvalKit's own metrics too, its bugs included; with a judge's verdicts.",
         ),
     ] = False,
+    against: Annotated[
+        str | None, typer.Option(help="Compare with the figures published for infimed, lingshu or medvlthinker.")
+    ] = None,
     data_dir: DataDir = None,
     html: Html = None,
     csv: Csv = None,
@@ -66,6 +69,7 @@ def score(
             judge=chosen,
             grade_skills=skill_judge,
             labels=labels,
+            against=against,
             data_dir=data_dir,
             progress=show,
         )

@@ -16,14 +16,21 @@ from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, 
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.questions import check_style, questions
-from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, vary
+from infimed_plugins.benchmarks.robustness.perturbations import Vary, folded, needs_pictures, vary
 from infimed_plugins.benchmarks.run_folder import RunFolder, run_folders
 from infimed_plugins.benchmarks.run_metadata import read_run_file, write_run_file
 from infimed_plugins.benchmarks.runner import RunOptions, ask
 from infimed_plugins.benchmarks.scorers import DEFAULT, find_scorer
 from infimed_plugins.benchmarks.source_images import source_images
 from infimed_plugins.engines import shaping_settings
-from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, MissingFileError, RequestsFailedError
+from infimed_plugins.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    MissingFileError,
+    RequestsFailedError,
+    known_name,
+)
 from infimed_plugins.evaluation.dimensions import asked_once
 from infimed_plugins.evaluation.engine_choice import JudgeModel, LazyEngine
 from infimed_plugins.evaluation.notes import notes_on, notes_on_labels
@@ -31,7 +38,9 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.step_engine import model_identity
 from infimed_plugins.records import Json
+from infimed_plugins.reports.against import Comparison, compare
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
+from infimed_plugins.reports.published import published_data
 from infimed_plugins.reports.summary import Summary, summarize
 from infimed_plugins.storage import locked
 
@@ -44,7 +53,8 @@ class Evaluation:
     """Judged runs, and the notes beside their figures.
 
     ``runs`` holds one Run for each model, benchmark, prompt style, variant and mode; ``failed`` names what was not
-    finished, and why; ``agreement`` compares verdicts of rules, judge and people (Cohen's kappa).
+    finished, and why; ``agreement`` compares verdicts of rules, judge and people (Cohen's kappa). ``against`` names the
+    published recipe to compare with.
     """
 
     folders: Sequence[RunFolder]
@@ -56,6 +66,7 @@ class Evaluation:
     skill_grades: Sequence[dict[str, Any]] = ()
     failed: Mapping[str, DataError] = field(default_factory=dict)
     data_dir: Path | None = None
+    against: str | None = None
 
     @property
     def groupings(self) -> dict[str, Sequence[str]]:
@@ -67,11 +78,21 @@ class Evaluation:
         """Count the figures, with 95% intervals and paired differences."""
         return summarize(self.runs, groupings=self.groupings)
 
+    def comparison(self) -> Comparison | None:
+        """Compare the figures with those of the published recipe, if one is named."""
+        return compare(self.summary(), self.against) if self.against else None
+
     def write_page(self, path: Path) -> None:
         """Write one HTML page: tables, intervals, curves, cases with their images."""
-        images = partial(source_images, downloads=self.data_dir)
+        images, comparison = partial(source_images, downloads=self.data_dir), self.comparison()
         write_evaluation_page(
-            self.runs, path, images=images, metadata=self.metadata, notes=self.notes, groupings=self.groupings
+            self.runs,
+            path,
+            images=images,
+            metadata=self.metadata,
+            notes=[*self.notes, *(comparison.notes if comparison else ())],
+            groupings=self.groupings,
+            comparison=comparison,
         )
 
     def refuse_unfinished(self) -> None:
@@ -133,14 +154,18 @@ def score(
     judge: JudgeModel | None = None,
     grade_skills: bool = False,
     labels: Path | None = None,
+    against: str | None = None,
     data_dir: Path | None = None,
     progress: Progress = lambda title, done, total: None,
 ) -> Evaluation:
     """Judge the kept replies of run folders anew, without the model; several models are compared.
 
-    ``modes`` name scorers: ``robust``, ``medevalkit``, ``paper`` … Raises ConfigError for an unknown one, DataError for
-    a folder without a run, MissingFileError for a ``data_dir`` that is not there.
+    ``modes`` name scorers: ``robust``, ``medevalkit``, ``paper`` …; ``against`` a published recipe: ``infimed``,
+    ``lingshu``, ``medvlthinker``. Raises ConfigError for unknown ones, DataError for a folder without a run,
+    MissingFileError for a ``data_dir`` that is not there.
     """
+    if against is not None:
+        against = known_name(against, published_data()["recipes"], "set of published figures")
     if data_dir is not None and not data_dir.is_dir():
         raise MissingFileError(f"there is no folder {data_dir}; name the one with your downloads")
     people, modes = agreements.read_labels(labels) if labels else {}, _known(modes)
@@ -151,7 +176,9 @@ def score(
         judged += _judge(root, found, modes, judge, progress)
         folders += found
     made = _evaluation(folders, judged, judge, people, grade_skills, runs[0])
-    return replace(made, metadata={"runs": ", ".join(map(str, runs)), **made.metadata}, data_dir=data_dir)
+    return replace(
+        made, metadata={"runs": ", ".join(map(str, runs)), **made.metadata}, data_dir=data_dir, against=against
+    )
 
 
 def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
@@ -174,12 +201,14 @@ def _known(modes: Sequence[str]) -> list[str]:
 def _plan(
     chosen: Sequence[Benchmark], styles: Sequence[str], varied: dict[str, Vary], root: Path, options: RunOptions
 ) -> Planned:
-    """Return every benchmark in every style and variant. Raises ConfigError for an unknown style."""
+    """Return every benchmark in every style and variant. Raises ConfigError for one that it cannot have."""
     plan: Planned = []
     for benchmark in chosen:
         for style in dict.fromkeys(styles or benchmark.prompt_styles):
             check_style(style)
             for variant, varying in varied.items():
+                if needs_pictures(variant) and not benchmark.images:
+                    raise ConfigError(f"{benchmark.name} is in words only: it has no variant {variant}")
                 how = replace(options, prompt_style=style, variant=variant, vary=varying)
                 name = f"{style}+{variant.replace(':', '-')}" if variant else style
                 plan.append((benchmark, how, RunFolder(root / benchmark.name / name)))

@@ -22,6 +22,7 @@ from infimed_plugins.images import thumbnail
 from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
 from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
+from infimed_plugins.reports.against import Comparison
 from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
@@ -82,13 +83,14 @@ def write_evaluation_page(
     seed: int = 0,
     groupings: Mapping[str, Sequence[str]] | None = None,
     title: str = "Evaluation",
+    comparison: Comparison | None = None,
 ) -> None:
     """Write the page to ``path``.
 
     ``images`` as in ``cases_json``; ``metadata`` by name; ``notes`` are the honest remarks. At most
     ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
-    ``groupings`` as in ``summarize``. Raises MissingExtraError without jinja2 or Pillow, and DataError for
-    two runs of one model, benchmark and setting.
+    ``groupings`` as in ``summarize``; ``comparison`` adds the lines beside published figures. Raises MissingExtraError
+    without jinja2 or Pillow, and DataError for two runs of one model, benchmark and setting.
     """
     cases = all_cases(runs)
     write_page(
@@ -97,6 +99,9 @@ def write_evaluation_page(
         _FILTERS,
         **_sections(summarize(runs, groupings=groupings, seed=seed)),
         title=title,
+        comparison=comparison,
+        against_cells=tables.against_cells,
+        look_cells=tables.look_cells,
         metadata=metadata,
         notes=notes,
         seed=seed,

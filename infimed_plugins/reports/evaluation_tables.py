@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infimed_plugins.quoting import cell
+from infimed_plugins.reports.against import Against, Comparison
+from infimed_plugins.reports.look_or_guess import Baseline, Look
 from infimed_plugins.reports.published import header, in_paper_order, published_table
 from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
 from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
@@ -30,6 +32,12 @@ _CONTRAST = (
 _LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
 _CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
 _CHANGE_TITLE = "Variants against the same questions as they are, other prompts against the direct one"
+_BASELINE = ("benchmark", "n", "chance", "best constant answer [95%]", "which")
+_LOOK = (
+    *("benchmark", "model", "asked", "without", "n", "with [95%]", "without [95%]"),
+    *("right ones kept [95%]", "other answers [95%]"),
+)
+_AGAINST = (*_LONG, "stage", "published", "accuracy [95%]", "difference in points [95%]", "verdict")
 _COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
 _CSV = (
     *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
@@ -90,7 +98,11 @@ def difference(paired: Paired) -> str:
     """Return ``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
     if not paired.total:
         return NONE
-    return f"{100 * paired.difference:+.1f} [{100 * paired.low:+.1f}, {100 * paired.high:+.1f}]"
+    return _points(Estimate(paired.difference, paired.low, paired.high))
+
+
+def _points(difference: Estimate) -> str:
+    return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
 
 
 def average_text(average: Average) -> str:
@@ -99,26 +111,26 @@ def average_text(average: Average) -> str:
     return interval(average.estimate) + partial
 
 
-def terminal_tables(summary: Summary) -> list[Table]:
-    """Return rich tables: the figures, the macro averages, the paired differences; the last two only if not empty."""
+def terminal_tables(summary: Summary, comparison: Comparison | None = None) -> list[Table]:
+    """Return rich tables: the figures, and, where there are any, macro averages, paired differences, published ones."""
     tables = [_rich("accuracy in percent [95% interval]", (*_LONG, *_COUNTS), map(_long_cells, summary.results))]
     if summary.averages:
         averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
         headers = ("model", "prompt", "variant", "mode", "judge", "average [95%]")
         tables.append(_rich("mean over the paper's benchmarks", headers, averages))
-    return tables + [_rich(*table) for table in _paired_tables(summary)]
+    return tables + [_rich(*table) for table in _paired_tables(summary, comparison)]
 
 
-def csv_text(summary: Summary) -> str:
+def csv_text(summary: Summary, comparison: Comparison | None = None) -> str:
     """Return a line for each figure, breakdown, average, difference and change; shares in [0, 1], under a header."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, _CSV, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in _csv_rows(summary))
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in _csv_rows(summary, comparison))
     return buffer.getvalue()
 
 
-def markdown(summary: Summary) -> str:
+def markdown(summary: Summary, comparison: Comparison | None = None) -> str:
     """Return the paper's table with intervals, then every figure, then the differences, as Markdown tables."""
     columns = wide_columns(summary)
     head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
@@ -128,12 +140,12 @@ def markdown(summary: Summary) -> str:
         wide.append((row.model, *_asked_cells(row.asked), *cells, average_text(row.average) if row.average else NONE))
     parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
     parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
-    for title, headers, rows in _paired_tables(summary):
+    for title, headers, rows in _paired_tables(summary, comparison):
         parts += [title[0].upper() + title[1:], _markdown(headers, rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def latex_rows(summary: Summary) -> str:
+def latex_rows(summary: Summary, _: Comparison | None = None) -> str:
     r"""Return rows for a booktabs table: model, prompt style, the seven columns of Table 1, other benchmarks, the
     average.
 
@@ -179,14 +191,41 @@ def _long_cells(result: Result) -> tuple[str, ...]:
     )
 
 
-def _paired_tables(summary: Summary) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
-    """Yield title, headers and rows of the differences between models and of the changes, if there are any."""
+def _paired_tables(
+    summary: Summary, comparison: Comparison | None
+) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
+    """Yield title, headers and rows of the differences: between models, by changes, to published figures."""
     if summary.contrasts:
         yield "paired differences", _CONTRAST, map(_contrast_cells, summary.contrasts)
     if summary.changes:
         shared = any(change.paired.shared for change in summary.changes)  # then p-values are too small
         title = f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
         yield title, _CHANGE, map(_change_cells, summary.changes)
+    if summary.baselines:
+        yield "without a model", _BASELINE, map(_baseline_cells, summary.baselines)
+    if summary.looks:
+        yield "looking or guessing", _LOOK, map(look_cells, summary.looks)
+    if comparison and comparison.rows:
+        yield f"against {comparison.recipe} as published", _AGAINST, map(against_cells, comparison.rows)
+
+
+def _baseline_cells(one: Baseline) -> Sequence[str]:
+    constant = rate_text(one.constant)
+    return header(one.benchmark), f"{one.questions:,}", f"{100 * one.chance:.1f}", constant, "; ".join(one.answers)
+
+
+def look_cells(look: Look) -> Sequence[str]:
+    """Return the cells of one line about answers without the right picture."""
+    shares = map(interval, (look.right, look.without, look.kept, look.changed))
+    return header(look.benchmark), look.model, look.setting, look.how, f"{look.questions:,}", *shares
+
+
+def against_cells(row: Against) -> Sequence[str]:
+    """Return the cells of one line beside a published figure."""
+    return (
+        *(header(row.benchmark), row.model, *_asked_cells(row.asked), f"{row.stage}: {row.reference}"),
+        *(f"{100 * row.published:.1f}", accuracy_text(row.ours), _points(row.difference), row.verdict),
+    )
 
 
 def _contrast_cells(contrast: Contrast) -> Sequence[str]:
@@ -211,10 +250,10 @@ def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    table, at = Table(title=title), headers.index("prompt")
+    table, at = Table(title=title), headers.index("prompt") if "prompt" in headers else None
 
     def joined(cells: Sequence[str]) -> Iterator[str]:  # four columns as one, so that figures stay readable at 80
-        return iter((*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
+        return iter(cells if at is None else (*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
 
     for name in joined(headers):
         right = name in _COUNTS or name.endswith("[95%]") or name.startswith("p (") or name == "p"
@@ -240,7 +279,7 @@ def _conditions(row: WideRow) -> str:
     return f"{row.model}: {', '.join(_asked_cells(row.asked))}; {figures}{average}"
 
 
-def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
+def _csv_rows(summary: Summary, comparison: Comparison | None) -> Iterator[Mapping[str, object]]:
     for result in summary.results:
         base = {"benchmark": result.benchmark, "model": result.model, **_csv_setting(result.asked)}
         yield {"figure": "accuracy", **base, **_csv_figure(result.figure), "unscored": result.unscored}
@@ -257,6 +296,25 @@ def _csv_rows(summary: Summary) -> Iterator[Mapping[str, object]]:
     for change in summary.changes:
         base = {"figure": "change", "model": change.model, "against": _against(change)}
         yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
+    for one in summary.baselines:
+        none: dict[str, object] = {"figure": "baseline", "benchmark": one.benchmark, "n": one.questions}
+        yield none | {"value": "chance", "estimate": round(one.chance, 6)}
+        constant = _csv_estimate(one.constant, "Wilson") | {"note": "; ".join(one.answers)}
+        yield none | {"value": "constant"} | constant
+    for look in summary.looks:
+        base = {"figure": "look", "benchmark": look.benchmark, "model": look.model, "variant": look.how}
+        for name in ("right", "without", "kept", "changed"):
+            share = _csv_estimate(getattr(look, name), _OVER_IMAGES)
+            yield base | {"value": name, "n": look.questions, "note": look.setting} | share
+    for row in comparison.rows if comparison else ():
+        base = {"figure": "published", "benchmark": row.benchmark, "model": row.model, **_csv_setting(row.asked)}
+        base |= {"against": row.reference, "grouping": "stage", "value": row.stage}
+        yield (
+            base
+            | {"n": row.ours.accuracy.total}
+            | _csv_estimate(row.difference, "independent shares")
+            | {"note": row.verdict}
+        )
 
 
 def _csv_setting(asked: Setting) -> dict[str, str]:

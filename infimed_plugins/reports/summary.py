@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -16,6 +16,7 @@ from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.errors import DataError
 from infimed_plugins.pages import MOST_NAME, shortened
 from infimed_plugins.records import Json
+from infimed_plugins.reports.look_or_guess import Baseline, Look, baseline, looks
 from infimed_plugins.reports.published import in_paper_order, published_table
 from infimed_plugins.reports.statistics import (
     Estimate,
@@ -142,6 +143,8 @@ class Summary:
     averages: tuple[Average, ...]
     contrasts: tuple[Contrast, ...]
     changes: tuple[Change, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+    looks: tuple[Look, ...] = ()
 
     @property
     def settings(self) -> tuple[Setting, ...]:
@@ -176,7 +179,17 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         averages=tuple(_averages(results)),
         contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
         changes=tuple(_changes(by_key, ordered, seed)),
+        baselines=tuple(_baselines(by_key[key] for key in ordered)),
+        looks=tuple(looks([by_key[key] for key in ordered])),
     )
+
+
+def _baselines(runs: Iterable[Run]) -> Iterator[Baseline]:
+    """Yield the baselines of each benchmark, over the questions that its first run has scored."""
+    first = {
+        run.benchmark: run for run in runs if not run.variant and any(row.accuracy is not None for row in run.rows)
+    }
+    yield from map(baseline, first.values())
 
 
 def setting_of(run: Run) -> Setting:

@@ -17,7 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from infimed_plugins.records import Code, Frame, GroundTruth, Score, Verdict
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame, parse_truth
 from infimed_plugins.rewards.math_pool import MATH, AskMath, MathProcessError, Pair
 from infimed_plugins.rewards.settings import SETTINGS, VARIABLES, check_weights, typed
+from infimed_plugins.rewards.shaping import Shaping
 
 Reward = Callable[[str, GroundTruth], Verdict]
 
@@ -66,23 +67,30 @@ def compute_score(
     answer_tag: str = "answer",
     answer_frame: Frame | None = None,
     confidence: bool = False,
+    overlong_tokens: int = 0,
+    overlong_buffer: int = 0,
+    overlong_penalty: float = 1.0,
+    repetition_penalty: float = 0.0,
+    repetition_ngram: int = 3,
 ) -> list[dict[str, float]]:
     """Score a batch; EasyR1's ``reward_function``.
 
     ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
     ``think_prefilled`` says that the chat template opens ``<think>`` itself; the tags may have other names.
     ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/box_iou.py). ``confidence`` adds the
-    key of that name, a metric of detection, 0 in rows of other tasks.
+    key of that name, a metric of detection, 0 in rows of other tasks. ``overlong_…`` and ``repetition_…`` subtract
+    penalties from ``overall`` (rewards/shaping.py) and add the keys ``overlong`` and ``repetition``.
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit), ``bad_row`` (the row itself cannot be scored: logged
     once) and ``no_verdict`` (what judges was out: accuracy 0, logged once a minute). Raises ConfigError or
     UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
     given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence)
+    shaped = (overlong_tokens, overlong_buffer, overlong_penalty, repetition_penalty, repetition_ngram)
     try:
-        scorer, confidence = _scorer(*given)
+        scorer, confidence, shaping = _scorer(*given, *shaped)
     except TypeError:  # what has no hash cannot be remembered
-        scorer, confidence = _scorer.__wrapped__(*given)
+        scorer, confidence, shaping = _scorer.__wrapped__(*given, *shaped)
     if not isinstance(reward_inputs, list):
         reward_inputs = _rows(reward_inputs)
     judged = [score for _, score in scorer.score(reward_inputs)]
@@ -90,7 +98,12 @@ def compute_score(
         _warn_of_lost(lost, len(judged))
     elif judged and not any(score.overall for score in judged):
         _warn_if_prefilled(reward_inputs, scorer.form)
-    return [_floats(score, confidence) for score in judged]
+    scores = [_floats(score, confidence) for score in judged]
+    if shaping:
+        for score, row in zip(scores, reward_inputs, strict=True):
+            score |= (penalties := shaping.penalties(row))
+            score["overall"] -= sum(penalties.values())
+    return scores
 
 
 def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
@@ -111,10 +124,13 @@ def _scorer(
     answer_tag: str,
     answer_frame: Frame | None,
     confidence: bool,
-) -> tuple[Scorer, bool]:
+    *shaped: Any,
+) -> tuple[Scorer, bool, Shaping | None]:
     form = ResponseForm(think_tag, answer_tag, typed("think_prefilled", think_prefilled))
     scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame)
-    return scorer, typed("confidence", confidence)
+    names = [field.name for field in fields(Shaping)]
+    shaping = Shaping(*(typed(name, value) for name, value in zip(names, shaped, strict=True)))
+    return scorer, typed("confidence", confidence), shaping if shaping != Shaping() else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from infimed_plugins.errors import ConfigError
 SETTINGS: dict[str, type] = {
     **{"w_format": float, "w_acc": float, "task": str, "reward": str, "think_prefilled": bool},
     **{"think_tag": str, "answer_tag": str, "answer_frame": str, "confidence": bool},
+    **{"overlong_tokens": int, "overlong_buffer": int, "overlong_penalty": float},
+    **{"repetition_penalty": float, "repetition_ngram": int},
 }
 VARIABLES = ("INFIMED_REWARD_KWARGS", "INFIMED_REWARD")  # settings as JSON; the second is the older name
 
@@ -46,8 +48,8 @@ def typed(name: str, value: Any) -> Any:
         return value.strip().lower() == "true"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, kind):
-        wanted = {bool: "true or false", float: "a number of at least 0", str: "a text"}[kind]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        wanted = {bool: "true or false", float: "a number of at least 0", int: "a whole number", str: "a text"}[kind]
         raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
     return value
 

@@ -25,13 +25,16 @@ settings_of_environment()
 
 
 def score_replies(
-    said: Sequence[Any], truths: Sequence[Any], passed: Mapping[str, Any] | None = None
+    said: Sequence[Any], truths: Sequence[Any], passed: Mapping[str, Any] | None = None, tokens: Sequence[Any] = ()
 ) -> list[dict[str, float]]:
     """Return compute_score's dict for each reply, with the environment's settings and those among ``passed``.
 
-    Raises ConfigError for a setting that cannot be.
+    ``tokens`` are those of each reply, where the trainer hands them over. Raises ConfigError for a setting that cannot
+    be.
     """
     rows = [{"response": reply_text(one), "ground_truth": truth} for one, truth in zip(said, truths, strict=True)]
+    for row, ids in zip(rows, tokens, strict=False):
+        row["response_length"] = len(ids)
     settings = settings_of_environment()
     return compute_score(rows, **(settings | read_settings(passed) if passed else settings))
 

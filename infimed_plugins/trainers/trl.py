@@ -31,7 +31,7 @@ def infimed_reward(
     if not named:
         raise ConfigError(f"the data set has no ground truth; name its column one of {', '.join(TRUTH_COLUMNS)}")
     truths = [next((value for value in row if not blank(value)), None) for row in zip(*named, strict=True)]
-    scores = score_replies(completions, truths, columns)
+    scores = score_replies(completions, truths, columns, columns.get("completion_ids") or ())
     if log_metric is not None and scores:
         for key in scores[0]:
             log_metric(f"infimed/{key}", sum(score[key] for score in scores) / len(scores))

@@ -3,6 +3,7 @@
     shuffle:1        options in a random order of that seed          multiple choice
     circular         every rotation of the options                   multiple choice
     noise:3          also blur, jpeg, contrast, resolution: 1 to 5   questions with images
+    blank            also swap and noimage: without the right picture (without_picture.py)
     rephrase:1       the question in other words, drawn with that seed (without a number: 0), or out of a file
 
 Example::
@@ -40,11 +41,13 @@ from infimed_plugins.benchmarks.questions import NO_ROW, Question
 from infimed_plugins.benchmarks.robustness.image_corruptions import SEVERITIES, check_level, degrade
 from infimed_plugins.benchmarks.robustness.rephrasings import read_wordings, rephrase, rephrase_from
 from infimed_plugins.benchmarks.robustness.upstream_rows import changed_row
+from infimed_plugins.benchmarks.robustness.without_picture import blank, no_image, swap
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS, BadRow, Sample
 
-AVAILABLE = ("shuffle:SEED", "circular", *(f"{kind}:1..5" for kind in SEVERITIES), "rephrase")
+WITHOUT_PICTURE = ("blank", "swap", "noimage")
+AVAILABLE = ("shuffle:SEED", "circular", *(f"{kind}:1..5" for kind in SEVERITIES), *WITHOUT_PICTURE, "rephrase")
 CIRCULAR = "circular"
 TURNS = "circular, each turn"
 _SPEC = re.compile(r"(?P<name>[a-z]+)(?::(?P<number>0|[1-9]\d{0,17}))?", re.ASCII)
@@ -107,6 +110,8 @@ def parse(spec: str, *, engine: Engine | None = None, wordings: Path | None = No
             raise ConfigError(f"{name} needs a level from 1 to 5, such as {name}:3")
         check_level(name, int(number))
         return Perturbation(f"{name}:{int(number)}", _each(partial(degrade, kind=name, level=int(number))))
+    if name in WITHOUT_PICTURE and number is None:
+        return Perturbation(name, swap if name == "swap" else _each(blank if name == "blank" else no_image))
     if name == "rephrase":
         if engine is None and wordings is not None:
             return Perturbation(spec.strip(), partial(rephrase_from, wordings=read_wordings(wordings)))
@@ -128,7 +133,7 @@ def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = 
     """
     if not variant:
         return iter
-    reworded = variant.startswith("rephrase")
+    ahead = variant.startswith("rephrase") or variant == "swap"  # they take several questions before they yield one
     perturbation = parse(variant, engine=engine, wordings=wordings)
 
     def varied(given: Iterable[Question | BadRow]) -> Iterator[Question | BadRow]:
@@ -140,9 +145,9 @@ def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = 
                 if isinstance(question, BadRow):
                     bad.append(question)
                     continue
-                if not reworded:  # the others are done with a question before they take the next
+                if not ahead:
                     asked.clear()
-                asked[question.sample.id] = question
+                asked[question.sample.id] = replace(question, sample=replace(question.sample, images=()))
                 yield question.sample
 
         for sample in perturbation.apply(samples()):
@@ -165,6 +170,11 @@ def _with_row(question: Question, changed: Sample) -> Question:
 def vary_images(variant: str) -> Vary:
     """Return the function for a variant's images, for a page: other words change none."""
     return iter if variant.startswith("rephrase") else vary(variant)
+
+
+def needs_pictures(variant: str) -> bool:
+    """True for a variant that only a question with pictures can have."""
+    return variant.partition(":")[0] in (*SEVERITIES, *WITHOUT_PICTURE)
 
 
 def folded(run: Run) -> list[Run]:
