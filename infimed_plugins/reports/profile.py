@@ -122,7 +122,7 @@ def _slice(name: str, groups: Sequence[Group]) -> Slice:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     owners = [number for number, group in enumerate(groups) for _ in group.rollouts]
     least = min(len(group.rollouts) for group in groups)
-    steps = sorted({2**power for power in range(least.bit_length()) if 2**power <= least} | {least})
+    steps = sorted({2**power for power in range(1, least.bit_length()) if 2**power <= least} | {least})
 
     def share(of: Iterable[bool]) -> Estimate:
         return wilson(sum(of), len(groups))
@@ -174,7 +174,7 @@ def _advice(every: Slice, groups: Sequence[Group], count: int, rows: int | None)
 
 def write_page(made: Profile, path: Path) -> None:
     """Write the page: one file, offline. Raises MissingExtraError without jinja2."""
-    pages.write_page(path, Path(__file__).with_name("profile.html.jinja"), {"points": points}, profile=made)
+    pages.write_page(path, Path(__file__).with_name("profile.html.jinja"), profile=made)
 
 
 def points(estimate: Estimate) -> str:
