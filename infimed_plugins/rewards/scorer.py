@@ -101,17 +101,8 @@ def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
 
 
 @lru_cache(maxsize=64, typed=True)  # a trainer that calls for each reply pays for them once
-def _scorer(
-    w_format: float,
-    w_acc: float,
-    task: str | None,
-    reward: str | None,
-    think_prefilled: bool,
-    think_tag: str,
-    answer_tag: str,
-    answer_frame: Frame | None,
-    confidence: bool,
-) -> tuple[Scorer, bool]:
+def _scorer(w_format: Any, w_acc: Any, *others: Any) -> tuple[Scorer, bool]:
+    task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence = others
     form = ResponseForm(think_tag, answer_tag, typed("think_prefilled", think_prefilled))
     scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame)
     return scorer, typed("confidence", confidence)
@@ -205,7 +196,7 @@ def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
         _warn_once(
             "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template "
             "opens it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
-            "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
+            "reward_with(think_prefilled=True) (TRL), or, for any other adapter, the environment "
             f"variable {VARIABLES[0]}='{{\"think_prefilled\": true}}'",
             *(missing, len(rows), form.tags[0]),
         )
