@@ -114,18 +114,8 @@ def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
 
 
 @lru_cache(maxsize=64, typed=True)  # a trainer that calls for each reply pays for them once
-def _scorer(
-    w_format: float,
-    w_acc: float,
-    task: str | None,
-    reward: str | None,
-    think_prefilled: bool,
-    think_tag: str,
-    answer_tag: str,
-    answer_frame: Frame | None,
-    confidence: bool,
-    *shaped: Any,
-) -> tuple[Scorer, bool, Shaping | None]:
+def _scorer(w_format: Any, w_acc: Any, *others: Any) -> tuple[Scorer, bool, Shaping | None]:
+    task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, *shaped = others
     form = ResponseForm(think_tag, answer_tag, typed("think_prefilled", think_prefilled))
     scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame)
     names = [field.name for field in fields(Shaping)]
@@ -221,7 +211,7 @@ def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
         _warn_once(
             "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template "
             "opens it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
-            "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
+            "reward_with(think_prefilled=True) (TRL), or, for any other adapter, the environment "
             f"variable {VARIABLES[0]}='{{\"think_prefilled\": true}}'",
             *(missing, len(rows), form.tags[0]),
         )
@@ -260,8 +250,8 @@ def _warn_once(message: str, *given: Any) -> None:
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of compute_score, typed. Raises ConfigError or UnknownPluginError for any that cannot be."""
-    named = {known_name(name, SETTINGS, "setting of the reward"): value for name, value in settings.items()}
-    checked = {name: typed(name, value) for name, value in named.items()}
+    names = {known_name(name, SETTINGS, "setting of the reward"): name for name in settings}
+    checked = {known: typed(known, settings[name]) for known, name in names.items()}
     compute_score([], **checked)
     return checked
 

@@ -12,30 +12,44 @@ from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
 # settings where a trainer has no arguments for them; Ray's workers have the environment of `ray start`
 _KWARGS = """export INFIMED_REWARD_KWARGS='{{"w_format": 0.1, "w_acc": 0.9, "think_prefilled": false}}'
+# think_prefilled: true where the chat template opens <think> itself
 """
+
+
+_VERIFIERS = """[{0}.rewards.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed"
+
+[{0}.metrics.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
+"""
+# of these, `infimed data build --format NAME` writes the rows, and `infimed trainers config NAME` the configuration
+_WHOLE = ("easyr1", "verl", "trl", "ms-swift", "openrlhf")
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """One trainer. ``lines`` holds ``{file}``, the adapter's path here; ``checked`` says what it was tried against.
-
-    ``rows`` is the format of `infimed data build` that it loads, and ``configured`` says that `infimed trainers config`
-    prints its configuration.
-    """
+    """One trainer and the ``version`` tried. ``lines`` holds ``{file}``, the adapter's path here."""
 
     name: str
     version: str
     takes: str
-    checked: str
     file: str
     lines: str
-    rows: str | None = None
-    configured: bool = False
 
     @property
     def path(self) -> Path:
         """The adapter's file in this installation."""
         return shipped(self.file).resolve()
+
+    @property
+    def rows(self) -> str | None:
+        """The format of `infimed data build` that it loads."""
+        return self.name if self.name in _WHOLE else None
+
+    @property
+    def configuration(self) -> str | None:
+        """The command that prints its configuration."""
+        return f"infimed trainers config {self.name}" if self.rows else None
 
     def show(self) -> str:
         """Return the lines to paste."""
@@ -43,7 +57,8 @@ class Adapter:
 
     def to_json(self) -> dict[str, Json]:
         """Return every field, with the real path."""
-        return {**asdict(self), "file": str(self.path), "lines": self.show()}
+        more = {"rows": self.rows, "configuration": self.configuration, "file": str(self.path), "lines": self.show()}
+        return {**asdict(self), **more}
 
 
 ADAPTERS = (
@@ -51,7 +66,6 @@ ADAPTERS = (
         "easyr1",
         COMMIT[:7],
         "a file with a batch function",
-        "in training",
         "easyr1_configs/infimed_reward.py",
         """worker:
   reward:
@@ -61,14 +75,11 @@ ADAPTERS = (
       w_acc: 0.9
       think_prefilled: false  # true where the chat template opens <think> itself
 """,
-        rows="easyr1",
-        configured=True,
     ),
     Adapter(
         "verl",
         "0.9.1",
         "a module with a function for one sample",
-        "its own loader and configuration",
         "infimed_plugins/trainers/verl.py",
         """python -m verl.trainer.main_ppo ... \\
     reward.custom_reward_function.path=pkg://infimed_plugins.trainers.verl \\
@@ -78,14 +89,11 @@ ADAPTERS = (
     +reward.custom_reward_function.reward_kwargs.think_prefilled=false
 # true where the chat template opens <think> itself
 """,
-        rows="verl",
-        configured=True,
     ),
     Adapter(
         "trl",
         "1.16.0",
         "a function of completions and columns",
-        "in training; 0.24 too",
         "infimed_plugins/trainers/trl.py",
         """from infimed_plugins.trainers.trl import reward_with
 
@@ -94,67 +102,42 @@ GRPOTrainer(model=..., reward_funcs=reward, train_dataset=...)  # with a column 
 # or: trl grpo --reward_funcs infimed_plugins.trainers.trl.infimed_reward, with these settings in the environment:
 """
         + _KWARGS,
-        rows="trl",
-        configured=True,
     ),
     Adapter(
         "ms-swift",
         "4.6.0",
         "a file that registers a class",
-        "in training",
         "infimed_plugins/trainers/ms_swift.py",
         _KWARGS + "swift rlhf --rlhf_type grpo --external_plugins {file} --reward_funcs infimed ...\n",
-        rows="ms-swift",
-        configured=True,
     ),
     Adapter(
         "openrlhf",
         "0.11.2",
         "a file with a function of queries, prompts and labels",
-        "its own loader",
         "infimed_plugins/trainers/openrlhf.py",
         _KWARGS
         + """python -m openrlhf.cli.train_ppo_ray --reward.remote_url {file} --data.label_key ground_truth \\
     --data.max_images_per_prompt 1 ...
 """,
-        rows="openrlhf",
-        configured=True,
     ),
     Adapter(
         "verifiers",
         "0.4.0",
         "an async function of a task and its trace",
-        "its own Task and Trace",
         "infimed_plugins/trainers/verifiers.py",
-        _KWARGS
-        + """# in the TOML file for vf-eval:
-[env.taskset.task.rewards.infimed]
-fn = "infimed_plugins.trainers.verifiers:infimed"
-
-[env.taskset.task.metrics.infimed]
-fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
-""",
+        _KWARGS + "# in the TOML file for vf-eval:\n" + _VERIFIERS.format("env.taskset.task"),
     ),
     Adapter(
         "prime-rl",
         "0.8.0",
         "verifiers' functions",
-        "verifiers' own Task and Trace",
         "infimed_plugins/trainers/verifiers.py",
-        _KWARGS
-        + """# in the orchestrator's TOML file:
-[orchestrator.train.source.env.taskset.task.rewards.infimed]
-fn = "infimed_plugins.trainers.verifiers:infimed"
-
-[orchestrator.train.source.env.taskset.task.metrics.infimed]
-fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
-""",
+        _KWARGS + _VERIFIERS.format("orchestrator.train.source.env.taskset.task"),
     ),
     Adapter(
         "slime",
         "624b824",
         "an async function of one sample or a group",
-        "its own Sample and call",
         "infimed_plugins/trainers/single_calls.py",
         _KWARGS
         + """python train.py --custom-rm-path infimed_plugins.trainers.single_calls.slime --reward-key overall \\
@@ -165,18 +148,13 @@ fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
         "areal",
         "4aef98d",
         "a function for one reply",
-        "its own AsyncRewardWrapper",
         "infimed_plugins/trainers/single_calls.py",
-        _KWARGS
-        + """# in the training script, with a column ground_truth:
-reward_fn="infimed_plugins.trainers.single_calls.areal"
-""",
+        _KWARGS + 'reward_fn="infimed_plugins.trainers.single_calls.areal"  # with a column ground_truth\n',
     ),
     Adapter(
         "rllm",
         "9beb6e0",
         "a function of a task and its episode",
-        "its own Task, Episode and EvalOutput",
         "infimed_plugins/trainers/single_calls.py",
         _KWARGS
         + """# in dataset.toml, with a column ground_truth:
@@ -188,7 +166,6 @@ import_path = "infimed_plugins.trainers.single_calls:rllm"
         "nemo-gym",
         "07d6b0d",
         "a resources server",
-        "its own web application",
         "infimed_plugins/trainers/nemo_gym.py",
         _KWARGS
         + """# resources_servers/infimed/app.py, with infimed-plugins[rewards] in requirements.txt beside it:

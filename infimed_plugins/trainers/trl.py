@@ -24,6 +24,7 @@ def infimed_reward(
 ) -> list[float | None]:
     """Return ``overall`` of each completion, a string or a conversation; None where there is no verdict.
 
+    TRL 1.16 leaves such a completion out (trl/trainer/grpo_trainer.py:2759); 0.24 takes it for 0.
     ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
     and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.
     """

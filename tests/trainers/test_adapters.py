@@ -9,6 +9,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tomllib
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,8 +230,7 @@ from verifiers.v1.types import AssistantMessage, UserMessage
 class Data(TaskData):
     ground_truth: str
 
-function = "infimed_plugins.trainers.verifiers:infimed"
-config = TaskConfig(rewards={{"infimed": {{"fn": function}}}}, metrics={{"infimed": {{"fn": function + "_metrics"}}}})
+config = TaskConfig(**{task!r})
 data = Data(prompt="what?", ground_truth={truth!r})
 for reply in (
     AssistantMessage(content={text!r}),
@@ -255,7 +255,10 @@ def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> 
     wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
     install = [str(python), "-m", "pip", "install", "--quiet", *wanted]
     subprocess.run(install, check=True, capture_output=True, timeout=1200)
-    program = VERIFIERS.format(text=RIGHT, truth=TRUTH)
+    printed = [tomllib.loads(find_adapter(name).show().partition("\n")[2]) for name in ("verifiers", "prime-rl")]
+    task, same = printed[0]["env"]["taskset"]["task"], printed[1]["orchestrator"]["train"]["source"]["env"]["taskset"]
+    assert task == same["task"]
+    program = VERIFIERS.format(text=RIGHT, truth=TRUTH, task=task)
     run = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr[-2000:]
     assert [tuple(map(float, line.split())) for line in run.stdout.splitlines()] == [
