@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import families
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import check_transformers, pixel_limit
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
@@ -49,12 +49,12 @@ class TransformersEngine:
                     "other: beside a CPU torch, run python -m infimed_plugins.quickstart.torchvision_cpu"
                 ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
-        check_transformers(model)
+        families.check_transformers(model)
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits = pixel_limit(model, max_pixels)
+        limits = families.pixel_limit(model, max_pixels)
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
             self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)
