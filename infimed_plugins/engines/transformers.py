@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import families
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import check_transformers, pixel_limit
 from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
@@ -50,12 +50,12 @@ class TransformersEngine:
                     "other: beside a CPU torch, run python -m infimed_plugins.quickstart.torchvision_cpu"
                 ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
-        check_transformers(model)
+        families.check_transformers(model)
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits: dict[str, Any] = pixel_limit(model, max_pixels)
+        limits: dict[str, Any] = dict(families.pixel_limit(model, max_pixels))
         if __version__.startswith("4."):  # what 5 does of itself, and warns about when told
             limits["use_fast"] = True
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}

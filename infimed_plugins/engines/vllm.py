@@ -13,10 +13,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from infimed_plugins import families
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import pixel_limit
 from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Conversation = list[dict[str, Any]]
@@ -65,7 +65,7 @@ class VllmEngine:
         arguments: dict[str, Any] = {"limit_mm_per_prompt": {"image": max_images, "video": 0}, "seed": 0, **options}
         if current_platform.is_cpu():  # a cut prompt rewinds its seeded generator, which a CPU's cannot
             arguments.setdefault("enable_chunked_prefill", False)
-        if limits := pixel_limit(model, max_pixels):
+        if limits := families.pixel_limit(model, max_pixels):
             arguments["mm_processor_kwargs"] = limits
         if embed:
             arguments = {"runner": "pooling", "convert": "embed", **_pooling(model), **arguments}
