@@ -69,10 +69,10 @@ def build(
 ) -> Manifest:
     """Build a recipe (a shipped one's name, or a YAML file) into the files that a trainer reads.
 
-    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (llamafactory,
-    easyr1, datasets). Rows of more than ``max_tokens`` are dropped; the build stops above ``max_rejects``, a share of
-    bad rows. ``executor`` prepares images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's
-    file set what could do harm. Raises InfimedError; nothing is left half done.
+    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (a trainer's,
+    or datasets). Rows of more than ``max_tokens`` are dropped; the build stops above ``max_rejects``, a share of bad
+    rows. ``executor`` prepares images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's file
+    set what could do harm. Raises InfimedError; nothing is left half done.
     """
     loaded = recipes.load_recipe(recipe, trust=trust) if isinstance(recipe, str) else recipe
     answering = _engine(model, engine, base_url, engine_settings)

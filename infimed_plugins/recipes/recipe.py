@@ -8,14 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.export.formats import format_name
 from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
 
-Format = Literal["llamafactory", "easyr1", "datasets"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
 MAX_REJECTS = 0.02
@@ -71,7 +70,7 @@ class Recipe:
     """A recipe, checked. ``untrusted`` are its settings that need ``--trust`` (trust.py)."""
 
     name: str
-    format: Format
+    format: str
     parts: tuple[Part, ...]
     description: str = ""
     seed: int = 0
@@ -110,7 +109,7 @@ class Recipe:
         """
         made = self
         if format is not None:
-            made = replace(made, format=cast(Format, one_of(format, FORMATS, "--format")))
+            made = replace(made, format=format_name(format))
         if max_rejects is not None:
             made = replace(made, max_rejects=share_of_one(max_rejects, "--max-rejects"))
         if token_limit is not None:
