@@ -79,7 +79,7 @@ FORMATS = {
     ),
     "openrlhf": Format(
         lambda rows, out, root, name: write_jsonl(rows, out, "", partial(openrlhf.prompt_row, store_root=root)),
-        "For OpenRLHF: --data.prompt_dataset {folder}/train.jsonl --data.label_key ground_truth "
+        "OpenRLHF: --data.prompt_dataset {folder}/train.jsonl --data.input_key prompt --data.label_key ground_truth "
         "--data.apply_chat_template --data.max_images_per_prompt 1; sets: {sets}",
         for_rewards=True,
     ),

@@ -2,12 +2,12 @@
 
 A row::
 
-    {"input": "<image>Which organ is shown?\\nAnswer with a word …", "images": ["data:image/png;base64,iVBO…"],
+    {"prompt": "<image>Which organ is shown?\\nAnswer with a word …", "images": ["data:image/png;base64,iVBO…"],
      "ground_truth": "{\\"task\\": \\"text\\", \\"answer\\": \\"liver\\"}", "datasource": "phantom", "id": "…"}
 
-``input`` and ``images`` are what ``--data.input_key`` and ``--data.image_key`` are by default; the others to name are
-``--data.label_key ground_truth --data.apply_chat_template --data.max_images_per_prompt 1``. The tags become image parts
-of the turn (``_str_to_content_list``, openrlhf/datasets/prompts_dataset.py:7). Images are opened by a Ray actor
+The flags: ``--data.input_key prompt --data.label_key ground_truth --data.apply_chat_template
+--data.max_images_per_prompt 1`` (``--data.image_key`` is ``images`` by default). The tags become image parts of the
+turn (``_str_to_content_list``, openrlhf/datasets/prompts_dataset.py:7). Images are opened by a Ray actor
 (``load_images``, openrlhf/utils/vlm_utils.py:32), which has a working directory of its own, so paths would be lost; one
 that does not open is left out with a warning.
 """
@@ -32,7 +32,7 @@ def prompt_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
         for kind, image in zip(kinds, embedded(row, store_root), strict=True)
     ]
     return {
-        "input": prompts.render(sample, row.style),
+        "prompt": prompts.render(sample, row.style),
         **({"images": images} if images else {}),
         "ground_truth": sample.ground_truth.to_json(),
         "datasource": sample.source,

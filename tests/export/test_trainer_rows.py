@@ -218,7 +218,7 @@ def test_openrlhf_reads_each_row_with_its_pictures_and_truth(made: list[ExportRo
 
     counts = write("openrlhf", made, store)
     processor = build_processor(build_tokenizer([bare(row) for row in made]))
-    data = SimpleNamespace(input_key="input", image_key="images", label_key="ground_truth", apply_chat_template=True)
+    data = SimpleNamespace(input_key="prompt", image_key="images", label_key="ground_truth", apply_chat_template=True)
     args = SimpleNamespace(data=data, use_ms=False)
     strategy = SimpleNamespace(args=args, print=lambda *_: None, is_rank_0=lambda: False)
     files = ",".join(str(store.root / file) for file in counts if file.startswith("train"))
