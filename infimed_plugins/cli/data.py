@@ -58,6 +58,10 @@ def build(
             help="llamafactory, easyr1, verl, trl, ms-swift, openrlhf or datasets; the recipe's without it.",
         ),
     ] = None,
+    model_family: Annotated[
+        str | None,
+        typer.Option(help="The models it is for: whose image sizes and tokens count; the recipe's without it."),
+    ] = None,
     data_dir: DataDir = None,
     max_rejects: Annotated[
         float | None, typer.Option(help="Share of bad rows in a part above which the build stops; the recipe's, 2%.")
@@ -71,7 +75,9 @@ def build(
     max_tokens: Annotated[
         int | None, typer.Option(help="Drop rows of more tokens, by the tokenizer of --tokenizer, and count them.")
     ] = None,
-    tokenizer: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "Qwen/Qwen2.5-VL-3B-Instruct",
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Whose tokens are counted; the family's first model without it.")
+    ] = None,
     decontaminate: Annotated[
         bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
     ] = True,
@@ -94,6 +100,7 @@ def build(
             judge_model=judge_model,
             judge_url=judge_url or (),
             form=form,
+            model_family=model_family,
             data_dir=data_dir,
             max_rejects=max_rejects,
             max_tokens=max_tokens,

@@ -1,4 +1,4 @@
-"""``infimed trainers``: the trainers that take the rewards, and the lines to paste for each."""
+"""``infimed trainers``: the trainers that take the rewards, the lines to paste for each, and whole configurations."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ def show(
         print_json(adapter.to_json())
     else:
         typer.echo(adapter.show(), nl=False)
+
+
+@app.command(epilog="Example: infimed trainers config trl --model qwen3-vl --preset dapo > dapo.yaml")
+def config(
+    name: Annotated[str, typer.Argument(help="easyr1, llamafactory, verl, trl, ms-swift or openrlhf.")],
+    model: Annotated[
+        str | None, typer.Option(help="A model family, such as qwen3-vl. Default: the paper's checkpoint after SFT.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="grpo (the paper's, the default), dapo or gspo.")] = None,
+) -> None:
+    """Print a trainer's configuration with the paper's values, its head saying how to start it."""
+    from infimed_plugins.trainers.configs import configuration
+
+    typer.echo(configuration(name, model, preset), nl=False)

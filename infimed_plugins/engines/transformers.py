@@ -14,6 +14,7 @@ from typing import Any
 
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
+from infimed_plugins.families import check_transformers, pixel_limit
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
@@ -25,9 +26,11 @@ class TransformersEngine:
         model: a folder or hub id of an image-text-to-text model. ``revision`` of the hub, where it matters.
         batch_size: sequences generated together (requests times n).
         max_pixels: upper limit an image is resized to; None keeps the processor's own. A checkpoint saved by a
-            trainer keeps the base model's limit, so evaluation must set the training limit again.
+            trainer keeps the base model's limit, so evaluation must set the training limit again. Families that cut an
+            image into tiles have no such limit.
     Raises:
         EngineError: the folder is missing or is not a model.
+        ConfigError: transformers is too old for the model's family, or does not load.
     """
 
     own_seeds = True
@@ -46,11 +49,12 @@ class TransformersEngine:
                     "other: beside a CPU torch, run python -m infimed_plugins.quickstart.torchvision_cpu"
                 ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
+        check_transformers(model)
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits = {} if max_pixels is None else {"max_pixels": max_pixels}
+        limits = pixel_limit(model, max_pixels)
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
             self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)
@@ -142,8 +146,11 @@ class TransformersEngine:
             )
             for request, _ in batch
         ]
-        images = [image for _, opened in batch for image in opened]
-        return self._processor(text=chats, images=images or None, padding=True, return_tensors="pt").to(self._device)
+        images = [
+            opened for _, opened in batch
+        ]  # a list for each chat: Gemma's processor takes a flat one for one chat
+        given = {"text": chats, "images": images if any(images) else None}
+        return self._processor(**given, padding=True, return_tensors="pt").to(self._device)
 
 
 class SeededSampler:

@@ -16,6 +16,7 @@ from typing import Any
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
+from infimed_plugins.families import pixel_limit
 
 Conversation = list[dict[str, Any]]
 Item = tuple[ChatRequest, str | None]  # with the answer to score
@@ -63,8 +64,8 @@ class VllmEngine:
         arguments: dict[str, Any] = {"limit_mm_per_prompt": {"image": max_images, "video": 0}, "seed": 0, **options}
         if current_platform.is_cpu():  # a cut prompt rewinds its seeded generator, which a CPU's cannot
             arguments.setdefault("enable_chunked_prefill", False)
-        if max_pixels is not None:
-            arguments["mm_processor_kwargs"] = {"max_pixels": max_pixels}
+        if limits := pixel_limit(model, max_pixels):
+            arguments["mm_processor_kwargs"] = limits
         if embed:
             arguments = {"runner": "pooling", "convert": "embed", **_pooling(model), **arguments}
         try:

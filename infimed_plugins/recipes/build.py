@@ -96,7 +96,7 @@ def build(
                 made.abandoned_on_error(),
                 closing(engines),
                 image_workers(workers, on) as executor,
-                closing(ImageStore(root, recipe.image_max_pixels, executor, made.image_log)) as store,
+                closing(ImageStore(root, recipe.image_max_pixels, executor, made.image_log, recipe.family)) as store,
             ):
                 show = progress or (lambda *_: None)
                 context = BuildContext(recipe, made, downloads, store, engines, show, AHEAD[on])

@@ -49,7 +49,7 @@ class BuildContext:
         """The counter of a recipe with a token limit, its tokenizer loaded when a row first needs it."""
         pixels = self.recipe.image_max_pixels or DEFAULT_MAX_PIXELS
         limit = self.recipe.token_limit
-        return TokenCounter(model_path(limit.model), pixels) if limit else None
+        return TokenCounter(model_path(limit.model), pixels, self.recipe.family) if limit else None
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and where EasyR1 comes from."""
+"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and tiny_families.py to import."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
 
 Row = dict[str, Any]
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -165,3 +168,18 @@ def write_dataset(folder: Path, name: str, rows: list[Row]) -> None:
 def add_dataset() -> Callable[[Path, str, list[Row]], None]:
     """``write_dataset``, for tests."""
     return write_dataset
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str, str], None]:
+    """Skip, with the reason, where a trainer's package is missing or older than what the test is for."""
+
+    def check(package: str, least: str) -> None:
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            pytest.skip(f"{package} is not installed; run this in an environment of its own, with {package} {least}")
+        if tuple(map(int, found.split(".")[:2])) < tuple(map(int, least.split("."))):
+            pytest.skip(f"this is for {package} {least} or later, and {found} is installed")
+
+    return check
