@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.errors import ConfigError, DataError, optional_module
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError, optional_module
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import ImageRef, Sample
 from infimed_plugins.scoring.robust import score
@@ -192,8 +192,12 @@ def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
     found = tasks().get(benchmark)
     if found is None:
         raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(tasks())}")
-    rows = registry().get("source", found.source).load(found.split, folder=Path(folder) if folder else None)
-    return {row.id: row for row in rows if isinstance(row, Sample)}
+    source = registry().get("source", found.source)
+    try:
+        rows = source.load(found.split, folder=Path(folder) if folder else None)
+        return {row.id: row for row in rows if isinstance(row, Sample)}
+    except MissingFileError as error:  # lmms-eval has no option --from
+        raise type(error)(str(error).replace("add --from DIR", f"export {DATA_DIR}=DIR")) from error
 
 
 if __name__ == "__main__":
