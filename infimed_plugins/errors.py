@@ -108,5 +108,9 @@ def optional_module(name: str, feature: str, extra: str) -> Any:
         raise MissingExtraError(feature, name.partition(".")[0], extra) from error
 
 
+class NoVerdictError(InfimedError, RuntimeError):
+    """What judges an answer is out (a server, a process); a reward may raise it: unscored, never wrong."""
+
+
 class EngineError(InfimedError, RuntimeError):
     """A model or server that did not answer; the request stays unscored, never wrong."""

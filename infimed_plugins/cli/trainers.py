@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.callback()
 def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the trainers, how each takes a reward, and the version each adapter was checked against."""
+    """List the trainers: the version tried, the rows and the configuration that are made for it, how it is paid."""
     if context.invoked_subcommand is not None:
         return
     from infimed_plugins.trainers.adapters import ADAPTERS
@@ -26,8 +26,8 @@ def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json([adapter.to_json() for adapter in ADAPTERS])
         return
-    rows = [[adapter.name, adapter.version, adapter.takes, adapter.checked] for adapter in ADAPTERS]
-    print_table("Trainers", ["name", "version", "takes", "checked against"], rows)
+    rows = [[one.name, one.version, one.rows or "–", one.configuration or "–", one.takes] for one in ADAPTERS]
+    print_table("Trainers", ["name", "version tried", "rows", "configuration", "reward"], rows)
 
 
 @app.command(epilog="Example: infimed trainers show easyr1")

@@ -42,12 +42,22 @@ def taught_vlm(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     A random model earns no reward, so that a trainer would have nothing to learn from.
     """
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    return _teach(tiny_vlm, tmp_path_factory.mktemp("model") / "taught")
+
+
+@pytest.fixture(scope="session")
+def teach() -> Callable[[Path, Path], Path]:
+    """Send the model of a folder to the same school, and save it in another."""
+    return _teach
+
+
+def _teach(untaught: Path, folder: Path) -> Path:
+    import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = tmp_path_factory.mktemp("model") / "taught"
-    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm)
-    processor = AutoProcessor.from_pretrained(tiny_vlm)
+    model = AutoModelForImageTextToText.from_pretrained(untaught)
+    processor = AutoProcessor.from_pretrained(untaught)
     batch = _lessons(processor)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     torch.manual_seed(0)
