@@ -235,8 +235,8 @@ def _warn_once(message: str, *given: Any) -> None:
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of compute_score, typed. Raises ConfigError or UnknownPluginError for any that cannot be."""
-    named = {known_name(name, SETTINGS, "setting of the reward"): value for name, value in settings.items()}
-    checked = {name: typed(name, value) for name, value in named.items()}
+    names = {known_name(name, SETTINGS, "setting of the reward"): name for name in settings}
+    checked = {known: typed(known, settings[name]) for known, name in names.items()}
     compute_score([], **checked)
     return checked
 
