@@ -24,7 +24,7 @@ from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Response, Sample
 from infimed_plugins.scoring.robust import score
-from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.sources.phantom import PHANTOM, SPLIT_PICTURES
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 SAMPLES = list(PHANTOM.load("test", limit=24))
@@ -35,6 +35,7 @@ Rows = list[dict[str, Any]]
 def _fixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INFIMED_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(lmms_eval.PROMPT_STYLE, raising=False)
+    monkeypatch.setitem(SPLIT_PICTURES, "test", 30)
 
 
 def reply_to(sample: Sample) -> str:

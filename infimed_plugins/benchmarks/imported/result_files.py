@@ -197,10 +197,9 @@ def _parts(path: Path) -> list[Path]:
     """Return the data sets' folders (MedEvalKit) or files at or below a path, but for those we have no source for."""
     if not path.is_dir() or any(result_files(path)):
         return [path]
-    children = sorted(path.iterdir())
-    folders = [one for one in children if one.is_dir() and any(result_files(one)) and _source_of(one)]
-    files = [*children, *sorted(path.glob(f"*/*{_LOG}*.jsonl"))]
-    return folders or [one for one in files if one.suffix in (*SUFFIXES, ".jsonl") and _source_of(one)]
+    found = [one for one in sorted([*path.glob("*"), *path.glob("*/*")]) if _source_of(one)]  # MODEL/DATE_samples_…
+    folders = [one for one in found if one.is_dir() and any(result_files(one))]
+    return folders or [one for one in found if one.suffix in (*SUFFIXES, ".jsonl")]
 
 
 def _format(part: Path) -> ResultFormat:
