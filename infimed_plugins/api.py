@@ -36,7 +36,6 @@ from infimed_plugins.records import Json
 __all__ = ["EngineChoice", "Evaluation", "JudgeModel", "Manifest", "build", "curate", "evaluate", "reflect", "score"]
 
 Progress = Callable[[str, int, int | None], None]
-TOKENIZER = "Qwen/Qwen2.5-VL-3B-Instruct"
 PROCEDURAL = ("phantom",)  # sources whose rows are random already, and made while they are read
 REASONED = ("rationales", "reflective_cot")  # steps that write the reasoning which only that style trains on
 
@@ -56,10 +55,11 @@ def build(
     judge_model: str | None = None,
     judge_url: Sequence[str] = (),
     form: str | None = None,
+    model_family: str | None = None,
     data_dir: Path | None = None,
     max_rejects: float | None = None,
     max_tokens: int | None = None,
-    tokenizer: str = TOKENIZER,
+    tokenizer: str | None = None,
     decontaminate: bool = True,
     executor: str = "local",
     workers: int | None = None,
@@ -69,8 +69,9 @@ def build(
 ) -> Manifest:
     """Build a recipe (a shipped one's name, or a YAML file) into the files that a trainer reads.
 
-    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (llamafactory,
-    easyr1, datasets). Rows of more than ``max_tokens`` are dropped; the build stops above ``max_rejects``, a share of
+    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (a trainer's,
+    or datasets), ``model_family`` that of the models it is for (families.py). Rows of more than ``max_tokens`` are
+    dropped, by the ``tokenizer`` or that of the family's first model; the build stops above ``max_rejects``, a share of
     bad rows. ``executor`` prepares images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's
     file set what could do harm. Raises InfimedError; nothing is left half done.
     """
@@ -80,10 +81,11 @@ def build(
         raise ConfigError("--judge-model and --judge-url need a --model that answers")
     if judge_url and judge_model is None:
         raise ConfigError("--judge-url needs a --judge-model")
+    loaded = loaded.changed(model_family=model_family)
     loaded = loaded.changed(
         format=form,
         max_rejects=max_rejects,
-        token_limit=None if max_tokens is None else TokenLimit(tokenizer, max_tokens),
+        token_limit=None if max_tokens is None else TokenLimit(tokenizer or loaded.family.models[0], max_tokens),
         engine=answering,
         judge=choose_judge(answering, judge_model, judge_url) if answering and judge_model else None,
         decontaminate=decontaminate,

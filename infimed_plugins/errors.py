@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 MAX_FAILED_SHARE = 0.05
@@ -34,6 +35,23 @@ class PluginError(InfimedError, RuntimeError):
 
 class ConfigError(InfimedError, ValueError):
     """A setting, recipe or YAML key that cannot be used."""
+
+
+def known_name(name: str, known: Iterable[str], kind: str) -> str:
+    """Return the known spelling of a name that may be written in any case, ``_`` as ``-``.
+
+    Raises ConfigError for another one, with the nearest and all known ones; ``kind`` says what is named ("trainer").
+    """
+    spellings = {_folded(one): one for one in known}
+    if _folded(name) in spellings:
+        return spellings[_folded(name)]
+    close = get_close_matches(_folded(name), spellings, n=1)
+    hint = f"; did you mean {spellings[close[0]]!r}?" if close else ""
+    raise ConfigError(f"unknown {kind} {name!r}; one of {', '.join(spellings.values())}{hint}")
+
+
+def _folded(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
 
 
 class DataError(InfimedError, ValueError):
@@ -88,6 +106,10 @@ def optional_module(name: str, feature: str, extra: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError(feature, name.partition(".")[0], extra) from error
+
+
+class NoVerdictError(InfimedError, RuntimeError):
+    """What judges an answer is out (a server, a process); a reward may raise it: unscored, never wrong."""
 
 
 class EngineError(InfimedError, RuntimeError):

@@ -1,4 +1,4 @@
-"""The whole extension API: six hooks. Each receives ``register(name, thing)``.
+"""The whole extension API: seven hooks. Each receives ``register(name, thing)``.
 
 ``thing`` may be the object itself or a string ``"package.module:attribute"``, imported when it is first used.
 A third party lists its module under ``[project.entry-points.infimed_plugins]`` and writes, for example::
@@ -54,3 +54,8 @@ def register_benchmarks(register: Register) -> None:
 @hookspec
 def register_scorers(register: Register) -> None:
     """``register("exact", score)``: a value of ``--mode``, a Scorer or its function (see benchmarks/scorers.py)."""
+
+
+@hookspec
+def register_families(register: Register) -> None:
+    """``register("qwen3-vl", Family(...))``: a family of models, under the name it has itself (see families.py)."""

@@ -22,6 +22,7 @@ BUILT_IN_MODULES = (  # as in pyproject.toml, for a source tree whose installati
     "infimed_plugins.curation",
     "infimed_plugins.engines",
     "infimed_plugins.benchmarks",
+    "infimed_plugins.families",
 )
 KINDS = {
     "reward": "register_rewards",
@@ -30,6 +31,7 @@ KINDS = {
     "engine": "register_engines",
     "benchmark": "register_benchmarks",
     "scorer": "register_scorers",
+    "model family": "register_families",
 }
 
 

@@ -195,7 +195,7 @@ class Code(StrEnum):
     TIMED_OUT = "timed_out"  # a limit of time or memory ended the comparison
     BAD_TRUTH = "bad_truth"  # the gold answer cannot be used
     BAD_ROW = "bad_row"  # the row cannot be scored at all
-    UNSCORED = "unscored"  # the engine failed, or no rule is for such a question: neither right nor wrong
+    UNSCORED = "unscored"  # the engine or the judging process failed, or no rule fits: neither right nor wrong
     JUDGED_BY_MODEL = "judged_by_model"  # a judge's verdict stands in the place of the rule's
     JUDGE_FAILED = "judge_failed"  # that judge gave none: neither right nor wrong
 

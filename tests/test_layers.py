@@ -15,12 +15,14 @@ PACKAGE = Path(__file__).parent.parent / "infimed_plugins"
 # from the bottom; rooms on one line may not import each other
 LAYERS = (
     ("errors", "bounded_cache"),
-    ("limits", "storage"),
+    ("limits", "storage", "hookspecs"),
+    ("plugins",),
+    ("families",),
     ("images",),
     ("records",),
-    ("paths", "hookspecs", "tables"),
+    ("paths", "tables"),
     ("__init__",),
-    ("prompts", "plugins", "parsing"),
+    ("prompts", "parsing"),
     ("rewards", "quoting", "pages"),
     ("console",),
     ("sources", "engines", "scoring", "trainers"),

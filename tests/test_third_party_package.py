@@ -1,4 +1,4 @@
-"""A third party's package, really installed, adds a reward, a source, a step, a benchmark and a scorer that work."""
+"""A third party's package, really installed, adds one thing of most kinds, and each works."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_it_adds_is_listed_under_its_name(with_package: dict[str, str]) -> 
     listed = json.loads(infimed("plugins", "--json", env=with_package).stdout)
     added = {(thing["kind"], thing["name"]) for thing in listed if thing["owner"] == "infimed-example"}
     data = {("source", "sums"), ("curation step", "keep_hard"), ("benchmark", "sums"), ("scorer", "last_word")}
-    assert added == {("reward", "dice"), *data}
+    assert added == {("reward", "dice"), ("model family", "digits-vl"), *data}
 
 
 def test_without_it_nothing_of_it_is_listed() -> None:
@@ -50,6 +50,16 @@ def test_its_source_and_step_work_in_a_recipe(with_package: dict[str, str], tmp_
     assert manifest["rows"] == 50 - dropped["round number"] > 0
     assert manifest["parts"][0]["licence"] == "CC0-1.0"
     assert manifest["datasets"] == ["sums_text"]
+
+
+def test_its_family_of_models_is_one_to_build_for(with_package: dict[str, str], tmp_path: Path) -> None:
+    command = ["data", "build", "quickstart_rlvr", "--out", str(tmp_path / "out"), "--model-family"]
+    built = infimed(*command, "Digits_VL", "--json", env=with_package)
+    assert json.loads(built.stdout)["settings"]["model_family"] == "digits-vl"
+    unknown = infimed(*command, "digit-vl", env=with_package)
+    assert unknown.returncode == 2
+    assert "unknown model family 'digit-vl'; one of qwen2.5-vl, qwen3-vl" in unknown.stderr
+    assert "did you mean 'digits-vl'?" in unknown.stderr
 
 
 def test_its_scorer_judges_kept_replies(with_package: dict[str, str], tmp_path: Path) -> None:

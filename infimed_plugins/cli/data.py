@@ -53,7 +53,14 @@ def build(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="llamafactory, easyr1 or datasets (Hugging Face); the recipe's without it."),
+        typer.Option(
+            "--format",
+            help="llamafactory, easyr1, verl, trl, ms-swift, openrlhf or datasets; the recipe's without it.",
+        ),
+    ] = None,
+    model_family: Annotated[
+        str | None,
+        typer.Option(help="The models it is for: whose image sizes and tokens count; the recipe's without it."),
     ] = None,
     data_dir: DataDir = None,
     max_rejects: Annotated[
@@ -68,7 +75,9 @@ def build(
     max_tokens: Annotated[
         int | None, typer.Option(help="Drop rows of more tokens, by the tokenizer of --tokenizer, and count them.")
     ] = None,
-    tokenizer: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "Qwen/Qwen2.5-VL-3B-Instruct",
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Whose tokens are counted; the family's first model without it.")
+    ] = None,
     decontaminate: Annotated[
         bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
     ] = True,
@@ -79,7 +88,7 @@ def build(
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
+    """Build a recipe into the files that a trainer reads, with a manifest. A rerun reuses what is done."""
     from infimed_plugins import api
 
     chosen = read_engine(model_engine, model, base_url, engine_settings)
@@ -91,6 +100,7 @@ def build(
             judge_model=judge_model,
             judge_url=judge_url or (),
             form=form,
+            model_family=model_family,
             data_dir=data_dir,
             max_rejects=max_rejects,
             max_tokens=max_tokens,
@@ -184,8 +194,10 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["file", "rows", "bytes", "sha256"],
         [[output.file, output.rows or None, output.bytes, output.sha256[:16]] for output in manifest.outputs],
     )
-    if manifest.format == "llamafactory":
-        say(f"In LLaMA-Factory's YAML: dataset: {','.join(manifest.datasets)}, dataset_dir and media_dir: {folder}")
+    from infimed_plugins.export.formats import FORMATS
+
+    if manifest.format in FORMATS:
+        say(FORMATS[manifest.format].hint.format(sets=",".join(manifest.datasets), folder=folder))
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -69,7 +69,7 @@ def root(
 
 @app.command("plugins", epilog="Example: infimed plugins --json")
 def list_plugins(as_json: AsJson = False) -> None:
-    """List rewards, sources, curation steps, engines, benchmarks and scorers, and who registered them."""
+    """List rewards, sources, steps, engines, benchmarks, scorers and model families, and who registered them."""
     from infimed_plugins.plugins import registry
 
     things = [{"kind": thing.kind, "name": thing.name, "owner": thing.owner} for thing in registry()]
@@ -97,3 +97,4 @@ app.command("score", epilog="Example: infimed score runs/eval/sft runs/eval/rl -
 app.command("import", epilog="Example: infimed import eval_results/RL-3B --model RL-3B --out runs/eval/rl")(
     score.import_results
 )
+app.command("export", epilog="Example: infimed export slake --out ~/LMUData")(score.export)

@@ -1,4 +1,4 @@
-"""``infimed trainers``: the trainers that take the rewards, and the lines to paste for each."""
+"""``infimed trainers``: the trainers that take the rewards, the lines to paste for each, and whole configurations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.callback()
 def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the trainers, how each takes a reward, and the version each adapter was checked against."""
+    """List the trainers: the version tried, the rows and the configuration that are made for it, how it is paid."""
     if context.invoked_subcommand is not None:
         return
     from infimed_plugins.trainers.adapters import ADAPTERS
@@ -26,8 +26,8 @@ def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json([adapter.to_json() for adapter in ADAPTERS])
         return
-    rows = [[adapter.name, adapter.version, adapter.takes, adapter.checked] for adapter in ADAPTERS]
-    print_table("Trainers", ["name", "version", "takes", "checked against"], rows)
+    rows = [[one.name, one.version, one.rows or "–", one.configuration or "–", one.takes] for one in ADAPTERS]
+    print_table("Trainers", ["name", "version tried", "rows", "configuration", "reward"], rows)
 
 
 @app.command(epilog="Example: infimed trainers show easyr1")
@@ -43,3 +43,17 @@ def show(
         print_json(adapter.to_json())
     else:
         typer.echo(adapter.show(), nl=False)
+
+
+@app.command(epilog="Example: infimed trainers config trl --model qwen3-vl --preset dapo > dapo.yaml")
+def config(
+    name: Annotated[str, typer.Argument(help="easyr1, llamafactory, verl, trl, ms-swift or openrlhf.")],
+    model: Annotated[
+        str | None, typer.Option(help="A model family, such as qwen3-vl. Default: the paper's checkpoint after SFT.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="grpo (the paper's, the default), dapo or gspo.")] = None,
+) -> None:
+    """Print a trainer's configuration with the paper's values, its head saying how to start it."""
+    from infimed_plugins.trainers.configs import configuration
+
+    typer.echo(configuration(name, model, preset), nl=False)

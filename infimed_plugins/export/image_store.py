@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from infimed_plugins.errors import InfimedError
+from infimed_plugins.families import DEFAULT, Family
 from infimed_plugins.images import prepare_image
 from infimed_plugins.records import ImageRef
 from infimed_plugins.storage import sha256_of, whole_file
@@ -32,16 +33,22 @@ class StoredImage:
 
 
 class ImageStore:
-    """A content-addressed folder of images below ``root``, each within ``max_pixels`` where that is given.
+    """A content-addressed folder of images below ``root``, each within ``max_pixels`` where that is given, resized as
+    models of the ``family`` resize.
 
     With an ``executor`` images are prepared in its processes; ``submit`` then returns before they are. A ``log`` keeps
     what was stored under which name, so that a store made anew after a kill prepares none of it again.
     """
 
     def __init__(
-        self, root: Path, max_pixels: int | None = None, executor: Executor | None = None, log: Path | None = None
+        self,
+        root: Path,
+        max_pixels: int | None = None,
+        executor: Executor | None = None,
+        log: Path | None = None,
+        family: Family = DEFAULT,
     ) -> None:
-        self.root, self.max_pixels, self._executor = root, max_pixels, executor
+        self.root, self.max_pixels, self.family, self._executor = root, max_pixels, family, executor
         self._known: dict[_Key, StoredImage] = {}
         self._pending: dict[_Key, Future[StoredImage]] = {}
         self.opened: dict[str, str] = {}  # files that images were read from, with their sha256
@@ -65,7 +72,7 @@ class ImageStore:
         if image.is_file:
             self.opened[str(image.path)] = key[0].hex()
         if key not in self._known and key not in self._pending:
-            work = (self.root, data, image.path or "in memory", self.max_pixels, exact)
+            work = (self.root, data, image.path or "in memory", self.max_pixels, exact, self.family)
             if self._executor is None:
                 self._keep(key, write_image(*work))
             else:
@@ -116,9 +123,9 @@ def is_stored(root: Path, path: str) -> bool:
     return file.is_file() and sha256_of(file) == file.stem
 
 
-def write_image(root: Path, data: bytes, name: str, max_pixels: int | None, exact: bool) -> StoredImage:
+def write_image(root: Path, data: bytes, name: str, max_pixels: int | None, exact: bool, family: Family) -> StoredImage:
     """Prepare an image and write it below ``root``, unless it is there. Raises DataError when it cannot be used."""
-    made = prepare_image(data, name, max_pixels, exact)
+    made = prepare_image(data, name, max_pixels, exact, family)
     digest = hashlib.sha256(made.data).hexdigest()
     relative = f"images/{digest[:2]}/{digest}{made.suffix}"
     if not is_stored(root, relative):

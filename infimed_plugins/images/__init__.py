@@ -27,14 +27,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import DataError, InfimedError, optional_module
+from infimed_plugins.families import DEFAULT, Family
 from infimed_plugins.images.metadata import strip_metadata as strip_metadata
 from infimed_plugins.limits import check, limit
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-FACTOR = 28  # Qwen2.5-VL: patches of 14, two by two merged
-MIN_PIXELS = 4 * FACTOR * FACTOR
 MAX_ASPECT_RATIO = 200  # Qwen2.5-VL's image processor refuses more (transformers, smart_resize)
 MAX_DECODED_PIXELS = limit("pixels")  # more is taken for a decompression bomb
 FORMATS = ("PNG", "JPEG", "JPEG2000", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")  # the formats used in medicine
@@ -56,16 +55,18 @@ class PreparedImage:
     notes: tuple[str, ...] = ()
 
 
-def prepare_image(data: bytes, name: str, max_pixels: int | None = None, exact: bool = False) -> PreparedImage:
+def prepare_image(
+    data: bytes, name: str, max_pixels: int | None = None, exact: bool = False, family: Family = DEFAULT
+) -> PreparedImage:
     """Make an encoded image fit for the trainers. Raises DataError naming it when it cannot be used.
 
-    An image over ``max_pixels`` is resized by Qwen's rule. With ``exact`` any image is, so that boxes in pixels of the
-    result are pixels of what the model sees.
+    An image over ``max_pixels`` is resized by Qwen's rule. With ``exact`` any image is, to the size at which a model of
+    the ``family`` sees it, so that boxes in pixels of the result are pixels of what the model sees.
     """
     notes: list[str] = []
     opened = _open(data, name, notes)
     original, form = opened.size, opened.format
-    size = _size_within(original, name, max_pixels, exact)
+    size = _size_within(original, name, max_pixels, exact, family)
     clear = " with a clear colour" if opened.mode in ("RGB", "L") and "transparency" in opened.info else ""
     as_it_is = not notes or (form == "JPEG" and notes == [FIRST_FRAME])  # a phone's: the second lies behind the end
     if as_it_is and form in SUFFIXES and opened.mode in ("RGB", "L") and not clear and size == original:
@@ -121,23 +122,6 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
         return int(image.width), int(image.height)
 
 
-def smart_resize(
-    width: int, height: int, *, max_pixels: int, min_pixels: int = MIN_PIXELS, factor: int = FACTOR
-) -> tuple[int, int]:
-    """Resize by Qwen2.5-VL's rule: sides multiples of 28, area within the limits, aspect ratio nearly kept.
-
-    Source: transformers, models/qwen2_vl/image_processing_qwen2_vl.py, smart_resize.
-    """
-    wide, high = (round(side / factor) * factor for side in (width, height))
-    if wide * high > max_pixels:
-        scale = math.sqrt(width * height / max_pixels)
-        wide, high = (max(factor, math.floor(side / scale / factor) * factor) for side in (width, height))
-    elif wide * high < min_pixels:
-        scale = math.sqrt(min_pixels / (width * height))
-        wide, high = (math.ceil(side * scale / factor) * factor for side in (width, height))
-    return wide, high
-
-
 def to_rgb(image: PILImage) -> PILImage:
     """Return an image of any mode as 8-bit RGB: transparency onto white, deep values scaled into 0 to 255."""
     if image.mode == "RGB" and "transparency" not in image.info:
@@ -152,11 +136,13 @@ def to_rgb(image: PILImage) -> PILImage:
     return image.convert("RGB")
 
 
-def _size_within(original: tuple[int, int], name: str, max_pixels: int | None, exact: bool) -> tuple[int, int]:
+def _size_within(
+    original: tuple[int, int], name: str, max_pixels: int | None, exact: bool, family: Family
+) -> tuple[int, int]:
     """Return the size to store. Raises DataError where the model's image processor would refuse it, before or after."""
     size = original
     if max_pixels is not None and (exact or original[0] * original[1] > max_pixels):
-        size = smart_resize(*original, max_pixels=max_pixels)
+        size = (family.seen_size if exact else family.smart_resize)(*original, max_pixels)
     if max(original) > MAX_ASPECT_RATIO * min(original):
         raise DataError(f"image {name} is {original[0]} x {original[1]}: sides differ over 200 times")
     if max(size) > MAX_ASPECT_RATIO * min(size):

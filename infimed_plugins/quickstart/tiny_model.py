@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimed_plugins.errors import optional_module
+from infimed_plugins.families import QWEN2_5_VL
 from infimed_plugins.sources.phantom_image import SIZE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 VOCAB_SIZE = 608
 HIDDEN_SIZE = 128
 PIXELS = SIZE * SIZE
-IMAGE_TOKENS = (SIZE // 28) ** 2
+IMAGE_TOKENS = (SIZE // QWEN2_5_VL.image_factor) ** 2
 MAX_POSITIONS = 32768
 INITIALIZER_RANGE = 0.09  # 1 / sqrt(HIDDEN_SIZE); with Qwen's 0.02 so narrow a model takes several times the steps
 

@@ -1,10 +1,10 @@
-"""GRPO in TRL 0.24 with the configuration written for EasyR1: the quickstart's trainer without EasyR1.
+"""GRPO in TRL (0.24, 1.16) with the configuration written for EasyR1: the quickstart's trainer without EasyR1.
 
     python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
 
-Data, prompt template, reward function, batch sizes, learning rate, clipping and KL term are those of the YAML; the
-trainer is TRL's and draws its rollouts with transformers, on a CPU. It logs to ``experiment_log.jsonl`` under EasyR1's
-keys and saves the model to ``huggingface`` in the YAML's ``save_checkpoint_path``.
+Data, prompt template, the reward's settings, batch sizes, learning rate, clipping and KL term are those of the YAML;
+the trainer is TRL's and draws its rollouts with transformers, on a CPU, and the reward is this package's. It logs to
+``experiment_log.jsonl`` under EasyR1's keys and saves the model to ``huggingface`` in ``save_checkpoint_path``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import io
 import json
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,12 @@ from infimed_plugins.trainers.launch import (
     read_settings,
     run_logged,
 )
+from infimed_plugins.trainers.trl import infimed_reward
 
 LOG_FILE = "experiment_log.jsonl"
 MODEL_FOLDER = "huggingface"
 FEATURE = "reinforcement learning without EasyR1"
 Settings = dict[str, Any]
-Scores = list[dict[str, float]]
 
 
 def run_trl(
@@ -75,16 +74,16 @@ def train(settings: Settings) -> Path:
     model = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(actor["model"]["model_path"])
     if actor["model"].get("freeze_vision_tower"):
         model.model.visual.requires_grad_(False)
-    recorder = _RewardRecorder(load_reward(settings["worker"]["reward"]))
+    means: dict[str, float] = {}
     # in a reply these would have no image, and the model would look for one
     banned = [model.config.image_token_id, model.config.video_token_id, model.config.vision_start_token_id]
     trainer = trl.GRPOTrainer(
         model=model,
-        reward_funcs=recorder.reward,  # TRL passes columns by keyword
+        reward_funcs=reward_function(settings["worker"]["reward"], means),
         args=grpo_arguments(settings, folder / "trl", banned),
         train_dataset=read_rows(data),
         processing_class=processor,
-        callbacks=[_log_callback(folder / LOG_FILE, recorder)],
+        callbacks=[_log_callback(folder / LOG_FILE, means)],
     )
     trainer.train()
     trainer.model.save_pretrained(folder / MODEL_FOLDER)
@@ -102,12 +101,13 @@ def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> A
     if sequences % at_once:
         raise ConfigError(f"{sequences} sequences an update do not divide into micro-batches of {at_once}")
     optim, has_kl = actor["optim"], algorithm.get("use_kl_loss") and not algorithm.get("disable_kl")
+    uncut: Settings = {"max_prompt_length": None} if hasattr(GRPOConfig, "max_prompt_length") else {}
     return GRPOConfig(
+        **uncut,  # 0.24 would cut between image tokens; 1.x never does
         output_dir=str(folder),
         per_device_train_batch_size=at_once,
         gradient_accumulation_steps=sequences // at_once,
         num_generations=rollout["n"],
-        max_prompt_length=None,  # it would cut between image tokens
         max_completion_length=settings["data"]["max_response_length"],
         temperature=rollout.get("temperature", 1.0),
         top_p=rollout.get("top_p", 1.0),
@@ -160,53 +160,22 @@ def read_rows(data: Settings) -> Any:
     return Dataset.from_list(rows)
 
 
-def load_reward(config: Settings) -> Callable[[list[dict[str, Any]]], Scores]:
-    """Load the batch function that ``path.py:function`` names, its keyword arguments bound. Raises ConfigError."""
-    file, _, name = str(config["reward_function"]).rpartition(":")
-    spec = importlib.util.spec_from_file_location("custom_reward_fn", file)
-    if spec is None or spec.loader is None or not Path(file).is_file():
-        raise ConfigError(f"worker.reward.reward_function: there is no {file}; name a path.py:function")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, name) or getattr(module, "REWARD_TYPE", "batch") != "batch":
-        raise ConfigError(f"worker.reward.reward_function: {file} has no batch function {name!r}")
+def reward_function(config: Settings, means: dict[str, float]) -> Callable[..., Any]:
+    """Return infimed_reward with a YAML's settings; ``means`` will hold the last batch's by key. Raises ConfigError."""
+    if Path(str(config["reward_function"])).name != "infimed_reward.py:compute_score":
+        raise ConfigError("worker.reward.reward_function: TRL takes infimed_reward.py:compute_score alone; use EasyR1")
     options = config.get("reward_function_kwargs") or {}
-    return lambda rows: list(getattr(module, name)(rows, **options))
+
+    def log_metric(key: str, value: float) -> None:
+        means[key.removeprefix("infimed/")] = value
+
+    def reward(**columns: Any) -> Any:
+        return infimed_reward(**{**columns, **options, "log_metric": log_metric})
+
+    return reward
 
 
-class _RewardRecorder:
-    """Scores rollouts for TRL, and keeps the mean of every key for the log."""
-
-    def __init__(self, score: Callable[[list[dict[str, Any]]], Scores]) -> None:
-        self._score = score
-        self._values: dict[str, list[float]] = defaultdict(list)
-
-    def reward(
-        self,
-        completions: list[list[dict[str, str]]],
-        completion_ids: list[list[int]],
-        ground_truth: list[str],
-        **_: Any,
-    ) -> list[float]:
-        """Return ``overall`` of each completion."""
-        rows = [
-            {"response": turns[0]["content"], "response_length": len(ids), "ground_truth": truth}
-            for turns, ids, truth in zip(completions, completion_ids, ground_truth, strict=True)
-        ]
-        scores = self._score(rows)
-        for score in scores:
-            for key, value in score.items():
-                self._values[key].append(value)
-        return [score["overall"] for score in scores]
-
-    def take(self) -> dict[str, float]:
-        """Return the means since the last call."""
-        means = {key: sum(values) / len(values) for key, values in self._values.items()}
-        self._values.clear()
-        return means
-
-
-def _log_callback(path: Path, recorder: _RewardRecorder) -> Any:
+def _log_callback(path: Path, means: dict[str, float]) -> Any:
     """Return a callback that adds a line a step to ``path``, under the keys of EasyR1's file logger."""
     from transformers import TrainerCallback
 
@@ -224,7 +193,7 @@ def _log_callback(path: Path, recorder: _RewardRecorder) -> Any:
             begun = now
             row = {
                 "step": state.global_step,
-                "reward": recorder.take(),
+                "reward": dict(means),
                 "actor": {"kl_loss": logs.get("kl", 0.0), "grad_norm": logs["grad_norm"], "lr": logs["learning_rate"]},
                 "response_length": {
                     "mean": logs["completions/mean_length"],

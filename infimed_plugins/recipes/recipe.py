@@ -8,14 +8,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.export.formats import format_name
+from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
 
-Format = Literal["llamafactory", "easyr1", "datasets"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
 MAX_REJECTS = 0.02
@@ -68,15 +68,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, checked. ``untrusted`` are its settings that need ``--trust`` (trust.py)."""
+    """A recipe, checked. ``untrusted`` are its settings that need ``--trust`` (trust.py).
+
+    ``model_family`` names the models that it is for (families.py); without it that is the paper's.
+    """
 
     name: str
-    format: Format
+    format: str
     parts: tuple[Part, ...]
     description: str = ""
     seed: int = 0
     max_rejects: float = MAX_REJECTS
     image_max_pixels: int | None = None
+    model_family: str | None = None
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
     decontaminate: dict[str, Json] | None = None
@@ -86,16 +90,21 @@ class Recipe:
         """Return a part's steps, behind the decontamination that all parts share."""
         return part.steps if self.decontaminate is None else (Step(DECONTAMINATION, self.decontaminate), *part.steps)
 
+    @property
+    def family(self) -> Family:
+        """The family of models that it is for."""
+        return DEFAULT if self.model_family is None else find_family(self.model_family)
+
     def settings(self) -> dict[str, Json]:
         """Return what shapes the build, as JSON: not the description, nor the share of bad rows."""
-        return {
-            key: value for key, value in asdict(self).items() if key not in ("description", "max_rejects", "untrusted")
-        }
+        left_out = ["description", "max_rejects", "untrusted", *(["model_family"] if self.model_family is None else ())]
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
 
     def changed(
         self,
         *,
         format: str | None = None,
+        model_family: str | None = None,
         max_rejects: float | None = None,
         token_limit: TokenLimit | None = None,
         engine: EngineChoice | None = None,
@@ -110,7 +119,9 @@ class Recipe:
         """
         made = self
         if format is not None:
-            made = replace(made, format=cast(Format, one_of(format, FORMATS, "--format")))
+            made = replace(made, format=format_name(format))
+        if model_family is not None:
+            made = replace(made, model_family=find_family(model_family).name)
         if max_rejects is not None:
             made = replace(made, max_rejects=share_of_one(max_rejects, "--max-rejects"))
         if token_limit is not None:

@@ -2,9 +2,10 @@
 
 name: quickstart_sft
 description: what it is for
-format: llamafactory            # or easyr1, or datasets (Hugging Face, on disk)
+format: llamafactory            # or easyr1, verl, trl, ms-swift, openrlhf, datasets (Hugging Face, on disk)
 seed: 0
 image_max_pixels: 262144        # larger images are resized by Qwen's rule; none without it
+model_family: qwen3-vl          # whose rule, and whose image tokens are counted; qwen2.5-vl without it
 token_limit: {model: FOLDER_OR_HUB_ID, tokens: 4096}  # longer rows are dropped; none without it
 max_rejects: 0.02               # share of bad rows above which a part stops the build
 engine: {name: transformers, model: FOLDER_OR_HUB_ID, settings: {batch_size: 128}}
@@ -45,11 +46,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.export.formats import format_name
+from infimed_plugins.families import DEFAULT, find_family
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.recipe import (
-    FORMATS,
     ORDERS,
     SETS,
     EngineChoice,
@@ -128,6 +130,7 @@ def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> R
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
     shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
     shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
+    shared |= {"model_family": base.model_family}
     shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
@@ -201,6 +204,13 @@ def _record(kind: type[Any], raw: Any, where: str) -> Any:
     return kind(**{key: read[key](value, f"{where}: {key}") if key in read else value for key, value in given.items()})
 
 
+def _family(value: Any, where: str) -> str:
+    try:
+        return find_family(str(value)).name
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
 def _split(value: str, where: str) -> str:
     if PurePath(value).is_absolute() or ".." in PurePath(value).parts:
         at = where.removesuffix(": split")
@@ -234,6 +244,13 @@ def _whole(least: int | None) -> _Reader:
     return partial(whole_number, least=least)
 
 
+def _format(value: Any, where: str) -> str:
+    try:
+        return format_name(str(value))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
 def _choice(allowed: tuple[str, ...]) -> _Reader:
     return lambda value, where: one_of(value, allowed, where)
 
@@ -241,11 +258,12 @@ def _choice(allowed: tuple[str, ...]) -> _Reader:
 _Reader = Callable[[Any, str], Any]
 _READ: dict[type[Any], dict[str, _Reader]] = {
     Recipe: {
-        "format": _choice(FORMATS),
+        "format": _format,
         "parts": _parts,
         "seed": _whole(None),
         "max_rejects": share_of_one,
-        "image_max_pixels": _whole(56 * 56),
+        "image_max_pixels": _whole(DEFAULT.min_pixels),
+        "model_family": _family,
         "token_limit": partial(_record, TokenLimit),
         "engine": parse_engine,
         "decontaminate": lambda value, where: _with_suites(mapping(value, where)),

@@ -23,7 +23,7 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
-from infimed_plugins.rewards.math_pool import MATH, RIGHT, WRONG, AskMath, Pair
+from infimed_plugins.rewards.math_pool import MATH, NOT_REACHED, RIGHT, WRONG, AskMath, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
@@ -175,7 +175,7 @@ class _Comparison(NamedTuple):
             return equal
         said = self.ask(_latex(gold), _latex(given))
         if said not in (RIGHT, WRONG):
-            raise NotRead(said, Code.TIMED_OUT)
+            raise NotRead(said, Code.UNSCORED if said == NOT_REACHED else Code.TIMED_OUT)
         return said == RIGHT
 
 

@@ -39,11 +39,12 @@ if TYPE_CHECKING:
 SECONDS, HURRIED = 0.5, 0.14  # CPU time of one pair
 BUDGET, REFILL = 0.8, 0.05  # seconds, and for each second that passes
 DEBT = -0.7  # below it what looks costly is not asked
-PROCESSES = min(4, os.cpu_count() or 1)
+PROCESSES = min(4, max(2, os.cpu_count() or 1))  # two, so that an answer which takes long holds up no other
 PAIRS_FOR_ANOTHER = 16  # a process takes about a second to import sympy
 REMEMBERED = 8_192  # verdicts of at most two expressions of 512 characters each
 MEMORY_MB = 2048  # address space of a process
 START_SECONDS = 180.0  # importing sympy on a busy machine
+RETRY_SECONDS = 30.0  # after a process that does not start again
 WAIT_SECONDS = 3.0  # for a reply, beside ten times the CPU time that it may take: else the process is frozen
 
 RIGHT, WRONG, OUT_OF_TIME, OUT_OF_MEMORY = "right", "wrong", "out of time", "out of memory"
@@ -58,7 +59,7 @@ AskMath = Callable[[str, str], str]  # the verdict on such a pair
 
 
 class MathProcessError(InfimedError, RuntimeError):
-    """The process does not start: a broken installation, not a wrong answer."""
+    """No process has ever started: a broken installation, not a wrong answer."""
 
 
 class MathPool:
@@ -68,6 +69,7 @@ class MathPool:
         self._seconds, self._memory_mb, self._count = seconds, memory_mb, processes
         self._said: OrderedDict[tuple[str, ...], str] = OrderedDict()  # by pair; limits that were hit by the answer
         self.budget, self._filled = BUDGET, time.monotonic()
+        self._worked, self._down_until = False, 0.0
         self.processes: list[MathProcess] = []
         self._set_up()
 
@@ -81,20 +83,23 @@ class MathPool:
     def verdict(self, gold: str, answer: str, deadline: float = float("inf")) -> str:
         """Return RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
 
-        Raises MissingExtraError without math_verify, MathProcessError when no process can be started.
+        Raises MissingExtraError without math_verify, MathProcessError when no process can be started; once one has
+        worked, that is an outage: NOT_REACHED, at once for RETRY_SECONDS.
         """
         return self._known(gold, answer) or self._ask(gold, answer, deadline)
 
     def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
         """Return the ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
-        todo = sorted(pairs, key=lambda pair: _COSTLY.search(pair[1]) is not None)
-        if not todo:
-            return {}
+        said = {pair: self._known(*pair) or "" for pair in pairs}
+        if all(said.values()):
+            return said
+        todo = sorted((pair for pair in said if not said[pair]), key=lambda pair: _COSTLY.search(pair[1]) is not None)
+        if len(todo) < PAIRS_FOR_ANOTHER:
+            return said | {(gold, answer): self._ask(gold, answer, deadline) for gold, answer in todo}
         threads = ThreadPoolExecutor(min(self._count, 1 + len(todo) // PAIRS_FOR_ANOTHER), "infimed-math")
         try:
-            return dict(
-                zip(todo, threads.map(lambda pair: self.verdict(pair[0], pair[1], deadline), todo), strict=True)
-            )
+            answers = threads.map(lambda pair: self._ask(pair[0], pair[1], deadline), todo)
+            return said | dict(zip(todo, answers, strict=True))
         finally:
             threads.shutdown(wait=False, cancel_futures=True)  # interrupted: they end after the pair they are at
 
@@ -119,13 +124,23 @@ class MathPool:
 
     def _ask(self, gold: str, answer: str, deadline: float) -> str:
         process = self._idle.get()
-        try:  # budget is looked at when its turn has come: others have used it up meanwhile
+        try:  # looked at when its turn has come: others have asked the same, or used up the budget, meanwhile
+            if known := self._known(gold, answer):
+                return known
+            if self._down_until > time.monotonic():
+                return NOT_REACHED
             seconds = self._limit(answer) if time.monotonic() <= deadline else 0.0
             if not seconds:
-                return self._known(gold, answer) or OUT_OF_BUDGET
+                return OUT_OF_BUDGET
             said = process.ask(gold, answer, seconds=seconds)
+            self._worked = True
             self._remember(gold, answer, said, seconds)
             return OUT_OF_BUDGET if said == OUT_OF_TIME and seconds < self._seconds else said
+        except MathProcessError:
+            if not self._worked:
+                raise
+            self._down_until = time.monotonic() + RETRY_SECONDS
+            return NOT_REACHED
         finally:
             self._idle.put(process)
             for other in self.processes:
@@ -218,16 +233,19 @@ class MathProcess:
         from multiprocessing import Pipe
 
         self.close()
-        self._connection, its_end = Pipe()
-        with its_end:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(Path(__file__).with_name("math_worker.py"))],
-                stdin=its_end.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the caller, who then closes it
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
+        try:
+            self._connection, its_end = Pipe()
+            with its_end:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", str(Path(__file__).with_name("math_worker.py"))],
+                    stdin=its_end.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for the caller, who then closes it
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
+        except OSError as error:  # no memory, no processes or files left
+            raise MathProcessError(f"the process of math_verify does not start: {error}") from error
         settings = {"path": [str(entry) for entry in sys.path], "memory": self._memory_mb}
         first, said = self._exchange(settings, START_SECONDS, ("start",))
         if said == "ready":

@@ -14,22 +14,21 @@ import copy
 import importlib
 import json
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from infimed_plugins import plugins
-from infimed_plugins.errors import ConfigError, MissingExtraError
+from infimed_plugins.errors import ConfigError, MissingExtraError, NoVerdictError, UnknownPluginError, known_name
 from infimed_plugins.parsing.lexicon import Reading
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
 from infimed_plugins.records import Code, Frame, GroundTruth, Score, Verdict
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame, parse_truth
 from infimed_plugins.rewards.math_pool import MATH, AskMath, MathProcessError, Pair
+from infimed_plugins.rewards.settings import SETTINGS, VARIABLES, check_weights, typed
 
 Reward = Callable[[str, GroundTruth], Verdict]
 
@@ -49,13 +48,10 @@ BUILT_IN |= {  # other names of the same, and the gate alone
     "format": "infimed_plugins.rewards.text_and_choice:format_passed",
 }
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
-SETTINGS: dict[str, type] = {
-    **{"w_format": float, "w_acc": float, "task": str, "reward": str, "think_prefilled": bool},
-    **{"think_tag": str, "answer_tag": str, "answer_frame": str, "confidence": bool},
-}
-VARIABLE = "INFIMED_REWARD"  # settings as JSON, for trainers that pass a reward no arguments
+SECONDS_BETWEEN = 60.0  # from one warning of replies without a verdict to the next
 _log = logging.getLogger("infimed_plugins.rewards")
 _said: set[str] = set()  # warnings that are given once
+_lost = {"rows": 0, "next": 0.0}  # replies without a verdict since the last warning; time.monotonic() of the next
 _T = TypeVar("_T")
 
 
@@ -78,21 +74,38 @@ def compute_score(
     ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/box_iou.py). ``confidence`` adds the
     key of that name, a metric of detection, 0 in rows of other tasks.
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
-    kind was read), ``timed_out`` (a math answer hit a limit) and ``bad_row`` (the row itself cannot be scored: logged
-    once). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
+    kind was read), ``timed_out`` (a math answer hit a limit), ``bad_row`` (the row itself cannot be scored: logged
+    once) and ``no_verdict`` (what judges was out: accuracy 0, logged once a minute). Raises ConfigError or
+    UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
-    w_format, w_acc = typed("w_format", w_format), typed("w_acc", w_acc)
-    think_prefilled, confidence = typed("think_prefilled", think_prefilled), typed("confidence", confidence)
-    form = ResponseForm(think_tag, answer_tag, think_prefilled)
-    scorer = Scorer(w_format, w_acc, task, reward, form, answer_frame)
+    given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence)
+    try:
+        scorer, confidence = _scorer(*given)
+    except TypeError:  # what has no hash cannot be remembered
+        scorer, confidence = _scorer.__wrapped__(*given)
+    if not isinstance(reward_inputs, list):
+        reward_inputs = _rows(reward_inputs)
+    judged = [score for _, score in scorer.score(reward_inputs)]
+    if lost := [score.reason for score in judged if score.accuracy is None]:
+        _warn_of_lost(lost, len(judged))
+    elif judged and not any(score.overall for score in judged):
+        _warn_if_prefilled(reward_inputs, scorer.form)
+    return [_floats(score, confidence) for score in judged]
+
+
+def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
     if isinstance(reward_inputs, (Mapping, str, bytes)):
         raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
     columns = getattr(reward_inputs, "to_dict", None)  # a DataFrame, whose iteration gives the names of its columns
-    rows = columns("records") if columns else list(reward_inputs)
-    scores = [_floats(score, confidence) for _, score in scorer.score(rows)]
-    if scores and not any(score["overall"] for score in scores):
-        _warn_if_prefilled(rows, form)
-    return scores
+    return columns("records") if columns else list(reward_inputs)
+
+
+@lru_cache(maxsize=64, typed=True)  # a trainer that calls for each reply pays for them once
+def _scorer(w_format: Any, w_acc: Any, *others: Any) -> tuple[Scorer, bool]:
+    task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence = others
+    form = ResponseForm(think_tag, answer_tag, typed("think_prefilled", think_prefilled))
+    scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame)
+    return scorer, typed("confidence", confidence)
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,7 @@ def _floats(score: Score, confidence: bool) -> dict[str, float]:
         "parsed": float(not score.invalid),
         "timed_out": float(score.code is Code.TIMED_OUT),
         "bad_row": float(score.code is Code.BAD_ROW),
+        "no_verdict": float(score.accuracy is None),
     }
     return {**floats, "confidence": float(score.confidence)} if confidence else floats
 
@@ -182,8 +196,8 @@ def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
         _warn_once(
             "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template "
             "opens it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
-            "functools.partial(infimed_reward, think_prefilled=True) (TRL), or, for any other adapter, the environment "
-            f"variable {VARIABLE}='{{\"think_prefilled\": true}}'",
+            "reward_with(think_prefilled=True) (TRL), or, for any other adapter, the environment "
+            f"variable {VARIABLES[0]}='{{\"think_prefilled\": true}}'",
             *(missing, len(rows), form.tags[0]),
         )
 
@@ -192,6 +206,20 @@ def closes_unopened(response: Any, form: ResponseForm) -> bool:
     """True if a response ends its reasoning without having begun it, as where the chat template opens the tag."""
     think, think_end, _, _ = form.tags
     return isinstance(response, str) and think_end in response and think not in response
+
+
+def _warn_of_lost(reasons: Sequence[str], rows: int) -> None:
+    """Say that replies got no verdict, at once and then once a minute: a trainer may call for one reply at a time."""
+    now = time.monotonic()
+    _lost["rows"] += len(reasons)
+    if now < _lost["next"]:
+        return
+    _log.error(
+        "no verdict on %d of %d replies (%d since the last such line), of accuracy 0 (None in TRL) and counted as "
+        "no_verdict: %s",
+        *(len(reasons), rows, _lost["rows"], reasons[0]),
+    )
+    _lost.update(rows=0, next=now + SECONDS_BETWEEN)
 
 
 def _warn_once(message: str, *given: Any) -> None:
@@ -205,56 +233,32 @@ def _warn_once(message: str, *given: Any) -> None:
     _log.warning("%s (said once)", text)
 
 
-def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings among a trainer's keyword arguments; lists are columns of the data set.
-
-    Raises ConfigError for a value of another type, and for a single value whose name is nearly a setting's.
-    """
-    settings = {}
-    for name, value in passed.items():
-        if isinstance(value, (list, tuple)) or value is None:
-            continue
-        if name in SETTINGS:
-            settings[name] = typed(name, value)
-        elif close := get_close_matches(name, SETTINGS, n=1, cutoff=0.75):
-            raise ConfigError(f"{name} is no setting of the reward; did you mean {close[0]!r}?")
-    return settings
-
-
-def typed(name: str, value: Any) -> Any:
-    """Return a setting's value; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
-    value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
-    kind = SETTINGS[name]
-    if kind is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind):
-        wanted = {bool: "true or false", float: "a number of at least 0", str: "a text"}[kind]
-        raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
-    return value
+def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of compute_score, typed. Raises ConfigError or UnknownPluginError for any that cannot be."""
+    named = {known_name(name, SETTINGS, "setting of the reward"): value for name, value in settings.items()}
+    checked = {name: typed(name, value) for name, value in named.items()}
+    compute_score([], **checked)
+    return checked
 
 
 def settings_of_environment() -> dict[str, Any]:
-    """Return the settings in the variable INFIMED_REWARD, a JSON object such as {"think_prefilled": true}."""
+    """Return the settings in INFIMED_REWARD_KWARGS (or INFIMED_REWARD), a JSON object; raises as check_settings."""
+    name = next((name for name in VARIABLES if os.environ.get(name)), None)
+    return dict(_read_variable(name, os.environ[name])) if name else {}
+
+
+@lru_cache(maxsize=8)  # a trainer that calls for each reply pays for it once
+def _read_variable(name: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(os.environ.get(VARIABLE) or "{}")
+        value = json.loads(text)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ConfigError(f'{VARIABLE} is no JSON object of settings, such as {{"think_prefilled": true}}')
-    if unknown := sorted(set(value) - set(SETTINGS)):
-        raise ConfigError(f"{VARIABLE} names {unknown[0]!r}, which is no setting; one of {', '.join(SETTINGS)}")
-    return read_settings(value)
-
-
-def check_weights(w_format: float, w_acc: float) -> None:
-    """Raise ConfigError unless both weights are finite, not negative, and sum to 1."""
-    for name, weight in (("w_format", w_format), ("w_acc", w_acc)):
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight < 0:
-            raise ConfigError(f"{name} is {weight!r}; it must be a number of at least 0")
-    if abs(w_format + w_acc - 1) > 1e-6:
-        raise ConfigError(f"w_format + w_acc is {w_format + w_acc:g}; they must sum to 1, such as 0.1 and 0.9")
+        raise ConfigError(f'{name} is no JSON object of settings, such as {{"think_prefilled": true}}')
+    try:
+        return check_settings(value)
+    except (ConfigError, UnknownPluginError) as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 @cache
@@ -274,13 +278,16 @@ def is_math(reward: str) -> bool:
 def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
     """Return the verdict on an answer alone, no format asked: a value in [0, 1], 0 if a plugin's is beyond it.
 
-    ``ask`` is that of ``math_equivalence``.
+    Its code is UNSCORED where what judges is out. ``ask`` is that of ``math_equivalence``.
     """
     name = reward or truth.task
     judge = find_reward(name)
     if name in BUILT_IN:
         return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
-    verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
+    try:
+        verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
+    except NoVerdictError as error:
+        return Verdict(0.0, None, str(error) or f"the reward {name!r} gave none", code=Code.UNSCORED)
     value, confidence = float(verdict.value), verdict.confidence
     if not 0.0 <= value <= 1.0:
         reason = f"the reward {name!r} gave {value}, which is not in [0, 1]"
@@ -315,10 +322,11 @@ def score_reading(
     if not (read.format_ok and read.answer):
         return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
     verdict = judge_answer(read.answer, truth, reward, ask)
+    accuracy = None if verdict.code is Code.UNSCORED else float(verdict.value)
     return Score(
-        overall=min(1.0, w_format + w_acc * verdict.value),
+        overall=min(1.0, w_format + w_acc * (accuracy or 0.0)),
         format=form,
-        accuracy=float(verdict.value),
+        accuracy=accuracy,
         parsed=verdict.parsed,
         reason=verdict.reason,
         invalid=verdict.parsed is None,

@@ -41,6 +41,8 @@ def score(text: str, sample: Sample) -> Score:
     if not reply.answer:
         return Score(0.0, form, 0.0, None, reply.reason or "no answer", invalid=True, code=reply.code)
     verdict = _judge(reply.answer, reply.marked, sample.question, sample.ground_truth)
+    if verdict.code is Code.UNSCORED:
+        return Score(0.0, form, None, None, verdict.reason, invalid=True, code=verdict.code)
     accuracy = float(verdict.value >= RIGHT_FROM[sample.task])
     reason = f"{verdict.reason} (graded {verdict.value:.3f})" if 0 < verdict.value < 1 else verdict.reason
     invalid = verdict.parsed is None or verdict.code not in (Code.JUDGED, Code.TIMED_OUT)

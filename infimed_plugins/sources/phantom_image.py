@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-SIZE = 112  # pixels; 4 x 4 merged Qwen2.5-VL patches of 28
+SIZE = 112  # pixels; 4 x 4 image tokens of Qwen2.5-VL
 MODALITIES = ("X-ray", "CT", "MRI", "ultrasound")
 ORGANS = ("lung", "liver", "brain", "kidney")
 LESIONS = ("nodule", "cyst", "stone", "band")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import DataError, MissingExtraError, optional_module
+from infimed_plugins.errors import ConfigError, DataError, MissingExtraError, optional_module
+from infimed_plugins.families import check_transformers
 from infimed_plugins.images import FORMATS
 from infimed_plugins.records import ImageRef
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
@@ -49,9 +50,13 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
     folder = Path(model)
     if folder.is_dir():
         missing = [name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()]
-        if not missing:
-            return None
-        return Fault(key, f"{model} has no {missing[0]}", "save the model, its tokenizer and processor there")
+        if missing:
+            return Fault(key, f"{model} has no {missing[0]}", "save the model, its tokenizer and processor there")
+        try:
+            check_transformers(model)
+        except ConfigError as error:
+            return Fault(key, *str(error).split("; "))
+        return None
     if not _HUB_NAME.fullmatch(model):
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
     if in_cache(model, "config.json"):

@@ -96,7 +96,7 @@ def read_settings(config: Path, overrides: Sequence[str] = (), *, resolve: bool 
 
     Raises MissingFileError, ConfigError naming the file, and MissingExtraError without omegaconf.
     """
-    optional_module("omegaconf", "reading a trainer's configuration", "sft")
+    optional_module("omegaconf", "reading a trainer's configuration", "rl")  # LLaMA-Factory brings its own
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from infimed_plugins.trainers.trl import infimed_reward
@@ -18,12 +17,15 @@ class InfimedReward:
     def __init__(self, args: Any = None, **_: Any) -> None:
         self.args = args
 
-    def __call__(self, completions: list[str], **columns: Any) -> list[float]:
-        """Return ``overall`` of each completion."""
+    def __call__(self, completions: list[str], **columns: Any) -> list[float | None]:
+        """Return ``overall`` of each completion, None where there is no verdict."""
         return infimed_reward(completions, **{key: columns[key] for key in columns if key not in ("prompts", "task")})
 
 
-if find_spec("swift") is not None:
+try:
     from swift.rewards import orms
-
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "swift":  # OpenStack's swift has no rewards
+        raise
+else:
     orms["infimed"] = InfimedReward

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infimed_plugins.rewards import compute_score as score_batch
-from infimed_plugins.rewards.scorer import read_settings, settings_of_environment
+from infimed_plugins.trainers.replies import score_replies
 
 
 def compute_score(
@@ -19,6 +18,5 @@ def compute_score(
     ``settings`` are settings of compute_score, from ``reward_kwargs``. Whatever else verl passes
     (``reward_router_address`` and the like) is ignored. Raises ConfigError for a misspelled setting.
     """
-    own = {**settings_of_environment(), **read_settings(settings)}
-    (row,) = score_batch([{"response": solution_str, "ground_truth": ground_truth}], **own)
+    (row,) = score_replies([solution_str], [ground_truth], settings)
     return {"score": row["overall"], "acc": row["accuracy"], **row}

@@ -84,6 +84,16 @@ def test_what_a_reply_took_and_whether_it_was_cut_is_told(engine: TransformersEn
     assert whole.cut == (False,)
 
 
+def test_reasoning_that_the_chat_template_opened_is_opened_in_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = TransformersEngine(BASE)
+    processor: Any = engine._processor
+    opening = "{% if add_generation_prompt %}<think>\n{% endif %}"
+    monkeypatch.setattr(processor, "chat_template", processor.chat_template + opening)
+    for reply in engine.generate(REQUESTS, DRAWN):
+        assert [text.count("<think>") for text in reply.texts] == [1, 1, 1]
+        assert all(text.startswith("<think>") for text in reply.texts)
+
+
 def test_the_revision_is_the_one_that_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     for name in ("AutoProcessor", "AutoModelForImageTextToText"):

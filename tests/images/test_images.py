@@ -18,7 +18,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from infimed_plugins.errors import DataError, MissingExtraError
-from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image, image_size, prepare_image, smart_resize
+from infimed_plugins.families import DEFAULT
+from infimed_plugins.images import MAX_DECODED_PIXELS, decode_image, image_size, prepare_image
 from infimed_plugins.images.metadata import strip_metadata
 
 LIMIT = 262_144
@@ -489,7 +490,7 @@ def test_smart_resize_is_transformers_own() -> None:
             continue
         limit = rng.choice([LIMIT, 3136, 12544, 1_003_520])
         high, wide = upstream(height, width, factor=28, min_pixels=3136, max_pixels=limit)
-        assert smart_resize(width, height, max_pixels=limit) == (wide, high)
+        assert DEFAULT.smart_resize(width, height, limit) == (wide, high)
 
 
 def with_words(form: str) -> bytes:

@@ -31,7 +31,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from infimed_plugins.images import JPEG_QUALITY, smart_resize
+from infimed_plugins.families import DEFAULT
+from infimed_plugins.images import JPEG_QUALITY
 
 SIZE, LIMIT = (1024, 768), 262_144
 RECIPE = """name: scale
@@ -79,7 +80,7 @@ def bare(work: tuple[bytes, str]) -> None:
     """What cannot be left out."""
     data, path = work
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    image = image.resize(smart_resize(*image.size, max_pixels=LIMIT), Image.Resampling.BICUBIC)
+    image = image.resize(DEFAULT.smart_resize(*image.size, LIMIT), Image.Resampling.BICUBIC)
     image.save(path, format="JPEG", quality=JPEG_QUALITY)
 
 

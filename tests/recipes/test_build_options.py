@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 from infimed_plugins import prompts
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.token_count import TokenCounter
+from infimed_plugins.families import find_family
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes import Part, Recipe, build, load_recipe
 from infimed_plugins.recipes.recipe import TokenLimit
@@ -41,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("form", ["llamafactory", "easyr1", "datasets"])
+@pytest.mark.parametrize("form", list(FORMATS))
 def test_processes_change_nothing_about_the_bytes(form: str, tmp_path: Path) -> None:
     made = MIXED.changed(format=form)
     build(made, tmp_path / "one", folder=DOWNLOADS)
@@ -110,6 +112,38 @@ def test_boxes_go_along_into_the_resized_picture(tmp_path: Path) -> None:
         for box, original_box in zip(boxes, original_boxes, strict=True):
             assert box == pytest.approx([v * f for v, f in zip(original_box, factors, strict=True)], abs=0.06)
             assert 0 <= box[0] < box[2] <= size[0] + 0.1
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-vl", "qwen3-vl", "medgemma", "internvl3.5"])
+def test_boxes_are_in_pixels_of_what_the_models_of_the_family_see(name: str, tmp_path: Path) -> None:
+    family, limit = find_family(name), 262_144
+    Image.new("RGB", (1200, 500)).save(tmp_path / "a.png")
+    row = {"question": "Where?", "task": "grounding", "answer": [120, 50, 600, 250], "image": "a.png"}
+    (tmp_path / "x.json").write_text(json.dumps([row]))
+    recipe = Recipe("demo", "llamafactory", (Part("p", "pairs", "x"),), image_max_pixels=limit, model_family=name)
+    manifest = build(recipe, tmp_path / "out", folder=tmp_path)
+    (line,) = (tmp_path / "out" / "demo.jsonl").read_text().splitlines()
+    wide, high = Image.open(tmp_path / "out" / json.loads(line)["images"][0]).size
+    assert (wide, high) == family.seen_size(1200, 500, limit)
+    assert wide % family.image_factor == high % family.image_factor == 0
+    scaled = [0.1 * wide, 0.1 * high, 0.5 * wide, 0.5 * high]
+    assert json.loads(json.loads(line)["messages"][1]["content"]) == pytest.approx(scaled, abs=0.06)
+    assert manifest.settings["model_family"] == name
+
+
+def test_a_build_that_names_no_family_is_told_and_made_as_before(tmp_path: Path) -> None:
+    for name in (None, "Qwen2.5_VL"):
+        built = build(MIXED.changed(model_family=name), tmp_path / str(name), folder=DOWNLOADS)
+        assert built.settings.get("model_family") == (name and "qwen2.5-vl")
+    left, right = (contents(tmp_path / name) for name in ("None", "Qwen2.5_VL"))
+    assert {name for name in left | right if left.get(name) != right.get(name)} == {"manifest.json"}
+
+
+def test_the_command_builds_for_a_family_and_counts_its_tokens(tmp_path: Path) -> None:
+    command = ["data", "build", "quickstart_rlvr", "--out", str(tmp_path / "out"), "--model-family", "qwen3_vl"]
+    asked = CliRunner().invoke(app, [*command, "--max-tokens", "500"])
+    assert asked.exit_code == 2
+    assert "no tokenizer at Qwen/Qwen3-VL-4B-Instruct" in asked.stderr
 
 
 def test_a_data_set_on_disk_opens_with_its_images(tmp_path: Path) -> None:

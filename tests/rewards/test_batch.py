@@ -19,7 +19,7 @@ from infimed_plugins.errors import ConfigError
 from infimed_plugins.records import TASKS
 from infimed_plugins.rewards import compute_score, scorer
 
-KEYS = ["overall", "format", "accuracy", "parsed", "timed_out", "bad_row"]
+KEYS = ["overall", "format", "accuracy", "parsed", "timed_out", "bad_row", "no_verdict"]
 TRUTHS: dict[str, Any] = {
     "multiple_choice": "B",
     "text": "pleural effusion",
@@ -46,7 +46,7 @@ def assert_sound(scores: list[dict[str, float]], count: int) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_gold_answer_of_every_task_scores_one(task: str) -> None:
-    expected = {"overall": 1.0, "format": 1.0, "accuracy": 1.0, "parsed": 1.0, "timed_out": 0.0, "bad_row": 0.0}
+    expected = dict.fromkeys(KEYS[:4], 1.0) | dict.fromkeys(KEYS[4:], 0.0)
     assert compute_score([row(GOLD[task], task)]) == [expected]
 
 

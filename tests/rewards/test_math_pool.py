@@ -119,6 +119,29 @@ def test_of_any_number_of_burners_that_wait_together_few_are_asked(
     assert len(asked) < 30  # 12 of 61 but for what is refilled meanwhile
 
 
+def test_an_expression_that_hangs_holds_up_no_other_call() -> None:
+    assert math_pool.PROCESSES >= 2
+    pool = MathPool()
+    try:
+        pairs = [(str(number), f"\\log_2({2**number})") for number in range(1, 40)]
+        pool.ask_all(pairs, time.monotonic() + 60)  # several processes are started
+        frozen = pool._idle.queue[-1]  # the one that is asked next
+        assert frozen.pid is not None
+        os.killpg(frozen.pid, signal.SIGSTOP)
+        hanging = threading.Thread(target=pool.verdict, args=("41", "\\log_3(9)"))
+        hanging.start()
+        others = [threading.Thread(target=pool.verdict, args=("3", f"\\log_2({number})")) for number in range(9, 30)]
+        for thread in others:
+            thread.start()
+        for thread in others:
+            thread.join()
+        assert hanging.is_alive(), "it was not the frozen process that was asked"
+        os.killpg(frozen.pid, signal.SIGCONT)
+        hanging.join()
+    finally:
+        pool.close()
+
+
 def _cpu_seconds(pool: MathPool) -> float:
     """Of the process and those it has forked, the ended ones among them."""
     pid = pool.processes[0].pid

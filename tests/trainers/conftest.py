@@ -1,9 +1,11 @@
-"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and where EasyR1 comes from."""
+"""What the trainer tests share: a tiny Qwen2.5-VL, small data sets of phantoms, and tiny_families.py to import."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
 
 Row = dict[str, Any]
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +42,22 @@ def taught_vlm(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     A random model earns no reward, so that a trainer would have nothing to learn from.
     """
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    return _teach(tiny_vlm, tmp_path_factory.mktemp("model") / "taught")
+
+
+@pytest.fixture(scope="session")
+def teach() -> Callable[[Path, Path], Path]:
+    """Send the model of a folder to the same school, and save it in another."""
+    return _teach
+
+
+def _teach(untaught: Path, folder: Path) -> Path:
+    import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = tmp_path_factory.mktemp("model") / "taught"
-    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm)
-    processor = AutoProcessor.from_pretrained(tiny_vlm)
+    model = AutoModelForImageTextToText.from_pretrained(untaught)
+    processor = AutoProcessor.from_pretrained(untaught)
     batch = _lessons(processor)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     torch.manual_seed(0)
@@ -165,3 +178,18 @@ def write_dataset(folder: Path, name: str, rows: list[Row]) -> None:
 def add_dataset() -> Callable[[Path, str, list[Row]], None]:
     """``write_dataset``, for tests."""
     return write_dataset
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str, str], None]:
+    """Skip, with the reason, where a trainer's package is missing or older than what the test is for."""
+
+    def check(package: str, least: str) -> None:
+        try:
+            found = version(package)
+        except PackageNotFoundError:
+            pytest.skip(f"{package} is not installed; run this in an environment of its own, with {package} {least}")
+        if tuple(map(int, found.split(".")[:2])) < tuple(map(int, least.split("."))):
+            pytest.skip(f"this is for {package} {least} or later, and {found} is installed")
+
+    return check

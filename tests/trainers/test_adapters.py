@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
+from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -15,13 +20,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import infimed_plugins
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.trainers import openrlhf, verl
+from infimed_plugins.trainers import openrlhf, single_calls, verifiers, verl
 from infimed_plugins.trainers.adapters import ADAPTERS, find_adapter
 from infimed_plugins.trainers.ms_swift import InfimedReward
-from infimed_plugins.trainers.trl import infimed_reward
+from infimed_plugins.trainers.replies import reply_text
+from infimed_plugins.trainers.trl import infimed_reward, reward_with
 
 RIGHT, WRONG, UNFORMATTED = (
     "<think> round </think><answer> B </answer>",
@@ -30,7 +37,7 @@ RIGHT, WRONG, UNFORMATTED = (
 )
 EXPECTED = [1.0, pytest.approx(0.1), 0.0]
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'
-PACKAGES = ("verl==0.9.1", "openrlhf==0.11.2", "ms-swift==4.6.0", "json_repair")
+PACKAGES = ("verl==0.9.1", "hydra-core==1.3.2", "openrlhf==0.11.2", "ms-swift==4.6.0", "json_repair")
 
 
 def test_verl_gets_a_score_and_the_same_keys_whatever_it_passes() -> None:
@@ -66,35 +73,110 @@ def test_trl_without_a_column_of_truths_is_told_what_to_name_it() -> None:
         infimed_reward([RIGHT], prompts=["q"])
 
 
+@pytest.mark.parametrize("opened", ["", "<think>\n"])
+def test_trl_with_a_response_template_earns_what_it_would_without(opened: str, tiny_vlm: Path) -> None:
+    utils = pytest.importorskip("trl.chat_template_utils")
+    if not getattr(utils, "_SUPPORTS_RESPONSE_TEMPLATE", False):
+        pytest.skip("TRL splits replies by a template from 1.x on, with transformers 5.13")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_vlm)
+    tokenizer.response_template = utils.qwen3_template
+    prefix = tokenizer(f"<|im_start|>assistant\n{opened}")["input_ids"]
+    replies = [tokenizer(text.removeprefix("<think>" if opened else ""))["input_ids"] for text in (RIGHT, WRONG)]
+    completions = [[utils.parse_response(tokenizer, ids, prefix=prefix)] for ids in replies]
+    assert all("<think>" not in turn["content"] and "round" in turn["reasoning_content"] for (turn,) in completions)
+    assert infimed_reward(completions, ground_truth=[TRUTH] * 2) == EXPECTED[:2]
+
+
 def test_ms_swift_calls_an_object_with_columns() -> None:
     reward = InfimedReward(args=None)
     assert reward([RIGHT, WRONG, UNFORMATTED], ground_truth=[TRUTH] * 3, prompts=[""] * 3, task="vqa") == EXPECTED
 
 
-@pytest.mark.parametrize(
-    ("query", "prompt"),
-    [
-        (f"user: what?{RIGHT}<|im_end|>\n", "user: what?"),
-        (
-            f"<|im_start|>user\n<|image_pad|><|image_pad|>what?<|im_end|>\n<|im_start|>assistant\n{RIGHT}<|im_end|>",
-            "what?",
-        ),
-        (f"ask{RIGHT}<|im_end|><|endoftext|>", "ask"),
-        (RIGHT, "another prompt"),
-    ],
-)
-def test_openrlhf_leaves_prompt_and_end_tokens_in_the_query(query: str, prompt: str) -> None:
+QUESTION = "What?\\nThink in <think> </think>, answer in <answer> </answer>."
+TEMPLATES = {  # prompt, the same with its image tokens spelled out as its processor does, and the end of the turn
+    "chatml": (
+        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{q}<|im_end|>\n<|im_start|>assistant\n",
+        {"<|image_pad|>": "<|image_pad|>" * 64},
+        "<|im_end|>",
+    ),
+    "chatml that opens thought": (
+        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{q}<|im_end|>\n<|im_start|>assistant\n<think>\n",
+        {"<|image_pad|>": "<|image_pad|>" * 64},
+        "<|im_end|>\n",
+    ),
+    "gemma": (
+        "<bos><start_of_turn>user\n<start_of_image>{q}<end_of_turn>\n<start_of_turn>model\n",
+        {"<start_of_image>": f"\n\n<start_of_image>{'<image_soft_token>' * 256}<end_of_image>\n\n"},
+        "<end_of_turn>",
+    ),
+    "gemma 4": (
+        "<bos><|turn>user\n\n\n<|image|>\n\n{q}<turn|>\n<|turn>model\n",
+        {"<|image|>": f"<|image>{'<|image|>' * 280}<image|>"},
+        "<turn|>",
+    ),
+    "internvl": (
+        "<|im_start|>user\n<IMG_CONTEXT>\n{q}<|im_end|>\n<|im_start|>assistant\n",
+        {"<IMG_CONTEXT>": f"<img>{'<IMG_CONTEXT>' * 256}</img>"},
+        "<|im_end|>",
+    ),
+    "llama 3": (
+        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n<|image|>{q}<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        {"<|image|>": "<|image|>" * 4},
+        "<|eot_id|>",
+    ),
+    "mistral, the image last": (
+        "<s>[INST]{q}[IMG][/INST]",
+        {"[IMG]": "[IMG][IMG][IMG_BREAK][IMG][IMG][IMG_END]"},
+        "</s>",
+    ),
+    "text only": ("User: {q}\nAssistant: ", {}, "<｜end▁of▁sentence｜>"),
+    "two turns": (
+        "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\n"
+        "<|vision_start|><|image_pad|><|vision_end|>{q}<|im_end|>\n<|im_start|>assistant\n",
+        {"<|image_pad|>": "<|image_pad|>" * 64},
+        "<|im_end|><|endoftext|>",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_openrlhf_is_paid_for_the_reply_alone_under_any_chat_template(name: str) -> None:
     pytest.importorskip("torch")
-    assert openrlhf.response_of(query, prompt) == RIGHT
-    result = openrlhf.reward_func([query], [prompt], [TRUTH])
-    assert result["rewards"].tolist() == result["scores"].tolist() == [1.0]
-    assert result["extra_logs"]["accuracy"].tolist() == [1.0]
+    template, spelled_out, end = TEMPLATES[name]
+    prompt = query = template.format(q=QUESTION)
+    for token, tokens in spelled_out.items():
+        query = query.replace(token, tokens)
+    for reply, earned in ((RIGHT, 1.0), (WRONG, 0.1), (UNFORMATTED, 0.0)):
+        result = openrlhf.reward_func([query + reply + end], [prompt], [TRUTH])
+        assert result["rewards"].tolist() == result["scores"].tolist() == [pytest.approx(earned)]
+    mark = prompt[prompt.rfind("<") :] if "<" in prompt[-40:] else prompt[-12:]
+    for written in (mark, prompt, prompt[-40:]):  # by the policy
+        assert (
+            openrlhf.response_of(f"{query}I guess C.{written}{RIGHT}{end}", prompt)
+            == f"I guess C.{written}{RIGHT}{end}"
+        )
+        assert openrlhf.reward_func([f"{query}I guess C.{written}{RIGHT}{end}"], [prompt], [TRUTH])["rewards"] == 0.0
+
+
+def test_openrlhf_without_the_prompt_in_the_query_takes_all_of_it() -> None:
+    assert openrlhf.response_of(RIGHT, "another prompt") == RIGHT
 
 
 LOADERS = {
     "verl": """
-from verl.utils.import_utils import load_extern_object
-score = load_extern_object(module_path="pkg://infimed_plugins.trainers.verl", object_name="compute_score")
+from pathlib import Path
+import verl
+from hydra import compose, initialize_config_dir
+from infimed_plugins.trainers.adapters import find_adapter
+from verl.trainer.ppo.reward import get_custom_reward_fn
+printed = [word for word in find_adapter("verl").show().split() if word.lstrip("+").startswith("reward.")]
+with initialize_config_dir(str(Path(verl.__file__).parent / "trainer" / "config"), version_base=None):
+    config = compose("ppo_trainer", overrides=printed)
+score = get_custom_reward_fn(config)
+assert score.args[1] == {{"w_format": 0.1, "w_acc": 0.9, "think_prefilled": False}}
 print(score(data_source="d", solution_str={text!r}, ground_truth={truth!r}, extra_info={{}})["score"])
 """,
     "openrlhf": """
@@ -148,8 +230,7 @@ from verifiers.v1.types import AssistantMessage, UserMessage
 class Data(TaskData):
     ground_truth: str
 
-function = "infimed_plugins.trainers.verifiers:infimed"
-config = TaskConfig(rewards={{"infimed": {{"fn": function}}}}, metrics={{"infimed": {{"fn": function + "_metrics"}}}})
+config = TaskConfig(**{task!r})
 data = Data(prompt="what?", ground_truth={truth!r})
 for reply in (
     AssistantMessage(content={text!r}),
@@ -174,7 +255,10 @@ def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> 
     wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
     install = [str(python), "-m", "pip", "install", "--quiet", *wanted]
     subprocess.run(install, check=True, capture_output=True, timeout=1200)
-    program = VERIFIERS.format(text=RIGHT, truth=TRUTH)
+    printed = [tomllib.loads(find_adapter(name).show().partition("\n")[2]) for name in ("verifiers", "prime-rl")]
+    task, same = printed[0]["env"]["taskset"]["task"], printed[1]["orchestrator"]["train"]["source"]["env"]["taskset"]
+    assert task == same["task"]
+    program = VERIFIERS.format(text=RIGHT, truth=TRUTH, task=task)
     run = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr[-2000:]
     assert [tuple(map(float, line.split())) for line in run.stdout.splitlines()] == [
@@ -198,10 +282,49 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
 def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
     result = CliRunner().invoke(app, ["trainers", "show", "ppo"])
     assert result.exit_code == 2
-    assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf, verifiers" in result.stderr
+    assert "unknown trainer 'ppo'; one of easyr1, verl, trl, ms-swift, openrlhf, verifiers, prime-rl," in result.stderr
+    close = CliRunner().invoke(app, ["trainers", "show", "OpenRHLF"])
+    assert "did you mean 'openrlhf'?" in close.stderr
 
 
-def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("written", ["ms_swift", "MS-Swift", "ms-swift"])
+def test_a_trainer_is_found_under_any_spelling(written: str) -> None:
+    assert find_adapter(written).name == "ms-swift"
+    assert find_adapter("TRL").name == "trl"
+
+
+@pytest.mark.parametrize("name", ["trl", "ms_swift", "openrlhf", "verl", "verifiers", "single_calls"])
+def test_wrong_settings_are_refused_when_a_trainer_imports_the_adapter(name: str) -> None:
+    for value, why in (
+        ('{"w_fromat": 0.1}', "unknown setting of the reward 'w_fromat'; one of w_format, .*did you mean 'w_format'"),
+        ('{"w_format": 0.5}', "they must sum to 1"),
+        ('{"task": "vqa"}', "unknown reward 'vqa'"),
+        ("w_format=0.1", "is no JSON object of settings"),
+    ):
+        run = subprocess.run(
+            [sys.executable, "-c", f"import infimed_plugins.trainers.{name}"],
+            env=dict(os.environ, INFIMED_REWARD_KWARGS=value),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert run.returncode == 1
+        assert re.search(f"ConfigError: INFIMED_REWARD_KWARGS.*{why}", run.stderr), run.stderr
+
+
+def test_an_openstack_swift_is_not_taken_for_ms_swift(tmp_path: Path) -> None:
+    (tmp_path / "swift").mkdir()
+    (tmp_path / "swift" / "__init__.py").write_text("")
+    path = os.pathsep.join([str(tmp_path), str(Path(infimed_plugins.__file__).parents[1])])
+    code = "from infimed_plugins.trainers.ms_swift import InfimedReward; import swift; print(swift.__file__)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=dict(os.environ, PYTHONPATH=path), capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith(str(tmp_path))
+
+
+def test_settings_are_typed_and_misspelt_names_are_refused() -> None:
     prefilled = RIGHT.removeprefix("<think>")
     assert verl.compute_score("", prefilled, TRUTH, think_prefilled="false")["score"] == 0.0
     weights = {"w_format": numpy.float32(0.25), "w_acc": torch.tensor(0.75), "think_prefilled": numpy.bool_(True)}
@@ -214,8 +337,80 @@ def test_settings_are_typed_and_misspelt_names_are_refused(monkeypatch: pytest.M
             verl.compute_score("", RIGHT, TRUTH, **{name: 0.1})
         with pytest.raises(ConfigError, match="did you mean"):
             infimed_reward([RIGHT], ground_truth=[TRUTH], **{name: 0.1})
-    monkeypatch.setenv("INFIMED_REWARD", '{"think_prefilled": true}')
-    assert InfimedReward()([prefilled], ground_truth=[TRUTH]) == [1.0]
+    with pytest.raises(ConfigError, match="did you mean 'w_format'"):
+        reward_with(w_fmt=0.1)
+    with pytest.raises(ConfigError, match="must sum to 1"):
+        reward_with(w_acc=0.5)
+    reward = reward_with(think_prefilled="true", w_format=0.5, w_acc=0.5)
+    assert (reward([prefilled, RIGHT.replace("B", "C")], answer=[TRUTH] * 2), reward.__name__) == (
+        [1.0, 0.5],
+        "infimed_reward",
+    )
+    assert pickle.loads(pickle.dumps(reward)).__name__ == "infimed_reward"
+
+
+@pytest.mark.parametrize("variable", ["INFIMED_REWARD_KWARGS", "INFIMED_REWARD"])
+def test_settings_of_the_environment_reach_every_adapter(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    prefilled = RIGHT.removeprefix("<think>").replace("B", "C")
+    monkeypatch.setenv(variable, '{"think_prefilled": true, "w_format": 0.25, "w_acc": 0.75}')
+    sample = SimpleNamespace(response=prefilled, label=TRUTH, remove_sample=False)
+    assert InfimedReward()([prefilled], ground_truth=[TRUTH]) == [0.25]
+    assert infimed_reward([prefilled], ground_truth=[TRUTH]) == [0.25]
+    assert verl.compute_score("", prefilled, TRUTH)["score"] == 0.25
+    assert verl.compute_score("", prefilled, TRUTH, w_format=0.5, w_acc=0.5)["score"] == 0.5
+    assert openrlhf.reward_func([prefilled], [""], [TRUTH])["rewards"].tolist() == [0.25]
+    assert single_calls.areal("what?", prefilled, [1], [2], solution=TRUTH, task="vqa") == 0.25
+    assert asyncio.run(single_calls.slime(Namespace(reward_key=None), sample)) == 0.25
+    trace = SimpleNamespace(assistant_messages=[{"role": "assistant", "content": prefilled}])
+    assert asyncio.run(verifiers.infimed(SimpleNamespace(answer=TRUTH), trace)) == 0.25
+
+
+THOUGHT, ANSWER = " round ", "<answer> B </answer>"
+SAID: dict[str, Any] = {
+    "a string": RIGHT,
+    "a message": {"role": "assistant", "content": RIGHT},
+    "the last assistant turn": [
+        {"role": "assistant", "content": WRONG},
+        {"role": "user", "content": "Are you sure?"},
+        {"role": "assistant", "content": RIGHT},
+        {"role": "tool", "content": "5"},
+    ],
+    "parts": [{"type": "text", "text": "<think> round </think>"}, {"type": "text", "text": ANSWER}],
+    "reasoning_content, as TRL with a response template has it": [
+        {"role": "assistant", "content": ANSWER, "reasoning_content": THOUGHT}
+    ],
+    "reasoning": {"role": "assistant", "content": [{"type": "text", "text": ANSWER}], "reasoning": THOUGHT},
+    "thinking": {"role": "assistant", "content": ANSWER, "thinking": THOUGHT},
+    "two names for one reasoning": {"content": ANSWER, "reasoning_content": THOUGHT, "reasoning": THOUGHT},
+    "reasoning that the text holds already": {"content": RIGHT, "reasoning_content": "round"},
+    "a part of reasoning": {"content": [{"type": "thinking", "thinking": THOUGHT}, {"type": "text", "text": ANSWER}]},
+    "parts within a part": {
+        "content": [{"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}, {"text": ANSWER}]
+    },
+    "an object": SimpleNamespace(role="assistant", content=ANSWER, reasoning_content=THOUGHT, tool_calls=None),
+    "end tokens": RIGHT + "<|im_end|>\n</s>",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_reply_is_one_text_whatever_a_trainer_hands_over(name: str) -> None:
+    assert reply_text(SAID[name]) == RIGHT
+    assert infimed_reward([SAID[name]], ground_truth=[TRUTH]) == [1.0]
+
+
+def test_what_is_no_reply_has_no_text_and_earns_nothing() -> None:
+    nothing: list[Any] = [None, [], {"content": None}, [{"role": "user", "content": RIGHT}], 5]
+    assert [reply_text(said) for said in nothing] == [None, "", None, None, None]
+    assert infimed_reward(nothing, ground_truth=[TRUTH] * 5) == [0.0] * 5
+
+
+def test_a_second_block_of_reasoning_is_not_hidden_by_the_one_that_was_cut_out() -> None:
+    twice = {"role": "assistant", "content": f"<think> again </think>{ANSWER}", "reasoning_content": THOUGHT}
+    assert infimed_reward([[twice]], ground_truth=[TRUTH]) == [0.0]
+    cut = {"role": "assistant", "content": None, "reasoning_content": f"round {ANSWER}"}
+    assert infimed_reward([[cut]], ground_truth=[TRUTH]) == [0.0]
+    assert reply_text({"content": f"B{ANSWER}", "reasoning": "B"}) == f"<think>B</think>B{ANSWER}"
 
 
 def test_the_truth_is_chosen_for_each_row() -> None:
@@ -227,10 +422,3 @@ def test_the_truth_is_chosen_for_each_row() -> None:
         0.0,
         1.0,
     ]
-
-
-def test_a_mark_that_the_policy_writes_starts_no_reply() -> None:
-    mark = "<start_of_turn>model\n"
-    query = f"<start_of_turn>user\n<img><img>what?<end_of_turn>\n{mark}I guess C.{mark}{RIGHT}<end_of_turn>"
-    prompt = f"<start_of_turn>user\n<img>what?<end_of_turn>\n{mark}"
-    assert openrlhf.response_of(query, prompt) == f"I guess C.{mark}{RIGHT}"

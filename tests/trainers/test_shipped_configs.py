@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins import prompts
+from infimed_plugins.families import family_of
 from infimed_plugins.records import Sample
 from infimed_plugins.trainers.easyr1 import check_rl
 from infimed_plugins.trainers.launch import read_settings
@@ -23,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SFT = REPOSITORY / "llamafactory_configs" / "infimed_sft.yaml"
 QUICKSTART_SFT = REPOSITORY / "llamafactory_configs" / "quickstart_sft.yaml"
 GRPO = REPOSITORY / "easyr1_configs" / "grpo.yaml"
+QWEN3_GRPO = REPOSITORY / "easyr1_configs" / "qwen3_vl_4b_grpo.yaml"
 QUICKSTART_GRPO = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
 Row = dict[str, Any]
 
@@ -47,18 +49,49 @@ def test_the_supervised_stage_has_the_papers_figures() -> None:
     assert training.bf16
 
 
-def test_gemma3_is_trained_as_qwen_is() -> None:
+@pytest.mark.parametrize(
+    ("name", "model_id", "image_token"),
+    [
+        ("gemma3_sft", "google/gemma-3-4b-it", "<image_soft_token>"),
+        ("medgemma_4b_sft", "google/medgemma-4b-it", "<image_soft_token>"),
+        ("qwen3_vl_4b_sft", "Qwen/Qwen3-VL-4B-Instruct", "<|image_pad|>"),
+    ],
+)
+def test_another_family_is_trained_as_qwen2_5_vl_is(name: str, model_id: str, image_token: str) -> None:
     template = pytest.importorskip("llamafactory.data.template")
     parser = pytest.importorskip("llamafactory.hparams.parser")
-    qwen, gemma = read_settings(SFT), read_settings(SFT.with_name("gemma3_sft.yaml"))
-    assert {key for key in qwen | gemma if qwen.get(key) != gemma.get(key)} == {
+    qwen, other = read_settings(SFT), read_settings(SFT.with_name(f"{name}.yaml"))
+    assert {key for key in qwen | other if qwen.get(key) != other.get(key)} == {
         "model_name_or_path",
         "template",
         "output_dir",
     }
-    model, data, *_ = parser.get_train_args({**gemma, "use_cpu": True, "deepspeed": None})
-    assert model.model_name_or_path == "google/gemma-3-4b-it"
-    assert template.TEMPLATES[data.template].mm_plugin.image_token == "<image_soft_token>"
+    model, data, *_ = parser.get_train_args({**other, "use_cpu": True, "deepspeed": None})
+    family = family_of(model_id)
+    assert family is not None
+    assert (model.model_name_or_path, data.template) == (model_id, family.llamafactory_template)
+    assert template.TEMPLATES[data.template].mm_plugin.image_token == image_token
+    assert image_token in family.image_marks
+
+
+def test_qwen3_vl_is_rewarded_as_qwen2_5_vl_is_and_starts_from_its_own_supervised_stage() -> None:
+    first, other = read_settings(GRPO, resolve=False), read_settings(QWEN3_GRPO, resolve=False)
+    assert {key for key, value in _flat(first).items() if value != _flat(other)[key]} == {
+        "data.train_files",
+        "data.val_files",
+        "worker.actor.model.model_path",
+        "trainer.experiment_name",
+        "trainer.save_checkpoint_path",
+    }
+    start = read_settings(SFT.with_name("qwen3_vl_4b_sft.yaml"))["output_dir"]
+    assert other["worker"]["actor"]["model"]["model_path"].endswith(f"/{start}")
+
+
+def _flat(settings: Row, prefix: str = "") -> Row:
+    found: Row = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def test_the_laptop_keeps_the_method_of_the_supervised_stage() -> None:
@@ -109,14 +142,15 @@ def test_the_paths_of_the_reinforcement_stage_follow_infimed_root(monkeypatch: p
 
 
 @pytest.mark.easyr1
-def test_every_key_easyr1_accepts_is_written_out_except_those_of_the_critic() -> None:
+@pytest.mark.parametrize("path", [GRPO, QWEN3_GRPO], ids=["grpo", "qwen3_vl_4b_grpo"])
+def test_every_key_easyr1_accepts_is_written_out_except_those_of_the_critic(path: Path) -> None:
     import_easyr1()
     from verl.trainer.config import PPOConfig
 
     free_form = {"worker.actor.model.override_config", "worker.rollout.val_override_config"}
     free_form.add("worker.reward.reward_function_kwargs")
     accepted = {key for key in _keys(PPOConfig()) if not key.startswith("worker.critic.")}
-    assert set(_written(read_settings(GRPO), free_form)) == accepted
+    assert set(_written(read_settings(path), free_form)) == accepted
 
 
 def _parsed(path: Path) -> Any:
@@ -145,7 +179,10 @@ def _written(settings: Row, free_form: set[str], prefix: str = "") -> Iterator[s
             yield prefix + key
 
 
-@pytest.mark.parametrize("path", [SFT, GRPO], ids=["sft", "grpo"])
+OTHERS = [SFT.with_name(f"{name}.yaml") for name in ("gemma3_sft", "medgemma_4b_sft", "qwen3_vl_4b_sft")]
+
+
+@pytest.mark.parametrize("path", [SFT, GRPO, QWEN3_GRPO, *OTHERS], ids=lambda path: path.stem)
 def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None:
     figure = re.compile(r"^\s*\w+: (?:-?[\d.]+(?:e-?\d+)?|true|false|null|auto|\[[\d., ]+\])(?: |$)")
     unmarked, count, defaults = [], 0, 99  # how far the lines of upstream's defaults are indented
@@ -157,13 +194,13 @@ def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None
             defaults = defaults if indent >= defaults else 99
         if figure.match(line):
             count += 1
-            unmarked += [line] if defaults == 99 and not re.search(r"# \[(paper|ours)\]", line) else []
+            unmarked += [line] if defaults == 99 and not re.search(r"# \[(paper|infimed|ours)\]", line) else []
     assert count > 20
     assert unmarked == []
 
 
 @pytest.mark.easyr1
-@pytest.mark.parametrize("path", [GRPO, QUICKSTART_GRPO], ids=["grpo", "quickstart_grpo"])
+@pytest.mark.parametrize("path", [GRPO, QUICKSTART_GRPO, QWEN3_GRPO], ids=lambda path: path.stem)
 def test_only_data_and_model_are_missing_from_a_fresh_checkout(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +211,7 @@ def test_only_data_and_model_are_missing_from_a_fresh_checkout(
     assert [fault.where for fault in faults] == ["worker.actor.model.model_path", "data.train_files", "data.val_files"]
 
 
-@pytest.mark.parametrize("path", [SFT, QUICKSTART_SFT], ids=["sft", "quickstart_sft"])
+@pytest.mark.parametrize("path", [SFT, QUICKSTART_SFT, *OTHERS], ids=lambda path: path.stem)
 def test_only_data_and_model_are_missing_for_the_supervised_stage(path: Path, tmp_path: Path) -> None:
     pytest.importorskip("llamafactory")
     overrides = [f"dataset_dir={tmp_path}", f"media_dir={tmp_path}", "model_name_or_path=./none"]

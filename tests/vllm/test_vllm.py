@@ -67,6 +67,26 @@ def test_of_more_samples_only_those_that_are_missing_are_drawn(engine: VllmEngin
             assert reply.usage.completion == whole[reply.id].usage.completion
 
 
+def test_greedy_replies_are_those_of_the_transformers_engine(engine: VllmEngine) -> None:
+    from infimed_plugins.engines.transformers import TransformersEngine
+
+    greedy = Sampling(max_tokens=48)
+    there = TransformersEngine(BASE, max_pixels=12_544).generate(REQUESTS, greedy)
+    assert {id: reply.texts for id, reply in by_id(engine.generate(REQUESTS, greedy)).items()} == {
+        reply.id: reply.texts for reply in there
+    }
+
+
+def test_reasoning_that_the_chat_template_opened_is_opened_in_the_reply(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = engine._llm.get_tokenizer()
+    opening = "{% if add_generation_prompt %}<think>\n{% endif %}"
+    monkeypatch.setattr(tokenizer, "chat_template", tokenizer.chat_template + opening)
+    for reply in engine.generate(REQUESTS, TEN):
+        assert all(text.startswith("<think>") and text.count("<think>") == 1 for text in reply.texts)
+
+
 def test_what_cannot_be_asked_fails_alone(engine: VllmEngine) -> None:
     bad = ChatRequest("bad", REQUESTS[0].text, (ImageRef(data=b"no image"),))
     long = ChatRequest("long", "word " * 3000)

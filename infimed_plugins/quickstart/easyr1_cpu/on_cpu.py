@@ -143,12 +143,14 @@ def remember_images(model: Any) -> Any:
             with torch.no_grad():
                 indices = list(new.values())
                 features = read(torch.cat([images[i] for i in indices]), grid_thw[indices], **options)
+            deeper = list(features[1]) if isinstance(features, tuple) else []  # Qwen3-VL's, for its first layers
+            layers = [features[0], *deeper] if deeper else [features]
             sizes = (grid_thw[indices].prod(dim=1) // tower.spatial_merge_unit).tolist()
-            seen.update(zip(new, features.split(sizes), strict=True))
-        found = torch.cat([seen[key] for key in keys])
+            seen.update(zip(new, zip(*(layer.split(sizes) for layer in layers), strict=True), strict=True))
+        found = [torch.cat(layer) for layer in zip(*(seen[key] for key in keys), strict=True)]
         while len(seen) > REMEMBERED_IMAGES:
             seen.popitem(last=False)
-        return found
+        return (found[0], found[1:]) if len(found) > 1 else found[0]
 
     tower.forward = forward
     return model

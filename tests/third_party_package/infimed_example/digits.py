@@ -1,7 +1,10 @@
-"""A source of sums, a step that keeps the hard ones, a benchmark on the test split, and a scorer of last words."""
+"""A source of sums, a step that keeps the hard ones, a benchmark, a scorer of last words, and a model family."""
+
+from dataclasses import replace
 
 from infimed_plugins import Sample, Score, hookimpl
 from infimed_plugins.benchmarks import Benchmark
+from infimed_plugins.families import QWEN3_VL
 
 
 class Sums:
@@ -44,3 +47,8 @@ def register_benchmarks(register):
 @hookimpl
 def register_scorers(register):
     register("last_word", last_word)
+
+
+@hookimpl
+def register_families(register):
+    register("digits-vl", replace(QWEN3_VL, name="digits-vl", models=("example/Digits-VL-4B",), model_types=()))
