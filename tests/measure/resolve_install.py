@@ -3,12 +3,11 @@
     python tests/measure/resolve_install.py
     python tests/measure/resolve_install.py --only trl --python python3.12
 
-Prints a table; it is not a test. Lines are resolved one after the other by pip itself (--dry-run --report), in a scratch
-environment where each line's outcome is written down as metadata alone: pip takes the packages for installed, and no
-wheel is fetched that has its metadata beside it. Exit code 1 where a line would replace a package that an earlier one
-had put there (torch above all), where it finds no solution, or where `pip check` finds the outcome broken. A package
-that is compiled on the spot (--no-build-isolation) and one without its requirements (--no-deps) change nothing else, and
-are not resolved. About ten minutes, most of them the waiting for the index.
+Prints a table; it is not a test. Lines are resolved one after the other by pip itself (--dry-run --report), in a
+scratch environment where each line's outcome is written down as metadata alone: pip takes the packages for installed,
+and no wheel is fetched that has its metadata beside it. Exit code 1 where a line would replace one of the packages of
+the table (torch above all), where it finds no solution, or where `pip check` finds fault with it. A package that is
+compiled on the spot (--no-build-isolation) and one without its requirements (--no-deps) are not resolved.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-WATCHED = ("torch", "transformers", "datasets", "trl", "vllm", "llamafactory", "tensordict", "huggingface-hub", "pillow")
+WATCHED = ("torch", "transformers", "datasets", "trl", "vllm", "llamafactory", "tensordict", "pillow")
 BESIDE = {  # an extra, and the framework whose newest release it must leave alone
     "data": "datasets pillow",
     "trl": "trl transformers datasets",
@@ -109,7 +108,8 @@ def main() -> int:
     for name, lines in sequences():
         if options.only.lower() not in name.lower():
             continue
-        print(f"\n{name}\n\n| line | {' | '.join(WATCHED)} | what changed |\n|{'---|' * (len(WATCHED) + 2)}", flush=True)
+        print(f"\n{name}\n\n| line | {' | '.join(WATCHED)} | what changed |")
+        print(f"|{'---|' * (len(WATCHED) + 2)}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             scratch = Scratch(Path(folder) / "venv", options.python)
             for line in lines:
