@@ -279,6 +279,12 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
         assert str(adapter.path) in shown.stdout or f"infimed_plugins.trainers.{adapter.path.stem}" in shown.stdout
 
 
+def test_the_lines_for_trl_make_a_reward() -> None:
+    made: dict[str, Any] = {}
+    exec(find_adapter("trl").show().partition("GRPOTrainer")[0], made)
+    assert made["reward"]([RIGHT], ground_truth=[TRUTH]) == [1.0]
+
+
 def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
     result = CliRunner().invoke(app, ["trainers", "show", "ppo"])
     assert result.exit_code == 2
