@@ -16,7 +16,6 @@ SETTINGS: dict[str, type] = {
     **{"overlong_tokens": int, "overlong_buffer": int, "overlong_penalty": float},
     **{"repetition_penalty": float, "repetition_ngram": int},
 }
-VARIABLES = ("INFIMED_REWARD_KWARGS", "INFIMED_REWARD")  # settings as JSON; the second is the older name
 
 
 def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:
