@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tiny_families import TYPES, save_tiny
 from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.transformers import TransformersEngine
+from infimed_plugins.errors import EngineError
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.families import family_of
 from infimed_plugins.records import Sample
@@ -136,6 +138,19 @@ def test_it_answers_pictures_one_two_or_none_whatever_is_in_its_batch(
     family = family_of(models(model_type))
     assert family is not None
     assert together[2].usage.prompt - together[0].usage.prompt > 0.9 * family.image_tokens(112, 112, 262_144)
+
+
+def test_a_model_of_which_weights_would_be_drawn_at_random_is_not_asked(
+    models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(models("gemma3"), tmp_path / "gemma3")
+    weights = load_file(folder / "model.safetensors")
+    renamed = {name.replace("vision_tower.", "tower."): weight for name, weight in weights.items()}
+    save_file(renamed, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EngineError, match=r"lacks \d+ weights of this transformers, such as model.vision_tower"):
+        TransformersEngine(str(folder))
 
 
 @pytest.mark.easyr1
