@@ -22,7 +22,7 @@ from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line,
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
 from infimed_plugins.trainers.reward_check import load_reward
-from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
+from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes, takes_model
 
 _PATH_KEYS = {
     "data.format_prompt": "EasyR1 would go on without a template",
@@ -115,6 +115,9 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
         yield fault
+    elif Path(model).is_dir() and settings.worker.actor.padding_free and not takes_model(Path(model)):
+        what = f"{model} is of an architecture that EasyR1 does not train"
+        yield Fault(_MODEL_KEY, what, "name a Qwen2.5-VL or Qwen3-VL, or take another trainer")
     for key in ("worker.actor.model.tokenizer_path", "worker.critic.model.model_path"):
         other = value_at(settings, key)
         if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
