@@ -6,12 +6,10 @@ import sys
 from copy import deepcopy
 from importlib import import_module, invalidate_caches
 from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from infimed_plugins.errors import MissingExtraError
-from infimed_plugins.limits import read_json
 from infimed_plugins.paths import PACKAGE
 
 REPOSITORY = "https://github.com/hiyouga/EasyR1"
@@ -82,11 +80,12 @@ def judge_worker_sizes(settings: Any) -> None:
         vars(fsdp_workers).update(kept)
 
 
-def takes_model(folder: Path) -> bool:
-    """True if EasyR1 trains a model of that type without padding (verl/models/monkey_patch.py, apply_ulysses_patch)."""
+def takes_model(folder: str) -> bool:
+    """True if EasyR1 trains a folder's model without padding (verl/models/monkey_patch.py, apply_ulysses_patch)."""
+    from transformers import PretrainedConfig
     from verl.models.monkey_patch import SUPPORTED_MODEL_TYPE
 
-    return read_json(folder / "config.json").get("model_type") in SUPPORTED_MODEL_TYPE
+    return PretrainedConfig.get_config_dict(folder)[0].get("model_type") in SUPPORTED_MODEL_TYPE
 
 
 def load_data_set(data: str, config: Any, tokenizer: Any, processor: Any) -> Any:
