@@ -13,6 +13,7 @@ from infimed_plugins.export import ExportRow
 from infimed_plugins.storage import whole_file
 
 ROW_GROUP_BYTES = 32 * 1024 * 1024  # held in memory before a row group is written
+NO_IMAGE = {"bytes": b""}
 _TEXT_BYTES = 1024  # what a row counts for beside its images
 ToRow = Callable[[ExportRow, Path, int], dict[str, Any]]  # of a sample, the root of its images, its number in the file
 
@@ -29,12 +30,13 @@ def write_parquet(
     _: str = "",
     *,
     to_row: ToRow,
+    image: dict[str, Any] = NO_IMAGE,
     metadata: dict[str, str] | None = None,
 ) -> dict[str, int]:
     """Write ``train.parquet`` (and ``val.parquet``) into ``folder``; return the rows of each file.
 
     ``to_row`` gives texts, numbers, lists and dicts of them, never None, and ``images`` as ``embedded`` does: the first
-    row makes the schema, with ``metadata``.
+    row and an example of an ``image`` make the schema, with ``metadata``.
     """
     parquet = optional_module("pyarrow.parquet", "writing parquet", "data")
     from pyarrow import Table
@@ -45,7 +47,7 @@ def write_parquet(
         for into, group in _row_groups(rows, store_root, to_row):
             if into not in writers:
                 partial = stack.enter_context(whole_file(folder / f"{into}.parquet"))
-                example = Table.from_pylist([{**group[0], "images": [{"bytes": b""}]}])
+                example = Table.from_pylist([{**group[0], "images": [image]}])
                 writer = parquet.ParquetWriter(partial, example.schema.with_metadata(metadata))
                 writers[into] = stack.enter_context(writer)
             writers[into].write_table(Table.from_pylist(group, schema=writers[into].schema))
@@ -56,7 +58,8 @@ def write_parquet(
 def _row_groups(rows: Iterable[ExportRow], store_root: Path, to_row: ToRow) -> Iterator[tuple[str, list[Any]]]:
     """Yield neighboring rows of one set, as many as are held in memory."""
     numbers: Counter[str] = Counter()
-    into, group, size = "", [], 0
+    group: list[Any] = []
+    into, size = "", 0
     for row in rows:
         if group and (row.into != into or size >= ROW_GROUP_BYTES):
             yield into, group

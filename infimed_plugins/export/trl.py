@@ -21,7 +21,7 @@ from infimed_plugins.storage import write_whole
 CARD = "README.md"  # of a data set, as the hub's and local ones have
 _SPLITS = {"train": "train", "val": "validation"}
 _TEXT = {"dtype": "string", "_type": "Value"}
-_FEATURES = {  # in a spelling that `datasets` 2.16 to 5 reads; without them pictures would stay dicts of bytes
+_FEATURES = {  # in a spelling that `datasets` 2.16 to 5 reads
     "prompt": [{"role": _TEXT, "content": _TEXT}],
     "images": [{"_type": "Image"}],
     **dict.fromkeys(("ground_truth", "id", "source", "task", "style"), _TEXT),
@@ -31,7 +31,8 @@ _FEATURES = {  # in a spelling that `datasets` 2.16 to 5 reads; without them pic
 def write(rows: Iterable[ExportRow], folder: Path, store_root: Path, _: str = "") -> dict[str, int]:
     """Write the files and their card into ``folder``; return the rows of each file."""
     metadata = {"huggingface": json.dumps({"info": {"features": _FEATURES}})}
-    counts = write_parquet(rows, folder, store_root, to_row=trl_row, metadata=metadata)
+    image = {"bytes": b"", "path": ""}  # without a path the features would not fit, and pictures stay dicts of bytes
+    counts = write_parquet(rows, folder, store_root, to_row=trl_row, image=image, metadata=metadata)
     splits = "".join(f"  - split: {_SPLITS[Path(file).stem]}\n    path: {file}\n" for file in counts)
     write_whole(folder / CARD, f"---\nconfigs:\n- config_name: default\n  data_files:\n{splits}---\n")
     return counts
