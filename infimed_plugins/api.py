@@ -69,8 +69,8 @@ def build(
 ) -> Manifest:
     """Build a recipe (a shipped one's name, or a YAML file) into the files that a trainer reads.
 
-    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (llamafactory,
-    easyr1, datasets), ``model_family`` that of the models it is for (families.py). Rows of more than ``max_tokens`` are
+    ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (a trainer's,
+    or datasets), ``model_family`` that of the models it is for (families.py). Rows of more than ``max_tokens`` are
     dropped, by the ``tokenizer`` or that of the family's first model; the build stops above ``max_rejects``, a share of
     bad rows. ``executor`` prepares images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's
     file set what could do harm. Raises InfimedError; nothing is left half done.

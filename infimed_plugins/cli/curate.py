@@ -36,7 +36,7 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="A setting of the step, a prompt as its text or file; repeat for several."
     ),
 ]
-Form = Annotated[str, typer.Option("--format", help="llamafactory, easyr1 or datasets.")]
+Form = Annotated[str, typer.Option("--format", help="A format of `infimed data build`.")]
 
 
 def curate(

@@ -53,7 +53,10 @@ def build(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help="llamafactory, easyr1 or datasets (Hugging Face); the recipe's without it."),
+        typer.Option(
+            "--format",
+            help="llamafactory, easyr1, verl, trl, ms-swift, openrlhf or datasets; the recipe's without it.",
+        ),
     ] = None,
     model_family: Annotated[
         str | None,
@@ -85,7 +88,7 @@ def build(
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build a recipe into the files LLaMA-Factory or EasyR1 reads, with a manifest. A rerun reuses what is done."""
+    """Build a recipe into the files that a trainer reads, with a manifest. A rerun reuses what is done."""
     from infimed_plugins import api
 
     chosen = read_engine(model_engine, model, base_url, engine_settings)
@@ -191,8 +194,10 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["file", "rows", "bytes", "sha256"],
         [[output.file, output.rows or None, output.bytes, output.sha256[:16]] for output in manifest.outputs],
     )
-    if manifest.format == "llamafactory":
-        say(f"In LLaMA-Factory's YAML: dataset: {','.join(manifest.datasets)}, dataset_dir and media_dir: {folder}")
+    from infimed_plugins.export.formats import FORMATS
+
+    if manifest.format in FORMATS:
+        say(FORMATS[manifest.format].hint.format(sets=",".join(manifest.datasets), folder=folder))
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -6,22 +6,21 @@ A row::
                   {"role": "assistant", "content": "liver"}],
      "images": ["images/ab/ab3f….png"], "id": "phantom-train-00004-organ"}
 
-Rows with and without images go to sets of their own, ``NAME`` and ``NAME_text``: LLaMA-Factory 0.9.5 fails with
-``Couldn't cast array of type list<item: string> to null`` when a thousand text rows come before the first image, so
-image sets are also listed first. ``media_dir`` and ``dataset_dir`` are both the build folder.
+Rows with and without images go to sets of their own, ``NAME`` and ``NAME_text`` (jsonl.py says why), image sets listed
+first. ``media_dir`` and ``dataset_dir`` are both the build folder.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.export import ExportRow
-from infimed_plugins.storage import whole_file, write_whole
+from infimed_plugins.export.jsonl import write_jsonl
+from infimed_plugins.storage import write_whole
 
 REGISTRY_FILE = "dataset_info.json"  # the name LLaMA-Factory looks for (data/parser.py)
 
@@ -47,26 +46,12 @@ def sharegpt_row(row: ExportRow) -> dict[str, Any]:
     return {"messages": turns, "images": list(row.images), "id": row.sample.id}
 
 
-def set_name(name: str, row: ExportRow) -> str:
-    """Return the data set a row belongs to: ``NAME[_val][_text]``."""
-    return name + ("" if row.into == "train" else f"_{row.into}") + ("" if row.images else "_text")
-
-
 def write(rows: Iterable[ExportRow], folder: Path, name: str) -> dict[str, int]:
     """Write a ``.jsonl`` file per set and ``dataset_info.json``; return the rows of each file, image sets first."""
-    counts: dict[str, int] = {}
-    with ExitStack() as stack:
-        files: dict[str, TextIO] = {}
-        for row in rows:
-            dataset = set_name(name, row)
-            if dataset not in files:
-                partial = stack.enter_context(whole_file(folder / f"{dataset}.jsonl"))
-                files[dataset] = stack.enter_context(partial.open("w", encoding="utf-8", newline="\n"))
-            files[dataset].write(json.dumps(sharegpt_row(row), ensure_ascii=False) + "\n")
-            counts[dataset] = counts.get(dataset, 0) + 1
-    ordered = sorted(counts, key=lambda dataset: (dataset.endswith("_text"), dataset))
-    write_whole(folder / REGISTRY_FILE, json.dumps(dataset_info(ordered), indent=2) + "\n")
-    return {f"{dataset}.jsonl": counts[dataset] for dataset in ordered}
+    counts = write_jsonl(rows, folder, name, sharegpt_row)
+    registry = dataset_info(file.removesuffix(".jsonl") for file in counts)
+    write_whole(folder / REGISTRY_FILE, json.dumps(registry, indent=2) + "\n")
+    return counts
 
 
 def dataset_info(datasets: Iterable[str]) -> dict[str, Any]:

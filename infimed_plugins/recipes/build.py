@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -19,7 +19,7 @@ from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError, refuse_failures
-from infimed_plugins.export import ExportRow, easyr1, hf_datasets, llamafactory
+from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.image_workers import AHEAD, image_workers
 from infimed_plugins.plugins import registry
@@ -81,8 +81,8 @@ def build(
     check_trusted(recipe, made.out, downloads)
     planned = plan(recipe).parts  # every name is checked before any work
     engines = BuildEngines(recipe, made.replies, engine)
-    # EasyR1's parquet carries the images itself: there they are kept only until it is written
-    root = made.out if recipe.format == "llamafactory" else made.work
+    # where the rows carry the images themselves these are kept only until the rows are written
+    root = made.out if FORMATS[recipe.format].images_beside else made.work
     try:
         with locked(made.out):
             settings = _settings(recipe, engine)
@@ -172,24 +172,17 @@ class _Build:
     def _write_sets(self) -> dict[str, int]:
         """Write the trainer's files; return the rows of each."""
         out, root, recipe = self.context.folder.out, self.context.store.root, self.context.recipe
-        rows: Iterator[ExportRow] = chain.from_iterable(file.rows(root) for file in self._files().values())
-        if recipe.format == "easyr1":
-            return easyr1.write(rows, out, root)
-        if recipe.format == "datasets":
-            return hf_datasets.write(rows, out, root)
-        return llamafactory.write(rows, out, recipe.name)
+        rows = chain.from_iterable(file.rows(root) for file in self._files().values())
+        return FORMATS[recipe.format].write(rows, out, root, recipe.name)
 
     def _write_beside(self, sets: dict[str, int], images: Sequence[str]) -> list[str]:
         """Write the other files of a build (format, samples, reports, lists); return their names."""
-        out, form, written = self.context.folder.out, self.context.recipe.format, []
-        if form == "llamafactory":
-            written.append(llamafactory.REGISTRY_FILE)
-            if images:
-                write_lines(out / IMAGES_FILE, (f"{Path(path).stem}  {path}" for path in images))
-                written.append(IMAGES_FILE)
+        out, form = self.context.folder.out, FORMATS[self.context.recipe.format]
+        written = list(form.files_beside(sets))
+        if form.images_beside and images:
+            write_lines(out / IMAGES_FILE, (f"{Path(path).stem}  {path}" for path in images))
+            written.append(IMAGES_FILE)
         written += self._write_samples()
-        if form == "datasets":
-            written += [f"{Path(file).parent}/{name}" for file in sets for name in hf_datasets.BESIDE]
         return written + self._write_listed(REJECTS_FILE) + self._write_listed(INPUTS_FILE)
 
     def _write_samples(self) -> list[str]:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
-from infimed_plugins.export import ExportRow, hf_datasets, llamafactory
+from infimed_plugins.export import ExportRow, hf_datasets
+from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import is_stored, logged_images
 from infimed_plugins.limits import parse_json, read_json
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, PartCount, read_manifest
@@ -241,10 +242,12 @@ class BuildFolder:
 def made_files(settings: dict[str, Json]) -> Iterator[str]:
     """Yield patterns of the files that a build with these settings writes into its folder, images left out."""
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
-    yield from (REJECTS_FILE, INPUTS_FILE, llamafactory.REGISTRY_FILE)
+    form = FORMATS.get(str(settings.get("format")))
+    yield from (REJECTS_FILE, INPUTS_FILE, *(form.beside if form else ()))
     for into in ("train", "val"):
         yield from (f"{into}.parquet", *(f"{into}/{file}" for file in (hf_datasets.FILE, *hf_datasets.BESIDE)))
-    yield from (f"{escape(name)}{into}{kind}.jsonl" for into in ("", "_val") for kind in ("", "_text"))
+    sets = (f"{escape(name)}", f"{escape(name)}_val", "train", "val")
+    yield from (f"{one}{kind}.jsonl" for one in sets for kind in ("", "_text"))
     for part in map(escape, parts):
         yield from (f"{SAMPLES_FOLDER}/{part}.jsonl", f"{SAMPLES_FOLDER}/{part}.aside.jsonl")
         yield from (f"{DECONTAMINATION}/{part}.jsonl", f"{DECONTAMINATION}/{part}_images/{'[0-9a-f]' * 16}.jpg")

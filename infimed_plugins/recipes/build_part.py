@@ -14,6 +14,7 @@ from infimed_plugins import prompts
 from infimed_plugins.curation import CurationStep, StepContext
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
+from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
@@ -82,9 +83,14 @@ class PartRows:
         self.tally.pictures.update(pictures_in(folder, opened))
 
     def _lines(self, samples: Iterable[Sample]) -> Iterator[str]:
+        form = FORMATS[self.build.recipe.format]
         for sample, images in self._stored(samples):
+            row = ExportRow(sample, images, self.part.style, self.part.into)
+            if refused := form.refusal(row):
+                self._reject(sample, *refused)
+                continue
             try:
-                line = row_to_line(ExportRow(sample, images, self.part.style, self.part.into))
+                line = row_to_line(row)
             except DataError as error:
                 self._reject(sample, "a value is no JSON", str(error))
                 continue

@@ -8,15 +8,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.export.formats import format_name
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
 
-Format = Literal["llamafactory", "easyr1", "datasets"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
 MAX_REJECTS = 0.02
@@ -75,7 +74,7 @@ class Recipe:
     """
 
     name: str
-    format: Format
+    format: str
     parts: tuple[Part, ...]
     description: str = ""
     seed: int = 0
@@ -120,7 +119,7 @@ class Recipe:
         """
         made = self
         if format is not None:
-            made = replace(made, format=cast(Format, one_of(format, FORMATS, "--format")))
+            made = replace(made, format=format_name(format))
         if model_family is not None:
             made = replace(made, model_family=find_family(model_family).name)
         if max_rejects is not None:

@@ -2,7 +2,7 @@
 
 name: quickstart_sft
 description: what it is for
-format: llamafactory            # or easyr1, or datasets (Hugging Face, on disk)
+format: llamafactory            # or easyr1, verl, trl, ms-swift, openrlhf, datasets (Hugging Face, on disk)
 seed: 0
 image_max_pixels: 262144        # larger images are resized by Qwen's rule; none without it
 model_family: qwen3-vl          # whose rule, and whose image tokens are counted; qwen2.5-vl without it
@@ -46,12 +46,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingFileError
+from infimed_plugins.export.formats import format_name
 from infimed_plugins.families import DEFAULT, find_family
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.recipe import (
-    FORMATS,
     ORDERS,
     SETS,
     EngineChoice,
@@ -244,6 +244,13 @@ def _whole(least: int | None) -> _Reader:
     return partial(whole_number, least=least)
 
 
+def _format(value: Any, where: str) -> str:
+    try:
+        return format_name(str(value))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
 def _choice(allowed: tuple[str, ...]) -> _Reader:
     return lambda value, where: one_of(value, allowed, where)
 
@@ -251,7 +258,7 @@ def _choice(allowed: tuple[str, ...]) -> _Reader:
 _Reader = Callable[[Any, str], Any]
 _READ: dict[type[Any], dict[str, _Reader]] = {
     Recipe: {
-        "format": _choice(FORMATS),
+        "format": _format,
         "parts": _parts,
         "seed": _whole(None),
         "max_rejects": share_of_one,

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.export import ExportRow, easyr1
+from infimed_plugins.export import ExportRow, easyr1, parquet
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM
@@ -40,7 +40,7 @@ def test_one_file_a_set_with_the_answer_as_one_json_string_and_a_list_of_images_
 
 
 def test_row_groups_are_written_as_they_fill_and_lose_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(easyr1, "ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
     store = ImageStore(tmp_path / "store")
     easyr1.write(export_rows(store), tmp_path, store.root)
     file = pyarrow.parquet.ParquetFile(tmp_path / "train.parquet")

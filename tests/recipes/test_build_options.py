@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from infimed_plugins import prompts
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
+from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.families import find_family
 from infimed_plugins.paths import shipped
@@ -42,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("form", ["llamafactory", "easyr1", "datasets"])
+@pytest.mark.parametrize("form", list(FORMATS))
 def test_processes_change_nothing_about_the_bytes(form: str, tmp_path: Path) -> None:
     made = MIXED.changed(format=form)
     build(made, tmp_path / "one", folder=DOWNLOADS)
