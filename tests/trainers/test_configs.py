@@ -106,7 +106,7 @@ def test_the_presets_are_the_same_method_in_every_trainer() -> None:
 def test_a_family_brings_its_model_its_templates_and_how_it_opens_thought() -> None:
     thinking = yaml.safe_load(configuration("trl", "Qwen3_VL_Thinking"))
     assert thinking["model_name_or_path"] == "Qwen/Qwen3-VL-4B-Thinking"
-    assert json.loads(thinking["env"]["INFIMED_REWARD"])["think_prefilled"] is True
+    assert json.loads(thinking["env"]["INFIMED_REWARD_KWARGS"])["think_prefilled"] is True
     assert thinking["output_dir"] != yaml.safe_load(configuration("trl"))["output_dir"]
     easyr1 = yaml.safe_load(configuration("easyr1", "qwen3-vl-thinking", "gspo"))
     assert easyr1["worker"]["reward"]["reward_function_kwargs"]["think_prefilled"] is True
