@@ -17,11 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infimed_plugins.export import ExportRow
-from infimed_plugins.export.formats import FORMATS
-from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.rewards.settings import VARIABLES
-from infimed_plugins.sources.phantom import phantom_sample
 from infimed_plugins.trainers import Progress, run_easyr1
 from infimed_plugins.trainers.configs import PRESETS, configuration
 from infimed_plugins.trainers.launch import environment_for, read_settings
@@ -39,20 +35,6 @@ ON_CPU = {
     "max_steps": 2,
     "save_strategy": "no",
 }
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Callable[[str], Path]:
-    """Write organ questions, what taught_vlm went to school for, in a trainer's format; return the folder."""
-
-    def write(form: str) -> Path:
-        store = ImageStore(tmp_path / form)
-        samples = [phantom_sample("rlvr", index, kind="organ") for index in range(40)]
-        rows = [ExportRow(one, tuple(store.add(image) for image in one.images), "reasoning") for one in samples]
-        FORMATS[form].write(rows, store.root, store.root, "organs")
-        return store.root
-
-    return write
 
 
 def _on_cpu(trainer: str, preset: str, **own: Any) -> Row:
@@ -86,9 +68,8 @@ def test_trl_takes_two_steps_by_its_own_command(
     preset: str, taught_vlm: Path, build: Callable[[str], Path], installed: Needs, tmp_path: Path
 ) -> None:
     installed("trl", "1.0")
-    settings = _on_cpu(
-        "trl", preset, model_name_or_path=str(taught_vlm), dataset_name=str(build("trl")), output_dir="out"
-    )
+    own = {"model_name_or_path": str(taught_vlm), "dataset_name": str(build("trl")), "output_dir": "out"}
+    settings = _on_cpu("trl", preset, **own)
     settings |= {"use_cpu": True, "bf16": False, "report_to": "none"}
     (tmp_path / "trl.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     trl = str(Path(sys.executable).parent / "trl")
