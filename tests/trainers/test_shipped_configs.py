@@ -186,6 +186,7 @@ OTHERS = [SFT.with_name(f"{name}.yaml") for name in ("gemma3_sft", "medgemma_4b_
 @pytest.mark.parametrize("path", [SFT, GRPO, QWEN3_GRPO, *PRESETS, *OTHERS], ids=lambda path: path.stem)
 def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None:
     figure = re.compile(r"^\s*\w+: (?:-?[\d.]+(?:e-?\d+)?|true|false|null|auto|\[[\d., ]+\])(?: |$)")
+    source = re.compile(r"# \[(paper|infimed|ours|EasyR1|(DAPO|GSPO) [\d.]+)\]")
     unmarked, count, defaults = [], 0, 99  # how far the lines of upstream's defaults are indented
     for line in path.read_text(encoding="utf-8").splitlines():
         indent = len(line) - len(line.lstrip())
