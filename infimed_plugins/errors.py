@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 MAX_FAILED_SHARE = 0.05
@@ -95,8 +96,12 @@ class MissingExtraError(InfimedError, ImportError):
     """An optional dependency that is not installed; the message carries the install command."""
 
     def __init__(self, feature: str, module: str, extra: str) -> None:
+        try:  # unnamed, it would make way for the newest torchvision's
+            torch = f" torch=={version('torch').partition('+')[0]}"
+        except PackageNotFoundError:
+            torch = ""
         super().__init__(
-            f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'"
+            f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'{torch}"
         )
 
 
