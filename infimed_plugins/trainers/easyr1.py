@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
-from infimed_plugins.trainers.easyr1_rows import RowRules, check_rows
+from infimed_plugins.trainers.easyr1_rows import EasyR1Rules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.reward_check import KEY as REWARD_KEY
-from infimed_plugins.trainers.reward_check import load_reward
+from infimed_plugins.trainers.reward_check import EASYR1, load_reward
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
 _PATH_KEYS = {
@@ -53,7 +52,7 @@ def check_rl(
         settings.deep_post_init()
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
-        rules = RowRules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
+        rules = EasyR1Rules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
         faults += rules.faults
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
@@ -63,7 +62,7 @@ def check_rl(
     return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train))  # train and val may share a fault
 
 
-_MODEL_KEY = "worker.actor.model.model_path"
+_MODEL_KEY, REWARD_KEY = EASYR1.model, EASYR1.reward
 
 
 def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
@@ -165,7 +164,7 @@ def _version_faults() -> Iterator[Fault]:
             yield Fault(name, f"{installed} does not fit EasyR1", f"pip install '{name}>={low},<{high}'")
 
 
-def _rows(key: str, data: str, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
+def _rows(key: str, data: str, rules: EasyR1Rules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
     if any(fault.where == key for fault in faults):
         return None
     rows, known = check_rows(key, data, rules, on_progress), {fault.where for fault in faults}

@@ -3,69 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.images import MAX_ASPECT_RATIO
-from infimed_plugins.parsing.boxes import parse_boxes
-from infimed_plugins.parsing.response import INFIMED_FORM
-from infimed_plugins.prompts import IMAGE_TAG
-from infimed_plugins.records import GroundTruth
-from infimed_plugins.rewards import parse_truth
-from infimed_plugins.trainers.data_check import (
-    ROW_ERRORS,
-    OnProgress,
-    Rows,
-    load_errors,
-    load_fault,
-    picture_faults,
-)
-from infimed_plugins.trainers.faults import Fault, first_line, nearest
-from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
-from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
+from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault
+from infimed_plugins.trainers.faults import Fault, nearest
+from infimed_plugins.trainers.reward_check import EASYR1, LoadedReward
+from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
 from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
 
 
-class RowRules:
-    """The requirements of a configuration on a row. ``tokenize`` is False where the model is not here."""
+class EasyR1Rules(RowRules):
+    """The requirements of EasyR1's configuration. ``tokenize`` is False where the model is not here."""
 
     def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
-        self.data, self.algorithm, self.reward = settings.data, settings.algorithm, reward
-        self.limit_images, self.model_key = settings.worker.rollout.limit_images, "worker.actor.model.model_path"
-        self.task = reward.settings.get("task") if reward else None
-        self.form = INFIMED_FORM
-        with suppress(ConfigError):  # reward_faults names it
-            self.form = response_form(reward.settings) if reward else INFIMED_FORM
-        self.faults: tuple[Fault, ...] = ()
-        self.tokenizer: Any = None
-        self.processor: Any = None
-        if tokenize:
-            from verl.utils.tokenizer import get_processor, get_tokenizer
+        self.data = settings.data
+        tokenizer, processor, faults = (
+            self._load(settings.worker.actor.model.model_path) if tokenize else (None, None, ())
+        )
+        super().__init__(
+            EASYR1,
+            reward,
+            settings.algorithm,
+            settings.worker.rollout.limit_images,
+            self.data.max_prompt_length,
+            "left out" if self.data.filter_overlong_prompts else "cut, its images with it",
+            tokenizer,
+            processor,
+            faults,
+        )
+        if self.data.override_chat_template:
+            self.template_key = EASYR1.template
 
-            model, template = settings.worker.actor.model.model_path, self.data.override_chat_template
-            options = {"trust_remote_code": False, "use_fast": True}  # whatever training does: a check runs no code
-            try:
-                tokenizer = get_tokenizer(model, override_chat_template=template, **options)
-                self.processor = get_processor(model, override_chat_template=template, **options)
-                self.tokenizer = tokenizer
-            except ValueError as error:
-                if "trust_remote_code" not in str(error):
-                    raise
-                what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
-                self.faults = (Fault(self.model_key, what, "name a model that transformers itself has"),)
-        self.special = SpecialTokens(self.tokenizer)
+    def _load(self, model: str) -> tuple[Any, Any, tuple[Fault, ...]]:
+        from verl.utils.tokenizer import get_processor, get_tokenizer
 
-    def truth(self, value: Any) -> GroundTruth | None:
-        """Return a row's ground truth, None where it cannot be read."""
+        # whatever training does: a check runs no code
+        options = {
+            "trust_remote_code": False,
+            "use_fast": True,
+            "override_chat_template": self.data.override_chat_template,
+        }
         try:
-            return parse_truth(value, self.task)
-        except DataError:
-            return None
+            tokenizer = get_tokenizer(model, **options)
+            return tokenizer, get_processor(model, **options), ()
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
+            return None, None, (Fault(EASYR1.model, what, "name a model that transformers itself has"),)
 
 
-def check_rows(key: str, data: str, rules: RowRules, on_progress: OnProgress) -> Rows:
+def check_rows(key: str, data: str, rules: EasyR1Rules, on_progress: OnProgress) -> Rows:
     """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
     rows = Rows()
     try:
@@ -77,63 +67,40 @@ def check_rows(key: str, data: str, rules: RowRules, on_progress: OnProgress) ->
     rows.faults += _style_faults(key, dataset.dataset, rules)
     if rows.faults:
         return rows
-    walk = _Walk(Path(data.partition("@")[0]).name, dataset, rules, rows)
+    walk = Walk(Path(data.partition("@")[0]).name, rules, rows)
     for index in range(len(dataset.dataset)):
         try:
             row = dataset.dataset[index]
         except ValueError as error:  # text in another encoding is decoded only here
             rows.faults.append(_load_fault(key, data, error))
             return rows
-        walk.check(index, row)
+        walk.check(index, _asked(row, dataset, rules))
         on_progress(index + 1, len(dataset.dataset))
-    rows.faults += walk.prompt_faults
-    if rules.reward is not None:
-        kinds = [kind for kind in walk.kinds.values() if kind]
-        rows.faults += reward_faults(walk.truths, rules.reward, kinds, rules.algorithm)
+    walk.finish()
     return rows
 
 
-class _Walk:
-    """Each row's faults and ground truth, and the first prompt of each kind (task, pictures or none, style)."""
-
-    def __init__(self, name: str, dataset: Any, rules: RowRules, rows: Rows) -> None:
-        self.name, self.dataset, self.rules, self.rows = name, dataset, rules, rows
-        self.truths: list[tuple[str, Any]] = []
-        self.kinds: dict[tuple[Any, ...], Kind | None] = {}
-        self.prompt_faults: list[Fault] = []
-
-    def check(self, index: int, row: dict[str, Any]) -> None:
-        """Check one row."""
-        where, value = f"{self.name}[{index}]", row[self.rules.data.answer_key]
-        truth = None if _is_empty(value) else self.rules.truth(value)
-        faults = list(_row_faults(where, row, truth, self.rules))
-        if _is_empty(value):
-            faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
-        else:
-            self.truths.append((where, value))
-        if not faults and truth is not None:
-            self._read_prompt(row, truth)
-        if faults or self.rules.processor is None or self.prompt_faults:
-            self.rows.count += 1
-        else:
-            faults += _measure(where, row, self.dataset, self.rules, self.rows)
-        self.rows.faults += faults
-
-    def _read_prompt(self, row: dict[str, Any], truth: GroundTruth) -> None:
-        kind = (truth.task, bool(row[self.rules.data.image_key]), row.get("style"))
-        if kind in self.kinds:
-            return
-        asked, faults = read_prompt(row, self.dataset, self.rules)
-        known = {one.kind for one in self.prompt_faults}
-        self.prompt_faults += [fault for fault in faults if fault.kind not in known]
-        self.kinds[kind] = None if faults else Kind(row[self.rules.data.answer_key], asked)
+def _asked(row: dict[str, Any], dataset: Any, rules: EasyR1Rules) -> Asked:
+    config, images = rules.data, row[rules.data.image_key]
+    if (
+        isinstance(images, list) and config.image_dir is not None
+    ):  # like upstream, only for paths that are plain strings
+        images = [str(Path(config.image_dir) / one) if isinstance(one, str) else one for one in images]
+    return Asked(
+        row[config.prompt_key],
+        images,
+        row[config.answer_key],
+        row.get("style"),
+        partial(messages, row, dataset),
+        partial(_prompt_tokens, row, images, dataset, rules),
+    )
 
 
 def _load_fault(key: str, data: str, error: Exception) -> Fault:
     return load_fault(key, data, [data.partition("@")[0]], error, "write it as one parquet file (infimed data build)")
 
 
-def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fault]:
+def _column_faults(key: str, columns: list[str], rules: EasyR1Rules) -> Iterator[Fault]:
     for name in ("prompt_key", "answer_key", "image_key"):
         wanted = getattr(rules.data, name)
         if wanted not in columns:
@@ -146,7 +113,7 @@ def _column_faults(key: str, columns: list[str], rules: RowRules) -> Iterator[Fa
         yield Fault(key, what, "name a vision-language model, or drop the column")
 
 
-def _style_faults(key: str, table: Any, rules: RowRules) -> Iterator[Fault]:
+def _style_faults(key: str, table: Any, rules: EasyR1Rules) -> Iterator[Fault]:
     """Yield a fault if a file's prompt style (a column of export/easyr1.py) is not the template's."""
     template = rules.data.format_prompt
     if "style" not in table.column_names or not len(table) or template is None or not Path(template).is_file():
@@ -166,76 +133,12 @@ def rendered_template(path: str | Path) -> str:
     return str(Template(Path(path).read_text(encoding="utf-8").strip()).render(content=""))
 
 
-def _is_empty(truth: Any) -> bool:
-    return truth is None or (isinstance(truth, str) and not truth.strip())
-
-
-def _row_faults(where: str, row: dict[str, Any], truth: GroundTruth | None, rules: RowRules) -> Iterator[Fault]:
-    prompt, images = row[rules.data.prompt_key], row[rules.data.image_key]
-    if not isinstance(prompt, str) or not prompt.strip():
-        yield Fault(where, "the prompt is empty", "drop the row")
-        return
-    if not isinstance(images, list):
-        what = "images is null" if images is None else f"images is {type(images).__name__}, not a list"
-        yield Fault(where, what, "write a list, [] for a row without images")
-        return
-    tags = prompt.count(IMAGE_TAG)
-    said = f"{tags} {IMAGE_TAG} in the prompt for {len(images)} images"
-    located = [_located(image, rules) for image in images]
-    faults, sizes = picture_faults(where, said, tags, located, MAX_ASPECT_RATIO)
-    yield from rules.special.faults(where, prompt)
-    if rules.limit_images and len(images) > rules.limit_images:
-        what = f"{len(images)} images are more than worker.rollout.limit_images {rules.limit_images}"
-        yield Fault(where, what, "raise it or drop the row")
-    yield from faults
-    if truth is not None and truth.task in ("grounding", "detection") and len(sizes) == len(images):
-        yield from _box_faults(where, truth, prompt, sizes)
-
-
-def _box_faults(where: str, truth: GroundTruth, prompt: str, sizes: list[tuple[int, int]]) -> Iterator[Fault]:
-    """Yield a fault for gold boxes that leave their picture: pixels of another size, or no pixels at all."""
-    boxes, size = parse_boxes(truth.answer), truth.size or (sizes[0] if len(sizes) == 1 else None)
-    if truth.size is None and truth.frame == "truth" and asks_thousandths(prompt):
-        size = (1000, 1000)
-    if boxes is None or size is None:
-        return
-    for box in boxes.boxes:
-        if min(box) < 0 or box[2] > size[0] + 1 or box[3] > size[1] + 1:
-            what = f"the gold box {list(box)} reaches beyond its picture of {size[0]:g}×{size[1]:g}"
-            yield Fault(where, what, "write it in pixels of that picture, name its size in the truth, or drop the row")
-            return
-
-
-def _located(image: Any, rules: RowRules) -> Any:
-    """Return an image's path below image_dir; like upstream, only for paths that are plain strings."""
-    if isinstance(image, str) and rules.data.image_dir is not None:
-        return str(Path(rules.data.image_dir) / image)
-    return image
-
-
-def _measure(where: str, row: dict[str, Any], dataset: Any, rules: RowRules, rows: Rows) -> Iterator[Fault]:
-    """Count the row and its prompt's tokens in ``rows``; yield the fault of a prompt that is too long."""
-    limit, is_filtered = rules.data.max_prompt_length, rules.data.filter_overlong_prompts
-    try:
-        length = _prompt_tokens(row, dataset, rules)
-    except ROW_ERRORS as error:
-        yield Fault(where, f"cannot be encoded ({first_line(error)})", "mend or drop the row")
-        return
-    rows.measured(length)
-    rows.count += not (length > limit and is_filtered)
-    if length > limit:
-        outcome = "left out" if is_filtered else "cut, its images with it"
-        what = f"{length:,} tokens are more than data.max_prompt_length {limit:,}; it would be {outcome}"
-        yield Fault(where, what, "raise it, lower data.max_pixels, or drop the row")
-
-
-def _prompt_tokens(row: dict[str, Any], dataset: Any, rules: RowRules) -> int:
+def _prompt_tokens(row: dict[str, Any], images: list[Any], dataset: Any, rules: EasyR1Rules) -> int:
     """Return a prompt's length as upstream's filter counts it (verl/utils/dataset.py, _filter_overlong_prompts)."""
     from verl.utils.dataset import process_image
 
     config, processor = rules.data, rules.processor
     prompt = processor.apply_chat_template(messages(row, dataset), add_generation_prompt=True, tokenize=False)
-    located = [_located(image, rules) for image in row[config.image_key]]
-    images = [process_image(image, config.min_pixels, config.max_pixels) for image in located] or None
-    ids = processor(images, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    pictures = [process_image(image, config.min_pixels, config.max_pixels) for image in images] or None
+    ids = processor(pictures, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]
     return int(ids.size(-1))

@@ -13,7 +13,6 @@ from typing import Any
 from infimed_plugins.parsing.response import BOX, ResponseForm
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.trainers.faults import Fault, first_line
-from infimed_plugins.trainers.upstream_easyr1 import messages
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_-]*)>")
 _NO_TAGS = ("image", "img", "video", "audio", "box", "ref", "bos", "eos", "s", "start_of_turn", "end_of_turn")
@@ -49,25 +48,26 @@ class AskedForm:
         return "\n".join(lines)
 
 
-def read_prompt(row: dict[str, Any], dataset: Any, rules: Any) -> tuple[AskedForm, list[Fault]]:
-    """Return the reply that a row's prompt asks for, rendered through upstream's own data set, and its faults."""
-    asked = messages(row, dataset)
-    texts = [part["text"].strip() for part in asked[0]["content"] if part.get("text", "").strip()]
+def read_prompt(question: str, asked: list[dict[str, Any]], images: int, rules: Any) -> tuple[AskedForm, list[Fault]]:
+    """Return the reply that a prompt asks for, and its faults.
+
+    ``asked`` are its messages as the trainer hands them to the chat template, ``rules`` the RowRules (rl_rows.py).
+    """
+    keys = rules.keys
+    texts = [part["text"].strip() for part in asked[-1]["content"] if part.get("text", "").strip()]
     plain, words = IMAGE_TAG.join(texts), texts[-1] if texts else ""
-    if any(text.strip() not in plain for text in row[rules.data.prompt_key].split(IMAGE_TAG)):
+    if any(text.strip() not in plain for text in question.split(IMAGE_TAG)):
         fix = "write {{ content }} where the question belongs"
-        return AskedForm(), [Fault("data.format_prompt", "the template leaves the question out", fix)]
+        return AskedForm(), [Fault(keys.prompt, "the template leaves the question out", fix)]
     if rules.processor is None:
         return _asked(plain, words, rules.form, by_template=False), []
-    where = "data.override_chat_template" if rules.data.override_chat_template else rules.model_key
+    where = rules.template_key
     try:
         prompt = rules.processor.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # noqa: BLE001  a template may raise anything
         what = f"the chat template cannot render a prompt ({first_line(error)})"
-        return AskedForm(), [
-            Fault(where, what, "name a chat template of the model's family in data.override_chat_template")
-        ]
-    faults = list(_template_faults(where, prompt, texts, len(row[rules.data.image_key]), rules.processor))
+        return AskedForm(), [Fault(where, what, f"name a chat template of the model's family in {keys.template}")]
+    faults = list(_template_faults(where, prompt, texts, images, rules.processor))
     return _asked(prompt, words, rules.form, by_template=True), faults
 
 

@@ -1,4 +1,4 @@
-"""Check that an EasyR1 configuration's reward function loads, keeps EasyR1's contract, and pays:
+"""Check that a configuration's reward function loads, keeps the trainer's contract, and pays:
 
 1 for a gold answer, less for a wrong one, and as much for a reply in the form that the prompt asks for as in its own.
 """
@@ -23,12 +23,43 @@ from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
 
-KEY = "worker.reward.reward_function"
-_ARGUMENTS = f"{KEY}_kwargs"
 _ALL = 1.0 - 1e-6
 _WRONG = {"math": "-987654321", "grounding": "[0, 0, 1, 1]", "detection": "[[0, 0, 1, 1]]"}
 _THOUGHTS = {"gold": "This is the gold answer.", "wrong": "This is a guess."}
 Row = tuple[str, Any]  # place, ground truth
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a trainer's configuration that faults name; ``asks`` says how its prompt is made to ask for a form.
+
+    ``smaller`` names what makes pictures smaller, for the fix of a long prompt.
+    """
+
+    trainer: str
+    model: str
+    reward: str
+    arguments: str  # of the reward
+    template: str
+    prompt: str
+    asks: str
+    images: str  # how many there may be
+    length: str  # of a prompt
+    smaller: str = ""
+
+
+EASYR1 = Keys(
+    "EasyR1",
+    "worker.actor.model.model_path",
+    "worker.reward.reward_function",
+    "worker.reward.reward_function_kwargs",
+    "data.override_chat_template",
+    "data.format_prompt",
+    "let the template ask for",
+    "worker.rollout.limit_images",
+    "data.max_prompt_length",
+    "lower data.max_pixels, ",
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +70,7 @@ class LoadedReward:
     batch: bool
     is_ours: bool = False  # compute_score
     settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of compute_score
+    keys: Keys = EASYR1
 
 
 def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
@@ -52,17 +84,19 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
         bound, kind, function = load_reward_manager(config)
     except (AttributeError, RuntimeError, OSError, SyntaxError) as error:
         named = f"{config.reward_function}:{config.reward_function_name}"
-        faults.append(Fault(KEY, f"{named} does not load ({first_line(error)})", "correct the file or the name"))
+        faults.append(
+            Fault(EASYR1.reward, f"{named} does not load ({first_line(error)})", "correct the file or the name")
+        )
         return None
     if kind not in ("batch", "sequential"):
-        faults.append(Fault(KEY, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
+        faults.append(Fault(EASYR1.reward, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
         return None
     settings = dict(config.reward_function_kwargs or {})
     taken = inspect.signature(function).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
     unknown = [name for name in settings if name not in taken and not takes_all]
     for name in unknown:
-        faults.append(Fault(f"{_ARGUMENTS}.{name}", "the function takes no such argument", nearest(name, taken)))
+        faults.append(Fault(f"{EASYR1.arguments}.{name}", "the function takes no such argument", nearest(name, taken)))
     if unknown:
         return None
     is_ours = function is compute_score
@@ -93,7 +127,7 @@ def response_form(settings: Mapping[str, Any]) -> ResponseForm:
 def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kind], algorithm: Any) -> list[Fault]:
     """Return faults of rows whose gold answer does not earn 1.0, and of prompts for a form that is not paid.
 
-    ``kinds`` holds one row of each kind with what its prompt asks for; ``algorithm`` is EasyR1's AlgorithmConfig.
+    ``kinds`` holds one row of each kind with what its prompt asks for; ``algorithm`` is EasyR1's.
     """
     try:
         form = response_form(reward.settings)
@@ -101,10 +135,14 @@ def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kin
         gold, wrong = _Batch("gold", reward, asked, gold_text), _Batch("wrong", reward, asked, _wrong_text)
         faults = gold.score(rows)
         faults += wrong.score([row for row, _ in gold.best().values()])
-        faults += [*_gold_faults(gold), *_constant_faults(gold, wrong), *_filter_faults(gold, wrong, algorithm)]
+        faults += [
+            *_gold_faults(gold),
+            *_constant_faults(gold, wrong),
+            *(_filter_faults(gold, wrong, algorithm) if algorithm else ()),
+        ]
         return [*faults, *_form_faults(kinds, gold, form)] if reward.is_ours else faults
     except ConfigError as error:
-        return [Fault(_ARGUMENTS, *_split(str(error)))]
+        return [Fault(reward.keys.arguments, *_split(str(error)))]
 
 
 @dataclass(frozen=True)
@@ -135,17 +173,17 @@ class _Batch:
             inputs.append({"response": response, "response_length": len(response), "ground_truth": truth})
         if not inputs:
             return faults
-        function = self.reward.function
+        function, keys = self.reward.function, self.reward.keys
         try:
             scores = list(function(inputs)) if self.reward.batch else [function(row) for row in inputs]
         except ConfigError:
             raise
         except InfimedError as error:
-            return [*faults, Fault(_ARGUMENTS, *_split(str(error)))]
+            return [*faults, Fault(keys.arguments, *_split(str(error)))]
         except Exception as error:  # noqa: BLE001  a user's function may raise anything, and any would end the run
-            what = f"raises on {self.name} answers ({first_line(error)}); EasyR1 would stop there"
-            return [*faults, Fault(KEY, what, "let it score every row")]
-        broken = _contract_faults(scores, len(inputs))
+            what = f"raises on {self.name} answers ({first_line(error)}); {keys.trainer} would stop there"
+            return [*faults, Fault(keys.reward, what, "let it score every row")]
+        broken = _contract_faults(keys.reward, scores, len(inputs))
         if not broken:
             self.scored = list(zip(kept, inputs, scores, strict=True))
         return [*faults, *broken]
@@ -177,7 +215,7 @@ def _gold_faults(gold: _Batch) -> Iterator[Fault]:
     if reward.is_ours:
         reasons = [_because(score) for score in _score(reward.settings, [given for _, given, _ in unpaid])]
     else:
-        reasons, fix = [""] * len(unpaid), f"{fix}, or let data.format_prompt ask for the form that is paid"
+        reasons, fix = [""] * len(unpaid), f"{fix}, or let {reward.keys.prompt} ask for the form that is paid"
     for (where, _, earned), reason in zip(unpaid, reasons, strict=True):
         yield Fault(where, f"the gold answer itself earns {earned:.2f}, not 1.00{reason}", fix)
 
@@ -194,40 +232,40 @@ def _form_faults(kinds: Sequence[Kind], gold: _Batch, form: ResponseForm) -> lis
                 what = (
                     f"the reply {reply!r}, just as the prompt asks for it, earns {score.overall:.2f}{_because(score)}"
                 )
-                key, fix = _form_fix(kind.asked, form)
+                key, fix = _form_fix(kind.asked, form, gold.reward.keys)
                 found.append(Fault(key, what, fix))
-        found += _setting_faults(kind, form, settings)
+        found += _setting_faults(kind, form, settings, gold.reward.keys.arguments)
     return list({fault.kind: fault for fault in reversed(found)}.values())[::-1]  # the first of each kind
 
 
-def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any]) -> Iterator[Fault]:
+def _setting_faults(kind: Kind, form: ResponseForm, settings: Mapping[str, Any], arguments: str) -> Iterator[Fault]:
     """Yield faults of settings at odds with the prompt that a right reply does not show."""
     if form.think_prefilled and kind.asked.rendered and not kind.asked.opened:
         what = f"is set, and the chat template does not open <{form.think_tag}>: replies without it are paid"
-        yield Fault(f"{_ARGUMENTS}.think_prefilled", what, "remove it, or name a chat template that opens the tag")
+        yield Fault(f"{arguments}.think_prefilled", what, "remove it, or name a chat template that opens the tag")
     truth = in_frame(parse_truth(kind.truth, settings.get("task")), check_frame(settings.get("answer_frame")))
     asked, read = kind.asked.frame, "thousandths" if truth.frame == "thousandths" else "pixels"
     if truth.task in ("grounding", "detection") and truth.frame != "truth" and asked not in (None, read):
         what = f"the prompt asks for boxes in {asked}, and the frame {truth.frame!r} reads them as {read}"
-        yield Fault(f"{_ARGUMENTS}.answer_frame", what, f"let the prompt ask for {read}, or declare another frame")
+        yield Fault(f"{arguments}.answer_frame", what, f"let the prompt ask for {read}, or declare another frame")
 
 
-def _form_fix(asked: AskedForm, form: ResponseForm) -> tuple[str, str]:
+def _form_fix(asked: AskedForm, form: ResponseForm, keys: Keys) -> tuple[str, str]:
     """Return the key to change, and to what, so that prompt and reward agree on the form."""
     if asked.closed:
-        return "data.override_chat_template", "name a chat template that leaves the reasoning to the model"
+        return keys.template, "name a chat template that leaves the reasoning to the model"
     if asked.opened and (not form.think_prefilled or asked.opened != form.think_tag):
-        tag = "" if asked.opened == form.think_tag else f" and {_ARGUMENTS}.think_tag={asked.opened}"
-        return f"{_ARGUMENTS}.think_prefilled", f"set {_ARGUMENTS}.think_prefilled=true{tag}"
+        tag = "" if asked.opened == form.think_tag else f" and {keys.arguments}.think_tag={asked.opened}"
+        return f"{keys.arguments}.think_prefilled", f"set {keys.arguments}.think_prefilled=true{tag}"
     think = form.think_tag if asked.opened else asked.think
     for key, written, read in (("think", think, form.think_tag), ("answer", asked.answer, form.answer_tag)):
         if written and written != read:
-            fix = f"set {_ARGUMENTS}.{key}_tag={written}, or let data.format_prompt ask for <{read}> </{read}>"
-            return f"{_ARGUMENTS}.{key}_tag", fix
+            fix = f"set {keys.arguments}.{key}_tag={written}, or let {keys.prompt} ask for <{read}> </{read}>"
+            return f"{keys.arguments}.{key}_tag", fix
     default = (form.think_tag, form.answer_tag) == ("think", "answer")
-    by_name = "name easyr1_configs/infimed.jinja, or " if default else ""
+    by_name = "name easyr1_configs/infimed.jinja, or " if default and keys is EASYR1 else ""
     wanted = f"<{form.think_tag}> </{form.think_tag}> and <{form.answer_tag}> </{form.answer_tag}>"
-    return "data.format_prompt", f"{by_name}let the template ask for {wanted}"
+    return keys.prompt, f"{by_name}{keys.asks} {wanted}"
 
 
 def _wrong_text(truth: Any, settings: Mapping[str, Any]) -> str:
@@ -245,7 +283,7 @@ def _constant_faults(gold: _Batch, wrong: _Batch) -> Iterator[Fault]:
             what = (
                 f"the wrong answer {given['response']!r} to {where} earns {score['overall']:.2f}, as the right one does"
             )
-            yield Fault(KEY, what, "let right answers earn more, or nothing is learned")
+            yield Fault(gold.reward.keys.reward, what, "let right answers earn more, or nothing is learned")
             return
 
 
@@ -265,18 +303,18 @@ def _filter_faults(gold: _Batch, wrong: _Batch, algorithm: Any) -> Iterator[Faul
             yield Fault("algorithm.filter_low", what, "set filter_low and filter_high between the two")
 
 
-def _contract_faults(scores: Sequence[Any], rows: int) -> list[Fault]:
+def _contract_faults(key: str, scores: Sequence[Any], rows: int) -> list[Fault]:
     """Return a fault for scores that EasyR1 leaves at 0 (too few), or that stop or skip updates (not finite)."""
     if len(scores) != rows:
-        return [Fault(KEY, f"gives {len(scores)} scores for {rows} rows", "return one for each row")]
+        return [Fault(key, f"gives {len(scores)} scores for {rows} rows", "return one for each row")]
     if not all(isinstance(score, dict) and "overall" in score for score in scores):
-        return [Fault(KEY, "gives scores that are no dicts with 'overall'", "return {'overall': …} for each row")]
+        return [Fault(key, "gives scores that are no dicts with 'overall'", "return {'overall': …} for each row")]
     if len({frozenset(score) for score in scores}) > 1:
-        return [Fault(KEY, "gives rows different keys", "return the same keys for every row")]
+        return [Fault(key, "gives rows different keys", "return the same keys for every row")]
     values = {key: value for score in scores for key, value in score.items() if not _is_finite(value)}
     return [
-        Fault(KEY, f"gives {key} = {value!r}", "return finite floats only, in every key")
-        for key, value in values.items()
+        Fault(key, f"gives {name} = {value!r}", "return finite floats only, in every key")
+        for name, value in values.items()
     ]
 
 

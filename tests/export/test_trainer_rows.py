@@ -164,6 +164,7 @@ def test_trl_loads_the_build_by_its_name_with_decoded_pictures(made: list[Export
         assert parse_truth(found["ground_truth"]) == row.sample.ground_truth
         pictures = [image.read() for image in row.sample.images]
         assert len(found["images"]) == len(pictures)
+        assert all(isinstance(one, Image.Image) for one in found["images"])
         assert all(map(same_picture, found["images"], pictures))
 
 
