@@ -200,9 +200,8 @@ def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
     found = tasks().get(benchmark)
     if found is None:
         raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(tasks())}")
-    source = registry().get("source", found.source)
     try:
-        rows = source.load(found.split, folder=Path(folder) if folder else None)
+        rows = registry().get("source", found.source).load(found.split, folder=Path(folder) if folder else None)
         return {row.id: row for row in rows if isinstance(row, Sample)}
     except MissingFileError as error:  # lmms-eval has no option --from
         raise type(error)(str(error).replace("add --from DIR", f"export {DATA_DIR}=DIR")) from error

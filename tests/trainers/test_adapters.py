@@ -181,9 +181,21 @@ print(score(data_source="d", solution_str={text!r}, ground_truth={truth!r}, extr
 """,
     "openrlhf": """
 import asyncio
+from PIL import Image
+from transformers import AutoProcessor
+from openrlhf.datasets.prompts_dataset import preprocess_data
 from openrlhf.utils.agent import SingleTurnAgentExecutor
+from openrlhf.utils.vlm_utils import process_prompt_with_images
 executor = SingleTurnAgentExecutor({file!r})
-(info,) = asyncio.run(executor._fetch_rewards_via_func(["ask" + {text!r} + "<|im_end|>"], ["ask"], [{truth!r}]))
+processor = AutoProcessor.from_pretrained({model!r})
+template = dict(input_key="question", label_key="ground_truth", apply_chat_template=processor.apply_chat_template)
+row = {{"question": "<image>What? <think> </think><answer> </answer>", "ground_truth": {truth!r}}}
+prompt, label = preprocess_data(row, **template)
+ids, _, _ = process_prompt_with_images(processor, prompt, [Image.new("RGB", (112, 112))])
+ids += processor.tokenizer({text!r} + "<|im_end|>")["input_ids"]
+query = processor.decode(ids, skip_special_tokens=False)
+assert not query.startswith(prompt), "the image token was not spelled out"
+(info,) = asyncio.run(executor._fetch_rewards_via_func([query], [prompt], [label]))
 print(info["rewards"].item())
 """,
     "ms-swift": """
@@ -213,9 +225,9 @@ def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
-def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path) -> None:
+def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path, tiny_vlm: Path) -> None:
     file = str(find_adapter(name).path)
-    program = LOADERS[name].format(file=file, text=RIGHT, truth=TRUTH)
+    program = LOADERS[name].format(file=file, text=RIGHT, truth=TRUTH, model=str(tiny_vlm))
     environment = dict(os.environ, PYTHONPATH=str(frameworks))
     run = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=600
@@ -284,6 +296,12 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
         assert shown.exit_code == 0
         assert "{file}" not in shown.stdout
         assert str(adapter.path) in shown.stdout or f"infimed_plugins.trainers.{adapter.path.stem}" in shown.stdout
+
+
+def test_the_lines_for_trl_make_a_reward() -> None:
+    made: dict[str, Any] = {}
+    exec(find_adapter("trl").show().partition("GRPOTrainer")[0], made)
+    assert made["reward"]([RIGHT], ground_truth=[TRUTH]) == [1.0]
 
 
 def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
