@@ -276,8 +276,12 @@ def _log_rows(path: Path) -> Rows:
         try:
             if line.fault:
                 raise ValueError(f"{line.fault} ({line.detail})")
-            verdict, (reply, *_) = line.fields["infimed_accuracy"], line.fields["filtered_resps"]
-            yield place, {**columns(sample_of(verdict)), "prediction": reply, "prompt": line.fields.get("input", "")}
+            # "resps" is there where its filters have changed the reply, such as by dropping the reasoning
+            reply = line.fields["resps"] if "resps" in line.fields else line.fields["filtered_resps"]
+            while isinstance(reply, list):
+                reply = reply[0]
+            kept = columns(sample_of(line.fields["infimed_accuracy"]))
+            yield place, {**kept, "prediction": reply, "prompt": line.fields.get("input", "")}
         except (LookupError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path}:{line.number}: no line of a sample log of our tasks ({type(error).__name__}: {error}); run "
