@@ -141,6 +141,15 @@ def test_the_readmes_table_of_trainers_is_the_commands() -> None:
     assert table == [f"| {' | '.join(row)} |" for row in rows]
 
 
+def test_the_monthly_look_names_tests_and_extras_that_exist() -> None:
+    frameworks = tomllib.loads((ROOT / "tests" / "measure" / "frameworks.toml").read_text(encoding="utf-8"))
+    assert {one.name for one in ADAPTERS} - frameworks.keys() == {"prime-rl", "slime", "areal", "rllm", "nemo-gym"}
+    for name, framework in frameworks.items():
+        assert set(framework.get("extras", "data").split(",")) <= set(PROJECT["optional-dependencies"]), name
+        for path in re.findall(r"tests/[\w/.]+", str(framework)):
+            assert (ROOT / path).exists(), path
+
+
 def test_an_extra_that_is_no_trainers_has_no_upper_bound() -> None:
     trainers = {"sft", "rl", "trl", "quickstart", "test", "dev"}
     extras = PROJECT["optional-dependencies"]
