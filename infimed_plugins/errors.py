@@ -96,13 +96,16 @@ class MissingExtraError(InfimedError, ImportError):
     """An optional dependency that is not installed; the message carries the install command."""
 
     def __init__(self, feature: str, module: str, extra: str) -> None:
-        try:  # unnamed, it would make way for the newest torchvision's
-            torch = f" torch=={version('torch').partition('+')[0]}"
-        except PackageNotFoundError:
-            torch = ""
-        super().__init__(
-            f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'{torch}"
-        )
+        super().__init__(f"{feature} needs {module!r}, which is not installed; run: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the line that installs an extra and keeps the torch that is there: pip would take torchvision's newest."""
+    try:
+        torch = f" torch=={version('torch').partition('+')[0]}"
+    except PackageNotFoundError:
+        torch = ""
+    return f"pip install 'infimed-plugins[{extra}]'{torch}"
 
 
 def optional_module(name: str, feature: str, extra: str) -> Any:
