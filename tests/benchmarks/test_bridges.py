@@ -24,7 +24,7 @@ from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import BadRow, Response, Sample
 from infimed_plugins.scoring.robust import score
-from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.sources.phantom import PHANTOM, SPLIT_PICTURES
 
 FIXTURES = Path(__file__).parents[1] / "data" / "sources"
 SAMPLES = list(PHANTOM.load("test", limit=24))
@@ -35,6 +35,7 @@ Rows = list[dict[str, Any]]
 def _fixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("INFIMED_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(lmms_eval.PROMPT_STYLE, raising=False)
+    monkeypatch.setitem(SPLIT_PICTURES, "test", 30)
 
 
 def reply_to(sample: Sample) -> str:
@@ -83,10 +84,11 @@ def taken(path: Path, out: Path, **options: Any) -> tuple[Counts, list[Response]
     return counts[name], RunFolder(out / name / "medevalkit").answered()
 
 
-def same_as_asked(rows: list[Response]) -> None:
+def same_as_asked(rows: list[Response], before_first: str = "") -> None:
     assert [row.id for row in rows] == [sample.id for sample in SAMPLES]
     for row, sample in zip(rows, SAMPLES, strict=True):
-        assert (row.question, row.gold, row.text) == (sample.question, sample.answer, reply_to(sample))
+        text = f"{before_first}{reply_to(sample)}" if sample == SAMPLES[0] else reply_to(sample)
+        assert (row.question, row.gold, row.text) == (sample.question, sample.answer, text)
         assert list(row.images) == [image.sha256() for image in sample.images]
 
 
@@ -146,14 +148,19 @@ def log(folder: Path, rows: Rows, name: str = "infimed_phantom") -> Path:
 
 
 def logged() -> Rows:
-    """Lines as lmms-eval 0.7.3 logs them of our task (loggers/evaluation_tracker.py): no doc, our verdicts whole."""
+    """Lines as lmms-eval 0.7.3 logs them of our task (loggers/evaluation_tracker.py:260): no doc, our verdicts whole.
+
+    Of the first reply its filter has dropped the reasoning, which ``resps`` then has.
+    """
     rows = []
     for place, sample in enumerate(SAMPLES):
         doc = lmms_eval.make_doc("phantom", sample)
         verdicts = lmms_eval.process_results(doc, [reply_to(sample)])
         asked = lmms_eval.doc_to_text(doc)
-        rows.append({"doc_id": place, "target": doc["answer"], "filtered_resps": [reply_to(sample)], "input": asked})
+        rows.append({"doc_id": place, "target": doc["answer"], "filtered_resps": reply_to(sample), "input": asked})
         rows[-1].update(verdicts)
+    whole = f"<think>It shows.</think>{rows[0]['filtered_resps']}"
+    rows[0]["resps"], rows[1]["filtered_resps"] = [whole], [rows[1]["filtered_resps"]]
     return rows
 
 
@@ -161,7 +168,7 @@ def test_a_sample_log_of_lmms_eval_comes_back_by_our_ids(tmp_path: Path) -> None
     path = log(tmp_path / "out" / "some__model", logged()[::-1])
     for place in (path, path.parent, path.parent.parent):
         counts, rows = taken(place, tmp_path / "run")
-        same_as_asked(rows)
+        same_as_asked(rows, "<think>It shows.</think>")
         assert (counts["unmatched"], counts["problem"]) == (0, "")
         assert all(row.prompt.startswith(row.question) for row in rows)
         for row, line in zip(rows, logged(), strict=True):
@@ -233,7 +240,17 @@ def test_a_table_that_is_not_ours_is_named(name: str, change: Any, error: Any, s
 @pytest.mark.skipif(importlib.util.find_spec("lmms_eval") is None, reason="needs lmms-eval")
 @pytest.mark.slow
 def test_the_log_that_lmms_eval_itself_writes_is_taken(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lmms_eval", "--model", "dummy", "--model_args", "response=B", "--limit", "24"]
+    command = [
+        sys.executable,
+        "-m",
+        "lmms_eval",
+        "--model",
+        "dummy",
+        "--model_args",
+        "response=<think>So.</think>It is B.",
+        "--limit",
+        "24",
+    ]
     command += ["--tasks", "infimed_phantom", "--include_path", str(lmms_eval.write_tasks())]
     command += ["--log_samples", "--output_path", str(tmp_path / "out")]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
@@ -241,4 +258,4 @@ def test_the_log_that_lmms_eval_itself_writes_is_taken(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     counts, rows = taken(tmp_path / "out", tmp_path / "run")
     assert (counts["replies"], counts["unmatched"], counts["problem"]) == (24, 0, "")
-    assert [(row.id, row.text) for row in rows] == [(sample.id, "B") for sample in SAMPLES]
+    assert [(row.id, row.text) for row in rows] == [(one.id, "<think>So.</think>It is B.") for one in SAMPLES]

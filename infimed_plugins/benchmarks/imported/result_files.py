@@ -197,10 +197,9 @@ def _parts(path: Path) -> list[Path]:
     """Return the data sets' folders (MedEvalKit) or files at or below a path, but for those we have no source for."""
     if not path.is_dir() or any(result_files(path)):
         return [path]
-    children = sorted(path.iterdir())
-    folders = [one for one in children if one.is_dir() and any(result_files(one)) and _source_of(one)]
-    files = [*children, *sorted(path.glob(f"*/*{_LOG}*.jsonl"))]
-    return folders or [one for one in files if one.suffix in (*SUFFIXES, ".jsonl") and _source_of(one)]
+    found = [one for one in sorted([*path.glob("*"), *path.glob("*/*")]) if _source_of(one)]  # MODEL/DATE_samples_…
+    folders = [one for one in found if one.is_dir() and any(result_files(one))]
+    return folders or [one for one in found if one.suffix in (*SUFFIXES, ".jsonl")]
 
 
 def _format(part: Path) -> ResultFormat:
@@ -277,8 +276,12 @@ def _log_rows(path: Path) -> Rows:
         try:
             if line.fault:
                 raise ValueError(f"{line.fault} ({line.detail})")
-            verdict, (reply, *_) = line.fields["infimed_accuracy"], line.fields["filtered_resps"]
-            yield place, {**columns(sample_of(verdict)), "prediction": reply, "prompt": line.fields.get("input", "")}
+            # "resps" is there where its filters have changed the reply, such as by dropping the reasoning
+            reply = line.fields["resps"] if "resps" in line.fields else line.fields["filtered_resps"]
+            while isinstance(reply, list):
+                reply = reply[0]
+            kept = columns(sample_of(line.fields["infimed_accuracy"]))
+            yield place, {**kept, "prediction": reply, "prompt": line.fields.get("input", "")}
         except (LookupError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path}:{line.number}: no line of a sample log of our tasks ({type(error).__name__}: {error}); run "
