@@ -3,6 +3,7 @@
 # make test-all     what make test leaves out: every moment of a kill, whole trainings, Ray clusters
 # make browser      Chromium, for the tests of the evaluation page
 # make test-vllm    the vLLM engine in vLLM's CPU build, in an environment of its own
+# make frameworks   the package beside the newest release of every trainer, engine and harness: a look once a month
 # They set up .venv first, where they need it; a second call finds it as it was left.
 #
 #   EASYR1=path-or-pip-URL   where EasyR1 comes from (quickstart: upstream's repository without it; test: left out)
@@ -10,6 +11,7 @@
 #   VENV=.venv               where the environment lies
 #   ARGS="--seed 1"          handed to `infimed quickstart`
 #   JOBS=2                   how many processes run the tests
+#   ONLY=trl,verl            which frameworks; ARGS="--fresh --source easyr1=../EasyR1", see tests/measure/frameworks.py
 
 SHELL := /bin/bash
 VENV ?= .venv
@@ -17,6 +19,7 @@ PYTHON ?=
 EASYR1 ?=
 ARGS ?=
 JOBS ?= 2
+ONLY ?=
 
 BIN := $(VENV)/bin
 KEY := $(shell cat pyproject.toml constraints-cpu.txt | cksum | tr -d ' ')
@@ -28,7 +31,7 @@ VLLM_VENV ?= .venv-vllm
 VLLM_BIN := $(VLLM_VENV)/bin
 VLLM_STAMP := $(VLLM_VENV)/.installed-$(KEY)
 
-.PHONY: help quickstart test test-all test-vllm easyr1 browser setup lint format clean
+.PHONY: help quickstart test test-all test-vllm frameworks easyr1 browser setup lint format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +61,10 @@ $(VLLM_STAMP): $(STAMP)
 	@$(VLLM_BIN)/python -m pip install --quiet -e .
 	@$(VLLM_BIN)/python -m infimed_plugins.quickstart.torchvision_cpu
 	@touch $(VLLM_STAMP)
+
+# each in an environment of its own below .frameworks, which is kept; hours, and gigabytes, where nothing is there yet
+frameworks: setup ## today's frameworks beside the package, as a table (not part of CI)
+	@$(BIN)/python tests/measure/frameworks.py $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 browser: ## Chromium for the tests of the evaluation page, on Debian and Ubuntu
 	@command -v chromium chromium-browser google-chrome >/dev/null || { \

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.errors import InfimedError
+from infimed_plugins.errors import InfimedError, NoVerdictError
 from infimed_plugins.hookspecs import hookimpl
 from infimed_plugins.records import GroundTruth, ImageRef, Response, Sample, Score, Verdict
 
@@ -25,6 +25,7 @@ __all__ = [
     "GroundTruth",
     "ImageRef",
     "InfimedError",
+    "NoVerdictError",
     "Response",
     "Sample",
     "Score",

@@ -57,6 +57,14 @@ def test_images_are_resized_as_transformers_resizes_them(family: Family) -> None
             assert family.seen_size(wide, high, 262_144) == upstream(high, wide, **limits)[::-1]
 
 
+@by_name
+def test_an_image_that_is_stored_as_it_is_seen_is_not_resized_again(family: Family) -> None:
+    for size in SIZES:
+        seen = family.seen_size(*size, 262_144)
+        assert family.seen_size(*seen) == seen
+        assert seen[0] % family.image_factor == seen[1] % family.image_factor == 0
+
+
 def test_images_are_cut_into_the_tiles_that_transformers_cuts() -> None:
     upstream = pytest.importorskip("transformers.models.got_ocr2.image_processing_got_ocr2").get_optimal_tiled_canvas
     for wide, high in SIZES:

@@ -14,6 +14,8 @@ A task's doc is a row of a ``datasets.Dataset`` made of one of our Samples::
     {"id": "slake-test-12", "benchmark": "slake", "question": …, "task": "text", "answer": "Lung", "sample": "{…}",
      "prompt_style": "direct"}
 
+`infimed import` takes the sample logs that ``--log_samples`` writes.
+
 Two environment variables stand for the options of ``infimed eval``: ``INFIMED_DATA_DIR`` (``--from``) and
 ``INFIMED_PROMPT_STYLE`` (direct or reasoning). lmms-eval makes a failed request an empty reply, which is invalid here.
 """
@@ -111,12 +113,16 @@ class Doc(TypedDict):
 
 
 class ItemScore(TypedDict):
-    """One verdict: ``score`` is 1 or 0, ``image`` the digest by which questions cluster, ``kind`` the meta entry."""
+    """One verdict: ``score`` is 1 or 0, ``image`` the digest by which questions cluster, ``kind`` the meta entry.
+
+    ``sample`` is the doc's, which lmms-eval leaves out of its sample logs; `infimed import` reads it there.
+    """
 
     score: float
     image: str
     kind: str
     reason: str
+    sample: str
 
 
 def docs(seed: Dataset) -> Dataset:
@@ -173,8 +179,10 @@ def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> di
     images = _images(doc)
     image = images[0].sha256() if images else sample.id
     kind = sample.kind or sample.task
-    right = ItemScore(score=verdict.accuracy or 0.0, image=image, kind=kind, reason=verdict.reason)
-    return {"infimed_accuracy": right, "infimed_invalid": {**right, "score": float(verdict.invalid)}}
+    right = ItemScore(
+        score=verdict.accuracy or 0.0, image=image, kind=kind, reason=verdict.reason, sample=doc["sample"]
+    )
+    return {"infimed_accuracy": right, "infimed_invalid": {**right, "score": float(verdict.invalid), "sample": ""}}
 
 
 def mean_score(items: Sequence[ItemScore]) -> float:
@@ -192,9 +200,8 @@ def _samples(benchmark: str, folder: str | None) -> dict[str, Sample]:
     found = tasks().get(benchmark)
     if found is None:
         raise ConfigError(f"no benchmark {benchmark!r} for lmms-eval; one of {', '.join(tasks())}")
-    source = registry().get("source", found.source)
     try:
-        rows = source.load(found.split, folder=Path(folder) if folder else None)
+        rows = registry().get("source", found.source).load(found.split, folder=Path(folder) if folder else None)
         return {row.id: row for row in rows if isinstance(row, Sample)}
     except MissingFileError as error:  # lmms-eval has no option --from
         raise type(error)(str(error).replace("add --from DIR", f"export {DATA_DIR}=DIR")) from error

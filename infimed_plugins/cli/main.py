@@ -97,3 +97,4 @@ app.command("score", epilog="Example: infimed score runs/eval/sft runs/eval/rl -
 app.command("import", epilog="Example: infimed import eval_results/RL-3B --model RL-3B --out runs/eval/rl")(
     score.import_results
 )
+app.command("export", epilog="Example: infimed export slake --out ~/LMUData")(score.export)

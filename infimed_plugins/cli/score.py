@@ -1,7 +1,8 @@
-"""``infimed score`` and ``infimed import``: judge kept replies anew, and take in those of other frameworks."""
+"""``infimed score``, ``import`` and ``export``: judge kept replies anew, and ask other frameworks for theirs."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +77,10 @@ def score(
 
 
 def import_results(
-    path: Annotated[Path, typer.Argument(help="MedEvalKit's output folder or a VLMEvalKit prediction file.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="MedEvalKit's output folder, a VLMEvalKit prediction file or an lmms-eval sample log."),
+    ],
     model: Annotated[str, typer.Option(help="The model's name in reports.")],
     out: Annotated[Path, typer.Option(help="The run folder to write.")],
     benchmark: Annotated[str | None, typer.Option(help="The benchmark, if the file or folder was renamed.")] = None,
@@ -108,3 +112,23 @@ def import_results(
         if count["problem"]:
             say(f"{name}: {count['problem']}")
     say(f"judge them with: infimed score {out}")
+
+
+def export(
+    benchmark: Annotated[str, typer.Argument(help="The benchmark, such as slake or phantom.")],
+    out: Annotated[Path, typer.Option(help="VLMEvalKit's folder of data sets, LMUData.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first questions.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a benchmark as a TSV for VLMEvalKit's custom data sets; `infimed import` takes the replies back."""
+    from infimed_plugins.benchmarks.vlmevalkit import write_tsv
+    from infimed_plugins.plugins import registry
+
+    path, count, bad = write_tsv(registry().get("benchmark", benchmark), out, downloads=data_dir, limit=limit)
+    if as_json:
+        print_json({"file": str(path), "questions": count, "bad_rows": [asdict(row) for row in bad]})
+        return
+    say(f"{path}: {count:,} questions, {len(bad):,} rows left out")
+    say(f"ask them in VLMEvalKit with: python run.py --data {path.stem} --mode infer --model MODEL")
+    say(f"and take the replies in with: infimed import MODEL_{path.stem}.xlsx --model MODEL --out runs/eval/MODEL")

@@ -15,6 +15,7 @@ from infimed_plugins.engines import ChatRequest, Sampling, Usage
 from infimed_plugins.engines.retry import EmptyReply
 from infimed_plugins.errors import DataError, EngineError
 from infimed_plugins.images import prepare_image, strip_metadata
+from infimed_plugins.parsing.replies import REASONING, reply_text, with_opening
 from infimed_plugins.records import ImageRef, Json
 
 NO_CHOICES = "the reply has no choices"
@@ -76,21 +77,11 @@ def _is_plain_jpeg(data: bytes) -> bool:
 
 
 def _choice_text(message: Json) -> str:
-    """Return what a choice says, its thoughts, where the server parts them off, in ``<think>`` before it."""
-    text = _content_text(message.get("content")) or _content_text(message.get("refusal"))
-    thoughts = _content_text(message.get("reasoning_content")) or _content_text(message.get("reasoning"))
-    if not thoughts.strip() or "think>" in text:
-        return text
-    return f"<think>{thoughts}</think>{text}"
-
-
-def _content_text(content: Json) -> str:
-    """Return the text of a string, of a list of text parts, or of nothing. Raises TypeError for another form."""
-    if isinstance(content, list):
-        return "".join(_content_text(part["text"]) for part in content if part["type"] == "text")
-    if content is not None and not isinstance(content, str):
-        raise TypeError("content")
-    return content or ""
+    """Return what a choice says, its reasoning in ``<think>``. Raises TypeError for a content of another form."""
+    for key in ("content", "refusal", *REASONING):
+        if not isinstance(message.get(key), (str, list, type(None))):
+            raise TypeError(key)
+    return with_opening(reply_text(message) or "")
 
 
 def read_chat(body: Json, most: int) -> Drawn:

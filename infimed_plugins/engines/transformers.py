@@ -12,9 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import families
 from infimed_plugins.engines import AnswerScore, ChatRequest, Reply, Sampling, Usage, batched
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import check_transformers, pixel_limit
+from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Opened = tuple[ChatRequest, list[Any]]  # a request and its images
 
@@ -40,7 +41,7 @@ class TransformersEngine:
     ) -> None:
         try:
             import torch
-            from transformers import AutoModelForImageTextToText, AutoProcessor
+            from transformers import AutoModelForImageTextToText, AutoProcessor, __version__
         except ImportError as error:
             if error.name is None and find_spec("transformers"):  # installed, but an import of its own fails
                 cause = error.__cause__ or error
@@ -49,15 +50,17 @@ class TransformersEngine:
                     "other: beside a CPU torch, run python -m infimed_plugins.quickstart.torchvision_cpu"
                 ) from error
             raise MissingExtraError("the transformers engine", error.name or "transformers", "transformers") from error
-        check_transformers(model)
+        families.check_transformers(model)
         self.model, self.revision = model, revision or ""
         self._batch_size = batch_size
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        limits = pixel_limit(model, max_pixels)
+        limits: dict[str, Any] = dict(families.pixel_limit(model, max_pixels))
+        if __version__.startswith("4."):  # what 5 does of itself, and warns about when told
+            limits["use_fast"] = True
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
-            self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", use_fast=True, **limits)
+            self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", **limits)
             loaded = AutoModelForImageTextToText.from_pretrained(**where, dtype=dtype)
         except (OSError, ValueError) as error:
             hint = "" if Path(model).exists() else " (no such folder; a hub id needs a network)"
@@ -102,8 +105,11 @@ class TransformersEngine:
                 continue
             inputs = self._inputs([(request, opened)])
             asked = inputs["input_ids"].shape[1]
-            inputs["input_ids"] = torch.cat([inputs["input_ids"], tokens.to(self._device)], dim=1)
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            behind = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+            for name, row in inputs.items():
+                if row.shape == (1, asked):  # also token_type_ids, and mm_token_type_ids of transformers 5: 0 is text
+                    more = behind.get(name, torch.zeros_like(tokens)).to(row)
+                    inputs[name] = torch.cat([row, more], dim=1)
             with torch.inference_mode():
                 logits = self._model(**inputs).logits[0, asked - 1 : -1].float()
             chosen = torch.log_softmax(logits, dim=-1).gather(1, tokens.to(self._device).T)
@@ -123,12 +129,14 @@ class TransformersEngine:
                 **inputs, max_new_tokens=sampling.max_tokens, num_return_sequences=sampling.n, **chosen
             )
         texts = self._processor.batch_decode(sequences[:, start:], skip_special_tokens=True)
+        asked = self._processor.batch_decode(inputs["input_ids"][:, -TAIL:])
         lengths = [self._length(tokens) for tokens in sequences[:, start:].tolist()]
         prompts = inputs["attention_mask"].sum(dim=1).tolist()
-        drawn = zip(batched(texts, sampling.n), batched(lengths, sampling.n), strict=True)
-        for (request, _), prompt, (said, counted) in zip(batch, prompts, drawn, strict=True):
+        drawn = zip(batched(texts, sampling.n), batched(lengths, sampling.n), asked, strict=True)
+        for (request, _), prompt, (said, counted, end) in zip(batch, prompts, drawn, strict=True):
             usage = Usage(prompt, sum(length for length, _ in counted))
-            yield Reply(request.id, said, cut=tuple(not ended for _, ended in counted), usage=usage)
+            whole = tuple(with_opening(text, end) for text in said)
+            yield Reply(request.id, whole, cut=tuple(not ended for _, ended in counted), usage=usage)
 
     def _length(self, tokens: list[int]) -> tuple[int, bool]:
         """Return how many tokens were generated, up to the one that ends a reply, and if there is one."""

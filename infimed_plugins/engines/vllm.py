@@ -13,10 +13,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from infimed_plugins import families
 from infimed_plugins.engines import AnswerScore, ChatRequest, Embedding, Reply, Sampling, Usage, batched, is_gme
 from infimed_plugins.engines import embed_suffix as suffix_of
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingExtraError
-from infimed_plugins.families import pixel_limit
+from infimed_plugins.parsing.replies import TAIL, with_opening
 
 Conversation = list[dict[str, Any]]
 Item = tuple[ChatRequest, str | None]  # with the answer to score
@@ -64,7 +65,7 @@ class VllmEngine:
         arguments: dict[str, Any] = {"limit_mm_per_prompt": {"image": max_images, "video": 0}, "seed": 0, **options}
         if current_platform.is_cpu():  # a cut prompt rewinds its seeded generator, which a CPU's cannot
             arguments.setdefault("enable_chunked_prefill", False)
-        if limits := pixel_limit(model, max_pixels):
+        if limits := families.pixel_limit(model, max_pixels):
             arguments["mm_processor_kwargs"] = limits
         if embed:
             arguments = {"runner": "pooling", "convert": "embed", **_pooling(model), **arguments}
@@ -83,7 +84,7 @@ class VllmEngine:
             return parameters.get(request.known) or self._parameters(sampling, request.known)
 
         for (request, _), output, error in self._finished(((one, None) for one in requests), asked):
-            yield _reply(request.id, output) if error is None else Reply(request.id, error=error)
+            yield self._reply(request.id, output) if error is None else Reply(request.id, error=error)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Yield the log-probability of each answer's own tokens, as it is known."""
@@ -147,11 +148,16 @@ class VllmEngine:
             raise EngineError(f"vLLM failed: {_one_line(error)}") from error
 
     def _begin(self, talk: Conversation, parameters: Any, chat: dict[str, Any]) -> str:
-        """Hand a conversation to vLLM; return the id that its output will have."""
+        """Hand a conversation to vLLM; return the id that its output will have.
+
+        ``LLM`` has had ``preprocess_chat`` (0.11 to 0.15), ``_preprocess_chat`` (0.16 to 0.21, vllm/entrypoints/llm.py)
+        and ``enqueue_chat`` (from 0.22).
+        """
         if hasattr(self._llm, "enqueue_chat"):
             (id,) = self._llm.enqueue_chat([talk], parameters, use_tqdm=False, **chat)
             return str(id).partition("-")[0]  # the rest is random, and not in the output's id
-        (prompt,) = self._llm.preprocess_chat([talk], **chat)
+        named = "preprocess_chat" if hasattr(self._llm, "preprocess_chat") else "_preprocess_chat"
+        (prompt,) = getattr(self._llm, named)([talk], **chat)
         id = str(next(self._llm.request_counter))
         self._llm.llm_engine.add_request(id, prompt, parameters)
         return id
@@ -179,6 +185,16 @@ class VllmEngine:
         )
         prompt: dict[str, Any] = {"prompt": text + (self._suffix or "")}
         return prompt | ({"multi_modal_data": {"image": pictures}} if pictures else {})
+
+    def _reply(self, id: str, output: Any) -> Reply:
+        asked = self._llm.get_tokenizer().decode(output.prompt_token_ids[-TAIL:])
+        completion = sum(len(one.token_ids) for one in output.outputs)
+        return Reply(
+            id,
+            tuple(with_opening(one.text, asked) for one in output.outputs),
+            cut=tuple(one.finish_reason == "length" for one in output.outputs),
+            usage=Usage(len(output.prompt_token_ids), completion),
+        )
 
     def _parameters(self, sampling: Sampling, known: int) -> Any:
         from vllm import SamplingParams
@@ -237,16 +253,6 @@ def _unit(id: str, vector: Any) -> Embedding:
 
     vector = np.asarray(vector, dtype=np.float32)
     return Embedding(id, vector / max(float(np.linalg.norm(vector)), 1e-12))
-
-
-def _reply(id: str, output: Any) -> Reply:
-    completion = sum(len(one.token_ids) for one in output.outputs)
-    return Reply(
-        id,
-        tuple(one.text for one in output.outputs),
-        cut=tuple(one.finish_reason == "length" for one in output.outputs),
-        usage=Usage(len(output.prompt_token_ids), completion),
-    )
 
 
 def _score(id: str, output: Any, tokens: int) -> AnswerScore:

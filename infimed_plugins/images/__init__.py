@@ -231,7 +231,9 @@ def _deepened(image: Any, data: bytes, rawmode: str) -> str:
     if (swapped := _swapped(rawmode)) is None:
         return "16-bit colour read as 8"
     low = _pil().open(io.BytesIO(data))
-    low.tile = [(*tile[:3], (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped) for tile in low.tile]
+    for number, tile in enumerate(low.tile):  # from Pillow 11 on a tile is a named tuple, which 13 insists on
+        args = (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped
+        low.tile[number] = getattr(type(tile), "_make", tuple)((*tile[:3], args))
     low.load()
     lows = np.asarray(low)[..., 1:2] if rawmode.startswith("LA") else np.asarray(low)[..., :3]
     values = (np.asarray(image)[..., :3].astype(np.uint16) << 8) | lows

@@ -83,16 +83,14 @@ class MathPool:
     def verdict(self, gold: str, answer: str, deadline: float = float("inf")) -> str:
         """Return RIGHT, WRONG, or why there is no verdict; after the ``deadline`` (time.monotonic) only what is known.
 
-        Raises MissingExtraError without math_verify, MathProcessError when no process can be started; once one has
-        worked, that is an outage: NOT_REACHED, at once for RETRY_SECONDS.
+        Raises MissingExtraError without math_verify, MathProcessError when no process can be started; where one has
+        worked, that is an outage: NOT_REACHED.
         """
         return self._known(gold, answer) or self._ask(gold, answer, deadline)
 
     def ask_all(self, pairs: Iterable[Pair], deadline: float) -> dict[Pair, str]:
         """Return the ``verdict`` on each of many pairs, asked at once, the cheap ones first; raises as that does."""
         said = {pair: self._known(*pair) or "" for pair in pairs}
-        if all(said.values()):
-            return said
         todo = sorted((pair for pair in said if not said[pair]), key=lambda pair: _COSTLY.search(pair[1]) is not None)
         if len(todo) < PAIRS_FOR_ANOTHER:
             return said | {(gold, answer): self._ask(gold, answer, deadline) for gold, answer in todo}
@@ -127,8 +125,8 @@ class MathPool:
         try:  # looked at when its turn has come: others have asked the same, or used up the budget, meanwhile
             if known := self._known(gold, answer):
                 return known
-            if self._down_until > time.monotonic():
-                return NOT_REACHED
+            if self._down_until > time.monotonic() and process.pid is None:
+                return self._ask_another(gold, answer, deadline)
             seconds = self._limit(answer) if time.monotonic() <= deadline else 0.0
             if not seconds:
                 return OUT_OF_BUDGET
@@ -140,11 +138,15 @@ class MathPool:
             if not self._worked:
                 raise
             self._down_until = time.monotonic() + RETRY_SECONDS
-            return NOT_REACHED
+            return self._ask_another(gold, answer, deadline)
         finally:
             self._idle.put(process)
             for other in self.processes:
                 _ = other.pid  # one that was killed while idle is taken notice of
+
+    def _ask_another(self, gold: str, answer: str, deadline: float) -> str:
+        """Ask a process that is alive, if there is one, while the caller holds one that does not start."""
+        return self._ask(gold, answer, deadline) if any(one.pid for one in self.processes) else NOT_REACHED
 
     def _limit(self, answer: str) -> float:
         """Return the seconds that an answer may take, by the rest of the budget; 0 for none."""

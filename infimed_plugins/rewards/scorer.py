@@ -28,7 +28,7 @@ from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_r
 from infimed_plugins.records import Code, Frame, GroundTruth, Score, Verdict
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame, parse_truth
 from infimed_plugins.rewards.math_pool import MATH, AskMath, MathProcessError, Pair
-from infimed_plugins.rewards.settings import SETTINGS, VARIABLES, check_weights, typed
+from infimed_plugins.rewards.settings import SETTINGS, check_weights, typed
 
 Reward = Callable[[str, GroundTruth], Verdict]
 
@@ -48,6 +48,7 @@ BUILT_IN |= {  # other names of the same, and the gate alone
     "format": "infimed_plugins.rewards.text_and_choice:format_passed",
 }
 MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
+VARIABLE, OLD_VARIABLE = "INFIMED_REWARD_KWARGS", "INFIMED_REWARD"  # settings as JSON
 SECONDS_BETWEEN = 60.0  # from one warning of replies without a verdict to the next
 _log = logging.getLogger("infimed_plugins.rewards")
 _said: set[str] = set()  # warnings that are given once
@@ -197,7 +198,7 @@ def _warn_if_prefilled(rows: list[Any], form: ResponseForm) -> None:
             "every reward of this batch is 0: %d of %d responses close %s without opening it; if the chat template "
             "opens it, set think_prefilled to true: in reward_function_kwargs (EasyR1), reward_kwargs (verl), "
             "reward_with(think_prefilled=True) (TRL), or, for any other adapter, the environment "
-            f"variable {VARIABLES[0]}='{{\"think_prefilled\": true}}'",
+            f"variable {VARIABLE}='{{\"think_prefilled\": true}}'",
             *(missing, len(rows), form.tags[0]),
         )
 
@@ -235,16 +236,16 @@ def _warn_once(message: str, *given: Any) -> None:
 
 def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of compute_score, typed. Raises ConfigError or UnknownPluginError for any that cannot be."""
-    named = {known_name(name, SETTINGS, "setting of the reward"): value for name, value in settings.items()}
-    checked = {name: typed(name, value) for name, value in named.items()}
+    names = {known_name(name, SETTINGS, "setting of the reward"): name for name in settings}
+    checked = {known: typed(known, settings[name]) for known, name in names.items()}
     compute_score([], **checked)
     return checked
 
 
 def settings_of_environment() -> dict[str, Any]:
     """Return the settings in INFIMED_REWARD_KWARGS (or INFIMED_REWARD), a JSON object; raises as check_settings."""
-    name = next((name for name in VARIABLES if os.environ.get(name)), None)
-    return dict(_read_variable(name, os.environ[name])) if name else {}
+    name = VARIABLE if os.environ.get(VARIABLE) else OLD_VARIABLE
+    return dict(_read_variable(name, os.environ.get(name) or "{}"))
 
 
 @lru_cache(maxsize=8)  # a trainer that calls for each reply pays for it once
@@ -282,9 +283,9 @@ def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask
     """
     name = reward or truth.task
     judge = find_reward(name)
-    if name in BUILT_IN:
-        return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
     try:
+        if name in BUILT_IN:
+            return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
         verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
     except NoVerdictError as error:
         return Verdict(0.0, None, str(error) or f"the reward {name!r} gave none", code=Code.UNSCORED)

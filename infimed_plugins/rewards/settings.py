@@ -14,7 +14,6 @@ SETTINGS: dict[str, type] = {
     **{"w_format": float, "w_acc": float, "task": str, "reward": str, "think_prefilled": bool},
     **{"think_tag": str, "answer_tag": str, "answer_frame": str, "confidence": bool},
 }
-VARIABLES = ("INFIMED_REWARD_KWARGS", "INFIMED_REWARD")  # settings as JSON; the second is the older name
 
 
 def read_settings(passed: Mapping[str, Any]) -> dict[str, Any]:

@@ -157,6 +157,9 @@ def test_task_files_of_another_version_are_replaced(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no benchmark 'iconqa' for lmms-eval"):
         docs("iconqa")
+    monkeypatch.delenv(functions.DATA_DIR, raising=False)
+    with pytest.raises(MissingFileError, match=r"put it into DIR/slake, and export INFIMED_DATA_DIR=DIR$"):
+        docs("slake")
     monkeypatch.setenv(functions.DATA_DIR, str(tmp_path))
     with pytest.raises(MissingFileError, match="vqa_rad: its files are not there"):
         docs("vqa_rad")

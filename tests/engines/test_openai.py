@@ -489,6 +489,9 @@ def test_the_continued_turn_renders_as_the_model_card_of_gme_has_it() -> None:
         ({"content": "<think>own</think>B", "reasoning": "why"}, "<think>own</think>B"),
         ({"content": [{"type": "text", "text": "B"}, {"type": "text", "text": "."}]}, "B."),
         ({"content": None, "refusal": "I cannot."}, "I cannot."),
+        ({"content": "B", "thinking": "why"}, "<think>why</think>B"),
+        ({"content": None, "reasoning": "why"}, "<think>why</think>"),
+        ({"content": "why</think>B"}, "<think>why</think>B"),  # a chat template opened it, and no parser parts it off
     ],
 )
 def test_what_a_choice_says_is_read_in_each_form(message: dict[str, Any], text: str) -> None:

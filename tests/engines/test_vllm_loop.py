@@ -24,7 +24,7 @@ class Core:
     def __init__(self) -> None:
         self.waiting: dict[str, tuple[str, Any]] = {}
         self.most = 0
-        self.broken = False
+        self.broken = self.opens_thought = False
 
     def add_request(self, id: str, prompt: str, parameters: Any) -> None:
         if len(prompt) > LIMIT:
@@ -40,7 +40,8 @@ class Core:
         texts = [f"{prompt} {parameters.seed + index}" for index in range(parameters.n)]
         outputs = [SimpleNamespace(text=text, token_ids=[1, 2], finish_reason="stop") for text in texts]
         others = [SimpleNamespace(request_id=other, finished=False) for other in self.waiting]
-        return [*others, SimpleNamespace(request_id=id, finished=True, outputs=outputs, prompt_token_ids=[1, 2, 3])]
+        asked = list(map(ord, f"{prompt} <think>\n" if self.opens_thought else prompt))
+        return [*others, SimpleNamespace(request_id=id, finished=True, outputs=outputs, prompt_token_ids=asked)]
 
     def has_unfinished_requests(self) -> bool:
         return bool(self.waiting)
@@ -61,12 +62,28 @@ class Old:
         return ["".join(part["text"] for part in talk[-1]["content"]) for talk in talks]
 
     def get_tokenizer(self) -> Any:
-        return SimpleNamespace(apply_chat_template=lambda talk, **_: talk[-1]["content"][0]["text"])
+        """A tokenizer of characters."""
+        return SimpleNamespace(
+            apply_chat_template=lambda talk, **_: talk[-1]["content"][0]["text"],
+            decode=lambda tokens: "".join(map(chr, tokens)),
+        )
 
     def embed(self, prompts: list[dict[str, Any]], use_tqdm: bool) -> list[Any]:
         if any(len(prompt["prompt"]) > LIMIT for prompt in prompts):
             raise ValueError("one of them is longer than the maximum model length")
         return [SimpleNamespace(outputs=SimpleNamespace(embedding=[3.0, len(one["prompt"])])) for one in prompts]
+
+
+class Middle(Old):
+    """LLM of vLLM 0.16 to 0.21."""
+
+    def __init__(self, model: str, **arguments: Any) -> None:
+        super().__init__(model, **arguments)
+        self._preprocess_chat = super().preprocess_chat
+
+    @property
+    def preprocess_chat(self) -> Any:  # type: ignore[override]
+        raise AttributeError("preprocess_chat")
 
 
 class New(Old):
@@ -78,7 +95,7 @@ class New(Old):
         return [f"{id}-0a1b2c3d"]
 
 
-@pytest.fixture(params=[Old, New])
+@pytest.fixture(params=[Old, Middle, New])
 def vllm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def parameters(**given: Any) -> Any:
         if given["top_p"] > 1:
@@ -141,6 +158,15 @@ def test_the_samples_that_are_known_are_left_out() -> None:
     requests = [ChatRequest("a", "q", known=2), ChatRequest("b", "q")]
     replies = {reply.id: reply for reply in VllmEngine("m").generate(requests, Sampling(n=3, temperature=1.0, seed=7))}
     assert (replies["a"].texts, replies["b"].texts) == (("q 9",), ("q 7", "q 8", "q 9"))
+
+
+@pytest.mark.usefixtures("vllm")
+def test_reasoning_that_the_chat_template_opened_is_opened_in_the_reply() -> None:
+    engine = VllmEngine("m")
+    for opens in (True, False):
+        core(engine).opens_thought = opens
+        (reply,) = engine.generate(questions(["q"]), Sampling(n=2, temperature=1.0, seed=7))
+        assert reply.texts == (("<think>q 7", "<think>q 8") if opens else ("q 7", "q 8"))
 
 
 @pytest.mark.usefixtures("vllm")

@@ -87,6 +87,7 @@ def test_nothing_half_written_is_left_when_a_row_fails(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_llamafactory_reads_every_row_its_images_and_its_system_tag(tmp_path: Path) -> None:
+    pytest.importorskip("llamafactory")
     from llamafactory.data.loader import _load_single_dataset
     from llamafactory.data.parser import get_dataset_list
     from llamafactory.hparams import DataArguments, ModelArguments

@@ -96,6 +96,23 @@ def test_a_pool_that_is_down_is_not_asked_again_at_once_and_recovers(
     assert pool.verdict("5", "\\log_2(32)") == RIGHT
 
 
+def test_while_one_process_does_not_start_the_others_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = MathPool(processes=2)
+    try:
+        two.ask_all([(str(number), f"\\log_2({2**number})") for number in range(1, 40)], time.monotonic() + 60)
+        first, second = (process.pid for process in two.processes)
+        assert first
+        assert second
+        os.killpg(second, signal.SIGKILL)
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        asked = [two.verdict("3", f"\\log_3({number})") for number in range(20, 30)]
+        assert asked.count(RIGHT) == 1
+        assert NOT_REACHED not in asked
+        assert [process.pid for process in two.processes] == [first, None]
+    finally:
+        two.close()
+
+
 def test_a_process_that_has_never_started_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     never = MathPool(processes=1)
     for executable in ("/bin/false", "/no/such/python"):

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from infimed_plugins import prompts
+from infimed_plugins.export import ExportRow
+from infimed_plugins.export.formats import FORMATS
+from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
@@ -42,12 +45,22 @@ def taught_vlm(tiny_vlm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     A random model earns no reward, so that a trainer would have nothing to learn from.
     """
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    return _teach(tiny_vlm, tmp_path_factory.mktemp("model") / "taught")
+
+
+@pytest.fixture(scope="session")
+def teach() -> Callable[[Path, Path], Path]:
+    """Send the model of a folder to the same school, and save it in another."""
+    return _teach
+
+
+def _teach(untaught: Path, folder: Path) -> Path:
+    import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    folder = tmp_path_factory.mktemp("model") / "taught"
-    model = AutoModelForImageTextToText.from_pretrained(tiny_vlm)
-    processor = AutoProcessor.from_pretrained(tiny_vlm)
+    model = AutoModelForImageTextToText.from_pretrained(untaught)
+    processor = AutoProcessor.from_pretrained(untaught)
     batch = _lessons(processor)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     torch.manual_seed(0)
@@ -183,3 +196,17 @@ def installed() -> Callable[[str, str], None]:
             pytest.skip(f"this is for {package} {least} or later, and {found} is installed")
 
     return check
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[[str], Path]:
+    """Write organ questions, what taught_vlm went to school for, in a trainer's format; return the folder."""
+
+    def write(form: str) -> Path:
+        store = ImageStore(tmp_path / form)
+        samples = [phantom_sample("rlvr", index, kind="organ") for index in range(40)]
+        rows = [ExportRow(one, tuple(store.add(image) for image in one.images), "reasoning") for one in samples]
+        FORMATS[form].write(rows, store.root, store.root, "organs")
+        return store.root
+
+    return write

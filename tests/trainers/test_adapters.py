@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import infimed_plugins
@@ -37,6 +36,7 @@ RIGHT, WRONG, UNFORMATTED = (
 )
 EXPECTED = [1.0, pytest.approx(0.1), 0.0]
 TRUTH = '{"task": "multiple_choice", "answer": "B"}'
+INSTALLED = os.environ.get("INSTALLED", "")  # set by tests/measure/frameworks.py: what this environment was made for
 PACKAGES = ("verl==0.9.1", "hydra-core==1.3.2", "openrlhf==0.11.2", "ms-swift==4.6.0", "json_repair")
 
 
@@ -181,9 +181,21 @@ print(score(data_source="d", solution_str={text!r}, ground_truth={truth!r}, extr
 """,
     "openrlhf": """
 import asyncio
+from PIL import Image
+from transformers import AutoProcessor
+from openrlhf.datasets.prompts_dataset import preprocess_data
 from openrlhf.utils.agent import SingleTurnAgentExecutor
+from openrlhf.utils.vlm_utils import process_prompt_with_images
 executor = SingleTurnAgentExecutor({file!r})
-(info,) = asyncio.run(executor._fetch_rewards_via_func(["ask" + {text!r} + "<|im_end|>"], ["ask"], [{truth!r}]))
+processor = AutoProcessor.from_pretrained({model!r})
+template = dict(input_key="question", label_key="ground_truth", apply_chat_template=processor.apply_chat_template)
+row = {{"question": "<image>What? <think> </think><answer> </answer>", "ground_truth": {truth!r}}}
+prompt, label = preprocess_data(row, **template)
+ids, _, _ = process_prompt_with_images(processor, prompt, [Image.new("RGB", (112, 112))])
+ids += processor.tokenizer({text!r} + "<|im_end|>")["input_ids"]
+query = processor.decode(ids, skip_special_tokens=False)
+assert not query.startswith(prompt), "the image token was not spelled out"
+(info,) = asyncio.run(executor._fetch_rewards_via_func([query], [prompt], [label]))
 print(info["rewards"].item())
 """,
     "ms-swift": """
@@ -197,7 +209,12 @@ print(orms["infimed"](None)([{text!r}], ground_truth=[{truth!r}])[0])
 
 @pytest.fixture(scope="module")
 def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The frameworks as PyPI has them, unpacked, without what they depend on: only their loaders are used."""
+    """The frameworks as PyPI has them, unpacked, without what they depend on: only their loaders are used.
+
+    In an environment of `make frameworks` the one that is installed there, whatever its version.
+    """
+    if INSTALLED:
+        return Path(infimed_plugins.__file__).parents[1]
     pytest.importorskip("transformers")
     pytest.importorskip("ray")
     folder = tmp_path_factory.mktemp("frameworks")
@@ -208,9 +225,9 @@ def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
-def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path) -> None:
+def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path, tiny_vlm: Path) -> None:
     file = str(find_adapter(name).path)
-    program = LOADERS[name].format(file=file, text=RIGHT, truth=TRUTH)
+    program = LOADERS[name].format(file=file, text=RIGHT, truth=TRUTH, model=str(tiny_vlm))
     environment = dict(os.environ, PYTHONPATH=str(frameworks))
     run = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=600
@@ -249,17 +266,19 @@ for reply in (
 
 @pytest.mark.slow
 def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> None:
-    folder = tmp_path / "venv"  # its dependencies do not go with LLaMA-Factory's
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=600)
-    python = folder / "bin" / "python"
-    wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
-    install = [str(python), "-m", "pip", "install", "--quiet", *wanted]
-    subprocess.run(install, check=True, capture_output=True, timeout=1200)
+    python = sys.executable
+    if not INSTALLED:
+        folder = tmp_path / "venv"  # its dependencies do not go with LLaMA-Factory's
+        subprocess.run([python, "-m", "venv", str(folder)], check=True, timeout=600)
+        python = str(folder / "bin" / "python")
+        wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
+        install = [python, "-m", "pip", "install", "--quiet", *wanted]
+        subprocess.run(install, check=True, capture_output=True, timeout=1200)
     printed = [tomllib.loads(find_adapter(name).show().partition("\n")[2]) for name in ("verifiers", "prime-rl")]
     task, same = printed[0]["env"]["taskset"]["task"], printed[1]["orchestrator"]["train"]["source"]["env"]["taskset"]
     assert task == same["task"]
     program = VERIFIERS.format(text=RIGHT, truth=TRUTH, task=task)
-    run = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False, timeout=600)
+    run = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False, timeout=600)
     assert run.returncode == 0, run.stderr[-2000:]
     assert [tuple(map(float, line.split())) for line in run.stdout.splitlines()] == [
         (1.0, 1.0),
@@ -277,6 +296,12 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
         assert shown.exit_code == 0
         assert "{file}" not in shown.stdout
         assert str(adapter.path) in shown.stdout or f"infimed_plugins.trainers.{adapter.path.stem}" in shown.stdout
+
+
+def test_the_lines_for_trl_make_a_reward() -> None:
+    made: dict[str, Any] = {}
+    exec(find_adapter("trl").show().partition("GRPOTrainer")[0], made)
+    assert made["reward"]([RIGHT], ground_truth=[TRUTH]) == [1.0]
 
 
 def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
@@ -325,6 +350,7 @@ def test_an_openstack_swift_is_not_taken_for_ms_swift(tmp_path: Path) -> None:
 
 
 def test_settings_are_typed_and_misspelt_names_are_refused() -> None:
+    torch = pytest.importorskip("torch")
     prefilled = RIGHT.removeprefix("<think>")
     assert verl.compute_score("", prefilled, TRUTH, think_prefilled="false")["score"] == 0.0
     weights = {"w_format": numpy.float32(0.25), "w_acc": torch.tensor(0.75), "think_prefilled": numpy.bool_(True)}

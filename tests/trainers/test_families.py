@@ -21,7 +21,7 @@ from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.families import family_of
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import phantom_sample
-from infimed_plugins.trainers import Progress, run_llamafactory
+from infimed_plugins.trainers import Progress, run_easyr1, run_llamafactory
 from infimed_plugins.trainers.easyr1 import check_rl
 from infimed_plugins.trainers.llamafactory import check_sft
 
@@ -156,3 +156,36 @@ def test_easyr1s_configuration_has_no_faults_with_a_tiny_qwen3_vl(
     assert checked.faults == ()
     assert checked.summary is not None
     assert (checked.summary.rows, checked.summary.steps_per_epoch) == (32, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.easyr1
+def test_easyr1_takes_two_steps_with_a_tiny_qwen3_vl_and_pays_it(
+    models: Callable[[str], Path],
+    teach: Callable[[Path, Path], Path],
+    organ_rows: list[Row],
+    write_parquet: Callable[[Path, list[Row]], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("INFIMED_ROOT", str(REPOSITORY))
+    overrides = [
+        f"data.train_files={write_parquet(tmp_path / 'train.parquet', organ_rows[:32])}",
+        f"data.val_files={write_parquet(tmp_path / 'val.parquet', organ_rows[32:])}",
+        "data.rollout_batch_size=4",
+        "data.max_response_length=40",
+        f"worker.actor.model.model_path={teach(models('qwen3_vl'), tmp_path / 'taught')}",
+        "worker.actor.global_batch_size=4",
+        "worker.actor.micro_batch_size_per_device_for_update=8",
+        "worker.actor.optim.lr_warmup_steps=0",
+        "worker.rollout.n=4",
+        "trainer.max_steps=2",
+        f"trainer.save_checkpoint_path={tmp_path / 'rl'}",
+    ]
+    seen: list[Progress] = []
+    config = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
+    run_easyr1(config, overrides, log=tmp_path / "rl.log", on_progress=seen.append, cpu=True)
+    steps = [progress.metrics for progress in seen if "reward/overall" in progress.metrics]
+    assert len(steps) == 2
+    assert min(step["reward/overall"] for step in steps) > 0
+    assert max(step["actor/grad_norm"] for step in steps) > 0

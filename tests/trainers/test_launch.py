@@ -188,3 +188,6 @@ def test_what_is_missing_is_said_before_anything_starts(tmp_path: Path, monkeypa
     with pytest.raises(MissingExtraError, match="EasyR1 is not on PyPI"):
         run_easyr1(tmp_path / "sft.yaml", log=tmp_path / "run.log")
     assert not (tmp_path / "run.log").exists()
+    monkeypatch.setitem(sys.modules, "omegaconf", None)
+    with pytest.raises(MissingExtraError, match=r"needs 'omegaconf'.*infimed-plugins\[rl\]"):
+        launch.read_settings(tmp_path / "grpo.yaml")

@@ -65,6 +65,8 @@ assert {signal.name: signal.value for signal in parted.signals}["format"] == 1.0
 print(json.dumps([evaluated(model_response=text).reward for text in TEXTS]))
 """,
     "NEMO_GYM": """
+from infimed_plugins.errors import NoVerdictError
+from infimed_plugins.rewards import scorer
 from infimed_plugins.trainers.nemo_gym import InfimedServer  # first: Ray, which nemo_gym imports, reorders sys.path
 from unittest.mock import MagicMock
 from fastapi.testclient import TestClient
@@ -86,7 +88,13 @@ def said(text):
 thought = {"id": "t", "type": "reasoning", "summary": [{"type": "summary_text", "text": "round"}]}
 parted = verified(thought, said("<answer> B </answer>"))
 assert (parted["reward"], parted["format"], parted["ground_truth"]) == (1.0, 1.0, TRUTH)
-print(json.dumps([verified(said(text))["reward"] for text in TEXTS]))
+scores = [verified(said(text))["reward"] for text in TEXTS]
+def judge_that_is_out(answer, truth):
+    raise NoVerdictError("the judge's server is out")
+scorer.find_reward = lambda name: judge_that_is_out
+lost = verified(said(TEXTS[0]))
+assert (lost["reward"], lost["_ng_failure_class"]) == (0.0, "judge_failed")
+print(json.dumps(scores))
 """,
 }
 

@@ -19,7 +19,7 @@ LANGUAGE = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
-    "head_dim": 32,
+    "head_dim": 64,  # one that vLLM serves on a CPU
     "max_position_embeddings": 8192,
 }
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
@@ -77,7 +77,7 @@ def _qwen3(corpus: Sequence[str], *, moe: bool = False) -> tuple[Any, Any]:
     parts = {"image_processor": images, "tokenizer": tokenizer, "video_processor": VideoProcessor()}
     # not square, as transformers 5 turns the experts' weights and tells them by their shape
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48} if moe else {}
-    rope = {"rope_type": "default", "mrope_section": [8, 4, 4], "mrope_interleaved": True}
+    rope = {"rope_type": "default", "mrope_section": [12, 10, 10], "mrope_interleaved": True}
     text = {**LANGUAGE, **experts, **_ends(tokenizer), "vocab_size": len(tokenizer), "rope_scaling": rope}
     vision = {**QWEN_VISION, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>"}
@@ -93,8 +93,9 @@ def _gemma3(corpus: Sequence[str]) -> tuple[Any, Any]:
     named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     roles = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>"}
     tokenizer = _tokenizer(corpus, roles, named, ["<start_of_turn>", "<end_of_turn>"], GEMMA)
+    tokenizer.add_tokens(["\n" * number for number in range(1, 5)])  # vLLM looks for them around an image
     images = Gemma3ImageProcessorFast(size={"height": 896, "width": 896})
-    text = {**LANGUAGE, **_ends(tokenizer), "vocab_size": len(tokenizer), "query_pre_attn_scalar": 32}
+    text = {**LANGUAGE, **_ends(tokenizer), "vocab_size": len(tokenizer), "query_pre_attn_scalar": 64}
     ids = {f"{key}_index": tokenizer.convert_tokens_to_ids(token) for key, token in named.items()}
     vision = {**VISION, "image_size": 896, "patch_size": 14, "vision_use_head": False}
     config = Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=256, **ids)

@@ -67,6 +67,26 @@ def test_of_more_samples_only_those_that_are_missing_are_drawn(engine: VllmEngin
             assert reply.usage.completion == whole[reply.id].usage.completion
 
 
+def test_greedy_replies_are_those_of_the_transformers_engine(engine: VllmEngine) -> None:
+    from infimed_plugins.engines.transformers import TransformersEngine
+
+    greedy = Sampling(max_tokens=48)
+    there = TransformersEngine(BASE, max_pixels=12_544).generate(REQUESTS, greedy)
+    assert {id: reply.texts for id, reply in by_id(engine.generate(REQUESTS, greedy)).items()} == {
+        reply.id: reply.texts for reply in there
+    }
+
+
+def test_reasoning_that_the_chat_template_opened_is_opened_in_the_reply(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = engine._llm.get_tokenizer()
+    opening = "{% if add_generation_prompt %}<think>\n{% endif %}"
+    monkeypatch.setattr(tokenizer, "chat_template", tokenizer.chat_template + opening)
+    for reply in engine.generate(REQUESTS, TEN):
+        assert all(text.startswith("<think>") and text.count("<think>") == 1 for text in reply.texts)
+
+
 def test_what_cannot_be_asked_fails_alone(engine: VllmEngine) -> None:
     bad = ChatRequest("bad", REQUESTS[0].text, (ImageRef(data=b"no image"),))
     long = ChatRequest("long", "word " * 3000)
@@ -150,6 +170,14 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def parting_server() -> Iterator[str]:
+    """The same server, which parts the reasoning off."""
+    parser = str(Path(__file__).with_name("text_reasoning_parser.py"))
+    options = ("--reasoning-parser-plugin", parser, "--reasoning-parser", "by_text")
+    yield from serve("--max-model-len", "1024", "--no-enable-chunked-prefill", *options, offset=2000)
+
+
+@pytest.fixture(scope="module")
 def embedding_server() -> Iterator[str]:
     """The same model, pooling."""
     yield from serve("--max-model-len", "1024", "--runner", "pooling", "--convert", "embed", offset=1000)
@@ -194,6 +222,23 @@ def test_the_openai_engine_gets_the_same_from_a_real_server(server: str, engine:
     assert there == here
     ten = list(remote.generate(REQUESTS[:4], Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)))
     assert all(len(reply.texts) == 10 and reply.usage.completion > 10 for reply in ten)
+
+
+def test_reasoning_that_a_real_server_parts_off_is_put_back(parting_server: str, engine: VllmEngine) -> None:
+    import httpx
+
+    from infimed_plugins.engines.openai import OpenAIEngine
+
+    talk = [{"role": "user", "content": REQUESTS[0].text.removeprefix("<image>")}]
+    asked = {"model": "base", "messages": talk, "max_tokens": 48, "temperature": 0}
+    said = httpx.post(f"{parting_server}/chat/completions", json=asked, timeout=120).json()["choices"][0]["message"]
+    assert said.get("reasoning") or said.get("reasoning_content")
+    assert "think>" not in said["content"]
+    greedy = Sampling(max_tokens=48)
+    there = by_id(OpenAIEngine("base", base_url=parting_server).generate(REQUESTS[:6], greedy))
+    for reply in engine.generate(REQUESTS[:6], greedy):
+        assert there[reply.id].texts == reply.texts
+        assert reply.texts[0].count("<think>") == reply.texts[0].count("</think>") == 1
 
 
 def test_a_real_server_scores_answers_as_the_engine_in_process_does(server: str, engine: VllmEngine) -> None:

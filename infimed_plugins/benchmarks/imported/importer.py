@@ -193,6 +193,11 @@ def _joined(
         if downloads is not None and alone:
             raise
         problem = f"not joined to the data set (intervals then know no shared images): {error}"
+    if asked and not joined and replies[0].ours:
+        raise DataError(
+            f"none of the {len(replies):,} rows is a question of {benchmark.name} (the first is {replies[0].id}): the "
+            "file is of another task or split; name that one's file, or its --benchmark"
+        )
     left = [reply for reply in replies if reply.position not in joined]
     told = [from_file(reply, id) for reply, id in _with_ids(left, asked > 0)]
     rows += [row for row in told if row is not None]

@@ -1,0 +1,48 @@
+"""A tiny model of each family answers in real vLLM as in transformers: pictures one, two or none, within a limit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed here: run make test-vllm")
+
+from infimed_plugins import prompts
+from infimed_plugins.engines import ChatRequest, Sampling
+from infimed_plugins.engines.transformers import TransformersEngine
+from infimed_plugins.engines.vllm import VllmEngine
+from infimed_plugins.sources.phantom import phantom_sample
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "trainers"))
+from tiny_families import save_tiny
+
+SAMPLES = [phantom_sample("val", number) for number in range(3)]
+PROMPTS = [prompts.render(sample, "reasoning") for sample in SAMPLES]
+REQUESTS = [
+    *(ChatRequest(sample.id, text, sample.images) for sample, text in zip(SAMPLES, PROMPTS, strict=True)),
+    ChatRequest("none", "Which organ has lobes?"),
+    ChatRequest("two", "<image><image>Are they alike?", SAMPLES[0].images + SAMPLES[1].images),
+]
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe", "gemma3", "internvl"])
+def test_vllm_and_transformers_give_the_same_replies(model_type: str, tmp_path: Path) -> None:
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    model = str(save_tiny(model_type, tmp_path / model_type, PROMPTS * 3))
+    options = {"dtype": "float32", "max_model_len": 2048, "enforce_eager": True, "max_images": 2}
+    engines = VllmEngine(model, max_pixels=262_144, **options), TransformersEngine(model, max_pixels=262_144)
+    said, expected = (
+        {
+            # vLLM leaves out the bytes of a sign that the limit cuts
+            reply.id: (tuple(text.rstrip("\ufffd") for text in reply.texts), reply.error, reply.usage.prompt)
+            for reply in engine.generate(REQUESTS, Sampling(max_tokens=12))
+        }
+        for engine in engines
+    )
+    assert said == expected
+    assert all(error is None for _, error, _ in said.values())
