@@ -122,6 +122,8 @@ def test_bad_json_lines_are_named(trainer: str, run: Run, built: dict[str, Path]
     assert "bad.jsonl[0]" in (said := faults([{**good[0], "ground_truth": truth}, good[1]]))
     assert "Q" in said
     assert "the answer is empty" in faults([{**good[0], "ground_truth": ""}])
+    prompt = "messages" if trainer == "ms-swift" else "prompt"
+    assert "the prompt is empty" in faults([{**good[0], prompt: [{"from": "human", "value": "Which organ?"}]}])
 
 
 def test_bad_parquet_is_named(run: Run, built: dict[str, Path], tmp_path: Path, write_parquet: Any) -> None:
