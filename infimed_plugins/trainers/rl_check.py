@@ -110,10 +110,7 @@ def check(
     if trainer == "easyr1":
         return easyr1.check_rl(config, overrides, on_progress=on_progress)
     layout, rows = LAYOUTS[trainer], Rows()
-    what, fix = (
-        "is not set, and no row would be trained on as it is meant",
-        f"set it (infimed trainers config {trainer})",
-    )
+    what, fix = "is not set, and no row is trained on as meant", f"set it (infimed trainers config {trainer})"
     needed = (layout.model, layout.files[0], *layout.needed)
     faults = [Fault(key, what, fix) for key in needed if not settings.get(key)]
     with quiet():
@@ -187,7 +184,7 @@ def _rules(layout: Layout, settings: _Settings, faults: list[Fault]) -> RowRules
         _reward(layout, settings, faults),
         limit_images=int(settings.get(layout.images) or 0),
         max_tokens=limit - int(settings.get(layout.taken_off) or 0) if isinstance(limit, int) else None,
-        too_long=layout.too_long,
+        too_long=layout.too_long if settings.get("data.filter_overlong_prompts", True) else "refused, the run ended",
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )

@@ -164,6 +164,11 @@ def test_a_setting_at_odds_with_the_rows_is_named(trainer: str, override: str, e
     assert expected in "\n".join(lines(run(trainer, override)))
 
 
+def test_verl_without_its_filter_would_stop_at_a_long_prompt(run: Run) -> None:
+    said = lines(run("verl", "data.max_prompt_length=20", "data.filter_overlong_prompts=false"))
+    assert "it would be refused, the run ended" in said[0]
+
+
 def test_a_chat_template_that_drops_pictures_or_opens_the_thought_is_named(
     run: Run, tiny_vlm: Path, tmp_path: Path
 ) -> None:
