@@ -179,12 +179,13 @@ def _rules(layout: Layout, settings: _Settings, faults: list[Fault]) -> RowRules
         except (OSError, ValueError, KeyError) as error:
             what = f"the processor of {model} does not load ({first_line(error)}), and no row was tokenized"
             faults.append(Fault(layout.model, what, "name a model that transformers itself has, with its processor"))
+    is_filtered = settings.get("data.filter_overlong_prompts", layout.trainer != "verl")
     return RowRules(
         layout,
         _reward(layout, settings, faults),
         limit_images=int(settings.get(layout.images) or 0),
         max_tokens=limit - int(settings.get(layout.taken_off) or 0) if isinstance(limit, int) else None,
-        too_long=layout.too_long if settings.get("data.filter_overlong_prompts", True) else "refused, the run ended",
+        too_long=layout.too_long if is_filtered else "refused, the run ended",
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )

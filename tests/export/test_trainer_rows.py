@@ -158,7 +158,7 @@ def test_trl_loads_the_build_by_its_name_with_decoded_pictures(made: list[Export
     write("trl", made, store)
     (store.root / "samples").mkdir()
     (store.root / "samples" / "train.jsonl").write_text('{"id": "x"}\n')  # as a build with steps has it
-    loaded = datasets.load_dataset(str(store.root), name=None, streaming=False)  # trl/scripts/grpo.py:142
+    loaded = datasets.load_dataset(str(store.root), name=None, streaming=False)  # trl/scripts/grpo.py:132
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 7, "validation": 2}
     for found, row in zip(loaded["train"], made, strict=False):
         assert found["prompt"] == [{"role": "user", "content": bare(row)}]
