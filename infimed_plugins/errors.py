@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 MAX_FAILED_SHARE = 0.05
@@ -95,9 +96,16 @@ class MissingExtraError(InfimedError, ImportError):
     """An optional dependency that is not installed; the message carries the install command."""
 
     def __init__(self, feature: str, module: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs {module!r}, which is not installed; run: pip install 'infimed-plugins[{extra}]'"
-        )
+        super().__init__(f"{feature} needs {module!r}, which is not installed; run: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the line that installs an extra and keeps the torch that is there: pip would take torchvision's newest."""
+    try:
+        torch = f" torch=={version('torch').partition('+')[0]}"
+    except PackageNotFoundError:
+        torch = ""
+    return f"pip install 'infimed-plugins[{extra}]'{torch}"
 
 
 def optional_module(name: str, feature: str, extra: str) -> Any:

@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from infimed_plugins.errors import MissingExtraError, optional_module
+
 HIDE = """
 import importlib.abc, json, sys
 hidden = set(json.loads({hidden!r}))
@@ -96,3 +98,10 @@ def test_a_command_that_needs_more_names_the_extra(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'infimed-plugins[" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_advised_install_names_the_torch_that_is_to_stay() -> None:
+    torch = importlib.metadata.version("torch").partition("+")[0]
+    with pytest.raises(MissingExtraError) as raised:
+        optional_module("no_such_module", "a test", "transformers")
+    assert str(raised.value).endswith(f"run: pip install 'infimed-plugins[transformers]' torch=={torch}")

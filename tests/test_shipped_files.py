@@ -16,6 +16,7 @@ from infimed_plugins.errors import MissingFileError
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
 from infimed_plugins.sources import source_entries
+from infimed_plugins.trainers.adapters import ADAPTERS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -128,6 +129,32 @@ def test_the_readme_names_files_recipes_and_extras_that_exist() -> None:
     extras = {extra for group in re.findall(r"'\.\[([\w,]+)\]'", readme) for extra in group.split(",")}
     assert extras <= set(PROJECT["optional-dependencies"])
     assert "make quickstart" in readme
+
+
+def test_the_readmes_table_of_trainers_is_the_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| trainer | version tried |")[2].partition("\n\n")[0].splitlines()[2:]
+    rows = [
+        [one.name, one.version, "✓" if one.rows else "–", "✓" if one.to_json()["configuration"] else "–", one.takes]
+        for one in ADAPTERS
+    ]
+    assert table == [f"| {' | '.join(row)} |" for row in rows]
+
+
+def test_the_monthly_look_names_tests_and_extras_that_exist() -> None:
+    frameworks = tomllib.loads((ROOT / "tests" / "measure" / "frameworks.toml").read_text(encoding="utf-8"))
+    assert {one.name for one in ADAPTERS} - frameworks.keys() == {"prime-rl", "slime", "areal", "rllm", "nemo-gym"}
+    for name, framework in frameworks.items():
+        assert set(framework.get("extras", "data").split(",")) <= set(PROJECT["optional-dependencies"]), name
+        for path in re.findall(r"tests/[\w/.]+", str(framework)):
+            assert (ROOT / path).exists(), path
+
+
+def test_an_extra_that_is_no_trainers_has_no_upper_bound() -> None:
+    trainers = {"sft", "rl", "trl", "quickstart", "test", "dev"}
+    extras = PROJECT["optional-dependencies"]
+    found = [line for name in extras.keys() - trainers for line in extras[name] if "<" in line or "==" in line]
+    assert found == ["math-verify>=0.8,<1"]
 
 
 def test_the_changelog_has_this_version() -> None:

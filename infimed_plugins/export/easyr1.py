@@ -15,25 +15,12 @@ all rows; `infimed check rl` says where a row's style is another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
-from infimed_plugins.errors import optional_module
 from infimed_plugins.export import ExportRow
-from infimed_plugins.export.parquet import embedded, write_parquet
-
-
-def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
-    """Write ``train.parquet`` (and ``val.parquet``) into ``folder``; return the rows of each file.
-
-    ``store_root`` is the folder that the rows' image paths are relative to.
-    """
-    arrow = optional_module("pyarrow", "writing parquet", "data")
-    text, images = arrow.string(), arrow.list_(arrow.struct([("bytes", arrow.binary())]))
-    columns = {"problem": text, "answer": text, "images": images, "id": text, "task": text, "style": text}
-    return write_parquet(rows, folder, store_root, arrow.schema(list(columns.items())), parquet_row)
+from infimed_plugins.export.parquet import embedded
 
 
 def parquet_row(row: ExportRow, store_root: Path, _number: int = 0) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _TEXTS = ("id", "source", "task", "language", "question", "prompt", "target", "a
 WRITER_ROWS = 100  # held in memory at a time
 
 
-def write(rows: Iterable[ExportRow], folder: Path, store_root: Path) -> dict[str, int]:
+def write(rows: Iterable[ExportRow], folder: Path, store_root: Path, _: str = "") -> dict[str, int]:
     """Write a data set for each of ``train`` and ``val`` into ``folder``; return the rows of each Arrow file."""
     new_writer = optional_module("datasets.arrow_writer", "writing Hugging Face data sets", "data").ArrowWriter
     from datasets import Dataset, Features, Image, Sequence, Value

@@ -17,25 +17,28 @@ from infimed_plugins.export import ExportRow
 from infimed_plugins.storage import whole_file
 
 
-def set_name(name: str, row: ExportRow) -> str:
-    """Return the data set a row belongs to: ``NAME[_val][_text]``; without a name ``train[_text]``, ``val[_text]``."""
-    into = "" if row.into == "train" else f"_{row.into}"
-    return (f"{name}{into}" if name else row.into) + ("" if row.images else "_text")
-
-
 def write_jsonl(
-    rows: Iterable[ExportRow], folder: Path, name: str, to_row: Callable[[ExportRow], dict[str, Any]]
+    rows: Iterable[ExportRow],
+    folder: Path,
+    store_root: Path,
+    _: str = "",
+    *,
+    to_row: Callable[[ExportRow, Path], dict[str, Any]],
+    name_of: Callable[[str], str] = str,
 ) -> dict[str, int]:
-    """Write a ``.jsonl`` file for each set into ``folder``; return the rows of each file, image sets first."""
+    """Write ``train.jsonl``, ``val.jsonl`` and ``…_text.jsonl``; return the rows of each file, image sets first.
+
+    ``name_of`` gives another name for ``train`` and ``val``.
+    """
     counts: dict[str, int] = {}
     with ExitStack() as stack:
         files: dict[str, TextIO] = {}
         for row in rows:
-            dataset = set_name(name, row)
+            dataset = name_of(row.into) + ("" if row.images else "_text")
             if dataset not in files:
                 partial = stack.enter_context(whole_file(folder / f"{dataset}.jsonl"))
                 files[dataset] = stack.enter_context(partial.open("w", encoding="utf-8", newline="\n"))
-            files[dataset].write(json.dumps(to_row(row), ensure_ascii=False) + "\n")
+            files[dataset].write(json.dumps(to_row(row, store_root), ensure_ascii=False) + "\n")
             counts[dataset] = counts.get(dataset, 0) + 1
     ordered = sorted(counts, key=lambda dataset: (dataset.endswith("_text"), dataset))
     return {f"{dataset}.jsonl": counts[dataset] for dataset in ordered}

@@ -48,7 +48,13 @@ def sharegpt_row(row: ExportRow) -> dict[str, Any]:
 
 def write(rows: Iterable[ExportRow], folder: Path, name: str) -> dict[str, int]:
     """Write a ``.jsonl`` file per set and ``dataset_info.json``; return the rows of each file, image sets first."""
-    counts = write_jsonl(rows, folder, name, sharegpt_row)
+    counts = write_jsonl(
+        rows,
+        folder,
+        folder,
+        to_row=lambda row, _: sharegpt_row(row),
+        name_of=lambda into: name + ("" if into == "train" else f"_{into}"),
+    )
     registry = dataset_info(file.removesuffix(".jsonl") for file in counts)
     write_whole(folder / REGISTRY_FILE, json.dumps(registry, indent=2) + "\n")
     return counts

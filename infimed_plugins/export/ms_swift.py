@@ -14,13 +14,14 @@ relative to (swift/template/vision_utils.py:113). GRPO keeps the other columns a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from infimed_plugins.export import ExportRow
 from infimed_plugins.export.llamafactory import sharegpt_row
 
 
-def swift_row(row: ExportRow) -> dict[str, Any]:
+def swift_row(row: ExportRow, _: Path) -> dict[str, Any]:
     """Return the row as ms-swift reads it; no ``images`` in a text row."""
     made = sharegpt_row(row)
     turns = made["messages"] if row.style == "direct" or row.sample.rationale else made["messages"][:1]

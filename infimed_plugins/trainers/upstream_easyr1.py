@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any
 
-from infimed_plugins.errors import MissingExtraError
+from infimed_plugins.errors import MissingExtraError, install_command
 from infimed_plugins.paths import PACKAGE
 
 REPOSITORY = "https://github.com/hiyouga/EasyR1"
@@ -23,7 +23,7 @@ class MissingEasyR1Error(MissingExtraError):
     def __init__(self, what: str) -> None:
         ImportError.__init__(
             self,
-            f"{what}; EasyR1 is not on PyPI, run: pip install 'infimed-plugins[rl]' && "
+            f"{what}; EasyR1 is not on PyPI, run: {install_command('rl')} && "
             f"pip install --no-deps git+{REPOSITORY}@{COMMIT}",
         )
 

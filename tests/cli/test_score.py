@@ -158,6 +158,19 @@ def test_what_a_judge_should_mark_is_said_for_each_mode(mode: str, said: str | N
     assert found == ([] if said is None else [f"{said} are a judge's to mark and were scored by rule ({mode})"])
 
 
+def test_a_benchmark_is_exported_with_the_commands_that_bring_its_replies_back(tmp_path: Path) -> None:
+    told = invoke("export", "vqa_rad", "--out", tmp_path / "LMUData", "--from", DOWNLOADS).stdout
+    name = "infimed_vqa_rad_openended"
+    assert f"{name}.tsv: 3 questions, 0 rows left out" in "".join(told.splitlines())
+    assert f"python run.py --data {name} --mode infer" in told
+    assert f"infimed import MODEL_{name}.xlsx" in told
+    made = json.loads(invoke("export", "phantom", "--out", tmp_path, "--limit", "2", "--json").stdout)
+    assert made == {"file": str(tmp_path / "infimed_phantom.tsv"), "questions": 2, "bad_rows": []}
+    unknown = RUNNER.invoke(app, ["export", "slake2", "--out", str(tmp_path)])
+    assert unknown.exit_code == 2
+    assert "unknown benchmark 'slake2'; available: " in " ".join(unknown.output.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

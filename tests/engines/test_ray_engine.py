@@ -35,7 +35,10 @@ def test_it_asks_every_request_once_and_gives_the_same_replies(cluster: Path, mo
 
     monkeypatch.setenv("SERVER_KEY", KEY)
     sampling = Sampling(n=2, temperature=1.0, seed=3)
-    with FaultyServer({"What is 7?": [500], "What is 8?": [400]}) as server:
+    parted = b'{"choices": [{"message": {"content": "B", "reasoning_content": "why"}}]}'
+    with FaultyServer(
+        {"What is 7?": [500], "What is 8?": [400], "What is 9?": [(200, parted, "application/json")]}
+    ) as server:
         expected = OpenAIEngine("m", base_url=server.url).generate(REQUESTS, sampling)
         texts = {reply.id: reply.texts for reply in expected if reply.id != "q8"}
         server.asked.clear()
@@ -52,6 +55,7 @@ def test_it_asks_every_request_once_and_gives_the_same_replies(cluster: Path, mo
         "q8": False,
     }
     assert {id: reply.texts for id, reply in replies.items() if reply.error is None} == texts | {"twin": texts["q1"]}
+    assert texts["q9"][0] == "<think>why</think>B"
     logs = [file for file in cluster.rglob("*") if file.is_file()]
     assert any(file.stat().st_size for file in logs)
     assert not [file for file in logs if KEY.encode() in file.read_bytes()], "the key is in no log"

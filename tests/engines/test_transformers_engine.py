@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.engines.transformers import SeededSampler, TransformersEngine, uniform_numbers
 from infimed_plugins.paths import shipped
+from infimed_plugins.records import ImageRef
 from infimed_plugins.sources.phantom import PHANTOM
 
 BASE = str(shipped("infimed_plugins/quickstart/base"))
@@ -82,6 +84,19 @@ def test_what_a_reply_took_and_whether_it_was_cut_is_told(engine: TransformersEn
     assert (short.cut, short.usage.completion) == ((True,), 2)
     (whole,) = engine.generate(REQUESTS[1:2], Sampling(max_tokens=200))
     assert whole.cut == (False,)
+
+
+def test_an_image_is_resized_to_the_limit_that_is_given() -> None:
+    from PIL import Image
+
+    made = BytesIO()
+    Image.new("RGB", (448, 448), "gray").save(made, "PNG")
+    request = ChatRequest("a", "<image>What is it?", (ImageRef(data=made.getvalue()),))
+    tokens = {}
+    for side in (112, 224):
+        (reply,) = TransformersEngine(BASE, max_pixels=side * side).generate([request], Sampling(max_tokens=1))
+        tokens[side] = reply.usage.prompt
+    assert tokens[224] - tokens[112] == (224 // 28) ** 2 - (112 // 28) ** 2
 
 
 def test_reasoning_that_the_chat_template_opened_is_opened_in_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Try the package beside the newest release of every trainer, engine and harness; print the table anew.
 
     python tests/measure/frameworks.py --only trl,verl
-    python tests/measure/frameworks.py --source easyr1=../EasyR1 --source vlmevalkit=../VLMEvalKit --json look.json
+    python tests/measure/frameworks.py --source easyr1=../EasyR1 --json look.json
 
 Each framework gets an environment of its own, `.frameworks/NAME`: torch first, then the framework's newest release,
 then this package, which must leave its version alone, and the tests that concern it run there. A cell counts the tests

@@ -26,13 +26,14 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 WATCHED = ("torch", "transformers", "datasets", "trl", "vllm", "llamafactory", "tensordict", "pillow")
-BESIDE = {  # an extra, and the framework whose newest release it must leave alone
-    "data": "datasets pillow",
-    "trl": "trl transformers datasets",
-    "eval": "transformers datasets",
-    "vllm": "vllm",
-    "eval beside vllm": "vllm",
-    "sft": "llamafactory",
+BESIDE = {  # newest releases, or a torch that must stay, and then an extra
+    "data": ("datasets pillow", "'.[data]'"),
+    "trl": ("trl transformers datasets", "'.[trl]'"),
+    "eval": ("transformers datasets", "'.[eval]'"),
+    "eval beside torch": ("torch==2.8.0", "'.[eval]' torch==2.8.0"),
+    "vllm": ("vllm", "'.[vllm]'"),
+    "eval beside vllm": ("vllm", "'.[eval]'"),
+    "sft": ("llamafactory", "'.[data,sft]'"),
 }
 
 
@@ -47,8 +48,8 @@ def readme_lines(text: str) -> list[str]:
 def sequences() -> Iterator[tuple[str, list[str]]]:
     """Each sequence of lines by its name: README's, and one for each extra."""
     yield "README, GRPO on GPUs", readme_lines((ROOT / "README.md").read_text(encoding="utf-8"))
-    for name, newest in BESIDE.items():
-        yield name, [f"pip install {newest}", f"pip install '.[{name.partition(' ')[0]}]'"]
+    for name, lines in BESIDE.items():
+        yield name, [f"pip install {line}" for line in lines]
 
 
 class Scratch:

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from infimed_plugins import prompts
+from infimed_plugins.export import ExportRow
+from infimed_plugins.export.formats import FORMATS
+from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
@@ -193,3 +196,17 @@ def installed() -> Callable[[str, str], None]:
             pytest.skip(f"this is for {package} {least} or later, and {found} is installed")
 
     return check
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[[str], Path]:
+    """Write organ questions, what taught_vlm went to school for, in a trainer's format; return the folder."""
+
+    def write(form: str) -> Path:
+        store = ImageStore(tmp_path / form)
+        samples = [phantom_sample("rlvr", index, kind="organ") for index in range(40)]
+        rows = [ExportRow(one, tuple(store.add(image) for image in one.images), "reasoning") for one in samples]
+        FORMATS[form].write(rows, store.root, store.root, "organs")
+        return store.root
+
+    return write

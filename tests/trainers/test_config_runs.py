@@ -6,6 +6,7 @@ What a CPU cannot do is taken out (vLLM, DeepSpeed, several nodes) and the sizes
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -16,9 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infimed_plugins import prompts
-from infimed_plugins.records import Sample
-from infimed_plugins.sources.phantom import phantom_sample
+from infimed_plugins.rewards.settings import VARIABLES
 from infimed_plugins.trainers import Progress, run_easyr1
 from infimed_plugins.trainers.configs import PRESETS, configuration
 from infimed_plugins.trainers.launch import environment_for, read_settings
@@ -36,12 +35,6 @@ ON_CPU = {
     "max_steps": 2,
     "save_strategy": "no",
 }
-
-
-@pytest.fixture(scope="module")
-def organs() -> list[Sample]:
-    """What taught_vlm went to school for."""
-    return [phantom_sample("rlvr", index, kind="organ") for index in range(40)]
 
 
 def _on_cpu(trainer: str, preset: str, **own: Any) -> Row:
@@ -72,26 +65,11 @@ def _assert_it_learns(logs: list[Row], reward: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_trl_takes_two_steps_by_its_own_command(
-    preset: str, taught_vlm: Path, organs: list[Sample], installed: Needs, tmp_path: Path
+    preset: str, taught_vlm: Path, build: Callable[[str], Path], installed: Needs, tmp_path: Path
 ) -> None:
     installed("trl", "1.0")
-    from datasets import Dataset, Features, Image, List, Value
-
-    rows = [
-        {
-            "prompt": [
-                {"role": "user", "content": prompts.render(sample, "reasoning").removeprefix(prompts.IMAGE_TAG)}
-            ],
-            "images": [{"bytes": sample.images[0].read(), "path": None}],
-            "ground_truth": sample.ground_truth.to_json(),
-        }
-        for sample in organs
-    ]
-    turns = [{"role": Value("string"), "content": Value("string")}]
-    features = Features({"prompt": turns, "images": List(Image()), "ground_truth": Value("string")})
-    (tmp_path / "rows").mkdir()
-    Dataset.from_list(rows, features=features).to_parquet(tmp_path / "rows" / "train.parquet")
-    settings = _on_cpu("trl", preset, model_name_or_path=str(taught_vlm), dataset_name="rows", output_dir="out")
+    own = {"model_name_or_path": str(taught_vlm), "dataset_name": str(build("trl")), "output_dir": "out"}
+    settings = _on_cpu("trl", preset, **own)
     settings |= {"use_cpu": True, "bf16": False, "report_to": "none"}
     (tmp_path / "trl.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     trl = str(Path(sys.executable).parent / "trl")
@@ -103,19 +81,9 @@ def test_trl_takes_two_steps_by_its_own_command(
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_ms_swift_takes_two_steps_by_its_own_command(
-    preset: str, taught_vlm: Path, organs: list[Sample], installed: Needs, tmp_path: Path
+    preset: str, taught_vlm: Path, build: Callable[[str], Path], installed: Needs, tmp_path: Path
 ) -> None:
     installed("ms-swift", "4.6")
-    import json
-
-    lines = []
-    for index, sample in enumerate(organs):
-        image = tmp_path / f"{index}.png"
-        image.write_bytes(sample.images[0].read())
-        turn = {"role": "user", "content": prompts.render(sample, "reasoning")}
-        row = {"messages": [turn], "images": [str(image)], "ground_truth": sample.ground_truth.to_json()}
-        lines.append(json.dumps(row))
-    (tmp_path / "train.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     config = json.loads((taught_vlm / "config.json").read_text(encoding="utf-8"))
     (tmp_path / "tiny_ids.py").write_text(  # swift's template has Qwen's ids of the image tokens
         "from swift.template.templates.qwen import Qwen2VLTemplate\n"
@@ -123,10 +91,11 @@ def test_ms_swift_takes_two_steps_by_its_own_command(
         f"Qwen2VLTemplate.video_token_id = {config['video_token_id']}\n",
         encoding="utf-8",
     )
-    settings = _on_cpu("ms-swift", preset, model=str(taught_vlm), dataset=["train.jsonl"], output_dir="out")
+    rows = build("ms-swift")
+    settings = _on_cpu("ms-swift", preset, model=str(taught_vlm), dataset=[str(rows / "train.jsonl")], output_dir="out")
     settings |= {"torch_dtype": "float32", "report_to": ["none"], "check_model": False}
     settings["external_plugins"].append("tiny_ids.py")
-    settings["ENV"] = {key: settings["ENV"][key] for key in ("INFIMED_REWARD",)} | {"MAX_PIXELS": 12544}
+    settings["ENV"] = {VARIABLES[0]: settings["ENV"][VARIABLES[0]], "MAX_PIXELS": 12544, "ROOT_IMAGE_DIR": str(rows)}
     (tmp_path / "swift.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     logs = _run([str(Path(sys.executable).parent / "swift"), "rlhf", "swift.yaml"], tmp_path)
     _assert_it_learns(logs, "rewards/InfimedReward/mean")

@@ -170,6 +170,14 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def parting_server() -> Iterator[str]:
+    """The same server, which parts the reasoning off."""
+    parser = str(Path(__file__).with_name("text_reasoning_parser.py"))
+    options = ("--reasoning-parser-plugin", parser, "--reasoning-parser", "by_text")
+    yield from serve("--max-model-len", "1024", "--no-enable-chunked-prefill", *options, offset=2000)
+
+
+@pytest.fixture(scope="module")
 def embedding_server() -> Iterator[str]:
     """The same model, pooling."""
     yield from serve("--max-model-len", "1024", "--runner", "pooling", "--convert", "embed", offset=1000)
@@ -214,6 +222,23 @@ def test_the_openai_engine_gets_the_same_from_a_real_server(server: str, engine:
     assert there == here
     ten = list(remote.generate(REQUESTS[:4], Sampling(n=10, temperature=1.0, max_tokens=64, seed=7)))
     assert all(len(reply.texts) == 10 and reply.usage.completion > 10 for reply in ten)
+
+
+def test_reasoning_that_a_real_server_parts_off_is_put_back(parting_server: str, engine: VllmEngine) -> None:
+    import httpx
+
+    from infimed_plugins.engines.openai import OpenAIEngine
+
+    talk = [{"role": "user", "content": REQUESTS[0].text.removeprefix("<image>")}]
+    asked = {"model": "base", "messages": talk, "max_tokens": 48, "temperature": 0}
+    said = httpx.post(f"{parting_server}/chat/completions", json=asked, timeout=120).json()["choices"][0]["message"]
+    assert said.get("reasoning") or said.get("reasoning_content")
+    assert "think>" not in said["content"]
+    greedy = Sampling(max_tokens=48)
+    there = by_id(OpenAIEngine("base", base_url=parting_server).generate(REQUESTS[:6], greedy))
+    for reply in engine.generate(REQUESTS[:6], greedy):
+        assert there[reply.id].texts == reply.texts
+        assert reply.texts[0].count("<think>") == reply.texts[0].count("</think>") == 1
 
 
 def test_a_real_server_scores_answers_as_the_engine_in_process_does(server: str, engine: VllmEngine) -> None:
