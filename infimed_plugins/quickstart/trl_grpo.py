@@ -34,7 +34,7 @@ from infimed_plugins.trainers.launch import (
     read_settings,
     run_logged,
 )
-from infimed_plugins.trainers.trl import infimed_reward
+from infimed_plugins.trainers.trl import reward_with
 
 LOG_FILE = "experiment_log.jsonl"
 MODEL_FOLDER = "huggingface"
@@ -161,16 +161,16 @@ def read_rows(data: Settings) -> Any:
 
 
 def reward_function(config: Settings, means: dict[str, float]) -> Callable[..., Any]:
-    """Return infimed_reward with a YAML's settings; ``means`` will hold the last batch's by key. Raises ConfigError."""
+    """Return the reward with a YAML's settings; ``means`` will hold the last batch's by key. Raises ConfigError."""
     if Path(str(config["reward_function"])).name != "infimed_reward.py:compute_score":
         raise ConfigError("worker.reward.reward_function: TRL takes infimed_reward.py:compute_score alone; use EasyR1")
-    options = config.get("reward_function_kwargs") or {}
+    paid = reward_with(**(config.get("reward_function_kwargs") or {}))
 
     def log_metric(key: str, value: float) -> None:
         means[key.removeprefix("infimed/")] = value
 
     def reward(**columns: Any) -> Any:
-        return infimed_reward(**{**columns, **options, "log_metric": log_metric})
+        return paid(**{**columns, "log_metric": log_metric})
 
     return reward
 

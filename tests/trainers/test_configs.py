@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -158,3 +159,13 @@ def test_trls_own_parser_takes_every_key(preset: str, tmp_path: Path, installed:
         16,
         "grpo" if preset == "gspo" else "dapo",
     )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_ms_swifts_own_arguments_have_every_key(preset: str, installed: Needs) -> None:
+    """Those of vLLM and DeepSpeed, too, which a run on a CPU leaves out."""
+    installed("ms-swift", "4.6")
+    from swift.arguments import RLHFArguments
+
+    keys = set(yaml.safe_load(configuration("ms-swift", None, preset))) - {"ENV"}
+    assert keys - {field.name for field in dataclasses.fields(RLHFArguments)} == set()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infimed_plugins.errors import ConfigError
 from infimed_plugins.trainers import Progress, run_easyr1, run_llamafactory
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.launch import read_settings
@@ -105,6 +106,14 @@ def test_trl_takes_two_steps_with_our_reward_and_easyr1s_configuration(
     model = run_trl(GRPO, grpo_overrides, log=tmp_path / "rl.log", on_progress=seen.append)
     _assert_two_steps_with_rewards(seen)
     _assert_only_the_language_model_changed(taught_vlm, model)
+
+
+def test_trl_refuses_another_reward_than_the_packages() -> None:
+    from infimed_plugins.quickstart.trl_grpo import reward_function
+
+    reward = {"reward_function": "mine.py:compute_score", "reward_function_kwargs": {}}
+    with pytest.raises(ConfigError, match="compute_score alone; use EasyR1"):
+        reward_function(reward, {})
 
 
 @pytest.mark.slow

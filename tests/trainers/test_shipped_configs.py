@@ -26,6 +26,7 @@ QUICKSTART_SFT = REPOSITORY / "llamafactory_configs" / "quickstart_sft.yaml"
 GRPO = REPOSITORY / "easyr1_configs" / "grpo.yaml"
 QWEN3_GRPO = REPOSITORY / "easyr1_configs" / "qwen3_vl_4b_grpo.yaml"
 QUICKSTART_GRPO = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
+PRESETS = sorted((REPOSITORY / "easyr1_configs" / "presets").glob("*.yaml"))
 Row = dict[str, Any]
 
 
@@ -182,9 +183,10 @@ def _written(settings: Row, free_form: set[str], prefix: str = "") -> Iterator[s
 OTHERS = [SFT.with_name(f"{name}.yaml") for name in ("gemma3_sft", "medgemma_4b_sft", "qwen3_vl_4b_sft")]
 
 
-@pytest.mark.parametrize("path", [SFT, GRPO, QWEN3_GRPO, *OTHERS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [SFT, GRPO, QWEN3_GRPO, *PRESETS, *OTHERS], ids=lambda path: path.stem)
 def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None:
     figure = re.compile(r"^\s*\w+: (?:-?[\d.]+(?:e-?\d+)?|true|false|null|auto|\[[\d., ]+\])(?: |$)")
+    source = re.compile(r"# \[(paper|infimed|ours|EasyR1|(DAPO|GSPO) [\d.]+)\]")
     unmarked, count, defaults = [], 0, 99  # how far the lines of upstream's defaults are indented
     for line in path.read_text(encoding="utf-8").splitlines():
         indent = len(line) - len(line.lstrip())
@@ -194,13 +196,13 @@ def test_every_figure_of_the_recipe_says_where_it_comes_from(path: Path) -> None
             defaults = defaults if indent >= defaults else 99
         if figure.match(line):
             count += 1
-            unmarked += [line] if defaults == 99 and not re.search(r"# \[(paper|infimed|ours)\]", line) else []
+            unmarked += [line] if defaults == 99 and not source.search(line) else []
     assert count > 20
     assert unmarked == []
 
 
 @pytest.mark.easyr1
-@pytest.mark.parametrize("path", [GRPO, QUICKSTART_GRPO, QWEN3_GRPO], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [GRPO, QUICKSTART_GRPO, QWEN3_GRPO, *PRESETS], ids=lambda path: path.stem)
 def test_only_data_and_model_are_missing_from_a_fresh_checkout(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
