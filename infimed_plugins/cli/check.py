@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check a training configuration and its data before a long run.", no_args_is_help=True)
 
-Config = Annotated[Path, typer.Argument(help="The trainer's YAML file.")]
+Config = Annotated[Path, typer.Argument(help="The trainer's YAML file; for `check rl` also a script with its command.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="As on the trainer's own line.")]
 FAULTS_FOUND = 1
 
@@ -36,16 +36,24 @@ def sft(config: Config, overrides: Overrides = None, as_json: AsJson = False) ->
 
 
 @app.command(epilog="Example: infimed check rl easyr1_configs/grpo.yaml trainer.nnodes=1")
-def rl(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Check an EasyR1 configuration: keys, values, paths, every row, and that good replies are paid.
+def rl(
+    config: Config,
+    overrides: Overrides = None,
+    trainer: Annotated[
+        str | None,
+        typer.Option(help="easyr1, verl, trl, ms-swift or openrlhf; without it the keys of the configuration tell."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration of reinforcement learning: every row and prompt, that good replies are paid, EasyR1's keys.
 
     Ends with 1 when there are faults, one line each with its fix, and with 2 when it cannot be checked. Of many faults
     of one kind the first three are shown and the others counted; --json has all.
     """
-    from infimed_plugins.trainers.easyr1 import check_rl
+    from infimed_plugins.trainers.rl_check import check
 
     with progress() as show:
-        checked = check_rl(config, overrides or [], on_progress=lambda done, total: show("rows", done, total))
+        checked = check(config, overrides or [], trainer, lambda done, total: show("rows", done, total))
     _report(checked, config, as_json)
 
 

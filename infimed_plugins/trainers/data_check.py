@@ -170,21 +170,21 @@ def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None
     optional_module("PIL.Image", "checking images", "data")
     from PIL import Image, UnidentifiedImageError
 
-    reference = _reference(image)
-    if reference is None:
+    found = reference(image)
+    if found is None:
         return Fault(where, f"an image is {type(image).__name__}, neither a path nor bytes", "give its path or bytes")
     try:
-        encoded = reference.read()
+        encoded = found.read()
     except DataError as error:
         fix = str(error).rpartition("; ")[2]
-        return Fault(where, f"image {reference.path} cannot be read", f"{fix}, or drop the row")
+        return Fault(where, f"image {found.path} cannot be read", f"{fix}, or drop the row")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
             picture.load()
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        name = reference.path or "in the row"
+        name = found.path or "in the row"
         return Fault(where, f"image {name} does not open ({error})", "fetch or write it again, or drop the row")
     if picture.mode.startswith(_WIDE_MODES):
         what = f"an image of more than 8 bits (mode {picture.mode}) would be clipped to white"
@@ -196,7 +196,8 @@ def check_image(image: Any, where: str, *, max_aspect_ratio: float | None = None
     return picture.size
 
 
-def _reference(image: Any) -> ImageRef | None:
+def reference(image: Any) -> ImageRef | None:
+    """Return an image that is a path, bytes, or ``{"bytes": …, "path": …}``; None for anything else."""
     if isinstance(image, str):
         return ImageRef(path=image)
     if isinstance(image, bytes):

@@ -51,20 +51,20 @@ def grouped(faults: Sequence[Fault]) -> Iterator[str]:
 class Summary:
     """The run in figures. ``max_tokens`` is the longest row (SFT) or prompt (RL), None when it could not be counted.
 
-    ``sequences_per_update`` are those of one optimizer step on all devices.
+    ``sequences_per_update`` are those of one optimizer step on all devices. Both are None where they are not judged.
     """
 
     rows: int
     max_tokens: int | None
-    sequences_per_update: int
-    steps_per_epoch: int
+    sequences_per_update: int | None = None
+    steps_per_epoch: int | None = None
 
     def __str__(self) -> str:
         longest = "not counted" if self.max_tokens is None else f"{self.max_tokens:,} tokens"
-        return (
-            f"{self.rows:,} rows, longest {longest}; {self.sequences_per_update:,} sequences per update, "
-            f"{self.steps_per_epoch:,} steps per epoch"
-        )
+        rows = f"{self.rows:,} rows, longest {longest}"
+        if self.sequences_per_update is None or self.steps_per_epoch is None:
+            return rows
+        return f"{rows}; {self.sequences_per_update:,} sequences per update, {self.steps_per_epoch:,} steps per epoch"
 
 
 @dataclass(frozen=True)

@@ -40,25 +40,18 @@ class Keys:
     model: str
     reward: str
     arguments: str  # of the reward
-    template: str
     prompt: str
-    asks: str
-    images: str  # how many there may be
-    length: str  # of a prompt
+    template: str = "the model's own chat template"
+    asks: str = "build the rows in the style reasoning, which asks for"
+    images: str = ""  # how many there may be
+    length: str = ""  # of a prompt
     smaller: str = ""
 
 
 EASYR1 = Keys(
-    "EasyR1",
-    "worker.actor.model.model_path",
-    "worker.reward.reward_function",
-    "worker.reward.reward_function_kwargs",
-    "data.override_chat_template",
-    "data.format_prompt",
-    "let the template ask for",
-    "worker.rollout.limit_images",
-    "data.max_prompt_length",
-    "lower data.max_pixels, ",
+    *("EasyR1", "worker.actor.model.model_path", "worker.reward.reward_function"),
+    *("worker.reward.reward_function_kwargs", "data.format_prompt", "data.override_chat_template"),
+    *("let the template ask for", "worker.rollout.limit_images", "data.max_prompt_length", "lower data.max_pixels, "),
 )
 
 
