@@ -23,8 +23,7 @@ from infimed_plugins.errors import ConfigError, InfimedError, MissingFileError, 
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import Json
-from infimed_plugins.rewards.scorer import check_settings
-from infimed_plugins.rewards.settings import VARIABLES
+from infimed_plugins.rewards.scorer import OLD_VARIABLE, VARIABLE, check_settings
 from infimed_plugins.trainers import easyr1, ms_swift, openrlhf, trl, verl
 from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault, model_fault, quiet, reference
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
@@ -64,7 +63,7 @@ LAYOUTS = {
         columns=("data.prompt_key", "reward_model", "data.image_key"),
     ),
     "trl": Layout(  # trl/scripts/grpo.py, 1.16
-        *("TRL", "model_name_or_path", "reward_funcs", VARIABLES[0], "dataset_name"),
+        *("TRL", "model_name_or_path", "reward_funcs", VARIABLE, "dataset_name"),
         length="vllm_max_model_length",
         score=lambda said, truths, own: trl.infimed_reward(said, ground_truth=truths, **own),
         files=("dataset_name",),
@@ -72,14 +71,14 @@ LAYOUTS = {
         too_long="refused by vLLM",
     ),
     "ms-swift": Layout(  # swift/arguments/rlhf_args.py, 4.6
-        *("ms-swift", "model", "reward_funcs", VARIABLES[0], "dataset"),
+        *("ms-swift", "model", "reward_funcs", VARIABLE, "dataset"),
         length="max_length",
         score=lambda said, truths, own: ms_swift.InfimedReward()(said, ground_truth=truths, **own),
         files=("dataset", "val_dataset"),
         columns=("messages", "ground_truth", "images"),
     ),
     "openrlhf": Layout(  # openrlhf/cli/train_ppo_ray.py, 0.11.2; its adapter's function, but for the tensors
-        *("OpenRLHF", "actor.model_name_or_path", "reward.remote_url", VARIABLES[0], "data.prompt_dataset"),
+        *("OpenRLHF", "actor.model_name_or_path", "reward.remote_url", VARIABLE, "data.prompt_dataset"),
         images="data.max_images_per_prompt",
         length="data.max_len",
         score=lambda said, truths, own: [
@@ -194,7 +193,7 @@ def _reward(layout: Layout, settings: _Settings, faults: list[Fault]) -> LoadedR
         what = f"names {settings.get(layout.reward)!r}, no reward of this package, and no reply was scored"
         faults.append(Fault(layout.reward, what, f"see infimed trainers show {layout.trainer.lower()}"))
         return None
-    said, prefix = _variable(settings, VARIABLES), f"{layout.arguments}."
+    said, prefix = _variable(settings, (VARIABLE, OLD_VARIABLE)), f"{layout.arguments}."
     try:
         passed = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
         own = check_settings(json.loads(said) if isinstance(said, str) else said or {}) | check_settings(passed)

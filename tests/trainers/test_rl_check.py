@@ -41,16 +41,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def run(built: dict[str, Path], tiny_vlm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(built: dict[str, Path], tiny_vlm: Path, tmp_path: Path) -> Run:
     """Check a trainer's printed configuration with the tiny model, and its rows or others; further overrides last."""
 
     def checked(trainer: str, *more: str, rows: Path | None = None, model: Path = tiny_vlm) -> Checked:
         config = tmp_path / ("config.sh" if trainer == "openrlhf" else "config.yaml")
         config.write_text(configuration(trainer))
-        monkeypatch.setenv("ROOT_IMAGE_DIR", str(built["ms-swift"]))
         place = built[trainer] / FILE[trainer] if rows is None else rows
-        val = ["data.val_files="] if trainer == "verl" else []
-        return check(config, [f"{MODEL[trainer]}={model}", f"{ROWS[trainer]}={place}", *val, *more])
+        here = [f"{MODEL[trainer]}={model}", f"{ROWS[trainer]}={place}", "data.val_files="]
+        return check(config, [*here, f"ENV.ROOT_IMAGE_DIR={built['ms-swift']}", *more])
 
     return checked
 
