@@ -19,7 +19,6 @@ import yaml
 from infimed_plugins.errors import ConfigError, known_name
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.paths import shipped
-from infimed_plugins.rewards.scorer import VARIABLE
 from infimed_plugins.trainers.adapters import find_adapter
 from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
@@ -146,6 +145,5 @@ def _derived(settings: Mapping[str, Any]) -> dict[str, Any]:
         "beta1": actor["optim"]["betas"][0],
         "beta2": actor["optim"]["betas"][1],
         "think_prefilled": reward["think_prefilled"],
-        "reward_variable": VARIABLE,
         "reward_settings": json.dumps(reward),
     }

@@ -57,7 +57,8 @@ def environment_of(name: str, options: argparse.Namespace, source: str) -> tuple
         if before and before != (after := version_of(python, framework["package"])):
             return python, f"pip {line}: replaced {before} by {after}"
     if torch:
-        subprocess.run([python, "-m", "infimed_plugins.quickstart.torchvision_cpu"], cwd=ROOT, check=False)
+        mend = [python, "-m", "infimed_plugins.quickstart.torchvision_cpu"]
+        subprocess.run(mend, cwd=ROOT, capture_output=True, check=False)
     stamp.touch()
     return python, ""
 

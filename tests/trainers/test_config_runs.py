@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
-from infimed_plugins.rewards.settings import VARIABLES
 from infimed_plugins.trainers import Progress, run_easyr1
 from infimed_plugins.trainers.configs import PRESETS, configuration
 from infimed_plugins.trainers.launch import environment_for, read_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+KWARGS = "INFIMED_REWARD_KWARGS"
 QUICKSTART = REPOSITORY / "easyr1_configs" / "quickstart_grpo.yaml"
 Row = dict[str, Any]
 Needs = Callable[[str, str], None]
@@ -95,7 +95,7 @@ def test_ms_swift_takes_two_steps_by_its_own_command(
     settings = _on_cpu("ms-swift", preset, model=str(taught_vlm), dataset=[str(rows / "train.jsonl")], output_dir="out")
     settings |= {"torch_dtype": "float32", "report_to": ["none"], "check_model": False}
     settings["external_plugins"].append("tiny_ids.py")
-    settings["ENV"] = {VARIABLES[0]: settings["ENV"][VARIABLES[0]], "MAX_PIXELS": 12544, "ROOT_IMAGE_DIR": str(rows)}
+    settings["ENV"] = {KWARGS: settings["ENV"][KWARGS], "MAX_PIXELS": 12544, "ROOT_IMAGE_DIR": str(rows)}
     (tmp_path / "swift.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     logs = _run([str(Path(sys.executable).parent / "swift"), "rlhf", "swift.yaml"], tmp_path)
     _assert_it_learns(logs, "rewards/InfimedReward/mean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -138,6 +139,11 @@ def test_an_unknown_name_is_answered_with_the_known_ones(arguments: list[str], s
     assert said in (str(found.exception) + found.output)
 
 
+def test_the_command_prints_the_text_alone_or_in_json() -> None:
+    plain, in_json = (CliRunner().invoke(app, ["trainers", "config", "trl", *more]) for more in ([], ["--json"]))
+    assert plain.stdout == configuration("trl") == json.loads(in_json.stdout)["configuration"]
+
+
 def test_names_are_taken_in_any_spelling() -> None:
     assert configuration("MS_Swift", "QWEN3-VL", "Dapo") == configuration("ms-swift", "qwen3-vl", "dapo")
 
@@ -158,3 +164,13 @@ def test_trls_own_parser_takes_every_key(preset: str, tmp_path: Path, installed:
         16,
         "grpo" if preset == "gspo" else "dapo",
     )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_ms_swifts_own_arguments_have_every_key(preset: str, installed: Needs) -> None:
+    """Those of vLLM and DeepSpeed, too, which a run on a CPU leaves out."""
+    installed("ms-swift", "4.6")
+    from swift.arguments import RLHFArguments
+
+    keys = set(yaml.safe_load(configuration("ms-swift", None, preset))) - {"ENV"}
+    assert keys - {field.name for field in dataclasses.fields(RLHFArguments)} == set()
