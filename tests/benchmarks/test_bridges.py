@@ -259,3 +259,50 @@ def test_the_log_that_lmms_eval_itself_writes_is_taken(tmp_path: Path) -> None:
     counts, rows = taken(tmp_path / "out", tmp_path / "run")
     assert (counts["replies"], counts["unmatched"], counts["problem"]) == (24, 0, "")
     assert [(row.id, row.text) for row in rows] == [(one.id, "<think>So.</think>It is B.") for one in SAMPLES]
+
+
+STUB = """
+import sys
+from pathlib import Path
+
+import vlmeval
+from PIL import Image
+from vlmeval.config import supported_VLM
+from vlmeval.vlm.base import BaseModel
+
+sys.path.insert(0, str(Path(vlmeval.__file__).parents[1]))  # run.py stands in its repository, beside the package
+from run import main
+
+
+class Stub(BaseModel):
+    INTERLEAVE = True
+
+    def generate_inner(self, message, dataset=None):
+        sizes = [Image.open(part["value"]).size for part in message if part["type"] == "image"]
+        return f"<think>{sizes}</think>It is B."
+
+
+supported_VLM["stub"] = Stub
+main()
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="needs VLMEvalKit, from its repository")
+@pytest.mark.slow
+def test_vlmevalkit_itself_asks_what_we_wrote_and_its_results_are_taken(tmp_path: Path) -> None:
+    names = ("phantom", "vqa_rad", "medxpertqa_mm", "medqa")  # choices and open ones, open ones, choices, no pictures
+    written = {}
+    for name in names:
+        path, count, _ = write_tsv(registry().get("benchmark", name), tmp_path / "D", downloads=FIXTURES, limit=24)
+        written[name] = (path.stem, count)
+    command = [sys.executable, "-c", STUB, "--model", "stub", "--mode", "infer", "--work-dir", str(tmp_path / "out")]
+    command += ["--data", *(stem for stem, _ in written.values())]
+    environment = {**os.environ, "LMUData": str(tmp_path / "D"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    counts = import_run(tmp_path / "out" / "stub", tmp_path / "run", model="stub", downloads=FIXTURES)
+    for name, (_, count) in written.items():
+        assert (counts[name]["replies"], counts[name]["unmatched"]) == (count, 0)
+        for row in RunFolder(tmp_path / "run" / name / "medevalkit").answered():
+            assert row.text.endswith("</think>It is B.")
+            assert row.text.count("(") == len(row.images)

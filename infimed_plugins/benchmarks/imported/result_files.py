@@ -40,7 +40,7 @@ _LOG = "_samples_"
 
 @dataclass(frozen=True)
 class ImportedSet:
-    """A split of ours. ``id_field`` holds the row's id; without one, rows are counted in ``digits`` digits.
+    """A split of ours. ``ids`` names the field with a row's id, or says in how many digits rows are counted.
 
     With neither (SLAKE's ids are not in MedEvalKit's files) an id is ``slake-test-row12``, which no Sample has.
     ``ours``: we wrote the questions, so that each row has the id of a Sample, and no other row has it.
@@ -48,29 +48,25 @@ class ImportedSet:
 
     source: str
     split: str = "test"
-    id_field: str | None = None
-    digits: int = 0
+    ids: str | int | None = None
     ours: bool = False
 
     def sample_id(self, row: Mapping[str, Json], position: int) -> tuple[str, bool]:
         """Return a row's id as ``sources/<source>.py`` makes it; True if it is a Sample's, and not only a place."""
-        head, given = f"{self.source}-{self.split}-", row.get(self.id_field) if self.id_field else None
+        head = f"{self.source}-{self.split}-"
+        if isinstance(self.ids, int):
+            return f"{head}{position:0{self.ids}d}", True
+        given = row.get(self.ids) if self.ids else None
         if self.ours:
             return str(given), True
-        if given not in (None, ""):
-            return f"{head}{str(given).removeprefix(f'{self.split}_')}", True
-        return (f"{head}{position:0{self.digits}d}", True) if self.digits else (f"{head}row{position}", False)
+        told = given not in (None, "")
+        return f"{head}{str(given).removeprefix(f'{self.split}_') if told else f'row{position}'}", told
 
 
 MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
-    one.name: ImportedSet(
-        benchmark.source,
-        benchmark.split,
-        one.ids if isinstance(one.ids, str) else None,
-        one.ids if isinstance(one.ids, int) else 0,
-    )
-    for benchmark in benchmarks()
-    if (one := benchmark.medevalkit)
+    one.medevalkit.name: ImportedSet(one.source, one.split, one.medevalkit.ids)
+    for one in benchmarks()
+    if one.medevalkit
 }
 OUR_SETS = {f"{PREFIX}{one.source}": ImportedSet(one.source, one.split, "id", ours=True) for one in benchmarks()}
 VLMEVALKIT_SETS = {  # by the end of the file's name
@@ -173,7 +169,7 @@ def asked_as(source: str) -> str:
 def _replies(part: Path, benchmark: str | None) -> Iterator[ImportedReply]:
     form = _format(part)
     imported = _set_of(form, part, benchmark)
-    needed = (*form.needs, *[imported.id_field or ""] * imported.ours)
+    needed = (*form.needs, *[str(imported.ids)] * imported.ours)
     position, places = -1, dict[str, int]()
     for position, row in form.rows(part):
         _check(part, row, *needed)
