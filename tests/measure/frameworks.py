@@ -69,6 +69,12 @@ def version_of(python: Path, package: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
+def commit_of(folder: str) -> str:
+    """The commit of a copy that is not installed, "" where there is none."""
+    command = ["git", "-C", folder or "/", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def tested(python: Path, name: str, column: str, log: Path, source: str) -> dict[str, Any]:
     """Run one column's tests; return the counts, and the reasons of what failed and was skipped."""
     report = log.with_suffix(".xml")
@@ -105,7 +111,7 @@ def look(name: str, options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     python, row["fault"] = environment_of(name, options, source)
     row["installed_s"] = round(time.monotonic() - started)
-    row["version"] = version_of(python, FRAMEWORKS[name]["package"])
+    row["version"] = version_of(python, FRAMEWORKS[name]["package"]) or commit_of(source)
     if not row["fault"]:
         folder = python.parents[1]
         for column in filter(FRAMEWORKS[name].get, COLUMNS):
