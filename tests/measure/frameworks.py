@@ -7,7 +7,8 @@ Each framework gets an environment of its own, `.frameworks/NAME`: torch first, 
 then this package, which must leave its version alone, and the tests that concern it run there. A cell counts the tests
 that passed, failed and were skipped; why, and pytest's output, stand in `look.json` and the logs of `.frameworks/NAME`.
 An environment is kept with the versions it holds, and a second look goes on with it; `--fresh` makes it anew. What is
-on no index takes a folder or pip URL by `--source NAME=…`, and is skipped without one.
+on no index takes a folder or pip URL by `--source NAME=…`, and is skipped without one. On two cores each takes two to
+fifteen minutes, the install most of them: about an hour and a half for all.
 """
 
 from __future__ import annotations
