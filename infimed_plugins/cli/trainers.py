@@ -52,8 +52,13 @@ def config(
         str | None, typer.Option(help="A model family, such as qwen3-vl. Default: the paper's checkpoint after SFT.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="grpo (the paper's, the default), dapo or gspo.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print a trainer's configuration with the paper's values, its head saying how to start it."""
     from infimed_plugins.trainers.configs import configuration
 
-    typer.echo(configuration(name, model, preset), nl=False)
+    text = configuration(name, model, preset)
+    if as_json:
+        print_json({"trainer": name, "model": model, "preset": preset, "configuration": text})
+    else:
+        typer.echo(text, nl=False)

@@ -139,6 +139,11 @@ def test_an_unknown_name_is_answered_with_the_known_ones(arguments: list[str], s
     assert said in (str(found.exception) + found.output)
 
 
+def test_the_command_prints_the_text_alone_or_in_json() -> None:
+    plain, in_json = (CliRunner().invoke(app, ["trainers", "config", "trl", *more]) for more in ([], ["--json"]))
+    assert plain.stdout == configuration("trl") == json.loads(in_json.stdout)["configuration"]
+
+
 def test_names_are_taken_in_any_spelling() -> None:
     assert configuration("MS_Swift", "QWEN3-VL", "Dapo") == configuration("ms-swift", "qwen3-vl", "dapo")
 
