@@ -8,7 +8,7 @@ A row::
 The flags: ``--data.input_key prompt --data.label_key ground_truth --data.apply_chat_template
 --data.max_images_per_prompt 1`` (``--data.image_key`` is ``images`` by default). The tags become image parts of the
 turn (``_str_to_content_list``, openrlhf/datasets/prompts_dataset.py:7). Images are opened by a Ray actor
-(``load_images``, openrlhf/utils/vlm_utils.py:32), which has a working directory of its own, so paths would be lost; one
+(``load_images``, openrlhf/utils/vlm_utils.py:30), which has a working directory of its own, so paths would be lost; one
 that does not open is left out with a warning.
 """
 

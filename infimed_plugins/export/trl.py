@@ -1,6 +1,6 @@
 """Rows as TRL's GRPOTrainer takes them (TRL 1.16): parquet that ``trl grpo --dataset_name BUILD`` loads.
 
-``trl grpo`` calls ``load_dataset(dataset_name)`` (trl/scripts/grpo.py:142), which reads no saved data set; the card
+``trl grpo`` calls ``load_dataset(dataset_name)`` (trl/scripts/grpo.py:132), which reads no saved data set; the card
 ``README.md`` names the file of each split, ``train`` and ``validation``, or ``samples/train.jsonl`` would be one, too.
 The images go before the text of the first user turn (``prepare_multimodal_messages``, trl/data_utils.py:82). Columns
 beside ``prompt`` reach the reward as lists (trl/trainer/grpo_trainer.py:1584).

@@ -1,8 +1,8 @@
 """Rows as verl's RLHFDataset reads them (verl 0.9.1), in ``train.parquet`` and ``val.parquet``.
 
 The images take the places of the ``<image>`` tags of the one turn, and there must be as many (``_build_messages``,
-verl/utils/dataset/rl_dataset.py:267); the reward manager reads ``reward_model`` and ``data_source``, which groups the
-validation (verl/experimental/reward_loop/reward_manager/naive.py:44).
+verl/utils/dataset/rl_dataset.py:299); the reward manager reads ``reward_model`` and ``data_source``, which groups the
+validation (verl/experimental/reward_loop/reward_manager/naive.py:42).
 """
 
 from __future__ import annotations

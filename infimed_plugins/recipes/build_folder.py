@@ -242,8 +242,8 @@ class BuildFolder:
 def made_files(settings: dict[str, Json]) -> Iterator[str]:
     """Yield patterns of the files that a build with these settings writes into its folder, images left out."""
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
-    form = FORMATS.get(str(settings.get("format")))
-    yield from (REJECTS_FILE, INPUTS_FILE, *(form.beside if form else ()))
+    form = FORMATS.get(str(settings.get("format")))  # of `datasets`, what is beside lies in train and val: below
+    yield from (REJECTS_FILE, INPUTS_FILE, *(form.beside if form and form.beside != hf_datasets.BESIDE else ()))
     for into in ("train", "val"):
         yield from (f"{into}.parquet", *(f"{into}/{file}" for file in (hf_datasets.FILE, *hf_datasets.BESIDE)))
     sets = (f"{escape(name)}", f"{escape(name)}_val", "train", "val")

@@ -228,7 +228,7 @@ def load_errors() -> tuple[type[Exception], ...]:
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
     from pyarrow import ArrowException
 
-    return (DatasetGenerationError, DatasetNotFoundError, ArrowException, *ROW_ERRORS)
+    return (DatasetGenerationError, DatasetNotFoundError, ArrowException, StopIteration, *ROW_ERRORS)  # an empty file's
 
 
 def load_fault(where: str, name: str, files: Iterable[str], error: Exception, fix: str) -> Fault:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from infimed_plugins.records import Json
 from infimed_plugins.rewards.scorer import OLD_VARIABLE, VARIABLE, check_settings
 from infimed_plugins.trainers import easyr1, ms_swift, openrlhf, trl, verl
 from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault, model_fault, quiet, reference
-from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
+from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.replies import score_replies
 from infimed_plugins.trainers.reward_check import Keys, LoadedReward
 from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
@@ -108,10 +110,7 @@ def check(
     if trainer == "easyr1":
         return easyr1.check_rl(config, overrides, on_progress=on_progress)
     layout, rows = LAYOUTS[trainer], Rows()
-    what, fix = (
-        "is not set, and no row would be trained on as it is meant",
-        f"set it (infimed trainers config {trainer})",
-    )
+    what, fix = "is not set, and no row is trained on as meant", f"set it (infimed trainers config {trainer})"
     needed = (layout.model, layout.files[0], *layout.needed)
     faults = [Fault(key, what, fix) for key in needed if not settings.get(key)]
     with quiet():
@@ -175,13 +174,18 @@ def _rules(layout: Layout, settings: _Settings, faults: list[Fault]) -> RowRules
         faults.append(fault)
     elif model:
         transformers = optional_module("transformers", "reading prompts as the model does", "transformers")
-        processor = transformers.AutoProcessor.from_pretrained(str(model))
+        try:
+            processor = transformers.AutoProcessor.from_pretrained(str(model))
+        except (OSError, ValueError, KeyError) as error:
+            what = f"the processor of {model} does not load ({first_line(error)}), and no row was tokenized"
+            faults.append(Fault(layout.model, what, "name a model that transformers itself has, with its processor"))
+    is_filtered = settings.get("data.filter_overlong_prompts", layout.trainer != "verl")
     return RowRules(
         layout,
         _reward(layout, settings, faults),
         limit_images=int(settings.get(layout.images) or 0),
-        max_tokens=None if limit is None else int(limit) - int(settings.get(layout.taken_off) or 0),
-        too_long=layout.too_long,
+        max_tokens=limit - int(settings.get(layout.taken_off) or 0) if isinstance(limit, int) else None,
+        too_long=layout.too_long if is_filtered else "refused, the run ended",
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )
@@ -240,24 +244,30 @@ def _check_set(
 
 def _asked(row: dict[str, Any], columns: Sequence[str], layout: Layout, settings: _Settings, processor: Any) -> Asked:
     said, truth, images = (row.get(column) for column in columns)
-    turns = [{"role": "user", "content": said}] if isinstance(said, str) else [*(said or [])]
-    turns = [turn for turn in turns if turn["role"] != "assistant"]  # ms-swift's, for SFT
     pictures = [_located(image, settings) for image in images or []]
-    first = IMAGE_TAG * len(pictures) if layout.trainer == "TRL" else ""  # TRL's texts have no tags
-    question = first + "\n".join(str(turn["content"]) for turn in turns if turn["role"] == "user")
+    tags = IMAGE_TAG * len(pictures) if layout.trainer == "TRL" else ""
+    turns = [{"role": "user", "content": said}] if isinstance(said, str) else [*(said or [])]
+    turns = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in ("system", "user")]
+    texts = [(turn["role"], _text(turn, tags)) for turn in turns]
+    question = "\n".join(text for role, text in texts if role == "user")
+    messages = [{"role": role, "content": _parts(text)} for role, text in texts]
     truth = truth.get("ground_truth") if isinstance(truth, dict) else truth
-    messages = [
-        {**turn, "content": _parts((first if turn["role"] == "user" else "") + str(turn["content"]))} for turn in turns
-    ]
     style = row.get("style") or (row.get("extra_info") or {}).get("style")
     return Asked(question, pictures, truth, style, lambda: messages, partial(_tokens, messages, pictures, processor))
 
 
+def _text(turn: dict[str, Any], tags: str) -> str:
+    """Return a turn's text with a tag for each image; ``tags`` go before a plain text of TRL, which has none."""
+    content = turn.get("content")
+    if isinstance(content, list):
+        return "".join(IMAGE_TAG if part.get("type") == "image" else str(part.get("text") or "") for part in content)
+    return (tags if turn["role"] == "user" else "") + str(content or "")
+
+
 def _parts(text: str) -> list[dict[str, str]]:
     """Return a turn's content with an image part for each tag, as all four trainers make it."""
-    texts = text.split(IMAGE_TAG)
-    parts = [[{"type": "text", "text": one}] if one else [] for one in texts]
-    return [part for n, one in enumerate(parts) for part in ([{"type": "image"}] if n else []) + one]
+    parts = filter(None, re.split(f"({IMAGE_TAG})", text))
+    return [{"type": "image"} if part == IMAGE_TAG else {"type": "text", "text": part} for part in parts]
 
 
 def _located(image: Any, settings: _Settings) -> Json:
@@ -265,7 +275,8 @@ def _located(image: Any, settings: _Settings) -> Json:
     root = _variable(settings, ["ROOT_IMAGE_DIR"])
     path = image.get("path") if isinstance(image, Mapping) and not image.get("bytes") else image
     if isinstance(path, str) and path.startswith("data:"):
-        return base64.b64decode(path.partition(",")[2])
+        with suppress(ValueError):
+            return base64.b64decode(path.partition(",")[2])
     return str(Path(root) / path) if isinstance(path, str) and root and not Path(path).exists() else path
 
 

@@ -20,6 +20,7 @@ from infimed_plugins.errors import ConfigError
 from infimed_plugins.export import ExportRow
 from infimed_plugins.export.formats import FORMATS, format_name
 from infimed_plugins.export.image_store import ImageStore
+from infimed_plugins.recipes import Part, Recipe, build
 from infimed_plugins.records import Sample
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.sources.phantom import PHANTOM
@@ -157,7 +158,7 @@ def test_trl_loads_the_build_by_its_name_with_decoded_pictures(made: list[Export
     write("trl", made, store)
     (store.root / "samples").mkdir()
     (store.root / "samples" / "train.jsonl").write_text('{"id": "x"}\n')  # as a build with steps has it
-    loaded = datasets.load_dataset(str(store.root), name=None, streaming=False)  # trl/scripts/grpo.py:142
+    loaded = datasets.load_dataset(str(store.root), name=None, streaming=False)  # trl/scripts/grpo.py:132
     assert {split: len(rows) for split, rows in loaded.items()} == {"train": 7, "validation": 2}
     for found, row in zip(loaded["train"], made, strict=False):
         assert found["prompt"] == [{"role": "user", "content": bare(row)}]
@@ -232,3 +233,16 @@ def test_openrlhf_reads_each_row_with_its_pictures_and_truth(made: list[ExportRo
         _, tensors, pictures = process_prompt_with_images(processor, prompt, images)
         assert len(tensors["image_grid_thw"] if tensors else ()) == len(pictures) == len(row.images)
         assert all(same_picture(found, one.read()) for found, one in zip(pictures, row.sample.images, strict=True))
+
+
+@pytest.mark.parametrize("form", list(FORMATS))
+def test_a_build_made_anew_removes_its_own_files_only(form: str, tmp_path: Path) -> None:
+    made = Recipe("demo", form, (Part("p", "phantom", "rlvr", limit=2, order="first"),))
+    build(made, tmp_path)
+    own = {"state.json": "{}", "notes.md": "mine"}
+    for name, text in own.items():
+        (tmp_path / name).write_text(text)
+    manifest = build(made, tmp_path, fresh=True)
+    assert {name: (tmp_path / name).read_text() for name in own} == own
+    assert manifest.rows == 2
+    build(replace(made, seed=1), tmp_path, fresh=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from infimed_plugins.families import find_family
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes import Part, Recipe, build, load_recipe
 from infimed_plugins.recipes.recipe import TokenLimit
+from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
@@ -49,6 +51,25 @@ def test_processes_change_nothing_about_the_bytes(form: str, tmp_path: Path) -> 
     build(made, tmp_path / "one", folder=DOWNLOADS)
     build(made, tmp_path / "two", folder=DOWNLOADS, workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize("form", ["verl", "trl", "openrlhf"])
+def test_a_row_that_a_format_cannot_carry_is_a_named_reject(
+    form: str, tmp_path: Path, plug_in: Callable[..., None]
+) -> None:
+    class Answers:
+        licence, splits = "CC0-1.0", ("train",)
+
+        def load(self, split: str, **_: Any) -> Iterator[Sample]:
+            for answer in ("liver", "None"):
+                yield Sample(answer, "answers", split, "Which organ?", "text", answer)
+
+    plug_in(sources={"answers": Answers()})
+    manifest = build(Recipe("demo", form, (Part("p", "answers", "train"),), max_rejects=1), tmp_path)
+    assert (manifest.rows, manifest.parts[0].rejected) == (1, {"no reward reads its answer": 1})
+    (reject,) = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert (reject["id"], reject["reason"]) == ("None", "no reward reads its answer")
+    assert reject["detail"]
 
 
 @pytest.mark.slow

@@ -122,6 +122,8 @@ def test_bad_json_lines_are_named(trainer: str, run: Run, built: dict[str, Path]
     assert "bad.jsonl[0]" in (said := faults([{**good[0], "ground_truth": truth}, good[1]]))
     assert "Q" in said
     assert "the answer is empty" in faults([{**good[0], "ground_truth": ""}])
+    prompt = "messages" if trainer == "ms-swift" else "prompt"
+    assert "the prompt is empty" in faults([{**good[0], prompt: [{"from": "human", "value": "Which organ?"}]}])
 
 
 def test_bad_parquet_is_named(run: Run, built: dict[str, Path], tmp_path: Path, write_parquet: Any) -> None:
@@ -160,6 +162,11 @@ def test_bad_parquet_is_named(run: Run, built: dict[str, Path], tmp_path: Path, 
 )
 def test_a_setting_at_odds_with_the_rows_is_named(trainer: str, override: str, expected: str, run: Run) -> None:
     assert expected in "\n".join(lines(run(trainer, override)))
+
+
+def test_verl_without_its_filter_would_stop_at_a_long_prompt(run: Run) -> None:
+    said = lines(run("verl", "data.max_prompt_length=20", "data.filter_overlong_prompts=false"))
+    assert "it would be refused, the run ended" in said[0]
 
 
 def test_a_chat_template_that_drops_pictures_or_opens_the_thought_is_named(
