@@ -101,7 +101,7 @@ def main() -> None:
         return
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     columns = ("idle s", "CPU s", "cold s", "CPU s", "× batch", "warm s", "CPU s", "× batch", "longest s")
-    print(f"{'set':28}{'way':12}{''.join(f'{column:>9}' for column in columns)}   (× batch in CPU)")
+    print(f"{'set':28}{'way':12}{''.join(f'{column:>10}' for column in columns)}   (× batch in CPU)")
     for name in arguments.set or list(SETS)[:2]:
         batch: dict[str, float] = {}
         for way in WAYS:
@@ -112,7 +112,7 @@ def main() -> None:
             for kind in ("cold", "warm"):
                 cpu = got[f"{kind}_cpu"]
                 cells += [got[kind], cpu, (cpu - got["idle_cpu"]) / batch[f"{kind}_cpu"]]
-            print(f"{name:28}{way:12}{''.join(f'{cell:9.2f}' for cell in [*cells, got['longest']])}", flush=True)
+            print(f"{name:28}{way:12}{''.join(f'{cell:10.2f}' for cell in [*cells, got['longest']])}", flush=True)
 
 
 if __name__ == "__main__":
