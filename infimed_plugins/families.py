@@ -128,10 +128,7 @@ QWEN2_5_VL = Family(
 QWEN3_VL = replace(
     QWEN2_5_VL,
     name="qwen3-vl",
-    models=_hub(
-        "Qwen/Qwen3-VL-",
-        "4B-Instruct 2B-Instruct 8B-Instruct 32B-Instruct 30B-A3B-Instruct 235B-A22B-Instruct",
-    ),
+    models=_hub("Qwen/Qwen3-VL-", "4B-Instruct 2B-Instruct 8B-Instruct 32B-Instruct 30B-A3B-Instruct"),
     model_types=("qwen3_vl", "qwen3_vl_moe"),
     transformers="4.57.0",
     llamafactory_template="qwen3_vl_nothink",  # qwen3_vl puts an empty <think></think> before a reply without one

@@ -61,10 +61,13 @@ class TransformersEngine:
         where: dict[str, Any] = {"pretrained_model_name_or_path": model, "revision": revision or "main"}
         try:
             self._processor = AutoProcessor.from_pretrained(**where, padding_side="left", **limits)
-            loaded = AutoModelForImageTextToText.from_pretrained(**where, dtype=dtype)
-        except (OSError, ValueError) as error:
+            loaded, told = AutoModelForImageTextToText.from_pretrained(**where, dtype=dtype, output_loading_info=True)
+        except (OSError, ValueError, RuntimeError, AttributeError, KeyError) as error:  # or saved by another version
             hint = "" if Path(model).exists() else " (no such folder; a hub id needs a network)"
             raise EngineError(f"model {model!r} cannot be loaded{hint}: {error}") from error
+        if missing := sorted(told["missing_keys"]):  # drawn at random, and only a warning upstream
+            what = f"model {model!r} lacks {len(missing)} weights of this transformers, such as {missing[0]}"
+            raise EngineError(f"{what}; use the version that config.json names, or save it again")
         self._model: Any = loaded.to(self._device).eval()
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:

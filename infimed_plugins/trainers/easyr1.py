@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.trainers import upstream_easyr1
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import EasyR1Rules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
@@ -114,6 +115,9 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
         yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
     elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
         yield fault
+    elif Path(model).is_dir() and settings.worker.actor.padding_free and not upstream_easyr1.takes_model(model):
+        what = f"{model} is of an architecture that EasyR1 does not train"
+        yield Fault(_MODEL_KEY, what, "name a Qwen2.5-VL or Qwen3-VL, or take another trainer")
     for key in ("worker.actor.model.tokenizer_path", "worker.critic.model.model_path"):
         other = value_at(settings, key)
         if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):

@@ -80,6 +80,14 @@ def judge_worker_sizes(settings: Any) -> None:
         vars(fsdp_workers).update(kept)
 
 
+def takes_model(folder: str) -> bool:
+    """True if EasyR1 trains a folder's model without padding (verl/models/monkey_patch.py, apply_ulysses_patch)."""
+    from transformers import PretrainedConfig
+    from verl.models.monkey_patch import SUPPORTED_MODEL_TYPE
+
+    return PretrainedConfig.get_config_dict(folder)[0].get("model_type") in SUPPORTED_MODEL_TYPE
+
+
 def load_data_set(data: str, config: Any, tokenizer: Any, processor: Any) -> Any:
     """Return upstream's own data set, unfiltered; ``config`` is its DataConfig."""
     from verl.utils.dataset import RLHFDataset

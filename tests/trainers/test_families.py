@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tiny_families import TYPES, save_tiny
 from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.transformers import TransformersEngine
+from infimed_plugins.errors import EngineError
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.families import family_of
 from infimed_plugins.records import Sample
@@ -138,9 +140,22 @@ def test_it_answers_pictures_one_two_or_none_whatever_is_in_its_batch(
     assert together[2].usage.prompt - together[0].usage.prompt > 0.9 * family.image_tokens(112, 112, 262_144)
 
 
+def test_a_model_of_which_weights_would_be_drawn_at_random_is_not_asked(
+    models: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(models("gemma3"), tmp_path / "gemma3")
+    weights = load_file(folder / "model.safetensors")
+    renamed = {name.replace("vision_tower.", "tower."): weight for name, weight in weights.items()}
+    save_file(renamed, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EngineError, match=r"lacks \d+ weights of this transformers, such as model.vision_tower"):
+        TransformersEngine(str(folder))
+
+
 @pytest.mark.easyr1
-@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe"])
-def test_easyr1s_configuration_has_no_faults_with_a_tiny_qwen3_vl(
+@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe", "gemma3", "internvl"])
+def test_easyr1s_configuration_has_no_faults_but_for_models_that_it_does_not_train(
     model_type: str, models: Callable[[str], Path], rl_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFIMED_ROOT", str(REPOSITORY))
@@ -153,9 +168,13 @@ def test_easyr1s_configuration_has_no_faults_with_a_tiny_qwen3_vl(
         "worker.actor.global_batch_size=32",
     ]
     checked = check_rl(REPOSITORY / "easyr1_configs" / "qwen3_vl_4b_grpo.yaml", overrides)
-    assert checked.faults == ()
-    assert checked.summary is not None
-    assert (checked.summary.rows, checked.summary.steps_per_epoch) == (32, 1)
+    said = [fault.what for fault in checked.faults]
+    if model_type.startswith("qwen3"):
+        assert said == []
+        assert checked.summary is not None
+        assert (checked.summary.rows, checked.summary.steps_per_epoch) == (32, 1)
+    else:
+        assert said[0].endswith("is of an architecture that EasyR1 does not train")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ LANGUAGE = {
     "num_key_value_heads": 1,
     "head_dim": 64,  # one that vLLM serves on a CPU
     "max_position_embeddings": 8192,
+    "tie_word_embeddings": False,
 }
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
 QWEN_VISION = {"depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": 64}
@@ -76,14 +77,22 @@ def _qwen3(corpus: Sequence[str], *, moe: bool = False) -> tuple[Any, Any]:
     )
     parts = {"image_processor": images, "tokenizer": tokenizer, "video_processor": VideoProcessor()}
     # not square, as transformers 5 turns the experts' weights and tells them by their shape
-    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48} if moe else {}
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 48, "norm_topk_prob": True}
     rope = {"rope_type": "default", "mrope_section": [12, 10, 10], "mrope_interleaved": True}
-    text = {**LANGUAGE, **experts, **_ends(tokenizer), "vocab_size": len(tokenizer), "rope_scaling": rope}
+    text = {
+        **LANGUAGE,
+        **(experts if moe else {}),
+        **_ends(tokenizer),
+        "vocab_size": len(tokenizer),
+        "rope_scaling": rope,
+    }
     vision = {**QWEN_VISION, "num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
     names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>"}
     names |= {"vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}
     ids = {key: tokenizer.convert_tokens_to_ids(token) for key, token in names.items()}
-    config = (Qwen3VLMoeConfig if moe else Qwen3VLConfig)(text_config=text, vision_config=vision, **ids)
+    config = (Qwen3VLMoeConfig if moe else Qwen3VLConfig)(
+        text_config=text, vision_config=vision, tie_word_embeddings=False, **ids
+    )
     return Qwen3VLProcessor(**parts, chat_template=tokenizer.chat_template), config
 
 

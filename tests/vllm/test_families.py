@@ -1,4 +1,9 @@
-"""A tiny model of each family answers in real vLLM as in transformers: pictures one, two or none, within a limit."""
+"""A tiny model of each family answers in real vLLM as in transformers: pictures one, two or none, within a limit.
+
+Not the mixture of experts and Gemma 3: vLLM 0.32 does not read the experts that transformers 5 saves, nor the vision
+tower of a Gemma that transformers 5 made; and on a CPU it reads the tokens of Gemma's image one after the other, where
+transformers lets each see all of them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ REQUESTS = [
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.mark.parametrize("model_type", ["qwen3_vl", "qwen3_vl_moe", "gemma3", "internvl"])
+@pytest.mark.parametrize("model_type", ["qwen2_5_vl", "qwen3_vl", "internvl"])
 def test_vllm_and_transformers_give_the_same_replies(model_type: str, tmp_path: Path) -> None:
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
