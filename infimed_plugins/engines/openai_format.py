@@ -81,7 +81,7 @@ def _choice_text(message: Json) -> str:
     for key in ("content", "refusal", *REASONING):
         if not isinstance(message.get(key), (str, list, type(None))):
             raise TypeError(key)
-    return with_opening(reply_text(message) or "")
+    return with_opening(reply_text(message, lenient=True) or "")
 
 
 def read_chat(body: Json, most: int) -> Drawn:

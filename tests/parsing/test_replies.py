@@ -23,7 +23,7 @@ PARTS = [{"type": "thinking", "thinking": "why"}, {"type": "text", "text": "<ans
         ([{"role": "user", "content": "q"}, {"role": "assistant", "content": PARTS}], WHOLE),
         (PARTS, WHOLE),
         ({"content": WHOLE, "reasoning": "why"}, WHOLE),  # both: once
-        ({"content": WHOLE, "reasoning": "what the model thought before"}, WHOLE),  # the block it was asked for
+        ({"content": WHOLE, "reasoning": "before"}, f"<think>before</think>{WHOLE}"),  # as the model wrote them
         ({"content": None, "reasoning": "why"}, "<think>why</think>"),
         ({"content": "B", "reasoning": " \n"}, "B"),
         ({"content": "", "refusal": "No."}, "No."),
@@ -35,6 +35,13 @@ PARTS = [{"type": "thinking", "thinking": "why"}, {"type": "text", "text": "<ans
 )
 def test_a_reply_has_its_reasoning_put_back_once(said: Any, text: str | None) -> None:
     assert reply_text(said) == text
+
+
+def test_an_evaluation_keeps_the_block_that_it_asked_for() -> None:
+    said = {"content": WHOLE, "reasoning": "before"}
+    assert reply_text(said, lenient=True) == WHOLE
+    assert parse_response(WHOLE, strict=False).answer == "B"
+    assert not parse_response(reply_text(said), strict=False).answer
 
 
 @pytest.mark.parametrize(
