@@ -7,7 +7,8 @@ Each framework gets an environment of its own, `.frameworks/NAME`: torch first, 
 then this package, which must leave its version alone, and the tests that concern it run there. A cell counts the tests
 that passed, failed and were skipped; why, and pytest's output, stand in `look.json` and the logs of `.frameworks/NAME`.
 An environment is kept with the versions it holds, and a second look goes on with it; `--fresh` makes it anew. What is
-on no index takes a folder or pip URL by `--source NAME=…`, and is skipped without one.
+on no index takes a folder or pip URL by `--source NAME=…`, and is skipped without one. On two cores each takes two to
+fifteen minutes, the install most of them: about an hour and a half for all.
 """
 
 from __future__ import annotations
@@ -69,6 +70,12 @@ def version_of(python: Path, package: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
 
 
+def commit_of(folder: str) -> str:
+    """The commit of a copy that is not installed, "" where there is none."""
+    command = ["git", "-C", folder or "/", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def tested(python: Path, name: str, column: str, log: Path, source: str) -> dict[str, Any]:
     """Run one column's tests; return the counts, and the reasons of what failed and was skipped."""
     report = log.with_suffix(".xml")
@@ -105,7 +112,7 @@ def look(name: str, options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     python, row["fault"] = environment_of(name, options, source)
     row["installed_s"] = round(time.monotonic() - started)
-    row["version"] = version_of(python, FRAMEWORKS[name]["package"])
+    row["version"] = version_of(python, FRAMEWORKS[name]["package"]) or commit_of(source)
     if not row["fault"]:
         folder = python.parents[1]
         for column in filter(FRAMEWORKS[name].get, COLUMNS):
