@@ -83,8 +83,8 @@ def compute_score(
     minute). Raises ConfigError or
     UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
-    judged = json.dumps(typed(JUDGE, judge), sort_keys=True) if judge else ""
-    given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, judged)
+    judging = json.dumps(typed(JUDGE, judge), sort_keys=True) if judge else ""
+    given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, judging)
     try:
         scorer, confidence = _scorer(*given)
     except TypeError:  # what has no hash cannot be remembered

@@ -6,4 +6,4 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS / "benchmarks"), str(TESTS / "engines")]
+sys.path[:0] = [str(TESTS / room) for room in ("judge", "benchmarks", "engines")]
