@@ -2,19 +2,13 @@
 
 It is off unless the setting ``judge`` of compute_score names a model behind an OpenAI-compatible server::
 
-    reward_function_kwargs:
-      judge:
-        model: Qwen/Qwen2.5-72B-Instruct
-        base_url: http://node1:8000/v1  # one, or a list
-        cache: /data/judge  # optional: replies, kept for the next run
-        calibration: /data/judge.json  # of `infimed judge calibrate`
+    judge: {model: Qwen2.5-72B-Instruct, base_url: http://node1:8000/v1, cache: /data/judge, calibration: judge.json}
 
 Rows of the task text are judged by it then (all rows with ``reward: judge``). It is not asked where the text reward can
-tell: all of its tokens are right, the truth is yes or no, nothing is said, or what is said is long or itself spells a
-verdict. The others of a batch are asked at once, each once. It sees the question, if the ground truth has one, the
-standard answer with its synonyms, and the answer alone: each on one line, without invisible characters and control
-tokens, between marks that stand in none of them (open_judge.py). Where it gives no verdict that can be read in time,
-there is none: None in TRL, elsewhere the text reward's value, counted as ``no_verdict``.
+tell: all tokens are right, the truth is yes or no, nothing is said, or what is said is long or itself spells a verdict.
+It sees the question, if the ground truth has one, the standard answer with its synonyms, and the answer alone, each on
+one line, without invisible characters and control tokens, between marks that stand in none of them (open_judge.py).
+Without a verdict that can be read in time it is None in TRL, elsewhere the text reward's value, counted as no_verdict.
 """
 
 from __future__ import annotations
@@ -23,166 +17,145 @@ import os
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.response_cache import ResponseCache
-from infimed_plugins.engines.shared_session import SharedSession
-from infimed_plugins.errors import ConfigError, InfimedError, known_name
-from infimed_plugins.judge.open_judge import (
-    JudgeIdentity,
-    JudgeItem,
-    JudgeSettings,
-    judge_answers,
-    settings_from_template,
-    spells_a_verdict,
-)
-from infimed_plugins.parsing.normalize import nfkc
+from infimed_plugins.errors import ConfigError, EngineError, InfimedError, known_name
+from infimed_plugins.judge.open_judge import JudgeItem, JudgeSettings, judge_answers, spells_a_verdict
+from infimed_plugins.parsing.normalize import nfkc, plain
+from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.asking import Ask, Asking, Question
-from infimed_plugins.rewards.text_and_choice import is_closed, jaccard
+from infimed_plugins.rewards.text_and_choice import jaccard
 
 RIGHT, WRONG = "right", "wrong"
+PROMPT = JudgeSettings(again=1)
 MAX_LENGTH = 500  # characters of an open answer; the text reward has a longer one
-RETRIES = 2  # of a request that the server does not answer
-_PROBE = JudgeItem("probe", "Which organ is shown?", "gallbladder", "the gall bladder")
-_SPACE = ("Zs", "Zl", "Zp", "Cc")
-_UNSEEN = ("Cf", "Cs", "Co", "Cn")
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    **{"model": (str,), "base_url": (str, list), "api_key_env": (str,), "concurrency": (int,), "seconds": (int, float)},
-    **{"extra_body": (dict,), "template": (str,), "cache": (str,), "calibration": (str,)},
-}
+REST_SECONDS = 30.0  # after requests without any reply, in which nothing is asked
+TRIES = 3  # of a request
+TOO_LATE = "no reply within the judge's seconds"
+_caches: dict[tuple[int, str | None], ResponseCache] = {}  # by process: a forked one has its own
+_opening = threading.Lock()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Judge(Asking):
-    """The reward. ``seconds`` bound a batch, of which ``concurrency`` requests are under way at once.
+    """A judge, and the Engine of its requests.
 
-    ``api_key_env`` names the variable with the key, ``extra_body`` holds fields for each request, ``template`` is a
-    file with another prompt, ``cache`` a folder that keeps replies for the next run, and ``calibration`` the file that
-    `infimed judge calibrate` wrote (calibration.py). Raises ConfigError for settings that cannot be.
+    A batch may take ``seconds``, and as many again for what could not be read; ``api_key_env`` names the variable with
+    the key, ``extra_body`` holds fields for each request, and ``cache`` is a folder that keeps replies for later runs.
     """
 
     model: str
     base_url: str | Sequence[str]
     api_key_env: str = "JUDGE_API_KEY"
     concurrency: int = 64
-    seconds: float = 120.0
+    seconds: float = 60.0
     extra_body: Mapping[str, Json] | None = None
-    template: str | None = None
     cache: str | None = None
     calibration: str | None = None
-    settings: JudgeSettings = field(init=False)
-    engine: OpenAIEngine = field(init=False)
-    _opened: dict[int, tuple[SharedSession, ResponseCache]] = field(init=False, default_factory=dict)
-    _opening: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    own_seeds = True
+    out = (0.0, "")  # until when (time.monotonic) nothing is asked, and why
 
     def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ConfigError(f"judge.seconds is {self.seconds!r}; it must be more than 0")
-        settings = JudgeSettings(again=1)
-        settings = settings_from_template(Path(self.template), base=settings) if self.template else settings
-        named: dict[str, Any] = {name: getattr(self, name) for name in ("base_url", "api_key_env", "concurrency")}
-        engine = OpenAIEngine(
-            self.model, **named, timeout=self.seconds / (RETRIES + 1), retries=RETRIES, extra_body=self.extra_body
-        )
-        object.__setattr__(self, "settings", settings)
-        object.__setattr__(self, "engine", engine)
+        self.shaping = self.engine(self.concurrency).shaping
 
     @classmethod
     def configured(cls, given: Mapping[str, Json]) -> Judge:
-        """Return the judge of the setting's values. Raises ConfigError for a name or value that cannot be."""
-        named = {known_name(name, _KINDS, "setting of the judge"): value for name, value in given.items()}
-        for name, value in named.items():
-            if isinstance(value, bool) or not isinstance(value, _KINDS[name]):
-                kinds = " or ".join(kind.__name__ for kind in _KINDS[name])
-                raise ConfigError(f"judge.{name} is {value!r}; it must be of the type {kinds}")
-        if not (named.get("model") and named.get("base_url")):
-            raise ConfigError(
-                "the reward 'judge' needs the setting judge: {model: NAME, base_url: http://host:8000/v1}"
-            )
-        return cls(**named)
+        """Return the judge of these settings. Raises ConfigError for a name or value that cannot be."""
+        named = {known_name(name, cls.__match_args__, "setting of the judge"): value for name, value in given.items()}
+        try:
+            return cls(**named)
+        except (TypeError, AttributeError) as error:
+            such = "judge: {model: NAME, base_url: http://host:8000/v1}"
+            raise ConfigError(f"the reward 'judge' needs settings such as {such} ({error})") from error
 
-    @property
-    def identity(self) -> JudgeIdentity:
-        """What its verdicts depend on."""
-        return JudgeIdentity(self.model, self.model, "openai", self.engine.shaping, self.settings)
+    def engine(self, at_once: int) -> OpenAIEngine:
+        """Return the engine of requests that start now. Raises ConfigError for settings that cannot be."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in ("base_url", "api_key_env", "extra_body")}
+        given |= {"concurrency": at_once, "timeout": self.seconds / TRIES, "retries": TRIES - 1}
+        engine = OpenAIEngine(self.model, **given)
+        engine.deadline = time.monotonic() + self.seconds
+        return engine
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """Yield a reply to each request, with an error where the server gives none in time."""
+        coming, (until, why), waiting, replied = iter(requests), self.out, dict[str, None](), False
+        first = list(islice(coming, self.concurrency))
+        coming = chain(first, coming)
+        try:
+            if time.monotonic() < until:
+                raise EngineError(why)
+            noted = (waiting.setdefault(request.id) or request for request in coming)
+            for reply in self.engine(max(1, len(first))).generate(noted, sampling):
+                waiting.pop(reply.id)
+                replied = replied or reply.error is None
+                yield reply
+            why = TOO_LATE
+        except InfimedError as error:
+            why = str(error)
+        if waiting and not replied:
+            self.out = time.monotonic() + REST_SECONDS, why
+        yield from (Reply(id, error=why) for id in (*waiting, *(request.id for request in coming)))
 
     def questions(self, answer: str, truth: GroundTruth) -> Sequence[Question]:
         """Return the question to the judge; none where the text reward can tell."""
-        rule = jaccard(answer, truth)
-        if rule.value == 1.0 or rule.code is not Code.JUDGED or is_closed(truth) or len(answer) > MAX_LENGTH:
+        rule, gold = jaccard(answer, truth), "; or: ".join((str(truth.answer), *truth.synonyms))
+        told = rule.value == 1.0 or rule.code is not Code.JUDGED or polarity_of_gold(plain(str(truth.answer)))
+        if told or len(answer) > MAX_LENGTH:
             return ()
-        gold = "; or: ".join((str(truth.answer), *truth.synonyms))
-        question = (seen(truth.question) or "(it is not known)", seen(gold), seen(answer))
-        return () if spells_a_verdict(_item("", question), self.settings) or not question[2] else (question,)
+        asked = (seen(truth.question) or "(it is not known)", seen(gold), seen(answer))
+        return (asked,) if asked[2] and not spells_a_verdict(_item("", asked), PROMPT) else ()
 
     def ask_all(self, questions: Iterable[Question]) -> dict[Question, str]:
-        """Return RIGHT, WRONG or why there is no verdict for each question, within ``seconds``."""
-        asked = list(dict.fromkeys(questions))
-        said = dict.fromkeys(asked, "the judge was not asked")
-        deadline = time.monotonic() + self.seconds
+        """Return RIGHT, WRONG or why there is no verdict for each question."""
+        said = dict.fromkeys(questions, "the judge was not asked")
+        asked = list(said)
         try:
-            session, cache = self._session()
-            engine = CachedEngine(session.within(deadline), cache)
             items = (_item(str(number), question) for number, question in enumerate(asked))
-            for one in judge_answers(engine, items, self.settings):
-                verdict = one.reason if one.value is None else RIGHT if one.value else WRONG
-                said[asked[int(one.id)]] = verdict
+            for one in judge_answers(CachedEngine(self, _cache(self.cache)), items, PROMPT):
+                said[asked[int(one.id)]] = one.reason if one.value is None else RIGHT if one.value else WRONG
         except InfimedError as error:  # such as a full disk
             said |= {question: str(error) for question in asked if said[question] not in (RIGHT, WRONG)}
         return said
 
     def __call__(self, answer: str, truth: GroundTruth, ask: Ask | None = None) -> Verdict:
         """Return 1.0 for right, 0.0 for wrong; else the text reward's verdict, UNSCORED where the judge gave none."""
-        rule = jaccard(answer, truth)
-        for question in self.questions(answer, truth):
-            said = ask(*question) if ask else self.ask_all([question])[question]
-            if said in (RIGHT, WRONG):
-                return Verdict(float(said == RIGHT), rule.parsed, f"the judge says {said}", code=Code.JUDGED_BY_MODEL)
-            return replace(rule, reason=f"no verdict of the judge: {said}", code=Code.UNSCORED)
-        return rule
-
-    def trouble(self) -> str:
-        """Ask the server one plain thing, past the cache; return why it gave no verdict, or nothing."""
-        engine = SharedSession(self.engine).within(time.monotonic() + self.seconds)
-        (verdict,) = judge_answers(engine, [_PROBE], self.settings)
-        return verdict.reason if verdict.value is None else ""
-
-    def _session(self) -> tuple[SharedSession, ResponseCache]:
-        """Return the connections and the cache of this process: a forked one has its own."""
-        with self._opening:
-            if os.getpid() not in self._opened:
-                self._opened[os.getpid()] = SharedSession(self.engine), _cache(self.cache)
-            return self._opened[os.getpid()]
+        rule, questions = jaccard(answer, truth), self.questions(answer, truth)
+        if not questions:
+            return rule
+        said = ask(*questions[0]) if ask else self.ask_all(questions)[questions[0]]
+        if said in (RIGHT, WRONG):
+            return Verdict(float(said == RIGHT), rule.parsed, f"the judge says {said}", code=Code.JUDGED_BY_MODEL)
+        return replace(rule, reason=f"no verdict of the judge: {said}", code=Code.UNSCORED)
 
 
 def seen(text: str) -> str:
     """Return a text on one line, in NFKC, without characters that show nothing."""
     kinds = ((one, unicodedata.category(one)) for one in nfkc(text))
-    return " ".join("".join(" " if kind in _SPACE else one for one, kind in kinds if kind not in _UNSEEN).split())
+    shown = (" " if kind == "Cc" else one for one, kind in kinds if kind == "Cc" or kind[0] != "C")
+    return " ".join("".join(shown).split())
 
 
-def _item(id: str, question: Question) -> JudgeItem:
-    asked, gold, reply = question
-    return JudgeItem(id, asked, gold, reply, language="")
+def _item(id: str, asked: Question) -> JudgeItem:
+    return JudgeItem(id, asked[0], asked[1], asked[2], language="")
 
 
 def _cache(folder: str | None) -> ResponseCache:
-    """Return the first cache of a folder that no other process holds; without a folder one for this process."""
-    if folder is None:
-        temporary = TemporaryDirectory(prefix="infimed-judge-")
-        cache = ResponseCache(Path(temporary.name) / "replies.sqlite")
-        cache.temporary = temporary  # type: ignore[attr-defined]  # removed with it
-        return cache
-    number = 1
-    while True:
-        try:
-            return ResponseCache(Path(folder) / f"judge-{number}.sqlite")
-        except ConfigError:
-            number += 1
+    """Return this process's cache: the first of a folder that no other process holds, or one in memory."""
+    with _opening:
+        key, number = (os.getpid(), folder), 1
+        while key not in _caches:
+            try:
+                _caches[key] = ResponseCache(Path(folder) / f"judge-{number}.sqlite" if folder else ":memory:")
+            except ConfigError:
+                number += 1
+        return _caches[key]

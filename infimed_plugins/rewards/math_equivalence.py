@@ -23,7 +23,7 @@ from typing import NamedTuple, cast
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
-from infimed_plugins.rewards.asking import Ask, Asking, Question
+from infimed_plugins.rewards.asking import Asking, Question
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH, NOT_REACHED, RIGHT, WRONG, AskMath, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
@@ -60,14 +60,10 @@ def pairs_to_verify(answer: str, truth: GroundTruth) -> Sequence[Pair]:
 
 
 class _Math(Asking):
-    def __call__(self, answer: str, truth: GroundTruth, ask: Ask | None = None) -> Verdict:
-        return math_equivalence(answer, truth, ask)
-
-    def questions(self, answer: str, truth: GroundTruth) -> Sequence[Question]:
-        return pairs_to_verify(answer, truth)
+    __call__, questions = staticmethod(math_equivalence), staticmethod(pairs_to_verify)
 
     def ask_all(self, questions: Iterable[Question]) -> Mapping[Question, str]:
-        said = MATH.ask_all(((gold, given) for gold, given in questions), time.monotonic() + BATCH_SECONDS)
+        said = MATH.ask_all([(gold, given) for gold, given in questions], time.monotonic() + BATCH_SECONDS)
         return cast(dict[Question, str], said)
 
 

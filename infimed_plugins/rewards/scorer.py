@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from infimed_plugins import plugins
 from infimed_plugins.errors import ConfigError, MissingExtraError, NoVerdictError, UnknownPluginError, known_name
@@ -79,9 +79,8 @@ def compute_score(
     (judge/reward.py): rows of the task text, or every row where ``reward`` is "judge".
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit), ``bad_row`` (the row itself cannot be scored: logged
-    once) and ``no_verdict`` (what judges was out: accuracy 0, or by the text reward where a model judges; logged once a
-    minute). Raises ConfigError or
-    UnknownPluginError at once for settings that cannot be, never for what a row holds.
+    once) and ``no_verdict`` (what judges was out: accuracy 0, or the text reward's where a model judges; logged once a
+    minute). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
     judging = json.dumps(typed(JUDGE, judge), sort_keys=True) if judge else ""
     given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, judging)
@@ -163,11 +162,8 @@ class Scorer:
         said = {reward: reward.ask_all(questions) for reward, questions in asked.items() if questions}
 
         def judged(truth: GroundTruth, reading: Reading, reward: Reward, _: Sequence[Question]) -> tuple[str, Score]:
-            def ask(*question: str) -> str:
-                return said[reward][question]  # type: ignore[index]
-
             given = (self.w_format, self.w_acc, self.reward or truth.task, reward)
-            return truth.task, score_reading(reading, truth, *given, ask)
+            return truth.task, score_reading(reading, truth, *given, lambda *asked: said[cast(Asking, reward)][asked])
 
         done = [
             one if isinstance(one, Score) else _guarded(row, judged, *one) for row, one in zip(rows, read, strict=True)
@@ -347,13 +343,7 @@ def score_response(
 
 
 def score_reading(
-    read: Reading,
-    truth: GroundTruth,
-    w_format: float,
-    w_acc: float,
-    name: str,
-    reward: Reward,
-    ask: Ask | None = None,
+    read: Reading, truth: GroundTruth, w_format: float, w_acc: float, name: str, reward: Reward, ask: Ask | None = None
 ) -> Score:
     """Score a response that was parsed; accuracy is paid only behind the format gate."""
     form = float(read.format_ok)

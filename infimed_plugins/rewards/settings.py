@@ -43,11 +43,8 @@ def typed(name: str, value: Any) -> Any:
     """Return a setting's value; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
     kind = SETTINGS[name]
-    if kind is dict and isinstance(value, Mapping):
-        try:
-            return json.loads(json.dumps(value, default=_plain))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{name} holds what is no setting: {error}") from error
+    if kind is dict and isinstance(value, Mapping):  # OmegaConf's, too
+        return json.loads(json.dumps(value, default=lambda one: dict(one) if isinstance(one, Mapping) else list(one)))
     if kind is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -56,11 +53,6 @@ def typed(name: str, value: Any) -> Any:
         wanted = {bool: "true or false", float: "a number of at least 0", str: "a text", dict: "settings by name"}[kind]
         raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
     return value
-
-
-def _plain(value: Any) -> Any:
-    """Return a mapping or list of another library, such as OmegaConf's, as Python's own."""
-    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 def check_weights(w_format: float, w_acc: float) -> None:

@@ -93,11 +93,6 @@ def jaccard(answer: str, truth: GroundTruth) -> Verdict:
     return verdict
 
 
-def is_closed(truth: GroundTruth) -> bool:
-    """True for a truth that is yes or no, in English or Chinese: that is no open answer."""
-    return _gold(str(truth.answer))[0] is not None
-
-
 def side_of(text: str) -> str | None:
     """Return ``yes`` or ``no`` if a text says that and no more, by known forms; else None."""
     if len(text) > _MAX_SIDE:
