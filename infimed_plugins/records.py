@@ -87,7 +87,7 @@ class GroundTruth:
     LaTeX or plain number string (math), ``[x1, y1, x2, y2]`` (grounding), a list of such boxes (detection).
     ``options`` are the texts of options A, B, … when they are known; ``synonyms`` are texts as good as ``answer``.
     ``frame`` declares the coordinates that answers are in (rewards/box_iou.py); ``size`` and ``resized`` are (width,
-    height) in pixels of the original picture and of what the model sees.
+    height) in pixels of the original picture and of what the model sees. ``question`` is for a judge of open answers.
     """
 
     task: Task
@@ -97,6 +97,7 @@ class GroundTruth:
     frame: Frame = "truth"
     size: Size | None = None
     resized: Size | None = None
+    question: str = ""
 
     def to_json(self) -> str:
         """Return the one JSON string that travels through EasyR1's ``ground_truth`` column."""
@@ -105,6 +106,8 @@ class GroundTruth:
             row["options"] = list(self.options)
         if self.synonyms:
             row["synonyms"] = list(self.synonyms)
+        if self.question:
+            row["question"] = self.question
         if self.frame != "truth":
             row["frame"] = self.frame
         row |= {key: list(size) for key, size in (("size", self.size), ("resized", self.resized)) if size}
@@ -144,7 +147,8 @@ class Sample:
     @property
     def ground_truth(self) -> GroundTruth:
         """Return the record that rewards and scorers compare with."""
-        return GroundTruth(self.task, self.answer, self.options, self.synonyms)
+        question = self.question if self.task == "text" else ""
+        return GroundTruth(self.task, self.answer, self.options, self.synonyms, question=question)
 
     @property
     def kind(self) -> str:
@@ -204,7 +208,8 @@ class Code(StrEnum):
 class Verdict:
     """A reward's verdict on one answer: a value in [0, 1], the reading it rests on, and why.
 
-    ``trace`` names the rules that led to the reading, in order. ``confidence``, in [0, 1], is a metric of detection:
+    Where the code is UNSCORED, the value is paid where a trainer cannot leave the sample out. ``trace`` names the rules
+    that led to the reading, in order. ``confidence``, in [0, 1], is a metric of detection:
     how right the stated confidences are (rewards/box_iou.py).
     """
 
@@ -264,7 +269,10 @@ class Response:
 
 @dataclass(frozen=True)
 class Score:
-    """The verdict on one response. ``accuracy`` is None when it could not be scored (never counted as wrong)."""
+    """The verdict on one response. ``accuracy`` is None when it could not be scored (never counted as wrong).
+
+    ``otherwise`` is then the accuracy that ``overall`` is paid by.
+    """
 
     overall: float
     format: float
@@ -275,3 +283,4 @@ class Score:
     confidence: float = 0.0
     code: Code = Code.JUDGED
     trace: tuple[str, ...] = ()
+    otherwise: float = 0.0

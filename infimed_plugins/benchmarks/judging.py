@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, judges_verdict, scores
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import InfimedError
+from infimed_plugins.judge.open_judge import JudgeIdentity, JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.parsing import extract_answer
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json, Response, Score

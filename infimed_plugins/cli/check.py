@@ -65,6 +65,8 @@ def _report(checked: Checked, config: Path, as_json: bool) -> None:
     else:
         for line in grouped(checked.faults):
             say(line, style="red")
+        for line in checked.warnings:
+            say(f"warning: {line}", style="yellow")
         if checked.summary:
             say(f"{config}: {checked.summary}")
         found = len(checked.faults)

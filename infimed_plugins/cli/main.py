@@ -10,7 +10,7 @@ import typer
 import typer.core
 
 from infimed_plugins import __version__, storage
-from infimed_plugins.cli import check, curate, data, evaluate, profile, quickstart, reward, score, trainers
+from infimed_plugins.cli import check, curate, data, evaluate, judge, profile, quickstart, reward, score, trainers
 from infimed_plugins.cli.options import AsJson
 from infimed_plugins.console import guard_streams, print_json, print_table, tell
 from infimed_plugins.errors import InfimedError
@@ -92,6 +92,7 @@ app.command("reward", epilog="Example: infimed reward generations.jsonl --html r
 app.command("profile", epilog="Example: infimed profile data/quickstart_rlvr --model runs/quickstart/sft")(
     profile.profile
 )
+app.add_typer(judge.app, name="judge")
 app.add_typer(trainers.app, name="trainers")
 app.command("eval", epilog="Example: infimed eval --model runs/quickstart/sft --limit 100")(evaluate.evaluate)
 app.command("score", epilog="Example: infimed score runs/eval/sft runs/eval/rl --mode paper --html page.html")(

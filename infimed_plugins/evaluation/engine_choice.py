@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.open_judge import JudgeIdentity, JudgeSettings, settings_from_template
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling, server_hosts, shaping_settings
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.judge.open_judge import JudgeIdentity, JudgeSettings, settings_from_template
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.recipe_file import parse_engine
 from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine

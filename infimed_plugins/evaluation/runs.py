@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks import judge_agreement as agreements
 from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
@@ -34,6 +33,7 @@ from infimed_plugins.errors import (
 from infimed_plugins.evaluation.dimensions import asked_once
 from infimed_plugins.evaluation.engine_choice import JudgeModel, LazyEngine
 from infimed_plugins.evaluation.notes import notes_on, notes_on_labels
+from infimed_plugins.judge import agreement as agreements
 from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.step_engine import model_identity

@@ -2,6 +2,7 @@ r"""Read the ground truth that an answer is compared with from the value that a 
 
     '{"task": "grounding", "answer": [26, 30, 42, 46]}'        the form to write; "options" may be added
     '{"task": "text", "answer": "kidney", "synonyms": ["ren"]}' texts as good as the answer
+    '{"task": "text", "answer": "kidney", "question": "Which organ?"}' for a judge (judge/reward.py)
     '{"task": "detection", "answer": "[[1, 2, 30, 40]]"}'      an answer may be the string form of its value
     '{"task": "grounding", "answer": [2, 3, 4, 6], "frame": "thousandths", "size": [512, 512]}'    see box_iou.py
     {"task": "text", "answer": "liver", "options": None}       a parquet struct, padded with None
@@ -113,7 +114,9 @@ def _from_mapping(row: Mapping[Any, Any], task: str | None) -> GroundTruth:
     if frame not in get_args(Frame):
         raise _bad(row, f"has a frame that is none of {', '.join(get_args(Frame))}")
     sizes = _size(row, "size"), _size(row, "resized")
-    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, cast(Frame, frame), *sizes)
+    question = row.get("question")
+    asked = question if isinstance(question, str) else ""
+    return GroundTruth(cast(Task, kind), answer, options or None, synonyms, cast(Frame, frame), *sizes, asked)
 
 
 def _known_form(

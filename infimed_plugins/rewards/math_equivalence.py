@@ -14,20 +14,23 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.quantities import GREEK, Quantity, clean_math, parse_quantity
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
+from infimed_plugins.rewards.asking import Asking, Question
 from infimed_plugins.rewards.math_forms import MAX_ITEMS, Claim, Item, Reader, Value
 from infimed_plugins.rewards.math_pool import MATH, NOT_REACHED, RIGHT, WRONG, AskMath, Pair
 from infimed_plugins.rewards.math_syntax import WORDS, NotRead, same
 
 MAX_LENGTH = 512  # characters of an expression; longer ones are right only when they equal the truth
 MAX_RAW_LENGTH = 4096  # before wrappers are taken away
+BATCH_SECONDS = 60.0  # for one batch; answers not verified by then earn 0 and count as timed out
 _NEAR = Fraction(1, 10**5)  # share of the larger; math_verify compares to 6 decimals, so values further apart differ
 
 _WORD = re.compile(r"\\?[A-Za-z]+")
@@ -54,6 +57,17 @@ def pairs_to_verify(answer: str, truth: GroundTruth) -> Sequence[Pair]:
     with contextlib.suppress(ValueError):
         return _noted(answer, _text(truth.answer))[1]
     return ()
+
+
+class _Math(Asking):
+    __call__, questions = staticmethod(math_equivalence), staticmethod(pairs_to_verify)
+
+    def ask_all(self, questions: Iterable[Question]) -> Mapping[Question, str]:
+        said = MATH.ask_all([(gold, given) for gold, given in questions], time.monotonic() + BATCH_SECONDS)
+        return cast(dict[Question, str], said)
+
+
+MATH_REWARD = _Math()
 
 
 def _text(right: Json) -> str:

@@ -19,25 +19,27 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from infimed_plugins import plugins
 from infimed_plugins.errors import ConfigError, MissingExtraError, NoVerdictError, UnknownPluginError, known_name
 from infimed_plugins.parsing.lexicon import Reading
 from infimed_plugins.parsing.response import INFIMED_FORM, ResponseForm, parse_response
-from infimed_plugins.records import Code, Frame, GroundTruth, Score, Verdict
+from infimed_plugins.records import Code, Frame, GroundTruth, Json, Score, Verdict
+from infimed_plugins.rewards.asking import Ask, Asking, Question
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame, parse_truth
-from infimed_plugins.rewards.math_pool import MATH, AskMath, MathProcessError, Pair
+from infimed_plugins.rewards.math_pool import MathProcessError
 from infimed_plugins.rewards.settings import SETTINGS, check_weights, typed
 from infimed_plugins.rewards.shaping import Shaping
 
 Reward = Callable[[str, GroundTruth], Verdict]
 
 W_FORMAT, W_ACC = 0.1, 0.9
+JUDGE = "judge"  # the reward and the setting of that name
 BUILT_IN = {
     "multiple_choice": "infimed_plugins.rewards.text_and_choice:multiple_choice",
     "text": "infimed_plugins.rewards.text_and_choice:jaccard",
-    "math": "infimed_plugins.rewards.math_equivalence:math_equivalence",
+    "math": "infimed_plugins.rewards.math_equivalence:MATH_REWARD",
     "grounding": "infimed_plugins.rewards.box_iou:grounding",
     "detection": "infimed_plugins.rewards.box_iou:detection",
 }
@@ -47,8 +49,8 @@ BUILT_IN |= {  # other names of the same, and the gate alone
     "math_verify": BUILT_IN["math"],
     "iou": BUILT_IN["grounding"],
     "format": "infimed_plugins.rewards.text_and_choice:format_passed",
+    JUDGE: "infimed_plugins.judge.reward:Judge",  # with the settings of that name
 }
-MATH_BUDGET_SECONDS = 60.0  # for one batch; math answers not verified by then earn 0 and count as timed out
 VARIABLE, OLD_VARIABLE = "INFIMED_REWARD_KWARGS", "INFIMED_REWARD"  # settings as JSON
 SECONDS_BETWEEN = 60.0  # from one warning of replies without a verdict to the next
 _log = logging.getLogger("infimed_plugins.rewards")
@@ -73,20 +75,24 @@ def compute_score(
     overlong_penalty: float = 1.0,
     repetition_penalty: float = 0.0,
     repetition_ngram: int = 3,
+    judge: Mapping[str, Json] | None = None,
 ) -> list[dict[str, float]]:
     """Score a batch; EasyR1's ``reward_function``.
 
     ``task`` is the task of ground truths that name none; ``reward`` names one registered reward for every row.
     ``think_prefilled`` says that the chat template opens ``<think>`` itself; the tags may have other names.
     ``answer_frame`` declares the coordinates that predicted boxes are in (rewards/box_iou.py). ``confidence`` adds the
-    key of that name, a metric of detection, 0 in rows of other tasks. ``overlong_…`` and ``repetition_…`` subtract
-    penalties from ``overall`` (rewards/shaping.py) and add the keys ``overlong`` and ``repetition``.
+    key of that name, a metric of detection, 0 in rows of other tasks. ``judge`` names a model that judges open answers
+    (judge/reward.py): rows of the task text, or every row where ``reward`` is "judge". ``overlong_…`` and
+    ``repetition_…`` subtract penalties from ``overall`` (rewards/shaping.py) and add the keys ``overlong`` and
+    ``repetition``.
     Keys, all in [0, 1]: ``overall``, ``format``, ``accuracy``; and, as metrics, ``parsed`` (an answer of the task's
     kind was read), ``timed_out`` (a math answer hit a limit), ``bad_row`` (the row itself cannot be scored: logged
-    once) and ``no_verdict`` (what judges was out: accuracy 0, logged once a minute). Raises ConfigError or
-    UnknownPluginError at once for settings that cannot be, never for what a row holds.
+    once) and ``no_verdict`` (what judges was out: accuracy 0, or the text reward's where a model judges; logged once a
+    minute). Raises ConfigError or UnknownPluginError at once for settings that cannot be, never for what a row holds.
     """
-    given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence)
+    judging = json.dumps(typed(JUDGE, judge), sort_keys=True) if judge else ""
+    given = (w_format, w_acc, task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, judging)
     shaped = (overlong_tokens, overlong_buffer, overlong_penalty, repetition_penalty, repetition_ngram)
     try:
         scorer, confidence, shaping = _scorer(*given, *shaped)
@@ -116,9 +122,9 @@ def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
 
 @lru_cache(maxsize=64, typed=True)  # a trainer that calls for each reply pays for them once
 def _scorer(w_format: Any, w_acc: Any, *others: Any) -> tuple[Scorer, bool, Shaping | None]:
-    task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, *shaped = others
+    task, reward, think_prefilled, think_tag, answer_tag, answer_frame, confidence, judge, *shaped = others
     form = ResponseForm(think_tag, answer_tag, typed("think_prefilled", think_prefilled))
-    scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame)
+    scorer = Scorer(typed("w_format", w_format), typed("w_acc", w_acc), task, reward, form, answer_frame, judge)
     names = [field.name for field in fields(Shaping)]
     shaping = Shaping(*(typed(name, value) for name, value in zip(names, shaped, strict=True)))
     return scorer, typed("confidence", confidence), shaping if shaping != Shaping() else None
@@ -126,7 +132,10 @@ def _scorer(w_format: Any, w_acc: Any, *others: Any) -> tuple[Scorer, bool, Shap
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores rows by these settings. Raises ConfigError or UnknownPluginError at once for settings that cannot be."""
+    """Scores rows by these settings. Raises ConfigError or UnknownPluginError at once for settings that cannot be.
+
+    ``judge`` is the JSON of the settings of a model that judges in the place of the text reward; "" is none.
+    """
 
     w_format: float = W_FORMAT
     w_acc: float = W_ACC
@@ -134,45 +143,49 @@ class Scorer:
     reward: str | None = None
     form: ResponseForm = INFIMED_FORM
     answer_frame: Frame | None = None
+    judge: str = ""
 
     def __post_init__(self) -> None:
         check_weights(self.w_format, self.w_acc)
-        for name in (self.task, self.reward):
-            if name:
-                find_reward(name)
+        for name in filter(None, (self.task, self.reward, self.judge and JUDGE)):
+            self.find(name)
         check_frame(self.answer_frame)
+
+    def find(self, name: str) -> Reward:
+        """Return the reward of that name; the judge's in the place of the text reward, where there is one."""
+        judged = self.judge and BUILT_IN.get(name) in (BUILT_IN["text"], BUILT_IN[JUDGE])
+        return find_reward(JUDGE, self.judge) if judged else find_reward(name)
 
     def score(self, rows: Sequence[Any]) -> list[tuple[str, Score]]:
         """Return each row's task and score, whatever it holds; "unknown" and BAD_ROW where it cannot be scored.
 
-        The pairs for math_verify are found first, and asked all at once.
+        What math_verify and a judge must be asked is found first, and asked all at once.
         """
-        deadline = time.monotonic() + MATH_BUDGET_SECONDS
         read = [_guarded(row, self._read, row) for row in rows]
-        pairs = [pair for one in read if not isinstance(one, Score) for pair in one[2]]
-        verdicts = MATH.ask_all(dict.fromkeys(pairs), deadline)
+        asked: dict[Asking, dict[Question, None]] = {}
+        for one in read:
+            if not isinstance(one, Score) and isinstance(one[2], Asking):
+                asked.setdefault(one[2], {}).update(dict.fromkeys(one[3]))
+        said = {reward: reward.ask_all(questions) for reward, questions in asked.items() if questions}
 
-        def judged(truth: GroundTruth, reading: Reading, _: Sequence[Pair]) -> tuple[str, Score]:
-            given = (self.w_format, self.w_acc, self.reward, lambda *pair: verdicts[pair])
-            return truth.task, score_reading(reading, truth, *given)
+        def judged(truth: GroundTruth, reading: Reading, reward: Reward, _: Sequence[Question]) -> tuple[str, Score]:
+            given = (self.w_format, self.w_acc, self.reward or truth.task, reward)
+            return truth.task, score_reading(reading, truth, *given, lambda *asked: said[cast(Asking, reward)][asked])
 
         done = [
             one if isinstance(one, Score) else _guarded(row, judged, *one) for row, one in zip(rows, read, strict=True)
         ]
         return [("unknown", one) if isinstance(one, Score) else one for one in done]
 
-    def _read(self, row: Any) -> tuple[GroundTruth, Reading, Sequence[Pair]]:
-        """Return the truth of a row, its parsed response, and the pairs that math_verify must be asked of."""
+    def _read(self, row: Any) -> tuple[GroundTruth, Reading, Reward, Sequence[Question]]:
+        """Return the truth of a row, its parsed response, its reward, and what that must ask."""
         truth = in_frame(parse_truth(row["ground_truth"], self.task), self.answer_frame)
         if not isinstance(row["response"], str):
             raise TypeError(f"the response is a {type(row['response']).__name__}, not a string")
-        reward, reading = self.reward or truth.task, parse_response(row["response"], self.form)
-        find_reward(reward)
-        if not (is_math(reward) and reading.format_ok):
-            return truth, reading, ()
-        from infimed_plugins.rewards.math_equivalence import pairs_to_verify
-
-        return truth, reading, pairs_to_verify(reading.answer, truth)
+        reward, reading = self.find(self.reward or truth.task), parse_response(row["response"], self.form)
+        if not (isinstance(reward, Asking) and reading.format_ok and reading.answer):
+            return truth, reading, reward, ()
+        return truth, reading, reward, reward.questions(reading.answer, truth)
 
 
 def _guarded(row: Any, step: Callable[..., _T], *given: Any) -> _T | Score:
@@ -196,7 +209,7 @@ def _floats(score: Score, confidence: bool) -> dict[str, float]:
     floats = {
         "overall": float(score.overall),
         "format": float(score.format),
-        "accuracy": float(score.accuracy or 0.0),
+        "accuracy": float(score.otherwise if score.accuracy is None else score.accuracy),
         "parsed": float(not score.invalid),
         "timed_out": float(score.code is Code.TIMED_OUT),
         "bad_row": float(score.code is Code.BAD_ROW),
@@ -231,8 +244,8 @@ def _warn_of_lost(reasons: Sequence[str], rows: int) -> None:
     if now < _lost["next"]:
         return
     _log.error(
-        "no verdict on %d of %d replies (%d since the last such line), of accuracy 0 (None in TRL) and counted as "
-        "no_verdict: %s",
+        "no verdict on %d of %d replies (%d since the last such line), None in TRL, else 0 or the text reward's, and "
+        "counted as no_verdict: %s",
         *(len(reasons), rows, _lost["rows"], reasons[0]),
     )
     _lost.update(rows=0, next=now + SECONDS_BETWEEN)
@@ -278,29 +291,34 @@ def _read_variable(name: str, text: str) -> dict[str, Any]:
 
 
 @cache
-def find_reward(name: str) -> Reward:
-    """Return the reward of a task, or a plugin's. Raises UnknownPluginError, listing the registered ones."""
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
-    return plugins.registry().get("reward", name)  # type: ignore[no-any-return]
+def find_reward(name: str, settings: str = "") -> Reward:
+    """Return the reward of a task, or a plugin's; that of a judge is made with its ``settings``, as JSON.
+
+    Raises UnknownPluginError, listing the registered ones, and ConfigError for settings that cannot be.
+    """
+    if name not in BUILT_IN:
+        return plugins.registry().get("reward", name)  # type: ignore[no-any-return]
+    module, _, attribute = BUILT_IN[name].partition(":")
+    found: Any = getattr(importlib.import_module(module), attribute)
+    return found.configured(json.loads(settings or "{}")) if name == JUDGE else found  # type: ignore[no-any-return]
 
 
-def is_math(reward: str) -> bool:
-    """True for the names of the built-in reward that may ask math_verify."""
-    return BUILT_IN.get(reward) == BUILT_IN["math"]
-
-
-def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None, ask: AskMath | None = None) -> Verdict:
+def judge_answer(answer: str, truth: GroundTruth, reward: str | None = None) -> Verdict:
     """Return the verdict on an answer alone, no format asked: a value in [0, 1], 0 if a plugin's is beyond it.
 
-    Its code is UNSCORED where what judges is out. ``ask`` is that of ``math_equivalence``.
+    Its code is UNSCORED where what judges is out.
     """
     name = reward or truth.task
-    judge = find_reward(name)
+    return _verdict(answer, truth, name, find_reward(name))
+
+
+def _verdict(answer: str, truth: GroundTruth, name: str, judge: Reward, ask: Ask | None = None) -> Verdict:
+    """Return a reward's verdict, a plugin's checked; ``ask`` has what those that ask have asked before."""
     try:
+        if isinstance(judge, Asking):
+            return judge(answer, truth, ask)
         if name in BUILT_IN:
-            return judge(answer, truth, ask) if ask and is_math(name) else judge(answer, truth)  # type: ignore[call-arg]
+            return judge(answer, truth)
         verdict = judge(answer, replace(truth, answer=copy.deepcopy(truth.answer)))  # rollouts share what was parsed
     except NoVerdictError as error:
         return Verdict(0.0, None, str(error) or f"the reward {name!r} gave none", code=Code.UNSCORED)
@@ -327,26 +345,27 @@ def score_response(
     Raises ConfigError for weights that cannot be, UnknownPluginError for a task without a reward.
     """
     check_weights(w_format, w_acc)
-    return score_reading(parse_response(response, form), truth, w_format, w_acc, reward)
+    name = reward or truth.task
+    return score_reading(parse_response(response, form), truth, w_format, w_acc, name, find_reward(name))
 
 
 def score_reading(
-    read: Reading, truth: GroundTruth, w_format: float, w_acc: float, reward: str | None, ask: AskMath | None = None
+    read: Reading, truth: GroundTruth, w_format: float, w_acc: float, name: str, reward: Reward, ask: Ask | None = None
 ) -> Score:
     """Score a response that was parsed; accuracy is paid only behind the format gate."""
     form = float(read.format_ok)
     if not (read.format_ok and read.answer):
         return Score(w_format * form, form, 0.0, None, read.reason, invalid=True, code=read.code)
-    verdict = judge_answer(read.answer, truth, reward, ask)
-    accuracy = None if verdict.code is Code.UNSCORED else float(verdict.value)
+    verdict = _verdict(read.answer, truth, name, reward, ask)
     return Score(
-        overall=min(1.0, w_format + w_acc * (accuracy or 0.0)),
+        overall=min(1.0, w_format + w_acc * float(verdict.value)),
         format=form,
-        accuracy=accuracy,
+        accuracy=None if verdict.code is Code.UNSCORED else float(verdict.value),
         parsed=verdict.parsed,
         reason=verdict.reason,
         invalid=verdict.parsed is None,
         confidence=verdict.confidence,
         code=verdict.code,
         trace=verdict.trace,
+        otherwise=float(verdict.value),
     )

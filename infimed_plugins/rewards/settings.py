@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from infimed_plugins.errors import ConfigError
 
 SETTINGS: dict[str, type] = {
     **{"w_format": float, "w_acc": float, "task": str, "reward": str, "think_prefilled": bool},
-    **{"think_tag": str, "answer_tag": str, "answer_frame": str, "confidence": bool},
+    **{"think_tag": str, "answer_tag": str, "answer_frame": str, "confidence": bool, "judge": dict},
     **{"overlong_tokens": int, "overlong_buffer": int, "overlong_penalty": float},
     **{"repetition_penalty": float, "repetition_ngram": int},
 }
@@ -43,13 +44,16 @@ def typed(name: str, value: Any) -> Any:
     """Return a setting's value; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
     kind = SETTINGS[name]
+    if kind is dict and isinstance(value, Mapping):  # OmegaConf's, too
+        return json.loads(json.dumps(value, default=lambda one: dict(one) if isinstance(one, Mapping) else list(one)))
     if kind is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        wanted = {bool: "true or false", float: "a number of at least 0", int: "a whole number", str: "a text"}[kind]
-        raise ConfigError(f"{name} is {value!r}; it must be {wanted}")
+        wanted = {float: "a number of at least 0", int: "a whole number", dict: "settings by name"}
+        said = wanted.get(kind, "true or false" if kind is bool else "a text")
+        raise ConfigError(f"{name} is {value!r}; it must be {said}")
     return value
 
 

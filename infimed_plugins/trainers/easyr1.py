@@ -21,7 +21,7 @@ from infimed_plugins.trainers.easyr1_rows import EasyR1Rules, check_rows
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.reward_check import EASYR1, load_reward
+from infimed_plugins.trainers.reward_check import EASYR1, judge_faults, load_reward
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
 _PATH_KEYS = {
@@ -53,14 +53,15 @@ def check_rl(
         settings.deep_post_init()
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
+        warnings = judge_faults(reward, faults)
         rules = EasyR1Rules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
         faults += rules.faults
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
     if train is None or val is None or settings.data.rollout_batch_size < 1:
-        return Checked(tuple(dict.fromkeys(faults)), None)
+        return Checked(tuple(dict.fromkeys(faults)), None, warnings)
     faults += _size_faults(settings, train)
-    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train))  # train and val may share a fault
+    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train), warnings)  # train and val may share a fault
 
 
 _MODEL_KEY, REWARD_KEY = EASYR1.model, EASYR1.reward

@@ -69,10 +69,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Checked:
-    """The faults of a configuration, none when it is fit to run; ``summary`` is None when rows could not be read."""
+    """The faults of a configuration, none when it is fit to run; ``summary`` is None when rows could not be read.
+
+    ``warnings`` stop nothing.
+    """
 
     faults: tuple[Fault, ...]
     summary: Summary | None
+    warnings: tuple[str, ...] = ()
 
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from infimed_plugins.errors import ConfigError, DataError, InfimedError
+from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
+from infimed_plugins.judge.calibration import objections
 from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
 from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
-from infimed_plugins.rewards.scorer import Scorer
+from infimed_plugins.rewards.scorer import JUDGE, Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
@@ -94,6 +96,18 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
         return None
     is_ours = function is compute_score
     return LoadedReward(bound, kind == "batch", is_ours, settings if is_ours else {})
+
+
+def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str, ...]:
+    """Return warnings of a judge that the settings name; add a fault where it must not train, or cannot be reached."""
+    warnings = []
+    if reward is not None and reward.settings.get(JUDGE):
+        with suppress(ConfigError, MissingExtraError):  # the reward itself will say so
+            for what, mend, refused in objections(reward.settings[JUDGE]):
+                fault = Fault(f"{EASYR1.arguments}.{JUDGE}", what, mend)
+                faults += [fault] if refused else []
+                warnings += [] if refused else [str(fault)]
+    return tuple(warnings)
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:

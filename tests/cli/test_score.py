@@ -25,10 +25,10 @@ from typer.testing import CliRunner
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks.judged import Judged, Run
-from infimed_plugins.benchmarks.open_judge import JudgeSettings
 from infimed_plugins.cli.main import app
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.evaluation.runs import agreement
+from infimed_plugins.judge.open_judge import JudgeSettings
 from infimed_plugins.sources.phantom import PHANTOM
 
 RUNNER = CliRunner()

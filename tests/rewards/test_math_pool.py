@@ -186,8 +186,7 @@ def test_a_batch_asks_for_all_its_pairs_at_once_and_for_each_once(monkeypatch: p
             return super().ask_all(pairs, deadline)
 
     noting = Noting(processes=2)
-    for module in ("scorer", "math_equivalence"):
-        monkeypatch.setattr(f"infimed_plugins.rewards.{module}.MATH", noting)
+    monkeypatch.setattr("infimed_plugins.rewards.math_equivalence.MATH", noting)
     answers = [f"\\log_{{2}}({2**power})" for power in range(1, 21)]
     rows = [
         {

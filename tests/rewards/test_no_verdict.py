@@ -37,8 +37,7 @@ def reply(answer: str) -> str:
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[MathPool]:
     """A pool of one process in the place of the shared one, which has worked."""
     made = MathPool(processes=1)
-    for module in ("scorer", "math_equivalence"):
-        monkeypatch.setattr(f"infimed_plugins.rewards.{module}.MATH", made)
+    monkeypatch.setattr("infimed_plugins.rewards.math_equivalence.MATH", made)
     monkeypatch.setitem(scorer._lost, "next", 0.0)
     assert made.verdict("2", "\\sqrt{4}") == RIGHT
     yield made
@@ -141,13 +140,14 @@ def test_a_plugins_reward_may_say_so_by_an_error_or_by_its_code(monkeypatch: pyt
     def judge(answer: str, truth: GroundTruth) -> Verdict:
         if answer == "raise":
             raise NoVerdictError("the judge's server is out")
-        return Verdict(1.0, answer, "the judge's server is out", code=Code.UNSCORED)
+        return Verdict(0.5, answer, "the judge's server is out", code=Code.UNSCORED)
 
     monkeypatch.setattr(scorer, "find_reward", lambda name: judge)
-    for answer in ("raise", "return"):
-        (row,) = compute_score([{"response": reply(answer), "ground_truth": CHOICE}], reward="judge")
-        assert (row["overall"], row["accuracy"], row["no_verdict"], row["bad_row"]) == (0.1, 0.0, 1.0, 0.0)
-        verdict = judge_answer(answer, GroundTruth("text", "x"), "judge")
+    for answer, otherwise in (("raise", 0.0), ("return", 0.5)):
+        (row,) = compute_score([{"response": reply(answer), "ground_truth": CHOICE}], reward="mine")
+        assert (row["overall"], row["accuracy"]) == (0.1 + 0.9 * otherwise, otherwise)
+        assert (row["no_verdict"], row["bad_row"]) == (1.0, 0.0)
+        verdict = judge_answer(answer, GroundTruth("text", "x"), "mine")
         assert (verdict.code, verdict.reason) == (Code.UNSCORED, "the judge's server is out")
     scorer._scorer.cache_clear()
 

@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 from talking_server import TalkingServer
 
-from infimed_plugins.benchmarks.judge_agreement import Agreement, agreement, read_labels
-from infimed_plugins.benchmarks.open_judge import (
+from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.openai import OpenAIEngine
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, RetryPolicy
+from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
+from infimed_plugins.judge.agreement import Agreement, agreement, read_labels
+from infimed_plugins.judge.open_judge import (
     JSON_SCHEMA,
     JudgeItem,
     JudgeSettings,
@@ -21,12 +27,6 @@ from infimed_plugins.benchmarks.open_judge import (
     read_verdict,
     settings_from_template,
 )
-from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.engines.cached_engine import CachedEngine
-from infimed_plugins.engines.openai import OpenAIEngine
-from infimed_plugins.engines.response_cache import ResponseCache
-from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, RetryPolicy
-from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
 
 RIGHT, WRONG = '{"verdict": "right"}', '{"verdict": "wrong"}'
 INJECTIONS = (

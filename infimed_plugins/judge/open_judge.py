@@ -37,7 +37,7 @@ from infimed_plugins.engines.structured_reply import (
     json_entries,
 )
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.quoting import data, fence, fill
+from infimed_plugins.quoting import data, fence, fill, repeated
 from infimed_plugins.records import Json
 
 ReplyForm = Literal["json", "judge-tag"]
@@ -248,6 +248,12 @@ def judge_answers(
         return right
 
     return ask_until_parsed(engine, requests, read, settings.patience)
+
+
+def spells_a_verdict(item: JudgeItem, settings: JudgeSettings) -> bool:
+    """True if a quoted text holds a verdict of the judge's form: a judge that gives the same may only repeat it."""
+    prompt = judge_prompt(item, settings)
+    return any(repeated(prompt, "", _claim(right, settings)) for right in (True, False))
 
 
 def _claim(right: bool, settings: JudgeSettings) -> str:

@@ -1,0 +1,161 @@
+"""The reward ``judge``: a model marks open answers right or wrong, in the place of the Jaccard similarity.
+
+It is off unless the setting ``judge`` of compute_score names a model behind an OpenAI-compatible server::
+
+    judge: {model: Qwen2.5-72B-Instruct, base_url: http://node1:8000/v1, cache: /data/judge, calibration: judge.json}
+
+Rows of the task text are judged by it then (all rows with ``reward: judge``). It is not asked where the text reward can
+tell: all tokens are right, the truth is yes or no, nothing is said, or what is said is long or itself spells a verdict.
+It sees the question, if the ground truth has one, the standard answer with its synonyms, and the answer alone, each on
+one line, without invisible characters and control tokens, between marks that stand in none of them (open_judge.py).
+Without a verdict that can be read in time it is None in TRL, elsewhere the text reward's value, counted as no_verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.engines.cached_engine import CachedEngine
+from infimed_plugins.engines.openai import OpenAIEngine
+from infimed_plugins.engines.response_cache import ResponseCache
+from infimed_plugins.errors import ConfigError, EngineError, InfimedError, known_name
+from infimed_plugins.judge.open_judge import JudgeItem, JudgeSettings, judge_answers, spells_a_verdict
+from infimed_plugins.parsing.normalize import nfkc, plain
+from infimed_plugins.parsing.yes_no import polarity_of_gold
+from infimed_plugins.records import Code, GroundTruth, Json, Verdict
+from infimed_plugins.rewards.asking import Ask, Asking, Question
+from infimed_plugins.rewards.text_and_choice import jaccard
+
+RIGHT, WRONG = "right", "wrong"
+PROMPT = JudgeSettings(again=1)
+MAX_LENGTH = 500  # characters of an open answer; the text reward has a longer one
+REST_SECONDS = 30.0  # after requests without any reply, in which nothing is asked
+TRIES = 3  # of a request
+TOO_LATE = "no reply within the judge's seconds"
+_caches: dict[tuple[int, str | None], ResponseCache] = {}  # by process: a forked one has its own
+_opening = threading.Lock()
+
+
+@dataclass(eq=False)
+class Judge(Asking):
+    """A judge, and the Engine of its requests.
+
+    A batch may take ``seconds``, and as many again for what could not be read; ``api_key_env`` names the variable with
+    the key, ``extra_body`` holds fields for each request, and ``cache`` is a folder that keeps replies for later runs.
+    """
+
+    model: str
+    base_url: str | Sequence[str]
+    api_key_env: str = "JUDGE_API_KEY"
+    concurrency: int = 64
+    seconds: float = 60.0
+    extra_body: Mapping[str, Json] | None = None
+    cache: str | None = None
+    calibration: str | None = None
+
+    own_seeds = True
+    out = (0.0, "")  # until when (time.monotonic) nothing is asked, and why
+
+    def __post_init__(self) -> None:
+        self.shaping = self.engine(self.concurrency).shaping
+
+    @classmethod
+    def configured(cls, given: Mapping[str, Json]) -> Judge:
+        """Return the judge of these settings. Raises ConfigError for a name or value that cannot be."""
+        named = {known_name(name, cls.__match_args__, "setting of the judge"): value for name, value in given.items()}
+        try:
+            return cls(**named)
+        except (TypeError, AttributeError) as error:
+            such = "judge: {model: NAME, base_url: http://host:8000/v1}"
+            raise ConfigError(f"the reward 'judge' needs settings such as {such} ({error})") from error
+
+    def engine(self, at_once: int) -> OpenAIEngine:
+        """Return the engine of requests that start now. Raises ConfigError for settings that cannot be."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in ("base_url", "api_key_env", "extra_body")}
+        given |= {"concurrency": at_once, "timeout": self.seconds / TRIES, "retries": TRIES - 1}
+        engine = OpenAIEngine(self.model, **given)
+        engine.deadline = time.monotonic() + self.seconds
+        return engine
+
+    def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
+        """Yield a reply to each request, with an error where the server gives none in time."""
+        coming, (until, why), waiting, replied = iter(requests), self.out, dict[str, None](), False
+        first = list(islice(coming, self.concurrency))
+        coming = chain(first, coming)
+        try:
+            if time.monotonic() < until:
+                raise EngineError(why)
+            noted = (waiting.setdefault(request.id) or request for request in coming)
+            for reply in self.engine(max(1, len(first))).generate(noted, sampling):
+                waiting.pop(reply.id)
+                replied = replied or reply.error is None
+                yield reply
+            why = TOO_LATE
+        except InfimedError as error:
+            why = str(error)
+        if waiting and not replied:
+            self.out = time.monotonic() + REST_SECONDS, why
+        yield from (Reply(id, error=why) for id in (*waiting, *(request.id for request in coming)))
+
+    def questions(self, answer: str, truth: GroundTruth) -> Sequence[Question]:
+        """Return the question to the judge; none where the text reward can tell."""
+        rule, gold = jaccard(answer, truth), "; or: ".join((str(truth.answer), *truth.synonyms))
+        told = rule.value == 1.0 or rule.code is not Code.JUDGED or polarity_of_gold(plain(str(truth.answer)))
+        if told or len(answer) > MAX_LENGTH:
+            return ()
+        asked = (seen(truth.question) or "(it is not known)", seen(gold), seen(answer))
+        return (asked,) if asked[2] and not spells_a_verdict(_item("", asked), PROMPT) else ()
+
+    def ask_all(self, questions: Iterable[Question]) -> dict[Question, str]:
+        """Return RIGHT, WRONG or why there is no verdict for each question."""
+        said = dict.fromkeys(questions, "the judge was not asked")
+        asked = list(said)
+        try:
+            items = (_item(str(number), question) for number, question in enumerate(asked))
+            for one in judge_answers(CachedEngine(self, _cache(self.cache)), items, PROMPT):
+                said[asked[int(one.id)]] = one.reason if one.value is None else RIGHT if one.value else WRONG
+        except InfimedError as error:  # such as a full disk
+            said |= {question: str(error) for question in asked if said[question] not in (RIGHT, WRONG)}
+        return said
+
+    def __call__(self, answer: str, truth: GroundTruth, ask: Ask | None = None) -> Verdict:
+        """Return 1.0 for right, 0.0 for wrong; else the text reward's verdict, UNSCORED where the judge gave none."""
+        rule, questions = jaccard(answer, truth), self.questions(answer, truth)
+        if not questions:
+            return rule
+        said = ask(*questions[0]) if ask else self.ask_all(questions)[questions[0]]
+        if said in (RIGHT, WRONG):
+            return Verdict(float(said == RIGHT), rule.parsed, f"the judge says {said}", code=Code.JUDGED_BY_MODEL)
+        return replace(rule, reason=f"no verdict of the judge: {said}", code=Code.UNSCORED)
+
+
+def seen(text: str) -> str:
+    """Return a text on one line, in NFKC, without characters that show nothing."""
+    kinds = ((one, unicodedata.category(one)) for one in nfkc(text))
+    shown = (" " if kind == "Cc" else one for one, kind in kinds if kind == "Cc" or kind[0] != "C")
+    return " ".join("".join(shown).split())
+
+
+def _item(id: str, asked: Question) -> JudgeItem:
+    return JudgeItem(id, asked[0], asked[1], asked[2], language="")
+
+
+def _cache(folder: str | None) -> ResponseCache:
+    """Return this process's cache: the first of a folder that no other process holds, or one in memory."""
+    with _opening:
+        key, number = (os.getpid(), folder), 1
+        while key not in _caches:
+            try:
+                _caches[key] = ResponseCache(Path(folder) / f"judge-{number}.sqlite" if folder else ":memory:")
+            except ConfigError:
+                number += 1
+        return _caches[key]
