@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.judge_agreement import Agreement, agreement
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, known_name, optional_module
+from infimed_plugins.judge.agreement import Agreement, agreement
 from infimed_plugins.records import Json
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer

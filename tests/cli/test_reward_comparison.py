@@ -51,7 +51,7 @@ def test_a_file_as_easyr1_loads_it_gets_the_gold_as_text(saved: Path) -> None:
 def test_trls_accuracy_and_easyr1s_r1v_run_on_the_same_rollouts(saved: Path) -> None:
     pytest.importorskip("trl")
     names = ["infimed", "trl:accuracy"]
-    if Path(os.environ.get("EASYR1", "none")).is_dir():
+    if (root := os.environ.get("EASYR1")) and Path(root).is_dir():
         names.append("easyr1:r1v")
     made = compare(saved, *names)
     assert list(made) == names
