@@ -35,11 +35,15 @@ def command_line_options() -> dict[str, argparse.Action]:
 
 @contextmanager
 def quiet_llamafactory() -> Iterator[None]:
-    """Silence what ``quiet`` does and LLaMA-Factory, which would turn transformers' messages on again."""
+    """Silence what ``quiet`` does and LLaMA-Factory, which would turn transformers' messages on again.
+
+    The environment is put back: transformers' TrainingArguments writes ACCELERATE_MIXED_PRECISION into it, which a
+    training that is started from here would take for its own.
+    """
     import llamafactory.extras  # noqa: F401  its logger exists from here on
 
     upstream = logging.getLogger("llamafactory")
-    level, wanted = upstream.level, os.environ.get("LLAMAFACTORY_VERBOSITY")
+    level, before = upstream.level, dict(os.environ)
     os.environ["LLAMAFACTORY_VERBOSITY"] = "ERROR"
     upstream.setLevel(logging.ERROR)
     try:
@@ -47,9 +51,9 @@ def quiet_llamafactory() -> Iterator[None]:
             yield
     finally:
         upstream.setLevel(level)
-        os.environ.pop("LLAMAFACTORY_VERBOSITY")
-        if wanted is not None:
-            os.environ["LLAMAFACTORY_VERBOSITY"] = wanted
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 class Encoder:

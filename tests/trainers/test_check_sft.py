@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
@@ -47,6 +48,12 @@ def test_a_sound_configuration_has_no_faults_and_is_summed_up(overrides: list[st
     assert (checked.summary.rows, checked.summary.sequences_per_update, checked.summary.steps_per_epoch) == (40, 64, 1)
     assert checked.summary.max_tokens is not None
     assert 60 < checked.summary.max_tokens < 300
+
+
+def test_a_check_leaves_nothing_in_the_environment_that_a_training_would_take_for_its_own(overrides: list[str]) -> None:
+    before = dict(os.environ)
+    assert check_sft(QUICKSTART, [*overrides, "bf16=true"], devices=1).summary
+    assert dict(os.environ) == before
 
 
 @pytest.mark.parametrize(
