@@ -119,6 +119,8 @@ def environment_for(cpu: bool) -> dict[str, str]:
     """Return the parent's environment, with this interpreter's own programs (torchrun) first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = dict(os.environ, PATH=path, PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false")
+    # left by TrainingArguments that were made in this process; the configuration says the precision
+    environment.pop("ACCELERATE_MIXED_PRECISION", None)
     environment["TQDM_DISABLE"] = "1"  # Ray's bars are never closed: a log would grow with the square of the steps
     if cpu:
         environment |= {

@@ -191,3 +191,9 @@ def test_what_is_missing_is_said_before_anything_starts(tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "omegaconf", None)
     with pytest.raises(MissingExtraError, match=r"needs 'omegaconf'.*infimed-plugins\[rl\]"):
         launch.read_settings(tmp_path / "grpo.yaml")
+
+
+def test_a_precision_left_by_this_process_does_not_reach_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers' TrainingArguments leave ACCELERATE_MIXED_PRECISION in the environment of whoever makes them."""
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert "ACCELERATE_MIXED_PRECISION" not in environment_for(cpu=True)
