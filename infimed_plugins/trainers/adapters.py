@@ -129,7 +129,7 @@ GRPOTrainer(model=..., reward_funcs=reward, train_dataset=...)  # with a column 
     ),
     Adapter(
         "prime-rl",
-        "0.8.0",
+        "0.8.0, read",
         "verifiers' functions",
         "infimed_plugins/trainers/verifiers.py",
         _KWARGS + _VERIFIERS.format("orchestrator.train.source.env.taskset.task"),
