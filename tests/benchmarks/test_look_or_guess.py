@@ -43,6 +43,13 @@ def test_blank_is_a_gray_picture_of_the_same_size() -> None:
     assert (changed.id, changed.question, changed.answer) == (sample.id, sample.question, sample.answer)
 
 
+def test_gray_pictures_still_cluster_by_their_originals() -> None:
+    samples = list(PHANTOM.load("test", limit=3))
+    digests = [changed.images[0].sha256() for changed in parse("blank").apply([*samples, samples[0]])]
+    assert len(set(digests)) == 3
+    assert digests[0] == digests[3]
+
+
 def test_noimage_has_neither_a_picture_nor_a_tag_in_the_prompt() -> None:
     (sample,) = PHANTOM.load("test", limit=1)
     (changed,) = parse("noimage").apply([sample])

@@ -9,6 +9,7 @@ The gold answer stays that of the question, so accuracy falls to what can be gue
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -79,8 +80,12 @@ def _name(image: ImageRef) -> str:
 
 
 def _gray(image: ImageRef) -> bytes:
+    """Return the gray picture; the digest of its original, in a comment, keeps questions clustered by image."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-    buffer = io.BytesIO()
-    Image.new("RGB", decode_image(image.read(), _name(image)).size, GRAY).save(buffer, format="PNG")
+    data, buffer, comment = image.read(), io.BytesIO(), PngInfo()
+    comment.add_text("original", hashlib.sha256(data).hexdigest())
+    size = decode_image(data, _name(image)).size
+    Image.new("RGB", size, GRAY).save(buffer, format="PNG", pnginfo=comment)
     return buffer.getvalue()
