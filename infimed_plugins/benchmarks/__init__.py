@@ -23,6 +23,7 @@ class Benchmark:
     ``questions`` is what the published figures are over; ``max_tokens`` the longest reply unless a run says otherwise.
     ``paper`` is its column in Table 1 of the first paper; ``images`` is False for one in words only. Training data is
     checked against it (``decontaminate``) and against ``also_asked``, other splits in the form ``source/split``.
+    ``defects`` are known ones of its questions or of how they are counted, to be read beside a difference.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Benchmark:
     images: bool = True
     decontaminate: bool = True
     also_asked: tuple[str, ...] = ()
+    defects: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or self.name)

@@ -86,7 +86,7 @@ def _rows(result: Result, told: Mapping[str, Any]) -> Iterator[Against]:
 
 
 def _questions(benchmark: str, told: Mapping[str, Any]) -> int:
-    own: int | None = told.get("questions", {}).get(benchmark)
+    own = dict(zip(published_table().columns, told.get("questions", ()), strict=False)).get(benchmark)
     return own or registry().get("benchmark", benchmark).questions or 0
 
 
@@ -101,7 +101,7 @@ def _difference(ours: Estimate, published: float, questions: int) -> Estimate:
 def _notes(rows: tuple[Against, ...], told: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the published figures were measured, where ours were not, and the defects of each benchmark."""
     yield f"published: {told['source']}; {told['harness']}"
-    judge, defects = told["judge"], published_data()["defects"]
+    judge = told["judge"]
     for row in rows:
         mode, total = row.asked.mode, row.ours.accuracy.total
         if told["modes"] and mode not in told["modes"]:
@@ -110,7 +110,7 @@ def _notes(rows: tuple[Against, ...], told: Mapping[str, Any]) -> Iterator[str]:
             yield f"judged by {row.asked.judged_by} here, by {judge} there"
         if total != row.questions:
             yield f"{row.benchmark}: {total:,} questions here, {row.questions:,} there"
-        yield f"{row.benchmark}: {defects[row.benchmark]}"
+        yield f"{row.benchmark}: {registry().get('benchmark', row.benchmark).defects}"
     table = published_table()
     for row in rows:
         for other in (one for one in table.other_rows if one.model == row.reference):

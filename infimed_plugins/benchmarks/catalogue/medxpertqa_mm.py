@@ -13,6 +13,7 @@ MEDXPERTQA_MM = Benchmark(
     group_by=("kind", "medical_task", "body_system"),
     questions=2000,
     paper="MedXQA",
+    defects="up to six pictures a question, of which some harnesses pass one",
     vlmevalkit=("MedXpertQA_MM_test", "id"),
     medevalkit=replace(MEDXPERTQA, name="MedXpertQA-MM", pictures="images"),
 )

@@ -22,6 +22,10 @@ MMMU_HEALTH = Benchmark(
     group_by=("subject", "kind"),
     questions=150,
     paper="MMMU-H&M",
+    defects=(
+        "MedEvalKit passes the first picture of a question only, and draws an answer for a reply it cannot read; "
+        "150 questions tell apart little"
+    ),
     vlmevalkit=("MMMU_DEV_VAL", "id"),
     medevalkit=MedEvalKitSet(
         "MMMU-Medical-val",

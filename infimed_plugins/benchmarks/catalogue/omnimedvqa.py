@@ -21,6 +21,7 @@ OMNIMEDVQA = Benchmark(
     group_by=("modality", "kind"),
     questions=88996,
     paper="OMVQA",
+    defects="options were made from class labels; in 44 of 88,996 questions a wrong option repeats another",
     vlmevalkit=("OmniMedVQA", "question_id"),
     medevalkit=MedEvalKitSet(
         "OmniMedVQA",

@@ -18,6 +18,7 @@ PATH_VQA = Benchmark(
     title="PathVQA",
     questions=6719,
     paper="PathVQA",
+    defects="MedEvalKit with a judge sets the closed part to 0; half of the questions are yes or no",
     vlmevalkit=("PathVQA_TEST", ""),
     medevalkit=MedEvalKitSet(
         "PATH_VQA",

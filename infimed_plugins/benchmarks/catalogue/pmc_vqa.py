@@ -40,6 +40,7 @@ PMC_VQA = Benchmark(
     title="PMC-VQA",
     questions=33430,
     paper="PMC-VQA",
+    defects="MedEvalKit asks the 33,430 questions of test_2, others the 2,000 that people checked",
     also_asked=("pmc_vqa/test_clean",),
     medevalkit=MedEvalKitSet(
         "PMC_VQA",

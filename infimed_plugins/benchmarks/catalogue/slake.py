@@ -44,6 +44,10 @@ SLAKE = Benchmark(
     group_by=("kind", "language", "modality", "content_type"),
     questions=2094,
     paper="SLAKE",
+    defects=(
+        "2,094 questions in English and Chinese, or 1,061 in English only; "
+        "MedEvalKit with a judge counts closed questions twice"
+    ),
     medevalkit=MedEvalKitSet(
         "SLAKE",
         _ask,
