@@ -16,7 +16,7 @@ from infimed_plugins.errors import MissingFileError
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
 from infimed_plugins.sources import source_entries
-from infimed_plugins.trainers.adapters import ADAPTERS
+from infimed_plugins.trainers.registry import REWARDED, find_trainer
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -136,14 +136,14 @@ def test_the_readmes_table_of_trainers_is_the_commands() -> None:
     table = readme.partition("| trainer | version tried |")[2].partition("\n\n")[0].splitlines()[2:]
     rows = [
         [one.name, one.version, "✓" if one.rows else "–", "✓" if one.to_json()["configuration"] else "–", one.takes]
-        for one in ADAPTERS
+        for one in map(find_trainer, REWARDED)
     ]
     assert table == [f"| {' | '.join(row)} |" for row in rows]
 
 
 def test_the_monthly_look_names_tests_and_extras_that_exist() -> None:
     frameworks = tomllib.loads((ROOT / "tests" / "measure" / "frameworks.toml").read_text(encoding="utf-8"))
-    assert {one.name for one in ADAPTERS} - frameworks.keys() == {"prime-rl", "slime", "areal", "rllm", "nemo-gym"}
+    assert set(REWARDED) - frameworks.keys() == {"prime-rl", "slime", "areal", "rllm", "nemo-gym"}
     for name, framework in frameworks.items():
         assert set(framework.get("extras", "data").split(",")) <= set(PROJECT["optional-dependencies"]), name
         for path in re.findall(r"tests/[\w/.]+", str(framework)):

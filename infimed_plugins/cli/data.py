@@ -194,10 +194,10 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["file", "rows", "bytes", "sha256"],
         [[output.file, output.rows or None, output.bytes, output.sha256[:16]] for output in manifest.outputs],
     )
-    from infimed_plugins.export.formats import FORMATS
+    from infimed_plugins.trainers.registry import FORMATS, find_format
 
     if manifest.format in FORMATS:
-        say(FORMATS[manifest.format].hint.format(sets=",".join(manifest.datasets), folder=folder))
+        say(find_format(manifest.format).hint.format(sets=",".join(manifest.datasets), folder=folder))
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -21,12 +21,13 @@ def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
     """List the trainers: the version tried, the rows and the configuration that are made for it, how it is paid."""
     if context.invoked_subcommand is not None:
         return
-    from infimed_plugins.trainers.adapters import ADAPTERS
+    from infimed_plugins.trainers.registry import REWARDED, find_trainer
 
+    trainers = [find_trainer(name) for name in REWARDED]
     if as_json:
-        print_json([adapter.to_json() for adapter in ADAPTERS])
+        print_json([one.to_json() for one in trainers])
         return
-    rows = [[one.name, one.version, one.rows or "–", one.configuration or "–", one.takes] for one in ADAPTERS]
+    rows = [[one.name, one.version, one.rows or "–", one.configuration or "–", one.takes] for one in trainers]
     print_table("Trainers", ["name", "version tried", "rows", "configuration", "reward"], rows)
 
 
@@ -36,13 +37,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print the lines to paste, with the paths of this installation."""
-    from infimed_plugins.trainers.adapters import find_adapter
+    from infimed_plugins.trainers.registry import find_trainer
 
-    adapter = find_adapter(name)
+    trainer = find_trainer(name)
     if as_json:
-        print_json(adapter.to_json())
+        print_json(trainer.to_json())
     else:
-        typer.echo(adapter.show(), nl=False)
+        typer.echo(trainer.show(), nl=False)
 
 
 @app.command(epilog="Example: infimed trainers config trl --model qwen3-vl --preset dapo > dapo.yaml")

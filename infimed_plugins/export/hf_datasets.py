@@ -20,7 +20,7 @@ from typing import Any
 
 from infimed_plugins import prompts
 from infimed_plugins.errors import optional_module
-from infimed_plugins.export import ExportRow
+from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.storage import whole_folder
 
 _TEXTS = ("id", "source", "task", "language", "question", "prompt", "target", "answer", "rationale")
@@ -73,3 +73,6 @@ def dataset_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
         "options": list(sample.options or ()),
         "images": [{"bytes": (store_root / path).read_bytes(), "path": None} for path in row.images],
     }
+
+
+FORMAT = Format(write, 'datasets.load_from_disk("{folder}/train")', beside=BESIDE)

@@ -19,7 +19,6 @@ from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
 from infimed_plugins.engines import Engine
 from infimed_plugins.errors import DataError, InfimedError, MissingExtraError, refuse_failures
-from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.export.image_workers import AHEAD, image_workers
 from infimed_plugins.plugins import registry
@@ -43,6 +42,7 @@ from infimed_plugins.recipes.step_engine import BuildEngines, model_identity, sh
 from infimed_plugins.recipes.trust import check_trusted
 from infimed_plugins.records import Json
 from infimed_plugins.storage import locked, sync_all, whole_file, write_whole
+from infimed_plugins.trainers.registry import find_format
 
 REASONS_SHOWN = 3
 
@@ -82,7 +82,7 @@ def build(
     planned = plan(recipe).parts  # every name is checked before any work
     engines = BuildEngines(recipe, made.replies, engine)
     # where the rows carry the images themselves these are kept only until the rows are written
-    root = made.out if FORMATS[recipe.format].images_beside else made.work
+    root = made.out if find_format(recipe.format).images_beside else made.work
     try:
         with locked(made.out):
             settings = _settings(recipe, engine)
@@ -173,11 +173,11 @@ class _Build:
         """Write the trainer's files; return the rows of each."""
         out, root, recipe = self.context.folder.out, self.context.store.root, self.context.recipe
         rows = chain.from_iterable(file.rows(root) for file in self._files().values())
-        return FORMATS[recipe.format].write(rows, out, root, recipe.name)
+        return find_format(recipe.format).write(rows, out, root, recipe.name)
 
     def _write_beside(self, sets: dict[str, int], images: Sequence[str]) -> list[str]:
         """Write the other files of a build (format, samples, reports, lists); return their names."""
-        out, form = self.context.folder.out, FORMATS[self.context.recipe.format]
+        out, form = self.context.folder.out, find_format(self.context.recipe.format)
         written = list(form.files_beside(sets))
         if form.images_beside and images:
             write_lines(out / IMAGES_FILE, (f"{Path(path).stem}  {path}" for path in images))

@@ -22,7 +22,6 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.export import ExportRow, hf_datasets
-from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import is_stored, logged_images
 from infimed_plugins.limits import parse_json, read_json
 from infimed_plugins.recipes.manifest import MANIFEST_FILE, Manifest, PartCount, read_manifest
@@ -30,6 +29,7 @@ from infimed_plugins.recipes.recipe import DECONTAMINATION
 from infimed_plugins.recipes.sampling import Tally
 from infimed_plugins.records import ImageRef, Json, Sample
 from infimed_plugins.storage import remove_folder, remove_partial, sha256_of, sync_all, whole_file, write_whole
+from infimed_plugins.trainers.registry import FORMATS, find_format
 
 WORK_FOLDER = ".build"
 SAMPLES_FOLDER = "samples"
@@ -242,8 +242,8 @@ class BuildFolder:
 def made_files(settings: dict[str, Json]) -> Iterator[str]:
     """Yield patterns of the files that a build with these settings writes into its folder, images left out."""
     name, parts = settings.get("name", ""), [str(part.get("name")) for part in settings.get("parts", ())]
-    form = FORMATS.get(str(settings.get("format")))  # of `datasets`, what is beside lies in train and val: below
-    yield from (REJECTS_FILE, INPUTS_FILE, *(form.beside if form and form.beside != hf_datasets.BESIDE else ()))
+    form = str(settings.get("format"))  # of `datasets`, what is beside lies in train and val: below
+    yield from (REJECTS_FILE, INPUTS_FILE, *(find_format(form).beside if form in FORMATS[:-1] else ()))
     for into in ("train", "val"):
         yield from (f"{into}.parquet", *(f"{into}/{file}" for file in (hf_datasets.FILE, *hf_datasets.BESIDE)))
     sets = (f"{escape(name)}", f"{escape(name)}_val", "train", "val")

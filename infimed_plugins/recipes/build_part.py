@@ -14,7 +14,6 @@ from infimed_plugins import prompts
 from infimed_plugins.curation import CurationStep, StepContext
 from infimed_plugins.errors import DataError
 from infimed_plugins.export import ExportRow
-from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import ImageStore, StoredImage
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.images import TURNED
@@ -26,6 +25,7 @@ from infimed_plugins.recipes.sampling import Tally, choose
 from infimed_plugins.recipes.step_engine import BuildEngines, model_path
 from infimed_plugins.records import BAD_IMAGE, BadRow, ImageRef, Sample
 from infimed_plugins.sources import Source
+from infimed_plugins.trainers.registry import find_format
 
 BOX_TASKS = ("grounding", "detection")
 DEFAULT_MAX_PIXELS = 262_144  # the paper's
@@ -83,7 +83,7 @@ class PartRows:
         self.tally.pictures.update(pictures_in(folder, opened))
 
     def _lines(self, samples: Iterable[Sample]) -> Iterator[str]:
-        form = FORMATS[self.build.recipe.format]
+        form = find_format(self.build.recipe.format)
         for sample, images in self._stored(samples):
             row = ExportRow(sample, images, self.part.style, self.part.into)
             if refused := form.refusal(row):

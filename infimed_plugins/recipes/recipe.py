@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from infimed_plugins.errors import ConfigError
-from infimed_plugins.export.formats import format_name
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.recipes.trust import UntrustedSetting
 from infimed_plugins.records import Json
+from infimed_plugins.trainers.registry import format_name
 
 ORDERS = ("hash", "first")
 SETS = ("train", "val")

@@ -46,7 +46,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, MissingFileError
-from infimed_plugins.export.formats import format_name
 from infimed_plugins.families import DEFAULT, find_family
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
@@ -68,6 +67,7 @@ from infimed_plugins.recipes.recipe import (
 )
 from infimed_plugins.recipes.trust import untrusted_settings
 from infimed_plugins.records import TASKS, Json
+from infimed_plugins.trainers.registry import format_name
 
 RECIPE_FOLDER = "data_registry/recipes"
 YAML = (".yaml", ".yml")

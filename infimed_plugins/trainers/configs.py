@@ -2,9 +2,9 @@
 
     print(configuration("trl", family="qwen3-vl", preset="dapo"))
 
-The files in ``config_templates`` are text in the trainers' own formats. There ``${data.seed}`` stands for the value of
-that key in the EasyR1 file, ``${kl}`` for one of ``_derived``; a line that begins with ``dapo,gspo| `` is for these
-presets alone, one with ``pixels| `` for models whose processor takes limits of pixels.
+The template in a trainer's file is text in its own format. There ``${data.seed}`` stands for the value of that key in
+the EasyR1 file, ``${kl}`` for one of ``_derived``; a line that begins with ``dapo,gspo| `` is for these presets alone,
+one with ``pixels| `` for models whose processor takes limits of pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import yaml
 from infimed_plugins.errors import ConfigError, known_name
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.paths import shipped
-from infimed_plugins.trainers.adapters import find_adapter
+from infimed_plugins.trainers.launch import flat
+from infimed_plugins.trainers.registry import GRPO, Trainer, find_trainer
 from infimed_plugins.trainers.upstream_easyr1 import COMMIT
 
 PRESETS = {
@@ -27,8 +28,7 @@ PRESETS = {
     "dapo": "easyr1_configs/presets/dapo.yaml",
     "gspo": "easyr1_configs/presets/gspo.yaml",
 }
-TEMPLATES = ("verl", "trl", "ms-swift", "openrlhf")
-TRAINERS = ("easyr1", "llamafactory", *TEMPLATES)
+TRAINERS = ("easyr1", "llamafactory", *GRPO[1:])
 _SUPERVISED = "llamafactory_configs/infimed_sft.yaml"
 _OF_FAMILIES = {  # files that stand beside these; for other families they are printed with that family's model
     ("qwen3-vl", PRESETS["grpo"]): "easyr1_configs/qwen3_vl_4b_grpo.yaml",
@@ -37,8 +37,6 @@ _OF_FAMILIES = {  # files that stand beside these; for other families they are p
     ("gemma3", _SUPERVISED): "llamafactory_configs/gemma3_sft.yaml",
 }
 _EASYR1_TYPES = {"qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"}  # its verl/models/monkey_patch.py:21, of those with images
-_SWIFT_TEMPLATES = {"gemma3": "gemma3_vision", "internvl": "internvl_hf"}  # by model_type; others have its name
-_FOLDER = "infimed_plugins/trainers/config_templates"
 _ROOT = "${oc.env:INFIMED_ROOT,.}/"  # before the paths of EasyR1's files
 
 
@@ -48,17 +46,17 @@ def configuration(trainer: str, family: str | None = None, preset: str | None = 
     ``family`` is a model family; without one the model is the checkpoint that the paper's RL starts from. Raises
     ConfigError for unknown names, listing the known ones, and for what a trainer does not do.
     """
-    trainer = known_name(trainer, TRAINERS, "trainer")
+    found = find_trainer(trainer, TRAINERS)
     known = None if family is None else find_family(family)
-    if trainer == "llamafactory":
+    if found.name == "llamafactory":
         if preset is not None:
             raise ConfigError("presets are of reinforcement learning, and llamafactory is not: leave --preset out")
         return _for_family(_SUPERVISED, known)
     source = PRESETS[known_name(preset or "grpo", PRESETS, "preset")]
-    if trainer != "easyr1":
-        return _for_other(trainer, known, source)
+    if found.template:
+        return _for_other(found, known, source)
     if known is not None and not _EASYR1_TYPES.intersection(known.model_types):
-        others = ", ".join(TEMPLATES)
+        others = ", ".join(GRPO[1:])
         raise ConfigError(f"EasyR1 at {COMMIT[:7]} does not know the architecture of {known.name}; one of {others} may")
     return _for_family(source, known)
 
@@ -81,21 +79,21 @@ def _for_family(path: str, family: Family | None) -> str:
     return re.sub(r"(?m)^( +)(w_acc:.*)$", opened, text) if family.opens_thought else text
 
 
-def _for_other(trainer: str, family: Family | None, source: str) -> str:
+def _for_other(trainer: Trainer, family: Family | None, source: str) -> str:
     """Return a template with the values of EasyR1's file ``source``."""
     settings: dict[str, Any] = yaml.safe_load(_for_family(source, family).replace(_ROOT, ""))
     model_type = (family or DEFAULT).model_types[0]
     preset = next(name for name, path in PRESETS.items() if path == source)
     values = {
-        **_flat(settings),
+        **flat(settings),
         **_derived(settings),
-        "adapter": find_adapter(trainer).path,
+        "adapter": trainer.path,
         "family_option": "" if family is None else f" --model-family {family.name}",
         "preset": preset,
-        "swift_template": _SWIFT_TEMPLATES.get(model_type, model_type),
+        "architecture": trainer.architectures.get(model_type, model_type),
     }
     kept = {preset, *([] if (family or DEFAULT).tile else ["pixels"])}
-    return _filled(_read(f"{_FOLDER}/{trainer}.txt"), values, kept)
+    return _filled(trainer.template, values, kept)
 
 
 def _filled(template: str, values: Mapping[str, Any], kept: set[str]) -> str:
@@ -112,24 +110,19 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return ``{"data.seed": 1, …}``."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
 def _derived(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the templates need beside EasyR1's own values; a pass is one micro-batch on every GPU."""
     data, algorithm, trainer = settings["data"], settings["algorithm"], settings["trainer"]
     actor, rollouts = settings["worker"]["actor"], settings["worker"]["rollout"]["n"]
     gpus, micro_batch = trainer["nnodes"] * trainer["n_gpus_per_node"], actor["micro_batch_size_per_device_for_update"]
-    step, update = data["rollout_batch_size"] * rollouts, actor["global_batch_size"] * rollouts
     tokens = data["max_prompt_length"] + data["max_response_length"]
+    asked, updated = data["rollout_batch_size"], actor["global_batch_size"]
+    step, update = asked * rollouts, updated * rollouts
     has_kl = algorithm["use_kl_loss"] and not algorithm["disable_kl"]
     reward = {"think_prefilled": False, **settings["worker"]["reward"]["reward_function_kwargs"]}
     return {
+        "model": actor["model"]["model_path"],
+        "a_step": f"{asked} prompts × {rollouts} rollouts, an update {updated} prompts.",
         "gpus": gpus,
         "sequences_a_step": step,
         "sequences_an_update": update,

@@ -1,8 +1,21 @@
-"""Check an EasyR1 configuration and all its data before a long run, without loading the model.
+"""EasyR1: rows, the reward, and the check of a configuration and all its data, without loading the model.
 
     faults = check_rl(Path("easyr1_configs/grpo.yaml")).faults
 
-Upstream's own code parses the configuration, judges its batch sizes (RayPPOTrainer.__init__ and
+The rows, in ``train.parquet`` and ``val.parquet``:
+
+    problem  string                     the question with its image tags (EasyR1's jinja template adds the instruction)
+    answer   string                     {"task": "text", "answer": "liver"}
+    images   list<struct<bytes: binary>>  encoded images; [] in a text row
+    id       string
+    task     string
+    style    string                     reasoning, or direct: which of the two templates of easyr1_configs/ to name
+
+The images are in the file itself: on a Ray cluster the reading process has a working directory of its own, so paths
+would be lost (verl/utils/dataset.py, process_image, reads ``{"bytes": …}``). Text rows need an empty list: EasyR1
+asks every row for its length. A run has one template for all rows; the check says where a row's style is another.
+
+The check: upstream's own code parses the configuration, judges its batch sizes (RayPPOTrainer.__init__ and
 FSDPWorker._init_dist_mesh), loads the reward function and reads every row (RLHFDataset). On top of it come the things
 that upstream lets pass: a prompt template or an image folder that is not there is silently left out, images without a
 tag are ignored, and a gold answer that earns nothing teaches nothing.
@@ -12,17 +25,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import prompts
+from infimed_plugins.export import ExportRow, Format
+from infimed_plugins.export.parquet import embedded, write_parquet
 from infimed_plugins.trainers import upstream_easyr1
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
-from infimed_plugins.trainers.easyr1_rows import EasyR1Rules, check_rows
+from infimed_plugins.trainers.easyr1_rows import KEYS, EasyR1Rules, check_rows, load_reward
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import read_settings
-from infimed_plugins.trainers.reward_check import EASYR1, judge_faults, load_reward
-from infimed_plugins.trainers.upstream_easyr1 import import_easyr1, judge_trainer_sizes, judge_worker_sizes
+from infimed_plugins.trainers.registry import PARQUET_HINT, Trainer
+from infimed_plugins.trainers.reward_check import judge_faults
+from infimed_plugins.trainers.upstream_easyr1 import COMMIT, import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
 _PATH_KEYS = {
     "data.format_prompt": "EasyR1 would go on without a template",
@@ -54,7 +72,7 @@ def check_rl(
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
         warnings = judge_faults(reward, faults)
-        rules = EasyR1Rules(settings, reward, tokenize=not any(f.where == _MODEL_KEY for f in faults))
+        rules = EasyR1Rules(settings, reward, tokenize=not any(f.where == KEYS.model for f in faults))
         faults += rules.faults
         train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
         val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
@@ -62,9 +80,6 @@ def check_rl(
         return Checked(tuple(dict.fromkeys(faults)), None, warnings)
     faults += _size_faults(settings, train)
     return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train), warnings)  # train and val may share a fault
-
-
-_MODEL_KEY, REWARD_KEY = EASYR1.model, EASYR1.reward
 
 
 def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
@@ -113,22 +128,22 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
                 setattr(settings.data, name, None)  # the rest is judged as if it were not there
     model = settings.worker.actor.model.model_path
     if model is None:
-        yield Fault(_MODEL_KEY, "is not set", "name the model of the first stage")
-    elif fault := model_fault(_MODEL_KEY, model, settings.worker.actor.model.trust_remote_code):
+        yield Fault(KEYS.model, "is not set", "name the model of the first stage")
+    elif fault := model_fault(KEYS.model, model, settings.worker.actor.model.trust_remote_code):
         yield fault
     elif Path(model).is_dir() and settings.worker.actor.padding_free and not upstream_easyr1.takes_model(model):
         what = f"{model} is of an architecture that EasyR1 does not train"
-        yield Fault(_MODEL_KEY, what, "name a Qwen2.5-VL or Qwen3-VL, or take another trainer")
+        yield Fault(KEYS.model, what, "name a Qwen2.5-VL or Qwen3-VL, or take another trainer")
     for key in ("worker.actor.model.tokenizer_path", "worker.critic.model.model_path"):
         other = value_at(settings, key)
         if other is not None and not Path(other).is_dir() and not in_cache(other, "config.json"):
             yield Fault(key, f"there is no folder {other}", "correct the path, or leave it out")
     reward = settings.worker.reward.reward_function
     if reward is None:
-        yield Fault(REWARD_KEY, "is not set", "name easyr1_configs/infimed_reward.py:compute_score")
+        yield Fault(KEYS.reward, "is not set", "name easyr1_configs/infimed_reward.py:compute_score")
     elif not (file := Path(reward.rpartition(":")[0] or reward)).exists():
         what = f"there is no {file}; EasyR1 would say so only after it loaded the model"
-        yield Fault(REWARD_KEY, what, "name easyr1_configs/infimed_reward.py:compute_score")
+        yield Fault(KEYS.reward, what, "name easyr1_configs/infimed_reward.py:compute_score")
     for key in ("data.train_files", "data.val_files"):
         yield from _data_file_faults(key, value_at(settings, key))
 
@@ -194,3 +209,34 @@ def _summary(settings: Any, train: Rows) -> Summary:
         sequences_per_update=actor.global_batch_size * settings.worker.rollout.n,
         steps_per_epoch=train.count // settings.data.rollout_batch_size,
     )
+
+
+def parquet_row(row: ExportRow, store_root: Path, _number: int = 0) -> dict[str, Any]:
+    """Return a row of the parquet file, its images read from the store."""
+    return {
+        "problem": prompts.question_text(row.sample),
+        "answer": row.sample.ground_truth.to_json(),
+        "images": embedded(row, store_root),
+        "id": row.sample.id,
+        "task": row.sample.task,
+        "style": row.style,
+    }
+
+
+TRAINERS = (
+    Trainer(
+        name="easyr1",
+        version=COMMIT[:7],
+        takes="a file with a batch function",
+        file="easyr1_configs/infimed_reward.py",
+        lines="""worker:
+  reward:
+    reward_function: {file}:compute_score
+    reward_function_kwargs:
+      w_format: 0.1
+      w_acc: 0.9
+      think_prefilled: false  # true where the chat template opens <think> itself
+""",
+        format=Format(partial(write_parquet, to_row=parquet_row), PARQUET_HINT),
+    ),
+)

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.rewards import compute_score
 from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault
-from infimed_plugins.trainers.faults import Fault, nearest
-from infimed_plugins.trainers.reward_check import EASYR1, LoadedReward
+from infimed_plugins.trainers.faults import Fault, first_line, nearest
+from infimed_plugins.trainers.registry import Keys
+from infimed_plugins.trainers.reward_check import LoadedReward
 from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
-from infimed_plugins.trainers.upstream_easyr1 import load_data_set, messages
+from infimed_plugins.trainers.upstream_easyr1 import load_data_set, load_reward_manager, messages
+
+KEYS = Keys(
+    title="EasyR1",
+    model="worker.actor.model.model_path",
+    reward="worker.reward.reward_function",
+    arguments="worker.reward.reward_function_kwargs",
+    prompt="data.format_prompt",
+    template="data.override_chat_template",
+    asks="let the template ask for",
+    template_file="easyr1_configs/infimed.jinja",
+    images="worker.rollout.limit_images",
+    length="data.max_prompt_length",
+    smaller="lower data.max_pixels, ",
+)
+
+
+def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
+    """Return the function as EasyR1 loads it, or None and add a fault.
+
+    ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
+    """
+    if config.reward_function is None:
+        return None
+    try:
+        bound, kind, function = load_reward_manager(config)
+    except (AttributeError, RuntimeError, OSError, SyntaxError) as error:
+        named = f"{config.reward_function}:{config.reward_function_name}"
+        faults.append(
+            Fault(KEYS.reward, f"{named} does not load ({first_line(error)})", "correct the file or the name")
+        )
+        return None
+    if kind not in ("batch", "sequential"):
+        faults.append(Fault(KEYS.reward, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
+        return None
+    settings = dict(config.reward_function_kwargs or {})
+    taken = inspect.signature(function).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    unknown = [name for name in settings if name not in taken and not takes_all]
+    for name in unknown:
+        faults.append(Fault(f"{KEYS.arguments}.{name}", "the function takes no such argument", nearest(name, taken)))
+    if unknown:
+        return None
+    is_ours = function is compute_score
+    return LoadedReward(KEYS, bound, kind == "batch", is_ours, settings if is_ours else {})
 
 
 class EasyR1Rules(RowRules):
@@ -23,7 +70,7 @@ class EasyR1Rules(RowRules):
             self._load(settings.worker.actor.model.model_path) if tokenize else (None, None, ())
         )
         super().__init__(
-            EASYR1,
+            KEYS,
             reward,
             settings.algorithm,
             settings.worker.rollout.limit_images,
@@ -34,7 +81,7 @@ class EasyR1Rules(RowRules):
             faults,
         )
         if self.data.override_chat_template:
-            self.template_key = EASYR1.template
+            self.template_key = KEYS.template
 
     def _load(self, model: str) -> tuple[Any, Any, tuple[Fault, ...]]:
         from verl.utils.tokenizer import get_processor, get_tokenizer
@@ -52,7 +99,7 @@ class EasyR1Rules(RowRules):
             if "trust_remote_code" not in str(error):
                 raise
             what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
-            return None, None, (Fault(EASYR1.model, what, "name a model that transformers itself has"),)
+            return None, None, (Fault(KEYS.model, what, "name a model that transformers itself has"),)
 
 
 def check_rows(key: str, data: str, rules: EasyR1Rules, on_progress: OnProgress) -> Rows:
@@ -114,7 +161,7 @@ def _column_faults(key: str, columns: list[str], rules: EasyR1Rules) -> Iterator
 
 
 def _style_faults(key: str, table: Any, rules: EasyR1Rules) -> Iterator[Fault]:
-    """Yield a fault if a file's prompt style (a column of export/easyr1.py) is not the template's."""
+    """Yield a fault if a file's prompt style (a column of its own) is not the template's."""
     template = rules.data.format_prompt
     if "style" not in table.column_names or not len(table) or template is None or not Path(template).is_file():
         return

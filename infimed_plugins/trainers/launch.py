@@ -253,15 +253,19 @@ class Follower:
         return self.total
 
 
-def flat_numbers(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+def flat_numbers(row: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of a nested mapping, under keys such as ``reward/overall``."""
-    numbers: dict[str, float] = {}
-    for key, value in row.items():
-        if isinstance(value, Mapping):
-            numbers |= flat_numbers(value, f"{prefix}{key}/")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            numbers[prefix + key] = float(value)
-    return numbers
+    values = flat(row, "/").items()
+    return {key: float(one) for key, one in values if isinstance(one, (int, float)) and not isinstance(one, bool)}
+
+
+def flat(values: Mapping[str, Any], joint: str = ".", prefix: str = "") -> dict[str, Any]:
+    """Return the values of a nested mapping by keys such as ``data.seed``; an empty mapping is a value, too."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = isinstance(value, Mapping) and value
+        found |= flat(value, joint, f"{prefix}{key}{joint}") if inner else {f"{prefix}{key}": value}
+    return found
 
 
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")

@@ -1,33 +1,60 @@
-"""Check a LLaMA-Factory configuration and all its data before a long run, without loading the model.
+"""LLaMA-Factory: ShareGPT rows, and the check of a configuration and all its data, without loading the model.
 
     faults = check_sft(Path("llamafactory_configs/infimed_sft.yaml")).faults
 
-Upstream's own code parses the configuration, loads the tokenizer and processor, and reads and encodes every row
-(hparams/parser.py:get_train_args, data/loader.py, data/processor/supervised.py). On top of it come the things that
+A row, one JSON object a line, beside a ``dataset_info.json``::
+
+    {"messages": [{"role": "user", "content": "<image>Which organ is shown?\\nAnswer with a word …"},
+                  {"role": "assistant", "content": "liver"}],
+     "images": ["images/ab/ab3f….png"], "id": "phantom-train-00004-organ"}
+
+Rows with and without images go to sets of their own, ``NAME`` and ``NAME_text`` (export/jsonl.py says why), image sets
+listed first. ``media_dir`` and ``dataset_dir`` are both the build folder.
+
+The check: upstream's own code parses the configuration, loads the tokenizer and processor, and reads and encodes every
+row (hparams/parser.py:get_train_args, data/loader.py, data/processor/supervised.py). On top of it come the things that
 upstream lets pass: cut rows, dropped rows, images clipped to white, an old ``tokenized_path`` that overrules the data.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins import prompts
 from infimed_plugins.errors import ConfigError, optional_module
+from infimed_plugins.export import ExportRow, Format
+from infimed_plugins.export.jsonl import write_jsonl
 from infimed_plugins.limits import parse_json
+from infimed_plugins.storage import write_whole
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
 from infimed_plugins.trainers.llamafactory_settings import names_in, setting_faults, step_faults, trained_rows
+from infimed_plugins.trainers.registry import Trainer
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
     default_settings,
     quiet_llamafactory,
 )
 
+_REGISTRY = "dataset_info.json"  # the name LLaMA-Factory looks for (data/parser.py)
+# every column and tag is named: naming one resets all others to None (llamafactory/data/parser.py, DatasetAttr.join)
+COLUMNS = {"messages": "messages", "images": "images"}
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "observation",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
 # only the machine that trains can judge these; the check runs anywhere
 _HARDWARE_KEYS = ("deepspeed", "fsdp", "fsdp_config", "tf32", "fp16", "use_cpu")
 
@@ -134,7 +161,7 @@ _FOLDERS = {
 
 def _dataset_faults(settings: dict[str, Any]) -> Iterator[Fault]:
     folder = Path(str(settings.get("dataset_dir", "data")))
-    registry = folder / "dataset_info.json"
+    registry = folder / _REGISTRY
     if not registry.is_file():
         yield Fault("dataset_dir", f"there is no {registry}", "build the data (infimed data build) or correct the path")
         return
@@ -195,3 +222,46 @@ def _devices_here() -> int:
 
     processes = int(os.environ.get("NPROC_PER_NODE", 0)) or torch.cuda.device_count() or 1
     return processes * int(os.environ.get("NNODES", 1))
+
+
+def sharegpt_row(row: ExportRow) -> dict[str, Any]:
+    """Return the row as LLaMA-Factory reads it."""
+    asked = prompts.render(row.sample, row.style)
+    answer = prompts.escape_media_tags(prompts.target(row.sample, row.style))
+    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return {"messages": turns, "images": list(row.images), "id": row.sample.id}
+
+
+def write_rows(rows: Iterable[ExportRow], folder: Path, _: Path, name: str) -> dict[str, int]:
+    """Write a ``.jsonl`` file per set and ``dataset_info.json``; return the rows of each file, image sets first."""
+    counts = write_jsonl(
+        rows,
+        folder,
+        folder,
+        to_row=lambda row, _: sharegpt_row(row),
+        name_of=lambda into: name + ("" if into == "train" else f"_{into}"),
+    )
+    registry = dataset_info(file.removesuffix(".jsonl") for file in counts)
+    write_whole(folder / _REGISTRY, json.dumps(registry, indent=2) + "\n")
+    return counts
+
+
+def dataset_info(datasets: Iterable[str]) -> dict[str, Any]:
+    """Return the registry LLaMA-Factory reads from its ``dataset_dir``."""
+    return {
+        dataset: {"file_name": f"{dataset}.jsonl", "formatting": "sharegpt", "columns": COLUMNS, "tags": TAGS}
+        for dataset in datasets
+    }
+
+
+TRAINERS = (
+    Trainer(
+        name="llamafactory",
+        format=Format(
+            write_rows,
+            "In LLaMA-Factory's YAML: dataset: {sets}, dataset_dir and media_dir: {folder}",
+            images_beside=True,
+            beside=(_REGISTRY,),
+        ),
+    ),
+)

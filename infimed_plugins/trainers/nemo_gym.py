@@ -1,6 +1,6 @@
 """The reward for NeMo Gym: a resources server whose ``verify`` scores the last turn of a response.
 
-``infimed trainers show nemo-gym`` prints the files to write. A row of the data has ``ground_truth`` (or ``answer`` or
+A row of the data has ``ground_truth`` (or ``answer`` or
 ``solution``) beside ``responses_create_params``; settings come from INFIMED_REWARD_KWARGS. Sources:
 nemo_gym/base_resources_server.py (SimpleResourcesServer), nemo_gym/judge.py (judge_failsafe).
 """

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,13 +16,13 @@ from infimed_plugins.judge.calibration import objections
 from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
 from infimed_plugins.records import OPTION_LETTERS, Score
-from infimed_plugins.rewards import compute_score, parse_truth
+from infimed_plugins.rewards import parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
 from infimed_plugins.rewards.scorer import JUDGE, Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import AskedForm
-from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
+from infimed_plugins.trainers.registry import Keys
 
 _ALL = 1.0 - 1e-6
 _WRONG = {"math": "-987654321", "grounding": "[0, 0, 1, 1]", "detection": "[[0, 0, 1, 1]]"}
@@ -32,70 +31,14 @@ Row = tuple[str, Any]  # place, ground truth
 
 
 @dataclass(frozen=True)
-class Keys:
-    """The keys of a trainer's configuration that faults name; ``asks`` says how its prompt is made to ask for a form.
-
-    ``smaller`` names what makes pictures smaller, for the fix of a long prompt.
-    """
-
-    trainer: str
-    model: str
-    reward: str
-    arguments: str  # of the reward
-    prompt: str
-    template: str = "the model's own chat template"
-    asks: str = "build the rows in the style reasoning, which asks for"
-    images: str = ""  # how many there may be
-    length: str = ""  # of a prompt
-    smaller: str = ""
-
-
-EASYR1 = Keys(
-    *("EasyR1", "worker.actor.model.model_path", "worker.reward.reward_function"),
-    *("worker.reward.reward_function_kwargs", "data.format_prompt", "data.override_chat_template"),
-    *("let the template ask for", "worker.rollout.limit_images", "data.max_prompt_length", "lower data.max_pixels, "),
-)
-
-
-@dataclass(frozen=True)
 class LoadedReward:
     """The function with its keyword arguments bound; ``batch`` functions take all rows at once."""
 
+    keys: Keys
     function: Callable[[Any], Any]
     batch: bool
     is_ours: bool = False  # compute_score
     settings: Mapping[str, Any] = field(default_factory=dict)  # the keyword arguments of compute_score
-    keys: Keys = EASYR1
-
-
-def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
-    """Return the function as EasyR1 loads it, or None and add a fault.
-
-    ``config`` is EasyR1's RewardConfig after its ``post_init``, which makes a path that is not there None: no fault.
-    """
-    if config.reward_function is None:
-        return None
-    try:
-        bound, kind, function = load_reward_manager(config)
-    except (AttributeError, RuntimeError, OSError, SyntaxError) as error:
-        named = f"{config.reward_function}:{config.reward_function_name}"
-        faults.append(
-            Fault(EASYR1.reward, f"{named} does not load ({first_line(error)})", "correct the file or the name")
-        )
-        return None
-    if kind not in ("batch", "sequential"):
-        faults.append(Fault(EASYR1.reward, f"REWARD_TYPE is {kind!r}", "set it to 'batch' or 'sequential'"))
-        return None
-    settings = dict(config.reward_function_kwargs or {})
-    taken = inspect.signature(function).parameters
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
-    unknown = [name for name in settings if name not in taken and not takes_all]
-    for name in unknown:
-        faults.append(Fault(f"{EASYR1.arguments}.{name}", "the function takes no such argument", nearest(name, taken)))
-    if unknown:
-        return None
-    is_ours = function is compute_score
-    return LoadedReward(bound, kind == "batch", is_ours, settings if is_ours else {})
 
 
 def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str, ...]:
@@ -104,7 +47,7 @@ def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str,
     if reward is not None and reward.settings.get(JUDGE):
         with suppress(ConfigError, MissingExtraError):  # the reward itself will say so
             for what, mend, refused in objections(reward.settings[JUDGE]):
-                fault = Fault(f"{EASYR1.arguments}.{JUDGE}", what, mend)
+                fault = Fault(f"{reward.keys.arguments}.{JUDGE}", what, mend)
                 faults += [fault] if refused else []
                 warnings += [] if refused else [str(fault)]
     return tuple(warnings)
@@ -188,7 +131,7 @@ class _Batch:
         except InfimedError as error:
             return [*faults, Fault(keys.arguments, *_split(str(error)))]
         except Exception as error:  # noqa: BLE001  a user's function may raise anything, and any would end the run
-            what = f"raises on {self.name} answers ({first_line(error)}); {keys.trainer} would stop there"
+            what = f"raises on {self.name} answers ({first_line(error)}); {keys.title} would stop there"
             return [*faults, Fault(keys.reward, what, "let it score every row")]
         broken = _contract_faults(keys.reward, scores, len(inputs))
         if not broken:
@@ -270,7 +213,7 @@ def _form_fix(asked: AskedForm, form: ResponseForm, keys: Keys) -> tuple[str, st
             fix = f"set {keys.arguments}.{key}_tag={written}, or let {keys.prompt} ask for <{read}> </{read}>"
             return f"{keys.arguments}.{key}_tag", fix
     default = (form.think_tag, form.answer_tag) == ("think", "answer")
-    by_name = "name easyr1_configs/infimed.jinja, or " if default and keys is EASYR1 else ""
+    by_name = f"name {keys.template_file}, or " if default and keys.template_file else ""
     wanted = f"<{form.think_tag}> </{form.think_tag}> and <{form.answer_tag}> </{form.answer_tag}>"
     return keys.prompt, f"{by_name}{keys.asks} {wanted}"
 

@@ -14,86 +14,26 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, InfimedError, MissingFileError, known_name, optional_module
+from infimed_plugins.errors import ConfigError, InfimedError, MissingFileError, optional_module
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import Json
 from infimed_plugins.rewards.scorer import OLD_VARIABLE, VARIABLE, check_settings
-from infimed_plugins.trainers import easyr1, ms_swift, openrlhf, trl, verl
+from infimed_plugins.trainers import easyr1
 from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault, model_fault, quiet, reference
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
-from infimed_plugins.trainers.replies import score_replies
-from infimed_plugins.trainers.reward_check import Keys, LoadedReward
+from infimed_plugins.trainers.launch import flat
+from infimed_plugins.trainers.registry import GRPO, Keys, find_trainer
+from infimed_plugins.trainers.reward_check import LoadedReward, judge_faults
 from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
 
 _Settings = Mapping[str, Any]
-_Score = Callable[[list[str], list[Any], _Settings], Sequence[float | None]]  # replies, truths, the reward's settings
-
-
-@dataclass(frozen=True)
-class Layout(Keys):
-    """Where a trainer's configuration and rows hold what is checked, and how its adapter is called.
-
-    ``columns`` are those of prompt, truth and images, or the keys that name them; ``taken_off`` is the key of what is
-    taken off ``length``, ``too_long`` what becomes of a longer prompt. Without the ``needed`` keys no row is right.
-    """
-
-    score: _Score = lambda said, truths, settings: []
-    files: tuple[str, ...] = ()
-    columns: tuple[str, str, str] = ("prompt", "ground_truth", "images")
-    taken_off: str = ""
-    too_long: str = "left out"
-    needed: tuple[str, ...] = ()
-
-
-_REWARD = "reward.custom_reward_function"
-LAYOUTS = {
-    "verl": Layout(  # verl/trainer/config/ppo_trainer.yaml, 0.9.1
-        *("verl", "actor_rollout_ref.model.path", f"{_REWARD}.path", f"{_REWARD}.reward_kwargs", "data.train_files"),
-        length="data.max_prompt_length",
-        score=lambda said, truths, own: [
-            verl.compute_score("", one, truth, {}, **own)["score"] for one, truth in zip(said, truths, strict=True)
-        ],
-        files=("data.train_files", "data.val_files"),
-        columns=("data.prompt_key", "reward_model", "data.image_key"),
-    ),
-    "trl": Layout(  # trl/scripts/grpo.py, 1.16
-        *("TRL", "model_name_or_path", "reward_funcs", VARIABLE, "dataset_name"),
-        length="vllm_max_model_length",
-        score=lambda said, truths, own: trl.infimed_reward(said, ground_truth=truths, **own),
-        files=("dataset_name",),
-        taken_off="max_completion_length",
-        too_long="refused by vLLM",
-    ),
-    "ms-swift": Layout(  # swift/arguments/rlhf_args.py, 4.6
-        *("ms-swift", "model", "reward_funcs", VARIABLE, "dataset"),
-        length="max_length",
-        score=lambda said, truths, own: ms_swift.InfimedReward()(said, ground_truth=truths, **own),
-        files=("dataset", "val_dataset"),
-        columns=("messages", "ground_truth", "images"),
-    ),
-    "openrlhf": Layout(  # openrlhf/cli/train_ppo_ray.py, 0.11.2; its adapter's function, but for the tensors
-        *("OpenRLHF", "actor.model_name_or_path", "reward.remote_url", VARIABLE, "data.prompt_dataset"),
-        images="data.max_images_per_prompt",
-        length="data.max_len",
-        score=lambda said, truths, own: [
-            one["overall"]
-            for one in score_replies([openrlhf.response_of(f"?{text}", "?") for text in said], truths, own)
-        ],
-        files=("data.prompt_dataset", "eval.dataset"),
-        columns=("data.input_key", "data.label_key", "data.image_key"),
-        taken_off="rollout.max_new_tokens",
-        too_long="cut",
-        needed=("data.apply_chat_template", "data.label_key", "data.max_images_per_prompt"),
-    ),
-}
 _COLUMNS = {"data.prompt_key": "prompt", "data.input_key": "input", "data.image_key": "images"}  # by default
 
 
@@ -105,21 +45,25 @@ def check(
     Raises MissingFileError without the file, and ConfigError for one that cannot be read or an unknown trainer.
     """
     settings = read_configuration(config, overrides)
-    found = next((name for name, one in LAYOUTS.items() if one.model in settings), "easyr1")
-    trainer = known_name(trainer or found, ("easyr1", *LAYOUTS), "trainer")
-    if trainer == "easyr1":
+    known = [find_trainer(name) for name in GRPO]
+    told = next((one.name for one in known if one.keys and one.keys.model in settings), "easyr1")
+    keys = find_trainer(trainer or told, GRPO).keys
+    if keys is None:
         return easyr1.check_rl(config, overrides, on_progress=on_progress)
-    layout, rows = LAYOUTS[trainer], Rows()
-    what, fix = "is not set, and no row is trained on as meant", f"set it (infimed trainers config {trainer})"
-    needed = (layout.model, layout.files[0], *layout.needed)
+    rows = Rows()
+    what = "is not set, and no row is trained on as meant"
+    fix = f"set it (infimed trainers config {keys.title.lower()})"
+    needed = (keys.model, keys.files[0], *keys.needed)
     faults = [Fault(key, what, fix) for key in needed if not settings.get(key)]
     with quiet():
-        rules = _rules(layout, settings, faults)
-        for key in layout.files:
+        rules = _rules(keys, settings, faults)
+        warnings = judge_faults(rules.reward, faults)
+        for key in keys.files:
             for name in _listed(settings.get(key)):
-                _check_set(key, name, layout, settings, rules, rows, on_progress)
+                _check_set(key, name, keys, settings, rules, rows, on_progress)
     faults += rows.faults
-    return Checked(tuple(dict.fromkeys(faults)), Summary(rows.count, rows.longest) if rows.count else None)
+    summary = Summary(rows.count, rows.longest) if rows.count else None
+    return Checked(tuple(dict.fromkeys(faults)), summary, warnings)
 
 
 def read_configuration(config: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -130,21 +74,15 @@ def read_configuration(config: Path, overrides: Sequence[str] = ()) -> dict[str,
     try:
         text = read_bytes(config).decode("utf-8-sig")
         if config.suffix in (".yaml", ".yml"):
-            return dict(_flat(parse_yaml(text))) | dict(_said(overrides))
+            values = parse_yaml(text)
+            if not isinstance(values, Mapping):
+                raise ConfigError("it holds no key: value lines")
+            return flat(values) | dict(_said(overrides))
         return dict(_said([*shlex.split(text.replace("\\\n", " "), comments=True), "", *overrides]))
     except FileNotFoundError as error:
         raise MissingFileError(f"no configuration at {config}; check the path") from error
     except (ValueError, OSError) as error:
         raise ConfigError(f"{config} cannot be read: {' '.join(str(error).split())}") from error
-
-
-def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(values, Mapping):
-        raise ConfigError("it holds no key: value lines")
-    for key, value in values.items():
-        yield from (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else [(f"{prefix}{key}", value)]
-        )
 
 
 def _said(words: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -168,9 +106,19 @@ def _variable(settings: _Settings, names: Sequence[str]) -> Any:
     return next((place[name] for place in (here, os.environ) for name in names if name in place), None)
 
 
-def _rules(layout: Layout, settings: _Settings, faults: list[Fault]) -> RowRules:
-    model, limit, processor = settings.get(layout.model), settings.get(layout.length), None
-    if fault := model_fault(layout.model, str(model), False) if model else None:
+def _below(prefix: str, settings: _Settings) -> dict[str, Any]:
+    """Return the values of the keys that begin with ``prefix`` as the nested mapping that they are."""
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key.startswith(prefix):
+            *groups, name = key.removeprefix(prefix).split(".")
+            reduce(lambda into, group: into.setdefault(group, {}), groups, nested)[name] = value
+    return nested
+
+
+def _rules(keys: Keys, settings: _Settings, faults: list[Fault]) -> RowRules:
+    model, limit, processor = settings.get(keys.model), settings.get(keys.length), None
+    if fault := model_fault(keys.model, str(model), False) if model else None:
         faults.append(fault)
     elif model:
         transformers = optional_module("transformers", "reading prompts as the model does", "transformers")
@@ -178,44 +126,44 @@ def _rules(layout: Layout, settings: _Settings, faults: list[Fault]) -> RowRules
             processor = transformers.AutoProcessor.from_pretrained(str(model))
         except (OSError, ValueError, KeyError) as error:
             what = f"the processor of {model} does not load ({first_line(error)}), and no row was tokenized"
-            faults.append(Fault(layout.model, what, "name a model that transformers itself has, with its processor"))
-    is_filtered = settings.get("data.filter_overlong_prompts", layout.trainer != "verl")
+            faults.append(Fault(keys.model, what, "name a model that transformers itself has, with its processor"))
+    is_filtered = settings.get("data.filter_overlong_prompts", keys.title != "verl")
     return RowRules(
-        layout,
-        _reward(layout, settings, faults),
-        limit_images=int(settings.get(layout.images) or 0),
-        max_tokens=limit - int(settings.get(layout.taken_off) or 0) if isinstance(limit, int) else None,
-        too_long=layout.too_long if is_filtered else "refused, the run ended",
+        keys,
+        _reward(keys, settings, faults),
+        limit_images=int(settings.get(keys.images) or 0),
+        max_tokens=limit - int(settings.get(keys.taken_off) or 0) if isinstance(limit, int) else None,
+        too_long=keys.too_long if is_filtered else "refused, the run ended",
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )
 
 
-def _reward(layout: Layout, settings: _Settings, faults: list[Fault]) -> LoadedReward | None:
+def _reward(keys: Keys, settings: _Settings, faults: list[Fault]) -> LoadedReward | None:
     """Return the adapter's reward with the settings that it gets, or None and add a fault."""
-    if "infimed" not in str(settings.get(layout.reward)):
-        what = f"names {settings.get(layout.reward)!r}, no reward of this package, and no reply was scored"
-        faults.append(Fault(layout.reward, what, f"see infimed trainers show {layout.trainer.lower()}"))
+    if "infimed" not in str(settings.get(keys.reward)):
+        what = f"names {settings.get(keys.reward)!r}, no reward of this package, and no reply was scored"
+        faults.append(Fault(keys.reward, what, f"see infimed trainers show {keys.title.lower()}"))
         return None
-    said, prefix = _variable(settings, (VARIABLE, OLD_VARIABLE)), f"{layout.arguments}."
+    said = _variable(settings, (VARIABLE, OLD_VARIABLE))
     try:
-        passed = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
-        own = check_settings(json.loads(said) if isinstance(said, str) else said or {}) | check_settings(passed)
+        own = check_settings(json.loads(said) if isinstance(said, str) else said or {})
+        own |= check_settings(_below(f"{keys.arguments}.", settings))
     except (InfimedError, ValueError, TypeError, AttributeError) as error:
         what, _, fix = str(error).partition("; ")
-        faults.append(Fault(layout.arguments, what, fix or "write it as infimed trainers show does"))
+        faults.append(Fault(keys.arguments, what, fix or "write it as infimed trainers show does"))
         return None
 
     def rewards(inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         replies, truths = ([one[key] for one in inputs] for key in ("response", "ground_truth"))
-        scores = layout.score(replies, truths, own)
-        return [{"overall": float("nan") if score is None else score} for score in scores]
+        scores = keys.score(replies, truths, own)
+        return [{"overall": score or 0.0} for score in scores]  # None: no verdict, and nothing paid
 
-    return LoadedReward(rewards, True, True, own, layout)
+    return LoadedReward(keys, rewards, True, True, own)
 
 
 def _check_set(
-    key: str, name: str, layout: Layout, settings: _Settings, rules: RowRules, rows: Rows, on_progress: OnProgress
+    key: str, name: str, keys: Keys, settings: _Settings, rules: RowRules, rows: Rows, on_progress: OnProgress
 ) -> None:
     datasets = optional_module("datasets", "reading rows", "data")
     build = "build the rows (infimed data build), or correct the path"
@@ -228,7 +176,7 @@ def _check_set(
     except load_errors() as error:
         rows.faults.append(load_fault(key, name, [name], error, build))
         return
-    columns = [settings.get(column) or _COLUMNS.get(column, column) for column in layout.columns]
+    columns = [settings.get(column) or _COLUMNS.get(column, column) for column in keys.columns]
     for split, table in sets.items():
         missing = [column for column in columns[:2] if column not in table.column_names]
         for column in missing:
@@ -237,15 +185,15 @@ def _check_set(
         walk, raw = Walk(split if Path(name).is_dir() else Path(name).name, rules, rows), table.with_format("arrow")
         for index in range(0 if missing else len(table)):
             (row,) = raw[index : index + 1].to_pylist()  # pictures as they are stored
-            walk.check(index, _asked(row, columns, layout, settings, rules.processor))
+            walk.check(index, _asked(row, columns, keys, settings, rules.processor))
             on_progress(index + 1, len(table))
         walk.finish()
 
 
-def _asked(row: dict[str, Any], columns: Sequence[str], layout: Layout, settings: _Settings, processor: Any) -> Asked:
+def _asked(row: dict[str, Any], columns: Sequence[str], keys: Keys, settings: _Settings, processor: Any) -> Asked:
     said, truth, images = (row.get(column) for column in columns)
     pictures = [_located(image, settings) for image in images or []]
-    tags = IMAGE_TAG * len(pictures) if layout.trainer == "TRL" else ""
+    tags = IMAGE_TAG * len(pictures) if keys.title == "TRL" else ""
     turns = [{"role": "user", "content": said}] if isinstance(said, str) else [*(said or [])]
     turns = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in ("system", "user")]
     texts = [(turn["role"], _text(turn, tags)) for turn in turns]

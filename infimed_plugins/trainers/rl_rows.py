@@ -17,7 +17,8 @@ from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
-from infimed_plugins.trainers.reward_check import Keys, Kind, LoadedReward, response_form, reward_faults
+from infimed_plugins.trainers.registry import Keys
+from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The reward for trainers that call a function for each reply: slime, AReaL and rLLM.
 
-``infimed trainers show slime`` (areal, rllm) prints the lines to paste. Settings come from INFIMED_REWARD_KWARGS.
+Settings come from INFIMED_REWARD_KWARGS. NeMo Gym's server is in nemo_gym.py, which cannot be imported without it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 from typing import Any
 
 from infimed_plugins.errors import NoVerdictError
+from infimed_plugins.trainers.registry import SETTINGS_LINES, Trainer
 from infimed_plugins.trainers.replies import score_replies, truth_of
 
 
@@ -51,3 +52,52 @@ def rllm(task: Any, episode: Any) -> Any:
     (score,) = score_replies([said or episode.artifacts.get("answer")], [truth_of(task.metadata)])
     signals = [Signal(name=key, value=value) for key, value in score.items() if key != "overall"]
     return EvalOutput(reward=score["overall"], is_correct=score["accuracy"] == 1.0, signals=signals)
+
+
+TRAINERS = (
+    Trainer(
+        name="slime",
+        version="624b824",
+        takes="an async function of one sample or a group",
+        lines=SETTINGS_LINES
+        + """python train.py --custom-rm-path infimed_plugins.trainers.single_calls.slime --reward-key overall \\
+    --label-key ground_truth ...
+""",
+    ),
+    Trainer(
+        name="areal",
+        version="4aef98d",
+        takes="a function for one reply",
+        lines=SETTINGS_LINES
+        + 'reward_fn="infimed_plugins.trainers.single_calls.areal"  # with a column ground_truth\n',
+    ),
+    Trainer(
+        name="rllm",
+        version="9beb6e0",
+        takes="a function of a task and its episode",
+        lines=SETTINGS_LINES
+        + """# in dataset.toml, with a column ground_truth:
+[verifier]
+import_path = "infimed_plugins.trainers.single_calls:rllm"
+""",
+    ),
+    Trainer(
+        name="nemo-gym",
+        version="07d6b0d",
+        takes="a resources server",
+        file="infimed_plugins/trainers/nemo_gym.py",
+        lines=SETTINGS_LINES
+        + """# resources_servers/infimed/app.py, with infimed-plugins[rewards] in requirements.txt beside it:
+from infimed_plugins.trainers.nemo_gym import InfimedServer
+
+if __name__ == "__main__":
+    InfimedServer.run_webserver()
+# resources_servers/infimed/configs/infimed.yaml:
+infimed:
+  resources_servers:
+    infimed:
+      entrypoint: app.py
+      domain: knowledge
+""",
+    ),
+)

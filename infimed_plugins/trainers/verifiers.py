@@ -1,6 +1,6 @@
 """The reward for verifiers (Prime Intellect, 0.4) and prime-rl (0.8): an async function of a task and its trace.
 
-``infimed trainers show verifiers`` prints the lines to paste. The task's data needs a field ``ground_truth``, or
+The task's data needs a field ``ground_truth``, or
 ``answer`` or ``solution`` (verifiers/v1/configs/task.py and verifiers/v1/utils/loaders.py, plugged_fn).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from infimed_plugins.trainers.registry import SETTINGS_LINES, Trainer
 from infimed_plugins.trainers.replies import score_replies, truth_of
 
 
@@ -26,3 +27,25 @@ async def infimed_metrics(task: Any, trace: Any) -> dict[str, float]:
 async def _score(task: Any, trace: Any) -> dict[str, float]:
     messages = trace.assistant_messages
     return (await asyncio.to_thread(score_replies, messages[-1:] or [None], [truth_of(task)]))[0]
+
+
+_LINES = """[{0}.rewards.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed"
+
+[{0}.metrics.infimed]
+fn = "infimed_plugins.trainers.verifiers:infimed_metrics"
+"""
+TRAINERS = (
+    Trainer(
+        name="verifiers",
+        version="0.4.0",
+        takes="an async function of a task and its trace",
+        lines=SETTINGS_LINES + "# in the TOML file for vf-eval:\n" + _LINES.format("env.taskset.task"),
+    ),
+    Trainer(
+        name="prime-rl",
+        version="0.8.0, read",
+        takes="verifiers' functions",
+        lines=SETTINGS_LINES + _LINES.format("orchestrator.train.source.env.taskset.task"),
+    ),
+)

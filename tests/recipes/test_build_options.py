@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from infimed_plugins import prompts
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.token_count import TokenCounter
 from infimed_plugins.families import find_family
 from infimed_plugins.paths import shipped
@@ -25,6 +24,7 @@ from infimed_plugins.recipes import Part, Recipe, build, load_recipe
 from infimed_plugins.recipes.recipe import TokenLimit
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.trainers.registry import FORMATS
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 BASE = shipped("infimed_plugins/quickstart/base")

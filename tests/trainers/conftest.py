@@ -13,11 +13,11 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.export import ExportRow
-from infimed_plugins.export.formats import FORMATS
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
+from infimed_plugins.trainers.registry import find_format
 
 Row = dict[str, Any]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -206,7 +206,7 @@ def build(tmp_path: Path) -> Callable[[str], Path]:
         store = ImageStore(tmp_path / form)
         samples = [phantom_sample("rlvr", index, kind="organ") for index in range(40)]
         rows = [ExportRow(one, tuple(store.add(image) for image in one.images), "reasoning") for one in samples]
-        FORMATS[form].write(rows, store.root, store.root, "organs")
+        find_format(form).write(rows, store.root, store.root, "organs")
         return store.root
 
     return write

@@ -24,8 +24,8 @@ from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.rewards import compute_score
 from infimed_plugins.trainers import openrlhf, single_calls, verifiers, verl
-from infimed_plugins.trainers.adapters import ADAPTERS, find_adapter
 from infimed_plugins.trainers.ms_swift import InfimedReward
+from infimed_plugins.trainers.registry import REWARDED, find_trainer
 from infimed_plugins.trainers.replies import reply_text
 from infimed_plugins.trainers.trl import infimed_reward, reward_with
 
@@ -170,9 +170,9 @@ LOADERS = {
 from pathlib import Path
 import verl
 from hydra import compose, initialize_config_dir
-from infimed_plugins.trainers.adapters import find_adapter
+from infimed_plugins.trainers.registry import find_trainer
 from verl.trainer.ppo.reward import get_custom_reward_fn
-printed = [word for word in find_adapter("verl").show().split() if word.lstrip("+").startswith("reward.")]
+printed = [word for word in find_trainer("verl").show().split() if word.lstrip("+").startswith("reward.")]
 with initialize_config_dir(str(Path(verl.__file__).parent / "trainer" / "config"), version_base=None):
     config = compose("ppo_trainer", overrides=printed)
 score = get_custom_reward_fn(config)
@@ -226,7 +226,7 @@ def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOADERS)
 def test_the_frameworks_own_loader_takes_the_adapter(name: str, frameworks: Path, tiny_vlm: Path) -> None:
-    file = str(find_adapter(name).path)
+    file = str(find_trainer(name).path)
     program = LOADERS[name].format(file=file, text=RIGHT, truth=TRUTH, model=str(tiny_vlm))
     environment = dict(os.environ, PYTHONPATH=str(frameworks))
     run = subprocess.run(
@@ -274,7 +274,7 @@ def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> 
         wanted = [f"{Path(__file__).parents[2]}[rewards]", "verifiers==0.4.0"]
         install = [python, "-m", "pip", "install", "--quiet", *wanted]
         subprocess.run(install, check=True, capture_output=True, timeout=1200)
-    printed = [tomllib.loads(find_adapter(name).show().partition("\n")[2]) for name in ("verifiers", "prime-rl")]
+    printed = [tomllib.loads(find_trainer(name).show().partition("\n")[2]) for name in ("verifiers", "prime-rl")]
     task, same = printed[0]["env"]["taskset"]["task"], printed[1]["orchestrator"]["train"]["source"]["env"]["taskset"]
     assert task == same["task"]
     program = VERIFIERS.format(text=RIGHT, truth=TRUTH, task=task)
@@ -289,8 +289,8 @@ def test_verifiers_own_task_takes_the_reward_and_the_metrics(tmp_path: Path) -> 
 
 def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist() -> None:
     listed = json.loads(CliRunner().invoke(app, ["trainers", "--json"]).stdout)
-    assert [row["name"] for row in listed] == [adapter.name for adapter in ADAPTERS]
-    for adapter in ADAPTERS:
+    assert [row["name"] for row in listed] == list(REWARDED)
+    for adapter in map(find_trainer, REWARDED):
         assert adapter.path.is_file()
         shown = CliRunner().invoke(app, ["trainers", "show", adapter.name])
         assert shown.exit_code == 0
@@ -300,7 +300,7 @@ def test_the_command_lists_every_trainer_and_prints_lines_with_paths_that_exist(
 
 def test_the_lines_for_trl_make_a_reward() -> None:
     made: dict[str, Any] = {}
-    exec(find_adapter("trl").show().partition("GRPOTrainer")[0], made)
+    exec(find_trainer("trl").show().partition("GRPOTrainer")[0], made)
     assert made["reward"]([RIGHT], ground_truth=[TRUTH]) == [1.0]
 
 
@@ -314,8 +314,8 @@ def test_an_unknown_trainer_gets_one_line_and_code_2() -> None:
 
 @pytest.mark.parametrize("written", ["ms_swift", "MS-Swift", "ms-swift"])
 def test_a_trainer_is_found_under_any_spelling(written: str) -> None:
-    assert find_adapter(written).name == "ms-swift"
-    assert find_adapter("TRL").name == "trl"
+    assert find_trainer(written).name == "ms-swift"
+    assert find_trainer("TRL").name == "trl"
 
 
 @pytest.mark.parametrize("name", ["trl", "ms_swift", "openrlhf", "verl", "verifiers", "single_calls"])

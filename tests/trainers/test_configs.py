@@ -19,14 +19,15 @@ from infimed_plugins.cli.main import app
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.families import KIND
 from infimed_plugins.plugins import registry
-from infimed_plugins.trainers.configs import PRESETS, TEMPLATES, TRAINERS, configuration
+from infimed_plugins.trainers.configs import PRESETS, TRAINERS, configuration
+from infimed_plugins.trainers.registry import GRPO
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAMILIES = (None, *registry().names(KIND))
 Needs = Callable[[str, str], None]
 
 
-@pytest.mark.parametrize("trainer", TEMPLATES)
+@pytest.mark.parametrize("trainer", GRPO[1:])
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_value_is_filled_in_and_the_text_is_what_the_trainer_parses(

@@ -164,6 +164,25 @@ def test_a_setting_at_odds_with_the_rows_is_named(trainer: str, override: str, e
     assert expected in "\n".join(lines(run(trainer, override)))
 
 
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_judge_is_asked_before_the_run_whichever_trainer_it_is_for(trainer: str, run: Run, tmp_path: Path) -> None:
+    here = {"verl": "reward.custom_reward_function.reward_kwargs.judge", "openrlhf": "INFIMED_REWARD_KWARGS"}
+
+    def judged(**judge: str) -> Checked:
+        judge |= {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
+        if trainer == "verl":
+            return run(trainer, *(f"{here[trainer]}.{key}={value}" for key, value in judge.items()))
+        return run(trainer, f"{here.get(trainer, 'env.INFIMED_REWARD_KWARGS')}={json.dumps({'judge': judge})}")
+
+    checked = judged()
+    assert ["gives no verdict" in line for line in lines(checked)] == [True]
+    assert ["not calibrated" in line for line in checked.warnings] == [True]
+    (tmp_path / "judge.json").write_text("{}")
+    refused = judged(calibration=str(tmp_path / "judge.json"))
+    assert [fault.mend.partition(",")[0] for fault in refused.faults][1:] == ["infimed judge calibrate"]
+    assert refused.warnings == ()
+
+
 def test_verl_without_its_filter_would_stop_at_a_long_prompt(run: Run) -> None:
     said = lines(run("verl", "data.max_prompt_length=20", "data.filter_overlong_prompts=false"))
     assert "it would be refused, the run ended" in said[0]

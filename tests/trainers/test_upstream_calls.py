@@ -51,10 +51,10 @@ import tempfile
 from pathlib import Path
 from rllm.eval._resolution import build_dataset_evaluator
 from rllm.types import Episode, Step, Task, Trajectory
-from infimed_plugins.trainers.adapters import find_adapter
+from infimed_plugins.trainers.registry import find_trainer
 
 folder = Path(tempfile.mkdtemp())
-(folder / "dataset.toml").write_text(find_adapter("rllm").show().partition("[verifier]")[2].join(["[verifier]", ""]))
+(folder / "dataset.toml").write_text(find_trainer("rllm").show().partition("[verifier]")[2].join(["[verifier]", ""]))
 evaluator = build_dataset_evaluator(folder)
 def evaluated(**step):
     episode = Episode(trajectories=[Trajectory(steps=[Step(model_response="", thought="a tool"), Step(**step)])])

@@ -18,12 +18,12 @@ from PIL import Image
 from infimed_plugins import prompts
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.export import ExportRow
-from infimed_plugins.export.formats import FORMATS, format_name
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.recipes import Part, Recipe, build
 from infimed_plugins.records import Sample
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.trainers.registry import FORMATS, find_format, format_name
 
 TRAINERS = ("verl", "trl", "ms-swift", "openrlhf")
 TEXT_ONLY = Sample("words", "demo", "train", "Is <image> or <video> a word?", "text", "yes")
@@ -47,7 +47,7 @@ def made(store: ImageStore) -> list[ExportRow]:
 
 
 def write(form: str, rows: Iterable[ExportRow], store: ImageStore) -> dict[str, int]:
-    return FORMATS[form].write(rows, store.root, store.root, "demo")
+    return find_format(form).write(rows, store.root, store.root, "demo")
 
 
 def in_order(rows: list[ExportRow], into: str = "train") -> list[ExportRow]:
@@ -90,10 +90,10 @@ def test_formats_are_found_under_any_spelling() -> None:
 @pytest.mark.parametrize("form", TRAINERS)
 def test_the_same_rows_give_the_same_bytes(form: str, made: list[ExportRow], store: ImageStore, tmp_path: Path) -> None:
     counts = write(form, made, store)
-    again = FORMATS[form].write(made, tmp_path / "again", store.root, "other")
+    again = find_format(form).write(made, tmp_path / "again", store.root, "other")
     assert again == counts
     assert sum(counts.values()) == len(made)
-    beside = FORMATS[form].files_beside(counts)
+    beside = find_format(form).files_beside(counts)
     for file in (*counts, *beside):
         assert (store.root / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
 
@@ -119,11 +119,11 @@ def test_ms_swift_gets_an_assistant_turn_where_there_is_a_text_to_train_on(
 
 def test_a_row_whose_answer_no_reward_reads_is_refused_for_rewards_only(made: list[ExportRow]) -> None:
     broken = replace(made[0], sample=replace(made[0].sample, answer="None"))
-    reason, detail = FORMATS["verl"].refusal(broken) or ("", "")
+    reason, detail = find_format("verl").refusal(broken) or ("", "")
     assert reason == "no reward reads its answer"
     assert detail
-    assert FORMATS["llamafactory"].refusal(broken) is None
-    assert all(FORMATS[form].refusal(row) is None for form in FORMATS for row in made)
+    assert find_format("llamafactory").refusal(broken) is None
+    assert all(find_format(form).refusal(row) is None for form in FORMATS for row in made)
 
 
 @pytest.mark.skipif(not installed("verl", "0.9"), reason="verl 0.9 is not installed (EasyR1's verl is another project)")

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.export import ExportRow, llamafactory
+from infimed_plugins.export import ExportRow
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.records import ImageRef, Sample
+from infimed_plugins.trainers.llamafactory import sharegpt_row, write_rows
 
 
 def picture(shade: int = 0) -> ImageRef:
@@ -38,7 +39,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_text_rows_go_to_a_set_of_their_own_and_image_sets_are_listed_first(tmp_path: Path) -> None:
     store = ImageStore(tmp_path)
     rows = [row(sample(0, images=0), store), row(sample(1), store), row(sample(2), store, into="val")]
-    files = llamafactory.write(rows, tmp_path, "demo")
+    files = write_rows(rows, tmp_path, tmp_path, "demo")
     assert files == {"demo.jsonl": 1, "demo_val.jsonl": 1, "demo_text.jsonl": 1}
     assert list(files) == ["demo.jsonl", "demo_val.jsonl", "demo_text.jsonl"]
     assert list(json.loads((tmp_path / "dataset_info.json").read_text())) == ["demo", "demo_val", "demo_text"]
@@ -56,7 +57,7 @@ def test_text_rows_go_to_a_set_of_their_own_and_image_sets_are_listed_first(tmp_
 def test_a_row_holds_one_media_tag_for_each_image_whatever_its_text_says(
     question: str, answer: str, images: int, tmp_path: Path
 ) -> None:
-    made = llamafactory.sharegpt_row(row(sample(0, question, images, answer), ImageStore(tmp_path), "reasoning"))
+    made = sharegpt_row(row(sample(0, question, images, answer), ImageStore(tmp_path), "reasoning"))
     text = "".join(message["content"] for message in made["messages"])
     assert text.count("<image>") == images == len(made["images"])
     assert "<video>" not in text
@@ -65,7 +66,7 @@ def test_a_row_holds_one_media_tag_for_each_image_whatever_its_text_says(
 
 def test_an_option_that_says_image_is_no_image(tmp_path: Path) -> None:
     asked = Sample("s", "demo", "train", "Which?", "multiple_choice", "A", options=("<image>", "none"))
-    made = llamafactory.sharegpt_row(row(asked, ImageStore(tmp_path)))
+    made = sharegpt_row(row(asked, ImageStore(tmp_path)))
     assert "<image>" not in made["messages"][0]["content"]
 
 
@@ -81,7 +82,7 @@ def test_nothing_half_written_is_left_when_a_row_fails(tmp_path: Path) -> None:
 
     store = ImageStore(tmp_path / "store")
     with pytest.raises(DataError, match="second row"):
-        llamafactory.write(rows(), tmp_path / "out", "demo")  # type: ignore[arg-type]
+        write_rows(rows(), tmp_path / "out", tmp_path, "demo")  # type: ignore[arg-type]
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -95,7 +96,7 @@ def test_llamafactory_reads_every_row_its_images_and_its_system_tag(tmp_path: Pa
 
     store = ImageStore(tmp_path)
     asked = [sample(n) for n in range(4)] + [sample(n, images=0) for n in range(4, 7)]
-    files = llamafactory.write([row(one, store, "reasoning") for one in asked], tmp_path, "demo")
+    files = write_rows([row(one, store, "reasoning") for one in asked], tmp_path, tmp_path, "demo")
     names = [Path(file).stem for file in files]
     data_args = DataArguments(dataset=",".join(names), dataset_dir=str(tmp_path), media_dir=str(tmp_path))
     training_args = Seq2SeqTrainingArguments(output_dir=str(tmp_path / "out"), use_cpu=True)

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from infimed_plugins.errors import DataError
-from infimed_plugins.export import ExportRow, easyr1, parquet
-from infimed_plugins.export.formats import FORMATS
+from infimed_plugins.export import ExportRow, parquet
 from infimed_plugins.export.image_store import ImageStore
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import PHANTOM
+from infimed_plugins.trainers.easyr1 import parquet_row
+from infimed_plugins.trainers.registry import find_format
 
 TEXT_ONLY = Sample("words", "demo", "train", "Is <image> a word?", "text", "yes")
 
@@ -32,7 +33,7 @@ def export_rows(store: ImageStore) -> list[ExportRow]:
 def test_one_file_a_set_with_the_answer_as_one_json_string_and_a_list_of_images_in_every_row(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "store")
     made = export_rows(store)
-    assert FORMATS["easyr1"].write(made, tmp_path, store.root, "demo") == {"train.parquet": 6, "val.parquet": 1}
+    assert find_format("easyr1").write(made, tmp_path, store.root, "demo") == {"train.parquet": 6, "val.parquet": 1}
     rows = pyarrow.parquet.read_table(tmp_path / "train.parquet").to_pylist()
     for row, source in zip(rows, made, strict=False):
         assert json.loads(row["answer"])["task"] == source.sample.task == row["task"]
@@ -43,7 +44,7 @@ def test_one_file_a_set_with_the_answer_as_one_json_string_and_a_list_of_images_
 def test_row_groups_are_written_as_they_fill_and_lose_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
     store = ImageStore(tmp_path / "store")
-    FORMATS["easyr1"].write(export_rows(store), tmp_path, store.root, "demo")
+    find_format("easyr1").write(export_rows(store), tmp_path, store.root, "demo")
     file = pyarrow.parquet.ParquetFile(tmp_path / "train.parquet")
     assert file.num_row_groups > 1
     assert file.metadata.num_rows == 6
@@ -57,7 +58,7 @@ def test_nothing_half_written_is_left_when_a_row_fails(tmp_path: Path) -> None:
         raise DataError("a later row is bad")
 
     with pytest.raises(DataError, match="later row"):
-        FORMATS["easyr1"].write(rows(), tmp_path / "out", store.root, "demo")
+        find_format("easyr1").write(rows(), tmp_path / "out", store.root, "demo")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -72,9 +73,9 @@ def test_rlhf_dataset_reads_mixed_image_and_text_rows(
 
     store = ImageStore(tmp_path / "store")
     made = export_rows(store)
-    FORMATS["easyr1"].write(made, tmp_path, store.root, "demo")
+    find_format("easyr1").write(made, tmp_path, store.root, "demo")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # a Ray actor starts in a folder of its own
-    tokenizer = build_tokenizer([easyr1.parquet_row(row, store.root)["problem"] for row in made])
+    tokenizer = build_tokenizer([parquet_row(row, store.root)["problem"] for row in made])
     dataset = RLHFDataset(
         str(tmp_path / "train.parquet"),
         tokenizer,
