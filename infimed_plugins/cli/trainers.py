@@ -23,11 +23,12 @@ def list_trainers(context: typer.Context, as_json: AsJson = False) -> None:
         return
     from infimed_plugins.trainers.registry import REWARDED, find_trainer
 
-    trainers = [find_trainer(name) for name in REWARDED]
+    trainers = [find_trainer(name).to_json() for name in REWARDED]
     if as_json:
-        print_json([one.to_json() for one in trainers])
+        print_json(trainers)
         return
-    rows = [[one.name, one.version, one.rows or "–", one.configuration or "–", one.takes] for one in trainers]
+    shown = ("name", "version", "rows", "configuration", "takes")
+    rows = [[one[key] or "–" for key in shown] for one in trainers]
     print_table("Trainers", ["name", "version tried", "rows", "configuration", "reward"], rows)
 
 

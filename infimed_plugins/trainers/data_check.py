@@ -55,29 +55,23 @@ def model_fault(key: str, model: str, trust: bool) -> Fault | None:
         try:
             check_transformers(model)
         except ConfigError as error:
-            return Fault(key, *str(error).split("; "))
+            return Fault.of(key, error)
         return None
     if not _HUB_NAME.fullmatch(model):
         return Fault(key, f"there is no folder {model}", "train or download the model, or name another")
-    if in_cache(model, "config.json"):
-        return None
     what = f"{model} is not on this machine, so no row was tokenized"
-    return Fault(key, what, f"run: hf download {model}")
+    return None if in_cache(model, "config.json") else Fault(key, what, f"run: hf download {model}")
 
 
 def _brings_code(model: str) -> bool:
     """True if a file of a model's settings names classes in the model's own folder."""
-    config = Path(model) / "config.json" if Path(model).is_dir() else _cached(model, "config.json")
+    config = Path(model) / "config.json" if Path(model).is_dir() else in_cache(model, "config.json")
     files = [] if config is None else config.parent.glob("*config.json")
     return any(b'"auto_map"' in path.read_bytes() for path in files if path.is_file())
 
 
-def in_cache(name: str, file: str) -> bool:
-    """True if a file of the hub is on this machine."""
-    return _cached(name, file) is not None
-
-
-def _cached(name: str, file: str) -> Path | None:
+def in_cache(name: str, file: str) -> Path | None:
+    """Return a file of the hub that is on this machine."""
     hub = optional_module("huggingface_hub", "finding a model", "transformers")
     found = hub.try_to_load_from_cache(name, file) if _HUB_NAME.fullmatch(name) else None
     return Path(found) if isinstance(found, str) else None

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,16 @@ from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.export.parquet import embedded, write_parquet
 from infimed_plugins.trainers import upstream_easyr1
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
-from infimed_plugins.trainers.easyr1_rows import KEYS, EasyR1Rules, check_rows, load_reward
+from infimed_plugins.trainers.easyr1_rows import KEYS, check_rows, load_reward, row_rules
 from infimed_plugins.trainers.easyr1_settings import at_once, setting_faults, step_faults, value_at
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.registry import PARQUET_HINT, Trainer
 from infimed_plugins.trainers.reward_check import judge_faults
+from infimed_plugins.trainers.rl_rows import RowRules
 from infimed_plugins.trainers.upstream_easyr1 import COMMIT, import_easyr1, judge_trainer_sizes, judge_worker_sizes
 
+_DATA_KEYS = ("data.train_files", "data.val_files")
 _PATH_KEYS = {
     "data.format_prompt": "EasyR1 would go on without a template",
     "data.image_dir": "EasyR1 would go on without it",
@@ -72,14 +75,13 @@ def check_rl(
         faults += _rule_faults(settings)
         reward = load_reward(settings.worker.reward, faults)
         warnings = judge_faults(reward, faults)
-        rules = EasyR1Rules(settings, reward, tokenize=not any(f.where == KEYS.model for f in faults))
-        faults += rules.faults
-        train = _rows("data.train_files", settings.data.train_files, rules, faults, on_progress)
-        val = _rows("data.val_files", settings.data.val_files, rules, faults, on_progress)
-    if train is None or val is None or settings.data.rollout_batch_size < 1:
-        return Checked(tuple(dict.fromkeys(faults)), None, warnings)
-    faults += _size_faults(settings, train)
-    return Checked(tuple(dict.fromkeys(faults)), _summary(settings, train), warnings)  # train and val may share a fault
+        rules = row_rules(settings, reward, not any(fault.where == KEYS.model for fault in faults), faults)
+        train, val = (_rows(key, settings.data, rules, faults, on_progress) for key in _DATA_KEYS)
+    summary = None
+    if train and val and settings.data.rollout_batch_size >= 1:
+        faults += _size_faults(settings, train)
+        summary = _summary(settings, train)
+    return Checked(tuple(dict.fromkeys(faults)), summary, warnings)  # train and val may share a fault
 
 
 def _take_unknown_keys(settings: dict[str, Any], known: Any, prefix: str) -> Iterator[Fault]:
@@ -144,7 +146,7 @@ def _path_faults(settings: Any) -> Iterator[Fault]:
     elif not (file := Path(reward.rpartition(":")[0] or reward)).exists():
         what = f"there is no {file}; EasyR1 would say so only after it loaded the model"
         yield Fault(KEYS.reward, what, "name easyr1_configs/infimed_reward.py:compute_score")
-    for key in ("data.train_files", "data.val_files"):
+    for key in _DATA_KEYS:
         yield from _data_file_faults(key, value_at(settings, key))
 
 
@@ -173,18 +175,17 @@ def _rule_faults(settings: Any) -> Iterator[Fault]:
 def _version_faults() -> Iterator[Fault]:
     from importlib.metadata import PackageNotFoundError, version
 
-    from packaging.version import Version
+    from packaging.requirements import Requirement
 
-    for name, low, high in (("vllm", "0.8", "0.12"), ("omegaconf", "2.3", "2.4"), ("transformers", "4.54", "5")):
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
-            continue
-        if not Version(low) <= Version(installed) < Version(high):
-            yield Fault(name, f"{installed} does not fit EasyR1", f"pip install '{name}>={low},<{high}'")
+    for line in ("vllm>=0.8,<0.12", "omegaconf>=2.3,<2.4", "transformers>=4.54,<5"):
+        wanted = Requirement(line)
+        with suppress(PackageNotFoundError):
+            installed = version(wanted.name)
+            if not wanted.specifier.contains(installed, prereleases=True):
+                yield Fault(wanted.name, f"{installed} does not fit EasyR1", f"pip install '{line}'")
 
 
-def _rows(key: str, data: str, rules: EasyR1Rules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
+def _rows(key: str, data: Any, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:
     if any(fault.where == key for fault in faults):
         return None
     rows, known = check_rows(key, data, rules, on_progress), {fault.where for fault in faults}

@@ -61,77 +61,61 @@ def load_reward(config: Any, faults: list[Fault]) -> LoadedReward | None:
     return LoadedReward(KEYS, bound, kind == "batch", is_ours, settings if is_ours else {})
 
 
-class EasyR1Rules(RowRules):
-    """The requirements of EasyR1's configuration. ``tokenize`` is False where the model is not here."""
-
-    def __init__(self, settings: Any, reward: LoadedReward | None, tokenize: bool) -> None:
-        self.data = settings.data
-        tokenizer, processor, faults = (
-            self._load(settings.worker.actor.model.model_path) if tokenize else (None, None, ())
-        )
-        super().__init__(
-            KEYS,
-            reward,
-            settings.algorithm,
-            settings.worker.rollout.limit_images,
-            self.data.max_prompt_length,
-            "left out" if self.data.filter_overlong_prompts else "cut, its images with it",
-            tokenizer,
-            processor,
-            faults,
-        )
-        if self.data.override_chat_template:
-            self.template_key = KEYS.template
-
-    def _load(self, model: str) -> tuple[Any, Any, tuple[Fault, ...]]:
-        from verl.utils.tokenizer import get_processor, get_tokenizer
-
-        # whatever training does: a check runs no code
-        options = {
-            "trust_remote_code": False,
-            "use_fast": True,
-            "override_chat_template": self.data.override_chat_template,
-        }
-        try:
-            tokenizer = get_tokenizer(model, **options)
-            return tokenizer, get_processor(model, **options), ()
-        except ValueError as error:
-            if "trust_remote_code" not in str(error):
-                raise
-            what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
-            return None, None, (Fault(KEYS.model, what, "name a model that transformers itself has"),)
+def row_rules(settings: Any, reward: LoadedReward | None, tokenize: bool, faults: list[Fault]) -> RowRules:
+    """Return the requirements of EasyR1's configuration; ``tokenize`` is False where the model is not here."""
+    data = settings.data
+    tokenizer, processor = _loaded(settings.worker.actor.model.model_path, data, faults) if tokenize else (None, None)
+    return RowRules(
+        KEYS,
+        reward,
+        settings.algorithm,
+        limit_images=settings.worker.rollout.limit_images,
+        max_tokens=data.max_prompt_length,
+        too_long="left out" if data.filter_overlong_prompts else "cut, its images with it",
+        tokenizer=tokenizer,
+        processor=processor,
+        template_key=KEYS.template if data.override_chat_template else "",
+    )
 
 
-def check_rows(key: str, data: str, rules: EasyR1Rules, on_progress: OnProgress) -> Rows:
-    """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which."""
-    rows = Rows()
+def _loaded(model: str, data: Any, faults: list[Fault]) -> tuple[Any, Any]:
+    """Return tokenizer and processor as EasyR1 loads them, but for code of the model's own: a check runs none."""
+    from verl.utils.tokenizer import get_processor, get_tokenizer
+
+    options = {"trust_remote_code": False, "use_fast": True, "override_chat_template": data.override_chat_template}
     try:
-        dataset = load_data_set(data, rules.data, rules.tokenizer, rules.processor)
+        return get_tokenizer(model, **options), get_processor(model, **options)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        what = f"{model} needs code of its own, which no check runs (no row was tokenized)"
+        faults.append(Fault(KEYS.model, what, "name a model that transformers itself has"))
+        return None, None
+
+
+def check_rows(key: str, config: Any, rules: RowRules, on_progress: OnProgress) -> Rows:
+    """Check all rows of ``data.train_files`` or ``data.val_files``; ``key`` names which, ``config`` is a DataConfig."""
+    data = getattr(config, key.removeprefix("data."))
+    file = data.partition("@")[0]
+    bad = partial(load_fault, key, data, [file], fix="write it as one parquet file (infimed data build)")
+    try:
+        dataset = load_data_set(data, config, rules.tokenizer, rules.processor)
     except load_errors() as error:
-        rows.faults.append(_load_fault(key, data, error))
-        return rows
-    rows.faults += _column_faults(key, dataset.dataset.column_names, rules)
-    rows.faults += _style_faults(key, dataset.dataset, rules)
-    if rows.faults:
-        return rows
-    walk = Walk(Path(data.partition("@")[0]).name, rules, rows)
-    for index in range(len(dataset.dataset)):
+        return Rows(faults=[bad(error)])
+    table, columns = dataset.dataset, dataset.dataset.column_names
+    rows = Rows(faults=[*_column_faults(key, columns, config, rules), *_style_faults(key, table, config.format_prompt)])
+    if not rows.faults:
+        asked = (_asked(table[index], dataset, config, rules.processor) for index in range(len(table)))
         try:
-            row = dataset.dataset[index]
-        except ValueError as error:  # text in another encoding is decoded only here
-            rows.faults.append(_load_fault(key, data, error))
-            return rows
-        walk.check(index, _asked(row, dataset, rules))
-        on_progress(index + 1, len(dataset.dataset))
-    walk.finish()
+            Walk(Path(file).name, rules, rows).all(asked, len(table), on_progress)
+        except UnicodeDecodeError as error:  # text in another encoding is decoded only here
+            rows.faults.append(bad(error))
     return rows
 
 
-def _asked(row: dict[str, Any], dataset: Any, rules: EasyR1Rules) -> Asked:
-    config, images = rules.data, row[rules.data.image_key]
-    if (
-        isinstance(images, list) and config.image_dir is not None
-    ):  # like upstream, only for paths that are plain strings
+def _asked(row: dict[str, Any], dataset: Any, config: Any, processor: Any) -> Asked:
+    images = row[config.image_key]
+    if isinstance(images, list) and config.image_dir is not None:  # like upstream, only for paths that are plain texts
         images = [str(Path(config.image_dir) / one) if isinstance(one, str) else one for one in images]
     return Asked(
         row[config.prompt_key],
@@ -139,33 +123,31 @@ def _asked(row: dict[str, Any], dataset: Any, rules: EasyR1Rules) -> Asked:
         row[config.answer_key],
         row.get("style"),
         partial(messages, row, dataset),
-        partial(_prompt_tokens, row, images, dataset, rules),
+        partial(_prompt_tokens, row, images, dataset, config, processor),
     )
 
 
-def _load_fault(key: str, data: str, error: Exception) -> Fault:
-    return load_fault(key, data, [data.partition("@")[0]], error, "write it as one parquet file (infimed data build)")
-
-
-def _column_faults(key: str, columns: list[str], rules: EasyR1Rules) -> Iterator[Fault]:
+def _column_faults(key: str, columns: list[str], config: Any, rules: RowRules) -> Iterator[Fault]:
     for name in ("prompt_key", "answer_key", "image_key"):
-        wanted = getattr(rules.data, name)
+        wanted = getattr(config, name)
         if wanted not in columns:
             consequence = "; every row would be read without images" if name == "image_key" else ""
             what = f"has no column {wanted!r} (data.{name}){consequence}"
             close = nearest(wanted, columns, otherwise=f"its columns are {', '.join(columns)}")
             yield Fault(key, what, close)
-    if rules.tokenizer is not None and rules.processor is None and rules.data.image_key in columns:
-        what = f"has a column {rules.data.image_key!r}, which EasyR1 reads with a processor, and the model has none"
+    if rules.tokenizer is not None and rules.processor is None and config.image_key in columns:
+        what = f"has a column {config.image_key!r}, which EasyR1 reads with a processor, and the model has none"
         yield Fault(key, what, "name a vision-language model, or drop the column")
 
 
-def _style_faults(key: str, table: Any, rules: EasyR1Rules) -> Iterator[Fault]:
+def _style_faults(key: str, table: Any, template: str | None) -> Iterator[Fault]:
     """Yield a fault if a file's prompt style (a column of its own) is not the template's."""
-    template = rules.data.format_prompt
+    from jinja2 import Template
+
     if "style" not in table.column_names or not len(table) or template is None or not Path(template).is_file():
         return
-    asked = "reasoning" if "<think>" in rendered_template(template) else "direct"
+    words = Template(Path(template).read_text(encoding="utf-8").strip()).render(content="")  # as upstream renders it
+    asked = "reasoning" if "<think>" in words else "direct"
     others = sum(style != asked for style in table["style"])
     if others:
         other, file = ("direct", "infimed_direct") if asked == "reasoning" else ("reasoning", "infimed")
@@ -173,18 +155,10 @@ def _style_faults(key: str, table: Any, rules: EasyR1Rules) -> Iterator[Fault]:
         yield Fault(key, what, f"name easyr1_configs/{file}.jinja, or give the parts of the recipe one style")
 
 
-def rendered_template(path: str | Path) -> str:
-    """Return the words that a template adds to a question, as upstream renders it."""
-    from jinja2 import Template
-
-    return str(Template(Path(path).read_text(encoding="utf-8").strip()).render(content=""))
-
-
-def _prompt_tokens(row: dict[str, Any], images: list[Any], dataset: Any, rules: EasyR1Rules) -> int:
+def _prompt_tokens(row: dict[str, Any], images: list[Any], dataset: Any, config: Any, processor: Any) -> int:
     """Return a prompt's length as upstream's filter counts it (verl/utils/dataset.py, _filter_overlong_prompts)."""
     from verl.utils.dataset import process_image
 
-    config, processor = rules.data, rules.processor
     prompt = processor.apply_chat_template(messages(row, dataset), add_generation_prompt=True, tokenize=False)
     pictures = [process_image(image, config.min_pixels, config.max_pixels) for image in images] or None
     ids = processor(pictures, [prompt], add_special_tokens=False, return_tensors="pt")["input_ids"]

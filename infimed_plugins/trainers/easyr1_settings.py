@@ -96,11 +96,6 @@ def _world(s: Any) -> int:
     return int(s.trainer.nnodes * s.trainer.n_gpus_per_node)
 
 
-def room(s: Any) -> int:
-    """Return the tokens of the longest prompt and the longest reply together."""
-    return int(s.data.max_prompt_length + s.data.max_response_length)
-
-
 def at_once(s: Any) -> int:
     """Return how many prompts go to the rollout engines at once."""
     return int(s.data.mini_rollout_batch_size or s.data.rollout_batch_size)
@@ -111,14 +106,10 @@ def _divides_gpus(key: str) -> Rule:
     return Rule(key, lambda s: _world(s) % value_at(s, key) > 0, what, fix)
 
 
-def _both(*values: Any) -> bool:
-    return all(value is not None for value in values)
-
-
 RULES = (
     Rule(
         "data.min_pixels",
-        lambda s: _both(s.data.min_pixels, s.data.max_pixels) and s.data.min_pixels > s.data.max_pixels,
+        lambda s: None not in (s.data.min_pixels, s.data.max_pixels) and s.data.min_pixels > s.data.max_pixels,
         "{s.data.min_pixels:,} is above data.max_pixels {s.data.max_pixels:,}, so every picture is blown up again",
         "set it to {s.data.max_pixels} or less",
     ),
@@ -205,7 +196,7 @@ def value_at(settings: Any, key: str) -> Any:
 
 def _room_faults(settings: Any) -> Iterator[Fault]:
     """Yield faults if vLLM or the model's positions cannot hold a whole prompt and a whole reply."""
-    rollout, needed = settings.worker.rollout, room(settings)
+    rollout, needed = settings.worker.rollout, settings.data.max_prompt_length + settings.data.max_response_length
     for key in ("max_num_batched_tokens", "max_model_len"):
         value = getattr(rollout, key)
         if value is not None and value < needed:
@@ -243,15 +234,8 @@ def step_faults(settings: Any, steps: int) -> Iterator[Fault]:
     if trainer.critic_warmup > total > 0:
         what = f"{trainer.critic_warmup} is more than the run's {total} steps: {_NOTHING}"
         yield Fault("trainer.critic_warmup", what, "set it to 0: only a critic needs it")
-    last = last_step(Path(trainer.save_checkpoint_path)) if trainer.find_last_checkpoint else None
-    if last is not None and last >= total > 0:
+    tracker = Path(trainer.save_checkpoint_path, "checkpoint_tracker.json")
+    last = read_json(tracker)["last_global_step"] if trainer.find_last_checkpoint and tracker.exists() else 0
+    if last >= total > 0:
         what = f"{trainer.save_checkpoint_path} is at step {last} already: nothing would be trained"
         yield Fault("trainer.save_checkpoint_path", what, "name another folder or raise max_steps")
-
-
-def last_step(folder: Path) -> int | None:
-    """Return the step of a run's last checkpoint."""
-    tracker = folder / "checkpoint_tracker.json"
-    if not tracker.exists():
-        return None
-    return int(read_json(tracker)["last_global_step"])

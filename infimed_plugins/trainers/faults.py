@@ -24,6 +24,12 @@ class Fault:
     what: str
     mend: str  # how to fix it; also the key of --json
 
+    @classmethod
+    def of(cls, where: str, error: Exception, otherwise: str = "correct it") -> Fault:
+        """Return the fault that an error of ours tells, behind its semicolon the fix."""
+        what, _, fix = str(error).partition("; ")
+        return cls(where, what, fix or otherwise)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.what}; {self.mend}"
 

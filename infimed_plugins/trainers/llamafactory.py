@@ -63,10 +63,9 @@ def check_sft(
     config: Path,
     overrides: Sequence[str] = (),
     *,
-    devices: int | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Checked:
-    """Check a configuration and its data; return all faults. ``devices`` that will train; default: this machine's.
+    """Check a configuration and its data, for this machine's devices; return all faults.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
@@ -87,7 +86,7 @@ def check_sft(
         rows = check_rows(arguments, has_model, on_progress)
         faults += rows.faults
         trained = trained_rows(rows.count, arguments[1], faults)
-        at_once = arguments[2].per_device_train_batch_size * (devices or _devices_here())
+        at_once = arguments[2].per_device_train_batch_size * _devices_here()
         faults += step_faults(arguments[2], trained, at_once)
     return Checked(tuple(faults), _summary(arguments[2], rows, trained, at_once))
 

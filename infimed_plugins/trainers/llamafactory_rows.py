@@ -34,7 +34,9 @@ def check_rows(arguments: Any, tokenize: bool, on_progress: OnProgress) -> Rows:
         return rows
     rows.count = sum(len(one.rows) for one in trained)
     if first_image is not None and data.preprocessing_batch_size <= first_image < rows.count:
-        rows.faults.append(_text_first(trained[0].name, first_image))
+        before = f"{first_image:,} rows without images come before the first image"
+        what = f"{before}, which ends the run while it reads the data"
+        rows.faults.append(Fault(f"dataset {trained[0].name}", what, "list data sets with images first"))
     if not rows.faults:
         rows.faults += _merge_faults(arguments)
     return rows
@@ -53,11 +55,6 @@ def _encoder(arguments: Any, faults: list[Fault]) -> Encoder | None:
         fix = "name a template that LLaMA-Factory has, and a model folder that is whole"
         faults.append(Fault("template", f"the rows cannot be encoded ({first_line(error)})", fix))
     return None
-
-
-def _text_first(name: str, count: int) -> Fault:
-    what = f"{count:,} rows without images come before the first image, which ends the run while it reads the data"
-    return Fault(f"dataset {name}", what, "list data sets with images first")
 
 
 class _LoadError(Exception):

@@ -1,11 +1,8 @@
 """ms-swift (4.6): rows for ``swift rlhf`` and ``swift sft``, a configuration, and the reward of its GRPO.
 
 swift imports this file, which registers the reward (swift/utils/utils.py, import_external_file). The data set needs a
-column ``ground_truth``, or ``answer`` or ``solution``. A row, with the images beside::
-
-    {"messages": [{"role": "user", "content": "<image>Which organ is shown?\\nAnswer with a word …"}],
-     "images": ["images/ab/ab3f….png"], "ground_truth": "{\\"task\\": \\"text\\", \\"answer\\": \\"liver\\"}",
-     "id": "phantom-train-00004-organ"}
+column ``ground_truth``, or ``answer`` or ``solution``. A row is LLaMA-Factory's with its ``ground_truth``, a text, and
+without ``images`` where there are none.
 
 Where there is a text to train on (a direct answer, or reasoning) an assistant turn follows, for SFT; GRPO takes it off
 (``remove_response``, swift/rlhf_trainers/grpo_trainer.py:838). Start it with ROOT_IMAGE_DIR=BUILD, which the paths are
@@ -25,7 +22,7 @@ from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.export.jsonl import write_jsonl
 from infimed_plugins.trainers.llamafactory import sharegpt_row
 from infimed_plugins.trainers.registry import SETTINGS_LINES, Keys, Trainer
-from infimed_plugins.trainers.trl import infimed_reward
+from infimed_plugins.trainers.trl import GRPO_CONFIG, infimed_reward
 
 
 class InfimedReward:
@@ -53,17 +50,8 @@ def swift_row(row: ExportRow, _: Path) -> dict[str, Any]:
     return {"messages": turns, **images, "ground_truth": row.sample.ground_truth.to_json(), "id": made["id"]}
 
 
-_KEYS = Keys(  # swift/arguments/rlhf_args.py
-    title="ms-swift",
-    model="model",
-    reward="reward_funcs",
-    prompt="dataset",
-    length="max_length",
-    score=lambda said, truths, settings: InfimedReward()(said, ground_truth=truths, **settings),
-    files=("dataset", "val_dataset"),
-    columns=("messages", "ground_truth", "images"),
-)
-TEMPLATE = r"""# GRPO in ms-swift 4.6 with the values of easyr1_configs (preset ${preset}), for ${model}.
+TEMPLATE = (
+    r"""# GRPO in ms-swift 4.6 with the values of easyr1_configs (preset ${preset}), for ${model}.
 #
 #     infimed data build infimed_rlvr --format ms-swift --out data/infimed_rlvr_ms_swift${family_option}
 #     NODE_RANK=0 MASTER_ADDR=HEAD MASTER_PORT=29500 swift rlhf FILE    # FILE ends in .yaml
@@ -77,7 +65,6 @@ template: ${architecture} # a checkpoint's architecture alone does not tell it
 dataset: [data/infimed_rlvr_ms_swift/train.jsonl] # and train_text.jsonl, where the build wrote one
 external_plugins: [${adapter}]
 reward_funcs: [infimed]
-output_dir: ${trainer.save_checkpoint_path}
 ENV:
   NPROC_PER_NODE: ${trainer.n_gpus_per_node}
   NNODES: ${trainer.nnodes}
@@ -90,55 +77,21 @@ torch_dtype: bfloat16 # DeepSpeed keeps weights of 32 bits beside it
 freeze_vit: ${worker.actor.model.freeze_vision_tower} # ms-swift freezes both by default
 freeze_aligner: ${worker.actor.model.freeze_vision_tower}
 deepspeed: zero2
-gradient_checkpointing: ${worker.actor.model.enable_gradient_checkpointing}
-
-# A step has ${a_step}
-num_generations: ${worker.rollout.n}
-per_device_train_batch_size: ${worker.actor.micro_batch_size_per_device_for_update}
-gradient_accumulation_steps: ${passes_an_update} # × ${sequences_a_pass} sequences on ${gpus} GPUs
-steps_per_generation: ${passes_a_step}
-num_train_epochs: ${trainer.total_epochs}
 max_length: ${data.max_prompt_length}
 truncation_strategy: delete # the default cuts prompts from the left, through the image
-max_completion_length: ${data.max_response_length}
-temperature: ${worker.rollout.temperature}
-top_p: ${worker.rollout.top_p}
 top_k: ${worker.rollout.top_k}
-
-beta: ${kl}
-epsilon: ${worker.actor.clip_ratio_low}
-epsilon_high: ${worker.actor.clip_ratio_high}
-delta: ${worker.actor.clip_ratio_dual} # EasyR1's clip_ratio_dual
-grpo,dapo| loss_type: dapo # the mean over the tokens of an update; the default would weigh sequences alike
-gspo| loss_type: grpo # sequences weigh alike: GSPO's equation 5
 gspo| importance_sampling_level: sequence_token # GSPO-token, as EasyR1's gspo_token
 dapo| dynamic_sample: true # [DAPO 3.2] by the reward: groups that all earn the same are drawn anew
 dapo| max_resample_times: ${trainer.max_try_make_batch}
 dapo| overlong_filter: true # [DAPO 3.4]
-
-learning_rate: ${worker.actor.optim.lr}
-lr_scheduler_type: ${worker.actor.optim.lr_scheduler_type}
 warmup_ratio: 0
-weight_decay: ${worker.actor.optim.weight_decay}
-adam_beta1: ${beta1}
-adam_beta2: ${beta2}
-max_grad_norm: ${worker.actor.max_grad_norm}
-
-use_vllm: true
-vllm_mode: colocate
-vllm_gpu_memory_utilization: ${worker.rollout.gpu_memory_utilization}
-vllm_tensor_parallel_size: ${worker.rollout.tensor_parallel_size}
 vllm_max_model_len: ${tokens_a_sequence}
 vllm_limit_mm_per_prompt: {image: ${worker.rollout.limit_images}}
 sleep_level: 1 # vLLM's memory is free during the update
-
-seed: ${data.seed}
 split_dataset_ratio: 0
-logging_steps: 1
-report_to: [tensorboard]
-save_steps: ${updates_a_save} # updates: ${trainer.save_freq} steps
-save_total_limit: ${trainer.save_limit}
 """
+    + GRPO_CONFIG
+)
 TRAINERS = (
     Trainer(
         name="ms-swift",
@@ -150,7 +103,16 @@ TRAINERS = (
             "For swift: export ROOT_IMAGE_DIR={folder}, --dataset {folder}/train.jsonl; sets: {sets}",
             images_beside=True,
         ),
-        keys=_KEYS,
+        keys=Keys(  # swift/arguments/rlhf_args.py
+            title="ms-swift",
+            model="model",
+            reward="reward_funcs",
+            prompt="dataset",
+            length="max_length",
+            score=lambda said, truths, settings: InfimedReward()(said, ground_truth=truths, **settings),
+            files=("dataset", "val_dataset"),
+            columns=("messages", "ground_truth", "images"),
+        ),
         template=TEMPLATE,
         architectures={"gemma3": "gemma3_vision", "internvl": "internvl_hf"},  # its chat templates, by model_type
     ),

@@ -69,22 +69,6 @@ def prompt_row(row: ExportRow, store_root: Path) -> dict[str, Any]:
     }
 
 
-_KEYS = Keys(  # openrlhf/cli/train_ppo_ray.py
-    title="OpenRLHF",
-    model="actor.model_name_or_path",
-    reward="reward.remote_url",
-    prompt="data.prompt_dataset",
-    images="data.max_images_per_prompt",
-    length="data.max_len",
-    score=lambda said, truths, settings: [  # as reward_func, but for the tensors
-        one["overall"] for one in score_replies([response_of(f"?{text}", "?") for text in said], truths, settings)
-    ],
-    files=("data.prompt_dataset", "eval.dataset"),
-    columns=("data.input_key", "data.label_key", "data.image_key"),
-    taken_off="rollout.max_new_tokens",
-    too_long="cut",
-    needed=("data.apply_chat_template", "data.label_key", "data.max_images_per_prompt"),
-)
 TEMPLATE = r"""#!/bin/bash
 # GRPO in OpenRLHF 0.11 with the values of easyr1_configs (preset ${preset}), for ${model}.
 #
@@ -153,7 +137,23 @@ TRAINERS = (
             "--data.label_key ground_truth --data.apply_chat_template --data.max_images_per_prompt 1; sets: {sets}",
             for_rewards=True,
         ),
-        keys=_KEYS,
+        keys=Keys(  # openrlhf/cli/train_ppo_ray.py
+            title="OpenRLHF",
+            model="actor.model_name_or_path",
+            reward="reward.remote_url",
+            prompt="data.prompt_dataset",
+            images="data.max_images_per_prompt",
+            length="data.max_len",
+            score=lambda said, truths, settings: [  # as reward_func, but for the tensors
+                one["overall"]
+                for one in score_replies([response_of(f"?{text}", "?") for text in said], truths, settings)
+            ],
+            files=("data.prompt_dataset", "eval.dataset"),
+            columns=("data.input_key", "data.label_key", "data.image_key"),
+            taken_off="rollout.max_new_tokens",
+            too_long="cut",
+            needed=("data.apply_chat_template", "data.label_key", "data.max_images_per_prompt"),
+        ),
         template=TEMPLATE,
     ),
 )

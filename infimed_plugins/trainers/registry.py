@@ -86,25 +86,18 @@ class Trainer:
         """The adapter's file in this installation."""
         return shipped(self.file or f"infimed_plugins/trainers/{_file(self.name)}.py").resolve()
 
-    @property
-    def rows(self) -> str | None:
-        """The format of `infimed data build` that it loads."""
-        return self.name if self.format else None
-
-    @property
-    def configuration(self) -> str | None:
-        """The command that prints its configuration."""
-        return f"infimed trainers config {self.name}" if self.format else None
-
     def show(self) -> str:
         """Return the lines to paste."""
         return self.lines.format(file=self.path)
 
     def to_json(self) -> dict[str, Json]:
-        """Return what a user of the reward needs, with the real path."""
-        texts: dict[str, Json] = {"name": self.name, "version": self.version, "takes": self.takes}
-        more = {"file": str(self.path), "lines": self.show(), "rows": self.rows, "configuration": self.configuration}
-        return texts | more
+        """Return the texts, the real path, the format of the rows and the command that prints the configuration."""
+        has_rows = self.format is not None
+        return {
+            **{"name": self.name, "version": self.version, "takes": self.takes},
+            **{"file": str(self.path), "lines": self.show(), "rows": self.name if has_rows else None},
+            "configuration": f"infimed trainers config {self.name}" if has_rows else None,
+        }
 
 
 def _file(name: str) -> str:

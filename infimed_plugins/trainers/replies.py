@@ -48,13 +48,8 @@ def truth_of(row: Any) -> Any:
 
 
 def reply_text(said: Any) -> str | None:
-    """Return the text of a reply as parsing/replies.py reads it, without end tokens."""
+    """Return the text of a reply as parsing/replies.py reads it, without tokens that end a turn (``<|im_end|>`` …)."""
     text = replies.reply_text(said)
-    return None if text is None else _without_end_tokens(text)
-
-
-def _without_end_tokens(text: str) -> str:
-    """Cut off the tokens that end a turn, which some trainers leave in: ``<|im_end|>``, ``</s>`` …"""
-    while (end := text.rstrip()).endswith(">") and _END_TOKEN.fullmatch(end, end.rfind("<")):
+    while text and (end := text.rstrip()).endswith(">") and _END_TOKEN.fullmatch(end, end.rfind("<")):
         text = end[: end.rfind("<")]
     return text

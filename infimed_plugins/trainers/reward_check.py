@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.judge.calibration import objections
@@ -53,17 +53,11 @@ def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str,
     return tuple(warnings)
 
 
-def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
-    """Return a well-formed response with the gold answer, in the tags and box frame of compute_score's settings.
+def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
+    """Return the gold answer in the box frame of compute_score's settings.
 
     Raises DataError where there is none, or a size that the frame needs is missing.
     """
-    form = response_form(settings)
-    return AskedForm(form.think_tag, form.answer_tag).reply(_THOUGHTS["gold"], gold_text(truth, settings))
-
-
-def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:
-    """Return the gold answer alone, as ``gold_response`` says it."""
     answer = gold_answer(in_frame(parse_truth(truth, settings.get("task")), check_frame(settings.get("answer_frame"))))
     return "No Objects" if answer == [] else str(answer)
 
@@ -92,7 +86,7 @@ def reward_faults(rows: Sequence[Row], reward: LoadedReward, kinds: Sequence[Kin
         ]
         return [*faults, *_form_faults(kinds, gold, form)] if reward.is_ours else faults
     except ConfigError as error:
-        return [Fault(reward.keys.arguments, *_split(str(error)))]
+        return [Fault.of(reward.keys.arguments, error)]
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,7 @@ class _Batch:
             try:
                 response = self.asked.reply(_THOUGHTS[self.name], self.text(truth, self.reward.settings))
             except DataError as error:
-                faults.append(Fault(where, *_split(str(error))))
+                faults.append(Fault.of(where, error))
                 continue
             kept.append((where, truth))
             inputs.append({"response": response, "response_length": len(response), "ground_truth": truth})
@@ -129,7 +123,7 @@ class _Batch:
         except ConfigError:
             raise
         except InfimedError as error:
-            return [*faults, Fault(keys.arguments, *_split(str(error)))]
+            return [*faults, Fault.of(keys.arguments, error)]
         except Exception as error:  # noqa: BLE001  a user's function may raise anything, and any would end the run
             what = f"raises on {self.name} answers ({first_line(error)}); {keys.title} would stop there"
             return [*faults, Fault(keys.reward, what, "let it score every row")]
@@ -261,17 +255,13 @@ def _contract_faults(key: str, scores: Sequence[Any], rows: int) -> list[Fault]:
         return [Fault(key, "gives scores that are no dicts with 'overall'", "return {'overall': …} for each row")]
     if len({frozenset(score) for score in scores}) > 1:
         return [Fault(key, "gives rows different keys", "return the same keys for every row")]
-    values = {key: value for score in scores for key, value in score.items() if not _is_finite(value)}
+    values = {
+        key: value
+        for score in scores
+        for key, value in score.items()
+        if not (isinstance(value, (int, float)) and math.isfinite(value))
+    }
     return [
         Fault(key, f"gives {name} = {value!r}", "return finite floats only, in every key")
         for name, value in values.items()
     ]
-
-
-def _is_finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and math.isfinite(value)
-
-
-def _split(message: str) -> tuple[str, str]:
-    what, _, fix = message.partition("; ")
-    return what, fix or "correct it"

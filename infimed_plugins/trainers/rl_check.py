@@ -150,8 +150,7 @@ def _reward(keys: Keys, settings: _Settings, faults: list[Fault]) -> LoadedRewar
         own = check_settings(json.loads(said) if isinstance(said, str) else said or {})
         own |= check_settings(_below(f"{keys.arguments}.", settings))
     except (InfimedError, ValueError, TypeError, AttributeError) as error:
-        what, _, fix = str(error).partition("; ")
-        faults.append(Fault(keys.arguments, what, fix or "write it as infimed trainers show does"))
+        faults.append(Fault.of(keys.arguments, error, "write it as infimed trainers show does"))
         return None
 
     def rewards(inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
@@ -182,12 +181,11 @@ def _check_set(
         for column in missing:
             close = nearest(column, table.column_names, otherwise=f"its columns are {', '.join(table.column_names)}")
             rows.faults.append(Fault(key, f"{name} has no column {column!r}", close))
-        walk, raw = Walk(split if Path(name).is_dir() else Path(name).name, rules, rows), table.with_format("arrow")
-        for index in range(0 if missing else len(table)):
-            (row,) = raw[index : index + 1].to_pylist()  # pictures as they are stored
-            walk.check(index, _asked(row, columns, keys, settings, rules.processor))
-            on_progress(index + 1, len(table))
-        walk.finish()
+        if not missing:
+            raw = table.with_format("arrow")  # pictures as they are stored
+            stored = (raw[index : index + 1].to_pylist()[0] for index in range(len(table)))
+            asked = (_asked(row, columns, keys, settings, rules.processor) for row in stored)
+            Walk(split if Path(name).is_dir() else Path(name).name, rules, rows).all(asked, len(table), on_progress)
 
 
 def _asked(row: dict[str, Any], columns: Sequence[str], keys: Keys, settings: _Settings, processor: Any) -> Asked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.records import GroundTruth
 from infimed_plugins.rewards import parse_truth
-from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, picture_faults
+from infimed_plugins.trainers.data_check import ROW_ERRORS, OnProgress, Rows, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
 from infimed_plugins.trainers.registry import Keys
@@ -40,7 +40,8 @@ class Asked:
 class RowRules:
     """The requirements of a configuration on a row; ``too_long`` is what becomes of a prompt over ``max_tokens``.
 
-    Without a ``tokenizer`` and ``processor``, where the model is not here, no row is tokenized.
+    Without a ``tokenizer`` and ``processor``, where the model is not here, no row is tokenized. ``template_key`` says
+    where the chat template comes from, by default with the model.
     """
 
     keys: Keys
@@ -51,22 +52,15 @@ class RowRules:
     too_long: str = "left out"
     tokenizer: Any = None
     processor: Any = None
-    faults: tuple[Fault, ...] = ()
+    template_key: str = ""
 
     def __post_init__(self) -> None:
         self.task = self.reward.settings.get("task") if self.reward else None
         self.form = INFIMED_FORM
         with suppress(ConfigError):  # reward_faults names it
             self.form = response_form(self.reward.settings) if self.reward else INFIMED_FORM
-        self.template_key = self.keys.model  # where the chat template comes from
+        self.template_key = self.template_key or self.keys.model
         self.special = SpecialTokens(self.tokenizer)
-
-    def truth(self, value: Any) -> GroundTruth | None:
-        """Return a row's ground truth, None where it cannot be read."""
-        try:
-            return parse_truth(value, self.task)
-        except DataError:
-            return None
 
 
 class Walk:
@@ -78,11 +72,21 @@ class Walk:
         self.kinds: dict[tuple[Any, ...], Kind | None] = {}
         self.prompt_faults: list[Fault] = []
 
-    def check(self, index: int, row: Asked) -> None:
-        """Check one row."""
-        where = f"{self.name}[{index}]"
+    def all(self, asked: Iterable[Asked], count: int, on_progress: OnProgress) -> None:
+        """Check ``count`` rows, then the prompts and the reward that they have in common."""
+        for index, row in enumerate(asked):
+            self._check(f"{self.name}[{index}]", row)
+            on_progress(index + 1, count)
+        self.rows.faults += self.prompt_faults
+        if self.rules.reward is not None:
+            kinds = [kind for kind in self.kinds.values() if kind]
+            self.rows.faults += reward_faults(self.truths, self.rules.reward, kinds, self.rules.algorithm)
+
+    def _check(self, where: str, row: Asked) -> None:
         is_empty = row.truth is None or (isinstance(row.truth, str) and not row.truth.strip())
-        truth = None if is_empty else self.rules.truth(row.truth)
+        truth = None
+        with suppress(DataError):  # the reward names it
+            truth = None if is_empty else parse_truth(row.truth, self.rules.task)
         faults = list(_row_faults(where, row, truth, self.rules))
         if is_empty:
             faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
@@ -95,13 +99,6 @@ class Walk:
         else:
             faults += _measure(where, row, self.rules, self.rows)
         self.rows.faults += faults
-
-    def finish(self) -> None:
-        """Add the faults of prompts and of the reward, when all rows are checked."""
-        self.rows.faults += self.prompt_faults
-        if self.rules.reward is not None:
-            kinds = [kind for kind in self.kinds.values() if kind]
-            self.rows.faults += reward_faults(self.truths, self.rules.reward, kinds, self.rules.algorithm)
 
     def _read_prompt(self, row: Asked, truth: GroundTruth) -> None:
         kind = (truth.task, bool(row.images), row.style)

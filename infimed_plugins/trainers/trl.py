@@ -90,33 +90,7 @@ def trl_row(row: ExportRow, store_root: Path, _number: int) -> dict[str, Any]:
     }
 
 
-_KEYS = Keys(  # trl/scripts/grpo.py
-    title="TRL",
-    model="model_name_or_path",
-    reward="reward_funcs",
-    prompt="dataset_name",
-    length="vllm_max_model_length",
-    score=lambda said, truths, settings: infimed_reward(said, ground_truth=truths, **settings),
-    files=("dataset_name",),
-    taken_off="max_completion_length",
-    too_long="refused by vLLM",
-)
-TEMPLATE = r"""# GRPO in TRL 1.16 with the values of easyr1_configs (preset ${preset}), for ${model}.
-#
-#     infimed data build infimed_rlvr --format trl --out data/infimed_rlvr_trl${family_option}
-#     trl grpo --config FILE --accelerate_config zero2 --num_processes ${gpus} --num_machines ${trainer.nnodes} \
-#         --machine_rank 0 --main_process_ip HEAD --main_process_port 29500
-#
-# on each node with its rank. Keys: trl/scripts/grpo.py, trl/trainer/grpo_config.py, transformers' TrainingArguments.
-# TRL has no key for the longest prompt, and none for the pixels of images: the build keeps those.
-model_name_or_path: ${model}
-dataset_name: data/infimed_rlvr_trl
-dataset_test_split: validation # for eval_strategy: steps; evaluation costs rollouts, and `infimed eval` compares
-output_dir: ${trainer.save_checkpoint_path}
-run_name: ${trainer.experiment_name}
-reward_funcs: [infimed_plugins.trainers.trl.infimed_reward]
-env:
-  INFIMED_REWARD_KWARGS: '${reward_settings}'
+GRPO_CONFIG = r"""output_dir: ${trainer.save_checkpoint_path}
 
 # A step has ${a_step}
 num_generations: ${worker.rollout.n}
@@ -128,16 +102,12 @@ max_completion_length: ${data.max_response_length}
 temperature: ${worker.rollout.temperature}
 top_p: ${worker.rollout.top_p}
 
-beta: ${kl} # the weight of the KL term; TRL's is low_var_kl, too
+beta: ${kl} # the weight of the KL term, low_var_kl as in EasyR1
 epsilon: ${worker.actor.clip_ratio_low}
 epsilon_high: ${worker.actor.clip_ratio_high}
 delta: ${worker.actor.clip_ratio_dual} # EasyR1's clip_ratio_dual
-grpo,dapo| loss_type: dapo # the mean over the tokens of an update; TRL's grpo would weigh sequences alike
+grpo,dapo| loss_type: dapo # the mean over the tokens of an update; grpo would weigh sequences alike
 gspo| loss_type: grpo # sequences weigh alike: GSPO's equation 5
-gspo| importance_sampling_level: sequence
-dapo| mask_truncated_completions: true # overlong filtering [DAPO 3.4]
-dapo| # TRL has no dynamic sampling [DAPO 3.2]: prompts that all rollouts answer alike stay, with no gradient
-scale_rewards: group
 
 learning_rate: ${worker.actor.optim.lr}
 lr_scheduler_type: ${worker.actor.optim.lr_scheduler_type}
@@ -145,24 +115,48 @@ weight_decay: ${worker.actor.optim.weight_decay}
 adam_beta1: ${beta1}
 adam_beta2: ${beta2}
 max_grad_norm: ${worker.actor.max_grad_norm}
-bf16: true # weights stay in 32 bits (dtype: float32 is the default)
 gradient_checkpointing: ${worker.actor.model.enable_gradient_checkpointing}
 
 use_vllm: true
 vllm_mode: colocate
 vllm_gpu_memory_utilization: ${worker.rollout.gpu_memory_utilization}
-vllm_enable_sleep_mode: true # frees that memory for the update
 vllm_tensor_parallel_size: ${worker.rollout.tensor_parallel_size}
-vllm_max_model_length: ${tokens_a_sequence}
-# TRL leaves out replies on which vLLM and the trainer differ (vllm_importance_sampling_mode); EasyR1 does not.
 
 seed: ${data.seed}
 logging_steps: 1
 report_to: [tensorboard]
-save_strategy: steps
 save_steps: ${updates_a_save} # updates: ${trainer.save_freq} steps
 save_total_limit: ${trainer.save_limit}
+"""  # GRPOConfig's keys, which ms-swift has from it
+TEMPLATE = (
+    r"""# GRPO in TRL 1.16 with the values of easyr1_configs (preset ${preset}), for ${model}.
+#
+#     infimed data build infimed_rlvr --format trl --out data/infimed_rlvr_trl${family_option}
+#     trl grpo --config FILE --accelerate_config zero2 --num_processes ${gpus} --num_machines ${trainer.nnodes} \
+#         --machine_rank 0 --main_process_ip HEAD --main_process_port 29500
+#
+# on each node with its rank. Keys: trl/scripts/grpo.py, trl/trainer/grpo_config.py, transformers' TrainingArguments.
+# TRL has no key for the longest prompt, and none for the pixels of images: the build keeps those.
+model_name_or_path: ${model}
+dataset_name: data/infimed_rlvr_trl
+dataset_test_split: validation # for eval_strategy: steps; evaluation costs rollouts, and `infimed eval` compares
+run_name: ${trainer.experiment_name}
+reward_funcs: [infimed_plugins.trainers.trl.infimed_reward]
+env:
+  INFIMED_REWARD_KWARGS: '${reward_settings}'
+
+bf16: true # weights stay in 32 bits (dtype: float32 is the default)
+scale_rewards: group
+gspo| importance_sampling_level: sequence
+dapo| mask_truncated_completions: true # overlong filtering [DAPO 3.4]
+dapo| # TRL has no dynamic sampling [DAPO 3.2]: prompts that all rollouts answer alike stay, with no gradient
+vllm_enable_sleep_mode: true # frees vLLM's memory for the update
+vllm_max_model_length: ${tokens_a_sequence}
+# TRL leaves out replies on which vLLM and the trainer differ (vllm_importance_sampling_mode); EasyR1 does not.
+save_strategy: steps
 """
+    + GRPO_CONFIG
+)
 TRAINERS = (
     Trainer(
         name="trl",
@@ -181,7 +175,17 @@ GRPOTrainer(model=..., reward_funcs=reward, train_dataset=...)  # with a column 
             for_rewards=True,
             beside=(_CARD,),
         ),
-        keys=_KEYS,
+        keys=Keys(  # trl/scripts/grpo.py
+            title="TRL",
+            model="model_name_or_path",
+            reward="reward_funcs",
+            prompt="dataset_name",
+            length="vllm_max_model_length",
+            score=lambda said, truths, settings: infimed_reward(said, ground_truth=truths, **settings),
+            files=("dataset_name",),
+            taken_off="max_completion_length",
+            too_long="refused by vLLM",
+        ),
         template=TEMPLATE,
     ),
 )

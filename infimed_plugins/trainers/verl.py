@@ -44,19 +44,6 @@ def verl_row(row: ExportRow, store_root: Path, number: int) -> dict[str, Any]:
     }
 
 
-_KEYS = Keys(  # verl/trainer/config/ppo_trainer.yaml
-    title="verl",
-    model="actor_rollout_ref.model.path",
-    reward="reward.custom_reward_function.path",
-    arguments="reward.custom_reward_function.reward_kwargs",
-    prompt="data.train_files",
-    length="data.max_prompt_length",
-    score=lambda said, truths, settings: [
-        compute_score("", one, truth, **settings)["score"] for one, truth in zip(said, truths, strict=True)
-    ],
-    files=("data.train_files", "data.val_files"),
-    columns=("data.prompt_key", "reward_model", "data.image_key"),
-)
 TEMPLATE = r"""# GRPO in verl 0.9 (PyPI's verl) with the values of easyr1_configs (preset ${preset}), for ${model}.
 #
 #     infimed data build infimed_rlvr --format verl --out data/infimed_rlvr_verl${family_option}
@@ -169,7 +156,19 @@ TRAINERS = (
 # true where the chat template opens <think> itself
 """,
         format=Format(partial(write_parquet, to_row=verl_row), PARQUET_HINT, for_rewards=True),
-        keys=_KEYS,
+        keys=Keys(  # verl/trainer/config/ppo_trainer.yaml
+            title="verl",
+            model="actor_rollout_ref.model.path",
+            reward="reward.custom_reward_function.path",
+            arguments="reward.custom_reward_function.reward_kwargs",
+            prompt="data.train_files",
+            length="data.max_prompt_length",
+            score=lambda said, truths, settings: [
+                compute_score("", one, truth, **settings)["score"] for one, truth in zip(said, truths, strict=True)
+            ],
+            files=("data.train_files", "data.val_files"),
+            columns=("data.prompt_key", "reward_model", "data.image_key"),
+        ),
         template=TEMPLATE,
     ),
 )

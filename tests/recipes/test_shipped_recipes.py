@@ -14,11 +14,12 @@ from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
+from infimed_plugins.prompts import tagged
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.recipes import Manifest, Recipe, build, load_recipe, plan, shipped_recipes
 from infimed_plugins.records import Sample
 from infimed_plugins.rewards import compute_score
-from infimed_plugins.trainers.reward_check import gold_response
+from infimed_plugins.trainers.reward_check import gold_text
 
 DOWNLOADS = Path(__file__).parents[1] / "data" / "sources"
 PUBLIC = [name for name in shipped_recipes() if not name.startswith("quickstart")]
@@ -198,6 +199,7 @@ def test_the_right_answer_to_every_row_for_grpo_earns_everything(name: str, tmp_
 
     from_small_copies(name, tmp_path)
     rows = pyarrow.parquet.read_table(tmp_path / "train.parquet", columns=["answer", "id"]).to_pylist()
-    truths = [{"response": gold_response(row["answer"], {}), "ground_truth": row["answer"]} for row in rows]
-    scores = compute_score(truths)
+    said = [tagged("I see.", gold_text(row["answer"], {})) for row in rows]
+    given = [{"response": one, "ground_truth": row["answer"]} for one, row in zip(said, rows, strict=True)]
+    scores = compute_score(given)
     assert [row["id"] for row, score in zip(rows, scores, strict=True) if score["overall"] != pytest.approx(1.0)] == []
