@@ -70,7 +70,7 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
             found.append([])
-        elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
+        elif code == "?" or (code not in _MARKS and (found[-1] or word not in _ARTICLES)):
             found[-1].append(_singular(word))
     return [tuple(words) for words in found]
 
@@ -80,7 +80,7 @@ def _names(words: Words, others: list[Words]) -> list[Words]:
     names = [words]
     if len(words) in (2, 3) and words[0][-1].isdigit() and not any(word[-1].isdigit() for word in words[1:]):
         names += [words[:1]] * (sum(other[:1] == words[:1] for other in others) == 1)
-    if len(words) > 3 and words[-1] in _HAN_TAIL:
+    if (len(words) > 3 and words[-1] in _HAN_TAIL) or words[-1] == "?":
         names.append(words[:-1])
     return names
 

@@ -98,9 +98,9 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (  # for the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$|^[{so|filler|be|present},]*"
-         "{negated}~{abnormal}[{filler|be|present}]*$", NO,
-         "It is normal. = no; Is there a fracture? No abnormality is seen. = no"),
+    Rule("normal", "^[{so|filler},]*(?:{word}?{subject}~{be}~{normal}{filler|subject}*|{normal}{word|subject}{1,3}),?$|"
+         "^[{so|filler|be|present},]*{negated}~{abnormal}[{filler|be|present}]*$", NO,
+         "It is normal. = no; Normal chest radiograph. = no; Is there a fracture? No abnormality is seen. = no"),
     Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
 )  # fmt: skip

@@ -132,3 +132,10 @@ def test_two_different_letters_are_never_one_answer(
 def test_any_text_is_read_without_an_error(text: str) -> None:
     choice = read_option(text, OPTIONS)
     assert choice.answer == "".join(sorted(set(choice.answer)))
+
+
+def test_an_option_that_is_a_question_is_named_with_its_mark() -> None:
+    asks = ("Does it heal when rested or when moved?", "Does it heal in a cast or in a sling?")
+    for strict in (True, False):
+        assert read_option(f"(B) {asks[1]}", asks, "Which question was tested?", strict).answer == "B"
+    assert read_option(f"Is it {asks[1]}", asks, "Which question was tested?", strict=True).answer == ""
