@@ -91,6 +91,7 @@ EXPLICIT = (
          "Yes is wrong. = "),
     Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$|"
          "{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
+    Rule("taken back", "{yes|no}.*{retracts}.*({yes|no})", SAID, "No, I mean yes. = yes"),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, "The best option here is (A) yes. = yes"),
     Rule("announced in words", r"{answer}[{be}:]+~({be|present|correct})$|^({present})\(", SAID, "答案：有 = yes"),
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
