@@ -90,8 +90,8 @@ RULES = (
          r"{answer|option|because|so|and|contrast|subject|correct|be|than}))|(?<!{be}{correct})(?=~{word|asked})|"
          r"(?={filler|likely}+{word|asked}))", "hold", ("Option C is correct.", "C fits best.", "因此C选项最符合题意。",
          ("C is right atrium.", ""))),
-    Rule("what I would choose", r"<{opt}>\)?,?~{be}(?:(?:~{be|word|option}){0,5}~{subject}~{be}*)?~{pick}(?=[.,:)]|$)", "hold",
-         ("C is what I would choose.",)),
+    Rule("what I would choose", r"<{opt}>\)?,?~{be}(?:(?:~{be|word|option}){0,5}~{subject}~{be}*)?~{pick}(?=[.,:)]|$)",
+         "hold", ("C is what I would choose.",)),
     Rule("so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
          ("It enhances. So C.",)),
     Rule("a letter alone", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, Reading, Rule, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
@@ -42,7 +42,6 @@ _CONTENT = _words("normal abnormal named absent others rejected subject")  # cla
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
 _TITLE = re.compile(r"question:|.*: (?=(?:is|are|was|were|do|does|did|can|has|have) )")
-_PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
 _LED = re.compile(
     r"(?:^|(?<=[.?!] ))\W*(?i:yes|no|true|false|(?:not )?present|absent|none)(?:<\|\w+\|>|[\"'])?(?= +[A-Z])",
     re.MULTILINE,
@@ -139,7 +138,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
-    text = _LED.sub(r"\g<0>.", _PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
+    text = _LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
     if len(text) > 2 * READ_AT_EITHER_END:
         text = f"{text[:READ_AT_EITHER_END]}\n{text[-READ_AT_EITHER_END:]}"
     if text.lower() == "none":  # a null that was written out, as likely as a no

@@ -99,7 +99,7 @@ def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
         ("Both A and B", ("Neither A nor C", "Both A and B"), "B"),
         ("The answer is B. Both A and B.", ("Neither A nor C", "Both A and B"), "B"),
         ("(A) Both A and B", ("Both A and B", "None", "Both A and B"), "A"),  # a text that stands twice
-        ("Both A and B", ("Both A and B", "None", "Both A and B"), ""),
+        ("Both A and B", ("Both A and B", "None", "Both A and B"), "A"),
         ("No", ("Yes", "No"), "B"),
         ("2", ("1", "2"), "B"),
         ("25%, because it is so", ("5%", "25%"), "B"),
