@@ -122,7 +122,7 @@ def test_text_similarity_is_symmetric_and_one_only_for_the_same_words(a: list[st
 
 @given(WORDS, st.text(max_size=20))
 def test_stuffing_more_words_never_pays_more(gold: list[str], more: str) -> None:
-    said, right = set(signed_tokens(plain(f"{' '.join(gold)} {more}"))), set(gold)  # "left -" says left-, and no longer left
+    said, right = set(signed_tokens(plain(f"{' '.join(gold)} {more}"))), set(gold)  # "left -" is left-, no longer left
     assert text(f"{' '.join(gold)} {more}", " ".join(gold)) == pytest.approx(len(said & right) / len(said | right))
 
 
