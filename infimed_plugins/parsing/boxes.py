@@ -38,7 +38,11 @@ _NO_OBJECTS = frozenset(
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]{1,15}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?")
 _N = r"\s*[-+]?[0-9]{1,15}(?:\.[0-9]{0,20})?\s*"
-_CORNERS = re.compile(rf"\(({_N},{_N})\)\s*,\s*\(({_N},{_N})\)")
+_EDGES = [rf"\s*[\"']?{axis}_?(?:{end})[\"']?\s*[=:]({_N})" for end in ("1|min", "2|max") for axis in "xy"]
+_CORNERS = re.compile(  # Qwen's (x1, y1), (x2, y2); top-left (…), bottom-right (…); x1=…, y1=…, and in an object
+    rf"\(({_N},{_N})\)\s*,?(?:\s*(?:and|to)?\s*(?:the\s+)?(?:bottom|lower)[- ]right(?:\s+corner)?[\s:=]*(?:is|at)?)?"
+    rf"\s*\(({_N},{_N})\)|\{{?{','.join(_EDGES)}\s*\}}?"
+)
 _FLAT = re.compile(r"[\[(]([^\[\](){}\"']*)[\])]")
 _QUOTED = r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'[^'\\]*(?:\\.[^'\\]*)*'"
 _PART = re.compile(rf"(?P<flat>{_FLAT.pattern})|{_QUOTED}|[\[\](){{}},:]|[^\s\[\](){{}},:\"']+|[\"']", re.DOTALL)
@@ -89,7 +93,7 @@ def parse_boxes(answer: Json, strict: bool = False) -> ParsedBoxes | None:
     text = _QWEN_TOKENS.sub(lambda found: ": " if found[1] else " ", _WRAPPER.sub(" ", nfkc(written))).strip()
     if len(text) < 64 and " ".join(tokens(text)) in _NO_OBJECTS:
         return ParsedBoxes(())
-    text = _CORNERS.sub(r"[\1,\2]", text)
+    text = _CORNERS.sub(lambda found: f"[{','.join(filter(None, found.groups()))}]", text)
     if len(text) <= 256 and _LIST_BODY.fullmatch(text):  # four numbers and nothing else
         box = _box(text)
         return ParsedBoxes((box,)) if box else ParsedBoxes((), 1)

@@ -204,6 +204,11 @@ class Rule(NamedTuple):
         return rule(self.pattern).search(codes)
 
 
+PROGRAM = re.compile(  # the first line of one, or an assignment: of a list, or to a name_of_words
+    r"^[ \t]*(?:`{0,3}py(?:thon)?$|import \w|from \w+ import |(?:def|class|while|if|for) .*:$|\w+ = [\[{]"
+    r"|[a-z]{3,}_\w+ = [\d(])|^.*\bprint\(",
+    re.MULTILINE,
+)
 LONGEST = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
 _HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read

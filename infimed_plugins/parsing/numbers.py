@@ -46,9 +46,8 @@ VALUES = (
          "The 90 scans are old and the answer is 7.")),
     Rule("one number", "^[^#]*(#)[^#]*$", "", ("7 nodules",)),
 )  # fmt: skip
-_CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\b[Ii]f(?= (?:we|you|I)\b)")
+_CLEAN = re.compile(r"[$`]|\*\*|\\[()\[\]]|\\text\{([^{}]*)\}|\b[Ii]f(?= (?:we|you|I)\b)")
 _WORD = re.compile(rf"(?<![\\A-Za-z])(?!(?:sin|cos|tan|log|ln|sqrt|pi)(?![A-Za-z]))[A-Za-z]{{2,}}|[{lexicon.HAN}]{{2}}")
-_PROGRAM = re.compile(r"^(?:import \w|from \w+ import|def \w|\w+ = \[)|\bprint\(|\b[Pp]ython\b", re.MULTILINE)
 _UNFINISHED = ("=", "+", "-", "*", "×", "÷", "/", "(", ",", ":")
 _PIECE = re.compile(r"[^.?\n]{10,}[.?]?")  # a sentence that may repeat the question
 _ZH_COUNTS = dict(zip("两二三四五六七八九", "223456789", strict=True)) | {"十": "10"}
@@ -73,11 +72,11 @@ def read_value(reply: str, question: str = "") -> Reading:
     """Return the value to compare with the gold, as written, with its unit; none if the reply states no single one."""
     if len(reply) > lexicon.LONGEST:
         return Reading("", Code.TOO_LONG)
-    text = _CLEAN.sub("", lexicon.tidy(reply)).strip()
+    text = _CLEAN.sub(r"\1", lexicon.tidy(reply)).strip()
     if all(unit_name(word[0]) for word in _WORD.finditer(text)):
         return Reading(_worked_out(text), Code.JUDGED if text else Code.NO_ANSWER, ("no prose",))
     text, values = _valued(_PIECE.sub(lambda piece: " " if piece[0].strip(" .") in question else piece[0], text))
-    if not values or _PROGRAM.search(text) or text.endswith(_UNFINISHED):
+    if not values or lexicon.PROGRAM.search(text) or text.endswith(_UNFINISHED):
         return Reading("", Code.NO_ANSWER, ("no number, a program, or cut off",))
     parsed = Text(text)
     said = sentences(parsed, _coded(parsed, values, _asked(question)), partial(_value, values))

@@ -9,6 +9,7 @@ disagreement. Prose holds letters that are none: "a lesion", "vitamin B", "C-rea
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 from infimed_plugins.bounded_cache import cached
@@ -30,27 +31,39 @@ _NAMES = (
 )
 _AFTER_A = frozenset(map(CODE.__getitem__, _NAMES.split()))  # words after a capital A that is no article
 _WORD = re.compile(r"\w+")
+_CASELESS = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
 _DOUBLED = re.compile(r"(.)\1")
 
 Words = tuple[str, ...]
 
 
 class OptionSet(NamedTuple):
-    """The options of a question: how many there are, and their texts by their first word, the longest first."""
+    """The options of a question: how many there are, their texts by their first word, the longest first, and twins.
+
+    ``firsts`` holds, for each option, the place of the first one with the same text.
+    """
 
     letters: int
     texts: dict[str, list[tuple[Words, int]]]
+    firsts: list[int]
+
+
+def option_key(text: str) -> str:
+    """Return an option's text for comparing: without the case of its words, its blanks and its final stop."""
+    return _CASELESS.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
 
 
 @cached(4096)
 def option_set(options: tuple[str, ...]) -> OptionSet:
-    """Prepare options for the search. A text that stands twice names none; a bare letter is a letter."""
+    """Prepare options for the search. A text that stands twice names the first; a bare letter is a letter."""
+    keys = list(map(option_key, options))
+    firsts = list(map(keys.index, keys))
     seen: dict[Words, int] = {}
     texts_words = _words_of(options)
     for index, words in enumerate(texts_words):
         if words and not (len(words) == 1 and words[0].upper() in OPTION_LETTERS[: len(options)]):
             for name in _names(words, texts_words):
-                code = TEXT + index + (_NUMERIC if name[0][-1].isdigit() or len(name[0]) < 2 else 0)
+                code = TEXT + firsts[index] + (_NUMERIC if name[0][-1].isdigit() or len(name[0]) < 2 else 0)
                 seen[name] = DISAGREE if seen.get(name, code) != code else code
     texts: dict[str, list[tuple[Words, int]]] = {}
     for words, code in seen.items():
@@ -58,7 +71,7 @@ def option_set(options: tuple[str, ...]) -> OptionSet:
             texts.setdefault(first, []).append((words, code))
     for same_start in texts.values():
         same_start.sort(key=lambda one: -len(one[0]))
-    return OptionSet(len(options) or UNKNOWN, texts)
+    return OptionSet(len(options) or UNKNOWN, texts, firsts)
 
 
 def _words_of(options: tuple[str, ...]) -> list[Words]:
@@ -70,7 +83,7 @@ def _words_of(options: tuple[str, ...]) -> list[Words]:
     for word, code in zip(read.words, read.codes, strict=True):
         if code == "\n":
             found.append([])
-        elif code not in _MARKS and (found[-1] or word not in _ARTICLES):
+        elif code == "?" or (code not in _MARKS and (found[-1] or word not in _ARTICLES)):
             found[-1].append(_singular(word))
     return [tuple(words) for words in found]
 
@@ -80,7 +93,7 @@ def _names(words: Words, others: list[Words]) -> list[Words]:
     names = [words]
     if len(words) in (2, 3) and words[0][-1].isdigit() and not any(word[-1].isdigit() for word in words[1:]):
         names += [words[:1]] * (sum(other[:1] == words[:1] for other in others) == 1)
-    if len(words) > 3 and words[-1] in _HAN_TAIL:
+    if (len(words) > 3 and words[-1] in _HAN_TAIL) or words[-1] == "?":
         names.append(words[:-1])
     return names
 
@@ -108,7 +121,8 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
         if word in _LETTERS and (_is_letter(text, at) or _before_own_text(text, at, texts)):
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
-    return rule(_LETTER_TEXT).sub(_letter_first, rule(_TEXT_LETTER).sub(_text_first, "".join(codes)))
+    joined = rule(_TEXT_LETTER).sub(partial(_text_first, options.firsts), "".join(codes))
+    return rule(_LETTER_TEXT).sub(partial(_letter_first, options.firsts), joined)
 
 
 def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int]]) -> tuple[int, int]:
@@ -174,19 +188,19 @@ _LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})
 _TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 
 
-def _letter_first(found: re.Match[str]) -> str:
+def _letter_first(firsts: list[int], found: re.Match[str]) -> str:
     letter, text = ord(found[1]) - LETTER, (ord(found[3]) - TEXT) & ~_NUMERIC
     if "." in found[2] and found[4] is None and found.start() and found.string[found.start() - 1] not in "\n.(-":
         return found[0]  # "The answer is B. Pneumonia is common."
-    if letter == text or found[3] == chr(DISAGREE):
+    if firsts[letter] == text or found[3] == chr(DISAGREE):
         return chr(BOTH + letter)
     aside = found[2] and CODE["or"] not in found[2]
     return chr(DISAGREE) if aside and found[4] is not None and "." not in found[2][1:] else found[0]
 
 
-def _text_first(found: re.Match[str]) -> str:
+def _text_first(firsts: list[int], found: re.Match[str]) -> str:
     text, letter = (ord(found[1]) - TEXT) & ~_NUMERIC, ord(found[3]) - LETTER
-    if letter == text:
+    if firsts[letter] == text:
         return chr(BOTH + letter)
     return chr(DISAGREE) if "(" in found[2] and found[4] else found[0]
 

@@ -47,7 +47,8 @@ REWRITES = (  # parts taken out of a sentence before its claim is looked for
          ("The answer is C because B shows no enhancement.",)),
 )  # fmt: skip
 
-_LEAD = r"(?:{be|subject|filler|asked|word|likely|correct|and|named|number|because|shows}|\((?:[^)]{0,20})\)){0,14}"
+_PASSED = "be|subject|filler|asked|word|likely|correct|and|named|number|because|shows|retracts"
+_LEAD = rf"(?:{{{_PASSED}}}|\((?:[^)]{{0,20}})\)){{0,14}}"
 _IS = r"(?:~(?:{be}|[:-])){1,3}~(?:{subject|filler|likely|correct|option|so|retracts}|[,\n:]){0,4}"
 NO_OPTION = (  # "so there is no correct answer", in a clause that names no option
     r"^(?:{so|contrast|filler|subject|be}|,)*(?:{all}|{negated}{filler}*(?:{correct}{filler}*{answer|option}|{option}"
@@ -74,7 +75,8 @@ RULES = (
     Rule("in general", r"{others}", "none", ("Many students pick C.", "C is common in this age group.")),
     Rule("either", r"{opt}\)?[,(]?(?:{or}|{and}{or})~{option}?~\(?{opt}", "maybe", ("The answer is B or C.",
          "The answer is A. B or C fits too.")),
-    Rule("several", r"{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}", "none", ("The image shows adenoma and lipoma.",
+    Rule("several", r"{opt}[).:-]*,?{and}?[(-]*~{option}?~\(?{opt}|{worded}{filler}+{word}?{worded}", "none",
+         ("The image shows adenoma and lipoma.", "The image shows an adenoma with an atypical lipoma.",
          "A. Adenoma B. Lipoma C. Hemangioma")),
     Rule("announced", r"(?:{answer}|{option}(?=~{subject|asked|word}{0,4}(?:{be}|-))|{correct|likely}"
          r"~{option|word|asked|answer}?)" + _LEAD + _IS + r"\(?{option}?:?\(?<{opt}>", "announce", ("The answer is C.",
@@ -88,8 +90,8 @@ RULES = (
          r"{answer|option|because|so|and|contrast|subject|correct|be|than}))|(?<!{be}{correct})(?=~{word|asked})|"
          r"(?={filler|likely}+{word|asked}))", "hold", ("Option C is correct.", "C fits best.", "因此C选项最符合题意。",
          ("C is right atrium.", ""))),
-    Rule("what I would choose", r"<{opt}>\)?,?~{be}(?:~{be|subject|word|option}){0,6}~{pick}", "hold",
-         ("C is what I would choose.",)),
+    Rule("what I would choose", r"<{opt}>\)?,?~{be}(?:(?:~{be|word|option}){0,5}~{subject}~{be}*)?~{pick}(?=[.,:)]|$)",
+         "hold", ("C is what I would choose.",)),
     Rule("so", r"{so}[,:]?~{subject|asked}?~{be}{0,2}~{option}?:?\(?<{opt}>\)?(?=[.,:]|$|{be}~{asked})", "hold",
          ("It enhances. So C.",)),
     Rule("a letter alone", r"^[-():,#]*(?:{filler|likely|correct},?)*{option}?[:(]*~<{lettered}>[-).:,]*(?:{subject}"
@@ -154,11 +156,11 @@ _ITEM = (
 )
 _REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
 _CLAUSES = (
-    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$)|"
+    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$|{and}\(?{opt}\)?$)|"
     r"(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
 )
 _TAKEN_BACK = (  # by a sentence that names no option
-    r"^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
+    r"^(?:{retracts},?)+$|^~(?:(?:{retracts}|{negated},),?)+(?:{subject|contrast|word|be|filler}~){0,4}{negated|rejected|all}|"
     r"^{contrast|so|filler|,}*{subject}~{be}*{negated}~{correct}|{retracts}~{subject}?{answer}|"
     r"^{so|contrast|filler|,}*{rejected}{filler|option|correct|be}*$|" + NO_OPTION
 )

@@ -15,9 +15,9 @@ import re
 from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, OTHER, Reading, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, OTHER, PROGRAM, Reading, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
-from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_set
+from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_key, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
@@ -31,15 +31,12 @@ _GLUED = re.compile(
     r"\b(?=[A-J]{2,10}\b)A?B?C?D?E?F?G?H?I?J?\b|(?<=[\u4e00-\u9fff])(?=[A-J]{2,10}(?![A-Za-z]))A?B?C?D?E?F?G?H?I?J?"
 )
 _TAGS = re.compile(r"</?(?:b|strong|i|em|u|p|span|code)>")
-_PROGRAM = re.compile(r"^(?:import \w|from \w+ import |def \w+\(|print\(|\w+ = [\[{(])", re.MULTILINE)
 _INVENTED = re.compile(  # further questions, which the model asks itself
     r"\n\W{0,6}(?:#+ [^\n]*question|(?:exercise|example|case) \d|"
     r"(?:next )?(?:question|hint|choices|options|human|user|instructions?|q|problem)"
     r"\s?\d{0,3}\s?[:：]|题目|问题[:：])",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\b(?!(?:([A-Za-z])\1)+\b)\w{2,}", re.IGNORECASE)  # AA, Aa and aa are three genotypes
-_GONE = "\x00"  # a text that no reply has: the reader leaves empty options out and counts the others anew
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # a question that goes on with its options
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _ASKS_FALSE = re.compile(
@@ -65,8 +62,7 @@ def read_option(
     if several and (whole := _whole_form(nfkc(plain(text)).strip(), known, True, bool(options))).answer:
         return whole
     text = _TAGS.sub("", text) if "</" in text else text
-    program = _PROGRAM.search(text)
-    tidy = nfkc(plain(text[: program.start()] if program else text)).strip()
+    tidy = nfkc(plain(PROGRAM.split(text, 1)[0])).strip()
     if several:
         tidy = _GLUED.sub(lambda found: ", ".join(found[0]), tidy)
     invented = _INVENTED.search(tidy, 1)
@@ -186,11 +182,6 @@ def _settled(claims: list[Claim]) -> Reading:
     return Reading(letters, Code.JUDGED if letters else code, tuple(trace))
 
 
-def option_key(text: str) -> str:
-    """Return an option's text for comparing: without the case of its words, its blanks and its final stop."""
-    return _WORD.sub(lambda word: word[0].casefold(), " ".join(text.split())).rstrip(" .")
-
-
 def same_options(given: str, right: str, options: Sequence[str]) -> bool:
     """True if the letters given name the right options or their twins; options that are not there have none."""
     return bool(given) and (given == right or _texts(given, tuple(options)) == _texts(right, tuple(options)))
@@ -200,27 +191,3 @@ def same_options(given: str, right: str, options: Sequence[str]) -> bool:
 def _texts(letters: str, options: tuple[str, ...]) -> frozenset[str]:
     keys = dict(zip(OPTION_LETTERS, map(option_key, options), strict=False))
     return frozenset(keys.get(letter) or f"({letter})" for letter in letters)
-
-
-def read_choice(
-    text: str, options: tuple[str, ...], question: str = "", *, strict: bool = False, several: bool = False
-) -> Reading:
-    """Do as ``read_option``, and take a text that several options have for one of them."""
-    reading = read_option(text, options, question, strict=strict, several=several)
-    if reading.answer:
-        return reading
-    again = (read_option(text, once, question, strict=strict, several=several) for once in _without_twins(options))
-    return next((found for found in again if found.answer), reading)
-
-
-@cached(4096)
-def _without_twins(options: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the options with each text once, at its first place, at its second, and so on; none without twins."""
-    places: dict[str, list[int]] = {}
-    for place, option in enumerate(options):
-        places.setdefault(option_key(option), []).append(place)
-    most = max(map(len, places.values()), default=1)
-    kept = [{found[turn % len(found)] for found in places.values()} for turn in range(most if most > 1 else 0)]
-    return [
-        tuple(option.rstrip(" .") if place in keep else _GONE for place, option in enumerate(options)) for keep in kept
-    ]

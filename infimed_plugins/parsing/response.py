@@ -92,10 +92,10 @@ _HANGS = "[{negated|no|hypothetical}][,.:\n]*$"  # the end of what stands before
 _DENIES = "[?{negated|no|rejected|possible|hypothetical|concedes|retracts|or}]|{others}~{pick}"
 _DENIES_NUMBER = "[?{rejected|retracts}]|{negated}~[{be|correct|pick}]|{possible}~[{be|subject|answer}]"
 _IS_IT = "(?:[{be|because}][{be|correct|likely|filler|answer|option}]+)?"  # the text behind a box
-DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}+)?$"
+DENIED_BEFORE = "[{negated|rejected|than}][{be|filler|subject|option|answer|pick|present}(:]*(?:{word}{1,2}{filler}*)?$"
 DENIED_AFTER = (
     "[-),.:]*{contrast}?,?(?:{option}|{subject})?(?:{option|be|filler|correct|likely}|{word}(?={negated}))*"
-    "(?:[?{rejected|retracts|no}]|{negated}(?:[,.]|$|~[{be|correct|rejected|subject|answer}])|{or}~{negated})"
+    "(?:[?{rejected|retracts|no}]|{negated}(?:[,.]|$|~[{be|correct|rejected|subject|answer}])|{or}~{possible}?{negated})"
 )
 
 

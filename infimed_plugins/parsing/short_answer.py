@@ -37,8 +37,10 @@ _ADDS_NOTHING = "{filler|subject|be|shows|present|so|likely|answer|pick|option|c
 _TWO, _WHERE = "Which is larger, the liver or the spleen?", "Where is the mass?"
 STEPS = (
     Rule("asks", r"\?", Code.UNSURE, ("The liver?",)),
-    Rule("reason", "{than|because}(?:[^1]*,(?=[^,1]*1)|(?!{negated|rejected|possible|or})[^1]*$)", "",
-         ((_TWO, "liver", "The liver is larger than the spleen.", True), "Since no rib is near, it is the liver.")),
+    Rule("reason", "(?:{than|because}|(?<=1),{negated}(?={filler}*[2_]))(?:[^1]*,(?=[^,1]*1)|"
+         "(?!{negated|rejected|possible|or})[^1]*$)", "",
+         ((_TWO, "liver", "The liver is larger than the spleen.", True), "Since no rib is near, it is the liver.",
+          "The liver, not the spleen.")),
     Rule("denied", "{negated}(?!-)|{no|rejected|absent}", Code.REJECTED, ("It is not the liver.",)),
     Rule("aside", "(1[^6]*?),?(?:{and|others|filler})*6(?!{be|filler|subject}*{possible}).*$", "",
          ("The liver, which filters blood.", ("", "liver", "The liver, which is doubtful.", Code.UNSURE))),
@@ -79,6 +81,7 @@ _NAMES = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(_NAME_OF, key=len, reverse=Tru
 _MARKS = frozenset(".?,:()-\n")
 _BETWEEN = frozenset([*".?,:\n", CODE["and"]])  # items
 _ASKS_WHERE = re.compile(r"\b(?:where|locat|lobe|side)", re.IGNORECASE)
+_EITHER = re.compile(r"\W*(?:is|are|was|were) ", re.IGNORECASE)
 _STOP = re.compile(r"[.?:;]\s")
 _LISTED = re.compile(r"\s*(?:;|\n\s*(?:[-*•]|\d[.)]))\s*")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(s|del|strike)>[^<\n]{1,200}</\1>")
@@ -94,6 +97,7 @@ class _Plan(NamedTuple):
     words: frozenset[str]
     codes: dict[str, str]
     echoes: bool = False  # the gold is among the words of the question
+    chooses: bool = False  # "is it X or Y": naming one of them answers it, whatever else is said
 
 
 def read_short_answer(reply: str, golds: Sequence[str], question: str = "") -> Reading:
@@ -150,12 +154,13 @@ def _plan(gold: str, question: str) -> _Plan:
     kinds = [name for name, same in _KINDS.items() if not own.isdisjoint(same)]
     codes = {word: RIVAL if name in kinds else "_" if name == "organ" and not kinds else SCENE
              for name, same in _KINDS.items() for word in same}  # fmt: skip
-    codes |= _BESIDE | {"versus": CODE["or"]}
+    codes |= _BESIDE | {"versus": CODE["or"], "can help": TAKEN_OUT}
     codes |= dict.fromkeys(lexicon.beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
     codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
     echoes = own <= asked.keys() and not chooses
-    return _Plan(_items(words), own, codes | ({} if echoes else asked) | dict.fromkeys(own, GOLD), echoes)
+    codes |= ({} if echoes else asked) | dict.fromkeys(own, GOLD)
+    return _Plan(_items(words), own, codes, echoes, chooses and _EITHER.match(question) is not None)
 
 
 @cached(1024)
@@ -168,8 +173,9 @@ def _asked(question: str) -> dict[str, str]:
     asked |= {word[:_STEM] + "*": ASKED for word in asked if len(word) >= _STEM}
     filler = CODE["filler"]
     kept = [(word, "_" if word in _KINDS["modality"] else code) for word, code in pairs if code != filler]
-    rivals = rule("(?<!{be})_(?=,.*{or})|_(?=,?{or})|(?<={or})[_{correct}]").finditer("".join(code for _, code in kept))
-    return asked | {kept[found.start()][0]: RIVAL for found in rivals}
+    rivals = rule("(?<!{be})_(?=,.*{or})|[_{normal}](?=,?{or})|(?<={or})[_{correct|abnormal}]")
+    found = rivals.finditer("".join(code for _, code in kept))
+    return asked | {kept[one.start()][0]: RIVAL for one in found}
 
 
 def _recoded(text: Text, plan: _Plan) -> str:
@@ -251,7 +257,8 @@ def _judged(plan: _Plan, codes: str, words: Sequence[str]) -> Reading:
     pairs = zip(codes, words, strict=True)
     given = [norm(word) if code == GOLD else "," for code, word in pairs if code == GOLD or code in _BETWEEN]
     items = _items(given if len(plan.items) > 1 else (word for word in given if word != ","))
-    if items != plan.items or not rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes):
+    known = rule(f"{{retracts}}?(?:[13467%0,:()\\-.\\n]|{_ADDS_NOTHING})*").fullmatch(codes)
+    if items != plan.items or not (known or (plan.chooses and RIVAL not in codes)):
         return Reading("", Code.JUDGED, ("more beside it, or less",))
     return Reading(GOLD, Code.JUDGED, tuple(trace))
 

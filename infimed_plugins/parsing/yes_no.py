@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, Reading, Rule, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
@@ -42,7 +42,6 @@ _CONTENT = _words("normal abnormal named absent others rejected subject")  # cla
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
 _TITLE = re.compile(r"question:|.*: (?=(?:is|are|was|were|do|does|did|can|has|have) )")
-_PROGRAM = re.compile(r"^[ \t]*(?:(?:def|import|while|class) .*|.*print\(.*|\w+ = [\[({\d'\"].*)$", re.MULTILINE)
 _LED = re.compile(
     r"(?:^|(?<=[.?!] ))\W*(?i:yes|no|true|false|(?:not )?present|absent|none)(?:<\|\w+\|>|[\"'])?(?= +[A-Z])",
     re.MULTILINE,
@@ -91,6 +90,7 @@ EXPLICIT = (
          "Yes is wrong. = "),
     Rule("unsure", "{yes|no},?[{filler|likely|subject|be}]*{possible|hypothetical}|{hypothetical}.{0,40}{yes|no}$|"
          "{possible}{filler|likely|be|pick}*{yes|no}|^~{possible}$", Code.UNSURE, "Yes, perhaps. = "),
+    Rule("taken back", "{yes|no}.*{retracts}.*({yes|no})", SAID, "No, I mean yes. = yes"),
     Rule("announced", _ANSWER + "({yes|no|possible})", SAID, "The best option here is (A) yes. = yes"),
     Rule("announced in words", r"{answer}[{be}:]+~({be|present|correct})$|^({present})\(", SAID, "答案：有 = yes"),
     Rule("first", _LEAD + "({yes|no})", SAID, "No, the liver is dark. = no"),
@@ -98,9 +98,9 @@ EXPLICIT = (
 )  # fmt: skip
 SHORT = (  # for the first sentence
     Rule("correct", "^~{correct|present|be},", YES, "Correct, the liver is involved. = yes"),
-    Rule("normal", "^[{so|filler},]*{word}?{subject}~{be}~{normal}{filler|subject}*,?$|^[{so|filler|be|present},]*"
-         "{negated}~{abnormal}[{filler|be|present}]*$", NO,
-         "It is normal. = no; Is there a fracture? No abnormality is seen. = no"),
+    Rule("normal", "^[{so|filler},]*(?:{word}?{subject}~{be}~{normal}{filler|subject}*|{normal}{word|subject}{1,3}),?$|"
+         "^[{so|filler|be|present},]*{negated}~{abnormal}[{filler|be|present}]*$", NO,
+         "It is normal. = no; Normal chest radiograph. = no; Is there a fracture? No abnormality is seen. = no"),
     Rule("it is not", _IT_IS + "{negated|absent|rejected}{be|present|pick|so|filler|all}*(,|$)", NO, "It is not. = no"),
     Rule("it is", _IT_IS + "{be|present|so|correct}{be|pick|so|filler|correct}*,?$", YES, "It is. = yes"),
 )  # fmt: skip
@@ -138,7 +138,7 @@ def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
     if len(reply_text) > MAX_LENGTH:
         return Reading("", Code.TOO_LONG)
-    text = _LED.sub(r"\g<0>.", _PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
+    text = _LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
     if len(text) > 2 * READ_AT_EITHER_END:
         text = f"{text[:READ_AT_EITHER_END]}\n{text[-READ_AT_EITHER_END:]}"
     if text.lower() == "none":  # a null that was written out, as likely as a no

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import DataError, MissingFileError
+from infimed_plugins.parsing.replies import reply_text
 from infimed_plugins.records import Code, Json, Score
 from infimed_plugins.rewards.scorer import Scorer, bad_row
 from infimed_plugins.tables.cells import column_key, missing, pick, structured
@@ -125,23 +126,13 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
 def _replies(value: Any) -> list[Any]:
     """Return the replies of a cell: the text of each, in chat form the assistant's last turn."""
     held = structured(value)
-    if isinstance(held, list) and held and all(_is_turn(turn) for turn in held):
-        said = [turn for turn in held if turn.get("role") == "assistant"] or held
-        return [_content(said[-1]["content"])]
-    if isinstance(held, list) and held and all(isinstance(item, (str, list)) for item in held):
-        return [text for item in held for text in _replies(item)] if not isinstance(value, str) else [value]
-    return [_content(held["content"])] if _is_turn(held) else [value]
-
-
-def _is_turn(value: Any) -> bool:
-    return isinstance(value, dict) and "content" in value and "role" in value
-
-
-def _content(content: Any) -> Any:
-    """Return the text of a turn, whose content may come in parts."""
-    if not isinstance(content, list):
-        return "" if content is None else content
-    return "".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in content)
+    turns = held if isinstance(held, list) else [held]
+    if turns and all(isinstance(turn, dict) and {"content", "role"} <= turn.keys() for turn in turns):
+        said = [turn for turn in turns if turn["role"] == "assistant"] or turns
+        return [reply_text(said[-1]) or ""]
+    if turns is held and held and not isinstance(value, str) and all(isinstance(one, (str, list)) for one in held):
+        return [text for one in held for text in _replies(one)]
+    return [value]
 
 
 def _read_log(path: Path) -> Iterator[Generation]:

@@ -33,7 +33,7 @@ from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.parsing.boxes import ParsedBoxes, parse_boxes
 from infimed_plugins.parsing.option_marks import UNKNOWN
-from infimed_plugins.parsing.options import read_choice
+from infimed_plugins.parsing.options import read_option
 from infimed_plugins.parsing.quantities import clean_math, parse_quantity
 from infimed_plugins.parsing.response import extract_answer
 from infimed_plugins.records import OPTION_LETTERS, TASKS, Frame, GroundTruth, Json, Size, Task, is_choice
@@ -160,7 +160,7 @@ def _payable(row: Mapping[Any, Any], task: str, answer: Json, options: tuple[str
         count = len(options) or UNKNOWN
         if is_choice(answer, count):
             return answer
-        letters = read_choice(str(answer), options, strict=True, several=True).answer
+        letters = read_option(str(answer), options, strict=True, several=True).answer
         listed = re.findall("[A-Z]", str(answer)) if _LETTERS.fullmatch(str(answer)) else ()
         if not letters or not set(listed) <= set(OPTION_LETTERS[:count]):
             raise _bad(row, "names none of its options" if options else "names no option by its letter")

@@ -18,7 +18,7 @@ from functools import partial
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.normalize import nfkc, plain, signed_tokens
-from infimed_plugins.parsing.options import read_choice, read_option, same_options
+from infimed_plugins.parsing.options import read_option, same_options
 from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Verdict
 
@@ -66,7 +66,7 @@ def multiple_choice(answer: str, truth: GroundTruth) -> Verdict:
     right = _read_gold(gold, options).answer
     if not right:
         return Verdict(0.0, None, f"the ground truth {gold[:80]!r} is not an option letter", code=Code.BAD_TRUTH)
-    given = read_choice(answer, options, strict=True, several=len(right) > 1)
+    given = read_option(answer, options, strict=True, several=len(right) > 1)
     if not given.answer:
         return Verdict(0.0, None, "no whole form of an answer", code=given.code)
     same = same_options(given.answer, right, options)

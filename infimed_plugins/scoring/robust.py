@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from infimed_plugins.bounded_cache import cached
 from infimed_plugins.parsing.numbers import read_value
-from infimed_plugins.parsing.options import read_choice, read_option, same_options
+from infimed_plugins.parsing.options import read_option, same_options
 from infimed_plugins.parsing.response import parse_response
 from infimed_plugins.parsing.short_answer import read_short_answer
 from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
@@ -75,7 +75,7 @@ def _chosen(
             return form, sides.get(said.answer, ""), said.code, said.trace, reason
     elif sides:
         return form, choice.answer, choice.code, choice.trace, ", ".join(choice.trace)
-    choice = read_choice(reply.answer, options, question, several=several)
+    choice = read_option(reply.answer, options, question, several=several)
     return form, choice.answer, choice.code, choice.trace, ", ".join(choice.trace) or choice.code.replace("_", " ")
 
 

@@ -14,6 +14,7 @@ from infimed_plugins.records import Json
 BOX, OTHER = (10.0, 20.0, 110.0, 220.0), (200.0, 200.0, 300.0, 300.0)
 
 ONE = [
+    "The corners of the lesion are: top-left (10, 20), bottom-right (110, 220).",
     "[10, 20, 110, 220]",
     "[ 10 ,20,  110,220 ]",
     "[10.0, 2e1, +110, 220.]",
@@ -135,7 +136,8 @@ KNOWN = [
     "The lesion (nodule) is at @",
     'Here is the box in JSON:\n```json\n[{"bbox_2d": @, "label": "lesion"}]\n```', "<ref>lesion</ref><box>@</box>",
     "<|object_ref_start|>lesion<|object_ref_end|><|box_start|>(10,20),(110,220)<|box_end|>", "病变位于@。",
-    "<box>@</box>",
+    "<box>@</box>", 
+    "x1=10, y1=20, x2=110, y2=220", '{"x_min": 10, "y_min": 20, "x_max": 110, "y_max": 220}',
 ]  # fmt: skip
 DENIED = [
     "not @", "@ is wrong", "@ or nothing", "~~@~~", "@ ❌", "The lesion is not at @", "no lesion at @", "¬@",

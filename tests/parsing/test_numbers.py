@@ -57,6 +57,7 @@ def test_a_rule_is_needed_for_its_examples(table: str, rule: Rule, monkeypatch: 
         ("y = 2x + 3", "y = 2x + 3"),
         ("A quarter is lost, so \\(\\frac{3}{4}\\) is left.", "\\frac{3}{4}"),
         ("The fraction is 45 %.", "45 %"),
+        ("4 on the left and 3 on the right, for a total of 7.", "7"),
         ("三个", "3"),
         ("可见两根肋骨骨折。", "2"),
         ("The blank is filled with:\n\n7", "7"),

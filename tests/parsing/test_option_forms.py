@@ -141,8 +141,9 @@ def test_signs_and_single_letters_are_part_of_a_text(answer: str, options: tuple
     assert option_letters(answer, options).answer == letters
 
 
-def test_an_option_text_that_stands_twice_names_neither() -> None:
-    assert option_letters("left", ("left", "Left")).answer == ""
+def test_a_text_that_stands_twice_names_the_first_unless_only_its_letters_case_differs() -> None:
+    assert option_letters("left", ("right", "left", "Left.")).answer == "B"
+    assert option_letters("Aa", ("AA", "Aa", "aa")).answer == ""
 
 
 LETTERS = st.sampled_from("ABCDEFGH")

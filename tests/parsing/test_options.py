@@ -99,7 +99,7 @@ def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
         ("Both A and B", ("Neither A nor C", "Both A and B"), "B"),
         ("The answer is B. Both A and B.", ("Neither A nor C", "Both A and B"), "B"),
         ("(A) Both A and B", ("Both A and B", "None", "Both A and B"), "A"),  # a text that stands twice
-        ("Both A and B", ("Both A and B", "None", "Both A and B"), ""),
+        ("Both A and B", ("Both A and B", "None", "Both A and B"), "A"),
         ("No", ("Yes", "No"), "B"),
         ("2", ("1", "2"), "B"),
         ("25%, because it is so", ("5%", "25%"), "B"),
@@ -132,3 +132,10 @@ def test_two_different_letters_are_never_one_answer(
 def test_any_text_is_read_without_an_error(text: str) -> None:
     choice = read_option(text, OPTIONS)
     assert choice.answer == "".join(sorted(set(choice.answer)))
+
+
+def test_an_option_that_is_a_question_is_named_with_its_mark() -> None:
+    asks = ("Does it heal when rested or when moved?", "Does it heal in a cast or in a sling?")
+    for strict in (True, False):
+        assert read_option(f"(B) {asks[1]}", asks, "Which question was tested?", strict).answer == "B"
+    assert read_option(f"Is it {asks[1]}", asks, "Which question was tested?", strict=True).answer == ""

@@ -124,6 +124,7 @@ GIVEN = [
     ("liver, spleen, stomach", "- stomach\n- liver\n- spleen"),
     ("atelectasis, effusion", "effusion; atelectasis"),
     ("left", "Left-sided."),
+    ("ct", "This is a CT scan. A CT scan gives sections of the body, which can help plan a biopsy."),
     ("liver", "Options weighed.\n\nAnswer:\nliver"),
 ]
 NOT_GIVEN = [
@@ -240,6 +241,10 @@ def test_a_synonym_is_as_good() -> None:
         ("Is it the liver or the spleen?", "The liver and the spleen.", "liver", False),
         ("Is it on the left or the right?", "It is on the right side of the brain.", "right", True),
         ("Is it on the left or the right?", "That's right.", "right", False),
+        ("Is this patient male or female?", "The patient is a 62-year-old male.", "male", True),
+        ("Is the outline normal or abnormal?", "The outline of the cusps is abnormal,", "abnormal", True),
+        ("Is the outline normal or abnormal?", "The outline is not abnormal.", "abnormal", False),
+        ("Is it solid or cystic?", "The solid one is next to a cystic one.", "solid", False),
         ("Which organs appear in pairs?", "In the chest X-ray, the lungs appear in pairs.", "lung", True),
         ("How many cysts does the wall show?", "The wall shows two cysts.", "2", True),
         ("How many cysts does the wall show?", "The wall shows two or three cysts.", "2", False),

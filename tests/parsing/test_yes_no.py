@@ -58,6 +58,8 @@ BY_QUESTION = [
     ("肺部健康吗?", "健康", "yes"),
     ("肺部健康吗?", "肺部不健康。", "no"),
     ("Is the heart enlarged?", "It is not enlarged.", "no"),
+    ("Are the ribs on the left affected?", "The ribs on the left appear to be normal.", "no"),
+    ("Does the film show a mass?", "It shows the lung, but does not specifically mention a mass.", ""),
     ("Is the lesion in the liver?", "It is in the liver.", "yes"),
     ("Is the lesion in the liver?", "It is a normal liver.", ""),
     ("Is there a mass in the liver?", "It is in the liver.", ""),
