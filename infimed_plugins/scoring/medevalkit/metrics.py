@@ -104,7 +104,7 @@ def _sums(opened: Sequence[MedEvalKitVerdict]) -> dict[str, float]:
     sums: dict[str, float] = dict.fromkeys(_OVERLAPS, 0)
     for verdict in opened:
         for name, value in (verdict.metrics or {}).items():
-            sums[name] += value  # type: ignore[operator]
+            sums[name] += value
     return sums
 
 

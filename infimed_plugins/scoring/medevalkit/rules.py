@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.bounded_cache import cached
 from infimed_plugins.scoring.medevalkit.choice import mcq
 from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bare, overlap
 from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 _ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # errors that end upstream's run
 YES_NO = ("yes", "no")
-_NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
-NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,6 @@ class MedEvalKitVerdict:
     guessed: bool = False
 
 
-shared = cached(4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
 Row = Mapping[str, Any]
 Rule = Callable[["MedEvalKitSet", Sequence[Row], Sequence[str | None]], Iterator[MedEvalKitVerdict]]
 
@@ -51,35 +47,28 @@ def row_by_row(kind: str, judge: Callable[[MedEvalKitSet, Row, str | None], MedE
             try:
                 verdict = judge(of, row, reply)
             except _ENDS as error:
-                verdict = shared(None, kind, None, f"{type(error).__name__}: {error}")
+                verdict = MedEvalKitVerdict(None, kind, None, f"{type(error).__name__}: {error}")
             yield verdict
 
     return rule
 
 
-def _raw_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    if reply is None:
-        return shared(None, "mcq", None, _NO_LOWER)
-    if (type(row) is dict or isinstance(row, Mapping)) and "choices" in row:
-        choices, answer = row["choices"], row["answer"]
+def _raw_choice(of: MedEvalKitSet, row: Row, reply: Any) -> MedEvalKitVerdict:
+    if isinstance(row, Mapping) and "choices" in row:
+        found = mcq(row["choices"], row["answer"], reply)
     else:
         asked = of.ask(row)
-        choices, answer = asked.choices or (), asked.answer
-    correct, parsed, guessed = mcq(choices, answer, reply)
-    return shared(correct, "mcq", parsed, None, None, False, guessed)
+        found = mcq(asked.choices or (), asked.answer, reply)
+    return MedEvalKitVerdict(found.correct, "mcq", found.parsed, guessed=found.guessed)
 
 
 def _tagged_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    return _raw_choice(of, row, tag(reply, "answer") if not reply or "<answer>" in reply else reply)
+    return _raw_choice(of, row, tag(reply, "answer"))
 
 
-def _vqa(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    answer = row["answer"].lower().strip()
-    kind = "close" if answer in YES_NO else "open"
-    if reply is None:
-        return shared(None, kind, None, NO_RFIND)
-    text = unboxed(reply).lower().strip()
-    return judged_yes_no(answer, text) if kind == "close" else judged_open(answer, text)
+def _vqa(of: MedEvalKitSet, row: Row, reply: Any) -> MedEvalKitVerdict:
+    answer, text = row["answer"].lower().strip(), unboxed(reply).lower().strip()
+    return judged_yes_no(answer, text) if answer in YES_NO else judged_open(answer, text)
 
 
 choice = row_by_row("mcq", _raw_choice)
@@ -104,4 +93,4 @@ def judged_open(answer: str, text: str) -> MedEvalKitVerdict:
     """Return the verdict on an open question: exact match, with the overlap of words beside it."""
     text = parse(text)
     metrics = overlap(answer, text)
-    return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
+    return MedEvalKitVerdict(bool(metrics["em"]), "open", text, metrics=metrics)
