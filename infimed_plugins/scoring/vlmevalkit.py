@@ -48,11 +48,6 @@ def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | N
     return _by_letter(reply, choices, revision) or _by_text(reply.lower(), choices, revision)
 
 
-def hit(prediction: str, choices: Mapping[str, str], answer: str, revision: str) -> int:
-    """Do as ``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises as ``infer`` does."""
-    return int((infer(prediction, choices, revision) or NO_OPTION) == answer)
-
-
 def open_as_choice(answer: str) -> tuple[str, dict[str, str]]:
     """Return MMMU's open question as a choice: the gold letter, which is the answer itself if that is one, and the
     options.

@@ -13,10 +13,9 @@ from mmmu_open import open_correct, read_open
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.scoring.medevalkit import UpstreamCrashError, metrics, score_rows
-from infimed_plugins.scoring.medevalkit.choice import mcq, most_similar
 from infimed_plugins.scoring.medevalkit.mmmu import read_choice
 from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bleu
-from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
+from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no, mcq, most_similar
 from infimed_plugins.scoring.medevalkit.text import parse, read_judge
 
 MODALITIES = ["A. CT", "B. MRI", "C. Ultrasound", "D. X-ray"]

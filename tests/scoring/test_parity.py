@@ -20,9 +20,9 @@ import pytest
 from mmmu_open import open_correct, read_open
 
 from infimed_plugins.scoring import medevalkit
-from infimed_plugins.scoring.medevalkit.choice import mcq as upstream_mcq
 from infimed_plugins.scoring.medevalkit.mmmu import extracted, raw_open_correct, read_choice
 from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
+from infimed_plugins.scoring.medevalkit.rules import mcq as upstream_mcq
 from infimed_plugins.scoring.medevalkit.text import boxed, read_judge, tag
 from infimed_plugins.scoring.medevalkit.text import parse as upstream_parse
 
@@ -175,15 +175,15 @@ def vlmeval_infer(record: Record) -> dict[str, Any]:
 
 def multimedeval_vqa(record: Record) -> dict[str, Any]:
     multimedeval = importlib.import_module("infimed_plugins.scoring.multimedeval")
-    verdict = multimedeval.score(record["response"], record["answer"])
+    verdict, error = error_of(multimedeval.score, record["response"], record["answer"])
     return {
-        "error": verdict.error or None,
-        "clean_pred": verdict.clean_pred,
-        "clean_gold": verdict.clean_gold,
-        "closed": verdict.closed,
-        "F1": verdict.f1,
-        "recall": verdict.recall,
-        "correct": verdict.correct,
+        "error": error,
+        "clean_pred": verdict.clean_pred if verdict else "",
+        "clean_gold": verdict.clean_gold if verdict else "",
+        "closed": bool(verdict and verdict.closed),
+        "F1": verdict.f1 if verdict else 0.0,
+        "recall": verdict.recall if verdict else 0.0,
+        "correct": bool(verdict and verdict.correct),
     }
 
 

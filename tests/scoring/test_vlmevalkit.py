@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infimed_plugins.errors import ConfigError, DataError
-from infimed_plugins.scoring.vlmevalkit import REVISIONS, hit, infer, open_as_choice
+from infimed_plugins.scoring.vlmevalkit import REVISIONS, infer, open_as_choice
 
 CHOICES = {"A": "Cyst", "B": "Stone in the duct", "C": "Band", "D": "No finding"}
 LONG = "The duct is wide. " * 10
@@ -42,11 +42,6 @@ def test_each_revision_reads(claim: str, reply: str, may: str | None, september:
 
 def test_a_spoken_letter_must_be_a_choice() -> None:
     assert infer("One or two, I think: the answer is D, I am sure of it", {"A": "x1", "B": "x2"}, REVISIONS[2]) is None
-
-
-@pytest.mark.parametrize(("reply", "answer", "hits"), [("B", "B", 1), ("B", "C", 0), ("no idea", "B", 0)])
-def test_a_reply_that_cannot_be_read_is_wrong(reply: str, answer: str, hits: int) -> None:
-    assert hit(reply, CHOICES, answer, REVISIONS[0]) == hits
 
 
 def test_the_choices_are_left_as_they_are() -> None:
