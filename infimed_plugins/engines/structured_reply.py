@@ -84,13 +84,14 @@ def ask_until_parsed(
     """
     settled: deque[ParsedReply[T]] = deque()
     unread: dict[str, ParsedReply[T]] = {}
-    turn_requests = _unless_empty(_to_ask(requests, settled))
+    waiting: dict[str, ChatRequest] = {}
+    turn_requests: Iterable[ChatRequest | ParsedReply[T]] = requests
     fresh: Counter[str] = Counter()  # how often each was asked in this run
     for turn in count():
-        waiting: dict[str, ChatRequest] = {}
         again: list[ChatRequest] = []
-        replies = engine.generate(_noted(turn_requests, waiting), policy.sampling(turn)) if turn_requests else ()
-        for reply in replies:
+        asked = _asked(turn_requests, waiting, settled)
+        first = next(asked, None)  # without a request the engine need not be running
+        for reply in engine.generate(chain([first], asked), policy.sampling(turn)) if first else ():
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
@@ -108,18 +109,27 @@ def ask_until_parsed(
         for id in waiting:
             before = unread.get(id, ParsedReply(id, None))
             settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
+        waiting.clear()
         yield from _taken_out(settled)
         if not again:
             return
         turn_requests = again
 
 
-def _to_ask(requests: Iterable[ChatRequest | ParsedReply[T]], settled: deque[ParsedReply[T]]) -> Iterator[ChatRequest]:
+def _asked(
+    requests: Iterable[ChatRequest | ParsedReply[T]], waiting: dict[str, ChatRequest], settled: deque[ParsedReply[T]]
+) -> Iterator[ChatRequest]:
+    """Yield the requests to ask, which then wait; those that are settled already need no asking."""
+    seen: set[str] = set()
     for request in requests:
-        if isinstance(request, ChatRequest):
-            yield request
-        else:
+        if isinstance(request, ParsedReply):
             settled.append(request)
+            continue
+        if request.id in seen:
+            raise DataError(f"two requests have the id {request.id!r}; give each its own")
+        seen.add(request.id)
+        waiting[request.id] = request
+        yield request
 
 
 def answer_part(text: str) -> str:
@@ -173,20 +183,3 @@ def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) ->
         cut = " (cut off at max_tokens)" if any(reply.cut) else ""
         why = str(error) if text.strip() else EMPTY_REPLY
         return ParsedReply(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
-
-
-def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> Iterator[ChatRequest]:
-    seen: set[str] = set()
-    for request in requests:
-        if request.id in seen:
-            raise DataError(f"two requests have the id {request.id!r}; give each its own")
-        seen.add(request.id)
-        waiting[request.id] = request
-        yield request
-
-
-def _unless_empty(requests: Iterable[ChatRequest]) -> Iterable[ChatRequest] | None:
-    """Return the requests, or None when there are none: then the engine need not be running."""
-    waiting = iter(requests)
-    first = next(waiting, None)
-    return None if first is None else chain([first], waiting)
