@@ -11,12 +11,12 @@ A letter counts in brackets or between blanks. Where nothing is found one is dra
 
 from __future__ import annotations
 
-import ast
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from infimed_plugins.errors import DataError
+from infimed_plugins.limits import parse_literal
 from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitSet, lettered
 from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict, Row, row_by_row
 from infimed_plugins.scoring.medevalkit.text import NO_BOX, boxed, tag
@@ -71,8 +71,8 @@ def mmmu_options(row: Row) -> list[str]:
     if not isinstance(options, str):
         return list(options)
     try:
-        return list(ast.literal_eval(options))
-    except (ValueError, SyntaxError, TypeError) as error:
+        return list(parse_literal(options))
+    except (ValueError, TypeError) as error:
         raise DataError(f"MMMU's options are no Python list: {options[:80]!r}") from error
 
 
