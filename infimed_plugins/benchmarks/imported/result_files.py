@@ -25,8 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks.imported.medevalkit_files import FILE_NAME, Rows, result_files, set_name, shaped_rows
-from infimed_plugins.benchmarks.imported.result_rows import SUFFIXES, SUFFIXES_TEXT, table_rows
+from infimed_plugins.benchmarks.imported.result_rows import (
+    FILE_NAME,
+    SUFFIXES,
+    SUFFIXES_TEXT,
+    Rows,
+    result_files,
+    set_name,
+    shaped_rows,
+    table_rows,
+)
 from infimed_plugins.benchmarks.lmms_eval import sample_of
 from infimed_plugins.benchmarks.vlmevalkit import OPENENDED, PREFIX, columns
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
