@@ -13,10 +13,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from infimed_plugins.errors import ConfigError, known_name
+from infimed_plugins.errors import ConfigError, installed_versions, known_name
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.limits import read_json
 from infimed_plugins.plugins import registry
@@ -202,11 +201,8 @@ def family_of(model: str | Path) -> Family | None:
 def check_transformers(model: str | Path) -> None:
     """Raise ConfigError where the installed transformers is too old for a model's family; without one, let it pass."""
     family = family_of(model)
-    try:
-        installed = version("transformers")
-    except PackageNotFoundError:
-        return
-    if family is not None and _numbers(installed) < _numbers(family.transformers):
+    installed = installed_versions("transformers").get("transformers")
+    if family is not None and installed and _numbers(installed) < _numbers(family.transformers):
         raise ConfigError(
             f"{model} is of the family {family.name}, which transformers {installed} does not have; "
             f"run: pip install 'transformers>={family.transformers}'"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.errors import installed_versions
 from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import write_whole
@@ -39,20 +39,14 @@ def read_run_file(root: Path) -> list[dict[str, Json]]:
 
 def _machine() -> dict[str, Json]:
     return {
-        "versions": {"infimed-plugins": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {
+            "infimed-plugins": __version__,
+            "python": platform.python_version(),
+            **installed_versions(*PACKAGES),
+        },
         "git": git_state(Path.cwd()),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def git_state(folder: Path) -> dict[str, Json] | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from infimed_plugins.errors import installed_versions
 from infimed_plugins.trainers import upstream_easyr1
 from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, is_file_name, model_fault, quiet
 from infimed_plugins.trainers.easyr1_rows import EasyR1Rules, check_rows
@@ -156,15 +157,11 @@ def _rule_faults(settings: Any) -> Iterator[Fault]:
 
 
 def _version_faults() -> Iterator[Fault]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from packaging.version import Version
 
-    for name, low, high in (("vllm", "0.8", "0.12"), ("omegaconf", "2.3", "2.4"), ("transformers", "4.54", "5")):
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
-            continue
+    bounds = {"vllm": ("0.8", "0.12"), "omegaconf": ("2.3", "2.4"), "transformers": ("4.54", "5")}
+    for name, installed in installed_versions(*bounds).items():
+        low, high = bounds[name]
         if not Version(low) <= Version(installed) < Version(high):
             yield Fault(name, f"{installed} does not fit EasyR1", f"pip install '{name}>={low},<{high}'")
 
