@@ -24,7 +24,7 @@ from infimed_plugins.benchmarks.run_metadata import RUN_FILE, read_run_file, wri
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Response
-from infimed_plugins.storage import PARTIAL, locked, whole_file, whole_folder
+from infimed_plugins.storage import PARTIAL, locked, whole_folder, write_whole
 
 Show = Callable[[str, int, int | None], None]
 _RUN_FILES = re.compile(
@@ -129,8 +129,7 @@ def _write(
 ) -> None:
     run = {"benchmark": benchmark.name, "model": model, "name": model, "prompt_style": style, "variant": ""}
     folder.prepare({**run, "limit": None, "imported": str(path)})
-    with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
-        file.writelines(map(answered_line, rows))
+    write_whole(folder.path / RESPONSES, b"".join(map(answered_line, rows)))
     folder.finish(len(rows))
 
 
