@@ -64,10 +64,6 @@ class ResponseCache:
             self._rows("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
             return None
 
-    def __contains__(self, key: str) -> bool:
-        """True if ``get`` has something to return."""
-        return self.samples(key) > 0
-
     def samples(self, key: str) -> int:
         """Return how many samples the value under a key holds, as ``put`` was told; 0 for none or an error."""
         rows = self._rows("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
@@ -85,14 +81,9 @@ class ResponseCache:
             said = f"the response cache {self.path} cannot be written: {error}; make room and run again"
             raise DataError(said) from error
 
-    def count(self, *, ok: bool = True) -> int:
-        """Return how many replies the file holds, or with ``ok=False`` how many errors no later run has replaced."""
-        return int(self._rows("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
-
-    def errors(self) -> Iterator[Json]:
-        """Yield the errors on record, oldest first."""
-        rows = self._rows("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
-        return (json.loads(zlib.decompress(value)) for (value,) in rows)
+    def count(self) -> int:
+        """Return how many replies the file holds, errors apart."""
+        return int(self._rows("SELECT count(*) FROM replies WHERE ok")[0][0])
 
     def close(self) -> None:
         """Let the file go. A second call does nothing."""
