@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -82,7 +82,7 @@ def ask_until_parsed(
     response cache is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
-    settled: deque[ParsedReply[T]] = deque()
+    settled: list[ParsedReply[T]] = []
     unread: dict[str, ParsedReply[T]] = {}
     waiting: dict[str, ChatRequest] = {}
     turn_requests: Iterable[ChatRequest | ParsedReply[T]] = requests
@@ -105,19 +105,21 @@ def ask_until_parsed(
             else:
                 unread[parsed.id] = parsed
                 again.append(request)
-            yield from _taken_out(settled)
+            yield from settled
+            settled.clear()
         for id in waiting:
             before = unread.get(id, ParsedReply(id, None))
             settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
         waiting.clear()
-        yield from _taken_out(settled)
+        yield from settled
+        settled.clear()
         if not again:
             return
         turn_requests = again
 
 
 def _asked(
-    requests: Iterable[ChatRequest | ParsedReply[T]], waiting: dict[str, ChatRequest], settled: deque[ParsedReply[T]]
+    requests: Iterable[ChatRequest | ParsedReply[T]], waiting: dict[str, ChatRequest], settled: list[ParsedReply[T]]
 ) -> Iterator[ChatRequest]:
     """Yield the requests to ask, which then wait; those that are settled already need no asking."""
     seen: set[str] = set()
@@ -165,11 +167,6 @@ def _after_thinking(text: str) -> str:
     if closed != 1 or opened > 1 or (opened and not text.startswith("<think>")):
         raise DataError("the judge's thinking never ends, or comes twice")
     return text.partition("</think>")[2].strip()
-
-
-def _taken_out(queue: deque[T]) -> Iterator[T]:
-    while queue:
-        yield queue.popleft()
 
 
 def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
