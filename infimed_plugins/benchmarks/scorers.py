@@ -129,14 +129,14 @@ def _medevalkit(benchmark: Benchmark, rows: Sequence[Response], style: str) -> l
 
     A failed request has no reply; "" would end upstream's run on some sets, and its Score is replaced in any case.
     """
-    own = [row for row in rows if row.row is not None] if benchmark.medevalkit else []
+
+    def is_own(row: Response) -> bool:
+        return benchmark.medevalkit is not None and row.row is not None
+
+    own = [row for row in rows if is_own(row)]
     upstream, texts = [row.row for row in own], [row.text for row in own]
     verdicts = iter(medevalkit.score_rows(benchmark.medevalkit, upstream, texts) if benchmark.medevalkit else ())
-    is_own = [benchmark.medevalkit is not None and row.row is not None for row in rows]
-    return [
-        _of_medevalkit(next(verdicts)) if known else _as_such_questions(row)
-        for row, known in zip(rows, is_own, strict=True)
-    ]
+    return [_of_medevalkit(next(verdicts)) if is_own(row) else _as_such_questions(row) for row in rows]
 
 
 def _as_such_questions(row: Response) -> Score:
