@@ -149,10 +149,6 @@ class Reply:
         usage = self.usage + more.usage
         return replace(more, texts=self.texts + more.texts, cut=self.cut + more.cut, usage=usage)
 
-    def first(self, n: int | None) -> Reply:
-        """Return the reply with its first ``n`` samples; all without a number."""
-        return replace(self, texts=self.texts[:n], cut=self.cut[:n])
-
     def to_json(self) -> Json:
         """Return what the response cache keeps."""
         return {"texts": self.texts, "cut": self.cut, "usage": [self.usage.prompt, self.usage.completion]}

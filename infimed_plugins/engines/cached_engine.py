@@ -209,4 +209,5 @@ class _Lookup(Generic[R]):
         if value is None:
             return self.result(request_id, error="its reply in the response cache was damaged; run again to ask for it")
         found = self.result.from_json(request_id, value)
-        return found.first(self.samples) if isinstance(found, Reply) else found
+        n = self.samples  # None: all
+        return replace(found, texts=found.texts[:n], cut=found.cut[:n]) if isinstance(found, Reply) else found
