@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -101,11 +102,17 @@ class MissingExtraError(InfimedError, ImportError):
 
 def install_command(extra: str) -> str:
     """Return the line that installs an extra and keeps the torch that is there: pip would take torchvision's newest."""
-    try:
-        torch = f" torch=={version('torch').partition('+')[0]}"
-    except PackageNotFoundError:
-        torch = ""
-    return f"pip install 'infimed-plugins[{extra}]'{torch}"
+    kept = [f" {name}=={number.partition('+')[0]}" for name, number in installed_versions("torch").items()]
+    return f"pip install 'infimed-plugins[{extra}]'{''.join(kept)}"
+
+
+def installed_versions(*packages: str) -> dict[str, str]:
+    """Return the versions of those of the packages that are installed, by their names."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def optional_module(name: str, feature: str, extra: str) -> Any:

@@ -11,12 +11,12 @@ LLaMA-Factory 0.9.5, ``extras/constants.py`` (templates by model), ``data/templa
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from infimed_plugins.errors import ConfigError, known_name
+from infimed_plugins.errors import ConfigError, installed_versions, known_name
 from infimed_plugins.hookspecs import Register, hookimpl
 from infimed_plugins.limits import read_json
 from infimed_plugins.plugins import registry
@@ -192,8 +192,10 @@ def find_family(name: str) -> Family:
 
 def family_of(model: str | Path) -> Family | None:
     """Return the family of a hub id, or of a model's folder by the ``model_type`` of its config.json; else None."""
-    config = Path(model) / "config.json"
-    kind = _model_type(config) if config.is_file() else None
+    config, settings = Path(model) / "config.json", None
+    with suppress(ValueError):
+        settings = read_json(config) if config.is_file() else None
+    kind = settings.get("model_type") if isinstance(settings, dict) else None
     known: list[Family] = [registry().get(KIND, name) for name in registry().names(KIND)]
     named = [family for family in known if str(model).lower() in map(str.lower, family.models)]
     return next(iter(named + [family for family in known if kind in family.model_types]), None)
@@ -202,11 +204,8 @@ def family_of(model: str | Path) -> Family | None:
 def check_transformers(model: str | Path) -> None:
     """Raise ConfigError where the installed transformers is too old for a model's family; without one, let it pass."""
     family = family_of(model)
-    try:
-        installed = version("transformers")
-    except PackageNotFoundError:
-        return
-    if family is not None and _numbers(installed) < _numbers(family.transformers):
+    installed = installed_versions("transformers").get("transformers")
+    if family is not None and installed and _numbers(installed) < _numbers(family.transformers):
         raise ConfigError(
             f"{model} is of the family {family.name}, which transformers {installed} does not have; "
             f"run: pip install 'transformers>={family.transformers}'"
@@ -217,15 +216,6 @@ def pixel_limit(model: str | Path, max_pixels: int | None) -> dict[str, int]:
     """Return the argument that limits a model's image processor; empty without a limit, and where there are tiles."""
     family = family_of(model)
     return {} if max_pixels is None or (family and family.tile) else {"max_pixels": max_pixels}
-
-
-def _model_type(config: Path) -> str | None:
-    try:
-        settings = read_json(config)
-    except ValueError:
-        return None
-    kind = settings.get("model_type") if isinstance(settings, dict) else None
-    return kind if isinstance(kind, str) else None
 
 
 def _numbers(of_version: str) -> tuple[int, ...]:

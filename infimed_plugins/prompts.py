@@ -51,21 +51,10 @@ REFLECTION_BRIDGE = (
     "Let’s re-evaluate the problem step by step to ensure accuracy."
 )  # first paper, A.2
 CHINESE_REFLECTION_BRIDGE = "等等，也许可以换一个角度来考虑。让我们一步一步地重新评估这个问题，以确保准确。"
-_CHINESE = (
-    "zh",
-    "zho",
-    "chi",
-    "cmn",
-    "cn",
-    "chs",
-    "cht",
-    "chinese",
-    "mandarin",
-    "中文",
-    "汉语",
-    "简体中文",
-    "繁体中文",
-)
+_CHINESE = {
+    *("zh", "zho", "chi", "cmn", "cn", "chs", "cht", "chinese", "mandarin"),
+    *("中文", "汉语", "简体中文", "繁体中文"),
+}
 
 
 def in_chinese(language: str) -> bool:

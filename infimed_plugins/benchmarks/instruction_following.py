@@ -59,16 +59,6 @@ class InstructionCounts:
     invalid: int
     unscored: int
 
-    @property
-    def invalid_rate(self) -> float | None:
-        """The share without a readable answer, in [0, 1]; None for nothing."""
-        return self.invalid / self.total if self.total else None
-
-    @property
-    def followed_rate(self) -> float | None:
-        """The share in the form that was asked for, in [0, 1]; None where that is not known, or for nothing."""
-        return self.followed / self.total if self.total and self.followed is not None else None
-
 
 def form_of(text: str, task: str = "multiple_choice") -> Form:
     """Return the form of a reply, by the table above."""

@@ -9,7 +9,7 @@ cache (or the one that it is given) and prints where. ``infimed`` stands for the
 ``infimed_text`` for those in words; ``infimed_gmai_mmbench`` is asked by its name, and ``infimed_phantom`` needs no
 download.
 
-A task's doc is a row of a ``datasets.Dataset`` made of one of our Samples::
+A task's doc is a row of a ``datasets.Dataset`` made of one of our Samples, which ``sample`` is as JSON, images apart::
 
     {"id": "slake-test-12", "benchmark": "slake", "question": …, "task": "text", "answer": "Lung", "sample": "{…}",
      "prompt_style": "direct"}
@@ -28,7 +28,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from infimed_plugins import prompts
 from infimed_plugins.benchmarks import Benchmark, benchmarks
@@ -90,39 +90,15 @@ def write_tasks(folder: Path | None = None) -> Path:
     folder = (folder or cache_folder("lmms_eval")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     seed = folder / "seed.jsonl"
-    write_whole(seed, '{"see": "process_docs"}\n')
-    made = {f"infimed_{name}.yaml": (name, benchmark) for name, benchmark in tasks().items()}
-    for file, (name, benchmark) in made.items():
-        text = _TASK.format(name=name, tag=_TAGS[benchmark.suite], seed=json.dumps(str(seed)))
-        write_whole(folder / file, text)
-    for old in set(folder.glob("infimed_*.yaml")) - {folder / file for file in made}:
+    made = {seed: '{"see": "process_docs"}\n'}
+    for name, one in tasks().items():
+        text = _TASK.format(name=name, tag=_TAGS[one.suite], seed=json.dumps(str(seed)))
+        made[folder / f"infimed_{name}.yaml"] = text
+    for path, text in made.items():
+        write_whole(path, text)
+    for old in {*folder.glob("infimed_*.yaml")} - made.keys():
         old.unlink()
     return folder
-
-
-class Doc(TypedDict):
-    """One question. ``sample`` is the Sample as JSON, images apart; ``answer`` is the reply to expect."""
-
-    id: str
-    benchmark: str
-    question: str
-    task: str
-    answer: str
-    sample: str
-    prompt_style: str
-
-
-class ItemScore(TypedDict):
-    """One verdict: ``score`` is 1 or 0, ``image`` the digest by which questions cluster, ``kind`` the meta entry.
-
-    ``sample`` is the doc's, which lmms-eval leaves out of its sample logs; `infimed import` reads it there.
-    """
-
-    score: float
-    image: str
-    kind: str
-    reason: str
-    sample: str
 
 
 def docs(seed: Dataset) -> Dataset:
@@ -131,29 +107,28 @@ def docs(seed: Dataset) -> Dataset:
     Raises ConfigError for another name or prompt style and MissingFileError naming what to download.
     """
     datasets = optional_module("datasets", "lmms-eval's tasks", "data")
-    made = [
-        make_doc(str(seed.split), sample) for sample in _samples(str(seed.split), os.environ.get(DATA_DIR)).values()
-    ]
+    name = str(seed.split)
+    made = [make_doc(name, sample) for sample in _samples(name, os.environ.get(DATA_DIR)).values()]
     if not made:
-        raise DataError(f"{seed.split} has no row that can be used; look at the files in {DATA_DIR}")
-    return datasets.Dataset.from_list([dict(doc) for doc in made], split=seed.split)
+        raise DataError(f"{name} has no row that can be used; look at the files in {DATA_DIR}")
+    return datasets.Dataset.from_list(made, split=seed.split)
 
 
-def make_doc(benchmark: str, sample: Sample) -> Doc:
+def make_doc(benchmark: str, sample: Sample) -> dict[str, str]:
     """Return one doc, in the style that ``INFIMED_PROMPT_STYLE`` names. Raises ConfigError for another one."""
     style = os.environ.get(PROMPT_STYLE, "direct")
     if style not in prompts.PROMPT_STYLES:
         raise ConfigError(f"{PROMPT_STYLE} is {style!r}; set it to one of {', '.join(prompts.PROMPT_STYLES)}")
     kept = {name: getattr(sample, name) for name in KEPT}
-    return Doc(
-        id=sample.id,
-        benchmark=benchmark,
-        question=sample.question,
-        task=sample.task,
-        answer=prompts.answer_text(sample),
-        sample=json.dumps(kept, ensure_ascii=False),
-        prompt_style=style,
-    )
+    return {
+        "id": sample.id,
+        "benchmark": benchmark,
+        "question": sample.question,
+        "task": sample.task,
+        "answer": prompts.answer_text(sample),
+        "sample": json.dumps(kept, ensure_ascii=False),
+        "prompt_style": style,
+    }
 
 
 def sample_of(doc: Mapping[str, Any]) -> Sample:
@@ -172,22 +147,27 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Image]:
     return [image.open() for image in _images(doc)]
 
 
-def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> dict[str, ItemScore]:
-    """Return the robust verdict on one reply: right or wrong, and whether it could not be read."""
-    sample, reply = sample_of(doc), (results[0] if results else None) or ""
-    verdict = score(reply, sample)
-    images = _images(doc)
-    image = images[0].sha256() if images else sample.id
-    kind = sample.kind or sample.task
-    right = ItemScore(
-        score=verdict.accuracy or 0.0, image=image, kind=kind, reason=verdict.reason, sample=doc["sample"]
-    )
+def process_results(doc: Mapping[str, Any], results: Sequence[str | None]) -> dict[str, dict[str, Any]]:
+    """Return the robust verdict on one reply: right or wrong, and whether it could not be read, a ``score`` of 1 or 0.
+
+    ``image`` is the digest by which questions cluster. ``sample`` is the doc's, which lmms-eval leaves out of its
+    sample logs; `infimed import` reads it there.
+    """
+    sample, images = sample_of(doc), _images(doc)
+    verdict = score((results[0] if results else None) or "", sample)
+    right = {
+        "score": verdict.accuracy or 0.0,
+        "image": images[0].sha256() if images else sample.id,
+        "kind": sample.kind or sample.task,
+        "reason": verdict.reason,
+        "sample": doc["sample"],
+    }
     return {"infimed_accuracy": right, "infimed_invalid": {**right, "score": float(verdict.invalid), "sample": ""}}
 
 
-def mean_score(items: Sequence[ItemScore]) -> float:
+def mean_score(items: Sequence[Mapping[str, float]]) -> float:
     """Return the mean of the scores, 0 of none."""
-    return sum(item["score"] for item in items) / len(items) if items else 0.0
+    return sum(item["score"] for item in items) / max(1, len(items))
 
 
 def _images(doc: Mapping[str, Any]) -> tuple[ImageRef, ...]:

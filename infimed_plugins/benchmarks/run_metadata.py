@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
-import re
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 from infimed_plugins import __version__
+from infimed_plugins.errors import installed_versions
 from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import write_whole
 
 RUN_FILE = "run.json"
-PACKED_BYTES = 64 * 1024 * 1024
+GIT_SECONDS = 2  # a pipe in the place of a file would be waited for
+_OFF = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.sshCommand=false", "safe.directory=*")
 PACKAGES = ("torch", "transformers", "vllm", "pillow", "httpx", "ray")
 
 
@@ -38,52 +39,25 @@ def read_run_file(root: Path) -> list[dict[str, Json]]:
 
 def _machine() -> dict[str, Json]:
     return {
-        "versions": {"infimed-plugins": __version__, "python": platform.python_version(), **_versions()},
+        "versions": {
+            "infimed-plugins": __version__,
+            "python": platform.python_version(),
+            **installed_versions(*PACKAGES),
+        },
         "git": git_state(Path.cwd()),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def git_state(folder: Path) -> dict[str, Json] | None:
-    """Return the commit that a folder is at; None outside of a repository.
+    """Return the commit that a folder is at; None outside of a repository, and without git.
 
-    Read from git's files: git itself runs what a folder's own configuration names (core.fsmonitor, filters, hooks).
+    `git rev-parse` runs nothing; what a stranger's configuration could have it run all the same is off.
     """
-    for top in (folder, *folder.parents):
-        git = top / ".git"
-        if git.is_file():  # a worktree or submodule
-            git = top / _text(git).removeprefix("gitdir:").strip()
-        if (head := _text(git / "HEAD")) or git.is_dir():
-            shared = git / (_text(git / "commondir") or ".")
-            commit = _commit(git, shared, head)
-            return None if commit is None else {"commit": commit}
-    return None
-
-
-def _commit(git: Path, shared: Path, head: str) -> str | None:
-    name = head.removeprefix("ref:").strip()
-    packed = (line.partition(" ") for line in _text(shared / "packed-refs", PACKED_BYTES).splitlines())
-    found = [_text(git / name), _text(shared / name)] if head.startswith("ref:") else [head]
-    found += [commit for commit, _, ref in packed if ref == name]
-    return next((commit for commit in found if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit)), None)
-
-
-def _text(path: Path, most: int = 4096) -> str:
-    """Return the beginning of a file, "" without one."""
+    off = [part for setting in _OFF for part in ("-c", setting)]
+    command = ["git", "-C", str(folder), *off, "rev-parse", "--verify", "HEAD"]
     try:
-        if not path.is_file():  # opening a pipe would wait
-            return ""
-        with path.open("rb") as file:
-            return file.read(most).decode(errors="replace").strip()
-    except (OSError, ValueError):
-        return ""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return {"commit": done.stdout.strip()}

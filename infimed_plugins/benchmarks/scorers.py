@@ -18,23 +18,22 @@ judged by the rule it has for such questions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged
 from infimed_plugins.benchmarks.questions import NO_ROW, Question, unanswered
-from infimed_plugins.bounded_cache import cached
 from infimed_plugins.errors import ConfigError, DataError, PluginError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, Code, Json, Response, Sample, Score, is_choice
+from infimed_plugins.records import OPTION_LETTERS, Code, Json, Response, Sample, Score
 from infimed_plugins.scoring import medevalkit, multimedeval, robust, vlmevalkit
 
 DEFAULT = "robust"
 YES_NO = ("yes", "no", "是", "否", "有", "没有")
 MMMU = "mmmu_health"  # the source
-_OWN = "its own"  # MedEvalKit's set that a benchmark is
 _ALIKE = {"multiple_choice": "OmniMedVQA", "text": "VQA_RAD", "math": "VQA_RAD"}  # by whose rule others are judged
 _REGION = re.compile(r"<box>[^<]*</box>")  # the evidence of a grounding prompt, not the answer
 
@@ -109,15 +108,16 @@ def judges_verdict(row: Judged) -> Literal["right", "wrong", "failed"] | None:
     return "right" if row.accuracy else "wrong"
 
 
+def _each(judge: Callable[[Benchmark, Response], Score]) -> Callable[[Benchmark, Sequence[Response], str], list[Score]]:
+    """Return the score function that judges each reply alone."""
+    return lambda benchmark, rows, style: [judge(benchmark, row) for row in rows]
+
+
 def _robust(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-    texts = (_REGION.sub(" ", row.text) if style == "grounding" else row.text for row in rows)
-    return [_by_robust(row, text) for row, text in zip(rows, texts, strict=True)]
+    return [_by_robust(row, _REGION.sub(" ", row.text) if style == "grounding" else row.text) for row in rows]
 
 
 def _by_robust(row: Response, text: str) -> Score:
-    options, gold = row.options, row.gold
-    if row.task == "multiple_choice" and options and is_choice(gold, len(options)):
-        return robust.score_choice(text, tuple(options), gold, row.question)  # a Sample takes as long to make
     try:
         return robust.score(text, row.sample)
     except DataError as error:  # a row of somebody else's file, without a gold answer
@@ -125,56 +125,41 @@ def _by_robust(row: Response, text: str) -> Score:
 
 
 def _medevalkit(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-    """Judge each row by the rule of its own set; without upstream's row, by one for such questions."""
-    parts: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        has_own = benchmark.medevalkit is not None and row.row is not None
-        parts.setdefault(_OWN if has_own else "" if NO_ROW in row.meta else _ALIKE.get(row.task, ""), []).append(place)
-    made: dict[int, Score] = {}
-    for name, places in parts.items():
-        part = [rows[place] for place in places]
-        made |= zip(places, _by_set_of(benchmark, name, part), strict=True)
-    return [made[place] for place in range(len(rows))]
+    """Judge each row by the rule of its own set; without upstream's row, by one for such questions.
+
+    A failed request has no reply; "" would end upstream's run on some sets, and its Score is replaced in any case.
+    """
+
+    def is_own(row: Response) -> bool:
+        return benchmark.medevalkit is not None and row.row is not None
+
+    own = [row for row in rows if is_own(row)]
+    upstream, texts = [row.row for row in own], [row.text for row in own]
+    verdicts = iter(medevalkit.score_rows(benchmark.medevalkit, upstream, texts) if benchmark.medevalkit else ())
+    return [_of_medevalkit(next(verdicts)) if is_own(row) else _as_such_questions(row) for row in rows]
 
 
-def _by_set_of(benchmark: Benchmark, name: str, rows: Sequence[Response]) -> Iterable[Score]:
-    if not name:
-        return [_unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}") for row in rows]
-    own = benchmark.medevalkit if name == _OWN else None
-    upstream = [_like_upstreams(row) if own is None else row.row for row in rows]
-    # a failed request has no reply; "" would end upstream's run on some sets, and its Score is replaced in any case
-    return map(_of_medevalkit, medevalkit.score_rows(own or name, upstream, [row.text for row in rows]))
-
-
-def _like_upstreams(row: Response) -> dict[str, Json]:
+def _as_such_questions(row: Response) -> Score:
+    name = _ALIKE.get(row.task)
+    if name is None or NO_ROW in row.meta:
+        return _unscored(row.meta.get(NO_ROW) or f"MedEvalKit has no rule for {row.task}")
+    upstream: dict[str, Json] = {"question": row.question, "answer": str(row.gold)}
     if row.options:
         choices = [f"{letter}. {text}" for letter, text in zip(OPTION_LETTERS, row.options, strict=False)]
-        return {"choices": choices, "answer": row.gold}
-    return {"question": row.question, "answer": str(row.gold)}
+        upstream = {"choices": choices, "answer": row.gold}
+    (verdict,) = medevalkit.score_rows(name, [upstream], [row.text])
+    return _of_medevalkit(verdict)
 
 
 def _of_medevalkit(verdict: medevalkit.MedEvalKitVerdict) -> Score:
     if verdict.correct is None:
         return _unscored(f"MedEvalKit's run would end here: {verdict.error}")
-    guessed = verdict.random or verdict.guessed
+    right, guessed = float(verdict.correct), verdict.random or verdict.guessed
     why = "drawn at random" if verdict.random else "taken by likeness" if verdict.guessed else verdict.kind
-    return _by_rule(float(verdict.correct), verdict.parsed, why, guessed)
+    return Score(right, 0.0, right, verdict.parsed, why, invalid=guessed)
 
 
-@cached(1024)
-def _by_rule(accuracy: float, parsed: str | None, why: str, guessed: bool) -> Score:
-    """Return a verdict; there are few different ones, so they are made once."""
-    return Score(accuracy, 0.0, accuracy, parsed, why, invalid=guessed)
-
-
-def _vlmevalkit(revision: str) -> Callable[[Benchmark, Sequence[Response], str], list[Score]]:
-    def judged(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-        return [_by_vlmevalkit(benchmark, row, revision) for row in rows]
-
-    return judged
-
-
-def _by_vlmevalkit(benchmark: Benchmark, row: Response, revision: str) -> Score:
+def _by_vlmevalkit(benchmark: Benchmark, row: Response, revision: str = vlmevalkit.REVISIONS[-1]) -> Score:
     gold = row.gold
     choices = {letter: text for letter, text in zip(OPTION_LETTERS, row.options or (), strict=False) if text}
     if not choices and benchmark.source == MMMU and row.task in ("text", "math"):
@@ -194,18 +179,12 @@ def _written_gold(row: Response) -> str:
     return str(row.gold if written in (None, "") else written)
 
 
-def _multimedeval(benchmark: Benchmark, rows: Sequence[Response], style: str) -> list[Score]:
-    return [_by_multimedeval(row) for row in rows]
-
-
-def _by_multimedeval(row: Response) -> Score:
+def _by_multimedeval(benchmark: Benchmark, row: Response) -> Score:
     if row.task != "text":
         return _unscored("MultiMedEval's rules are for answers in words")
     if row.language != "en":  # it takes SLAKE's English rows only
         return _unscored("MultiMedEval's rules are for English")
     verdict = multimedeval.score(row.text, str(row.gold))
-    if verdict.error:
-        return _unscored(f"MultiMedEval's run would end here: {verdict.error}")
     right = float(verdict.correct)
     return Score(right, 0.0, right, verdict.clean_pred, f"recall {verdict.recall:.2f}")
 
@@ -227,6 +206,6 @@ def _never(benchmark: Benchmark, row: Response | Judged) -> bool:
 ROBUST = Scorer(_robust)
 MEDEVALKIT = Scorer(_medevalkit)
 PAPER = Scorer(_medevalkit, _open_in_paper)
-VLMEVALKIT = Scorer(_vlmevalkit(vlmevalkit.REVISIONS[-1]), _never)  # without its judge here
-VLMEVALKIT_2025_05 = Scorer(_vlmevalkit(vlmevalkit.FIRST), _never)
-MULTIMEDEVAL = Scorer(_multimedeval)
+VLMEVALKIT = Scorer(_each(_by_vlmevalkit), _never)  # without its judge here
+VLMEVALKIT_2025_05 = Scorer(_each(partial(_by_vlmevalkit, revision=vlmevalkit.FIRST)), _never)
+MULTIMEDEVAL = Scorer(_each(_by_multimedeval))

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.questions import Question, questions
@@ -20,15 +19,9 @@ NOT_HERE = "no image: the data set is not at hand"
 ANOTHER = "no image: the data set has another one here than the model was shown"
 _SAME_IMAGE = (CIRCULAR, "shuffle", "rephrase")  # variants by how their names begin
 _DIGEST = re.compile("[0-9a-f]{64}")
-
-
-class _Settings(NamedTuple):
-    """The settings that decide which images a data set gives."""
-
-    benchmark: str
-    variant: str
-    seed: int
-    limit: int | None
+_Settings = tuple[
+    str, str, int, int | None
+]  # those that decide which images are given: benchmark, variant, seed, limit
 
 
 def source_images(
@@ -44,7 +37,7 @@ def source_images(
     for place, (run, row) in enumerate(wanted):
         variant = "" if run.variant.startswith(_SAME_IMAGE) else run.variant
         id = str(row.meta.get("of") or row.id) if run.variant.startswith(CIRCULAR) else row.id  # a turn has another
-        places[_Settings(run.benchmark, variant, run.seed, run.limit)][id].append(place)
+        places[run.benchmark, variant, run.seed, run.limit][id].append(place)
     for asked, waiting in places.items():
         with suppress(InfimedError, ImportError, OSError):  # no files here, say
             for place, question in _read(asked, waiting, downloads):
@@ -56,11 +49,11 @@ def source_images(
 
 def _read(asked: _Settings, waiting: dict[str, list[int]], downloads: Path | None) -> Iterator[tuple[int, Question]]:
     """Yield the questions that wait, as they are met; they then wait no more."""
-    benchmark = registry().get("benchmark", asked.benchmark)
-    given = questions(benchmark, folder=downloads, seed=asked.seed, limit=asked.limit)
-    every = asked.variant == "swap"  # there a question's picture depends on the questions beside it
+    name, variant, seed, limit = asked
+    given = questions(registry().get("benchmark", name), folder=downloads, seed=seed, limit=limit)
+    every = variant == "swap"  # there a question's picture depends on the questions beside it
     met = (one for one in given if isinstance(one, Question) and (every or one.sample.id in waiting))
-    for question in vary_images(asked.variant)(met):
+    for question in vary_images(variant)(met):
         if isinstance(question, Question):
             yield from ((place, question) for place in waiting.pop(question.sample.id, ()))
         if not waiting:

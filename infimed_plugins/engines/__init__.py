@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -143,6 +143,11 @@ class Reply:
     def __post_init__(self) -> None:
         object.__setattr__(self, "texts", tuple(map(replace_surrogates, self.texts)))
         object.__setattr__(self, "error", self.error and replace_surrogates(self.error))
+
+    def joined(self, more: Reply) -> Reply:
+        """Return ``more`` with the samples of this reply before its own."""
+        usage = self.usage + more.usage
+        return replace(more, texts=self.texts + more.texts, cut=self.cut + more.cut, usage=usage)
 
     def to_json(self) -> Json:
         """Return what the response cache keeps."""

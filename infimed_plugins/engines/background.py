@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 _S = TypeVar("_S")
 _T = TypeVar("_T")
 Job = Callable[[_S], Coroutine[Any, Any, _T]]
-Ended = Future[_T] | asyncio.Task[_T]
 
 
 def finished(
@@ -40,14 +39,21 @@ def finished(
     drawn = next(jobs, None)
     if drawn is None:
         return
-    results: queue.SimpleQueue[Ended[_T]] = queue.SimpleQueue()
+    results: queue.SimpleQueue[Future[_T]] = queue.SimpleQueue()
     with _in_thread(session, results) as (loop, servers):
-        start = _starter(loop, servers, results, keep)
-        outstanding = 0
+
+        async def work(job: Job[_S, _T]) -> _T:
+            result = await job(servers)
+            if keep is not None:
+                keep(result)
+            return result
+
+        outstanding: set[Future[_T]] = set()
         while True:
-            while drawn is not None and outstanding < window:
-                start(drawn)
-                outstanding += 1
+            while drawn is not None and len(outstanding) < window:
+                started = asyncio.run_coroutine_threadsafe(work(drawn), loop)
+                outstanding.add(started)
+                started.add_done_callback(results.put)
                 drawn = next(jobs, None)
             if not outstanding:
                 return
@@ -55,43 +61,13 @@ def finished(
                 ended = results.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return
-            result = ended.result()
-            outstanding -= 1
-            yield result
-
-
-def _starter(
-    loop: asyncio.AbstractEventLoop,
-    servers: _S,
-    results: queue.SimpleQueue[Ended[_T]],
-    keep: Callable[[_T], None] | None,
-) -> Callable[[Job[_S, _T]], object]:
-    """Return a function that starts a job on the loop, and puts its task among the results as it ends."""
-    tasks: set[asyncio.Task[_T]] = set()  # the loop itself holds them weakly
-
-    async def work(job: Job[_S, _T]) -> _T:
-        result = await job(servers)
-        if keep is not None:
-            keep(result)
-        return result
-
-    def start(job: Job[_S, _T]) -> None:
-        task = loop.create_task(work(job))
-        tasks.add(task)
-        task.add_done_callback(end)
-
-    def end(task: asyncio.Task[_T]) -> None:
-        tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # or asyncio complains of one that is not asked for
-            results.put(task)
-
-    return lambda job: loop.call_soon_threadsafe(start, job)
+            outstanding.discard(ended)
+            yield ended.result()
 
 
 @contextmanager
 def _in_thread(
-    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Ended[Any]]
+    session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Future[Any]]
 ) -> Iterator[tuple[asyncio.AbstractEventLoop, _S]]:
     """Run an event loop in a thread, with the session open in it; at the end, cancel what still runs."""
     loop = asyncio.new_event_loop()

@@ -36,7 +36,6 @@ from infimed_plugins.errors import ConfigError, DataError, EngineError
 from infimed_plugins.records import Json
 
 MOST_KNOWN = 10_000  # answers found in a row before they are handed out; each waits as an id and a key
-AnyItem = TypeVar("AnyItem", bound=Item)
 R = TypeVar("R", bound=Reply | AnswerScore | Embedding)
 
 
@@ -89,21 +88,20 @@ class CachedEngine:
         """Yield cached replies as they are met, the others as they finish."""
         drawn = dict(vars(sampling))
         samples = drawn.pop("n") if getattr(self._engine, "own_seeds", False) else None
-
         key = partial(self._key, "chat", sampling=drawn)
-        lookup = _ReplyLookup(iter(requests), self._cache, Reply, key, samples)
+        lookup = _Lookup[Reply](iter(requests), self._cache, Reply, key, samples)
         return self._through(lookup, lambda missing: self._engine.generate(missing, sampling))
 
     def _without_samples(
         self, kind: str, result: type[R], ask: Callable[[Iterator[Any]], Iterator[R]], items: Iterable[Any]
     ) -> Iterator[R]:
         """Yield scores or vectors as ``generate`` gives replies."""
-        return self._through(_Lookup(iter(items), self._cache, result, partial(self._key, kind)), ask)
+        return self._through(_Lookup[R](iter(items), self._cache, result, partial(self._key, kind)), ask)
 
     def _key(self, kind: str, item: Item, **shaping: Json) -> str:
         return request_key(kind, self.model, self.revision, item, settings=self._settings, **shaping)
 
-    def _through(self, lookup: _Lookup[AnyItem, R], ask: Callable[[Iterator[AnyItem]], Iterator[R]]) -> Iterator[R]:
+    def _through(self, lookup: _Lookup[R], ask: Callable[[Iterator[Any]], Iterator[R]]) -> Iterator[R]:
         while not lookup.ended:
             self._engine.on_result = lookup.keep
             for result in ask(lookup.missing()):
@@ -115,85 +113,86 @@ class CachedEngine:
 
 @dataclass
 class _Pending:
-    """A request under way, with ``known`` of its samples cached before, and the ids that wait for it."""
+    """A request under way, with what was ``cached`` of its samples before, and the ids that wait for it."""
 
     key: str
-    known: int
-    cached: Json | None
+    cached: Reply | None
     waiting: list[str] = field(default_factory=list)
-    kept: tuple[Any, Json] | None = None
+    kept: Any = None
 
 
-class _Lookup(Generic[AnyItem, R]):
+@dataclass
+class _Lookup(Generic[R]):
     """Requests on their way to the engine, results on their way back.
 
     Missing requests go through; equal requests wait for the first of them. ``samples`` is how many a whole reply has
     where they have seeds of their own, else None.
     """
 
-    def __init__(
-        self,
-        items: Iterator[AnyItem],
-        cache: ResponseCache,
-        result: type[R],
-        key: Callable[[AnyItem], str],
-        samples: int | None = None,
-    ) -> None:
-        self._items: Iterator[AnyItem] = items
-        self._key: Callable[[AnyItem], str] = key
-        self._result: Any = result
-        self._cache, self._samples = cache, samples
-        self._known: deque[Callable[[], R]] = deque()
-        self._asked: dict[str, _Pending] = {}  # by id
-        self._under_way: dict[str, _Pending] = {}  # by key
-        self._waiters: set[str] = set()
-        self.ended = False
+    items: Iterator[Item]
+    cache: ResponseCache
+    result: Any  # the class of the results
+    key: Callable[[Item], str]
+    samples: int | None = None
+    ended: bool = False
+    _known: deque[Callable[[], Any]] = field(default_factory=deque)
+    _asked: dict[str, _Pending] = field(default_factory=dict)  # by id
+    _under_way: dict[str, _Pending] = field(default_factory=dict)  # by key
+    _waiters: set[str] = field(default_factory=set)
 
-    def missing(self) -> Iterator[AnyItem]:
+    def missing(self) -> Iterator[Item]:
         """Yield what the engine is to be asked. Stops early when much is known or waits: the engine is asked anew."""
-        for item in self._items:
+        for item in self.items:
             request_id = request_of(item).id
             if request_id in self._asked or request_id in self._waiters:
                 raise ConfigError(f"two requests with the id {request_id!r} at once; give each its own")
             try:
-                key = self._key(item)
+                key = self.key(item)
             except DataError as error:
-                self._known.append(partial(self._failed, request_id, str(error)))
+                self._known.append(partial(self.result, request_id, error=str(error)))
                 continue
-            known = self._cache.samples(key)
-            if known >= (self._samples or 1):
+            known = self.cache.samples(key)
+            if known >= (self.samples or 1):
                 self._known.append(partial(self._load, request_id, key))
             elif key in self._under_way:
                 self._under_way[key].waiting.append(request_id)
                 self._waiters.add(request_id)
             else:
-                yield self._begin(item, key, known)
+                value = self.cache.get(key) if known else None
+                cached = None if value is None else Reply.from_json(request_id, value)
+                self._asked[request_id] = self._under_way[key] = _Pending(key, cached)
+                yield replace(item, known=known) if cached and isinstance(item, ChatRequest) else item
             if len(self._known) + len(self._waiters) >= MOST_KNOWN:
                 return
         self.ended = True
 
-    def keep(self, result: R) -> tuple[R, Json]:
-        """Cache a result, once; return the whole of it and its value. Called from any thread as it comes."""
+    def keep(self, result: R) -> R:
+        """Cache a result, once, and return it with the samples that were known. Called from any thread as it comes."""
         asked = self._asked.get(result.id)
         if asked is None:
             raise EngineError(f"the engine answered {result.id!r}, which it was not asked")
         if asked.kept is None:
-            whole, samples = self._joined(asked.cached, result)
-            value = whole.to_json() if samples else {"error": whole.error}
-            if samples > asked.known or not samples:
-                self._cache.put(asked.key, value, samples=samples)
-            asked.kept = whole, value
-        return asked.kept
+            whole: Any = asked.cached.joined(result) if asked.cached and isinstance(result, Reply) else result
+            samples = int(result.error is None) if self.samples is None else len(whole.texts)
+            before = len(asked.cached.texts) if asked.cached else 0
+            if samples > before or not samples:
+                value = whole.to_json() if samples else {"error": whole.error}
+                self.cache.put(asked.key, value, samples=samples)
+            asked.kept = whole
+        kept: R = asked.kept
+        return kept
 
-    def answered(self, result: R) -> Iterable[R]:
-        """Cache a result; return what is handed out for it: itself, whole, and one for each that waited for it."""
-        whole, value = self.keep(result)
+    def answered(self, result: R) -> Iterator[R]:
+        """Cache a result; yield what is handed out for it: itself, whole, and one for each that waited for it."""
+        whole: Any = self.keep(result)
         asked = self._asked.pop(result.id)
         del self._under_way[asked.key]
         self._waiters.difference_update(asked.waiting)
-        if whole.error is not None:
-            return [self._bare(whole), *(self._failed(other, whole.error) for other in asked.waiting)]
-        return [whole, *(self._from_json(other, value) for other in asked.waiting)]
+        if isinstance(whole, Reply) and whole.error is not None:
+            whole = replace(whole, texts=(), cut=())
+        yield whole
+        shared = {"asked": False} if isinstance(whole, Reply) else {}
+        yield from (replace(whole, id=other, **shared) for other in asked.waiting)
 
     def take_known(self) -> Iterator[R]:
         """Yield the results that needed no asking, so far."""
@@ -205,54 +204,10 @@ class _Lookup(Generic[AnyItem, R]):
         if self._asked:
             raise EngineError(f"the engine left {len(self._asked)} requests without a reply; run again to ask them")
 
-    def _begin(self, item: AnyItem, key: str, known: int) -> AnyItem:
-        cached = self._cache.get(key) if known else None
-        known = known if cached is not None else 0
-        self._asked[request_of(item).id] = self._under_way[key] = _Pending(key, known, cached)
-        return replace(item, known=known) if known and isinstance(item, ChatRequest) else item
-
-    def _load(self, request_id: str, key: str) -> R:
-        value = self._cache.get(key)
+    def _load(self, request_id: str, key: str) -> Any:
+        value = self.cache.get(key)
         if value is None:
-            return self._failed(request_id, "its reply in the response cache was damaged; run again to ask for it")
-        return self._from_json(request_id, value)
-
-    def _failed(self, request_id: str, error: str) -> R:
-        failed: R = self._result(request_id, error=error)
-        return failed
-
-    def _from_json(self, request_id: str, value: Json) -> R:
-        result: R = self._result.from_json(request_id, value)
-        return result
-
-    def _joined(self, cached: Json | None, result: R) -> tuple[R, int]:
-        """Return the whole of a result, with what was cached of it before, and how many samples that has."""
-        return result, int(result.error is None)
-
-    def _bare(self, failed: R) -> R:
-        return failed
-
-
-class _ReplyLookup(_Lookup[ChatRequest, Reply]):
-    """Also keeps samples one by one where they have seeds of their own."""
-
-    def _failed(self, request_id: str, error: str) -> Reply:
-        return Reply(request_id, error=error, asked=False)
-
-    def _from_json(self, request_id: str, value: Json) -> Reply:
-        reply = Reply.from_json(request_id, value)
-        if self._samples in (None, len(reply.texts)):
-            return reply
-        return replace(reply, texts=reply.texts[: self._samples], cut=reply.cut[: self._samples])
-
-    def _joined(self, cached: Json | None, result: Reply) -> tuple[Reply, int]:
-        if self._samples is None:
-            return super()._joined(cached, result)
-        if cached is not None:
-            before = Reply.from_json(result.id, cached)
-            usage = before.usage + result.usage
-            result = replace(result, texts=before.texts + result.texts, cut=before.cut + result.cut, usage=usage)
-        return result, len(result.texts)
-
-    def _bare(self, failed: Reply) -> Reply:
-        return replace(failed, texts=(), cut=())
+            return self.result(request_id, error="its reply in the response cache was damaged; run again to ask for it")
+        found = self.result.from_json(request_id, value)
+        n = self.samples  # None: all
+        return replace(found, texts=found.texts[:n], cut=found.cut[:n]) if isinstance(found, Reply) else found

@@ -17,7 +17,6 @@ import logging
 import random
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -81,7 +80,7 @@ class Servers:
             headers["Authorization"] = f"Bearer {self._key}"
         hosts = {self._httpx.URL(server.url).host for server in self._pool.servers}
         local = hosts <= {"127.0.0.1", "localhost", "::1"}
-        certificates = _certificates(self._httpx.create_ssl_context)
+        certificates = self._httpx.create_ssl_context()  # takes 15 ms
         for _ in range(self._concurrency):
             client = self._httpx.AsyncClient(
                 headers=headers,
@@ -255,11 +254,6 @@ class Servers:
     def _masked(self, text: str) -> str:
         """Mask the key, as it is or as JSON may spell it."""
         return self._key_pattern.sub("***", text) if self._key and (self._key in text or "\\" in text) else text
-
-
-@cache  # each takes 15 ms to make
-def _certificates(make: Callable[[], _T]) -> _T:
-    return make()
 
 
 async def _answer(client: httpx.AsyncClient, method: str, url: str, body: bytes | None) -> Answer:

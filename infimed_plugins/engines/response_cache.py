@@ -6,9 +6,9 @@ Example::
         cache.put(key, {"texts": ["B"]})  # key: the hash of everything that shapes the reply (cached_engine.py)
         cache.get(key)
 
-A thread commits puts in groups, a fiftieth of a second after the first: a kill loses no more than that. SQLite drops
-the torn end of its write-ahead log; a file it cannot read (cut or overwritten) is put aside as
-``<name>.damaged-<time>`` and its readable rows are copied into a new file.
+Every put is committed: a kill loses none, a power cut the last ones. SQLite drops the torn end of its write-ahead log;
+a file it cannot read (cut or overwritten) is put aside as ``<name>.damaged-<time>`` and its readable rows are copied
+into a new file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,8 +28,6 @@ from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import Json
 
 VERSION = 1  # of the table below; ``ok`` is how many samples a value holds, 0 for an error
-GROUP_SECONDS = 0.02
-MOST_PENDING = 800  # put waits when the disk falls so far behind: memory stays flat
 ALWAYS_CHECKED_BYTES = 64 * 2**20  # larger ones only after a kill: the check reads the whole file
 _TABLE = """
 CREATE TABLE IF NOT EXISTS replies (key BLOB PRIMARY KEY, ok INTEGER NOT NULL, at REAL NOT NULL, value BLOB NOT NULL)
@@ -56,19 +53,10 @@ class ResponseCache:
         self.path = Path(path)
         self._database = _open(self.path)
         self._using = threading.Lock()  # the connection
-        self._changing = threading.Lock()  # what is pending
-        self._pending: dict[str, tuple[Json, int]] = {}
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix=f"writer of {self.path.name}")
-        self._last: Future[None] | None = None
-        self._hurry = threading.Event()
-        self._closed = self._told = self._scheduled = False
-        self._failure = ""
+        self._closed = False
 
     def get(self, key: str) -> Json | None:
         """Return the value stored under a key; None when there is none, or only an error."""
-        value, samples = self._pending.get(key, (None, 0))
-        if value is not None:
-            return value if samples else None
         rows = self._rows("SELECT value FROM replies WHERE key = ? AND ok", bytes.fromhex(key))
         try:
             return json.loads(zlib.decompress(rows[0][0])) if rows else None
@@ -76,98 +64,38 @@ class ResponseCache:
             self._rows("DELETE FROM replies WHERE key = ?", bytes.fromhex(key))
             return None
 
-    def __contains__(self, key: str) -> bool:
-        """True if ``get`` has something to return."""
-        return self.samples(key) > 0
-
     def samples(self, key: str) -> int:
         """Return how many samples the value under a key holds, as ``put`` was told; 0 for none or an error."""
-        value, samples = self._pending.get(key, (None, 0))
-        if value is not None:
-            return samples
         rows = self._rows("SELECT ok FROM replies WHERE key = ?", bytes.fromhex(key))
         return int(rows[0][0]) if rows else 0
 
     def put(self, key: str, value: Json, *, samples: int = 1) -> None:
-        """Store a JSON value of so many samples; 0: it records an error. Raises DataError if an earlier put failed."""
-        self._refuse()
-        if len(self._pending) >= MOST_PENDING:
-            self.flush()
-        with self._changing:
-            self._pending[key] = (value, samples)
-            if not self._scheduled:
-                self._scheduled = True
-                self._last = self._writer.submit(self._write)
+        """Store a JSON value of so many samples; 0: it records an error. Raises DataError where it cannot be written.
 
-    def flush(self) -> None:
-        """Return when every put is in the file. Raises DataError when one failed."""
-        self._refuse()
-        self._hurry.set()
-        self._writer.submit(self._write).result()
-        self._hurry.clear()
-        self._refuse()
+        It takes some 60 µs; the log is synced every thousand pages, which may take a disk's tenth of a second.
+        """
+        row = (bytes.fromhex(key), samples, time.time(), zlib.compress(json.dumps(value).encode(), 1))
+        try:
+            self._use(lambda database: database.execute(f"INSERT OR REPLACE {_INSERT}", row))
+        except (sqlite3.Error, OSError) as error:
+            said = f"the response cache {self.path} cannot be written: {error}; make room and run again"
+            raise DataError(said) from error
 
-    def count(self, *, ok: bool = True) -> int:
-        """Return how many replies the file holds, or with ``ok=False`` how many errors no later run has replaced."""
-        self.flush()
-        return int(self._rows("SELECT count(*) FROM replies WHERE (ok > 0) = ?", ok)[0][0])
-
-    def errors(self) -> Iterator[Json]:
-        """Yield the errors on record, oldest first."""
-        self.flush()
-        rows = self._rows("SELECT value FROM replies WHERE NOT ok ORDER BY rowid")
-        return (json.loads(zlib.decompress(value)) for (value,) in rows)
+    def count(self) -> int:
+        """Return how many replies the file holds, errors apart."""
+        return int(self._rows("SELECT count(*) FROM replies WHERE ok")[0][0])
 
     def close(self) -> None:
-        """Flush and let the file go. A second call does nothing. Raises DataError when a put failed, once."""
-        if self._closed:
-            return
-        self._closed = True
-        self._hurry.set()
-        self._writer.shutdown()
-        self._database.close()
-        if self._last is not None:
-            self._last.result()  # a value that is no JSON
-        if self._failure and not self._told:
-            raise DataError(self._failure)
+        """Let the file go. A second call does nothing."""
+        with self._using:
+            self._closed = True
+            self._database.close()
 
     def __enter__(self) -> ResponseCache:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _refuse(self) -> None:
-        if self._failure:
-            self._told = True
-            raise DataError(self._failure)
-        if self._closed:
-            raise DataError(f"the response cache {self.path} is closed")
-
-    def _write(self) -> None:
-        """Commit what is pending, in the writer's thread."""
-        self._hurry.wait(GROUP_SECONDS)
-        with self._changing:
-            self._scheduled = False
-            group = dict(self._pending)
-        rows = [
-            (bytes.fromhex(key), samples, time.time(), zlib.compress(json.dumps(value).encode(), 1))
-            for key, (value, samples) in group.items()
-        ]
-
-        def insert(database: sqlite3.Connection) -> None:
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany(f"INSERT OR REPLACE {_INSERT}", rows)
-            database.execute("COMMIT")
-
-        if not rows or self._failure:
-            return
-        try:
-            self._use(insert)
-        except (sqlite3.Error, OSError) as error:
-            self._failure = f"the response cache {self.path} cannot be written: {error}; make room and run again"
-        with self._changing:
-            self._pending = {key: put for key, put in self._pending.items() if put is not group.get(key)}
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -180,6 +108,8 @@ class ResponseCache:
     def _use(self, use: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return what a use of the connection gives; the file is rebuilt where a page of it cannot be read."""
         with self._using:
+            if self._closed:
+                raise DataError(f"the response cache {self.path} is closed")
             try:
                 return use(self._database)
             except sqlite3.DatabaseError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -82,15 +82,16 @@ def ask_until_parsed(
     response cache is no attempt of this run: what an earlier run could not read is asked anew. Raises DataError for two
     requests of one id, and what ``engine.generate`` raises.
     """
-    settled: deque[ParsedReply[T]] = deque()
+    settled: list[ParsedReply[T]] = []
     unread: dict[str, ParsedReply[T]] = {}
-    turn_requests = _unless_empty(_to_ask(requests, settled))
+    waiting: dict[str, ChatRequest] = {}
+    turn_requests: Iterable[ChatRequest | ParsedReply[T]] = requests
     fresh: Counter[str] = Counter()  # how often each was asked in this run
     for turn in count():
-        waiting: dict[str, ChatRequest] = {}
         again: list[ChatRequest] = []
-        replies = engine.generate(_noted(turn_requests, waiting), policy.sampling(turn)) if turn_requests else ()
-        for reply in replies:
+        asked = _asked(turn_requests, waiting, settled)
+        first = next(asked, None)  # without a request the engine need not be running
+        for reply in engine.generate(chain([first], asked), policy.sampling(turn)) if first else ():
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
@@ -104,22 +105,33 @@ def ask_until_parsed(
             else:
                 unread[parsed.id] = parsed
                 again.append(request)
-            yield from _taken_out(settled)
+            yield from settled
+            settled.clear()
         for id in waiting:
             before = unread.get(id, ParsedReply(id, None))
             settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
-        yield from _taken_out(settled)
+        waiting.clear()
+        yield from settled
+        settled.clear()
         if not again:
             return
         turn_requests = again
 
 
-def _to_ask(requests: Iterable[ChatRequest | ParsedReply[T]], settled: deque[ParsedReply[T]]) -> Iterator[ChatRequest]:
+def _asked(
+    requests: Iterable[ChatRequest | ParsedReply[T]], waiting: dict[str, ChatRequest], settled: list[ParsedReply[T]]
+) -> Iterator[ChatRequest]:
+    """Yield the requests to ask, which then wait; those that are settled already need no asking."""
+    seen: set[str] = set()
     for request in requests:
-        if isinstance(request, ChatRequest):
-            yield request
-        else:
+        if isinstance(request, ParsedReply):
             settled.append(request)
+            continue
+        if request.id in seen:
+            raise DataError(f"two requests have the id {request.id!r}; give each its own")
+        seen.add(request.id)
+        waiting[request.id] = request
+        yield request
 
 
 def answer_part(text: str) -> str:
@@ -157,11 +169,6 @@ def _after_thinking(text: str) -> str:
     return text.partition("</think>")[2].strip()
 
 
-def _taken_out(queue: deque[T]) -> Iterator[T]:
-    while queue:
-        yield queue.popleft()
-
-
 def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) -> tuple[ParsedReply[T], bool]:
     """Return the parsed reply, and True if the engine failed."""
     if reply.error is not None or not reply.texts:
@@ -173,20 +180,3 @@ def _settle(reply: Reply, request: ChatRequest, read: Read[T], attempts: int) ->
         cut = " (cut off at max_tokens)" if any(reply.cut) else ""
         why = str(error) if text.strip() else EMPTY_REPLY
         return ParsedReply(reply.id, None, text, attempts, f"{why}{cut}", (text,)), False
-
-
-def _noted(requests: Iterable[ChatRequest], waiting: dict[str, ChatRequest]) -> Iterator[ChatRequest]:
-    seen: set[str] = set()
-    for request in requests:
-        if request.id in seen:
-            raise DataError(f"two requests have the id {request.id!r}; give each its own")
-        seen.add(request.id)
-        waiting[request.id] = request
-        yield request
-
-
-def _unless_empty(requests: Iterable[ChatRequest]) -> Iterable[ChatRequest] | None:
-    """Return the requests, or None when there are none: then the engine need not be running."""
-    waiting = iter(requests)
-    first = next(waiting, None)
-    return None if first is None else chain([first], waiting)

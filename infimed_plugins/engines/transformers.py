@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -78,19 +79,17 @@ class TransformersEngine:
         """
         sampling.refuse_greedy_copies()
         for batch in batched(requests, max(1, self._batch_size // sampling.n)):
-            good: list[Opened] = []
+            good: dict[int, list[Opened]] = defaultdict(list)  # by how many samples are known
             replies: dict[str, Reply] = {}
             for request in batch:
                 try:
-                    good.append((request, [image.open() for image in request.images]))
+                    good[request.known].append((request, [image.open() for image in request.images]))
                 except DataError as error:
                     replies[request.id] = Reply(request.id, error=str(error))
-            for known in {request.known for request, _ in good}:
-                alike = [(request, images) for request, images in good if request.known == known]
+            for known, alike in good.items():
                 rest = replace(sampling, n=sampling.n - known, seed=sampling.seed + known)
                 replies |= {reply.id: reply for reply in self._replies(alike, rest)}
-            for request in batch:
-                yield replies[request.id]
+            yield from (replies[request.id] for request in batch)
 
     def score_answers(self, requests: Iterable[tuple[ChatRequest, str]]) -> Iterator[AnswerScore]:
         """Yield the log-probability of each answer's own tokens, in the order of the pairs, one forward pass each."""
@@ -157,9 +156,7 @@ class TransformersEngine:
             )
             for request, _ in batch
         ]
-        images = [
-            opened for _, opened in batch
-        ]  # a list for each chat: Gemma's processor takes a flat one for one chat
+        images = [opened for _, opened in batch]  # a list each: Gemma's processor takes a flat one for one chat
         given = {"text": chats, "images": images if any(images) else None}
         return self._processor(**given, padding=True, return_tensors="pt").to(self._device)
 

@@ -223,7 +223,6 @@ class _Build:
         revision = fingerprints.revision_of(part.source, folder) or planned.revision
         count = tally.counts(part, revision, planned.licence, inputs)
         sync_all(build.folder.out)
-        build.engines.flush()  # a finished part is never asked again: what it was told must not be lost by a kill
         file.finish(count)
         return count
 

@@ -5,7 +5,6 @@ It names no time and no place, so that the same recipe gives the same manifest o
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from infimed_plugins import __version__
 from infimed_plugins.curation import ENGINE_ERROR
-from infimed_plugins.errors import ConfigError, MissingFileError, refuse_failures
+from infimed_plugins.errors import ConfigError, MissingFileError, installed_versions, refuse_failures
 from infimed_plugins.limits import read_json
 from infimed_plugins.records import Json
 from infimed_plugins.storage import sha256_of, write_whole
@@ -142,10 +141,5 @@ def output_of(folder: Path, name: str, rows: int) -> Output:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that shape the written bytes."""
-    found = {"infimed-plugins": __version__}
-    for package in ("pillow", "pyarrow", "pydicom", "numpy", "datasets", "transformers", "ImageHash", "rensa"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    shaping = ("pillow", "pyarrow", "pydicom", "numpy", "datasets", "transformers", "ImageHash", "rensa")
+    return {"infimed-plugins": __version__, **installed_versions(*shaping)}

@@ -101,11 +101,6 @@ class BuildEngines:
             self._known[name] = self._cached(self._given or start_engine(choice), choice.settings)
         return self._known[name]
 
-    def flush(self) -> None:
-        """Return when every reply so far is in the response cache. Raises DataError when one could not be written."""
-        if self._cache is not None:
-            self._cache.flush()
-
     def close(self) -> None:
         """Close the response cache; an empty one is removed."""
         store, self._cache = self._cache, None

@@ -54,25 +54,18 @@ _SPELLINGS = _spellings()
 
 @dataclass(frozen=True)
 class MultiMedEvalVerdict:
-    """``f1`` and ``recall`` of the gold's words, in [0, 1]; ``error`` is upstream's exception, "" for none.
+    """``f1`` and ``recall`` of the gold's words, in [0, 1]."""
 
-    Where upstream crashes, nothing else is set and ``correct`` is False.
-    """
-
-    clean_pred: str = ""
-    clean_gold: str = ""
-    closed: bool = False
-    f1: float = 0.0
-    recall: float = 0.0
-    correct: bool = False
-    error: str = ""
+    clean_pred: str
+    clean_gold: str
+    closed: bool
+    f1: float
+    recall: float
+    correct: bool
 
 
 def score(prediction: str, answer: str) -> MultiMedEvalVerdict:
-    """Judge one reply. A prediction or answer that is not a string gets the error upstream ends the run with."""
-    for text in (answer, prediction):
-        if not isinstance(text, str):
-            return MultiMedEvalVerdict(error=f"AttributeError: '{type(text).__name__}' object has no attribute 'lower'")
+    """Judge one reply. Raises AttributeError for a prediction or answer that is not a string, as upstream does."""
     clean_gold, clean_pred = clean(answer.lower().strip()), clean(prediction)
     gold, given = set(clean_gold.split()), set(clean_pred.split())
     shared = len(gold & given)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.records import OPTION_LETTERS
 
 FIRST, LATE_LETTER, SPOKEN_LETTER = REVISIONS = ("2025-05-24_0f27427e", "2025-09-23_cd98057b", "HEAD_e8e78f05")
@@ -36,21 +35,10 @@ _SPOKEN = re.compile(r"answer\s+is\s+\**([ABCD])", re.IGNORECASE)
 def infer(prediction: str, choices: Mapping[str, str], revision: str) -> str | None:
     """Return the option letter, ``Z`` for a refusal, or None when the rules find none.
 
-    ``choices`` are the texts by letter. Raises ConfigError for a revision that is none of ``REVISIONS``, DataError for
-    a choice that is not named by a capital letter.
+    ``choices`` are the texts by capital letter, ``revision`` one of ``REVISIONS``.
     """
-    if revision not in REVISIONS:
-        raise ConfigError(f"VLMEvalKit's revision {revision!r} is unknown; choose one of {', '.join(REVISIONS)}")
-    unnamed = [name for name in choices if len(name) != 1 or name not in OPTION_LETTERS]
-    if unnamed:
-        raise DataError(f"the choice {unnamed[0]!r} is not named by a capital letter; name the choices A, B, …")
     reply = str(prediction)
     return _by_letter(reply, choices, revision) or _by_text(reply.lower(), choices, revision)
-
-
-def hit(prediction: str, choices: Mapping[str, str], answer: str, revision: str) -> int:
-    """Do as ``hit_exact_matching``: 1 when the option read is the answer, else 0. Raises as ``infer`` does."""
-    return int((infer(prediction, choices, revision) or NO_OPTION) == answer)
 
 
 def open_as_choice(answer: str) -> tuple[str, dict[str, str]]:

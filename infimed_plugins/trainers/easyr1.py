@@ -25,12 +25,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
+from infimed_plugins.errors import installed_versions
 from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.export.parquet import embedded, write_parquet
 from infimed_plugins.trainers import upstream_easyr1
@@ -173,16 +173,15 @@ def _rule_faults(settings: Any) -> Iterator[Fault]:
 
 
 def _version_faults() -> Iterator[Fault]:
-    from importlib.metadata import PackageNotFoundError, version
-
     from packaging.requirements import Requirement
 
-    for line in ("vllm>=0.8,<0.12", "omegaconf>=2.3,<2.4", "transformers>=4.54,<5"):
-        wanted = Requirement(line)
-        with suppress(PackageNotFoundError):
-            installed = version(wanted.name)
-            if not wanted.specifier.contains(installed, prereleases=True):
-                yield Fault(wanted.name, f"{installed} does not fit EasyR1", f"pip install '{line}'")
+    lines = ("vllm>=0.8,<0.12", "omegaconf>=2.3,<2.4", "transformers>=4.54,<5")
+    wanted = {line: Requirement(line) for line in lines}
+    installed = installed_versions(*(requirement.name for requirement in wanted.values()))
+    for line, requirement in wanted.items():
+        version = installed.get(requirement.name)
+        if version and not requirement.specifier.contains(version, prereleases=True):
+            yield Fault(requirement.name, f"{version} does not fit EasyR1", f"pip install '{line}'")
 
 
 def _rows(key: str, data: Any, rules: RowRules, faults: list[Fault], on_progress: OnProgress) -> Rows | None:

@@ -1,4 +1,4 @@
-"""The commit of a working folder is read without git, which runs what a stranger's folder configures."""
+"""The commit of a working folder is told without running what a stranger's folder configures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from infimed_plugins.benchmarks.imported.result_files import (
     MEDEVALKIT_SETS,
     VLMEVALKIT_SETS,
     ImportedReply,
-    read_replies,
+    result_parts,
 )
 from infimed_plugins.benchmarks.judging import metrics_of
 from infimed_plugins.benchmarks.run_folder import RunFolder
@@ -75,8 +75,9 @@ def save_tsv(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path, **options: Any) -> list[ImportedReply]:
-    return list(read_replies(path, **options))
+def read(path: Path, name: str | None = None) -> list[ImportedReply]:
+    parts = result_parts(path, benchmark(name) if name else None)
+    return [reply for part in parts for reply in part.replies()]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_all_data_sets_of_an_output_folder_are_read_and_others_left_out(tmp_path
     for name in ("VQA_RAD", "PMC_VQA", "CMB"):
         save_json(tmp_path / name / "results.json", [ASKED])
     save_json(tmp_path / "total_results.json", {"VQA_RAD": {}})
-    assert [reply.benchmark for reply in read(tmp_path)] == ["pmc_vqa_2", "vqa_rad"]
+    assert [part.of.benchmark.source for part in result_parts(tmp_path)] == ["pmc_vqa_2", "vqa_rad"]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=str)
@@ -170,7 +171,7 @@ def test_vlmevalkits_predictions_are_read(suffix: str, tmp_path: Path) -> None:
         save_xlsx(path, [MCQ_ROW])
     for source in (path, tmp_path):
         (reply,) = read(source)
-        assert (reply.benchmark, reply.id, reply.text) == ("gmai_mmbench", "gmai_mmbench-val-7", MCQ_ROW["prediction"])
+        assert (reply.id, reply.text) == ("gmai_mmbench-val-7", MCQ_ROW["prediction"])
         assert (reply.row["B"], reply.row["answer"], reply.row["C"] or "") == ("None", "A", "")
         assert reply.prompt == ""
 
@@ -291,11 +292,11 @@ def test_a_renamed_file_is_read_when_the_benchmark_is_named(tmp_path: Path) -> N
     path = save_json(tmp_path / "results.json", [VQA])
     with pytest.raises(ConfigError, match="is none of MMMU-Medical-val"):
         read(path)
-    assert [reply.id for reply in read(path, benchmark="vqa_rad")] == ["vqa_rad-test-00000"]
+    assert [reply.id for reply in read(path, "vqa_rad")] == ["vqa_rad-test-00000"]
     with pytest.raises(ConfigError, match="no replies of 'phantom'"):
-        read(path, benchmark="phantom")
+        read(path, "phantom")
     other = save_tsv(tmp_path / "mine.tsv", [MCQ_ROW])
-    assert [reply.benchmark for reply in read(other, benchmark="gmai_mmbench")] == ["gmai_mmbench"]
+    assert [reply.id for reply in read(other, "gmai_mmbench")] == ["gmai_mmbench-val-7"]
 
 
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
@@ -315,10 +316,10 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sets", [MEDEVALKIT_SETS, VLMEVALKIT_SETS], ids=["MedEvalKit", "VLMEvalKit"])
 def test_ids_of_counted_rows_are_those_of_our_samples(sets: dict[str, Any]) -> None:
     for imported in sets.values():
-        source = registry().get("source", imported.source)
-        assert imported.split in source.splits
+        source, split = registry().get("source", imported.benchmark.source), imported.benchmark.split
+        assert split in source.splits
         if isinstance(imported.ids, int):
-            rows = list(source.load(imported.split, folder=FIXTURES))
+            rows = list(source.load(split, folder=FIXTURES))
             assert [imported.sample_id({}, place) for place in range(len(rows))] == [(row.id, True) for row in rows]
             assert any(isinstance(row, Sample) for row in rows)
 

@@ -114,7 +114,7 @@ def test_questions_about_one_picture_share_its_digest() -> None:
 
 
 def test_scores_are_averaged() -> None:
-    items = [functions.ItemScore(score=value, image="", kind="", reason="") for value in (1.0, 0.0, 0.0, 1.0)]
+    items = [{"score": value} for value in (1.0, 0.0, 0.0, 1.0)]
     assert (functions.mean_score(items), functions.mean_score([])) == (0.5, 0.0)
 
 

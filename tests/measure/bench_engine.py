@@ -15,7 +15,9 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import io
 import json
+import math
 import os
 import platform
 import random
@@ -31,6 +33,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from PIL import Image
+
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.records import ImageRef
 
@@ -38,14 +42,16 @@ CONCURRENCY = 64
 SAMPLES = 10
 NOISE = random.Random(0).randbytes(2_000_000)
 TEXT = " ".join(random.Random(1).choices(["lesion", "in", "the", "left", "lobe", "bright", "is", "T2"], k=150))
-HEADER = bytes.fromhex("ffd8ffc00011080010001003011100021100031100")
 Ask = Callable[[bytes], Awaitable[Any]]
 
 
 def image(number: int, size: int) -> bytes:
-    """Bytes that begin as a JPEG does; nobody decodes them here."""
-    start = number * 997 % (len(NOISE) - size)
-    return HEADER + number.to_bytes(4, "big") + NOISE[start : start + size - len(HEADER) - 4]
+    """A PNG of noise, of so many bytes."""
+    side = math.isqrt(size)
+    start = number * 997 % (len(NOISE) - side * side)
+    made = io.BytesIO()
+    Image.frombytes("L", (side, side), NOISE[start : start + side * side]).save(made, "PNG", compress_level=0)
+    return made.getvalue()
 
 
 def requests(count: int, size: int) -> Iterator[ChatRequest]:
@@ -55,7 +61,7 @@ def requests(count: int, size: int) -> Iterator[ChatRequest]:
 
 def body(number: int, size: int) -> bytes:
     """The same request for a bare client."""
-    uri = "data:image/jpeg;base64," + base64.b64encode(image(number, size)).decode()
+    uri = "data:image/png;base64," + base64.b64encode(image(number, size)).decode()
     content = [{"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": f"What is it, {number}?"}]
     settings = {"n": SAMPLES, "temperature": 1.0, "top_p": 1.0, "max_tokens": 512, "seed": 7}
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": content}], **settings}).encode()

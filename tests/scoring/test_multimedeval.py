@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infimed_plugins.scoring.multimedeval import MultiMedEvalVerdict, clean, score
+from infimed_plugins.scoring.multimedeval import clean, score
 
 CLEANED = [
     ("articles and full stops", "The liver.", "liver"),
@@ -42,7 +42,7 @@ def test_texts_are_cleaned(claim: str, text: str, cleaned: str) -> None:
 @pytest.mark.parametrize(("claim", "reply", "gold", "closed", "recall", "correct"), VERDICTS)
 def test_replies_are_judged(claim: str, reply: str, gold: str, closed: bool, recall: float, correct: bool) -> None:
     verdict = score(reply, gold)
-    assert (verdict.closed, verdict.recall, verdict.correct, verdict.error) == (closed, recall, correct, ""), claim
+    assert (verdict.closed, verdict.recall, verdict.correct) == (closed, recall, correct), claim
 
 
 def test_f1_is_kept_just_below_one() -> None:
@@ -51,4 +51,5 @@ def test_f1_is_kept_just_below_one() -> None:
 
 @pytest.mark.parametrize(("reply", "gold", "kind"), [(None, "no", "NoneType"), ("no", 3, "int")])
 def test_what_is_not_text_gets_the_error_of_upstream(reply: Any, gold: Any, kind: str) -> None:
-    assert score(reply, gold) == MultiMedEvalVerdict(error=f"AttributeError: '{kind}' object has no attribute 'lower'")
+    with pytest.raises(AttributeError, match=f"'{kind}' object has no attribute 'lower'"):
+        score(reply, gold)

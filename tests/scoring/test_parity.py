@@ -10,6 +10,7 @@ import gzip
 import importlib
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,15 +20,9 @@ import pytest
 from mmmu_open import open_correct, read_open
 
 from infimed_plugins.scoring import medevalkit
-from infimed_plugins.scoring.medevalkit.choice import mcq as upstream_mcq
-from infimed_plugins.scoring.medevalkit.data_set import judged_correct
-from infimed_plugins.scoring.medevalkit.mmmu import (
-    Draws,
-    extracted,
-    raw_open_correct,
-    read_choice,
-)
+from infimed_plugins.scoring.medevalkit.mmmu import extracted, raw_open_correct, read_choice
 from infimed_plugins.scoring.medevalkit.rules import judged_closed, judged_open, judged_yes_no
+from infimed_plugins.scoring.medevalkit.rules import mcq as upstream_mcq
 from infimed_plugins.scoring.medevalkit.text import boxed, read_judge, tag
 from infimed_plugins.scoring.medevalkit.text import parse as upstream_parse
 
@@ -94,7 +89,7 @@ def vqa_bench(record: Record) -> dict[str, Any]:
 
 
 def mmmu_mc(record: Record) -> dict[str, Any]:
-    draws = Draws(record["seed"])
+    draws = random.Random(record["seed"])
     letter, drawn = read_choice(record["response"], record["all_choices"], record["index2ans"], draws)
     return {"pred": letter, "random": drawn, "correct": letter == record["answer"], "error": None}
 
@@ -159,8 +154,10 @@ def aggregate(record: Record) -> dict[str, Any]:
     right = [verdict.correct for verdict in verdicts]
     judged: dict[str, Any] = {}
     if outputs is not None:
-        right = judged_correct(benchmark, verdicts, outputs)
-        judged["n_judge_calls"] = len(medevalkit.asked_of_judge(benchmark, verdicts))
+        places = medevalkit.asked_of_judge(benchmark, verdicts)
+        for place, output in zip(places, outputs, strict=False):
+            right[place] = read_judge(output)[1]
+        judged["n_judge_calls"] = len(places)
     return {"error": error, "metrics": metrics, "correct": None if error else right, **judged}
 
 
@@ -178,15 +175,15 @@ def vlmeval_infer(record: Record) -> dict[str, Any]:
 
 def multimedeval_vqa(record: Record) -> dict[str, Any]:
     multimedeval = importlib.import_module("infimed_plugins.scoring.multimedeval")
-    verdict = multimedeval.score(record["response"], record["answer"])
+    verdict, error = error_of(multimedeval.score, record["response"], record["answer"])
     return {
-        "error": verdict.error or None,
-        "clean_pred": verdict.clean_pred,
-        "clean_gold": verdict.clean_gold,
-        "closed": verdict.closed,
-        "F1": verdict.f1,
-        "recall": verdict.recall,
-        "correct": verdict.correct,
+        "error": error,
+        "clean_pred": verdict.clean_pred if verdict else "",
+        "clean_gold": verdict.clean_gold if verdict else "",
+        "closed": bool(verdict and verdict.closed),
+        "F1": verdict.f1 if verdict else 0.0,
+        "recall": verdict.recall if verdict else 0.0,
+        "correct": bool(verdict and verdict.correct),
     }
 
 

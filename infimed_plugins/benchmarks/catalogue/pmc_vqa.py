@@ -9,18 +9,7 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet, Places
 from infimed_plugins.scoring.medevalkit.rules import choice
 
-CELLS = (
-    "index",
-    "Figure_path",
-    "Caption",
-    "Question",
-    "Choice A",
-    "Choice B",
-    "Choice C",
-    "Choice D",
-    "Answer",
-    "split",
-)
+CELLS = ("index", "Figure_path", "Caption", "Question", *(f"Choice {letter}" for letter in "ABCD"), "Answer", "split")
 
 
 def _ask(row: Mapping[str, Any] | Sequence[str]) -> MedEvalKitQuestion:

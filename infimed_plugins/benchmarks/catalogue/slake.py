@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.scoring.medevalkit.data_set import MedEvalKitQuestion, MedEvalKitSet
 from infimed_plugins.scoring.medevalkit.metrics import open_and_closed
 from infimed_plugins.scoring.medevalkit.rules import (
-    NO_RFIND,
     YES_NO,
     MedEvalKitVerdict,
     Row,
@@ -14,7 +15,6 @@ from infimed_plugins.scoring.medevalkit.rules import (
     judged_open,
     judged_yes_no,
     row_by_row,
-    shared,
 )
 from infimed_plugins.scoring.medevalkit.text import unboxed
 
@@ -25,13 +25,10 @@ def _ask(row: Row) -> MedEvalKitQuestion:
     return MedEvalKitQuestion(kind, row["question"], None, row["answer"], language)
 
 
-def _judge(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
+def _judge(of: MedEvalKitSet, row: Row, reply: Any) -> MedEvalKitVerdict:
     """Judge by SLAKE's own mark of closed questions; "Yes" is no yes-no answer."""
-    answer, is_open = row["answer"], row["answer_type"] == "OPEN"
-    if reply is None:
-        return shared(None, "open" if is_open else "close", None, NO_RFIND)
-    text = unboxed(reply)
-    if is_open:
+    answer, text = row["answer"], unboxed(reply)
+    if row["answer_type"] == "OPEN":
         return judged_open(answer, text)
     if answer in YES_NO:
         return judged_yes_no(answer, text)

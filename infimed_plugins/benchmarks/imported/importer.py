@@ -17,14 +17,14 @@ from typing import TypedDict
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.imported.match_questions import from_file, is_of
-from infimed_plugins.benchmarks.imported.result_files import ImportedReply, benchmark_of, read_replies, result_parts
+from infimed_plugins.benchmarks.imported.result_files import ImportedReply, ImportedSet, result_parts
 from infimed_plugins.benchmarks.questions import Question, check_style, questions, unanswered
 from infimed_plugins.benchmarks.run_folder import RESPONSES, SETTINGS, RunFolder, answered_line
 from infimed_plugins.benchmarks.run_metadata import RUN_FILE, read_run_file, write_run_file
 from infimed_plugins.errors import ConfigError, DataError, InfimedError
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Response
-from infimed_plugins.storage import PARTIAL, locked, whole_file, whole_folder
+from infimed_plugins.storage import PARTIAL, locked, whole_folder, write_whole
 
 Show = Callable[[str, int, int | None], None]
 _RUN_FILES = re.compile(
@@ -58,7 +58,7 @@ def import_run(
     """Write the replies at ``path`` into ``out``, a folder for each benchmark, and count them by benchmark.
 
     Nothing is written or, for ``fresh``, removed before all is read. Of several data sets a damaged one, or one that
-    ``downloads`` lacks, ends nothing: its counts say so. Raises what ``read_replies`` raises where it is the only one,
+    ``downloads`` lacks, ends nothing: its counts say so. Raises what result_files.py raises where it is the only one,
     DataError when there is nothing to judge in any, and ConfigError for an unknown style and what ``check_out`` tells.
     """
     check_style(style)
@@ -66,8 +66,8 @@ def import_run(
     again = not fresh and any(isinstance(one, dict) and told.items() <= one.items() for one in read_run_file(out)[-1:])
     if not again:
         check_out(out, path, downloads, fresh=fresh)
-    source = registry().get("benchmark", benchmark).source if benchmark else None
-    taken, counts = _taken(path, source, downloads, show)
+    wanted = registry().get("benchmark", benchmark) if benchmark else None
+    taken, counts = _taken(path, wanted, downloads, show)
     with locked(out):
         if again and all(_stands(out / known.name / style, rows) for known, rows in taken):
             return counts  # killed when all was done but the lock
@@ -129,27 +129,27 @@ def _write(
 ) -> None:
     run = {"benchmark": benchmark.name, "model": model, "name": model, "prompt_style": style, "variant": ""}
     folder.prepare({**run, "limit": None, "imported": str(path)})
-    with whole_file(folder.path / RESPONSES) as partial, partial.open("wb") as file:
-        file.writelines(map(answered_line, rows))
+    write_whole(folder.path / RESPONSES, b"".join(map(answered_line, rows)))
     folder.finish(len(rows))
 
 
 def _taken(
-    path: Path, source: str | None, downloads: Path | None, show: Show
+    path: Path, benchmark: Benchmark | None, downloads: Path | None, show: Show
 ) -> tuple[list[tuple[Benchmark, list[Response]]], dict[str, Counts]]:
     """Return the benchmarks with their rows, but for empty ones, and the counts of all, damaged ones among them."""
-    parts = result_parts(path, source)
+    parts = result_parts(path, benchmark)
     taken: list[tuple[Benchmark, list[Response]]] = []
     counts: dict[str, Counts] = {}
     damaged: list[DataError] = []
     for part in parts:
+        known = part.of.benchmark
         try:
-            known, replies = _replies(part, source)
+            replies = list(part.replies())
         except DataError as error:
             damaged.append(error)
-            counts[part.name] = Counts(replies=0, unmatched=0, missing=0, skipped=0, problem=str(error))
+            counts[part.path.name] = Counts(replies=0, unmatched=0, missing=0, skipped=0, problem=str(error))
             continue
-        rows, counts[known.name] = _joined(known, replies, downloads, show, alone=len(parts) == 1)
+        rows, counts[known.name] = _joined(part.of, replies, downloads, show, alone=len(parts) == 1)
         if rows:
             taken.append((known, rows))
     if not taken and damaged:
@@ -159,25 +159,14 @@ def _taken(
     return taken, counts
 
 
-def _replies(part: Path, source: str | None) -> tuple[Benchmark, list[ImportedReply]]:
-    """Return the replies of one data set. Raises as ``read_replies`` does, and DataError when there is none."""
-    replies = list(read_replies(part, benchmark=source))
-    if not replies:
-        raise DataError(f"{part} holds no replies; name the file or folder that the run itself wrote")
-    known = benchmark_of(replies[0].benchmark)
-    if known is None:
-        raise ConfigError(f"no benchmark asks the source {replies[0].benchmark!r}, so its replies cannot be judged")
-    return known, replies
-
-
 def _joined(
-    benchmark: Benchmark, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
+    of: ImportedSet, replies: Sequence[ImportedReply], downloads: Path | None, show: Show, *, alone: bool
 ) -> tuple[list[Response], Counts]:
     """Return the replies with their questions, and behind them those of no question here as the file tells them."""
     waiting: dict[str | int, list[ImportedReply]] = defaultdict(list)  # by id, or where the file tells none by place
     for reply in replies:
         waiting[reply.id if reply.told else reply.position].append(reply)
-    rows, asked, problem, joined = list[Response](), 0, "", set[int]()
+    benchmark, rows, asked, problem, joined = of.benchmark, list[Response](), 0, "", set[int]()
     try:
         for place, question in enumerate(questions(benchmark, folder=downloads)):
             if not isinstance(question, Question):
@@ -193,13 +182,13 @@ def _joined(
         if downloads is not None and alone:
             raise
         problem = f"not joined to the data set (intervals then know no shared images): {error}"
-    if asked and not joined and replies[0].ours:
+    if asked and not joined and of.ours:
         raise DataError(
             f"none of the {len(replies):,} rows is a question of {benchmark.name} (the first is {replies[0].id}): the "
             "file is of another task or split; name that one's file, or its --benchmark"
         )
     left = [reply for reply in replies if reply.position not in joined]
-    told = [from_file(reply, id) for reply, id in _with_ids(left, asked > 0)]
+    told = [from_file(reply, id) for reply, id in _with_ids(left, f"{benchmark.source}-unmatched-" if asked else "")]
     rows += [row for row in told if row is not None]
     more = len(replies) - len({reply.id for reply in replies})
     repeated = f"{more:,} rows have the id of an earlier row; each counts by itself" if more else ""
@@ -212,11 +201,11 @@ def _joined(
     )
 
 
-def _with_ids(replies: Sequence[ImportedReply], joined: bool) -> Iterator[tuple[ImportedReply, str]]:
-    """Yield each reply with its own id, unless our question or an earlier row of that id is another one."""
+def _with_ids(replies: Sequence[ImportedReply], head: str) -> Iterator[tuple[ImportedReply, str]]:
+    """Yield each reply with its own id, or a ``head`` and its place; an earlier row of that id is another one."""
     seen: set[str] = set()
     for reply in replies:
-        id = f"{reply.benchmark}-unmatched-{reply.position}" if joined else reply.id
+        id = f"{head}{reply.position}" if head else reply.id
         yield reply, f"{id}-again-{reply.position}" if id in seen else id
         seen.add(id)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 
 from infimed_plugins.benchmarks import Benchmark
-from infimed_plugins.benchmarks.catalogue.pmc_vqa import CELLS
 from infimed_plugins.benchmarks.imported.result_files import ImportedReply
 from infimed_plugins.benchmarks.questions import Question
 from infimed_plugins.errors import DataError, InfimedError
@@ -36,12 +35,7 @@ _META = {  # the file's field -> ours
 def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> bool:
     """True if nothing in the reply's row contradicts the question. A row that says nothing is of any."""
     row, upstream = reply.row, _as_upstream(question, benchmark)
-    ours = question.row if isinstance(question.row, dict) else {}
-    asked = {_bare(question.sample.question)}
-    if ours:
-        asked.add(_bare(ours["data"]["Question"] if "data" in ours else ours["question"]))
-    elif isinstance(question.row, list):
-        asked.add(_bare(question.row[CELLS.index("Question")]))
+    asked = {_bare(question.sample.question), *([_bare(upstream.question)] if upstream else [])}
     said = _first(row, "question", "Question")
     if said is not None and _bare(said) not in asked:
         return False
@@ -49,12 +43,11 @@ def is_of(reply: ImportedReply, question: Question, benchmark: Benchmark) -> boo
     if reply.prompt and not any(f" {words} " in prompt for words in asked):
         return False
     choices, by_letter = row.get("choices"), row.get("index2ans")
-    options = choices if isinstance(choices, list) else []
-    if not options and isinstance(by_letter, dict):
-        options = [*by_letter.values()]
+    options = (isinstance(choices, list) and choices) or (isinstance(by_letter, dict) and [*by_letter.values()])
     if options and upstream is not None and [*map(_bare, options)] != [*map(_bare, upstream.choices or ())]:
         return False
     gold = _first(row, "answer", "gt_answer")
+    ours = question.row if isinstance(question.row, dict) else {}
     golds = [question.sample.answer, upstream and upstream.answer, ours.get("gt_answer")]
     return gold is None or _bare(gold) in {_bare(one) for one in golds if one is not None}
 

@@ -25,8 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks.imported.medevalkit_files import FILE_NAME, Rows, result_files, set_name, shaped_rows
-from infimed_plugins.benchmarks.imported.result_rows import SUFFIXES, SUFFIXES_TEXT, table_rows
+from infimed_plugins.benchmarks.imported.result_rows import (
+    FILE_NAME,
+    SUFFIXES,
+    SUFFIXES_TEXT,
+    Rows,
+    result_files,
+    set_name,
+    shaped_rows,
+    table_rows,
+)
 from infimed_plugins.benchmarks.lmms_eval import sample_of
 from infimed_plugins.benchmarks.vlmevalkit import OPENENDED, PREFIX, columns
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
@@ -40,39 +48,37 @@ _LOG = "_samples_"
 
 @dataclass(frozen=True)
 class ImportedSet:
-    """A split of ours. ``ids`` names the field with a row's id, or says in how many digits rows are counted.
+    """A benchmark's questions in another framework. ``ids`` names the field with a row's id, or says in how many digits
+    rows are counted.
 
     With neither (SLAKE's ids are not in MedEvalKit's files) an id is ``slake-test-row12``, which no Sample has.
     ``ours``: we wrote the questions, so that each row has the id of a Sample, and no other row has it.
     """
 
-    source: str
-    split: str = "test"
+    benchmark: Benchmark
     ids: str | int | None = None
     ours: bool = False
 
     def sample_id(self, row: Mapping[str, Json], position: int) -> tuple[str, bool]:
         """Return a row's id as ``sources/<source>.py`` makes it; True if it is a Sample's, and not only a place."""
-        head = f"{self.source}-{self.split}-"
+        head = f"{self.benchmark.source}-{self.benchmark.split}-"
         if isinstance(self.ids, int):
             return f"{head}{position:0{self.ids}d}", True
         given = row.get(self.ids) if self.ids else None
         if self.ours:
             return str(given), True
         told = given not in (None, "")
-        return f"{head}{str(given).removeprefix(f'{self.split}_') if told else f'row{position}'}", told
+        return f"{head}{str(given).removeprefix(f'{self.benchmark.split}_') if told else f'row{position}'}", told
 
 
 MEDEVALKIT_SETS = {  # by the folder's name, the --eval_datasets of eval.py
-    one.medevalkit.name: ImportedSet(one.source, one.split, one.medevalkit.ids)
-    for one in benchmarks()
-    if one.medevalkit
+    one.medevalkit.name: ImportedSet(one, one.medevalkit.ids) for one in benchmarks() if one.medevalkit
 }
-OUR_SETS = {f"{PREFIX}{one.source}": ImportedSet(one.source, one.split, "id", ours=True) for one in benchmarks()}
+OUR_SETS = {f"{PREFIX}{one.source}": ImportedSet(one, "id", ours=True) for one in benchmarks()}
 VLMEVALKIT_SETS = {  # by the end of the file's name
-    name: ImportedSet(source, split, column)
-    for (name, column), source, split in sorted(
-        (one.vlmevalkit, one.source, one.split) for one in benchmarks() if one.vlmevalkit
+    name: ImportedSet(one, column)
+    for (name, column), one in sorted(
+        ((one.vlmevalkit, one) for one in benchmarks() if one.vlmevalkit), key=lambda pair: pair[0]
     )
 } | OUR_SETS
 
@@ -91,18 +97,29 @@ class ResultFormat:
     rows: Callable[[Path], Rows]
     needs: tuple[str, ...]
 
+    def find(self, path: Path, benchmark: Benchmark | None) -> ImportedSet:
+        """Return the set that a path's name, or else ``benchmark`` stands for. Raises ConfigError when none is."""
+        name = self.name(path)
+        named = self.sets.get(name)
+        if benchmark is not None and (named is None or named.benchmark.source != benchmark.source):
+            named = next((one for one in self.sets.values() if one.benchmark.source == benchmark.source), None)
+            if named is None:
+                known = ", ".join(dict.fromkeys(one.benchmark.name for one in self.sets.values()))
+                raise ConfigError(f"no replies of {benchmark.name!r} can be taken from there; one of {known}")
+        if named is None:
+            raise ConfigError(f"{path}: {name!r} is none of {', '.join(self.sets)}; rename it or name the benchmark")
+        return named
+
 
 @dataclass(frozen=True)
 class ImportedReply:
     """One reply. ``id`` is our Sample's id where the file tells it, ``position`` the row's place, from 0.
 
     ``told`` says that the id is one of a Sample's, by the file or by the place. ``row`` holds the file's fields but the
-    reply, upstream's verdict (``correct``, ``judge``, ``hit``) among them, ``of_medevalkit`` whether they are its own,
-    ``ours`` that we wrote the question.
+    reply, upstream's verdict (``correct``, ``judge``, ``hit``) among them, ``of_medevalkit`` whether they are its own.
     ``prompt`` is "" where the file has none; ``error`` says why there is no whole reply, and then nothing is scored.
     """
 
-    benchmark: str
     id: str
     position: int
     row: dict[str, Json]
@@ -111,153 +128,121 @@ class ImportedReply:
     error: str | None = None
     told: bool = True
     of_medevalkit: bool = True
-    ours: bool = False
 
 
-def result_parts(path: Path, benchmark: str | None = None) -> list[Path]:
-    """Return the folders or files of the data sets that ``path`` holds results of; a path without any is its own part.
+@dataclass(frozen=True)
+class ResultPart:
+    """The folder or file of one data set."""
 
-    Of several only that of ``benchmark``, our source, where it is given. Raises ConfigError for two of one data set,
-    and where none of several is the benchmark's.
-    """
-    parts = _parts(path) or [path]
-    if benchmark is not None and len(parts) > 1:
-        parts = [part for part in parts if _source_of(part) == benchmark]
-        if not parts:
-            raise ConfigError(
-                f"{path} holds several data sets, and none is called as {asked_as(benchmark)} is there; name its folder"
+    path: Path
+    form: ResultFormat
+    of: ImportedSet
+
+    def replies(self) -> Iterator[ImportedReply]:
+        """Yield the replies. Of MMMU only health and medicine is taken.
+
+        Raises MissingExtraError for xlsx without openpyxl, DataError for a file that is cut off, of another layout,
+        with one of our ids twice, of MMMU without any of that, or without a row.
+        """
+        needed = (*self.form.needs, *[str(self.of.ids)] * self.of.ours)
+        position, places = -1, dict[str, int]()
+        for position, row in self.form.rows(self.path):
+            self._check(row, *needed)
+            if self.of.benchmark.source == "mmmu_health" and not _of_health(row):
+                continue
+            reply = self._reply(position, row)
+            first = places.setdefault(reply.id, position)
+            if self.of.ours and first != position:
+                raise DataError(
+                    f"{self.path}: rows {first + 1:,} and {position + 1:,} have one id, {reply.id}; keep one of them"
+                )
+            yield reply
+        if position < 0:
+            raise DataError(f"{self.path} holds no replies; name the file or folder that the run itself wrote")
+        if not places:
+            raise DataError(
+                f"{self.path}: none of its {position + 1:,} rows is of MMMU's validation rows of health and medicine, "
+                "the only ones that are taken; name a file of all of MMMU_DEV_VAL"
             )
-    if len({_source_of(part) for part in parts}) < len(parts):
-        raise ConfigError(f"{path} holds several results of one data set; name one of them")
-    return parts
+
+    def _check(self, row: dict[str, Json], *names: str) -> None:
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise DataError(
+                f"{self.path}: a row has no {missing[0]!r}, only {', '.join(map(str, row))}: these are no replies; "
+                "name the file that the run itself wrote"
+            )
+
+    def _reply(self, position: int, fields: dict[str, Json]) -> ImportedReply:
+        said = self.form.needs[0]
+        row = {key: value for key, value in fields.items() if key not in (said, "messages")}
+        text, error, xlsx = fields[said], None, self.path.suffix == ".xlsx"
+        if text is None and not xlsx:  # an empty cell is an empty reply
+            error = "the file has no reply"
+        elif xlsx and len(str(text)) >= XLSX_CELL:
+            error = f"the reply is cut at {XLSX_CELL:,} characters by xlsx; set PRED_FORMAT=json and rerun"
+        elif VLMEVALKIT_FAILED in str(text)[:200]:
+            error = str(text)[:200]
+        prompt = str(row.get("prompt") or row.get("final_input_prompt") or "")
+        id, told = self.of.sample_id(row, position)
+        text = "" if text is None else str(text)
+        return ImportedReply(id, position, row, prompt, text, error, told, self.form is MEDEVALKIT)
 
 
-def read_replies(path: Path, *, benchmark: str | None = None) -> Iterator[ImportedReply]:
-    """Yield the replies of a result file, or of a folder of them, whichever framework wrote it.
+def result_parts(path: Path, benchmark: Benchmark | None = None) -> list[ResultPart]:
+    """Return the data sets that ``path``, a file or a folder of them, holds results of, whichever framework wrote them.
 
-    ``benchmark`` names our source where the file or folder was renamed. Of MMMU only health and medicine is taken.
-    Raises MissingFileError, MissingExtraError for xlsx without openpyxl, DataError for a file that is cut off, of
-    another layout, with one of our ids twice or of MMMU without any of that, ConfigError for a data set that is not
-    among ours.
+    ``benchmark`` is that of a file or folder which was renamed; of several only its own is taken. Raises
+    MissingFileError, DataError for a pickle or where there is none, ConfigError for two of one data set, for one that
+    is not among ours, and where none of several is the benchmark's.
     """
     if not path.exists():
         raise MissingFileError(f"there is no {path}; name the results' file or the folder given as --output_path")
     if path.suffix == ".pkl":
         raise DataError(f"{path} is a pickle, which may run code when read: not read; set PRED_FORMAT=json and rerun")
-    parts = _parts(path)
-    if not parts:
+    found = _known(path) if path.is_dir() and not any(result_files(path)) else [path]
+    if not found:
         known = "; ".join(f"{one.files} {', '.join(one.sets)}" for one in FORMATS)
         raise DataError(
             f"{path} holds {_unknown(path)}; known are {known}: name the folder or file that the run wrote, with "
             "--benchmark where it was renamed"
         )
-    for part in parts:
-        yield from _replies(part, benchmark)
-
-
-def benchmark_of(source: str) -> Benchmark | None:
-    """Return the benchmark that asks a source; None where none does."""
-    return next((benchmark for benchmark in benchmarks() if benchmark.source == source), None)
-
-
-def asked_as(source: str) -> str:
-    """Return the name of a source for ``--benchmark``: pmc_vqa, where that is pmc_vqa_2."""
-    benchmark = benchmark_of(source)
-    return benchmark.name if benchmark else source
-
-
-def _replies(part: Path, benchmark: str | None) -> Iterator[ImportedReply]:
-    form = _format(part)
-    imported = _set_of(form, part, benchmark)
-    needed = (*form.needs, *[str(imported.ids)] * imported.ours)
-    position, places = -1, dict[str, int]()
-    for position, row in form.rows(part):
-        _check(part, row, *needed)
-        if imported.source == "mmmu_health" and not _of_health(row):
-            continue
-        reply = _reply(part, form, imported, position, row)
-        first = places.setdefault(reply.id, position)
-        if imported.ours and first != position:
-            raise DataError(
-                f"{part}: rows {first + 1:,} and {position + 1:,} have one id, {reply.id}; keep one of them"
+    forms = [(one, _format(one)) for one in found]
+    parts = [ResultPart(one, form, form.find(one, benchmark if len(found) == 1 else None)) for one, form in forms]
+    if benchmark is not None and len(parts) > 1:
+        parts = [part for part in parts if part.of.benchmark.source == benchmark.source]
+        if not parts:
+            raise ConfigError(
+                f"{path} holds several data sets, and none is called as {benchmark.name} is there; name its folder"
             )
-        yield reply
-    if position >= 0 and not places:
-        raise DataError(
-            f"{part}: none of its {position + 1:,} rows is of MMMU's validation rows of health and medicine, the "
-            "only ones that are taken; name a file of all of MMMU_DEV_VAL"
-        )
+    if len({part.of.benchmark.source for part in parts}) < len(parts):
+        raise ConfigError(f"{path} holds several results of one data set; name one of them")
+    return parts
 
 
-def _parts(path: Path) -> list[Path]:
-    """Return the data sets' folders (MedEvalKit) or files at or below a path, but for those we have no source for."""
-    if not path.is_dir() or any(result_files(path)):
-        return [path]
-    found = [one for one in sorted([*path.glob("*"), *path.glob("*/*")]) if _source_of(one)]  # MODEL/DATE_samples_…
-    folders = [one for one in found if one.is_dir() and any(result_files(one))]
-    return folders or [one for one in found if one.suffix in (*SUFFIXES, ".jsonl")]
+def _known(folder: Path) -> list[Path]:
+    """Return the data sets' folders (MedEvalKit) or files below a folder, but for those we have no source for."""
+    below = sorted([*folder.glob("*"), *folder.glob("*/*")])  # MODEL/DATE_samples_…
+    found = [one for one in below if (form := _format(one)).name(one) in form.sets]
+    return [one for one in found if one.is_dir() and any(result_files(one))] or [one for one in found if _is_file(one)]
 
 
-def _format(part: Path) -> ResultFormat:
-    if part.is_dir() or FILE_NAME.fullmatch(part.name):
+def _is_file(path: Path) -> bool:
+    return path.suffix in (*SUFFIXES, ".jsonl")
+
+
+def _format(path: Path) -> ResultFormat:
+    if path.is_dir() or FILE_NAME.fullmatch(path.name):
         return MEDEVALKIT
-    return LMMS_EVAL if part.suffix == ".jsonl" else VLMEVALKIT
-
-
-def _source_of(part: Path) -> str | None:
-    form = _format(part)
-    imported = form.sets.get(form.name(part))
-    return imported.source if imported else None
-
-
-def _set_of(form: ResultFormat, part: Path, benchmark: str | None) -> ImportedSet:
-    """Return the set that ``benchmark`` (our source) or else a name stands for. Raises ConfigError when none is."""
-    name = form.name(part)
-    named = form.sets.get(name)
-    if benchmark is not None and (named is None or named.source != benchmark):
-        named = next((imported for imported in form.sets.values() if imported.source == benchmark), None)
-        if named is None:
-            known = ", ".join(dict.fromkeys(asked_as(imported.source) for imported in form.sets.values()))
-            raise ConfigError(f"no replies of {asked_as(benchmark)!r} can be taken from there; one of {known}")
-    if named is None:
-        raise ConfigError(f"{part}: {name!r} is none of {', '.join(form.sets)}; rename it or name the benchmark")
-    return named
+    return LMMS_EVAL if path.suffix == ".jsonl" else VLMEVALKIT
 
 
 def _unknown(path: Path) -> str:
     """Return the data sets of a folder that we have no source for, in words."""
     children = sorted(path.iterdir())
     found = [child.name for child in children if child.is_dir() and any(result_files(child))]
-    found += [child.name for child in children if child.is_file() and child.suffix in (*SUFFIXES, ".jsonl")]
+    found += [child.name for child in children if child.is_file() and _is_file(child)]
     return f"results of sets that are not known here ({', '.join(found[:10])})" if found else "no results"
-
-
-def _reply(
-    part: Path, form: ResultFormat, imported: ImportedSet, position: int, fields: dict[str, Json]
-) -> ImportedReply:
-    row = {key: value for key, value in fields.items() if key not in (form.needs[0], "messages")}
-    text, error, xlsx = fields[form.needs[0]], None, part.suffix == ".xlsx"
-    if text is None and not xlsx:  # an empty cell is an empty reply
-        error = "the file has no reply"
-    elif xlsx and len(str(text)) >= XLSX_CELL:
-        error = f"the reply is cut at {XLSX_CELL:,} characters by xlsx; set PRED_FORMAT=json and rerun"
-    elif VLMEVALKIT_FAILED in str(text)[:200]:
-        error = str(text)[:200]
-    prompt = str(row.get("prompt") or row.get("final_input_prompt") or "")
-    text = "" if text is None else str(text)
-    id, told = imported.sample_id(row, position)
-    return ImportedReply(
-        imported.source, id, position, row, prompt, text, error, told, form is MEDEVALKIT, imported.ours
-    )
-
-
-def _check(path: Path, row: dict[str, Json], *names: str) -> None:
-    missing = [name for name in names if name not in row]
-    if missing:
-        raise DataError(
-            f"{path}: a row has no {missing[0]!r}, only {', '.join(map(str, row))}: these are no replies; "
-            "name the file that the run itself wrote"
-        )
 
 
 def _vlmevalkit_name(file: Path) -> str:

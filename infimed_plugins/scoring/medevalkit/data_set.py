@@ -22,7 +22,6 @@ from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 from infimed_plugins.scoring.medevalkit.metrics import Metrics, UpstreamCrashError, parts_by, total_only
 from infimed_plugins.scoring.medevalkit.rules import MedEvalKitVerdict, Rule, choice, tagged_choice
-from infimed_plugins.scoring.medevalkit.text import read_judge
 
 INSTRUCTIONS: Mapping[tuple[str, str, bool], str] = {
     ("mcq", "en", False): "Answer with the option's letter from the given choices directly.",
@@ -224,17 +223,6 @@ def asked_of_judge(data_set: str | MedEvalKitSet, verdicts: Sequence[MedEvalKitV
     """Return the places of the rows that upstream puts to its judge, in its order: of SLAKE all; of choices none."""
     kinds = {"none": (), "open": ("open",), "all": ("open", "close")}[find_set(data_set).asks_judge]
     return [place for place, verdict in enumerate(verdicts) if verdict.kind in kinds]
-
-
-def judged_correct(
-    data_set: str | MedEvalKitSet, verdicts: Sequence[MedEvalKitVerdict], judge_outputs: Sequence[str | None]
-) -> list[bool | None]:
-    """Return upstream's verdict on each row once a judge has spoken."""
-    correct = [verdict.correct for verdict in verdicts]
-    places = asked_of_judge(data_set, verdicts)
-    for place, output in zip(places, judge_outputs, strict=False):  # upstream does not count them
-        correct[place] = read_judge(output)[1]
-    return correct
 
 
 def _medxpertqa(row: Mapping[str, Any]) -> MedEvalKitQuestion:

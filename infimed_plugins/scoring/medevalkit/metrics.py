@@ -104,20 +104,15 @@ def _sums(opened: Sequence[MedEvalKitVerdict]) -> dict[str, float]:
     sums: dict[str, float] = dict.fromkeys(_OVERLAPS, 0)
     for verdict in opened:
         for name, value in (verdict.metrics or {}).items():
-            sums[name] += value  # type: ignore[operator]
+            sums[name] += value
     return sums
 
 
 def by_subject(rows: Sequence[Mapping[str, Any]], verdicts: Sequence[MedEvalKitVerdict], outputs: Outputs) -> _Json:
     """Return figures by subject, from the row or its id ("validation_Pharmacy_3"); not all five are needed."""
     parts: dict[str, list[MedEvalKitVerdict]] = {}
-    part: list[MedEvalKitVerdict] = []
-    last = None
     for row, verdict in zip(rows, verdicts, strict=True):
-        subject = _subject(row)
-        if subject != last:
-            last, part = subject, parts.setdefault(subject, [])
-        part.append(verdict)
+        parts.setdefault(_subject(row), []).append(verdict)
     total: _Json = {"total": _part(verdicts)}
     for subject in sorted(parts, key=lambda name: SUBJECTS.index(name) if name in SUBJECTS else len(SUBJECTS)):
         total[subject] = {**_part(parts[subject]), "num_example": len(parts[subject])}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from infimed_plugins.bounded_cache import cached
-from infimed_plugins.scoring.medevalkit.choice import mcq
 from infimed_plugins.scoring.medevalkit.open_answers import OpenMetrics, bare, overlap
 from infimed_plugins.scoring.medevalkit.text import parse, tag, unboxed
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 _ENDS = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # errors that end upstream's run
 YES_NO = ("yes", "no")
-_NO_LOWER = "AttributeError: 'NoneType' object has no attribute 'lower'"
-NO_RFIND = "AttributeError: 'NoneType' object has no attribute 'rfind'"
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,50 @@ class MedEvalKitVerdict:
     guessed: bool = False
 
 
-shared = cached(4096)(MedEvalKitVerdict)  # verdicts on choices are few and frozen
+def mcq(choices: Sequence[str], answer: str, response: str) -> MedEvalKitVerdict:
+    """Judge a multiple choice (utils/utils.py:91). ``answer`` is the letter or the text of a choice.
+
+    Raises AttributeError for a response that is None, IndexError without choices, as upstream does.
+
+    >>> mcq(("CT", "MRI"), "B", "(B)")
+    MedEvalKitVerdict(correct=False, kind='mcq', parsed='A', error=None, metrics=None, random=False, guessed=True)
+
+    "(b)" is no letter and like no option, so that the first one is taken.
+    """
+    letters = [chr(97 + index) for index in range(len(choices))]
+    text = parse(_first_or_last_block(response.lower(), letters)).strip().lower().replace("\n", "")
+    key = text.split(".", 1)[0].rsplit(":", 1)[-1]
+    answer = answer.strip().lower()
+    if key == answer:
+        return MedEvalKitVerdict(True, "mcq", key.upper() if key in letters else key)
+    choices = [choice.lower() for choice in choices]
+    if key in letters:
+        return MedEvalKitVerdict(choices[letters.index(key)] == answer, "mcq", key.upper())
+    if key in choices:
+        right = answer in letters and key == choices[letters.index(answer)]
+        return MedEvalKitVerdict(right, "mcq", letters[choices.index(key)].upper())
+    index = most_similar(choices, text)
+    right = answer in (letters[index], choices[index])
+    return MedEvalKitVerdict(right, "mcq", letters[index].upper(), guessed=True)
+
+
+def _first_or_last_block(text: str, letters: Sequence[str]) -> str:
+    """Return the first paragraph if it is a letter, else the last one's letter if a period or nothing follows it."""
+    blocks = text.split("\n\n")
+    return next((block for block in (blocks[0], blocks[-1].split(".")[0]) if block in letters), text)
+
+
+def most_similar(options: Sequence[str], text: str) -> int:
+    """Return the first of the options with the highest ratio; 0 when none has a character in common with the text."""
+    matcher = SequenceMatcher(b=text)
+    best, best_index = 0.0, 0
+    for index, option in enumerate(options):
+        matcher.set_seq1(option)
+        if matcher.quick_ratio() > best and (ratio := matcher.ratio()) > best:
+            best, best_index = ratio, index
+    return best_index
+
+
 Row = Mapping[str, Any]
 Rule = Callable[["MedEvalKitSet", Sequence[Row], Sequence[str | None]], Iterator[MedEvalKitVerdict]]
 
@@ -51,35 +91,26 @@ def row_by_row(kind: str, judge: Callable[[MedEvalKitSet, Row, str | None], MedE
             try:
                 verdict = judge(of, row, reply)
             except _ENDS as error:
-                verdict = shared(None, kind, None, f"{type(error).__name__}: {error}")
+                verdict = MedEvalKitVerdict(None, kind, None, f"{type(error).__name__}: {error}")
             yield verdict
 
     return rule
 
 
-def _raw_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    if reply is None:
-        return shared(None, "mcq", None, _NO_LOWER)
-    if (type(row) is dict or isinstance(row, Mapping)) and "choices" in row:
-        choices, answer = row["choices"], row["answer"]
-    else:
-        asked = of.ask(row)
-        choices, answer = asked.choices or (), asked.answer
-    correct, parsed, guessed = mcq(choices, answer, reply)
-    return shared(correct, "mcq", parsed, None, None, False, guessed)
+def _raw_choice(of: MedEvalKitSet, row: Row, reply: Any) -> MedEvalKitVerdict:
+    if isinstance(row, Mapping) and "choices" in row:
+        return mcq(row["choices"], row["answer"], reply)
+    asked = of.ask(row)
+    return mcq(asked.choices or (), asked.answer, reply)
 
 
 def _tagged_choice(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    return _raw_choice(of, row, tag(reply, "answer") if not reply or "<answer>" in reply else reply)
+    return _raw_choice(of, row, tag(reply, "answer"))
 
 
-def _vqa(of: MedEvalKitSet, row: Row, reply: str | None) -> MedEvalKitVerdict:
-    answer = row["answer"].lower().strip()
-    kind = "close" if answer in YES_NO else "open"
-    if reply is None:
-        return shared(None, kind, None, NO_RFIND)
-    text = unboxed(reply).lower().strip()
-    return judged_yes_no(answer, text) if kind == "close" else judged_open(answer, text)
+def _vqa(of: MedEvalKitSet, row: Row, reply: Any) -> MedEvalKitVerdict:
+    answer, text = row["answer"].lower().strip(), unboxed(reply).lower().strip()
+    return judged_yes_no(answer, text) if answer in YES_NO else judged_open(answer, text)
 
 
 choice = row_by_row("mcq", _raw_choice)
@@ -104,4 +135,4 @@ def judged_open(answer: str, text: str) -> MedEvalKitVerdict:
     """Return the verdict on an open question: exact match, with the overlap of words beside it."""
     text = parse(text)
     metrics = overlap(answer, text)
-    return MedEvalKitVerdict(metrics["em"], "open", text, None, metrics)
+    return MedEvalKitVerdict(bool(metrics["em"]), "open", text, metrics=metrics)

@@ -25,10 +25,10 @@ _LEADS = (
     "**answer:**",
     "answer is",
     "answer:",
+    "答案:",
     "final answer",
     "final answer is",
 )
-_BEFORE_CHINESE, _CHINESE = 6, "答案:"
 
 
 def boxed(text: str) -> str:
@@ -37,11 +37,6 @@ def boxed(text: str) -> str:
     if start < 0:
         return NO_BOX
     start += len(_BOX)
-    end = text.find("}", start)
-    if end < 0:
-        return NO_BOX
-    if text.find("{", start, end) < 0:
-        return text[start:end].strip()
     depth = 0
     for brace in _BRACE.finditer(text, start):
         depth += 1 if brace[0] == "{" else -1
@@ -58,15 +53,7 @@ def tag(text: str | None, name: str, hard: bool = True) -> str:
     if not text:
         return ""
     opening, closing = f"<{name}>", f"</{name}>"
-    found = []
-    start = text.find(opening)
-    while start >= 0:
-        start += len(opening)
-        end = text.find(closing, start)
-        if end < 0:
-            break
-        found.append(text[start:end])
-        start = text.find(opening, end + len(closing))
+    found = [part.partition(opening)[2] for part in text.split(closing)[:-1] if opening in part]
     return " ".join(found).strip() or (text if hard else "")
 
 
@@ -76,35 +63,17 @@ def parse(text: str) -> str:
 
     The word "boxed" anywhere is taken for a box, so that a reply which only speaks of a boxed area becomes "None".
     """
-    return parse_lowered(text.lower())
-
-
-def parse_lowered(text: str) -> str:
-    """Do as ``parse`` for a text that is in lower case."""
-    if "boxed" in text:
-        text = boxed(text)
-    elif "<answer>" in text:
-        text = tag(text, "answer")
-    if "answer" in text:
-        for lead in _LEADS[:_BEFORE_CHINESE]:
-            if lead in text:
-                text = text.split(lead)[-1]
-    if not text.isascii() and _CHINESE in text:
-        text = text.split(_CHINESE)[-1]
-    if "final answer" in text:
-        for lead in _LEADS[_BEFORE_CHINESE:]:
-            if lead in text:
-                text = text.split(lead)[-1]
+    text = text.lower()
+    text = boxed(text) if "boxed" in text else tag(text, "answer")
+    for lead in _LEADS:
+        text = text.rpartition(lead)[2]
     return text
 
 
 def unboxed(reply: str) -> str:
     """Return the text that the VQA sets score: the box, else the tags, else the reply (utils/VQA_RAD/VQA_RAD.py:90)."""
-    if "\\" in reply:
-        content = boxed(reply)
-        if content != NO_BOX:
-            return content
-    return tag(reply, "answer") if "<answer>" in reply else reply
+    content = boxed(reply)
+    return tag(reply, "answer") if content == NO_BOX else content
 
 
 def read_judge(output: str | None) -> tuple[str, bool]:
