@@ -144,7 +144,7 @@ class LLM:
 
     def _expanded(self, prompts: Sequence[TokensPrompt], images: dict[str, Tensor]) -> Iterator[list[int]]:
         """Yield the prompts with as many image tokens as an image has merged patches, as vLLM does itself."""
-        merged = self._processor.merge_size**2 if images else 1
+        merged = getattr(self._processor, "merge_size", 1) ** 2
         sizes = iter((images["image_grid_thw"].prod(dim=1) // merged).tolist() if images else ())
         image_token: int = getattr(self._network.config, "image_token_id", -1)
         for prompt in prompts:
