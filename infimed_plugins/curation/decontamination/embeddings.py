@@ -3,8 +3,8 @@
 The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out pairs above 95% similarity. A row
 whose embedding fails is dropped and counted as an engine error, since nothing is known of it.
 
-The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost): a matrix product, block by block. The product
-of two whole sets is never in memory (188,000 x 150,000 would be 113 GB).
+The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost): a matrix product, block by block. That of
+two whole sets is never in memory (188,000 x 150,000 would be 113 GB).
 """
 
 from __future__ import annotations
