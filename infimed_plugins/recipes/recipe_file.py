@@ -114,10 +114,7 @@ def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> R
         if not any(fnmatch(part.name, pattern) for pattern in without)
     ]
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
-    shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
-    shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
-    shared |= {"model_family": base.model_family}
-    shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
+    shared = {key: value for key, value in asdict(base).items() if key not in ("description", "untrusted")}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()
@@ -194,13 +191,6 @@ def _record(kind: type[Any], raw: Any, where: str) -> Any:
     return kind(**made)
 
 
-def _family(value: Any, where: str) -> str:
-    try:
-        return find_family(str(value)).name
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
 def _split(value: str, where: str) -> str:
     if PurePath(value).is_absolute() or ".." in PurePath(value).parts:
         at = where.removesuffix(": split")
@@ -230,18 +220,18 @@ def _step(raw: Any, where: str) -> Step:
     raise ConfigError(f"{where}: a step is a name or one 'name: {{settings}}', not {raw!r}")
 
 
-def _format(value: Any, where: str) -> str:
+def _known(find: Callable[[str], str], value: Any, where: str) -> str:
     try:
-        return format_name(str(value))
+        return find(str(value))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
 _READ: dict[type[Any], dict[str, Callable[[Any, str], Any]]] = {
     Recipe: {
-        "format": _format,
+        "format": partial(_known, format_name),
         "parts": _parts,
-        "model_family": _family,
+        "model_family": partial(_known, lambda name: find_family(name).name),
         "token_limit": partial(_record, TokenLimit),
         "engine": parse_engine,
         "decontaminate": lambda value, where: _with_suites(mapping(value, where)),
