@@ -52,6 +52,12 @@ def known_name(name: str, known: Iterable[str], kind: str) -> str:
     raise ConfigError(f"unknown {kind} {name!r}; one of {', '.join(spellings.values())}{hint}")
 
 
+def near(word: object, known: Iterable[str]) -> str:
+    """Return a hint at the nearest known word, or ""."""
+    found = get_close_matches(str(word), list(known), n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
 def _folded(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 

@@ -21,20 +21,26 @@ from typing import Any, NamedTuple, Self
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, near
 from infimed_plugins.records import Sample
 
 
 class Rule(NamedTuple):
-    """A condition on a value, and the words that say how to meet it."""
+    """A condition on a value, the words that say how to meet it, and the ``known`` words of which the nearest is named.
+
+    That is the nearest to the first unknown one where the value is a tuple of words.
+    """
 
     holds: Callable[[Any], bool]
     fix: str
+    known: Sequence[str] = ()
 
-    def check(self, name: str, value: object) -> None:
+    def check(self, name: str, value: Any) -> None:
         """Raise ConfigError unless the rule holds."""
         if not self.holds(value):
-            raise ConfigError(f"{name} is {value!r}; {self.fix}")
+            words = value if isinstance(value, tuple) else (value,)
+            hint = near(next((word for word in words if word not in self.known), ""), self.known)
+            raise ConfigError(f"{name} is {value!r:.200}; {self.fix}{hint}")
 
 
 def is_number(value: object, least: float = -math.inf, most: float = math.inf) -> bool:
@@ -45,11 +51,12 @@ def is_number(value: object, least: float = -math.inf, most: float = math.inf) -
 
 
 def one_of(allowed: Sequence[str]) -> Rule:
-    return Rule(lambda value: value in allowed, f"one of {', '.join(allowed)}")
+    return Rule(lambda value: value in allowed, f"one of {', '.join(allowed)}", allowed)
 
 
-def whole(least: int = 1) -> Rule:
-    return Rule(lambda v: isinstance(v, int) and is_number(v, least), f"give a whole number from {least}")
+def whole(least: float = 1) -> Rule:
+    fix = "give a whole number" + ("" if least == -math.inf else f" from {least}")
+    return Rule(lambda value: isinstance(value, int) and is_number(value, least), fix)
 
 
 def optional(rule: Rule) -> Rule:

@@ -69,6 +69,8 @@ class Lab:
     def recipe(self, name: str) -> Recipe:
         """Return a shipped recipe with the seed of this run; of a smoke run, a few rows of each part."""
         recipe = replace(load_recipe(name), seed=self.seed)
+        if recipe.format == "easyr1":
+            recipe = recipe.changed(format=self.trainer)
         if not self.smoke:
             return recipe
         parts = tuple(replace(part, limit=min(part.limit or SMOKE_ROWS, SMOKE_ROWS)) for part in recipe.parts)

@@ -25,7 +25,7 @@ from infimed_plugins import prompts
 from infimed_plugins.quickstart import tiny_model
 from infimed_plugins.records import Sample
 from infimed_plugins.sources.phantom import DESCRIPTIONS, READING, ROTATION, ask, can_ask
-from infimed_plugins.sources.phantom_image import SIZE, Scene, draw, scene
+from infimed_plugins.sources.phantom_image import Scene, draw, scene
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,6 +134,7 @@ class _Trainer:
 
     def __init__(self, model: Any, tokenizer: Any, settings: PretrainSettings) -> None:
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
+        self.read = tiny_model.build_processor(tokenizer).image_processor
         self.rng = random.Random(settings.seed)
         self.scenes = [scene(settings.seed, "pretrain", index) for index in range(settings.pictures)]
         self.pixels = _draw_all(self.scenes)
@@ -192,6 +193,7 @@ class _Trainer:
         return _Row(index if mixture.pictures else None, *self._encode(sample, style))
 
     def _collate(self, rows: list[_Row]) -> dict[str, torch.Tensor]:
+        import numpy as np
         import torch
 
         longest = max(map(len, rows))
@@ -206,11 +208,8 @@ class _Trainer:
         pictures = [row.picture for row in rows if row.picture is not None]
         if not pictures:
             return batch
-        grid = SIZE // 14
-        return batch | {
-            "pixel_values": patches(torch.from_numpy(self.pixels[pictures])),
-            "image_grid_thw": torch.tensor([[1, grid, grid]] * len(pictures)),
-        }
+        colored = [np.repeat(self.pixels[picture][None], 3, axis=0) for picture in pictures]
+        return {**batch, **self.read(images=colored, input_data_format="channels_first", return_tensors="pt")}
 
     def _encode(self, sample: Sample, style: str) -> tuple[list[int], list[int]]:
         image = "<|vision_start|>" + "<|image_pad|>" * tiny_model.IMAGE_TOKENS + "<|vision_end|>"
@@ -221,20 +220,6 @@ class _Trainer:
         )
         answer = prompts.target(sample, style) + "<|im_end|>"
         return self.tokenizer.encode(chat), self.tokenizer.encode(answer)
-
-
-def patches(gray: torch.Tensor) -> torch.Tensor:
-    """Return uint8 gray pictures (n, 112, 112) as Qwen2VLImageProcessor makes ``pixel_values``: (n * 64, 1176)."""
-    import torch
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
-
-    count, grid = len(gray), SIZE // 14
-    mean, std = torch.tensor(OPENAI_CLIP_MEAN), torch.tensor(OPENAI_CLIP_STD)
-    color = ((gray.float() / 255)[:, None] - mean[:, None, None]) / std[:, None, None]
-    # both frames of the temporal patch are the same picture; 2 x 2 patches are merged, hence the order
-    blocks = color.reshape(count, 3, grid // 2, 2, 14, grid // 2, 2, 14)
-    blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(count * grid * grid, 3, 1, 14, 14)
-    return blocks.expand(-1, -1, 2, -1, -1).reshape(count * grid * grid, -1)
 
 
 def _draw_all(scenes: list[Scene]) -> NDArray[np.uint8]:

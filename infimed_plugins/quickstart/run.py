@@ -112,7 +112,7 @@ def _sft(lab: Lab, tick: Tick) -> Json:
 def _rl_overrides(lab: Lab) -> list[str]:
     data = lab.data("quickstart_rlvr").resolve()  # absolute: Ray's workers start elsewhere
     overrides = [
-        f"data.train_files={data / 'train.parquet'}",
+        f"data.train_files={data / 'train.parquet' if lab.trainer == 'easyr1' else data}",
         f"data.val_files={data / 'val.parquet'}",
         f"data.format_prompt={shipped('easyr1_configs/infimed.jinja').resolve()}",
         f"data.seed={1 + lab.seed}",

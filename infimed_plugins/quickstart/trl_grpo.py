@@ -1,16 +1,15 @@
 """GRPO in TRL (0.24, 1.16) with the configuration written for EasyR1: the quickstart's trainer without EasyR1.
 
-    python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml key=value …
+    python -m infimed_plugins.quickstart.trl_grpo config=easyr1_configs/quickstart_grpo.yaml data.train_files=BUILD …
 
-Data, prompt template, the reward's settings, batch sizes, learning rate, clipping and KL term are those of the YAML;
-the trainer is TRL's and draws its rollouts with transformers, on a CPU, and the reward is this package's. It logs to
-``experiment_log.jsonl`` under EasyR1's keys and saves the model to ``huggingface`` in ``save_checkpoint_path``.
+The rows are those of a build in the format trl; the reward's settings, batch sizes, learning rate, clipping and KL term
+are the YAML's. The trainer is TRL's, with rollouts from transformers, on a CPU; the reward is this package's. It logs
+to ``experiment_log.jsonl`` under EasyR1's keys and saves the model to ``huggingface`` in ``save_checkpoint_path``.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import sys
 import time
@@ -18,22 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import (
-    ConfigError,
-    DataError,
-    InfimedError,
-    MissingExtraError,
-    MissingFileError,
-    optional_module,
-)
-from infimed_plugins.prompts import IMAGE_TAG
-from infimed_plugins.trainers.launch import (
-    Follower,
-    OnProgress,
-    environment_for,
-    read_settings,
-    run_logged,
-)
+from infimed_plugins.errors import ConfigError, InfimedError, MissingExtraError, MissingFileError, optional_module
+from infimed_plugins.trainers.launch import Follower, OnProgress, environment_for, read_settings, run_logged
 from infimed_plugins.trainers.trl import reward_with
 
 LOG_FILE = "experiment_log.jsonl"
@@ -135,29 +120,13 @@ def grpo_arguments(settings: Settings, folder: Path, banned: Sequence[int]) -> A
 
 
 def read_rows(data: Settings) -> Any:
-    """Return training rows: ``prompt`` (one user turn), ``images``, ``ground_truth``. Raises DataError naming a row."""
-    from datasets import Dataset, load_dataset
-    from jinja2 import Template
-    from PIL import Image
+    """Return the training rows of a build in the format trl. Raises MissingFileError without one."""
+    from datasets import load_dataset
 
-    path = Path(data["train_files"])
-    if not path.is_file():
-        raise MissingFileError(f"data.train_files: there is no {path}; build the data (infimed data build)")
-    template = Template(Path(data["format_prompt"]).read_text(encoding="utf-8").strip())
-    rows = []
-    for index, row in enumerate(load_dataset("parquet", data_files=str(path), split="train")):
-        prompt, images = template.render(content=row[data["prompt_key"]]), row[data["image_key"]]
-        tags = IMAGE_TAG * len(images)
-        if not prompt.startswith(tags) or prompt.count(IMAGE_TAG) != len(images):
-            raise DataError(f"{path.name}[{index}]: TRL puts images first; start the prompt with its {IMAGE_TAG} tags")
-        rows.append(
-            {
-                "prompt": [{"role": "user", "content": prompt.removeprefix(tags)}],
-                "images": [Image.open(io.BytesIO(image["bytes"])).convert("RGB") for image in images],
-                "ground_truth": row[data["answer_key"]],
-            }
-        )
-    return Dataset.from_list(rows)
+    folder = Path(data["train_files"])
+    if not folder.is_dir():
+        raise MissingFileError(f"data.train_files: there is no {folder}; build it (infimed data build … --format trl)")
+    return load_dataset(str(folder), split="train")
 
 
 def reward_function(config: Settings, means: dict[str, float]) -> Callable[..., Any]:

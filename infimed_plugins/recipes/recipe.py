@@ -1,25 +1,29 @@
 """A recipe: which samples of which sources, through which steps, for which trainer; and checks of its values.
 
-recipe_file.py reads one from a YAML file. A check raises ConfigError naming where the value stands and what it may be.
+recipe_file.py reads one from a YAML file. Each field names the rule that its
+value must keep (curation/settings.py).
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+import math
+from dataclasses import MISSING, asdict, dataclass, field, replace
 from typing import Any
 
+from infimed_plugins.curation.settings import Rule, is_number, one_of, setting, whole
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.families import DEFAULT, Family, find_family
+from infimed_plugins.prompts import PROMPT_STYLES
 from infimed_plugins.recipes.trust import UntrustedSetting
-from infimed_plugins.records import Json
+from infimed_plugins.records import TASKS, Json
 from infimed_plugins.trainers.registry import format_name
 
 ORDERS = ("hash", "first")
 SETS = ("train", "val")
 MAX_REJECTS = 0.02
 DECONTAMINATION = "decontamination"  # the step that ``decontaminate`` puts first
+SHARE_OF_ALL = Rule(lambda value: is_number(value, 0, 1), "give a share from 0 to 1")
+KNOWN_TASKS = Rule(lambda value: set(value) <= set(TASKS), f"each is one of {', '.join(TASKS)}", TASKS)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class TokenLimit:
     """Rows of more tokens, by the model's own tokenizer and chat template, are dropped."""
 
     model: str
-    tokens: int
+    tokens: int = setting(MISSING, whole())
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,16 @@ class Part:
     name: str
     source: str
     split: str
-    limit: int | None = None
-    skip: int = 0
-    order: str = "hash"
-    tasks: tuple[str, ...] = ()
+    limit: int | None = setting(None, whole())
+    skip: int = setting(0, whole(0))
+    order: str = setting("hash", one_of(ORDERS))
+    tasks: tuple[str, ...] = setting((), KNOWN_TASKS)
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    style: str = "direct"
-    into: str = "train"
+    style: str = setting("direct", one_of(PROMPT_STYLES))
+    into: str = setting("train", one_of(SETS))
     steps: tuple[Step, ...] = ()
-    keep: int | None = None
+    keep: int | None = setting(None, whole())
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,9 @@ class Recipe:
     format: str
     parts: tuple[Part, ...]
     description: str = ""
-    seed: int = 0
-    max_rejects: float = MAX_REJECTS
-    image_max_pixels: int | None = None
+    seed: int = setting(0, whole(-math.inf))
+    max_rejects: float = setting(MAX_REJECTS, SHARE_OF_ALL)
+    image_max_pixels: int | None = setting(None, whole(DEFAULT.min_pixels))
     model_family: str | None = None
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
@@ -123,9 +127,10 @@ class Recipe:
         if model_family is not None:
             made = replace(made, model_family=find_family(model_family).name)
         if max_rejects is not None:
-            made = replace(made, max_rejects=share_of_one(max_rejects, "--max-rejects"))
+            SHARE_OF_ALL.check("--max-rejects", max_rejects)
+            made = replace(made, max_rejects=max_rejects)
         if token_limit is not None:
-            whole_number(token_limit.tokens, "--max-tokens", least=1)
+            whole().check("--max-tokens", token_limit.tokens)
             made = replace(made, token_limit=token_limit)
         if engine is not None:
             if self.engine is None:
@@ -162,31 +167,3 @@ def names_in(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise ConfigError(f"{where} must be a list of names, not {value!r:.100}")
     return tuple(value)
-
-
-def one_of(value: Any, allowed: Iterable[str], where: str) -> Any:
-    """Return the value if it is one of those allowed."""
-    if value not in allowed:
-        raise ConfigError(f"{where}: {value!r:.100} is not one of {', '.join(allowed)}{near(str(value), allowed)}")
-    return value
-
-
-def whole_number(value: Any, where: str, *, least: int | None) -> Any:
-    """Return the value if it is a whole number, ``least`` or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or (least is not None and value < least):
-        bound = "" if least is None else f" of at least {least}"
-        raise ConfigError(f"{where} must be a whole number{bound}, not {value!r:.100}")
-    return value
-
-
-def share_of_one(value: Any, where: str) -> float:
-    """Return the value if it is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ConfigError(f"{where} must be a share from 0 to 1, not {value!r:.100}")
-    return float(value)
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """Return a hint at the nearest known word, or ""."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -45,28 +45,14 @@ from itertools import chain
 from pathlib import Path, PurePath
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, MissingFileError
-from infimed_plugins.families import DEFAULT, find_family
+from infimed_plugins.curation.settings import whole
+from infimed_plugins.errors import ConfigError, MissingFileError, near
+from infimed_plugins.families import find_family
 from infimed_plugins.limits import parse_yaml, read_bytes
 from infimed_plugins.paths import lies_in, shipped
-from infimed_plugins.prompts import PROMPT_STYLES
-from infimed_plugins.recipes.recipe import (
-    ORDERS,
-    SETS,
-    EngineChoice,
-    Part,
-    Recipe,
-    Step,
-    TokenLimit,
-    mapping,
-    names_in,
-    near,
-    one_of,
-    share_of_one,
-    whole_number,
-)
+from infimed_plugins.recipes.recipe import EngineChoice, Part, Recipe, Step, TokenLimit, mapping, names_in
 from infimed_plugins.recipes.trust import untrusted_settings
-from infimed_plugins.records import TASKS, Json
+from infimed_plugins.records import Json
 from infimed_plugins.trainers.registry import format_name
 
 RECIPE_FOLDER = "data_registry/recipes"
@@ -121,17 +107,14 @@ def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> R
             names = [part.name for part in base.parts]
             raise ConfigError(f"{path}: {start} has no part {pattern!r}{near(pattern, names)}")
     for name, limit in limits.items():
-        whole_number(limit, f"{path}: limits: {name}", least=1)
+        whole().check(f"{path}: limits: {name}", limit)
     kept = [
         replace(part, limit=limits.get(part.name, part.limit))
         for part in base.parts
         if not any(fnmatch(part.name, pattern) for pattern in without)
     ]
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
-    shared: dict[str, Any] = {"format": base.format, "seed": base.seed, "max_rejects": base.max_rejects}
-    shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
-    shared |= {"model_family": base.model_family}
-    shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
+    shared = {key: value for key, value in asdict(base).items() if key not in ("description", "untrusted")}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()
@@ -200,15 +183,12 @@ def _record(kind: type[Any], raw: Any, where: str) -> Any:
         raise ConfigError(f"{where}: name {entries['name']!r:.100} may hold letters, digits, _ and - only")
     where = f"{where} ({entries['name']})" if kind is Part else where
     given = {key: value for key, value in entries.items() if value is not None or known[key].default not in (None, ())}
-    read = _READ[kind]
-    return kind(**{key: read[key](value, f"{where}: {key}") if key in read else value for key, value in given.items()})
-
-
-def _family(value: Any, where: str) -> str:
-    try:
-        return find_family(str(value)).name
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    read = _READ.get(kind, {})
+    made = {key: read[key](value, f"{where}: {key}") if key in read else value for key, value in given.items()}
+    for key, value in made.items():
+        if rule := known[key].metadata.get("rule"):
+            rule.check(f"{where}: {key}", value)
+    return kind(**made)
 
 
 def _split(value: str, where: str) -> str:
@@ -240,47 +220,22 @@ def _step(raw: Any, where: str) -> Step:
     raise ConfigError(f"{where}: a step is a name or one 'name: {{settings}}', not {raw!r}")
 
 
-def _whole(least: int | None) -> _Reader:
-    return partial(whole_number, least=least)
-
-
-def _format(value: Any, where: str) -> str:
+def _known(find: Callable[[str], str], value: Any, where: str) -> str:
     try:
-        return format_name(str(value))
+        return find(str(value))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _choice(allowed: tuple[str, ...]) -> _Reader:
-    return lambda value, where: one_of(value, allowed, where)
-
-
-_Reader = Callable[[Any, str], Any]
-_READ: dict[type[Any], dict[str, _Reader]] = {
+_READ: dict[type[Any], dict[str, Callable[[Any, str], Any]]] = {
     Recipe: {
-        "format": _format,
+        "format": partial(_known, format_name),
         "parts": _parts,
-        "seed": _whole(None),
-        "max_rejects": share_of_one,
-        "image_max_pixels": _whole(DEFAULT.min_pixels),
-        "model_family": _family,
+        "model_family": partial(_known, lambda name: find_family(name).name),
         "token_limit": partial(_record, TokenLimit),
         "engine": parse_engine,
         "decontaminate": lambda value, where: _with_suites(mapping(value, where)),
     },
-    TokenLimit: {"tokens": _whole(1)},
     EngineChoice: {"settings": lambda value, where: mapping(value, where.removesuffix(": settings"))},
-    Part: {
-        "split": _split,
-        "limit": _whole(1),
-        "skip": _whole(0),
-        "order": _choice(ORDERS),
-        "tasks": lambda value, where: tuple(one_of(task, TASKS, where) for task in names_in(value, where)),
-        "kinds": names_in,
-        "languages": names_in,
-        "style": _choice(PROMPT_STYLES),
-        "into": _choice(SETS),
-        "steps": _steps,
-        "keep": _whole(1),
-    },
+    Part: {"split": _split, "tasks": names_in, "kinds": names_in, "languages": names_in, "steps": _steps},
 }

@@ -82,7 +82,7 @@ def fetch_archive(url: str, folder: Path, sha256: str | None = None) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             if not whole.exists():  # another process may have fetched it meanwhile
                 is_whole = _fetch(url, partial, note)
-                _check(partial, whole.name, is_whole, sha256)
+                _check(partial, is_whole, sha256)
                 settle(partial, whole)
                 note.unlink(missing_ok=True)
     except InfimedError:
@@ -147,20 +147,16 @@ def _begun(url: str, partial: Path, note: Path) -> tuple[int, int, str]:
     return 0, 0, ""
 
 
-def _check(path: Path, name: str, is_whole: bool, sha256: str | None) -> None:
-    """Raise OSError for another file than the registry knows, or for one of unknown length that may be cut."""
+def _check(path: Path, is_whole: bool, sha256: str | None) -> None:
+    """Raise OSError for another file than the registry knows, or for one of unknown length that may be cut: all in the
+    registry are zips, which have a record at their end."""
     if sha256 is not None and sha256_of(path) != sha256:
         path.unlink()
         raise OSError("the server sends another file than the registry knows (sha256 differs)")
-    if not is_whole and sha256 is None and not _ends_well(path, name):
+    if not is_whole and sha256 is None and not zipfile.is_zipfile(path):
         raise OSError(
             "the server does not say how long the file is, and it does not end as a whole one does; run again"
         )
-
-
-def _ends_well(path: Path, name: str) -> bool:
-    """True if an archive's end record is there; all in the registry are zips."""
-    return name.endswith(".zip") and zipfile.is_zipfile(path)
 
 
 def _bar(name: str, total: int, begun: int) -> Any:

@@ -54,7 +54,7 @@ class GmaiReasoning(PublicSource):
         parquet = paths[0].suffix == ".parquet"
         found = parquet_rows(paths, COLUMNS) if parquet else (row for path in paths for row in json_rows(path, COLUMNS))
         for row in self.numbered(found):
-            yield Row(row.id, {**row.fields, "image": partial(_picture, root, row.fields)})
+            yield row.opening(partial(_picture, root))
 
     def sample(self, row: Row, split: str) -> Sample:
         """Return a multiple choice; in "sft" with the reasoning as its rationale."""

@@ -1,4 +1,5 @@
-"""medical-o1-reasoning-SFT: verifiable medical questions with complex reasoning, of HuatuoGPT-o1 (Chen et al. 2024).
+"""Medical questions with long reasoning, of HuatuoGPT-o1 (Chen et al. 2024): medical-o1-reasoning-SFT, whose questions
+are verifiable, and Medical-R1-Distill-Data, answered by DeepSeek-R1.
 
 hub: FreedomIntelligence/medical-o1-reasoning-SFT, one JSON list for each split
 
@@ -7,6 +8,13 @@ hub: FreedomIntelligence/medical-o1-reasoning-SFT, one JSON list for each split
 ``en`` and ``zh`` are medical, ``en_mix`` and ``zh_mix`` hold general instructions as well, so that taking both may take
 rows twice. Some reasoning carries think tags, which are taken away. The authors train on another form of target
 ("## Thinking … ## Final Response …").
+
+hub: FreedomIntelligence/Medical-R1-Distill-Data, one JSON list; the keys really have spaces and parentheses:
+
+    {"question": "A 67-year-old man …?", "reasoning (reasoning_content)": "Okay, so …",
+     "response (content)": "**Answer:** …"}
+
+Its Chinese rows are another data set upstream.
 """
 
 from __future__ import annotations
@@ -41,4 +49,13 @@ class MedicalO1(PublicSource):
         return self.as_written(row, split, question, answer, "reasoning", rationale=rationale, language=language)
 
 
-MEDICAL_O1 = MedicalO1()
+class MedicalR1Distill(MedicalO1):
+    """Long answers in Markdown, with the reasoning before them."""
+
+    name = "medical_r1_distill"
+    splits = ("train",)
+    paths = ("medical_r1_distill_sft.json",)
+    columns = ("question", "reasoning (reasoning_content)", "response (content)")
+
+
+MEDICAL_O1, MEDICAL_R1_DISTILL = MedicalO1(), MedicalR1Distill()

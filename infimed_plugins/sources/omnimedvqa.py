@@ -46,7 +46,7 @@ class OmniMedVqa(PublicSource):
         for path, content, picture in _unpacked(files) or _packed(files.archive("OmniMedVQA.zip", "*/OmniMedVQA.zip")):
             for index, row in enumerate(_checked(path, json_rows(path, COLUMNS, content))):
                 name = row_id(row, "question_id", f"{path.stem}-{index}")
-                yield Row(name, {**row, "image": partial(_picture, picture, row)})
+                yield Row(name, row).opening(partial(_picture, picture))
 
     def sample(self, row: Row, split: str) -> Sample:
         """Return a multiple choice; the letter is that of the option with the answer's text."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,6 +47,10 @@ class Row:
         """Return the picture in the field ``image``: bytes, or a call that opens it. Raises MissingImageError."""
         value = self.fields["image"]
         return (value() if callable(value) else embedded_image(value, "the row"),)
+
+    def opening(self, read: Callable[[Mapping[str, Any]], ImageRef]) -> Row:
+        """Return the row with a picture that ``read`` finds by its fields, when it is asked for."""
+        return Row(self.id, {**self.fields, "image": partial(read, self.fields)})
 
     def some(self, *names: str) -> dict[str, Json]:
         """Return these fields for ``meta``, without the empty ones."""

@@ -9,12 +9,11 @@ A closed answer is not always yes or no: "Lung" or "T2" is closed, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
-from infimed_plugins.records import ImageRef, Sample
-from infimed_plugins.sources.files import Archive, Files
+from infimed_plugins.records import Sample
+from infimed_plugins.sources.files import Files
 from infimed_plugins.sources.public import Paths, PublicSource, Row, UnusableRow, clean, closed_or_open
 from infimed_plugins.sources.tables import read_files
 
@@ -38,7 +37,7 @@ class Slake(PublicSource):
         """Yield the rows of a split's JSON list, with their pictures in ``imgs.zip``."""
         paths, images = self.find(files, split), files.archive("imgs.zip")
         for row in self.numbered(read_files(paths, self.columns)):
-            yield Row(row.id, {**row.fields, "image": partial(_picture, images, row.fields)})
+            yield row.opening(lambda fields: images.image(f"imgs/{fields['img_name']}"))
 
     def sample(self, row: Row, split: str) -> Sample:
         """Return a text question; ``meta["kind"]`` is upstream's answer type, "open" or "closed"."""
@@ -50,10 +49,6 @@ class Slake(PublicSource):
         meta |= row.some("modality", "location", "content_type", "base_type")
         more = {"images": row.image(), "language": language, "meta": meta}
         return self.make(row, split, fields["question"], "text", answer, **more)
-
-
-def _picture(images: Archive, fields: Mapping[str, Any]) -> ImageRef:
-    return images.image(f"imgs/{fields['img_name']}")
 
 
 SLAKE = Slake()

@@ -46,7 +46,7 @@ class TabMwp(PublicSource):
         """Yield the problems of a split's JSON object, with their pictures in ``tables`` beside it."""
         rows, opener = _folder(files, split)
         for row in self.numbered(rows):
-            yield Row(row.id, {**row.fields, "image": partial(opener, f"tables/{row.fields.get('row_id')}.png")})
+            yield row.opening(lambda fields: opener(f"tables/{fields.get('row_id')}.png"))
 
     def sample(self, row: Row, split: str) -> Sample:
         """Return a multiple choice, a number, or a text, with the solution as its rationale."""

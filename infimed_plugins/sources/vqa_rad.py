@@ -51,7 +51,7 @@ class VqaRad(PublicSource):
 def _osf_rows(path: Path, split: str) -> Iterator[Row]:
     for index, row in enumerate(json_rows(path, OSF_COLUMNS)):
         if path.name == "testset.json" or (row.get("phrase_type") in TEST_PHRASES) == (split == "test"):
-            yield Row(f"q{row_id(row, 'qid', index)}", {**row, "image": partial(_osf_image, path.parent, row)})
+            yield Row(f"q{row_id(row, 'qid', index)}", row).opening(partial(_osf_image, path.parent))
 
 
 def _osf_image(root: Path, row: Mapping[str, Any]) -> ImageRef:

@@ -156,7 +156,10 @@ def test_reflect_writes_chains_a_summary_and_a_page(pairs: Path, tmp_path: Path)
         (["reflect", "--source", "slake/train", "--set", "judge"], "--set takes KEY=VALUE, not 'judge'"),
         (["reflect", "--source", "slake/train", "--engine", "openai"], "need a --model"),
         (["curate", "polish", "--source", "slake/train"], "unknown curation step 'polish'"),
-        (["curate", "instructions", "--source", "phantom/val", "--order", "last"], "'last' is not one of hash, first"),
+        (
+            ["curate", "instructions", "--source", "phantom/val", "--order", "last"],
+            "is 'last'; one of hash, first",
+        ),
         (
             ["reflect", "--source", "phantom/val", "--model", BASE, "--set", "bridge=</think>"],
             "give a sentence, without",

@@ -16,7 +16,7 @@ from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources import SourceEntry, public, source_entries
 from infimed_plugins.sources.gmai_mmbench import GMAI_MMBENCH
 from infimed_plugins.sources.gmai_reasoning import GMAI_REASONING, question_and_options, reasoning_and_answer
-from infimed_plugins.sources.medxpertqa_mm import MEDXPERTQA_MM
+from infimed_plugins.sources.medxpertqa import MEDXPERTQA_MM
 from infimed_plugins.sources.mmmu_health import MMMU_HEALTH
 from infimed_plugins.sources.omnimedvqa import OMNIMEDVQA
 from infimed_plugins.sources.path_vqa import PATH_VQA

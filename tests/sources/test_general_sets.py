@@ -14,8 +14,7 @@ from infimed_plugins.records import BadRow, ImageRef, Sample
 from infimed_plugins.sources import SourceEntry, public, source_entries
 from infimed_plugins.sources.iconqa import ICONQA, ICONQA_HUB
 from infimed_plugins.sources.llava_onevision import CONFIGS, LLAVA_ONEVISION
-from infimed_plugins.sources.medical_o1 import MEDICAL_O1
-from infimed_plugins.sources.medical_r1_distill import MEDICAL_R1_DISTILL
+from infimed_plugins.sources.medical_o1 import MEDICAL_O1, MEDICAL_R1_DISTILL
 from infimed_plugins.sources.public import PublicSource, Row, text_or_math
 from infimed_plugins.sources.reasonmed import REASONMED
 from infimed_plugins.sources.scienceqa import SCIENCEQA

@@ -12,7 +12,7 @@ from infimed_plugins.prompts import question_text
 from infimed_plugins.records import BadRow, Sample
 from infimed_plugins.sources.medmcqa import MEDMCQA
 from infimed_plugins.sources.medqa import MEDQA
-from infimed_plugins.sources.medxpertqa_text import MEDXPERTQA_TEXT
+from infimed_plugins.sources.medxpertqa import MEDXPERTQA_TEXT
 from infimed_plugins.sources.mmlu_medical import MMLU_MEDICAL, SUBJECTS
 from infimed_plugins.sources.public import PublicSource
 from infimed_plugins.sources.pubmedqa import PUBMEDQA

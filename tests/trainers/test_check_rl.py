@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.errors import MissingExtraError, MissingFileError
-from infimed_plugins.quickstart.tiny_model import CHAT_TEMPLATE
+from infimed_plugins.quickstart.tiny_model import BASE
 from infimed_plugins.trainers import Checked
 from infimed_plugins.trainers.easyr1 import check_rl
 
@@ -260,8 +260,9 @@ PROMPTS: dict[str, tuple[tuple[str, str] | None, str | None, list[str], str]] = 
 def test_what_the_rendered_prompt_asks_for_is_what_is_paid(name: str, overrides: list[str], tmp_path: Path) -> None:
     chat, asked, settings, expected = PROMPTS[name]
     if chat is not None:
-        assert chat[0] in CHAT_TEMPLATE
-        (tmp_path / "chat.jinja").write_text(CHAT_TEMPLATE.replace(*chat))
+        template = (BASE / "chat_template.jinja").read_text()
+        assert chat[0] in template
+        (tmp_path / "chat.jinja").write_text(template.replace(*chat))
         settings = [*settings, f"data.override_chat_template={tmp_path / 'chat.jinja'}"]
     if asked is not None:
         (tmp_path / "asked.jinja").write_text(asked)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infimed_plugins.errors import ConfigError
+from infimed_plugins.prompts import REASONING_INSTRUCTION
 from infimed_plugins.trainers import Progress, run_easyr1, run_llamafactory
 from infimed_plugins.trainers.easyr1_merge import merged_checkpoint
 from infimed_plugins.trainers.launch import read_settings
@@ -96,14 +97,34 @@ def _assert_two_steps_with_rewards(seen: list[Progress]) -> None:
     assert steps[0].metrics["actor/lr"] == read_settings(GRPO)["worker"]["actor"]["optim"]["lr"]
 
 
+def _trl_build(folder: Path, rows: list[Row]) -> Path:
+    """Write EasyR1's rows as a build in the format trl has them."""
+    datasets = pytest.importorskip("datasets")
+    made = [
+        {
+            "prompt": [
+                {"role": "user", "content": f"{row['problem'].removeprefix('<image>')}\n{REASONING_INSTRUCTION}"}
+            ],
+            "images": row["images"],
+            "ground_truth": row["answer"],
+        }
+        for row in rows
+    ]
+    folder.mkdir()
+    written = datasets.Dataset.from_list(made).cast_column("images", datasets.List(datasets.Image()))
+    written.to_parquet(folder / "train.parquet")
+    return folder
+
+
 def test_trl_takes_two_steps_with_our_reward_and_easyr1s_configuration(
-    taught_vlm: Path, grpo_overrides: list[str], tmp_path: Path
+    taught_vlm: Path, grpo_overrides: list[str], organ_rows: list[Row], tmp_path: Path
 ) -> None:
     pytest.importorskip("trl")
     from infimed_plugins.quickstart.trl_grpo import run_trl
 
     seen: list[Progress] = []
-    model = run_trl(GRPO, grpo_overrides, log=tmp_path / "rl.log", on_progress=seen.append)
+    overrides = [*grpo_overrides, f"data.train_files={_trl_build(tmp_path / 'trl', organ_rows[:32])}"]
+    model = run_trl(GRPO, overrides, log=tmp_path / "rl.log", on_progress=seen.append)
     _assert_two_steps_with_rewards(seen)
     _assert_only_the_language_model_changed(taught_vlm, model)
 
@@ -117,9 +138,7 @@ def test_trl_refuses_another_reward_than_the_packages() -> None:
 
 
 @pytest.mark.slow
-def test_trls_own_trainer_takes_our_reward_function(
-    taught_vlm: Path, organ_rows: list[Row], write_parquet: Callable[[Path, list[Row]], Path], tmp_path: Path
-) -> None:
+def test_trls_own_trainer_takes_our_reward_function(taught_vlm: Path, organ_rows: list[Row], tmp_path: Path) -> None:
     pytest.importorskip("trl")
     from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -128,11 +147,7 @@ def test_trls_own_trainer_takes_our_reward_function(
 
     settings = read_settings(GRPO, ["worker.rollout.n=4", "worker.actor.global_batch_size=2", "trainer.max_steps=2"])
     settings["worker"]["actor"]["micro_batch_size_per_device_for_update"] = 8
-    settings["data"] |= {
-        "train_files": str(write_parquet(tmp_path / "train.parquet", organ_rows[:8])),
-        "max_response_length": 24,
-        "format_prompt": str(REPOSITORY / "easyr1_configs" / "infimed.jinja"),
-    }
+    settings["data"] |= {"train_files": str(_trl_build(tmp_path / "rows", organ_rows[:8])), "max_response_length": 24}
     trainer: Any = GRPOTrainer(
         model=transformers.AutoModelForImageTextToText.from_pretrained(taught_vlm),
         reward_funcs=infimed_reward,

@@ -3,20 +3,16 @@
 The second paper (section 3.1) embeds with gme-Qwen2-VL-2B and leaves out pairs above 95% similarity. A row
 whose embedding fails is dropped and counted as an engine error, since nothing is known of it.
 
-The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost). The work is a matrix product, block by
-block, with the maxima of each block found by as many threads as the product has. The product of two whole sets is never
-in memory (188,000 x 150,000 would be 113 GB).
+The search is exact and in float32 (in bfloat16, pairs near 0.95 are lost): a matrix product, block by block. That of
+two whole sets is never in memory (188,000 x 150,000 would be 113 GB).
 """
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -40,7 +36,6 @@ from infimed_plugins.records import OPTION_LETTERS, Sample
 T = TypeVar("T")
 Vectors = NDArray[np.float32]
 BLOCK = 4_096  # vectors of the table at a time: fewer keep the product waiting, more push it out of the cache
-MOST_THREADS = 8  # for the maxima, which memory bounds
 SEARCHED_AT_ONCE = 1024
 NEAR = "image and question by embedding"
 
@@ -117,31 +112,13 @@ def nearest(
     """Return the index of each query's nearest entry and its cosine, if greater than ``above``; else -1."""
     numbers = np.full(len(queries), -1, dtype=np.int64)
     cosines: Vectors = np.full(len(queries), above, dtype=np.float32)
-    highest: Vectors = np.empty(len(queries), dtype=np.float32)
-    room: Vectors = np.empty(len(queries) * min(block, max(1, len(table))), dtype=np.float32)
-    *bounds, last = np.linspace(0, len(queries), _threads() + 1).astype(int).tolist()
-    with ThreadPoolExecutor(len(bounds)) as pool:
-        for start in range(0, len(table), block):
-            part = table[start : start + block]
-            product = np.matmul(queries, part.T, out=room[: len(queries) * len(part)].reshape(len(queries), len(part)))
-            others = pool.map(partial(_maxima, product, highest), bounds, bounds[1:])
-            _maxima(product, highest, bounds[-1], last)  # this thread takes a share, too
-            list(others)
-            better = np.flatnonzero(highest > cosines)
-            if len(better):
-                numbers[better] = start + product[better].argmax(axis=1)
-                cosines[better] = highest[better]
+    for start in range(0, len(table), block):
+        product = queries @ table[start : start + block].T
+        highest = product.max(axis=1)
+        better = np.flatnonzero(highest > cosines)
+        numbers[better] = start + product[better].argmax(axis=1)
+        cosines[better] = highest[better]
     return numbers, cosines
-
-
-def _maxima(product: Vectors, highest: Vectors, first: int, end: int) -> None:
-    np.max(product[first:end], axis=1, out=highest[first:end])
-
-
-def _threads() -> int:
-    """Return how many threads numpy's product uses (OMP_NUM_THREADS, else all cores), at most MOST_THREADS."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    return min(MOST_THREADS, int(named) if named.isdigit() and int(named) else os.cpu_count() or 1)
 
 
 def _embed_items(engine: Embedder, benchmarks: Benchmarks) -> EmbeddedItems:

@@ -1,11 +1,14 @@
-"""MedXpertQA MM: board-level questions with one to six pictures (Zuo et al. 2025). hub: TsinghuaC3I/MedXpertQA
+"""MedXpertQA: board-level questions, MM with one to six pictures, Text without (Zuo et al. 2025).
+
+hub: TsinghuaC3I/MedXpertQA
 
     {"id": "MM-26", "question": "A 45-year-old man … What is seen?\\nAnswer Choices: (A) Gout (B) Lupus (C) …",
      "options": {"A": "Gout", "B": "Lupus", "C": "…", "D": "…", "E": "…"}, "label": "B", "images": ["MM-26-a.jpeg"],
      "medical_task": "Diagnosis", "body_system": "Skeletal", "question_type": "Reasoning"}
 
-The question repeats its options at its end; they are cut off. GitHub's copy has a list of ``{"letter", "content"}`` for
-options, a list for the label, and ``{"image_path": "MM-26-a.jpeg"}`` for a picture. Pictures are in ``images.zip``.
+A row of Text has no ``images`` and ten options. The question repeats its options at its end; they are cut off. GitHub's
+copy has a list of ``{"letter", "content"}`` for options, a list for the label, and ``{"image_path": "MM-26-a.jpeg"}``
+for a picture. Pictures are in ``images.zip``.
 """
 
 from __future__ import annotations
@@ -82,4 +85,17 @@ def _options(written: Any) -> tuple[str, ...]:
     return tuple(options.values())
 
 
-MEDXPERTQA_MM = MedXpertQaMm()
+class MedXpertQaText(MedXpertQaMm):
+    """The questions without pictures."""
+
+    name = "medxpertqa_text"
+    paths = layouts("Text")
+    columns = COLUMNS
+    rows = PublicSource.rows
+
+    def pictures(self, row: Row) -> tuple[ImageRef, ...]:
+        """Return no pictures."""
+        return ()
+
+
+MEDXPERTQA_MM, MEDXPERTQA_TEXT = MedXpertQaMm(), MedXpertQaText()
