@@ -5,12 +5,11 @@ recipe_file.py reads one from a YAML file. A check raises ConfigError naming whe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from infimed_plugins.errors import ConfigError
+from infimed_plugins.errors import ConfigError, closest
 from infimed_plugins.export.formats import format_name
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.recipes.trust import UntrustedSetting
@@ -188,5 +187,5 @@ def share_of_one(value: Any, where: str) -> float:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Return a hint at the nearest known word, or ""."""
-    found = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    found = closest(word, known)
+    return f" ({found})" if found else ""

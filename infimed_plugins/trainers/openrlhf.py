@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from infimed_plugins.errors import optional_module
 from infimed_plugins.trainers.replies import score_replies
 
 _TAIL = 8  # characters at the end of a prompt that begin the assistant's turn in any chat template, or are a part of it
@@ -15,8 +16,7 @@ _TAIL = 8  # characters at the end of a prompt that begin the assistant's turn i
 
 def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **_: Any) -> dict[str, Any]:
     """Return ``rewards``, ``scores`` and ``extra_logs``, as tensors of one element for each sample."""
-    import torch
-
+    torch = optional_module("torch", "OpenRLHF's reward", "transformers")
     replies = [response_of(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
     scores = score_replies(replies, labels)
     overall = torch.tensor([score["overall"] for score in scores])
