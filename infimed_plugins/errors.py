@@ -25,7 +25,7 @@ class UnknownPluginError(InfimedError, KeyError):
     def __init__(self, kind: str, name: str, available: Iterable[str]) -> None:
         self.kind, self.name, self.available = kind, name, sorted(available)
         listed = ", ".join(self.available) or "none"
-        super().__init__(f"unknown {kind} {name!r}; available: {listed}")
+        super().__init__(_with_closest(f"unknown {kind} {name!r}; available: {listed}", name, self.available))
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])
@@ -47,15 +47,24 @@ def known_name(name: str, known: Iterable[str], kind: str) -> str:
     spellings = {_folded(one): one for one in known}
     if _folded(name) in spellings:
         return spellings[_folded(name)]
-    close = get_close_matches(_folded(name), spellings, n=1)
-    hint = f"; did you mean {spellings[close[0]]!r}?" if close else ""
-    raise ConfigError(f"unknown {kind} {name!r}; one of {', '.join(spellings.values())}{hint}")
+    names = spellings.values()
+    raise ConfigError(_with_closest(f"unknown {kind} {name!r}; one of {', '.join(names)}", name.lower(), names))
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known name that an unknown one is nearest to, "" where none is near."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def near(word: object, known: Iterable[str]) -> str:
-    """Return a hint at the nearest known word, or ""."""
-    found = get_close_matches(str(word), list(known), n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    """Return that question as a parenthesis to append, or ""."""
+    found = closest(str(word), known)
+    return f" ({found})" if found else ""
+
+
+def _with_closest(said: str, name: str, known: Iterable[str]) -> str:
+    return "; ".join(filter(None, [said, closest(name, known)]))
 
 
 def _folded(name: str) -> str:

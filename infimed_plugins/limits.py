@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -127,18 +127,35 @@ def parse_literal(text: str) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse with ``yaml.safe_load``, aliases counted as often as used. Raises ValueError for any fault in it."""
+    """Parse with ``yaml.safe_load``, aliases counted as often as used, a key written twice refused.
+
+    Raises ValueError for any fault in it.
+    """
     import yaml  # here: rewards are imported without it
+
+    class UniqueKeys(yaml.SafeLoader):
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            node: yaml.MappingNode = super().compose_mapping_node(anchor)
+            if twice := repeated(str(key.value) for key, _ in node.value):
+                said = f"the key {twice!r} is written twice"
+                raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
+            return node
 
     check("yaml", len(text), "it")
     try:
-        read = yaml.safe_load(text)
+        read = yaml.load(text, UniqueKeys)
         _count(read, 0)
     except yaml.YAMLError as error:
         raise DataError(" ".join(str(error).split())) from error
     except RecursionError as error:
         raise DataError("it is nested too deep") from error
     return read
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """Return the first name that stands there a second time, None where each stands once."""
+    seen = set[str]()
+    return next((name for name in names if name in seen or seen.add(name)), None)  # type: ignore[func-returns-value]
 
 
 def _count(value: Any, before: int) -> int:

@@ -138,6 +138,8 @@ def ends_of(path: Path) -> tuple[int, bytes]:
 
 
 def _beside(path: Path) -> Path:
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.with_name(f".{path.name[:200]}.{os.getpid()}-{token_hex(4)}{PARTIAL}")
 
 

@@ -139,6 +139,8 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"a: &a {'x' * 20_000}\nname: [{','.join(['*a'] * 100)}]",
         "\x00",
         "- " * 3_000,
+        "seed: 1\nname: a\nseed: 2",
+        "name: a\nparts: [{name: p, source: phantom, name: q}]",
     ],
 )
 def test_an_odd_recipe_is_one_short_line(text: str, tmp_path: Path) -> None:

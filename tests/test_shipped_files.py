@@ -13,6 +13,7 @@ import yaml
 
 from infimed_plugins import __version__
 from infimed_plugins.errors import MissingFileError
+from infimed_plugins.limits import parse_yaml
 from infimed_plugins.paths import shipped
 from infimed_plugins.plugins import registry
 from infimed_plugins.sources import source_entries
@@ -31,16 +32,7 @@ SHIPPED = sorted(
 
 @pytest.mark.parametrize("path", [path for path in SHIPPED if path.endswith(".yaml")])
 def test_every_yaml_is_a_mapping_without_a_key_written_twice(path: str) -> None:
-    class Strict(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: Strict, node: yaml.MappingNode) -> dict[object, object]:
-        keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        assert len(keys) == len(set(keys)), f"{path}: a key is written twice in {keys}"
-        return dict(loader.construct_pairs(node, deep=True))  # type: ignore[no-untyped-call]
-
-    Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    assert isinstance(yaml.load((ROOT / path).read_text(encoding="utf-8"), Strict), dict)
+    assert isinstance(parse_yaml((ROOT / path).read_text(encoding="utf-8")), dict)
 
 
 ABLATIONS = [path for path in SHIPPED if "_configs/ablations/" in path or "_configs/presets/" in path]
@@ -131,16 +123,23 @@ def test_the_readme_names_files_recipes_and_extras_that_exist() -> None:
     assert "make quickstart" in readme
 
 
-def test_the_readmes_table_of_trainers_is_the_commands() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| trainer | version tried |")[2].partition("\n\n")[0].splitlines()[2:]
-    trainers = [find_trainer(name).to_json() for name in REWARDED]
-    tick = {True: "✓", False: "–"}
-    rows = [
-        [one["name"], one["version"], tick[bool(one["rows"])], tick[bool(one["configuration"])], one["takes"]]
-        for one in trainers
-    ]
-    assert table == [f"| {' | '.join(row)} |" for row in rows]
+def test_the_readme_names_every_trainer_with_the_version_that_was_tried() -> None:
+    words = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    with_rows, _, rewards_alone = words.partition("with which version it was tried: ")[2].partition(
+        "configuration and reward"
+    )
+    for one in map(find_trainer, REWARDED):
+        assert f"{one.name} {one.version.partition(',')[0]}" in (with_rows if one.rows else rewards_alone)
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_of_a_page_leads_somewhere(path: str) -> None:
+    page = (ROOT / path).read_text(encoding="utf-8")
+    for name, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page):
+        target = ROOT / (name or path)
+        assert target.exists(), name
+        headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.M) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 def test_the_monthly_look_names_tests_and_extras_that_exist() -> None:

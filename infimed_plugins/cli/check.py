@@ -14,7 +14,11 @@ from infimed_plugins.console import print_json, progress, say
 if TYPE_CHECKING:
     from infimed_plugins.trainers import Checked
 
-app = typer.Typer(help="Check a training configuration and its data before a long run.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check a training configuration and its data before a long run.",
+    epilog="Example: infimed check rl easyr1_configs/grpo.yaml trainer.nnodes=1",
+    no_args_is_help=True,
+)
 
 Config = Annotated[Path, typer.Argument(help="The trainer's YAML file; for `check rl` also a script with its command.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="As on the trainer's own line.")]

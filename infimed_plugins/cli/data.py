@@ -15,7 +15,11 @@ from infimed_plugins.console import print_json, print_table, progress, say
 if TYPE_CHECKING:
     from infimed_plugins.recipes import Manifest, Plan
 
-app = typer.Typer(help="Plan, build and show training sets.", no_args_is_help=True)
+app = typer.Typer(
+    help="Plan, build and show training sets.",
+    epilog="Example: infimed data build quickstart_sft",
+    no_args_is_help=True,
+)
 
 RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a recipe's YAML file.")]
 

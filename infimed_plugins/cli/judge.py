@@ -14,7 +14,7 @@ from infimed_plugins.console import print_json, say, tell
 from infimed_plugins.storage import write_whole
 
 app = typer.Typer(help="Measure a model that judges open answers as a reward.", no_args_is_help=True)
-app.callback()(lambda: None)  # so that the one command keeps its name
+app.callback(epilog="See: infimed judge calibrate --help")(lambda: None)  # so that the one command keeps its name
 
 
 @app.command(epilog="Example: infimed judge calibrate --labels labels.jsonl --model m --base-url http://node1:8000/v1")

@@ -36,6 +36,14 @@ class _OneLineErrors(typer.core.TyperGroup):
         tell(f"error: {' '.join(said.split())}", style="red")
         sys.exit(code)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Say what Ctrl-C leaves; the exit code is 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            tell("interrupted; what is done is kept, and the same command goes on")
+            raise
+
 
 app = typer.Typer(
     cls=_OneLineErrors,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else, on stdout.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run made there and start over.")]
-EngineName = Annotated[str, typer.Option("--engine", help="The engine: transformers, vllm, openai or ray.")]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="The engine: transformers, vllm, openai (with --base-url) or ray.")
+]
 Url = Annotated[
     list[str] | None, typer.Option("--base-url", help="URL of an OpenAI-compatible server; repeat it for several.")
 ]

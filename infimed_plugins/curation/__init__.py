@@ -59,7 +59,7 @@ class StepContext:
     def need_engine(self, step: str, purpose: str) -> Engine:
         """Return the engine of a step that needs one. Raises ConfigError when the recipe names none."""
         if self.engine is None:
-            raise ConfigError(f"{step} needs an engine {purpose}; name one in the recipe")
+            raise ConfigError(f"{step} needs an engine {purpose}; name one by --model, or as engine in the recipe")
         return self.engine
 
     def engine_failed(self, error: str) -> None:

@@ -108,7 +108,7 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
     done = 0
     for group in batched(samples, settings.group):
         asked = {sample.id: sample for sample in group}
-        replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, _silent)
+        replies = settings.ask(engine, asked, lambda s: candidate_prompt(s, settings.prompt), context, done)
         drawn = {one.id: [read_candidate(text, one, judging is None) for text in reply.texts] for one, reply in replies}
         if judging is not None:
             drawn = _judged(group, drawn, judging, settings, context)
@@ -116,11 +116,6 @@ def reflective_cot(samples: Iterable[Sample], context: StepContext) -> Iterator[
             if sample.id in drawn:
                 yield from _chain(sample, drawn[sample.id], settings, context)
         done += len(group)
-        context.progress(done, done)
-
-
-def _silent(done: int, total: int) -> None:
-    """Report nothing: progress counts groups, not single replies."""
 
 
 def candidate_prompt(sample: Sample, prompt: str = PROMPT) -> str:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.errors import ConfigError, near
+from infimed_plugins.errors import ConfigError, known_name, near
 from infimed_plugins.records import Sample
 
 
@@ -96,11 +96,8 @@ class StepSettings:
     def read(cls, step: str, given: Mapping[str, Any]) -> Self:
         """Return the settings. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
         try:
-            return cls(**given)
-        except TypeError as error:
-            raise ConfigError(
-                f"{step}: {error}; settings are {', '.join(inspect.signature(cls).parameters)}"
-            ) from error
+            names = inspect.signature(cls).parameters
+            return cls(**{known_name(str(name), names, "setting"): value for name, value in given.items()})
         except ConfigError as error:
             raise ConfigError(f"{step}: {error}") from error
 
@@ -136,14 +133,17 @@ class DrawSettings(StepSettings):
         samples: Mapping[str, Sample],
         prompt: Callable[[Sample], str],
         context: StepContext,
-        progress: Callable[[int, int], None] | None = None,
+        before: int = 0,
     ) -> Iterator[tuple[Sample, Reply]]:
-        """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted."""
+        """Ask the engine about each sample, and yield it with the reply; failed requests are dropped and counted.
+
+        ``before`` is the number of samples that were asked about in earlier calls, for the progress shown.
+        """
         requests = (ChatRequest(sample.id, prompt(sample), sample.images) for sample in samples.values())
         count = getattr(self, "candidates", 1)
         sampling = Sampling(count, self.temperature, self.top_p, self.max_tokens, seed=context.seed)
         for done, reply in enumerate(engine.generate(requests, sampling), start=1):
-            (progress or context.progress)(done, len(samples))
+            context.progress(before + done, before + len(samples))
             if reply.error is not None:
                 context.engine_failed(reply.error)
             else:

@@ -16,6 +16,7 @@ from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling, server
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.judge.open_judge import JudgeIdentity, JudgeSettings, settings_from_template
+from infimed_plugins.plugins import registry
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.recipes.recipe_file import parse_engine
 from infimed_plugins.recipes.step_engine import model_identity, model_path, start_engine
@@ -34,9 +35,11 @@ def choose_engine(
 ) -> EngineChoice:
     """Return the engine as a recipe would name it; servers (``base_url``) are asked by the ``openai`` engine.
 
-    Raises ConfigError, naming ``option``, for an address or a setting that cannot be used.
+    Raises UnknownPluginError for another name, and ConfigError, naming ``option``, for an address or a setting that
+    cannot be used.
     """
     served = "openai" if base_url and name == "transformers" else name
+    registry().find("engine", served)
     given = dict(settings or {}) | ({"base_url": list(base_url)} if base_url else {})
     choice = parse_engine({"name": served, "model": model, "settings": given}, option)
     if served == "openai":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -29,13 +30,14 @@ def image_workers(count: int, on: str = "local") -> Iterator[Executor | None]:
         yield RayDataExecutor()
         return
     if on != "local":
-        raise ConfigError(f"--engine is {on!r}; one of local, ray")
+        raise ConfigError(f"--executor is {on!r}; one of local, ray")
     if count <= 1:
         yield None
         return
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"  # a worker would import a multiprocessing.py of the working folder
-    executor = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    quiet = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: this process ends the workers
+    executor = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), signal.signal, quiet)
     try:
         yield executor
     finally:

@@ -115,7 +115,7 @@ def compute_score(
 
 def _rows(reward_inputs: Iterable[Any]) -> list[Any]:
     if isinstance(reward_inputs, (Mapping, str, bytes)):
-        raise ConfigError("compute_score takes a list of rows; set REWARD_TYPE = 'batch' in the reward file")
+        raise ConfigError("compute_score takes a list of rows; in EasyR1 set REWARD_TYPE = 'batch' in its file")
     columns = getattr(reward_inputs, "to_dict", None)  # a DataFrame, whose iteration gives the names of its columns
     return columns("records") if columns else list(reward_inputs)
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from numbers import Number
 from os.path import relpath
 from pathlib import Path
 from typing import Any, get_args
@@ -103,7 +105,7 @@ class Pairs(PublicSource):
             raise UnusableRow(found.fault, found.detail)
         fields = found.fields
         question, answer = _needed(fields, "question", QUESTION), _needed(fields, "answer", ANSWER)
-        if not isinstance(question, (str, int, float)):
+        if not _is_text(question):
             raise UnusableRow("the question is no text", repr(question)[:100])
         options, answer = read_options(fields), _without_tags(answer)
         task = _task(pick(fields, ("task",)), answer, options)
@@ -144,6 +146,13 @@ def _needed(fields: Mapping[str, Any], what: str, names: Sequence[str]) -> Any:
     return found
 
 
+def _is_text(value: Any) -> bool:
+    """True for text and for finite numbers, which can be written as text; a date or truth value has several forms."""
+    return isinstance(value, str) or (
+        isinstance(value, Number) and not isinstance(value, bool) and math.isfinite(value)  # type: ignore[arg-type]
+    )
+
+
 def _without_tags(answer: Any) -> Any:
     return extract_answer(answer) if isinstance(answer, str) and "<answer>" in answer else answer
 
@@ -177,10 +186,10 @@ def _gold(task: Task, answer: Any, options: tuple[str, ...] | None) -> Json:
         (value,) = value
     if isinstance(value, list) and value:
         raise UnusableRow("several answers: give one, and those as good under synonyms", repr(value)[:100])
-    if isinstance(value, (bool, dict, bytes)):
-        raise UnusableRow("the answer is no text", repr(value)[:100])
     if blank(value) or value == []:
         raise UnusableRow("no answer")
+    if not _is_text(value):
+        raise UnusableRow("the answer is no text", repr(value)[:100])
     return as_text(plain(value))
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from infimed_plugins.errors import DataError, MissingFileError, optional_module
-from infimed_plugins.limits import check, check_json, limit, lines, parse_json
+from infimed_plugins.limits import check, check_json, limit, lines, parse_json, repeated
 from infimed_plugins.tables.cells import MISSING_WORDS, column_key, missing
 
 WRAPPERS = ("data", "rows", "items", "questions", "samples", "examples", "records", "annotations")
@@ -144,6 +144,14 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding=encoding, errors="surrogateescape", newline="")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON. Raises ValueError for a name written twice, of which Python would take the last."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        raise ValueError(f"{repeated(name for name, _ in pairs)!r:.100} stands twice in an object")
+    return read
+
+
 def _row(number: int, value: Any) -> FileRow:
     if isinstance(value, dict):
         return FileRow(number, value)
@@ -161,7 +169,7 @@ def _listed(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 def list_items(file: TextIO) -> Iterator[Any]:
     """Yield the items of a JSON list that may be larger than memory. Raises ValueError where it is none."""
-    decoder, buffer = json.JSONDecoder(), file.read(_CHUNK).lstrip()
+    decoder, buffer = json.JSONDecoder(object_pairs_hook=_unique), file.read(_CHUNK).lstrip()
     if not buffer.startswith("["):
         raise ValueError("it is no list")
     at = 1
@@ -238,7 +246,7 @@ def _lines(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 def _line(number: int, text: str) -> FileRow:
     try:
-        return _row(number, parse_json(text.lstrip("\ufeff")))
+        return _row(number, parse_json(text.lstrip("\ufeff"), object_pairs_hook=_unique))
     except ValueError as error:
         return FileRow(number, {}, "the line is no JSON", f"line {number}: {error}")
 
@@ -274,10 +282,13 @@ def _delimited(path: Path, file: TextIO) -> Iterator[FileRow]:
 
 def _header(path: Path, cells: Iterable[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
-    twice = next((name for at, name in enumerate(names) if name and name in names[:at]), None)
-    if twice:
-        raise DataError(f"{path} has two columns called {twice!r}; give each a name of its own")
+    _refuse_repeated(path, names)
     return names
+
+
+def _refuse_repeated(path: Path, columns: Iterable[str]) -> None:
+    if twice := repeated(filter(None, columns)):
+        raise DataError(f"{path} has two columns called {twice!r}; give each a name of its own")
 
 
 def _batch_sizes(path: Path, metadata: Any) -> list[int]:
@@ -302,6 +313,7 @@ def parquet_fields(
     try:
         with parquet.ParquetFile(path, pre_buffer=False, buffer_size=_CHUNK) as file:
             check(file.schema_arrow.names)
+            _refuse_repeated(path, file.schema_arrow.names)
             for number, size in enumerate(_batch_sizes(path, file.metadata)):  # over all it would keep what it has read
                 for batch in file.iter_batches(batch_size=size, row_groups=[number], columns=wanted):
                     yield from batch.to_pylist()
@@ -328,7 +340,7 @@ def values_by_id(
     for number, line in numbered:
         place = f"{path}, line {number}"
         try:
-            row = parse_json(line.decode("utf-8-sig"))
+            row = parse_json(line.decode("utf-8-sig"), object_pairs_hook=_unique)
         except ValueError as error:
             raise DataError(f"{place} is no JSON ({error}); write one object a line") from error
         id, value = (row.get("id"), row.get(key)) if isinstance(row, dict) else (None, None)

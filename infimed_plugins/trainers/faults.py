@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
+
+from infimed_plugins.errors import closest
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ class Checked:
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str = "remove it") -> str:
     """Return the fix for an unknown name: the nearest known one, or ``otherwise``."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else otherwise
+    return closest(name, known) or otherwise
 
 
 def first_line(error: BaseException) -> str:

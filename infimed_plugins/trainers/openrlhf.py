@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins import prompts
+from infimed_plugins.errors import optional_module
 from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.export.jsonl import write_jsonl
 from infimed_plugins.export.parquet import embedded
@@ -31,8 +32,7 @@ _TAIL = 8  # characters at the end of a prompt that begin the assistant's turn i
 
 def reward_func(queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **_: Any) -> dict[str, Any]:
     """Return ``rewards``, ``scores`` and ``extra_logs``, as tensors of one element for each sample."""
-    import torch
-
+    torch = optional_module("torch", "OpenRLHF's reward", "transformers")
     replies = [response_of(query, prompt) for query, prompt in zip(queries, prompts, strict=True)]
     scores = score_replies(replies, labels)
     overall = torch.tensor([score["overall"] for score in scores])

@@ -91,7 +91,11 @@ def test_one_style_as_a_table(tmp_path: Path) -> None:
     ("more", "said"),
     [
         (["--benchmarks", "phantom,pantom"], "unknown benchmark 'pantom'; available: gmai_mmbench, .*phantom"),
-        (["--engine", "vlm"], "unknown engine 'vlm'; available: always_yes, openai, ray, transformers, vllm"),
+        (
+            ["--engine", "vlm"],
+            "unknown engine 'vlm'; available: always_yes, openai, ray, transformers, vllm; did you mean",
+        ),
+        (["--judge", "j", "--judge-engine", "opnai"], "ray, transformers, vllm; did you mean 'openai'?"),
         (["--max-pixels", "100"], "engine 'always_yes' does not take these settings: .*max_pixels"),
     ],
 )

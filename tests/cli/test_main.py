@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,52 @@ from infimed_plugins.cli.main import app
 from infimed_plugins.console import PlainConsole
 
 RUNNER = CliRunner()
+WORKED_ON = """\
+name: worked_on
+format: llamafactory
+parts: [{name: p, source: phantom, split: train, order: first, limit: 600, style: direct}]
+"""
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(WORKED_ON)
+    command = [sys.executable, "-c", "from infimed_plugins.cli.main import app\napp()"]
+    build = [*command, "data", "build", "r.yaml", "--out", "o", "--workers", "2"]
+    process = subprocess.Popen(
+        build,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    while not any((tmp_path / "o/images").glob("*/*.png")):
+        assert process.poll() is None, "it ended before a picture was stored"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers, too
+    _, said = process.communicate(timeout=60)
+    left = [line for line in said.splitlines() if not line.startswith("p: ")]  # progress
+    assert left == ["interrupted; what is done is kept, and the same command goes on"]
+    assert process.returncode == 130
+    again = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert len((tmp_path / "o/worked_on.jsonl").read_text().splitlines()) == 600
+
+
+@pytest.mark.parametrize("place", [".", "/"])
+def test_a_page_that_would_take_a_folders_place_is_refused(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("g.jsonl").write_text('{"response": "<think> a </think><answer> B </answer>", "ground_truth": "B"}')
+    done = subprocess.run(
+        [sys.executable, "-c", "from infimed_plugins.cli.main import app\napp()", "reward", "g.jsonl", "--html", place],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"error: {place}: Is a directory; name another place, or mend that one\n"
 
 
 def commands(command: Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

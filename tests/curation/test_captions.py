@@ -160,7 +160,7 @@ def test_what_is_no_caption_passes_untouched() -> None:
     ("engine", "settings", "said"),
     [
         (None, {}, "captions needs an engine to rewrite with; name one"),
-        (Says(), {"rejects": "keep"}, "settings are prompt, kinds, most_tokens"),
+        (Says(), {"rejects": "keep"}, "; one of prompt, kinds, most_tokens"),
         (Says(), {"repeats": "kepe"}, "captions: repeats is 'kepe'; one of drop, keep"),
         (Says(), {"kinds": "caption"}, r"give a list such as \[caption\]"),
         (Says(), {"most_tokens": True}, "most_tokens is True; give a whole number from 1"),

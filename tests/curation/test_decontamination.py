@@ -297,7 +297,7 @@ def test_every_benchmark_is_checked_unless_some_are_named(asked: Listed) -> None
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"thresh": 3}, "settings are benchmarks, folder"),
+        ({"thresh": 3}, "; one of benchmarks, folder"),
         ({"tier": "magic"}, "tier is 'magic'; one of hashes"),
         ({"benchmarks": "slake/test"}, "give a list"),
         ({"benchmarks": ["slake"]}, "written source/split"),

@@ -54,7 +54,7 @@ def test_what_nobody_answers_may_be_left_out_and_failures_are_counted() -> None:
     ("engine", "settings", "said"),
     [
         (None, {}, "needs an engine"),
-        (Says(), {"keeps": 3}, "settings are keep, candidates"),
+        (Says(), {"keeps": 3}, "; one of keep, candidates"),
         (Says(), {"candidates": 0}, "difficulty: candidates is 0; give a whole number from 1"),
         (Says(), {"candidates": "ten"}, "candidates is 'ten'; give a whole number"),
         (Says(), {"keep": -3}, "keep is -3; give a whole number from 1"),

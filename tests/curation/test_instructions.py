@@ -104,7 +104,7 @@ def test_an_instruction_of_its_own_is_left_alone_and_counted() -> None:
     ("settings", "said"),
     [
         ({"wordings": "many"}, "instructions: wordings is 'many'; one of paper, varied"),
-        ({"words": "paper"}, "settings are wordings, fill_empty"),
+        ({"words": "paper"}, "; one of wordings, fill_empty"),
         ({"fill_empty": 1}, "fill_empty is 1; give true or false"),
     ],
 )

@@ -143,7 +143,7 @@ def test_what_is_no_pair_passes_untouched() -> None:
     [
         (None, {}, "perplexity needs an engine to score captions with; name one"),
         (OnlyDraws(), {}, "OnlyDraws only draws replies; name one that has score_answers"),
-        (Scores(), {"shares": 1}, "settings are share, most, kinds"),
+        (Scores(), {"shares": 1}, "; one of share, most, kinds"),
         (Scores(), {"share": 0.5, "most": 3}, "share and most are both given; keep one"),
         (Scores(), {"share": 80}, "share is 80; give a number above 0, at most 1"),
         (Scores(), {"share": "half"}, "share is 'half'; give a number above 0"),

@@ -209,7 +209,7 @@ def test_each_prompt_may_be_given_as_text_or_file(tmp_path: Path) -> None:
     ("engine", "settings", "said"),
     [
         (None, {}, "rationales needs an engine to draw candidates from; name one"),
-        (Says(()), {"candidate": 3}, "settings are candidates, general"),
+        (Says(()), {"candidate": 3}, "; one of candidates, general"),
         (Says(()), {"candidates": 0}, "rationales: candidates is 0; give a whole number from 1"),
         (Says(()), {"general": "yes"}, "give true or false"),
         (Says(()), {"temperature": "hot"}, "rationales: temperature is 'hot'"),

@@ -1,16 +1,10 @@
-"""The tests of the judge ask the engines' faulty server, and the one beside it that says what a test chooses."""
+"""Each test of the judge stands for a process of its own."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import pytest
 
 from infimed_plugins.rewards import scorer
-
-TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS / room) for room in ("judge", "benchmarks", "engines")]
 
 
 @pytest.fixture(autouse=True)

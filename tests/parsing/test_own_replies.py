@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from bench_reader import OWN, Reading, Row, counted, reading_of, rows_of, sample_of, score
 
 from infimed_plugins.records import TASKS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "measure"))
-from bench_reader import OWN, Reading, Row, counted, reading_of, rows_of, sample_of, score
 
 BOUNDS = {"missed": 0.05, "paid": 0.01, "misread": 0.0, "abstained": 0.05, "guessed": 0.04}  # bench_reader.py: of what
 MOST_ALIKE = 3  # replies of one wording

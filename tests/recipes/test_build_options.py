@@ -87,7 +87,7 @@ def test_ray_data_writes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_there_is_not_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--engine is 'spark'; one of local, ray"):
+    with pytest.raises(ConfigError, match="--executor is 'spark'; one of local, ray"):
         build(MIXED, tmp_path / "x", folder=DOWNLOADS, on="spark")
 
 

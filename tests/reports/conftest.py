@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from chromium import Page
 
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
-
-sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Page
 
 MODALITIES = ("CT", "MRI", "ultrasound")
 OPTIONS = ("the left lung", "the right lung", "the liver", "the spleen")

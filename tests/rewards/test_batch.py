@@ -279,7 +279,7 @@ def test_no_megabyte_of_a_generated_piece_hangs(unit: str, task: str, in_answer:
 
 
 def test_a_single_row_is_told_from_a_batch() -> None:
-    with pytest.raises(ConfigError, match="takes a list of rows; set REWARD_TYPE = 'batch'"):
+    with pytest.raises(ConfigError, match="takes a list of rows; in EasyR1 set REWARD_TYPE = 'batch'"):
         compute_score(row("B", "multiple_choice"))  # type: ignore[arg-type]
 
 

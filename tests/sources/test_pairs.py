@@ -212,6 +212,8 @@ def test_an_answer_without_options_has_the_form_of_its_task(
     [
         ({"answer": ["liver", "spleen"]}, "several answers: give one, and those as good under synonyms"),
         ({"answer": True}, "the answer is no text"),
+        ({"answer": math.inf}, "the answer is no text"),
+        ({"answer": "x", "question": True}, "the question is no text"),
         ({"answer": {"task": "text", "answer": "liver"}}, "the answer is no text"),
         ({"answer": '{"task": "text", "answer": "liver"}'}, "the answer is no text"),
         ({"answer": []}, "no answer"),
@@ -404,6 +406,8 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_used(
         ("x.json", '[{"question": "Q", "answer": "a"}]\n[{"question": "Q", "answer": "b"}]', "behind row 1"),
         ("x.jsonl", "question,answer\nQ,a\n", r"no row of .*x\.jsonl can be read: the line is no JSON \(line 1"),
         ("x.csv", "question,answer,answer\nQ,a,b\n", r"two columns called 'answer'"),
+        ("x.jsonl", '{"question": "Q", "answer": "a", "answer": "b"}', "'answer' stands twice in an object"),
+        ("x.json", '[{"question": "Q", "answer": "a", "answer": "b"}]', "'answer' stands twice in an object"),
         ("x.csv", b"PK\x03\x04rest", "an Excel file or a zip archive; save the sheet as CSV"),
         ("x.parquet", b"PAR1 cut", "is no whole parquet file"),
     ],
@@ -424,6 +428,25 @@ def test_a_split_is_a_files_name_with_its_ending_where_there_are_two(tmp_path: P
         assert (sample.id, sample.split, sample.answer) == ("pairs-x-000000", "x", answer)
     with pytest.raises(MissingFileError, match=r"there is no .*y\.jsonl \(or \.json, \.csv, \.tsv, \.parquet\)"):
         list(PAIRS.load("y", folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ([["Q"], ["a"], ["b"]], "two columns called 'answer'"),
+        ([["Q"], [datetime.timedelta(1)]], "the answer is no text"),
+    ],
+)
+def test_parquet_that_leaves_open_what_the_answer_is(arrays: list[Any], said: str, tmp_path: Path) -> None:
+    columns = [pa.array(array) for array in arrays]
+    names = ["question", *["answer"] * (len(arrays) - 1)]
+    pq.write_table(pa.Table.from_arrays(columns, names), tmp_path / "x.parquet")
+    try:
+        (bad,) = PAIRS.load("x", folder=tmp_path)
+        found = bad.reason if isinstance(bad, BadRow) else "a sample"
+    except DataError as error:
+        found = str(error)
+    assert said in found
 
 
 def test_missing_values_of_every_library() -> None:

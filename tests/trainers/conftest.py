@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +19,6 @@ from infimed_plugins.sources.phantom import PHANTOM, phantom_sample
 from infimed_plugins.trainers.registry import find_format
 
 Row = dict[str, Any]
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,19 @@ transformers lets each see all of them.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed here: run make test-vllm")
 
+from tiny_families import save_tiny
+
 from infimed_plugins import prompts
 from infimed_plugins.engines import ChatRequest, Sampling
 from infimed_plugins.engines.transformers import TransformersEngine
 from infimed_plugins.engines.vllm import VllmEngine
 from infimed_plugins.sources.phantom import phantom_sample
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "trainers"))
-from tiny_families import save_tiny
 
 SAMPLES = [phantom_sample("val", number) for number in range(3)]
 PROMPTS = [prompts.render(sample, "reasoning") for sample in SAMPLES]
