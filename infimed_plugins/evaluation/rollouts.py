@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,14 +18,16 @@ from infimed_plugins.errors import DataError, MissingFileError, optional_module,
 from infimed_plugins.evaluation.engine_choice import LazyEngine
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes.recipe import EngineChoice
-from infimed_plugins.records import ImageRef, Json, Score
+from infimed_plugins.records import ImageRef
 from infimed_plugins.reports.profile import Group, Rollout
-from infimed_plugins.rewards.generations import Generation, read_generations
+from infimed_plugins.rewards.generations import Generation, Scored, read_generations
 from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 from infimed_plugins.scoring.robust import RIGHT_FROM
 
 REPLIES = "profile.sqlite"
 GROUP_KEYS = ("uid", "group", "group_id", "prompt_id", "index")  # columns that name a rollout's question
+STEP_KEYS = ("step", "global_step")
+LENGTH, CUT = "response_length", "cut"
 _CHINESE = re.compile("[一-鿿]")
 Progress = Callable[[str, int, int | None], None]
 
@@ -44,17 +47,24 @@ class Draw:
     cache: Path = Path("runs/profile")
 
 
-def draw_groups(
-    data: Path, model: EngineChoice, draw: Draw, scorer: Scorer, progress: Progress
-) -> tuple[list[Group], int]:
-    """Return the groups of a training set (EasyR1's parquet file, or the folder of a build) and its number of rows.
+@dataclass(frozen=True)
+class Rollouts:
+    """Groups of rollouts, the size of the set that they were drawn from, and what to know of them."""
+
+    groups: Sequence[Group]
+    rows: int | None = None
+    notes: Sequence[str] = ()
+
+
+def draw_groups(data: Path, model: EngineChoice, draw: Draw, scorer: Scorer, progress: Progress) -> Rollouts:
+    """Draw the groups of a training set: EasyR1's parquet file, or the folder of a build.
 
     The questions are those with the lowest hash of seed and place. Raises MissingFileError, DataError, and
     RequestsFailedError where more than 5% of the requests failed.
     """
     rows, total = _chosen(data / "train.parquet" if data.is_dir() else data, draw)
     by_id = {str(place): row for place, row in rows}
-    groups, failed = [], []
+    rollouts, failed = list[Generation](), list[str]()
     draw.cache.mkdir(parents=True, exist_ok=True)
     with ResponseCache(draw.cache / REPLIES) as cache:
         lazy = LazyEngine(model, lambda: progress("loading the model", 0, None))
@@ -65,9 +75,11 @@ def draw_groups(
             if reply.error is not None:
                 failed.append(reply.error)
             else:
-                groups.append(_group(by_id[reply.id], reply, scorer))
+                rollouts += _drawn(by_id[reply.id], reply)
     refuse_failures(len(failed), len(by_id), next(iter(failed), ""))
-    return groups, total
+    scored = _scored(rollouts, scorer)
+    groups = [_group(list(rows), scorer) for _, rows in groupby(scored, key=lambda row: row.generation.number)]
+    return Rollouts(groups, total, _notes(rollouts, scored))
 
 
 def _chosen(path: Path, draw: Draw) -> tuple[list[tuple[int, dict[str, Any]]], int]:
@@ -97,55 +109,111 @@ def _requests(rows: Mapping[str, dict[str, Any]]) -> Iterator[ChatRequest]:
         yield ChatRequest(id, text, tuple(ImageRef(data=image["bytes"]) for image in row["images"]))
 
 
-def _group(row: Mapping[str, Any], reply: Reply, scorer: Scorer) -> Group:
-    given = [{"response": text, "ground_truth": row["answer"]} for text in reply.texts]
-    scored = scorer.score(given)
-    tokens = reply.usage.completion // max(1, len(reply.texts))
-    rollouts = [
-        _rollout(task, score, text, scorer, tokens or len(text), bool(reply.cut[number : number + 1] == (True,)))
-        for number, (text, (task, score)) in enumerate(zip(reply.texts, scored, strict=True))
+def _drawn(row: Mapping[str, Any], reply: Reply) -> list[Generation]:
+    """Return a reply's texts as saved rows; engines count the tokens of all of them together."""
+    kept = {key: row.get(key) for key in ("source", "data_source", "id", "language")}
+    tokens, cut = reply.usage.completion // max(1, len(reply.texts)), dict(enumerate(reply.cut))
+    return [
+        Generation(int(reply.id), str(row["problem"]), text, row["answer"], {**kept, LENGTH: tokens, CUT: cut.get(n)})
+        for n, text in enumerate(reply.texts)
     ]
-    return Group(rollouts, _kinds(row, scored[0][0], str(row["problem"])))
 
 
-def _rollout(task: str, score: Score, text: str, scorer: Scorer, length: int, cut: bool = False) -> Rollout:
-    accuracy = score.accuracy or 0.0
-    right = accuracy >= RIGHT_FROM.get(task, 1.0)
-    return Rollout(score.overall, score.format, accuracy, right, length, cut, closes_unopened(text, scorer.form))
+def saved_groups(files: Sequence[Path], scorer: Scorer, n: int | None = None) -> Rollouts:
+    """Return the groups of saved generations: rows of a file and step with one ``uid`` (or group, prompt_id …), else
+    of one prompt and truth, ``n`` at a time (the commonest number, without it): two questions may have the same words.
 
-
-def _kinds(row: Mapping[str, Any], task: str, prompt: str) -> tuple[tuple[str, str], ...]:
-    source = str(row.get("source") or row.get("data_source") or str(row.get("id") or "").partition("-")[0])
-    language = str(row.get("language") or ("zh" if _CHINESE.search(prompt) else "en"))
-    return (*((("source", source),) if source else ()), ("task", task), ("language", language))
-
-
-def saved_groups(files: Sequence[Path], scorer: Scorer, n: int) -> list[Group]:
-    """Return the groups of saved generations: rows with the same ``uid`` (or group, prompt_id …), else rows of one
-    prompt and truth that stand together, ``n`` at a time. Raises DataError for a file of which no row can be read."""
-    groups = []
+    Raises DataError for a file of which no row can be scored, or whose rows do not say which question they are of.
+    """
+    groups, notes = list[Group](), dict[str, None]()
     for path in files:
-        readable = (one for one in read_generations(path) if not one.fault)
-        for _, rows in groupby(readable, key=_key):
-            together = list(rows)
-            size = n if _named(together[0].row) is None else len(together)
-            groups += [_saved(together[at : at + size], scorer) for at in range(0, len(together), size)]
-    return groups
+        rows = list(read_generations(path))
+        scored = _scored([row for row in rows if not row.fault], scorer)
+        if not scored:
+            raise DataError(f"no row of {path} can be scored; see why with: infimed reward {path}")
+        found = _by_question(scored, n, path)
+        groups += [_group(together, scorer) for together in found]
+        notes |= dict.fromkeys(_notes(rows, scored))
+        if mixed := len(scored) - sum(map(len, found)):
+            notes[
+                f"{mixed:,} rollouts are left out: several questions have their words and answer, and the rows of one "
+                "do not stand together; a column uid would tell them apart"
+            ] = None
+    return Rollouts(groups, None, list(notes))
 
 
-def _named(row: Mapping[str, Json]) -> str | None:
-    return next((str(row[key]) for key in GROUP_KEYS if row.get(key) not in (None, "")), None)
+def _by_question(rows: Sequence[Scored], n: int | None, path: Path) -> list[list[Scored]]:
+    """Return the rows of each question, without those that may be of several.
+
+    Rows may be in any order: verl writes them as it balances a batch (trainer/ppo/ray_trainer.py, _balance_batch),
+    EasyR1 shuffles its log (trainer/ray_trainer.py, _maybe_log_val_generations).
+    """
+    for key in GROUP_KEYS:
+        named = _gathered(rows, key)
+        if len(named) < len(rows) and all(row.generation.row.get(key) not in (None, "") for row in rows):
+            return list(named.values())
+    runs = [list(run) for _, run in groupby(rows, key=_words)]
+    if 2 * len(runs) <= len(rows):  # they stand together
+        size = n or _usual(runs)
+        return [run[at : at + size] for run in runs for at in range(0, len(run), size)]
+    if not any(row.generation.prompt for row in rows):
+        raise DataError(f"{path}: its rows have no prompt, so that a question's cannot be found; add a column uid")
+    found = list(_gathered(rows).values())
+    most = n or _usual(found)
+    return [one for one in found if len(one) <= most]
 
 
-def _key(one: Generation) -> str:
-    return _named(one.row) or f"{one.prompt}\0{one.ground_truth}"
+def _usual(groups: Sequence[Sequence[Scored]]) -> int:
+    """Return the number of rollouts that at least half of the groups have; without one, that of the largest."""
+    size, times = Counter(map(len, groups)).most_common(1)[0]
+    return size if 2 * times >= len(groups) else max(map(len, groups))
 
 
-def _saved(rows: Sequence[Generation], scorer: Scorer) -> Group:
-    scored = scorer.score([{"response": one.response, "ground_truth": one.ground_truth} for one in rows])
-    rollouts = []
-    for one, (task, score) in zip(rows, scored, strict=True):
-        text = str(one.response)
-        length = one.row.get("response_length")
-        rollouts.append(_rollout(task, score, text, scorer, length if isinstance(length, int) else len(text)))
-    return Group(rollouts, _kinds(rows[0].row, scored[0][0], rows[0].prompt))
+def _gathered(rows: Iterable[Scored], key: str = "") -> dict[Hashable, list[Scored]]:
+    """Return the rows of each step and value of a column, or with the same words without one."""
+    found: dict[Hashable, list[Scored]] = defaultdict(list)
+    for row in rows:
+        found[(*_step(row), str(row.generation.row.get(key))) if key else _words(row)].append(row)
+    return found
+
+
+def _step(row: Scored) -> tuple[str, ...]:
+    return tuple(str(row.generation.row.get(key)) for key in STEP_KEYS)
+
+
+def _words(row: Scored) -> Hashable:
+    return (*_step(row), row.generation.prompt, str(row.generation.ground_truth))
+
+
+def _scored(rows: Sequence[Generation], scorer: Scorer) -> list[Scored]:
+    """Return the rows that can be scored."""
+    judged = scorer.score([{"response": row.response, "ground_truth": row.ground_truth} for row in rows])
+    scored = (Scored(row, *result) for row, result in zip(rows, judged, strict=True))
+    return [one for one in scored if not one.bad_row]
+
+
+def _group(rows: Sequence[Scored], scorer: Scorer) -> Group:
+    return Group([_rollout(row, scorer) for row in rows], _kinds(rows[0]))
+
+
+def _rollout(row: Scored, scorer: Scorer) -> Rollout:
+    text, score, given = str(row.generation.response), row.score, row.generation.row
+    accuracy, length = score.accuracy or 0.0, given.get(LENGTH)
+    length = length if isinstance(length, int) and length else len(text)
+    right = accuracy >= RIGHT_FROM.get(row.task, 1.0)
+    unopened = closes_unopened(text, scorer.form)
+    return Rollout(score.overall, score.format, accuracy, right, length, given.get(CUT), unopened)
+
+
+def _kinds(row: Scored) -> tuple[tuple[str, str], ...]:
+    given = row.generation.row
+    source = str(given.get("source") or given.get("data_source") or str(given.get("id") or "").partition("-")[0])
+    language = str(given.get("language") or ("zh" if _CHINESE.search(row.generation.prompt) else "en"))
+    return (*((("source", source),) if source else ()), ("task", row.task), ("language", language))
+
+
+def _notes(rows: Sequence[Generation], scored: Sequence[Scored]) -> list[str]:
+    lost = len(rows) - len(scored)
+    told = [f"{lost:,} of {len(rows):,} rollouts could not be read or scored, and are left out"] if lost else []
+    counted = all(one.generation.row.get(LENGTH) for one in scored)
+    return told + ([] if counted else ["lengths are in characters: tokens were not counted"])

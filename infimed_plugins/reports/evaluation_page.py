@@ -24,6 +24,7 @@ from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.against import Comparison
 from infimed_plugins.reports.published import header, published_table
+from infimed_plugins.reports.statistics import interval
 from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
@@ -178,7 +179,7 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
         rows = []
         for result in results:
             label = f"{result.model} · {result.asked.label}" if several else result.model
-            note = f"{tables.interval(result.figure.estimate)}, n = {result.figure.accuracy.total:,}"
+            note = f"{interval(result.figure.estimate)}, n = {result.figure.accuracy.total:,}"
             rows.append((label, result.figure.estimate, f"{note}, {result.asked.label}"))
         rings = [(row.model, row.values[places[benchmark]]) for row in published.rows] if benchmark in places else []
         if rows:

@@ -17,7 +17,7 @@ from infimed_plugins.quoting import cell
 from infimed_plugins.reports.against import Against, Comparison
 from infimed_plugins.reports.look_or_guess import Baseline, Look
 from infimed_plugins.reports.published import header, in_paper_order, published_table
-from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
+from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate, interval
 from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
 
 if TYPE_CHECKING:
@@ -75,11 +75,6 @@ def wide_rows(summary: Summary) -> list[WideRow]:
 def wide_columns(summary: Summary) -> tuple[str, ...]:
     """Return the paper's seven benchmarks, then the others that were run."""
     return in_paper_order([*published_table().columns, *summary.benchmarks])
-
-
-def interval(estimate: Estimate) -> str:
-    """Return ``61.2 [57.0, 65.3]``, in percent."""
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def accuracy_text(figure: Figure) -> str:

@@ -67,6 +67,11 @@ class Paired:
         return self.images < self.total
 
 
+def interval(estimate: Estimate) -> str:
+    """Return ``61.2 [57.0, 65.3]``, in percent."""
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
 def wilson(right: int, total: int) -> Rate:
     """Return the share ``right / total``; (0, 1) as its interval when there is nothing to count."""
     from scipy.stats import binomtest
