@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from infimed_plugins.benchmarks.judged import Setting
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 from infimed_plugins.reports.published import published_data, published_table
 from infimed_plugins.reports.statistics import Estimate, wilson
-from infimed_plugins.reports.summary import Figure, Result, Setting, Summary
+from infimed_plugins.reports.summary import Figure, Result, Summary
 
 SAME = 0.03  # a difference that is within this of 0, interval and all, counts as the published figure
 

@@ -16,7 +16,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judged import Judged, Run, Setting
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
@@ -25,7 +25,7 @@ from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.against import Comparison
 from infimed_plugins.reports.published import header, published_table
 from infimed_plugins.reports.statistics import interval
-from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
+from infimed_plugins.reports.summary import Figure, Result, Summary, identified, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
 # yields for wanted questions with an image their place and the encoded image, or why it cannot be shown
@@ -38,9 +38,9 @@ NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 MOST_GROUPS = 40  # in one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
-    **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
-    **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
+    **{"header": header, "accuracy": tables.accuracy_text, "rate": tables.rate_text, "interval": interval}
 }
+_GRIDS = ("paired", "changes", "look", "against")  # the others stand in tables of their own
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,8 @@ def write_evaluation_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
-        **_sections(summarize(runs, groupings=groupings, seed=seed)),
+        **_sections(summarize(runs, groupings=groupings, seed=seed), comparison),
         title=title,
-        comparison=comparison,
-        against_cells=tables.against_cells,
-        look_cells=tables.look_cells,
         metadata=metadata,
         notes=notes,
         seed=seed,
@@ -112,7 +109,7 @@ def write_evaluation_page(
     )
 
 
-def _sections(summary: Summary) -> dict[str, Any]:
+def _sections(summary: Summary, comparison: Comparison | None) -> dict[str, Any]:
     """Return the tables and drawings of the page."""
     beside = any(name in summary.benchmarks for name in published_table().columns)
     colors = {model: number for number, model in enumerate(summary.models)}
@@ -122,6 +119,8 @@ def _sections(summary: Summary) -> dict[str, Any]:
         "columns": tables.wide_columns(summary) if beside else summary.benchmarks,
         "beside": beside,
         "rows": tables.wide_rows(summary),
+        "grids": [grid for grid in tables.grids(summary, comparison) if grid.id in _GRIDS],
+        "in_words": tables.IN_WORDS,
         "forests": _forests(summary),
         "breakdowns": breakdowns(summary),
         "charts": [(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
@@ -217,7 +216,7 @@ def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
     found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for name, row in identified(run.rows).items():
-            found[run.benchmark, setting_of(run).label][name].append((run, row))
+            found[run.benchmark, run.asked.label][name].append((run, row))
     return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
 
 
@@ -272,7 +271,7 @@ def _case_json(case: Case, image: int | str) -> dict[str, Json]:
     return {
         "id": shortened(case.id, MOST_NAME),
         "benchmark": shortened(run.benchmark),
-        "asked": shortened(setting_of(run).label),
+        "asked": shortened(run.asked.label),
         "image": image if isinstance(image, int) else shortened(image),
         "question": shortened(row.question),
         "prompt": shortened(row.prompt),

@@ -143,7 +143,7 @@ def test_a_model_that_reads_the_words_only_is_found_out(
     done = RUNNER.invoke(app, [*command, "--variant", "blank", "--variant", "swap", "--variant", "noimage"])
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
-    looks = {look["how"]: look for look in summary["looks"]}
+    looks = {look["asked"]["variant"]: look for look in summary["looks"]}
     assert set(looks) == {"blank", "swap", "noimage"}
     (baseline,) = summary["baselines"]
     for how, look in looks.items():
