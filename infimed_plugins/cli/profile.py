@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,7 @@ def profile(
         write_page(made, html)
         tell(f"wrote {html}")
     if as_json:
-        print_json(made.to_json())
+        print_json(asdict(made))
         return
     print_table(f"{made.title}: {made.rollouts:,} rollouts, percent [95%]", *table(made))
     for line in (*made.notes, *(f"advice: {one}" for one in made.advice)):

@@ -14,7 +14,7 @@ from typing import Any
 from infimed_plugins.engines import ChatRequest, Reply, Sampling, shaping_settings
 from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
-from infimed_plugins.errors import DataError, MissingFileError, optional_module, refuse_failures
+from infimed_plugins.errors import ConfigError, DataError, MissingFileError, optional_module, refuse_failures
 from infimed_plugins.evaluation.engine_choice import LazyEngine
 from infimed_plugins.paths import shipped
 from infimed_plugins.recipes.recipe import EngineChoice
@@ -127,6 +127,8 @@ def saved_groups(files: Sequence[Path], scorer: Scorer, n: int | None = None) ->
     """
     groups, notes = list[Group](), dict[str, None]()
     for path in files:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; draw rollouts of a build with --model, or name saved generations")
         rows = list(read_generations(path))
         scored = _scored([row for row in rows if not row.fault], scorer)
         if not scored:

@@ -103,7 +103,7 @@ def _notes(rows: tuple[Against, ...], told: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the published figures were measured, where ours were not, and the defects of each benchmark."""
     yield f"published: {told['source']}; {told['harness']}"
     if not rows:
-        yield "nothing was run here that these figures are on"
+        yield f"nothing was run here that these figures are on: {', '.join(published_table().columns)}"
     judge = told["judge"]
     for row in rows:
         mode, total = row.asked.mode, row.ours.accuracy.total

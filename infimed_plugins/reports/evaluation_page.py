@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.benchmarks.judged import Judged, Run, Setting
+from infimed_plugins.benchmarks.robustness.perturbations import WITHOUT_PICTURE
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
@@ -81,15 +82,13 @@ def write_evaluation_page(
     metadata: Mapping[str, str],
     notes: Sequence[str] = (),
     most_cases: int = MOST_CASES,
-    seed: int = 0,
     groupings: Mapping[str, Sequence[str]] | None = None,
-    title: str = "Evaluation",
     comparison: Comparison | None = None,
 ) -> None:
     """Write the page to ``path``.
 
     ``images`` as in ``cases_json``; ``metadata`` by name; ``notes`` are the honest remarks. At most
-    ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
+    ``most_cases`` are embedded: those on which the models differ or that are invalid first.
     ``groupings`` as in ``summarize``; ``comparison`` adds the lines beside published figures. Raises MissingExtraError
     without jinja2 or Pillow, and DataError for two runs of one model, benchmark and setting.
     """
@@ -98,14 +97,12 @@ def write_evaluation_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
-        **_sections(summarize(runs, groupings=groupings, seed=seed), comparison),
-        title=title,
+        **_sections(summarize(runs, groupings=groupings), comparison),
         metadata=metadata,
         notes=notes,
-        seed=seed,
         total=sum(map(len, cases.values())),
         telling=sum(case.telling for listed in cases.values() for case in listed),
-        cases=cases_json(draw_cases(cases, most_cases, seed), images),
+        cases=cases_json(draw_cases(cases, most_cases), images),
     )
 
 
@@ -156,7 +153,7 @@ def curves(summary: Summary) -> list[Curve]:
         lambda: defaultdict(list)
     )
     for result in summary.results:
-        if result.asked.variant:
+        if result.asked.variant and result.asked.variant not in WITHOUT_PICTURE:  # of those the table on looking tells
             family, severity = split_variant(result.asked.variant)
             asked = replace(result.asked, variant="")
             found[family, result.benchmark, asked][result.model].append((severity, result))
@@ -220,7 +217,7 @@ def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
     return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
 
 
-def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
+def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int = 0) -> list[Case]:
     """Return at most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark
     does not crowd out the others; at random within each.
     """

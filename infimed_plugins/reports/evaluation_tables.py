@@ -173,7 +173,7 @@ _CELLS: Mapping[str, Mapping[str, Callable[[Any], str]]] = {  # the columns of e
         "n": lambda of: f"{of.questions:,}",
         "with [95%]": lambda of: interval(of.right),
         "without [95%]": lambda of: interval(of.without),
-        "right ones kept [95%]": lambda of: interval(of.kept),
+        "right ones kept [95%]": lambda of: interval(of.kept) if of.right.value else NONE,
         "other answers [95%]": lambda of: interval(of.changed),
     },
     "against": {

@@ -92,22 +92,22 @@ def looks(runs: Sequence[Run], seed: int = 0) -> Iterator[Look]:
     for run in runs:
         as_it_is = plain.get((run.model, run.benchmark, replace(run.asked, variant="")))
         if run.variant in WITHOUT_PICTURE and as_it_is is not None:
-            yield _look(as_it_is, run, seed)
+            after = {row.id: row for row in run.rows if row.accuracy is not None}
+            pairs = [(row, after[row.id]) for row in as_it_is.rows if row.accuracy is not None and row.id in after]
+            if pairs:
+                yield _look(run, pairs, stream(seed, run.benchmark))
 
 
-def _look(plain: Run, other: Run, seed: int) -> Look:
-    after = {row.id: row for row in other.rows if row.accuracy is not None}
-    pairs = [(row, after[row.id]) for row in plain.rows if row.accuracy is not None and row.id in after]
+def _look(run: Run, pairs: Sequence[tuple[Judged, Judged]], seed: Sequence[int]) -> Look:
     right = [(a, b) for a, b in pairs if a.accuracy == 1]
 
     def shown(of: Sequence[tuple[Judged, Judged]], true: Callable[[Judged, Judged], bool]) -> Estimate:
-        images = [a.image for a, _ in of]
-        return share([true(a, b) for a, b in of], images, seed=stream(seed, plain.benchmark))
+        return share([true(a, b) for a, b in of], [a.image for a, _ in of], seed=seed)
 
     return Look(
-        plain.model,
-        plain.benchmark,
-        other.asked,
+        run.model,
+        run.benchmark,
+        run.asked,
         shown(pairs, lambda a, b: a.accuracy == 1),
         shown(pairs, lambda a, b: b.accuracy == 1),
         shown(right, lambda a, b: b.accuracy == 1),

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 
 from infimed_plugins import pages
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import Json
 from infimed_plugins.reports.statistics import Estimate, clustered, interval, wilson
 
 GROUPS_NEEDED = 100  # for shares that are known to ten points
@@ -86,10 +85,6 @@ class Profile:
     slices: Sequence[Slice]
     advice: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
-
-    def to_json(self) -> dict[str, Json]:
-        """Return every figure."""
-        return asdict(self)
 
 
 def profile(groups: Sequence[Group], title: str, rows: int | None = None, notes: Iterable[str] = ()) -> Profile:
