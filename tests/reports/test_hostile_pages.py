@@ -58,7 +58,6 @@ def evaluation(text: str, path: Path) -> None:
         images=lambda wanted: (),
         metadata={text: text},
         notes=[text],
-        title=text,
         groupings={text: ["kind"]},
     )
 
