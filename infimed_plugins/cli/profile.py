@@ -16,9 +16,7 @@ from infimed_plugins.errors import ConfigError
 def profile(
     data: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="DATA...", help="A build or EasyR1's train.parquet, with --model; or saved generations."
-        ),
+        typer.Argument(metavar="DATA...", help="A build for EasyR1, verl or TRL, with --model; or saved generations."),
     ],
     model: Annotated[
         str | None, typer.Option(help="Draw rollouts from this model; without it DATA holds them.")

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, optional_module, refuse_failures
 from infimed_plugins.evaluation.engine_choice import LazyEngine
 from infimed_plugins.paths import shipped
+from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.recipes.recipe import EngineChoice
 from infimed_plugins.records import ImageRef
 from infimed_plugins.reports.profile import Group, Rollout
@@ -28,6 +29,7 @@ REPLIES = "profile.sqlite"
 GROUP_KEYS = ("uid", "group", "group_id", "prompt_id", "index")  # columns that name a rollout's question
 STEP_KEYS = ("step", "global_step")
 LENGTH, CUT = "response_length", "cut"
+COLUMNS = (("problem", "prompt"), ("answer", "ground_truth", "reward_model"), ("images",))  # of rows to train on
 _CHINESE = re.compile("[一-鿿]")
 Progress = Callable[[str, int, int | None], None]
 
@@ -57,13 +59,13 @@ class Rollouts:
 
 
 def draw_groups(data: Path, model: EngineChoice, draw: Draw, scorer: Scorer, progress: Progress) -> Rollouts:
-    """Draw the groups of a training set: EasyR1's parquet file, or the folder of a build.
+    """Draw the groups of a training set: a parquet file of rows for EasyR1, verl or TRL, or the folder of a build.
 
     The questions are those with the lowest hash of seed and place. Raises MissingFileError, DataError, and
     RequestsFailedError where more than 5% of the requests failed.
     """
     rows, total = _chosen(data / "train.parquet" if data.is_dir() else data, draw)
-    by_id = {str(place): row for place, row in rows}
+    by_id = {str(place): _asked(row) for place, row in rows}
     rollouts, failed = list[Generation](), list[str]()
     draw.cache.mkdir(parents=True, exist_ok=True)
     with ResponseCache(draw.cache / REPLIES) as cache:
@@ -85,11 +87,13 @@ def draw_groups(data: Path, model: EngineChoice, draw: Draw, scorer: Scorer, pro
 def _chosen(path: Path, draw: Draw) -> tuple[list[tuple[int, dict[str, Any]]], int]:
     """Return the drawn rows with their places, and how many there are."""
     if not path.is_file():
-        raise MissingFileError(f"there is no {path}; build it: infimed data build RECIPE --format easyr1")
+        raise MissingFileError(
+            f"there is no {path}; build it: infimed data build RECIPE --format easyr1 (or verl, trl)"
+        )
     parquet = optional_module("pyarrow.parquet", "reading a training set", "data")
     file = parquet.ParquetFile(path)
-    if missing := {"problem", "answer", "images"} - set(file.schema_arrow.names):
-        raise DataError(f"{path} has no column {min(missing)}; name a file in EasyR1's format")
+    if missing := [columns for columns in COLUMNS if not set(columns) & set(file.schema_arrow.names)]:
+        raise DataError(f"{path} has no column {' or '.join(missing[0])}; name a file of rows for EasyR1, verl or TRL")
     total = file.metadata.num_rows
     order = sorted(range(total), key=lambda place: hashlib.sha256(f"{draw.seed}/{place}".encode()).digest())
     wanted, chosen, start = set(order[: draw.limit]), [], 0
@@ -100,21 +104,32 @@ def _chosen(path: Path, draw: Draw) -> tuple[list[tuple[int, dict[str, Any]]], i
     return chosen, total
 
 
-def _requests(rows: Mapping[str, dict[str, Any]]) -> Iterator[ChatRequest]:
-    template = optional_module("jinja2", "the GRPO prompt", "report").Template
-    styles = {"direct": "infimed_direct.jinja"}
+def _asked(row: Mapping[str, Any]) -> Generation:
+    """Return a row with its whole prompt, as a generation without its response; EasyR1 adds its template to a problem,
+    rows for verl and TRL hold theirs (export/)."""
+    prompt, truth = (next(row[name] for name in columns if row.get(name) is not None) for columns in COLUMNS[:2])
+    kept = {key: row.get(key) for key in ("source", "data_source", "id", "language", "images")}
+    if "problem" in row:
+        template = optional_module("jinja2", "the GRPO prompt", "report").Template
+        name = "infimed_direct.jinja" if row.get("style") == "direct" else "infimed.jinja"
+        text = template((shipped("easyr1_configs") / name).read_text(encoding="utf-8").strip()).render(content=prompt)
+    else:
+        text = str(prompt[-1]["content"])
+        text = IMAGE_TAG * (len(row["images"]) - text.count(IMAGE_TAG)) + text  # TRL's rows have no tags
+    return Generation(0, text, None, truth["ground_truth"] if isinstance(truth, dict) else truth, kept)
+
+
+def _requests(rows: Mapping[str, Generation]) -> Iterator[ChatRequest]:
     for id, row in rows.items():
-        file = shipped("easyr1_configs") / styles.get(str(row.get("style")), "infimed.jinja")
-        text = template(file.read_text(encoding="utf-8").strip()).render(content=row["problem"])
-        yield ChatRequest(id, text, tuple(ImageRef(data=image["bytes"]) for image in row["images"]))
+        images: Any = row.row["images"]
+        yield ChatRequest(id, row.prompt, tuple(ImageRef(data=image["bytes"]) for image in images))
 
 
-def _drawn(row: Mapping[str, Any], reply: Reply) -> list[Generation]:
+def _drawn(asked: Generation, reply: Reply) -> list[Generation]:
     """Return a reply's texts as saved rows; engines count the tokens of all of them together."""
-    kept = {key: row.get(key) for key in ("source", "data_source", "id", "language")}
     tokens, cut = reply.usage.completion // max(1, len(reply.texts)), dict(enumerate(reply.cut))
     return [
-        Generation(int(reply.id), str(row["problem"]), text, row["answer"], {**kept, LENGTH: tokens, CUT: cut.get(n)})
+        replace(asked, number=int(reply.id), response=text, row={**asked.row, LENGTH: tokens, CUT: cut.get(n)})
         for n, text in enumerate(reply.texts)
     ]
 
@@ -153,14 +168,14 @@ def _by_question(rows: Sequence[Scored], n: int | None, path: Path) -> list[list
     for key in GROUP_KEYS:
         named = _gathered(rows, key)
         if len(named) < len(rows) and all(row.generation.row.get(key) not in (None, "") for row in rows):
-            return list(named.values())
-    runs = [list(run) for _, run in groupby(rows, key=_words)]
+            return named
+    runs = [list(run) for _, run in groupby(rows, key=_question)]
     if 2 * len(runs) <= len(rows):  # they stand together
         size = n or _usual(runs)
         return [run[at : at + size] for run in runs for at in range(0, len(run), size)]
     if not any(row.generation.prompt for row in rows):
         raise DataError(f"{path}: its rows have no prompt, so that a question's cannot be found; add a column uid")
-    found = list(_gathered(rows).values())
+    found = _gathered(rows)
     most = n or _usual(found)
     return [one for one in found if len(one) <= most]
 
@@ -171,20 +186,18 @@ def _usual(groups: Sequence[Sequence[Scored]]) -> int:
     return size if 2 * times >= len(groups) else max(map(len, groups))
 
 
-def _gathered(rows: Iterable[Scored], key: str = "") -> dict[Hashable, list[Scored]]:
-    """Return the rows of each step and value of a column, or with the same words without one."""
+def _gathered(rows: Iterable[Scored], column: str = "") -> list[list[Scored]]:
     found: dict[Hashable, list[Scored]] = defaultdict(list)
     for row in rows:
-        found[(*_step(row), str(row.generation.row.get(key))) if key else _words(row)].append(row)
-    return found
+        found[_question(row, column)].append(row)
+    return list(found.values())
 
 
-def _step(row: Scored) -> tuple[str, ...]:
-    return tuple(str(row.generation.row.get(key)) for key in STEP_KEYS)
-
-
-def _words(row: Scored) -> Hashable:
-    return (*_step(row), row.generation.prompt, str(row.generation.ground_truth))
+def _question(row: Scored, column: str = "") -> Hashable:
+    """Return what tells a row's question: its step with the value of a column, or with its words without one."""
+    one = row.generation
+    step = tuple(str(one.row.get(name)) for name in STEP_KEYS)
+    return (*step, str(one.row.get(column))) if column else (*step, one.prompt, str(one.ground_truth))
 
 
 def _scored(rows: Sequence[Generation], scorer: Scorer) -> list[Scored]:
@@ -200,11 +213,11 @@ def _group(rows: Sequence[Scored], scorer: Scorer) -> Group:
 
 def _rollout(row: Scored, scorer: Scorer) -> Rollout:
     text, score, given = str(row.generation.response), row.score, row.generation.row
-    accuracy, length = score.accuracy or 0.0, given.get(LENGTH)
+    accuracy, length, cut = score.accuracy or 0.0, given.get(LENGTH), given.get(CUT)
     length = length if isinstance(length, int) and length else len(text)
     right = accuracy >= RIGHT_FROM.get(row.task, 1.0)
-    unopened = closes_unopened(text, scorer.form)
-    return Rollout(score.overall, score.format, accuracy, right, length, given.get(CUT), unopened)
+    cut, unopened = cut if isinstance(cut, bool) else None, closes_unopened(text, scorer.form)
+    return Rollout(score.overall, score.format, accuracy, right, length, cut, unopened)
 
 
 def _kinds(row: Scored) -> tuple[tuple[str, str], ...]:

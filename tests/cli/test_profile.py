@@ -34,20 +34,34 @@ class Yes:
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = tmp_path_factory.mktemp("recipe") / "r.yaml"
-    recipe.write_text(
-        "name: r\nformat: easyr1\nparts:\n  - {name: p, source: phantom, split: rlvr, limit: 60, style: reasoning}\n"
-    )
-    recipes.build(str(recipe), recipe.parent / "out")
-    return recipe.parent / "out"
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same rows for three trainers."""
+    folder = tmp_path_factory.mktemp("recipe")
+    for form in ("easyr1", "verl", "trl"):
+        recipe = folder / f"{form}.yaml"
+        part = "{name: p, source: phantom, split: rlvr, order: first, limit: 60, style: reasoning}"
+        recipe.write_text(f"name: r\nformat: {form}\nparts:\n  - {part}\n")
+        recipes.build(str(recipe), folder / form)
+    return {form: folder / form for form in ("easyr1", "verl", "trl")}
 
 
 def test_a_model_is_asked_with_the_grpo_prompt_and_never_twice(
-    build: Path, tmp_path: Path, plug_in: Callable[..., None]
+    builds: dict[str, Path], tmp_path: Path, plug_in: Callable[..., None]
 ) -> None:
     plug_in(engines={"yes": Yes})
-    command = ["profile", str(build), "--model", "m", "--engine", "yes", "-k", "4", "--limit", "40", "--json"]
+    command = [
+        "profile",
+        str(builds["easyr1"]),
+        "--model",
+        "m",
+        "--engine",
+        "yes",
+        "-k",
+        "4",
+        "--limit",
+        "40",
+        "--json",
+    ]
     command += ["--out", str(tmp_path), "--html", str(tmp_path / "p.html")]
     ASKED.clear()
     done = RUNNER.invoke(app, command)
@@ -60,6 +74,19 @@ def test_a_model_is_asked_with_the_grpo_prompt_and_never_twice(
     assert all("First think inside <think> </think>" in text for text in ASKED)
     assert json.loads(RUNNER.invoke(app, command).stdout) == made
     assert len(ASKED) == 40
+
+
+def test_rows_for_other_trainers_ask_the_same(
+    builds: dict[str, Path], tmp_path: Path, plug_in: Callable[..., None]
+) -> None:
+    plug_in(engines={"yes": Yes})
+    made = []
+    for form, folder in builds.items():
+        command = ["profile", str(folder), "--model", "m", "--engine", "yes", "-k", "2", "--json"]
+        ASKED.clear()
+        done = RUNNER.invoke(app, [*command, "--out", str(tmp_path / form)])
+        made.append((json.loads(done.stdout)["slices"], sorted(ASKED)))
+    assert made[0] == made[1] == made[2]
 
 
 def rows(path: Path, *lines: dict[str, object]) -> Path:
