@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ from infimed_plugins.records import Json
 
 WIDE = 200  # columns where no terminal gives a width: a pipe or a file must not cut cells
 FIRST_WORD, NEXT_WORD = 2.0, 60.0  # seconds to a line on progress where there is no terminal
+
+_FIGURE = re.compile(r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?(?: \[.*\])?|–|None")
 
 Show = Callable[..., None]  # (title, done, total, word=""): what is being done, how much, of how many, how it goes
 
@@ -96,10 +99,10 @@ def print_json(value: Json) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on stdout; numbers to the right, None as a dash."""
+    """Print a table on stdout; numbers to the right, texts such as ``61.2 [57.0, 65.3]`` among them; None as a dash."""
     table = Table(title=title, title_justify="left", show_edge=False)
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
+        numeric = bool(rows) and all(_FIGURE.fullmatch(str(row[index])) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*("–" if cell is None else f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))

@@ -48,6 +48,26 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """The way the questions were asked and judged; ``variant`` and ``judge`` as in Run."""
+
+    prompt_style: str
+    variant: str
+    mode: str
+    judge: str
+
+    @property
+    def label(self) -> str:
+        """``direct · blur:2 · robust · rules only``."""
+        return " · ".join(part for part in (self.prompt_style, self.variant, self.mode, self.judged_by) if part)
+
+    @property
+    def judged_by(self) -> str:
+        """The judge's name, or ``rules only``."""
+        return self.judge or "rules only"
+
+
+@dataclass(frozen=True)
 class Run:
     """One model on one benchmark, asked in one prompt style, judged in one mode.
 
@@ -65,3 +85,8 @@ class Run:
     judge: str = ""
     seed: int = 0
     limit: int | None = None
+
+    @property
+    def asked(self) -> Setting:
+        """The setting of the run."""
+        return Setting(self.prompt_style, self.variant, self.mode, self.judge)

@@ -24,14 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
-from infimed_plugins.limits import check_json, lines, parse_json, read_json
+from infimed_plugins.limits import lines, parse_json, read_json
 from infimed_plugins.records import Json, Response
 from infimed_plugins.storage import remove_partial, sha256_of, whole_file, write_whole
-
-try:
-    import orjson
-except ImportError:
-    orjson = None  # type: ignore[assignment]
 
 _UNKNOWN = "holds replies without settings.json: whose they are is not known; put it back or remove them"
 _SETTINGS = {"benchmark": str, "prompt_style": str, "variant": str, "seed": int, "limit": int | None}  # and their types
@@ -156,7 +151,7 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
             return
         with whole_file(self.path / name) as partial, partial.open("wb") as file:
-            file.writelines(map(_dumps, chain([first], rest)))
+            file.writelines(map(_line, chain([first], rest)))
 
     def _rows(self, name: str) -> Iterator[Response]:
         path = self.path / name
@@ -167,7 +162,7 @@ class RunFolder:
                 if not line.endswith(b"\n"):  # torn by a kill
                     return
                 try:
-                    row = Response(**_loads(_without_sum(line)))
+                    row = Response(**parse_json(_without_sum(line)))
                     _check(row)
                 except (ValueError, TypeError) as error:
                     raise DataError(f"{path}, line {number} is damaged ({error}); remove that line") from error
@@ -195,35 +190,14 @@ def _check(row: Response) -> None:
         raise TypeError("the options are not texts")
 
 
-def _loads(line: bytes) -> dict[str, Json]:
-    """Read a line by orjson where it is installed, three times as fast; lone surrogates, which it refuses, by json."""
-    if orjson is None:
-        return parse_json(line)
-    check_json(line, "a line")
-    try:
-        return orjson.loads(line)  # type: ignore[no-any-return]
-    except orjson.JSONDecodeError:
-        return parse_json(line)  # type: ignore[no-any-return]
-
-
-def _dumps(row: Json) -> bytes:
-    """Write a line by orjson where it is installed, five times as fast; what it refuses goes to json."""
-    if orjson is None:
-        return _line(row)
-    try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:
-        return _line(row)
-
-
 def answered_line(row: Response) -> bytes:
-    """Return a line of the log, by json: orjson writes null for the NaN of a row that pandas read."""
+    """Return a line of the log."""
     line = _line({name: getattr(row, name) for name in _FIELDS})
     return b'{"sum":"%08x",' % zlib.crc32(line) + line[1:]
 
 
 def _line(row: Json) -> bytes:
-    """Return a line by json. Lone surrogates, which no file can hold, become their escapes."""
+    """Return a line of JSON. Lone surrogates, which no file can hold, become their escapes."""
     return f"{_encode(row)}\n".encode("utf-8", "backslashreplace")
 
 

@@ -252,5 +252,6 @@ def _total(benchmark: Benchmark, options: RunOptions) -> int | None:
 def _refuse_failures(log: _Log) -> None:
     if not log.asked:
         rows = [f": {row.id}: {row.reason} {row.detail}".rstrip() for row in log.bad_rows[:1]]
-        raise DataError(f"no question could be asked, {len(log.bad_rows)} bad rows{''.join(rows)}")
+        variant = f" in the variant {log.options.variant}" if log.options.variant else ""
+        raise DataError(f"no question could be asked{variant}, {len(log.bad_rows)} bad rows{''.join(rows)}")
     refuse_failures(len(log.failed), log.asked, next((str(row.error) for row in log.failed), ""))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infimed_plugins.console import console, print_json, print_table, say, tell
+from infimed_plugins.console import print_json, print_table, say, tell
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.storage import write_whole
 
@@ -65,8 +65,8 @@ class Outputs:
             shown |= {"dimensions": dimensions(made.runs) if self.dimensions else [], **asdict(summary)}
             print_json(shown | ({"against": comparison.to_json()} if comparison else {}))
             return
-        for table in tables.terminal_tables(summary, comparison):
-            console.print(table)
+        for grid in tables.grids(summary, comparison):
+            print_table(". ".join(filter(None, (grid.title, grid.warning))), *tables.whole(grid, joined=True))
         for title, columns, rows in dimension_tables(made.runs) if self.dimensions else ():
             print_table(title, columns, rows)
         print_agreement(made.agreement)

@@ -14,22 +14,14 @@ from rich.console import Console
 from infimed_plugins import __version__, prompts
 from infimed_plugins.benchmarks import runner
 from infimed_plugins.benchmarks.catalogue.phantom import PHANTOM as BENCHMARK
-from infimed_plugins.benchmarks.judged import Judged
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.scorers import DEFAULT
 from infimed_plugins.quickstart.lab import MODELS, Lab
 from infimed_plugins.quickstart.stages import RunState
 from infimed_plugins.recipes.manifest import PartCount
 from infimed_plugins.records import Json
-from infimed_plugins.reports.quickstart_page import (
-    Comparison,
-    Example,
-    Line,
-    ReportData,
-    compare,
-    line,
-    points,
-    rich_table,
-    write_page,
-)
+from infimed_plugins.reports.quickstart_page import Example, ReportData, points, rich_table, write_page
+from infimed_plugins.reports.summary import Contrast, Result, Summary, summarize
 from infimed_plugins.sources.phantom import PHANTOM
 from infimed_plugins.storage import write_whole
 
@@ -39,16 +31,16 @@ SHOWN = {"overall": "total"}  # EasyR1's key, the paper's word
 
 def show(lab: Lab, console: Console) -> None:
     """Print the table, the differences and where the report lies."""
-    console.print(rich_table(_lines(lab)))
-    for comparison in _comparisons(lab):
-        difference = points(comparison.paired)
-        console.print(f"{comparison.b} - {comparison.a}, {comparison.prompt_style}: {difference}", highlight=False)
+    summary = _summary(lab)
+    console.print(rich_table(summary))
+    for one in summary.contrasts:
+        console.print(f"{one.b} - {one.a}, {one.asked.prompt_style}: {points(one.paired)}", highlight=False)
     console.print(f"report: {lab.out / 'report.html'}", highlight=False)
 
 
 def write(lab: Lab, state: RunState) -> dict[str, Json]:
     """Write ``results.json`` and ``report.html`` into the run folder; return the content of the first."""
-    lines, comparisons = _lines(lab), _comparisons(lab)
+    summary = _summary(lab)
     right_of_ten, chain = _chains(lab, state.result("sft_data"))
     seconds = {name: stage["seconds"] for name, stage in state.stages.items()}
     rewards = state.result("rl")["rewards"]
@@ -57,8 +49,8 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
         "rl_trainer": lab.trainer,
         "why": lab.why,
         "seconds": seconds,
-        "lines": [asdict(line) for line in lines],
-        "comparisons": [asdict(comparison) for comparison in comparisons],
+        "lines": list(map(_line, summary.results)),
+        "comparisons": list(map(_comparison, summary.contrasts)),
     }
     write_whole(lab.out / "results.json", json.dumps(results, indent=1))
     data = ReportData(
@@ -71,8 +63,7 @@ def write(lab: Lab, state: RunState) -> dict[str, Json]:
             "The judge's 1-10 scores for reflective chains came from a rule, not from a model.",
             "The model has 1.7 million parameters and the images are procedural phantoms: nothing here is medical.",
         ],
-        lines=lines,
-        comparisons=comparisons,
+        summary=summary,
         sft_loss={"loss": state.result("sft")["loss"]},
         rewards={SHOWN.get(name, name): _running_mean(curve) for name, curve in rewards.items()},
         right_of_ten=right_of_ten,
@@ -128,10 +119,17 @@ def _judged(lab: Lab) -> dict[str, dict[str, list[Judged]]]:
     }
 
 
-def _lines(lab: Lab) -> list[Line]:
-    return [line(name, style, rows) for style, runs in _judged(lab).items() for name, rows in runs.items()]
+def _summary(lab: Lab) -> Summary:
+    judged = ((name, style, rows) for style, runs in _judged(lab).items() for name, rows in runs.items())
+    runs = [Run(name, BENCHMARK.name, style, DEFAULT, rows) for name, style, rows in judged]
+    return summarize(runs, groupings={BENCHMARK.name: ["group"]})
 
 
-def _comparisons(lab: Lab) -> list[Comparison]:
-    pairs = (("base", "sft"), ("sft", "rl"), ("base", "rl"))
-    return [compare(a, b, style, runs) for style, runs in _judged(lab).items() for a, b in pairs]
+def _line(of: Result) -> dict[str, Json]:
+    groups = {name: asdict(figure.accuracy) for name, figure in of.groups.get("group", {}).items()}
+    line = {"model": of.model, "prompt_style": of.asked.prompt_style, "overall": asdict(of.figure.accuracy)}
+    return line | {"by_group": groups, "invalid": asdict(of.figure.invalid), "unscored": of.unscored}
+
+
+def _comparison(of: Contrast) -> dict[str, Json]:
+    return {"a": of.a, "b": of.b, "prompt_style": of.asked.prompt_style, "paired": asdict(of.paired)}

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from infimed_plugins.benchmarks.judged import Setting
 from infimed_plugins.plugins import registry
 from infimed_plugins.records import Json
 from infimed_plugins.reports.published import published_data, published_table
 from infimed_plugins.reports.statistics import Estimate, wilson
-from infimed_plugins.reports.summary import Figure, Result, Setting, Summary
+from infimed_plugins.reports.summary import Figure, Result, Summary
 
 SAME = 0.03  # a difference that is within this of 0, interval and all, counts as the published figure
 
@@ -102,7 +103,7 @@ def _notes(rows: tuple[Against, ...], told: Mapping[str, Any]) -> Iterator[str]:
     """Yield how the published figures were measured, where ours were not, and the defects of each benchmark."""
     yield f"published: {told['source']}; {told['harness']}"
     if not rows:
-        yield "nothing was run here that these figures are on"
+        yield f"nothing was run here that these figures are on: {', '.join(published_table().columns)}"
     judge = told["judge"]
     for row in rows:
         mode, total = row.asked.mode, row.ours.accuracy.total

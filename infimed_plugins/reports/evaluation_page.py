@@ -16,7 +16,8 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judged import Judged, Run, Setting
+from infimed_plugins.benchmarks.robustness.perturbations import WITHOUT_PICTURE
 from infimed_plugins.errors import DataError
 from infimed_plugins.images import thumbnail
 from infimed_plugins.pages import MOST_NAME, data_uri, shortened, write_page
@@ -24,7 +25,8 @@ from infimed_plugins.records import OPTION_LETTERS, Json
 from infimed_plugins.reports import evaluation_tables as tables
 from infimed_plugins.reports.against import Comparison
 from infimed_plugins.reports.published import header, published_table
-from infimed_plugins.reports.summary import Figure, Result, Setting, Summary, identified, setting_of, summarize
+from infimed_plugins.reports.statistics import interval
+from infimed_plugins.reports.summary import Figure, Result, Summary, identified, summarize
 from infimed_plugins.reports.svg import COLORS, curve_chart, forest_plot
 
 # yields for wanted questions with an image their place and the encoded image, or why it cannot be shown
@@ -37,9 +39,9 @@ NO_IMAGE = "no image"
 THUMBNAIL = 320  # pixels of the longer side
 MOST_GROUPS = 40  # in one case
 _FILTERS: Mapping[str, Callable[..., str]] = {
-    **{"header": header, "kind": tables.interval_kind, "average": tables.average_text},
-    **{"difference": tables.difference, "accuracy": tables.accuracy_text, "rate": tables.rate_text},
+    **{"header": header, "accuracy": tables.accuracy_text, "rate": tables.rate_text, "interval": interval}
 }
+_GRIDS = ("paired", "changes", "look", "against")  # the others stand in tables of their own
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,13 @@ def write_evaluation_page(
     metadata: Mapping[str, str],
     notes: Sequence[str] = (),
     most_cases: int = MOST_CASES,
-    seed: int = 0,
     groupings: Mapping[str, Sequence[str]] | None = None,
-    title: str = "Evaluation",
     comparison: Comparison | None = None,
 ) -> None:
     """Write the page to ``path``.
 
     ``images`` as in ``cases_json``; ``metadata`` by name; ``notes`` are the honest remarks. At most
-    ``most_cases`` are embedded, drawn with ``seed``: those on which the models differ or that are invalid first.
+    ``most_cases`` are embedded: those on which the models differ or that are invalid first.
     ``groupings`` as in ``summarize``; ``comparison`` adds the lines beside published figures. Raises MissingExtraError
     without jinja2 or Pillow, and DataError for two runs of one model, benchmark and setting.
     """
@@ -97,21 +97,16 @@ def write_evaluation_page(
         path,
         Path(__file__).with_name("evaluation.html.jinja"),
         _FILTERS,
-        **_sections(summarize(runs, groupings=groupings, seed=seed)),
-        title=title,
-        comparison=comparison,
-        against_cells=tables.against_cells,
-        look_cells=tables.look_cells,
+        **_sections(summarize(runs, groupings=groupings), comparison),
         metadata=metadata,
         notes=notes,
-        seed=seed,
         total=sum(map(len, cases.values())),
         telling=sum(case.telling for listed in cases.values() for case in listed),
-        cases=cases_json(draw_cases(cases, most_cases, seed), images),
+        cases=cases_json(draw_cases(cases, most_cases), images),
     )
 
 
-def _sections(summary: Summary) -> dict[str, Any]:
+def _sections(summary: Summary, comparison: Comparison | None) -> dict[str, Any]:
     """Return the tables and drawings of the page."""
     beside = any(name in summary.benchmarks for name in published_table().columns)
     colors = {model: number for number, model in enumerate(summary.models)}
@@ -121,6 +116,8 @@ def _sections(summary: Summary) -> dict[str, Any]:
         "columns": tables.wide_columns(summary) if beside else summary.benchmarks,
         "beside": beside,
         "rows": tables.wide_rows(summary),
+        "grids": [grid for grid in tables.grids(summary, comparison) if grid.id in _GRIDS],
+        "in_words": tables.IN_WORDS,
         "forests": _forests(summary),
         "breakdowns": breakdowns(summary),
         "charts": [(curve, chart) for curve in curves(summary) if (chart := _chart(curve, colors))],
@@ -156,7 +153,7 @@ def curves(summary: Summary) -> list[Curve]:
         lambda: defaultdict(list)
     )
     for result in summary.results:
-        if result.asked.variant:
+        if result.asked.variant and result.asked.variant not in WITHOUT_PICTURE:  # of those the table on looking tells
             family, severity = split_variant(result.asked.variant)
             asked = replace(result.asked, variant="")
             found[family, result.benchmark, asked][result.model].append((severity, result))
@@ -178,7 +175,7 @@ def _forests(summary: Summary) -> list[tuple[str, str]]:
         rows = []
         for result in results:
             label = f"{result.model} · {result.asked.label}" if several else result.model
-            note = f"{tables.interval(result.figure.estimate)}, n = {result.figure.accuracy.total:,}"
+            note = f"{interval(result.figure.estimate)}, n = {result.figure.accuracy.total:,}"
             rows.append((label, result.figure.estimate, f"{note}, {result.asked.label}"))
         rings = [(row.model, row.values[places[benchmark]]) for row in published.rows] if benchmark in places else []
         if rows:
@@ -216,11 +213,11 @@ def all_cases(runs: Sequence[Run]) -> dict[tuple[str, str], list[Case]]:
     found: dict[tuple[str, str], dict[str, list[tuple[Run, Judged]]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for name, row in identified(run.rows).items():
-            found[run.benchmark, setting_of(run).label][name].append((run, row))
+            found[run.benchmark, run.asked.label][name].append((run, row))
     return {key: [Case(name, tuple(replies)) for name, replies in by_id.items()] for key, by_id in found.items()}
 
 
-def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int) -> list[Case]:
+def draw_cases(cases: Mapping[tuple[str, str], Sequence[Case]], most: int, seed: int = 0) -> list[Case]:
     """Return at most ``most`` cases: telling ones first, in turn over benchmarks and settings so that a large benchmark
     does not crowd out the others; at random within each.
     """
@@ -271,7 +268,7 @@ def _case_json(case: Case, image: int | str) -> dict[str, Json]:
     return {
         "id": shortened(case.id, MOST_NAME),
         "benchmark": shortened(run.benchmark),
-        "asked": shortened(setting_of(run).label),
+        "asked": shortened(run.asked.label),
         "image": image if isinstance(image, int) else shortened(image),
         "question": shortened(row.question),
         "prompt": shortened(row.prompt),

@@ -1,7 +1,7 @@
-"""A Summary for a terminal, as CSV, as Markdown and as LaTeX rows; benchmarks always in the paper's order.
+"""A Summary for a terminal, a page, as CSV, as Markdown and as LaTeX rows; benchmarks always in the paper's order.
 
-The long tables have a line for each figure with all that it depends on. The wide ones have the shape of the paper's
-Table 1: a line for each model and setting, a column for each benchmark, the macro average last.
+The long tables (``grids``) have a line for each figure with all that it depends on. The wide ones have the shape of the
+paper's Table 1: a line for each model and setting, a column for each benchmark, the macro average last.
 """
 
 from __future__ import annotations
@@ -9,44 +9,49 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
+from infimed_plugins.benchmarks.judged import Setting
 from infimed_plugins.quoting import cell
-from infimed_plugins.reports.against import Against, Comparison
-from infimed_plugins.reports.look_or_guess import Baseline, Look
+from infimed_plugins.reports.against import Comparison
 from infimed_plugins.reports.published import header, in_paper_order, published_table
-from infimed_plugins.reports.statistics import SHARED_IMAGES, Estimate, Paired, Rate
-from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Result, Setting, Summary
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from infimed_plugins.reports.statistics import OVER_IMAGES, Estimate, Paired, Rate, interval
+from infimed_plugins.reports.summary import Average, Change, Contrast, Figure, Summary
 
 NONE = "–"  # for a figure over no question
-_OVER_IMAGES = "clustered by image"
-_CONTRAST = (
-    *("benchmark", "difference", "prompt", "variant", "mode", "judge"),
-    *("points [95%]", "p", "p (Holm)", "what the set can show"),
-)
-_LONG = ("benchmark", "model", "prompt", "variant", "mode", "judge")
-_CHANGE = (*_LONG, "against", "n", "accuracy of that [95%]", "change in points [95%]", "p")
-_CHANGE_TITLE = "Variants against the same questions as they are, other prompts against the direct one"
-_BASELINE = ("benchmark", "n", "chance", "best constant answer [95%]", "which")
-_LOOK = (
-    *("benchmark", "model", "asked", "without", "n", "with [95%]", "without [95%]"),
-    *("right ones kept [95%]", "other answers [95%]"),
-)
-_AGAINST = (*_LONG, "stage", "published", "accuracy [95%]", "difference in points [95%]", "verdict")
-_COUNTS = ("n", "accuracy [95%]", "invalid", "abstained", "unscored")
+IN_WORDS = frozenset({"against", "published model", "verdict", "what the set can show", "which"})  # columns
+_ASKED = ("prompt", "variant", "mode", "judge")
 _CSV = (
-    *("figure", "benchmark", "model", "against", "prompt", "variant", "mode", "judge", "grouping", "value"),
+    *("figure", "benchmark", "model", "against", *_ASKED, "grouping", "value"),
     *("n", "images", "right", "estimate", "low", "high", "interval", "invalid", "abstained", "unscored"),
     *("p", "p_holm", "note"),
 )
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
 _LATEX |= {">": r"\textgreater{}"} | {character: f"\\{character}" for character in "&%$#_{}"}
 _MARKDOWN = re.compile(r"([\\`*_|<>\[\]#])")
+
+
+class Line(NamedTuple):
+    """A line of a grid: what it is of, and its own cells."""
+
+    benchmark: str
+    name: str
+    asked: Setting | None
+    cells: Sequence[str]
+
+
+class Grid(NamedTuple):
+    """One of the long tables: ``headers`` are those of the lines' own cells, ``about`` is what a reader has to know,
+    ``warning`` what makes its p-values too small."""
+
+    id: str
+    title: str
+    headers: Sequence[str]
+    lines: Sequence[Line]
+    about: str
+    warning: str
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,6 @@ def wide_columns(summary: Summary) -> tuple[str, ...]:
     return in_paper_order([*published_table().columns, *summary.benchmarks])
 
 
-def interval(estimate: Estimate) -> str:
-    """Return ``61.2 [57.0, 65.3]``, in percent."""
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
-
 def accuracy_text(figure: Figure) -> str:
     """Return the accuracy with the interval to show; a dash where nothing was scored."""
     return interval(figure.estimate) if figure.accuracy.total else NONE
@@ -95,14 +95,13 @@ def rate_text(rate: Rate, *, bounds: bool = True) -> str:
 
 
 def difference(paired: Paired) -> str:
-    """Return ``+12.4 [+9.0, +15.7]``, in percentage points; a dash where no question was answered by both."""
-    if not paired.total:
-        return NONE
-    return _points(Estimate(paired.difference, paired.low, paired.high))
+    """Return the difference with its interval; a dash where no question was answered by both."""
+    return points(paired.estimate) if paired.total else NONE
 
 
-def _points(difference: Estimate) -> str:
-    return f"{100 * difference.value:+.1f} [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+def points(of: Estimate) -> str:
+    """Return ``+12.4 [+9.0, +15.7]``, in percentage points."""
+    return f"{100 * of.value:+.1f} [{100 * of.low:+.1f}, {100 * of.high:+.1f}]"
 
 
 def average_text(average: Average) -> str:
@@ -111,14 +110,114 @@ def average_text(average: Average) -> str:
     return interval(average.estimate) + partial
 
 
-def terminal_tables(summary: Summary, comparison: Comparison | None = None) -> list[Table]:
-    """Return rich tables: the figures, and, where there are any, macro averages, paired differences, published ones."""
-    tables = [_rich("accuracy in percent [95% interval]", (*_LONG, *_COUNTS), map(_long_cells, summary.results))]
-    if summary.averages:
-        averages = ((a.model, *_asked_cells(a.asked), average_text(a)) for a in summary.averages)
-        headers = ("model", "prompt", "variant", "mode", "judge", "average [95%]")
-        tables.append(_rich("mean over the paper's benchmarks", headers, averages))
-    return tables + [_rich(*table) for table in _paired_tables(summary, comparison)]
+_PAIRED = "Percentage points with 95% intervals over images; p from the exact McNemar test"
+_TITLES = {  # of the long tables, and what a reader has to know of each
+    "figures": ("Accuracy in percent", ""),
+    "averages": ("Mean over the paper's benchmarks", ""),
+    "paired": (
+        "Paired differences",
+        f"The same questions. {_PAIRED}, then after Holm's correction over the benchmarks of the pair.",
+    ),
+    "changes": (
+        "Prompts and variants",
+        "The same questions asked differently: a variant against the questions as they are, another prompt against the "
+        f"direct one. {_PAIRED}.",
+    ),
+    "baselines": (
+        "Without a model",
+        "Chance draws an option; the best constant answer, one for each kind of question, is right most often on these "
+        "very questions.",
+    ),
+    "look": (
+        "Looking or guessing",
+        "The same questions without the right picture: grayed (blank), another question's (swap), none (noimage). "
+        "Accuracy both ways, the share of right answers that stay right, and of answers that become another, or none "
+        "that can be read; 95% intervals. A model that looks loses most of its right answers; one that guesses keeps "
+        "them.",
+    ),
+    "against": (
+        "Against published figures",
+        "Ours less the published figure, percentage points with a 95% interval that takes the two as independent "
+        "shares. How it was measured there, and known defects of the benchmarks, stand in the notes.",
+    ),
+}
+_CELLS: Mapping[str, Mapping[str, Callable[[Any], str]]] = {  # the columns of each behind what a line is of
+    "figures": {
+        "n": lambda of: f"{of.figure.accuracy.total:,}",
+        "accuracy [95%]": lambda of: accuracy_text(of.figure),
+        "invalid": lambda of: rate_text(of.figure.invalid, bounds=False),
+        "abstained": lambda of: rate_text(of.figure.abstained, bounds=False),
+        "unscored": lambda of: f"{of.unscored:,}",
+    },
+    "averages": {"average [95%]": lambda of: average_text(of)},
+    "paired": {
+        "points [95%]": lambda of: difference(of.paired),
+        "p": lambda of: f"{of.paired.p_value:.2g}",
+        "p (Holm)": lambda of: f"{of.corrected:.2g}",
+        "what the set can show": lambda of: of.note,
+    },
+    "changes": {
+        "against": lambda of: of.against,
+        "n": lambda of: f"{of.paired.total:,}",
+        "accuracy of that [95%]": lambda of: accuracy_text(of.plain.figure),
+        "change in points [95%]": lambda of: difference(of.paired),
+        "p": lambda of: f"{of.paired.p_value:.2g}",
+    },
+    "baselines": {
+        "n": lambda of: f"{of.questions:,}",
+        "chance": lambda of: f"{100 * of.chance:.1f}",
+        "best constant answer [95%]": lambda of: rate_text(of.constant),
+        "which": lambda of: "; ".join(of.answers),
+    },
+    "look": {
+        "n": lambda of: f"{of.questions:,}",
+        "with [95%]": lambda of: interval(of.right),
+        "without [95%]": lambda of: interval(of.without),
+        "right ones kept [95%]": lambda of: interval(of.kept) if of.right.value else NONE,
+        "other answers [95%]": lambda of: interval(of.changed),
+    },
+    "against": {
+        "published model": lambda of: f"{of.stage}: {of.reference}",
+        "published": lambda of: f"{100 * of.published:.1f}",
+        "accuracy [95%]": lambda of: accuracy_text(of.ours),
+        "difference in points [95%]": lambda of: points(of.difference),
+        "verdict": lambda of: of.verdict,
+    },
+}
+
+
+def grids(summary: Summary, comparison: Comparison | None = None) -> list[Grid]:
+    """Return the long tables that have a line; changes that stand in the table on looking, only there."""
+    looked = {(look.model, look.benchmark, look.asked) for look in summary.looks}
+    changes = [one for one in summary.changes if (one.model, one.benchmark, one.asked) not in looked]
+    given: dict[str, Sequence[Any]] = {
+        **{"figures": summary.results, "averages": summary.averages, "paired": summary.contrasts, "changes": changes},
+        **{"baselines": summary.baselines, "look": summary.looks, "against": comparison.rows if comparison else ()},
+    }
+    return [_grid(id, rows) for id, rows in given.items() if rows]
+
+
+def _grid(id: str, rows: Sequence[Any]) -> Grid:
+    lines = []
+    for row in rows:
+        name = f"{row.b} − {row.a}" if isinstance(row, Contrast) else getattr(row, "model", "")
+        cells = [of(row) for of in _CELLS[id].values()]
+        lines.append(Line(getattr(row, "benchmark", ""), name, getattr(row, "asked", None), cells))
+    title, about = _TITLES[id]
+    warning = max(row.paired.warning if hasattr(row, "paired") else "" for row in rows)
+    return Grid(id, title, tuple(_CELLS[id]), lines, about, warning)
+
+
+def whole(grid: Grid, *, joined: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Return the headers and lines of a grid, the setting in four columns or in one."""
+    first, asked = grid.lines[0], [" · ".join(_ASKED)] if joined else [*_ASKED]
+    heads = ["benchmark"] * bool(first.benchmark) + ["model"] * bool(first.name) + asked * bool(first.asked)
+    lines = []
+    for benchmark, name, setting, cells in grid.lines:
+        how = _asked_cells(setting) if setting else ()
+        of = (header(benchmark), name, *((" · ".join(how),) if joined else how))
+        lines.append([*filter(None, of), *cells])
+    return [*heads, *grid.headers], lines
 
 
 def csv_text(summary: Summary, comparison: Comparison | None = None) -> str:
@@ -133,16 +232,21 @@ def csv_text(summary: Summary, comparison: Comparison | None = None) -> str:
 def markdown(summary: Summary, comparison: Comparison | None = None) -> str:
     """Return the paper's table with intervals, then every figure, then the differences, as Markdown tables."""
     columns = wide_columns(summary)
-    head = ("model", "prompt", "variant", "mode", "judge", *map(header, columns), published_table().average)
+    head = ("model", *_ASKED, *map(header, columns), published_table().average)
     wide = []
     for row in wide_rows(summary):
         cells = [accuracy_text(row.figures[name]) if name in row.figures else NONE for name in columns]
         wide.append((row.model, *_asked_cells(row.asked), *cells, average_text(row.average) if row.average else NONE))
     parts = ["Accuracy in percent [95% interval]", _markdown(head, wide)]
-    parts += ["Every figure", _markdown((*_LONG, *_COUNTS), map(_long_cells, summary.results))]
-    for title, headers, rows in _paired_tables(summary, comparison):
-        parts += [title[0].upper() + title[1:], _markdown(headers, rows)]
+    for grid in (one for one in grids(summary, comparison) if one.id != "averages"):  # they stand in the first
+        parts += filter(None, (grid.title, grid.about, grid.warning, _markdown(*whole(grid))))
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headers, *rows]
+    text = ["| " + " | ".join(markdown_escape(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
 
 
 def latex_rows(summary: Summary, _: Comparison | None = None) -> str:
@@ -167,108 +271,6 @@ def _latex_line(cells: Iterable[str]) -> str:
     return " & ".join(map(latex_escape, cells)) + r" \\"
 
 
-def latex_escape(text: str) -> str:
-    r"""Escape text for LaTeX: ``a_b & 5%`` to ``a\_b \& 5\%``; line breaks to spaces."""
-    return "".join(_LATEX.get(character, character) for character in _one_line(text))
-
-
-def markdown_escape(text: str) -> str:
-    """Escape text for Markdown and the HTML made of it, on one line."""
-    return _MARKDOWN.sub(r"\\\1", _one_line(text))
-
-
-def _asked_cells(asked: Setting) -> tuple[str, str, str, str]:
-    return asked.prompt_style, asked.variant or "as is", asked.mode, asked.judged_by
-
-
-def _long_cells(result: Result) -> tuple[str, ...]:
-    figure = result.figure
-    return (
-        *(header(result.benchmark), result.model, *_asked_cells(result.asked)),
-        *(f"{figure.accuracy.total:,}", accuracy_text(figure)),
-        *(rate_text(rate, bounds=False) for rate in (figure.invalid, figure.abstained)),
-        f"{result.unscored:,}",
-    )
-
-
-def _paired_tables(
-    summary: Summary, comparison: Comparison | None
-) -> Iterator[tuple[str, Sequence[str], Iterable[Sequence[str]]]]:
-    """Yield title, headers and rows of the differences: between models, by changes, to published figures."""
-    if summary.contrasts:
-        yield "paired differences", _CONTRAST, map(_contrast_cells, summary.contrasts)
-    if summary.changes:
-        shared = any(change.paired.shared for change in summary.changes)  # then p-values are too small
-        title = f"{_CHANGE_TITLE}. {SHARED_IMAGES}" if shared else _CHANGE_TITLE
-        yield title, _CHANGE, map(_change_cells, summary.changes)
-    if summary.baselines:
-        yield "without a model", _BASELINE, map(_baseline_cells, summary.baselines)
-    if summary.looks:
-        yield "looking or guessing", _LOOK, map(look_cells, summary.looks)
-    if comparison and comparison.rows:
-        yield f"against {comparison.recipe} as published", _AGAINST, map(against_cells, comparison.rows)
-
-
-def _baseline_cells(one: Baseline) -> Sequence[str]:
-    constant = rate_text(one.constant)
-    return header(one.benchmark), f"{one.questions:,}", f"{100 * one.chance:.1f}", constant, "; ".join(one.answers)
-
-
-def look_cells(look: Look) -> Sequence[str]:
-    """Return the cells of one line about answers without the right picture."""
-    shares = map(interval, (look.right, look.without, look.kept, look.changed))
-    return header(look.benchmark), look.model, look.setting, look.how, f"{look.questions:,}", *shares
-
-
-def against_cells(row: Against) -> Sequence[str]:
-    """Return the cells of one line beside a published figure."""
-    return (
-        *(header(row.benchmark), row.model, *_asked_cells(row.asked), f"{row.stage}: {row.reference}"),
-        *(f"{100 * row.published:.1f}", accuracy_text(row.ours), _points(row.difference), row.verdict),
-    )
-
-
-def _contrast_cells(contrast: Contrast) -> Sequence[str]:
-    return (
-        *(header(contrast.benchmark), f"{contrast.b} − {contrast.a}", *_asked_cells(contrast.asked)),
-        *(difference(contrast.paired), f"{contrast.paired.p_value:.2g}", f"{contrast.corrected:.2g}", contrast.note),
-    )
-
-
-def _change_cells(change: Change) -> Sequence[str]:
-    paired = change.paired
-    cells = (_against(change), f"{paired.total:,}", accuracy_text(change.plain.figure), difference(paired))
-    return (header(change.benchmark), change.model, *_asked_cells(change.asked), *cells, f"{paired.p_value:.2g}")
-
-
-def _against(change: Change) -> str:
-    """Return the baseline of a change."""
-    return "as is" if change.asked.variant else change.plain.asked.prompt_style
-
-
-def _rich(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table, at = Table(title=title), headers.index("prompt") if "prompt" in headers else None
-
-    def joined(cells: Sequence[str]) -> Iterator[str]:  # four columns as one, so that figures stay readable at 80
-        return iter(cells if at is None else (*cells[:at], " · ".join(cells[at : at + 4]), *cells[at + 4 :]))
-
-    for name in joined(headers):
-        right = name in _COUNTS or name.endswith("[95%]") or name.startswith("p (") or name == "p"
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, joined(row)))  # Text: "[bold]" in a model's name is no markup
-    return table
-
-
-def _markdown(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headers, *rows]
-    text = ["| " + " | ".join(markdown_escape(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([text[0], "|" + " --- |" * len(headers), *text[1:]])
-
-
 def _conditions(row: WideRow) -> str:
     figures = "; ".join(
         f"{header(name)} n={figure.accuracy.total} invalid={rate_text(figure.invalid, bounds=False)}% "
@@ -279,54 +281,64 @@ def _conditions(row: WideRow) -> str:
     return f"{row.model}: {', '.join(_asked_cells(row.asked))}; {figures}{average}"
 
 
+def latex_escape(text: str) -> str:
+    r"""Escape text for LaTeX: ``a_b & 5%`` to ``a\_b \& 5\%``; line breaks to spaces."""
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def markdown_escape(text: str) -> str:
+    """Escape text for Markdown and the HTML made of it, on one line."""
+    return _MARKDOWN.sub(r"\\\1", _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _asked_cells(asked: Setting) -> tuple[str, str, str, str]:
+    return asked.prompt_style, asked.variant or "as is", asked.mode, asked.judged_by
+
+
 def _csv_rows(summary: Summary, comparison: Comparison | None) -> Iterator[Mapping[str, object]]:
     for result in summary.results:
-        base = {"benchmark": result.benchmark, "model": result.model, **_csv_setting(result.asked)}
-        yield {"figure": "accuracy", **base, **_csv_figure(result.figure), "unscored": result.unscored}
+        yield _csv_of("accuracy", result) | _csv_figure(result.figure) | {"unscored": result.unscored}
         for key, values in result.groups.items():
             for value, figure in values.items():
-                yield {"figure": "group", **base, "grouping": key, "value": value, **_csv_figure(figure)}
+                yield _csv_of("group", result) | {"grouping": key, "value": value} | _csv_figure(figure)
     for average in summary.averages:
-        base = {"figure": "average", "model": average.model, **_csv_setting(average.asked)}
-        kind, note = "of the benchmarks' intervals", "over " + " ".join(average.benchmarks)
-        yield base | _csv_estimate(average.estimate, kind) | {"note": note}
+        estimate = _csv_estimate(average.estimate, "of the benchmarks' intervals")
+        yield _csv_of("average", average) | estimate | {"note": "over " + " ".join(average.benchmarks)}
     for contrast in summary.contrasts:
-        base = {"figure": "difference", "model": contrast.b, "against": contrast.a}
-        yield base | _csv_paired(contrast) | {"p_holm": contrast.corrected, "note": contrast.note}
+        row = _csv_paired("difference", contrast, contrast.note) | {"model": contrast.b, "against": contrast.a}
+        yield row | {"p_holm": contrast.corrected}
     for change in summary.changes:
-        base = {"figure": "change", "model": change.model, "against": _against(change)}
-        yield base | _csv_paired(change) | {"note": SHARED_IMAGES if change.paired.shared else ""}
-    for one in summary.baselines:
-        none: dict[str, object] = {"figure": "baseline", "benchmark": one.benchmark, "n": one.questions}
-        yield none | {"value": "chance", "estimate": round(one.chance, 6)}
-        constant = _csv_estimate(one.constant, "Wilson") | {"note": "; ".join(one.answers)}
-        yield none | {"value": "constant"} | constant
+        yield _csv_paired("change", change) | {"against": change.against}
+    for none in summary.baselines:
+        base = _csv_of("baseline", none) | {"n": none.questions}
+        yield base | {"value": "chance", "estimate": round(none.chance, 6)}
+        yield base | {"value": "constant", "note": "; ".join(none.answers)} | _csv_estimate(none.constant, "Wilson")
     for look in summary.looks:
-        base = {"figure": "look", "benchmark": look.benchmark, "model": look.model, "variant": look.how}
         for name in ("right", "without", "kept", "changed"):
-            share = _csv_estimate(getattr(look, name), _OVER_IMAGES)
-            yield base | {"value": name, "n": look.questions, "note": look.setting} | share
-    for row in comparison.rows if comparison else ():
-        base = {"figure": "published", "benchmark": row.benchmark, "model": row.model, **_csv_setting(row.asked)}
-        base |= {"against": row.reference, "grouping": "stage", "value": row.stage}
-        yield (
-            base
-            | {"n": row.ours.accuracy.total}
-            | _csv_estimate(row.difference, "independent shares")
-            | {"note": row.verdict}
-        )
+            base = _csv_of("look", look) | {"value": name, "n": look.questions}
+            yield base | _csv_estimate(getattr(look, name), look.kind)
+    for one in comparison.rows if comparison else ():
+        base = _csv_of("published", one) | {"against": one.reference, "grouping": "stage", "value": one.stage}
+        base |= {"n": one.ours.accuracy.total, "note": one.verdict}
+        yield base | _csv_estimate(one.difference, "independent shares")
 
 
-def _csv_setting(asked: Setting) -> dict[str, str]:
-    return {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
+def _csv_of(figure: str, of: Any) -> dict[str, object]:
+    row = {"figure": figure, "benchmark": getattr(of, "benchmark", ""), "model": getattr(of, "model", "")}
+    if asked := getattr(of, "asked", None):
+        row |= {"prompt": asked.prompt_style, "variant": asked.variant, "mode": asked.mode, "judge": asked.judged_by}
+    return row
 
 
-def _csv_paired(compared: Contrast | Change) -> dict[str, object]:
-    paired = compared.paired
-    cells: dict[str, object] = {"benchmark": compared.benchmark, **_csv_setting(compared.asked), "n": paired.total}
-    cells |= {"images": paired.images, "p": paired.p_value}
-    difference = Estimate(paired.difference, paired.low, paired.high)
-    return cells | (_csv_estimate(difference, _OVER_IMAGES) if paired.total else {})
+def _csv_paired(figure: str, of: Contrast | Change, note: str = "") -> dict[str, object]:
+    paired = of.paired
+    row = _csv_of(figure, of) | {"n": paired.total, "images": paired.images, "p": paired.p_value}
+    row["note"] = " ".join(filter(None, (note, paired.warning)))
+    return row | (_csv_estimate(paired.estimate, OVER_IMAGES) if paired.total else {})
 
 
 def _csv_figure(figure: Figure) -> dict[str, object]:
@@ -334,18 +346,9 @@ def _csv_figure(figure: Figure) -> dict[str, object]:
     if not figure.accuracy.total:
         return counts
     rates = {"invalid": round(figure.invalid.value, 6), "abstained": round(figure.abstained.value, 6)}
-    return counts | rates | _csv_estimate(figure.estimate, interval_kind(figure))
+    return counts | rates | _csv_estimate(figure.estimate, figure.kind)
 
 
 def _csv_estimate(estimate: Estimate, kind: str) -> dict[str, object]:
     bounds = {"estimate": estimate.value, "low": estimate.low, "high": estimate.high}
     return {name: round(value, 6) for name, value in bounds.items()} | {"interval": kind}
-
-
-def interval_kind(figure: Figure) -> str:
-    """Return the kind of interval that a figure shows."""
-    return _OVER_IMAGES if figure.shared else "Wilson"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -7,13 +7,13 @@ right most often on these very questions. A figure that is no better than they a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judged import Judged, Run, Setting
 from infimed_plugins.benchmarks.robustness.perturbations import WITHOUT_PICTURE
 from infimed_plugins.parsing.yes_no import polarity_of_gold
-from infimed_plugins.reports.statistics import Estimate, Rate, clustered, wilson
+from infimed_plugins.reports.statistics import OVER_IMAGES, Estimate, Rate, share, stream, wilson
 from infimed_plugins.rewards.box_iou import iou
 
 SAME_BOX = 0.5  # IoU that is right, as in scoring/robust.py
@@ -34,18 +34,19 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Look:
-    """A model's answers without the right picture, ``how`` being blank, swap or noimage, on the questions scored both
-    ways: accuracies, the share of right answers that stay right, and of answers that are another."""
+    """A model's answers without the right picture (the variant of ``asked``: blank, swap or noimage), on the questions
+    scored both ways: accuracies, the share of right answers that stay right, and of answers that are another, or none
+    that can be read. ``kind`` is that of their intervals."""
 
     model: str
     benchmark: str
-    setting: str
-    how: str
+    asked: Setting
     right: Estimate
     without: Estimate
     kept: Estimate
     changed: Estimate
     questions: int
+    kind: str
 
 
 def baseline(run: Run) -> Baseline:
@@ -85,31 +86,37 @@ def _plain(row: Judged) -> str:
     return gold if row.task == "multiple_choice" else polarity_of_gold(gold) or gold.strip().casefold()
 
 
-def looks(runs: Sequence[Run]) -> Iterator[Look]:
+def looks(runs: Sequence[Run], seed: int = 0) -> Iterator[Look]:
     """Yield a line for each run without the right picture beside the same model's run as it is."""
-    plain = {(one.model, one.benchmark, one.prompt_style, one.mode, one.judge): one for one in runs if not one.variant}
+    plain = {(one.model, one.benchmark, one.asked): one for one in runs}
     for run in runs:
-        as_it_is = plain.get((run.model, run.benchmark, run.prompt_style, run.mode, run.judge))
+        as_it_is = plain.get((run.model, run.benchmark, replace(run.asked, variant="")))
         if run.variant in WITHOUT_PICTURE and as_it_is is not None:
-            yield _look(as_it_is, run)
+            after = {row.id: row for row in run.rows if row.accuracy is not None}
+            pairs = [(row, after[row.id]) for row in as_it_is.rows if row.accuracy is not None and row.id in after]
+            if pairs:
+                yield _look(run, pairs, stream(seed, run.benchmark))
 
 
-def _look(plain: Run, other: Run) -> Look:
-    after = {row.id: row for row in other.rows if row.accuracy is not None}
-    pairs = [(row, after[row.id]) for row in plain.rows if row.accuracy is not None and row.id in after]
+def _look(run: Run, pairs: Sequence[tuple[Judged, Judged]], seed: Sequence[int]) -> Look:
     right = [(a, b) for a, b in pairs if a.accuracy == 1]
 
-    def share(of: Sequence[tuple[Judged, Judged]], values: Sequence[bool | float]) -> Estimate:
-        return clustered([float(value) for value in values], [a.image for a, _ in of])
+    def shown(of: Sequence[tuple[Judged, Judged]], true: Callable[[Judged, Judged], bool]) -> Estimate:
+        return share([true(a, b) for a, b in of], [a.image for a, _ in of], seed=seed)
 
     return Look(
-        plain.model,
-        plain.benchmark,
-        " · ".join((plain.prompt_style, plain.mode, plain.judge or "rules only")),
-        other.variant,
-        share(pairs, [a.accuracy == 1 for a, _ in pairs]),
-        share(pairs, [b.accuracy == 1 for _, b in pairs]),
-        share(right, [b.accuracy == 1 for _, b in right]),
-        share(pairs, [a.parsed != b.parsed for a, b in pairs]),
+        run.model,
+        run.benchmark,
+        run.asked,
+        shown(pairs, lambda a, b: a.accuracy == 1),
+        shown(pairs, lambda a, b: b.accuracy == 1),
+        shown(right, lambda a, b: b.accuracy == 1),
+        shown(pairs, lambda a, b: _answer(a) != _answer(b)),
         len(pairs),
+        OVER_IMAGES if len({a.image for a, _ in pairs}) < len(pairs) else "Wilson",
     )
+
+
+def _answer(row: Judged) -> str | None:
+    """Return what was read of a reply; all of it where a scorer names no answer, None where none can be read."""
+    return row.text if row.parsed is None and not row.invalid else row.parsed

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, pstdev
 
 from infimed_plugins import pages
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import Json
-from infimed_plugins.reports.statistics import Estimate, clustered, wilson
+from infimed_plugins.reports.statistics import Estimate, clustered, interval, wilson
 
 GROUPS_NEEDED = 100  # for shares that are known to ten points
 EVEN = 1e-6  # rewards closer than this are equal
@@ -25,15 +24,15 @@ LOW, WASTED, UNFORMATTED, CUT = 0.3, 0.3, 0.5, 0.05  # shares above or below whi
 
 @dataclass(frozen=True)
 class Rollout:
-    """One rollout's reward and its parts, each in [0, 1]; ``length`` in tokens, or in characters where an engine
-    counts none. ``unopened`` says that it closes its reasoning without having opened it."""
+    """One rollout's reward and its parts, each in [0, 1]; ``length`` in tokens, or in characters where none are
+    counted. ``cut`` is None where it is not known. ``unopened``: it closes its reasoning without having opened it."""
 
     overall: float
     format: float
     accuracy: float
     right: bool
     length: int = 0
-    cut: bool = False
+    cut: bool | None = None
     unopened: bool = False
 
 
@@ -74,7 +73,7 @@ class Slice:
     all_wrong: Estimate
     format: float
     length: float
-    cut: float
+    cut: float | None
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,6 @@ class Profile:
     slices: Sequence[Slice]
     advice: Sequence[str]
     notes: Sequence[str] = field(default_factory=tuple)
-
-    def to_json(self) -> dict[str, Json]:
-        """Return every figure."""
-        return asdict(self)
 
 
 def profile(groups: Sequence[Group], title: str, rows: int | None = None, notes: Iterable[str] = ()) -> Profile:
@@ -138,7 +133,7 @@ def _slice(name: str, groups: Sequence[Group]) -> Slice:
         share(group.right == 0 for group in groups),
         fmean(rollout.format for rollout in rollouts),
         fmean(rollout.length for rollout in rollouts),
-        fmean(rollout.cut for rollout in rollouts),
+        fmean(known) if (known := [rollout.cut for rollout in rollouts if rollout.cut is not None]) else None,
     )
 
 
@@ -153,7 +148,7 @@ def _advice(every: Slice, groups: Sequence[Group], count: int, rows: int | None)
             f"mend the prompt, or do SFT with it first: the format gate passes {every.format:.0%} of the rollouts, and "
             "nothing else is paid for the others"
         )
-    if every.cut > CUT:
+    if every.cut is not None and every.cut > CUT:
         yield f"raise data.max_response_length: {every.cut:.0%} of the rollouts end at the limit"
     best = max(every.pass_at)
     if every.pass_at[best] < LOW:
@@ -174,34 +169,23 @@ def _advice(every: Slice, groups: Sequence[Group], count: int, rows: int | None)
 
 def write_page(made: Profile, path: Path) -> None:
     """Write the page: one file, offline. Raises MissingExtraError without jinja2."""
-    pages.write_page(path, Path(__file__).with_name("profile.html.jinja"), profile=made)
-
-
-def points(estimate: Estimate) -> str:
-    """Return ``61.2 [57.0, 65.3]``, in percent."""
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    headers, rows = table(made)
+    template = Path(__file__).with_name("profile.html.jinja")
+    pages.write_page(path, template, profile=made, headers=headers, rows=rows)
 
 
 def table(made: Profile) -> tuple[list[str], list[list[str]]]:
     """Return the headers and rows of the profile's one table."""
     ks = list(made.slices[0].pass_at)
-    headers = [
-        "of",
-        "questions",
-        "right",
-        *(f"pass@{k}" for k in ks),
-        "spread",
-        "no advantage",
-        "all right",
-        "all wrong",
-    ]
     rows = [
         [
-            *(one.name, f"{one.groups:,}", points(one.accuracy)),
+            *(one.name, f"{one.groups:,}", interval(one.accuracy)),
             *(f"{100 * one.pass_at[k]:.1f}" if k in one.pass_at else "–" for k in ks),
-            *(f"{one.spread:.3f}", points(one.no_advantage), points(one.all_right), points(one.all_wrong)),
-            *(f"{100 * one.format:.1f}", f"{one.length:,.0f}", f"{100 * one.cut:.1f}"),
+            *(f"{one.spread:.3f}", *map(interval, (one.no_advantage, one.all_right, one.all_wrong))),
+            *(f"{100 * one.format:.1f}", f"{one.length:,.0f}", "–" if one.cut is None else f"{100 * one.cut:.1f}"),
         ]
         for one in made.slices
     ]
-    return [*headers, "format", "length", "cut"], rows
+    passes = [f"pass@{k}" for k in ks]
+    headers = ["of", "questions", "right", *passes, "spread", "no advantage", "all right", "all wrong", "format"]
+    return [*headers, "length", "cut"], rows

@@ -7,6 +7,7 @@ where every image says the same, it would claim certainty: there a bound on what
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,7 @@ _CELLS = 4_000_000  # one block of draws: 32 MB
 _NO_SPREAD = 1e-9  # draws that differ by no more differ by rounding
 ALPHA = 0.05
 POWER = 0.80
+OVER_IMAGES = "clustered by image"  # the kind of interval; else Wilson's
 SHARED_IMAGES = "Questions share images: p takes them as independent, the interval does not."
 
 K = TypeVar("K")
@@ -49,8 +51,7 @@ class Rate(Estimate):
 @dataclass(frozen=True)
 class Paired:
     """``b`` against ``a`` on the same questions: the difference of accuracies (b - a) with its 95% interval, whole
-    images being drawn, and the exact McNemar p-value from the questions on which they differ. That test takes questions
-    as independent: where they share images p is too small, and the interval is what to trust."""
+    images being drawn, and the exact McNemar p-value from the questions on which they differ."""
 
     total: int
     images: int
@@ -62,9 +63,19 @@ class Paired:
     p_value: float
 
     @property
-    def shared(self) -> bool:
-        """True if compared questions share images."""
-        return self.images < self.total
+    def warning(self) -> str:
+        """What makes p too small: questions that share images, where a test was made."""
+        return SHARED_IMAGES if self.images < self.total and self.only_a + self.only_b else ""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference with its interval."""
+        return Estimate(self.difference, self.low, self.high)
+
+
+def interval(estimate: Estimate) -> str:
+    """Return ``61.2 [57.0, 65.3]``, in percent."""
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def wilson(right: int, total: int) -> Rate:
@@ -97,6 +108,12 @@ def clustered(values: _Values, clusters: _Clusters, *, seed: int | Sequence[int]
     if high - low <= _NO_SPREAD:
         low, high = _with_unseen(mean, wilson(0, images).high, least=0.0)
     return Estimate(mean, low, high)
+
+
+def share(values: Sequence[bool], clusters: Sequence[Hashable], *, seed: int | Sequence[int] = 0) -> Estimate:
+    """Return a share with the interval to show: clustered where values share clusters, else Wilson's."""
+    alone = len(set(clusters)) == len(values)
+    return wilson(sum(values), len(values)) if alone else clustered([*map(float, values)], clusters, seed=seed)
 
 
 def paired(a: Mapping[str, float], b: Mapping[str, float], cluster: Mapping[str, str], *, seed: int = 0) -> Paired:
@@ -152,6 +169,11 @@ def _numbered(clusters: _Clusters) -> NDArray[np.intp]:
         return np.unique(clusters, return_inverse=True)[1]
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in clusters], dtype=np.intp)
+
+
+def stream(seed: int, benchmark: str) -> tuple[int, int]:
+    """Return the seed of a benchmark: draws of two benchmarks must not move together."""
+    return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))
 
 
 def macro_average(figures: Sequence[Estimate]) -> Estimate:
@@ -232,16 +254,12 @@ def questions_needed(difference: float, discordant_share: float) -> int:
 
 
 def power_note(result: Paired) -> str:
-    """Return the power of so many questions, if they are too few for the difference seen, and if p is too small."""
+    """Return the power of so many questions, and if they are too few for the difference seen."""
     discordant = result.only_a + result.only_b
     if result.total == 0:
         return "No question was answered by both."
     if discordant == 0:
         return f"Both are right on the same ones of the {result.total:,} questions: nothing to test."
-    return f"{_power(result, discordant)} {SHARED_IMAGES}" if result.shared else _power(result, discordant)
-
-
-def _power(result: Paired, discordant: int) -> str:
     least, seen = detectable_difference(result.total, discordant), abs(result.difference)
     shown = f"{result.total:,} questions, {discordant:,} of them ({100 * discordant / result.total:.1f}%) discordant"
     can = "can show no difference at all" if least is None else f"can show {100 * least:.1f} points or more"

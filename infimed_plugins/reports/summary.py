@@ -6,19 +6,20 @@ never mixed: a comparison or an average is of runs that were asked and judged th
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.benchmarks.judged import Judged, Run, Setting
+from infimed_plugins.benchmarks.robustness.perturbations import WITHOUT_PICTURE
 from infimed_plugins.errors import DataError
 from infimed_plugins.pages import MOST_NAME, shortened
 from infimed_plugins.records import Json
 from infimed_plugins.reports.look_or_guess import Baseline, Look, baseline, looks
 from infimed_plugins.reports.published import in_paper_order, published_table
 from infimed_plugins.reports.statistics import (
+    OVER_IMAGES,
     Estimate,
     Paired,
     Rate,
@@ -27,6 +28,7 @@ from infimed_plugins.reports.statistics import (
     macro_average,
     paired,
     power_note,
+    stream,
     wilson,
 )
 
@@ -34,26 +36,6 @@ GROUPINGS = ("kind", "modality")  # default if the caller names none for a bench
 REASONS = 5
 NOT_GIVEN = "(not given)"
 _FIELDS = ("group", "task", "language")  # groupings that are fields of Judged, where meta has no such key
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The way the questions were asked and judged; ``variant`` and ``judge`` as in Run."""
-
-    prompt_style: str
-    variant: str
-    mode: str
-    judge: str
-
-    @property
-    def label(self) -> str:
-        """``direct · blur:2 · robust · rules only``."""
-        return " · ".join(part for part in (self.prompt_style, self.variant, self.mode, self.judged_by) if part)
-
-    @property
-    def judged_by(self) -> str:
-        """The judge's name, or ``rules only``."""
-        return self.judge or "rules only"
 
 
 @dataclass(frozen=True)
@@ -77,6 +59,11 @@ class Figure:
     def estimate(self) -> Estimate:
         """The interval to show: the clustered one where questions share images, else Wilson's."""
         return self.interval if self.shared else self.accuracy
+
+    @property
+    def kind(self) -> str:
+        """The kind of that interval."""
+        return OVER_IMAGES if self.shared else "Wilson"
 
 
 Key = tuple[str, str, Setting]  # model, benchmark, setting
@@ -132,6 +119,11 @@ class Change:
     plain: Result
     paired: Paired
 
+    @property
+    def against(self) -> str:
+        """What it is compared with."""
+        return "as is" if self.asked.variant else self.plain.asked.prompt_style
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -161,7 +153,7 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
     """
     by_key: dict[Key, Run] = {}
     for run in runs:
-        key = (run.model, run.benchmark, setting_of(run))
+        key = (run.model, run.benchmark, run.asked)
         if key in by_key:
             raise DataError(
                 f"two runs of {run.model} on {run.benchmark} ({key[2].label}); leave one of them out, or give one "
@@ -171,6 +163,8 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
     benchmarks = in_paper_order(run.benchmark for run in runs)
     ordered = sorted(by_key, key=lambda key: benchmarks.index(key[1]))
     keys = groupings or {}
+    by_scored = sorted((by_key[key] for key in ordered if not key[2].variant), key=_scored)
+    most_scored = {run.benchmark: run for run in by_scored if _scored(run)}  # of each benchmark
     results = tuple(count(by_key[key], keys.get(key[1], GROUPINGS), seed=seed) for key in ordered)
     return Summary(
         models=tuple(dict.fromkeys(run.model for run in runs)),
@@ -179,36 +173,27 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         averages=tuple(_averages(results)),
         contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
         changes=tuple(_changes(by_key, ordered, seed)),
-        baselines=tuple(_baselines(by_key[key] for key in ordered)),
-        looks=tuple(looks([by_key[key] for key in ordered])),
+        baselines=tuple(map(baseline, most_scored.values())),
+        looks=tuple(looks([by_key[key] for key in ordered], seed)),
     )
 
 
-def _baselines(runs: Iterable[Run]) -> Iterator[Baseline]:
-    """Yield the baselines of each benchmark, over the questions that its first run has scored."""
-    first = {
-        run.benchmark: run for run in runs if not run.variant and any(row.accuracy is not None for row in run.rows)
-    }
-    yield from map(baseline, first.values())
-
-
-def setting_of(run: Run) -> Setting:
-    """Return the setting of a run."""
-    return Setting(run.prompt_style, run.variant, run.mode, run.judge)
+def _scored(run: Run) -> int:
+    return sum(row.accuracy is not None for row in run.rows)
 
 
 def count(run: Run, keys: Sequence[str] = GROUPINGS, *, seed: int = 0) -> Result:
     """Count one run, with a breakdown for each of ``keys`` that its questions have."""
     scored = [row for row in run.rows if row.accuracy is not None]
     reasons = Counter(row.reason or "no reason given" for row in scored if row.invalid)
-    stream = _seed(seed, run.benchmark)
+    draws = stream(seed, run.benchmark)
     return Result(
         run.model,
         run.benchmark,
-        setting_of(run),
-        figure(scored, stream),
+        run.asked,
+        figure(scored, draws),
         len(run.rows) - len(scored),
-        {key: groups for key in keys if (groups := breakdown(scored, key, stream))},
+        {key: groups for key in keys if (groups := breakdown(scored, key, draws))},
         tuple(reasons.most_common(REASONS)),
     )
 
@@ -278,10 +263,13 @@ def _averages(results: Sequence[Result]) -> Iterator[Average]:
 
 
 def _contrasts(by_key: Mapping[Key, Run], benchmarks: Sequence[str], seed: int) -> Iterator[Contrast]:
-    """Yield every pair of models in the order given, with Holm's correction over the benchmarks of the pair."""
+    """Yield every pair of models in the order given, with Holm's correction over the benchmarks of the pair.
+
+    Without the right picture nobody's answers are better: there a model stands beside itself only (looks).
+    """
     models = list(dict.fromkeys(model for model, _, _ in by_key))
     scores = {key: _scores(run) for key, run in by_key.items()} if len(models) > 1 else {}
-    for asked in dict.fromkeys(asked for _, _, asked in by_key):
+    for asked in dict.fromkeys(asked for _, _, asked in by_key if asked.variant not in WITHOUT_PICTURE):
         for a, b in combinations(models, 2):
             found: dict[str, Paired] = {}
             for name in benchmarks:
@@ -305,8 +293,3 @@ def _changes(by_key: Mapping[Key, Run], ordered: Sequence[Key], seed: int) -> It
         if alike.rows:
             change = paired(_scores(alike), after, _images(alike), seed=seed)
             yield Change(model, benchmark, asked, count(alike, (), seed=seed), change)
-
-
-def _seed(seed: int, benchmark: str) -> tuple[int, int]:
-    """Return the seed of a benchmark: draws of two benchmarks must not move together."""
-    return seed, zlib.crc32(benchmark.encode("utf-8", "replace"))

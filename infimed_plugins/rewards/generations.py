@@ -1,8 +1,9 @@
 """Score saved generations again, with the parsed answer and the reasons.
 
 Read are files of rows (tables/rows.py) with a response and a ground truth, under the names that trainers give them:
-TRL's prompt and completion, verl's input, output and gts. A response may be in chat form, or a list of several. And
-the ``generations.log`` of EasyR1 (verl/utils/logger/gen_logger.py, FileGenerationLogger):
+TRL's prompt and completion, verl's input, output and gts. A response may be in chat form, or a list of several, and a
+row hold lists of prompts, completions and solutions (ms-swift's completions.jsonl, a step a line). And the
+``generations.log`` of EasyR1 (verl/utils/logger/gen_logger.py, FileGenerationLogger):
 
     [prompt] …
     [output] <think> … </think> <answer> B </answer>
@@ -118,7 +119,14 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
     truth = pick(fields, TRUTH_KEYS)
     if isinstance(truth, str) and truth.lstrip().startswith("{'"):  # as pandas writes an object into a cell
         truth = structured(truth)
-    prompt = "\n".join(str(text) for text in _replies(pick(fields, PROMPT_KEYS) or ""))
+    prompts = pick(fields, PROMPT_KEYS) or ""
+    columns: tuple[Any, ...] = (prompts, response, truth)
+    if all(isinstance(column, list) and len(column) == len(prompts) for column in columns):  # ms-swift's completions
+        for at, (prompt, reply, gold) in enumerate(zip(*columns, strict=True)):
+            row = {name: cells[at] for name, cells in fields.items() if isinstance(cells, list) and len(cells) > at}
+            yield Generation(found.number, str(prompt), reply, gold, row)
+        return
+    prompt = "\n".join(str(text) for text in _replies(prompts))
     for reply in _replies(response):
         yield Generation(found.number, prompt, reply, truth, fields)
 

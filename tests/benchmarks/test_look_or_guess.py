@@ -36,7 +36,7 @@ def pictures(samples: Iterable[Sample]) -> dict[str, list[str | None]]:
 
 def test_blank_is_a_gray_picture_of_the_same_size() -> None:
     (sample,) = PHANTOM.load("test", limit=1)
-    (changed,) = parse("blank").apply([sample])
+    (changed,) = parse("blank")([sample])
     image = Image.open(io.BytesIO(changed.images[0].read()))
     assert image.size == sample.images[0].open().size
     assert image.getcolors() == [(image.width * image.height, (128, 128, 128))]
@@ -45,14 +45,14 @@ def test_blank_is_a_gray_picture_of_the_same_size() -> None:
 
 def test_gray_pictures_still_cluster_by_their_originals() -> None:
     samples = list(PHANTOM.load("test", limit=3))
-    digests = [changed.images[0].sha256() for changed in parse("blank").apply([*samples, samples[0]])]
+    digests = [changed.images[0].sha256() for changed in parse("blank")([*samples, samples[0]])]
     assert len(set(digests)) == 3
     assert digests[0] == digests[3]
 
 
 def test_noimage_has_neither_a_picture_nor_a_tag_in_the_prompt() -> None:
     (sample,) = PHANTOM.load("test", limit=1)
-    (changed,) = parse("noimage").apply([sample])
+    (changed,) = parse("noimage")([sample])
     assert changed.images == ()
     assert prompts.IMAGE_TAG not in prompts.render(changed, "direct")
 
@@ -63,15 +63,15 @@ def test_swap_takes_another_picture_of_the_same_modality() -> None:
         *(asked("4", "b", modality="CT"), asked("5", "b", modality="CT"), asked("6", "n", modality="MR")),
         asked("7", "c", modality="CT"),
     ]
-    assert pictures(parse("swap").apply(given)) == {
+    assert pictures(parse("swap")(given)) == {
         **{"1": ["b"], "2": ["b"], "4": ["a"], "5": ["a"], "3": ["n"], "6": ["m"], "7": ["b"]}
     }
 
 
 def test_swap_takes_another_modality_where_a_modality_has_one_picture_and_leaves_out_what_has_none() -> None:
     given = [asked("1", "a", modality="CT"), asked("2", "m", modality="MR"), asked("3")]
-    assert pictures(parse("swap").apply(given)) == {"1": ["m"], "2": ["a"]}
-    assert pictures(parse("swap").apply([asked("1", "a")])) == {}
+    assert pictures(parse("swap")(given)) == {"1": ["m"], "2": ["a"]}
+    assert pictures(parse("swap")([asked("1", "a")])) == {}
 
 
 def test_swap_holds_no_more_than_the_pictures_it_may_still_need() -> None:
@@ -143,7 +143,7 @@ def test_a_model_that_reads_the_words_only_is_found_out(
     done = RUNNER.invoke(app, [*command, "--variant", "blank", "--variant", "swap", "--variant", "noimage"])
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
-    looks = {look["how"]: look for look in summary["looks"]}
+    looks = {look["asked"]["variant"]: look for look in summary["looks"]}
     assert set(looks) == {"blank", "swap", "noimage"}
     (baseline,) = summary["baselines"]
     for how, look in looks.items():

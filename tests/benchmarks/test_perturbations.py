@@ -222,26 +222,26 @@ def test_images_are_degraded_only_when_they_are_read_and_questions_still_share_t
 
     image = ImageRef(path="a.zip/1.png", reader=reader)
     samples = [replace(choice(["x", "y"], id=str(n)), images=(image, image)) for n in range(3)]
-    blurred = list(parse("blur:5").apply(samples))
+    blurred = list(parse("blur:5")(samples))
     assert reads == []
     assert len({ref.sha256() for one in blurred for ref in one.images}) == 1
     assert {ref.path for one in blurred for ref in one.images} == {"a.zip/1.png~blur5"}
     assert {one.meta["perturbation"] for one in blurred} == {"blur:5"}
-    assert parse("blur:1").apply(samples[:1]).__next__().images[0] != blurred[0].images[0]
+    assert parse("blur:1")(samples[:1]).__next__().images[0] != blurred[0].images[0]
     in_memory = [replace(samples[0], images=(ImageRef(data=picture(seed=n)),)) for n in (0, 1)]
-    assert len({one.images[0].path for one in parse("noise:1").apply(in_memory)}) == 2
+    assert len({one.images[0].path for one in parse("noise:1")(in_memory)}) == 2
 
 
 def test_an_image_that_does_not_open_is_said_when_it_is_read() -> None:
     broken = replace(choice(["x", "y"]), images=(ImageRef(path="b.png", reader=lambda: b"none"),))
-    (degraded,) = parse("jpeg:1").apply([broken])
+    (degraded,) = parse("jpeg:1")([broken])
     with pytest.raises(DataError, match=r"b\.png"):
         degraded.images[0].read()
 
 
 def test_what_cannot_be_perturbed_is_left_out() -> None:
     text = Sample("t", "s", "test", "What?", "text", "a stone")
-    assert [list(parse(spec).apply([text])) for spec in ("shuffle:1", "circular", "noise:1")] == [[], [], []]
+    assert [list(parse(spec)([text])) for spec in ("shuffle:1", "circular", "noise:1")] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_spec_that_cannot_be_used_is_refused(spec: str, message: str) -> None:
 def test_every_name_listed_is_available() -> None:
     for name in AVAILABLE:
         spec = name.replace("SEED", "7").replace("1..5", "3")
-        assert parse(spec, engine=Rewrites({}) if spec == "rephrase" else None).name == spec
+        assert list(parse(spec, engine=Rewrites({}) if spec == "rephrase" else None)([])) == []
 
 
 KEPT = [  # original, wording, why it is refused ("" for none)
@@ -344,7 +344,7 @@ def test_a_model_rephrases_in_order_and_what_it_changes_stays_as_it_is() -> None
         "bad": ["Is there no cyst?", "", "Is there a cyst?"],
     }
     engine = Rewrites(texts)
-    changed = list(parse("rephrase:4", engine=engine).apply(samples))
+    changed = list(parse("rephrase:4", engine=engine)(samples))
     assert [one.id for one in changed] == list(asked)
     wordings = [one.question for one in changed]
     assert wordings == ["Can a stone be seen?", "Can a clot be seen? <img>", "Is there a cyst?", "Is it CT?"]
@@ -372,7 +372,7 @@ def test_wordings_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "wordings.jsonl"
     path.write_text('\ufeff{"id": "a", "question": " Kann man einen Stein sehen? "}\n\n', encoding="utf-8")
     samples = [choice(["yes", "no"], id=id) for id in ("a", "b")]
-    changed = list(parse("rephrase", wordings=path).apply(samples))
+    changed = list(parse("rephrase", wordings=path)(samples))
     assert [one.question for one in changed] == ["Kann man einen Stein sehen?", "Which?"]
     assert [one.meta["rephrased"] for one in changed] == [True, False]
 

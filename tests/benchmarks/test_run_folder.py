@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -33,13 +32,8 @@ def test_every_reply_comes_back_as_it_was(text: str, tmp_path: Path) -> None:
     assert (read.id, tuple(read.options or ()), read.row, read.sample.answer) == ("q1", ("a", "b"), {"k": 1}, "A")
 
 
-@pytest.mark.parametrize("with_orjson", [True, False])
 @pytest.mark.parametrize("text", ODD)
-def test_every_line_comes_back_as_it_was(
-    text: str, with_orjson: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not with_orjson:
-        monkeypatch.setitem(sys.modules, "orjson", None)
+def test_every_line_comes_back_as_it_was(text: str, tmp_path: Path) -> None:
     rows = [{"id": text, "accuracy": None, "replies": [text]}, {"id": "large", "gold": 2**70}]
     RunFolder(tmp_path).write_lines("verdicts.jsonl", rows)
     assert list(map(json.loads, (tmp_path / "verdicts.jsonl").read_bytes().splitlines())) == rows

@@ -107,7 +107,7 @@ def test_a_run_without_a_question_that_can_be_asked_is_an_error(tmp_path: Path) 
         return (BadRow(f"row{number}", "unreadable") for number, _ in enumerate(rows))
 
     options = runner.RunOptions(limit=3, variant="none", vary=rejected)
-    with pytest.raises(DataError, match="no question could be asked, 3 bad rows: row0: unreadable"):
+    with pytest.raises(DataError, match=r"no question could be asked.*, 3 bad rows: row0: unreadable"):
         runner.ask(PHANTOM, KnowsEverything(), runner.RunFolder(tmp_path), options)
 
 

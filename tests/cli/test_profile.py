@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,20 +34,34 @@ class Yes:
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = tmp_path_factory.mktemp("recipe") / "r.yaml"
-    recipe.write_text(
-        "name: r\nformat: easyr1\nparts:\n  - {name: p, source: phantom, split: rlvr, limit: 60, style: reasoning}\n"
-    )
-    recipes.build(str(recipe), recipe.parent / "out")
-    return recipe.parent / "out"
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same rows for three trainers."""
+    folder = tmp_path_factory.mktemp("recipe")
+    for form in ("easyr1", "verl", "trl"):
+        recipe = folder / f"{form}.yaml"
+        part = "{name: p, source: phantom, split: rlvr, order: first, limit: 60, style: reasoning}"
+        recipe.write_text(f"name: r\nformat: {form}\nparts:\n  - {part}\n")
+        recipes.build(str(recipe), folder / form)
+    return {form: folder / form for form in ("easyr1", "verl", "trl")}
 
 
 def test_a_model_is_asked_with_the_grpo_prompt_and_never_twice(
-    build: Path, tmp_path: Path, plug_in: Callable[..., None]
+    builds: dict[str, Path], tmp_path: Path, plug_in: Callable[..., None]
 ) -> None:
     plug_in(engines={"yes": Yes})
-    command = ["profile", str(build), "--model", "m", "--engine", "yes", "-k", "4", "--limit", "40", "--json"]
+    command = [
+        "profile",
+        str(builds["easyr1"]),
+        "--model",
+        "m",
+        "--engine",
+        "yes",
+        "-k",
+        "4",
+        "--limit",
+        "40",
+        "--json",
+    ]
     command += ["--out", str(tmp_path), "--html", str(tmp_path / "p.html")]
     ASKED.clear()
     done = RUNNER.invoke(app, command)
@@ -61,6 +76,19 @@ def test_a_model_is_asked_with_the_grpo_prompt_and_never_twice(
     assert len(ASKED) == 40
 
 
+def test_rows_for_other_trainers_ask_the_same(
+    builds: dict[str, Path], tmp_path: Path, plug_in: Callable[..., None]
+) -> None:
+    plug_in(engines={"yes": Yes})
+    made = []
+    for form, folder in builds.items():
+        command = ["profile", str(folder), "--model", "m", "--engine", "yes", "-k", "2", "--json"]
+        ASKED.clear()
+        done = RUNNER.invoke(app, [*command, "--out", str(tmp_path / form)])
+        made.append((json.loads(done.stdout)["slices"], sorted(ASKED)))
+    assert made[0] == made[1] == made[2]
+
+
 def rows(path: Path, *lines: dict[str, object]) -> Path:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -71,14 +99,46 @@ def saved(answer: str, **more: object) -> dict[str, object]:
     return {"prompt": "q", "response": f"<think> x </think><answer> {answer} </answer>", "ground_truth": truth, **more}
 
 
-def test_saved_rollouts_are_grouped_by_uid_else_as_they_stand_together(tmp_path: Path) -> None:
-    named = rows(tmp_path / "a.jsonl", *(saved("B", uid=f"{n // 4}") for n in range(8)), saved("C", uid="1"))
-    made = json.loads(RUNNER.invoke(app, ["profile", str(named), "--json"]).stdout)
-    assert [one["groups"] for one in made["slices"]] == [2]
-    assert made["slices"][0]["all_right"]["value"] == 0.5
-    plain = rows(tmp_path / "b.jsonl", *(saved("BC"[n // 4]) for n in range(8)))
-    made = json.loads(RUNNER.invoke(app, ["profile", str(plain), "-k", "4", "--json"]).stdout)
-    assert (made["slices"][0]["groups"], made["slices"][0]["all_wrong"]["value"]) == (2, 0.5)
+def question(n: int) -> list[dict[str, object]]:
+    """Four rollouts of a question with n right ones."""
+    return [saved("BC"[one >= n], prompt=f"q{n}") for one in range(4)]
+
+
+def shuffled(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    return random.Random(1).sample(lines, len(lines))
+
+
+FOUR = [row for n in (0, 1, 3, 4) for row in question(n)]
+SAME_WORDS = [row | {"prompt": "q" if n < 8 else row["prompt"]} for n, row in enumerate(FOUR)]
+COLUMNS = {"prompt": "prompt", "response": "completion", "ground_truth": "solution"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(SAME_WORDS, id="they stand together"),
+        pytest.param(shuffled(FOUR), id="told apart by prompt, as in verl's dumps"),
+        pytest.param([row | {"index": n} for n, row in enumerate(FOUR)], id="a column that numbers rows"),
+        pytest.param(shuffled([row | {"uid": n // 4} for n, row in enumerate(SAME_WORDS)]), id="told apart by uid"),
+        pytest.param([{new: [row[old] for row in FOUR] for old, new in COLUMNS.items()}], id="ms-swift's columns"),
+        pytest.param([row for step in (1, 2) for row in shuffled([one | {"step": step} for one in FOUR])], id="steps"),
+    ],
+)
+def test_saved_rollouts_of_a_question_are_one_group(lines: list[dict[str, object]], tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, ["profile", str(rows(tmp_path / "a.jsonl", *lines)), "--json"])
+    made = json.loads(done.stdout)["slices"][0]
+    assert made["groups"] in (4, 8)
+    assert (made["no_advantage"]["value"], made["all_right"]["value"], made["all_wrong"]["value"]) == (0.5, 0.25, 0.25)
+    assert (made["accuracy"]["value"], made["cut"]) == (0.5, None)
+
+
+def test_rollouts_that_are_of_no_known_question_or_have_no_truth_are_left_out_with_a_note(tmp_path: Path) -> None:
+    twice = [*question(1), *question(3), *question(3), saved("B", ground_truth=None)]
+    done = RUNNER.invoke(app, ["profile", str(rows(tmp_path / "a.jsonl", *shuffled(twice))), "-k", "4", "--json"])
+    made = json.loads(done.stdout)
+    assert made["slices"][0]["groups"] == 1
+    assert made["notes"][0].startswith("1 of 13 rollouts could not be read or scored")
+    assert made["notes"][2].startswith("8 rollouts are left out: several questions have their words and answer")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +147,15 @@ def test_saved_rollouts_are_grouped_by_uid_else_as_they_stand_together(tmp_path:
         (["none.jsonl"], "no file at"),
         (["none.parquet", "--model", "m"], "there is no none.parquet; build it"),
         (["a", "b", "--model", "m"], "name one training set with --model"),
+        (["unnamed.jsonl"], "its rows have no prompt, so that a question's cannot be found; add a column uid"),
+        (["no_truth.jsonl"], "no row of no_truth.jsonl can be scored; see why with: infimed reward no_truth.jsonl"),
     ],
 )
-def test_bad_input_is_one_line(more: list[str], said: str) -> None:
+def test_bad_input_is_one_line(more: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    truths = [{"response": "a", "ground_truth": f"{n % 2}"} for n in range(4)]
+    rows(tmp_path / "unnamed.jsonl", *truths)
+    rows(tmp_path / "no_truth.jsonl", *(row | {"ground_truth": "{}"} for row in truths))
     done = RUNNER.invoke(app, ["profile", *more])
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())

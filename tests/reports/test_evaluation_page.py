@@ -171,7 +171,7 @@ def test_the_page_shows_the_published_rows_and_the_cap(
     html = write_synthetic(synthetic_runs, tmp_path / "page.html", most_cases=30)
     assert html.count('<tr class="published">') == 20
     assert "published, not measured here" in html
-    assert "30 of 2,450 cases are in this page, drawn with seed 0" in html
+    assert "30 of 2,450 cases are in this page, drawn at random" in html
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 

@@ -8,19 +8,20 @@ import re
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from infimed_plugins import console
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.quoting import cell
 from infimed_plugins.reports.evaluation_tables import (
     accuracy_text,
     csv_text,
     difference,
+    grids,
     latex_escape,
     latex_rows,
     markdown,
     markdown_escape,
-    terminal_tables,
+    whole,
     wide_rows,
 )
 from infimed_plugins.reports.statistics import SHARED_IMAGES
@@ -111,7 +112,7 @@ def test_every_change_is_in_the_csv_and_the_markdown(synthetic_runs: list[Run]) 
     rows = [row for row in csv.DictReader(io.StringIO(csv_text(summary))) if row["figure"] == "change"]
     assert [(row["model"], row["variant"]) for row in rows] == [(c.model, c.asked.variant) for c in summary.changes]
     assert all(float(row["low"]) <= float(row["estimate"]) <= float(row["high"]) for row in rows)
-    table = markdown(summary).partition("Variants against the same questions")[2].partition("Without a model")[0]
+    table = markdown(summary).partition("Prompts and variants")[2].partition("Without a model")[0]
     assert [line.split(" | ")[3] for line in table.splitlines() if line.startswith("| phantom")] == [
         change.asked.variant for change in summary.changes
     ]
@@ -125,10 +126,7 @@ def test_a_figure_over_no_question_is_a_dash_everywhere_and_never_a_zero() -> No
     figures = [line for line in markdown(summary).splitlines() if line.startswith("| SLAKE | m |")]
     assert figures[0].endswith("| 0 | – | – | – | 100 |")
     assert "| SLAKE | n − m | direct | as is | robust | rules only | – |" in markdown(summary)
-    console = Console(width=240, record=True, file=io.StringIO())
-    for table in terminal_tables(summary):
-        console.print(table)
-    assert " 0.0 [0.0, 100.0]" not in console.export_text()
+    assert " 0.0 [0.0, 100.0]" not in _printed(summary, 240)
     for row in csv.DictReader(io.StringIO(csv_text(summary))):
         assert (row["n"] == "0") == (row["estimate"] == row["low"] == row["high"] == row["interval"] == "")
 
@@ -139,21 +137,20 @@ def test_breakdowns_are_in_the_csv(synthetic_runs: list[Run]) -> None:
 
 
 def test_the_terminal_shows_names_as_they_are_and_benchmarks_in_order(summary: Summary) -> None:
-    console = Console(width=240, record=True, file=io.StringIO())
-    for table in terminal_tables(summary):
-        console.print(table)
-    text = console.export_text()
+    text = _printed(summary, 240)
     assert "R&D [bold]" in text
-    places = [text.index(f"│ {name}") for name in PAPER]
+    places = [text.index(f"\n {name}") for name in PAPER]
     assert places == sorted(places)
     assert "what the set can show" in text
 
 
 def _printed(summary: Summary, width: int) -> str:
-    console = Console(width=width, record=True, file=io.StringIO())
-    for table in terminal_tables(summary):
-        console.print(table)
-    return console.export_text()
+    """The tables as a terminal of that width shows them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "console", console.PlainConsole(width=width, record=True, file=io.StringIO()))
+        for grid in grids(summary):
+            console.print_table(grid.title, *whole(grid, joined=True))
+        return console.console.export_text()
 
 
 def _long_names(runs: list[Run]) -> Summary:
@@ -166,12 +163,10 @@ def test_no_cell_is_cut_in_a_narrow_terminal_and_no_number_is_split(synthetic_ru
     text = _printed(summary, width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
-    for line in text.splitlines():
-        assert not line.startswith(("│", "┃")) or line.endswith(("│", "┃"))
     for result in summary.results:
         for part in accuracy_text(result.figure).split():
             assert part in text
-    letters = re.sub(r"[^A-Za-z0-9-]", "", "".join(line.split("│")[2] for line in text.splitlines() if "│" in line))
+    letters = re.sub(r"[^A-Za-z0-9-]", "", "".join(line.split("│")[1] for line in text.splitlines() if "│" in line))
     assert "InfiMedInfiMed-Foundation-RL-3B-base" in letters
 
 
@@ -190,7 +185,7 @@ def test_tables_say_where_p_takes_questions_of_one_image_as_independent(
         rows = [row for row in csv.DictReader(io.StringIO(csv_text(made))) if row["figure"] in ("difference", "change")]
         assert {row["note"].endswith(SHARED_IMAGES) for row in rows} == {told}
         assert {int(row["images"]) < int(row["n"]) for row in rows} == {told}
-        differences, _, changes = markdown(made).partition("Variants against the same questions")
+        differences, _, changes = markdown(made).partition("Prompts and variants")
         assert (SHARED_IMAGES in differences) is (SHARED_IMAGES in changes) is told
 
 

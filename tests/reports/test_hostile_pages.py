@@ -21,6 +21,7 @@ from infimed_plugins.recipes.manifest import Manifest, Output, PartCount
 from infimed_plugins.records import Score
 from infimed_plugins.reports import build_pages, quickstart_page, reward_review
 from infimed_plugins.reports.evaluation_page import write_evaluation_page
+from infimed_plugins.reports.summary import summarize
 from infimed_plugins.rewards.generations import Generation, Scored
 
 RUN = "window.stolen = 1"
@@ -58,20 +59,18 @@ def evaluation(text: str, path: Path) -> None:
         images=lambda wanted: (),
         metadata={text: text},
         notes=[text],
-        title=text,
         groupings={text: ["kind"]},
     )
 
 
 def quickstart(text: str, path: Path) -> None:
     row = Judged("1", text, "1", "?", text, text, text, 1.0, 1.0, False, "")
-    runs = {text: [row], "sft": [row]}
+    runs = [Run(name, text, text, "robust", [row]) for name in (text, "sft")]
     data = quickstart_page.ReportData(
         title=text,
         metadata={text: text},
         notes=[text],
-        lines=[quickstart_page.line(name, text, rows) for name, rows in runs.items()],
-        comparisons=[quickstart_page.compare(text, "sft", text, runs)],
+        summary=summarize(runs, groupings={text: ["group"]}),
         sft_loss={text: [(1, 2.0), (2, 1.0)]},
         rewards={text: [(1, 0.2), (2, 0.4)]},
         right_of_ten={0: 3},

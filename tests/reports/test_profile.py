@@ -63,8 +63,8 @@ def test_advice_on_sft_prompt_prefill_and_length() -> None:
     assert "the format gate passes 25%" in advice(*[group(2, wrong=unformatted)] * 3)
     unopened = Rollout(0.0, 0.0, 0.0, False, unopened=True)
     assert "think_prefilled: true" in advice(*[group(2, wrong=unopened)] * 3)
-    cut = Rollout(0.0, 0.0, 0.0, False, cut=True)
-    assert "data.max_response_length: 50%" in advice(*[group(4, wrong=cut)] * 3)
+    cut, whole = Rollout(0.0, 0.0, 0.0, False, cut=True), Rollout(1.0, 1.0, 1.0, True, cut=False)
+    assert "data.max_response_length: 50%" in advice(*[Group([whole, cut] * 4)] * 3)
     assert "go on: 100% of the groups" in advice(*[group(4)] * 3)
 
 

@@ -6,8 +6,9 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from infimed_plugins.benchmarks.judged import Judged
-from infimed_plugins.reports.quickstart_page import Example, ReportData, compare, line, write_page
+from infimed_plugins.benchmarks.judged import Judged, Run
+from infimed_plugins.reports.quickstart_page import Example, ReportData, write_page
+from infimed_plugins.reports.summary import summarize
 from infimed_plugins.sources.phantom import phantom_sample
 
 SECTIONS = {"table", "paired", "kinds", "sft", "rl", "reflective", "examples", "facts"}
@@ -21,15 +22,14 @@ def rows(right: int) -> list[Judged]:
 
 
 def write(path: Path) -> str:
-    runs = {"base": rows(10), "sft": rows(30)}
+    runs = [Run(name, "phantom", "direct", "robust", rows(right)) for name, right in (("base", 10), ("sft", 30))]
     image = phantom_sample("test", 0).images[0].read()
     write_page(
         ReportData(
             title="A <run>",
             metadata={"seed": 3},
             notes=["Rollouts came from transformers."],
-            lines=[line(name, "direct", judged) for name, judged in runs.items()],
-            comparisons=[compare("base", "sft", "direct", runs)],
+            summary=summarize(runs, groupings={"phantom": ["group"]}),
             sft_loss={"loss": [(1, 2.0), (2, 1.0)]},
             rewards={"overall": [(1, 0.2), (2, 0.4)], "format": [(1, 1.0), (2, 1.0)]},
             right_of_ten={0: 3, 1: 5},

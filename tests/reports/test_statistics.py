@@ -57,13 +57,13 @@ def test_questions_of_one_image_widen_the_interval() -> None:
     alone = paired(a, b, {key: key for key in a})
     together = paired(a, b, {key: str(int(key) // 10) for key in a})
     assert together.high - together.low > 2 * (alone.high - alone.low)
-    assert (alone.images, alone.shared, together.images, together.shared) == (100, False, 10, True)
+    assert (alone.images, alone.total, together.images, together.total) == (100, 100, 10, 100)
 
 
 def test_only_images_of_compared_questions_count() -> None:
     a, b = {"1": 1.0, "2": 0.0, "3": 1.0}, {"1": 1.0, "2": 1.0, "4": 0.0}
     result = paired(a, b, {"1": "x", "2": "y", "3": "x", "4": "x"})
-    assert (result.total, result.images, result.shared) == (2, 2, False)
+    assert (result.total, result.images) == (2, 2)
 
 
 def verdicts(questions: int, an_image: int, seed: int = 0) -> tuple[list[float], list[str]]:
@@ -255,6 +255,5 @@ def test_the_note_says_what_the_set_can_show(paired: Paired, said: str) -> None:
         pytest.param(result(0, 0, 0), False, id="no-question"),
     ],
 )
-def test_the_note_says_where_p_takes_questions_of_one_image_as_independent(paired: Paired, told: bool) -> None:
-    assert power_note(paired).endswith(f" {SHARED_IMAGES}") is told
-    assert (SHARED_IMAGES in power_note(paired)) is told
+def test_a_warning_says_where_p_takes_questions_of_one_image_as_independent(paired: Paired, told: bool) -> None:
+    assert paired.warning == (SHARED_IMAGES if told else "")

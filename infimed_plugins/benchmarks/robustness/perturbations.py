@@ -8,7 +8,7 @@
 
 Example::
 
-    for sample in parse("shuffle:1").apply(samples):
+    for sample in parse("shuffle:1")(samples):
         ...  # sample.meta["perturbation"] is "shuffle:1"
 
 Options that refer to others are remapped (the rules are ours):
@@ -32,7 +32,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -76,47 +76,38 @@ Change = Callable[[Iterable[Sample]], Iterator[Sample]]
 Vary = Callable[[Iterable[Question | BadRow]], Iterable[Question | BadRow]]
 
 
-@dataclass(frozen=True)
-class Perturbation:
-    """``apply`` turns samples into their variants, one after another, each with ``meta["perturbation"]``.
+def parse(spec: str, *, engine: Engine | None = None, wordings: Path | None = None) -> Change:
+    """Return the function that turns samples into their variants, each with ``meta["perturbation"]``, in their order.
 
-    It passes on the errors of reading an image or asking an engine. ``name`` is the spec, for ``Run.variant``.
+    ``spec`` is such as ``blur:2``; ``rephrase`` needs an engine, or a file of wordings. The function passes on the
+    errors of reading an image or asking an engine. Raises ConfigError for a spec that cannot be used, naming those
+    available, and what ``read_wordings`` raises.
     """
-
-    name: str
-    change: Change
-
-    def apply(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yield the variants, in the order of the samples."""
-        for sample in self.change(samples):
-            yield sample.with_meta(perturbation=self.name)
+    change = _change(spec, engine, wordings)
+    return lambda samples: (sample.with_meta(perturbation=spec) for sample in change(samples))
 
 
-def parse(spec: str, *, engine: Engine | None = None, wordings: Path | None = None) -> Perturbation:
-    """Return the perturbation of a spec such as ``blur:2``. ``rephrase`` needs an engine, or a file of wordings.
-
-    Raises ConfigError for a spec that cannot be used, naming those available, and what ``read_wordings`` raises.
-    """
-    found = _SPEC.fullmatch(spec.strip())
+def _change(spec: str, engine: Engine | None, wordings: Path | None) -> Change:
+    found = _SPEC.fullmatch(spec)
     name, number = (found["name"], found["number"]) if found else ("", None)
     if name == "shuffle":
         if number is None:
             raise ConfigError("shuffle needs a seed, such as shuffle:1")
-        return Perturbation(f"shuffle:{int(number)}", _each(partial(shuffle, seed=int(number))))
+        return _each(partial(shuffle, seed=int(number)))
     if name == CIRCULAR and number is None:
-        return Perturbation(name, lambda samples: itertools.chain.from_iterable(map(rotations, samples)))
+        return lambda samples: itertools.chain.from_iterable(map(rotations, samples))
     if name in SEVERITIES:
         if number is None:
             raise ConfigError(f"{name} needs a level from 1 to 5, such as {name}:3")
         check_level(name, int(number))
-        return Perturbation(f"{name}:{int(number)}", _each(partial(degrade, kind=name, level=int(number))))
+        return _each(partial(degrade, kind=name, level=int(number)))
     if name in WITHOUT_PICTURE and number is None:
-        return Perturbation(name, swap if name == "swap" else _each(blank if name == "blank" else no_image))
+        return swap if name == "swap" else _each(blank if name == "blank" else no_image)
     if name == "rephrase":
         if engine is None and wordings is not None:
-            return Perturbation(spec.strip(), partial(rephrase_from, wordings=read_wordings(wordings)))
+            return partial(rephrase_from, wordings=read_wordings(wordings))
         if engine is not None and wordings is None:
-            return Perturbation(spec.strip(), partial(rephrase, engine=engine, seed=int(number or 0)))
+            return partial(rephrase, engine=engine, seed=int(number or 0))
         raise ConfigError("rephrase needs either an engine that rephrases or a file of wordings, and not both")
     raise ConfigError(f"unknown perturbation {spec!r}; available: {', '.join(AVAILABLE)}")
 
@@ -134,7 +125,7 @@ def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = 
     if not variant:
         return iter
     ahead = variant.startswith("rephrase") or variant == "swap"  # they take several questions before they yield one
-    perturbation = parse(variant, engine=engine, wordings=wordings)
+    perturbed = parse(variant, engine=engine, wordings=wordings)
 
     def varied(given: Iterable[Question | BadRow]) -> Iterator[Question | BadRow]:
         bad: list[BadRow] = []
@@ -150,7 +141,7 @@ def vary(variant: str, *, engine: Engine | None = None, wordings: Path | None = 
                 asked[question.sample.id] = replace(question, sample=replace(question.sample, images=()))
                 yield question.sample
 
-        for sample in perturbation.apply(samples()):
+        for sample in perturbed(samples()):
             yield _with_row(asked[sample.variant_of or sample.id], sample)
         yield from bad
 
