@@ -132,6 +132,7 @@ def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> R
     shared |= {"image_max_pixels": base.image_max_pixels, "engine": base.engine and asdict(base.engine)}
     shared |= {"model_family": base.model_family}
     shared |= {"token_limit": base.token_limit and asdict(base.token_limit), "decontaminate": base.decontaminate}
+    shared |= {"for_judge": base.for_judge}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()
@@ -251,6 +252,12 @@ def _format(value: Any, where: str) -> str:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{where} must be true or false, not {value!r:.100}")
+    return value
+
+
 def _choice(allowed: tuple[str, ...]) -> _Reader:
     return lambda value, where: one_of(value, allowed, where)
 
@@ -267,6 +274,7 @@ _READ: dict[type[Any], dict[str, _Reader]] = {
         "token_limit": partial(_record, TokenLimit),
         "engine": parse_engine,
         "decontaminate": lambda value, where: _with_suites(mapping(value, where)),
+        "for_judge": _flag,
     },
     TokenLimit: {"tokens": _whole(1)},
     EngineChoice: {"settings": lambda value, where: mapping(value, where.removesuffix(": settings"))},

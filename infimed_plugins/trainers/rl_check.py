@@ -30,7 +30,7 @@ from infimed_plugins.trainers import easyr1, ms_swift, openrlhf, trl, verl
 from infimed_plugins.trainers.data_check import OnProgress, Rows, load_errors, load_fault, model_fault, quiet, reference
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, first_line, nearest
 from infimed_plugins.trainers.replies import score_replies
-from infimed_plugins.trainers.reward_check import Keys, LoadedReward
+from infimed_plugins.trainers.reward_check import Keys, LoadedReward, judge_faults
 from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
 
 _Settings = Mapping[str, Any]
@@ -115,11 +115,12 @@ def check(
     faults = [Fault(key, what, fix) for key in needed if not settings.get(key)]
     with quiet():
         rules = _rules(layout, settings, faults)
+        warnings = judge_faults(rules.reward, faults)
         for key in layout.files:
             for name in _listed(settings.get(key)):
                 _check_set(key, name, layout, settings, rules, rows, on_progress)
     faults += rows.faults
-    return Checked(tuple(dict.fromkeys(faults)), Summary(rows.count, rows.longest) if rows.count else None)
+    return Checked(tuple(dict.fromkeys(faults)), Summary(rows.count, rows.longest) if rows.count else None, warnings)
 
 
 def read_configuration(config: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -208,8 +209,7 @@ def _reward(layout: Layout, settings: _Settings, faults: list[Fault]) -> LoadedR
 
     def rewards(inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         replies, truths = ([one[key] for one in inputs] for key in ("response", "ground_truth"))
-        scores = layout.score(replies, truths, own)
-        return [{"overall": float("nan") if score is None else score} for score in scores]
+        return [{"overall": score or 0.0} for score in layout.score(replies, truths, own)]  # None: no verdict
 
     return LoadedReward(rewards, True, True, own, layout)
 

@@ -17,7 +17,14 @@ from infimed_plugins.rewards import parse_truth
 from infimed_plugins.trainers.data_check import ROW_ERRORS, Rows, picture_faults
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
-from infimed_plugins.trainers.reward_check import Keys, Kind, LoadedReward, response_form, reward_faults
+from infimed_plugins.trainers.reward_check import (
+    Keys,
+    Kind,
+    LoadedReward,
+    lacks_question,
+    response_form,
+    reward_faults,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class Walk:
         self.truths: list[tuple[str, Any]] = []
         self.kinds: dict[tuple[Any, ...], Kind | None] = {}
         self.prompt_faults: list[Fault] = []
+        self.without_question = 0  # of those that a judge marks
 
     def check(self, index: int, row: Asked) -> None:
         """Check one row."""
@@ -87,6 +95,7 @@ class Walk:
             faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
         else:
             self.truths.append((where, row.truth))
+            self.without_question += bool(self.rules.reward and truth and lacks_question(truth, self.rules.reward))
         if not faults and truth is not None:
             self._read_prompt(row, truth)
         if faults or self.rules.processor is None or self.prompt_faults:
@@ -98,6 +107,9 @@ class Walk:
     def finish(self) -> None:
         """Add the faults of prompts and of the reward, when all rows are checked."""
         self.rows.faults += self.prompt_faults
+        if self.without_question:
+            what = f"{self.without_question:,} rows that the judge marks have no question in their ground truth"
+            self.rows.faults.append(Fault(self.name, what, "infimed data build --for-judge, or the recipe's for_judge"))
         if self.rules.reward is not None:
             kinds = [kind for kind in self.kinds.values() if kind]
             self.rows.faults += reward_faults(self.truths, self.rules.reward, kinds, self.rules.algorithm)
