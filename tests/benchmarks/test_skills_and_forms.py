@@ -11,7 +11,7 @@ import pytest
 from talking_server import TalkingServer
 
 from infimed_plugins.benchmarks.clinical_skills import (
-    JSON_SCHEMA,
+    FORM,
     NO_CHAIN,
     SKILLS,
     SkillItem,
@@ -19,7 +19,6 @@ from infimed_plugins.benchmarks.clinical_skills import (
     count_grades,
     count_skills,
     judge_skills,
-    read_grades,
     skill_prompt,
     skills_of,
 )
@@ -227,10 +226,10 @@ GOOD = json.dumps(GRADES)
 )
 def test_grades_are_one_object_with_the_five_skills(text: str, read: bool) -> None:
     if read:
-        assert read_grades(text) == GRADES
+        assert FORM.read(text) == GRADES
     else:
         with pytest.raises(DataError):
-            read_grades(text)
+            FORM.read(text)
 
 
 def test_a_judge_grades_chains_over_a_server_that_fails() -> None:
@@ -251,7 +250,7 @@ def test_a_judge_grades_chains_over_a_server_that_fails() -> None:
     }  # fmt: skip
     assert "500" in verdicts["down"].reason
     assert verdicts["short"].reason == NO_CHAIN
-    assert all(schema == JSON_SCHEMA for schema in schemas)
+    assert all(schema == FORM.schema for schema in schemas)
     counts = count_grades(verdicts.values())
     assert counts[MODALITY] == {"sound": 2, "unscored": 3}
     assert counts[COMPARE] == {"absent": 2, "unscored": 3}

@@ -19,7 +19,7 @@ from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, R
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
 from infimed_plugins.judge.agreement import Agreement, agreement, read_labels
 from infimed_plugins.judge.open_judge import (
-    JSON_SCHEMA,
+    FORM,
     JudgeItem,
     JudgeSettings,
     judge_answers,
@@ -181,7 +181,7 @@ def test_what_fails_on_the_server_is_unscored_and_the_rest_is_judged() -> None:
     for id, (_, reason) in FAULTS.items():
         assert verdicts[id].value is None
         assert reason in verdicts[id].reason
-    assert schema == JSON_SCHEMA
+    assert schema == FORM.schema
 
 
 def test_what_cannot_be_read_is_asked_again_with_another_seed_and_then_unscored() -> None:
