@@ -29,7 +29,7 @@ from infimed_plugins.engines import ChatRequest, Engine
 from infimed_plugins.engines.structured_reply import ParsedReply, RetryPolicy
 from infimed_plugins.judge.verdict_form import VerdictForm
 from infimed_plugins.parsing import parse_response, tokens
-from infimed_plugins.records import OPTION_LETTERS, ImageRef, Json
+from infimed_plugins.records import OPTION_LETTERS, Json
 
 SKILLS = (
     "modality_recognition",
@@ -242,28 +242,16 @@ def _alignment(parts: Sequence[str], question: str) -> Finding:
     return Finding(False)
 
 
-@dataclass(frozen=True)
-class SkillItem:
-    """One reply to grade; with images the judge sees them."""
+def judge_skills(engine: Engine, rows: Iterable[Judged]) -> Iterator[ParsedReply[dict[str, Json]]]:
+    """Return every reply's grade of each skill, by a judge that sees no image; one without a chain is not sent.
 
-    id: str
-    question: str
-    reply: str
-    options: Sequence[str] = ()
-    images: tuple[ImageRef, ...] = ()
-
-
-def judge_skills(
-    engine: Engine, items: Iterable[SkillItem], policy: RetryPolicy | None = None
-) -> Iterator[ParsedReply[dict[str, Json]]]:
-    """Return every item's grade of each skill; a reply without a chain is not sent. Raises as ``judge_answers``."""
+    Raises as ``judge_answers``.
+    """
     requests: Iterator[ChatRequest | ParsedReply[dict[str, Json]]] = (
-        ChatRequest(item.id, skill_prompt(item), item.images)
-        if chain_of(item.reply)
-        else ParsedReply(item.id, None, reason=NO_CHAIN)
-        for item in items
+        ChatRequest(row.id, skill_prompt(row)) if chain_of(row.text) else ParsedReply(row.id, None, reason=NO_CHAIN)
+        for row in rows
     )
-    return FORM.ask(engine, requests, policy or RetryPolicy())
+    return FORM.ask(engine, requests, RetryPolicy())
 
 
 def count_grades(verdicts: Iterable[ParsedReply[dict[str, Json]]]) -> dict[str, Counter[str]]:
@@ -275,7 +263,7 @@ def count_grades(verdicts: Iterable[ParsedReply[dict[str, Json]]]) -> dict[str, 
     return counts
 
 
-def skill_prompt(item: SkillItem) -> str:
-    """Return the user turn for one reply, a tag for each image before the question."""
-    question = "\n".join([item.question, *map(". ".join, zip(OPTION_LETTERS, item.options, strict=False))])
-    return FORM.prompt(SKILL_PROMPT, {"{QUESTION}": question, "{REPLY}": item.reply}, images=len(item.images))
+def skill_prompt(row: Judged) -> str:
+    """Return the user turn for one reply."""
+    question = "\n".join([row.question, *map(". ".join, zip(OPTION_LETTERS, row.options or (), strict=False))])
+    return FORM.prompt(SKILL_PROMPT, {"{QUESTION}": question, "{REPLY}": row.text})

@@ -22,7 +22,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -81,8 +81,10 @@ _LANGUAGES: Mapping[str, str] = {
 }
 _OTHER_LANGUAGE = "a language that the data does not name"
 _MENTION: Mapping[ReplyForm, str] = {"json": "verdict", "judge-tag": "<judge>"}
-_JUDGE_TAG = re.compile(r"<judge>(.*?)</judge>", re.DOTALL)
-_ONE_OBJECT = re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*")  # the only one, and nothing is said after it
+_ONE: Mapping[ReplyForm, re.Pattern[str]] = {
+    "json": re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*"),  # the only one, and nothing is said after it
+    "judge-tag": re.compile(r"(?:(?!</?judge>).)*<judge>\s*([01])\s*</judge>(?:(?!</?judge>).)*", re.DOTALL),
+}
 _LIKE_A_TAG = re.compile(r"<(?=/?(?:judge|think)\b)", re.IGNORECASE)
 
 
@@ -182,10 +184,8 @@ class JudgeIdentity:
         }
 
 
-def settings_from_template(
-    path: Path, reply_form: ReplyForm | None = None, base: JudgeSettings | None = None
-) -> JudgeSettings:
-    """Return the settings (``base``, else the defaults) with the user's template; without a form, the one it asks for.
+def settings_from_template(path: Path) -> JudgeSettings:
+    """Return the settings with the user's template, and the form of reply that it asks for.
 
     Raises MissingFileError, DataError for a file that is no UTF-8 text, and ConfigError for a missing placeholder.
     """
@@ -197,9 +197,8 @@ def settings_from_template(
         raise DataError(f"the judge template {path} cannot be read ({error}); save it as UTF-8 text") from error
     if not text.strip():
         raise ConfigError(f"the judge template {path} is empty; it needs {', '.join(PLACEHOLDERS)}")
-    form = reply_form or ("judge-tag" if "<judge>" in text else "json")
     try:
-        return replace(base or JudgeSettings(), template=text, reply_form=form)
+        return JudgeSettings(text, "judge-tag" if "<judge>" in text else "json")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -259,22 +258,9 @@ def _language(code: str) -> str:
 
 def read_verdict(text: str, form: ReplyForm = "json") -> bool:
     """True if a judge says right. Raises DataError for a reply that is not exactly one verdict of the form."""
-    text = answer_part(text)
-    return _tagged_verdict(text) if form == "judge-tag" else _json_verdict(text)
-
-
-def _json_verdict(text: str) -> bool:
-    found = _ONE_OBJECT.fullmatch(text)
+    found = _ONE[form].fullmatch(answer_part(text))
     if not found:
-        raise DataError('the judge\'s reply is not exactly one {"verdict": …}')
+        raise DataError(f"the judge's reply does not hold exactly one {_MENTION[form]} of right or wrong")
+    if form == "judge-tag":
+        return found[1] == "0"
     return bool(FORM.read(found[1].casefold().replace('."', '"'))["verdict"] == "right")
-
-
-def _tagged_verdict(text: str) -> bool:
-    found = _JUDGE_TAG.findall(text)
-    if len(found) != 1 or text.count("<judge>") != 1 or text.count("</judge>") != 1:
-        raise DataError("the judge's reply does not hold exactly one <judge>…</judge>")
-    value = str(found[0]).strip()
-    if value not in ("0", "1"):
-        raise DataError(f"the judge's tag holds {value[:40]!r}, neither 0 nor 1")
-    return value == "0"
