@@ -36,8 +36,10 @@ from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.asking import Ask, Asking, Question
+from infimed_plugins.rewards.settings import typed
 from infimed_plugins.rewards.text_and_choice import jaccard
 
+_KINDS = {"model": str, "api_key_env": str, "concurrency": int, "seconds": float, "cache": str, "calibration": str}
 RIGHT, WRONG = "right", "wrong"
 PROMPT = JudgeSettings(again=1)
 MAX_LENGTH = 500  # characters of an open answer; the text reward has a longer one
@@ -76,6 +78,7 @@ class Judge(Asking):
     def configured(cls, given: Mapping[str, Json]) -> Judge:
         """Return the judge of these settings. Raises ConfigError for a name or value that cannot be."""
         named = {known_name(name, cls.__match_args__, "setting of the judge"): value for name, value in given.items()}
+        named |= {name: typed(f"judge.{name}", named[name], kind) for name, kind in _KINDS.items() if name in named}
         try:
             return cls(**named)
         except (TypeError, AttributeError) as error:

@@ -200,14 +200,12 @@ def test_settings_reach_it_by_yaml_by_keyword_and_by_the_environment(monkeypatch
         ({"modle": "m"}, "unknown setting of the judge 'modle'.*did you mean 'model'"),
         ({"model": "m", "base_url": "node1"}, "is no web address"),
         ({"model": "m", "base_url": "http://h/v1", "seconds": 0}, "timeout more than 0"),
-        (
-            {"model": "m", "base_url": "http://h/v1", "seconds": "9"},
-            "needs settings such as judge: ",
-        ),
+        ({"model": "m", "base_url": "http://h/v1", "seconds": "9"}, "judge.seconds is '9'; it must be a number"),
+        ({"model": "m", "base_url": "http://h/v1", "concurrency": "x"}, "judge.concurrency is 'x'; .* a whole number"),
         ({"model": "m", "base_url": "http://h/v1", "concurrency": 0}, "concurrency must be 1 or more"),
         ({"model": "m", "base_url": "http://h/v1", "extra_body": {"n": 2}}, "extra_body sets n"),
         ({"model": "m", "base_url": 3}, "needs settings such as judge: "),
-        ({"model": 3, "base_url": "http://h/v1"}, "needs settings such as judge: "),
+        ({"model": 3, "base_url": "http://h/v1"}, "judge.model is 3; it must be a text"),
         ("m", "judge is 'm'; it must be settings by name"),
     ],
 )
