@@ -61,6 +61,7 @@ def build(
     max_tokens: int | None = None,
     tokenizer: str | None = None,
     decontaminate: bool = True,
+    for_judge: bool = False,
     executor: str = "local",
     workers: int | None = None,
     trust: bool = False,
@@ -72,8 +73,9 @@ def build(
     ``model`` takes the place of the model that the recipe's steps draw from, ``form`` that of its format (a trainer's,
     or datasets), ``model_family`` that of the models it is for (families.py). Rows of more than ``max_tokens`` are
     dropped, by the ``tokenizer`` or that of the family's first model; the build stops above ``max_rejects``, a share of
-    bad rows. ``executor`` prepares images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's
-    file set what could do harm. Raises InfimedError; nothing is left half done.
+    bad rows. ``for_judge`` writes each question into its ground truth, for a judge as the reward. ``executor`` prepares
+    images: ``local`` in ``workers`` processes, or ``ray``. ``trust`` lets a recipe's file set what could do harm.
+    Raises InfimedError; nothing is left half done.
     """
     loaded = recipes.load_recipe(recipe, trust=trust) if isinstance(recipe, str) else recipe
     answering = _engine(model, engine, base_url, engine_settings)
@@ -89,6 +91,7 @@ def build(
         engine=answering,
         judge=choose_judge(answering, judge_model, judge_url) if answering and judge_model else None,
         decontaminate=decontaminate,
+        for_judge=for_judge,
     )
     folder = Path(out) if out else Path("data") / loaded.name
     processes = workers or os.cpu_count() or 1

@@ -121,7 +121,7 @@ class Sample:
     ``question`` holds the bare question: no options, no image tag, no format instruction (prompts.py adds them).
     ``rationale`` is reasoning without tags; when set, export writes it inside ``<think>``.
     ``meta`` holds the values that reports group by (``modality`` …) and the evidence of curation; the keys that code
-    reads have names of their own: ``kind``, ``synonyms``, ``instruction``, ``variant_of``.
+    reads have names of their own: ``kind``, ``synonyms``, ``instruction``, ``variant_of``, ``for_judge``.
     """
 
     id: str
@@ -147,8 +147,13 @@ class Sample:
     @property
     def ground_truth(self) -> GroundTruth:
         """Return the record that rewards and scorers compare with."""
-        question = self.question if self.task == "text" else ""
+        question = self.question if self.for_judge else ""
         return GroundTruth(self.task, self.answer, self.options, self.synonyms, question=question)
+
+    @property
+    def for_judge(self) -> bool:
+        """True for a sample whose ground truth carries its question, for a judge (recipes: ``for_judge``)."""
+        return bool(self.meta.get("for_judge"))
 
     @property
     def kind(self) -> str:

@@ -129,7 +129,7 @@ def test_the_readme_names_every_trainer_with_the_version_that_was_tried() -> Non
         "configuration and reward"
     )
     for one in map(find_trainer, REWARDED):
-        assert f"{one.name} {one.version.partition(',')[0]}" in (with_rows if one.rows else rewards_alone)
+        assert f"{one.name} {one.version.partition(',')[0]}" in (with_rows if one.format else rewards_alone)
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])

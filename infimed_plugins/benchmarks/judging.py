@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.benchmarks.judged import Judged, Run
 from infimed_plugins.benchmarks.run_folder import RunFolder
 from infimed_plugins.benchmarks.scorers import by_judge, find_scorer, judges_verdict, scores
 from infimed_plugins.engines import Engine
+from infimed_plugins.engines.structured_reply import ParsedReply
 from infimed_plugins.errors import InfimedError
 from infimed_plugins.judge.open_judge import JudgeIdentity, JudgeItem, JudgeSettings, judge_answers
 from infimed_plugins.parsing import extract_answer
@@ -18,18 +19,8 @@ from infimed_plugins.records import Json, Response, Score
 from infimed_plugins.scoring import medevalkit
 from infimed_plugins.storage import locked, remove_partial
 
-
-@dataclass(frozen=True)
-class JudgeVerdict:
-    """A judge's verdict on one open answer; ``right`` None when it failed. ``replies`` are its own words in turn."""
-
-    right: bool | None
-    reason: str
-    replies: Sequence[str] = ()
-
-
 CUT = "(cut off at max_tokens)"
-Judge = Callable[[Sequence[Response]], Mapping[str, JudgeVerdict]]
+Judge = Callable[[Sequence[Response]], Mapping[str, ParsedReply[bool]]]  # True: right; by id
 
 
 def judge_rows(
@@ -37,7 +28,7 @@ def judge_rows(
 ) -> list[Judged]:
     """Judge the questions in their order. A judge decides those that the mode's ``is_open`` leaves to it."""
     by_rule = scores(mode, benchmark, rows, style)
-    opinions: Mapping[str, JudgeVerdict] = {}
+    opinions: Mapping[str, ParsedReply[bool]] = {}
     if judge is not None:
         is_open = find_scorer(mode).is_open
         opinions = judge([row for row in rows if row.error is None and is_open(benchmark, row)])
@@ -47,9 +38,10 @@ def judge_rows(
         if opinion is None:
             judged.append(_judged(benchmark, row, score))
         else:
-            decided = _judged(benchmark, row, by_judge(opinion.right, opinion.reason, score))
-            empty = not row.text.strip() and opinion.right is not None  # a judge calls it wrong, but there is no answer
-            judged.append(replace(decided, by_rule=score.accuracy, invalid=empty, judge_replies=tuple(opinion.replies)))
+            reason = opinion.reason or ("right" if opinion.value else "wrong")
+            decided = _judged(benchmark, row, by_judge(opinion.value, reason, score))
+            empty = not row.text.strip() and opinion.value is not None  # a judge calls it wrong, but there is no answer
+            judged.append(replace(decided, by_rule=score.accuracy, invalid=empty, judge_replies=opinion.replies))
     return judged
 
 
@@ -95,15 +87,14 @@ def engine_judge(
     It is shown the answer that can be read from a reply, or the whole reply where none can.
     """
 
-    def judge(rows: Sequence[Response]) -> Mapping[str, JudgeVerdict]:
+    def judge(rows: Sequence[Response]) -> Mapping[str, ParsedReply[bool]]:
         items = (
             JudgeItem(row.id, row.question, str(row.gold), extract_answer(row.text) or row.text, row.language)
             for row in rows
         )
-        opinions: dict[str, JudgeVerdict] = {}
+        opinions: dict[str, ParsedReply[bool]] = {}
         for verdict in judge_answers(engine, items, settings):
-            said = "right" if verdict.value else "wrong"
-            opinions[verdict.id] = JudgeVerdict(verdict.value, verdict.reason or said, verdict.replies)
+            opinions[verdict.id] = verdict
             progress(len(opinions), len(rows))
         return opinions
 

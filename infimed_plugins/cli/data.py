@@ -85,6 +85,9 @@ def build(
     decontaminate: Annotated[
         bool, typer.Option(help="Leave out rows that a benchmark asks, where the recipe says so.")
     ] = True,
+    for_judge: Annotated[
+        bool, typer.Option("--for-judge", help="Write questions into ground truths, for a reward that asks a judge.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that prepare images.")] = os.cpu_count() or 1,
     trust: Annotated[
         bool, typer.Option("--trust", help="Let the recipe's file set what `infimed data plan` says needs your word.")
@@ -110,6 +113,7 @@ def build(
             max_tokens=max_tokens,
             tokenizer=tokenizer,
             decontaminate=decontaminate,
+            for_judge=for_judge,
             executor=executor,
             workers=workers,
             trust=trust,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -49,6 +48,9 @@ def reward(
     from infimed_plugins.rewards.scorer import Scorer, closes_unopened
 
     if others:
+        single = {"--out": out, "--html": html, "--task": task, "--reward": name, "--answer-frame": answer_frame}
+        if set_here := [option for option, value in single.items() if value is not None]:
+            raise ConfigError(f"{set_here[0]} is for one reward, and --with compares several; leave one of them out")
         _compare(file, others, as_json)
         return
     form = ResponseForm(think_prefilled=think_prefilled)
@@ -56,7 +58,8 @@ def reward(
     if out is not None and out.resolve() == file.resolve():
         raise ConfigError(f"--out {out} is the file that is read; name another")
     review, unopened = Review(), 0
-    with progress() as show, _whole_or_nothing(out) as lines:
+    with progress() as show, contextlib.ExitStack() as opened:
+        lines = opened.enter_context(opened.enter_context(whole_file(out)).open("w", encoding="utf-8")) if out else None
         for generation in read_generations(file):
             scored = score_generation(generation, scorer)
             review.add(scored)
@@ -88,7 +91,10 @@ def _compare(file: Path, names: list[str], as_json: bool) -> None:
 
     with progress() as show:
         show(f"scoring {file.name}", 0, None)
-        made = compare([one for one in read_generations(file) if not one.fault], names)
+        read = list(read_generations(file))
+        made = compare([one for one in read if not one.fault], names)
+    if bad := [one for one in read if one.fault]:
+        tell(f"{len(bad):,} of {len(read):,} rows cannot be read; line {bad[0].number}: {bad[0].fault}")
     if as_json:
         print_json(list(map(asdict, made)))
         return
@@ -99,29 +105,11 @@ def _compare(file: Path, names: list[str], as_json: bool) -> None:
         kappa = "–" if same is None or same.kappa is None else f"{same.kappa:.3f}"
         agrees = "–" if same is None else f"{100 * same.observed:.1f}%"
         lines = ", ".join(map(str, one.alone[:8])) + ("…" if len(one.alone) > 8 else "")
-        rows.append(
-            [
-                one.name,
-                f"{one.mean:.3f}",
-                f"{100 * one.paid:.1f}%",
-                agrees,
-                kappa,
-                len(one.alone),
-                lines,
-                f"{one.cost:.0f}",
-            ]
-        )
+        share, cost = f"{100 * one.paid:.1f}%", f"{one.cost:.0f}"
+        rows.append([one.name, f"{one.mean:.3f}", share, agrees, kappa, len(one.alone), lines, cost])
+        if one.unscored:
+            tell(f"{one.name} has no verdict on {one.unscored:,} of {len(read) - len(bad):,} rollouts: not counted")
     print_table(f"Rewards of {file.name}; agreement with {made[0].name}", headers, rows)
-
-
-@contextlib.contextmanager
-def _whole_or_nothing(path: Path | None) -> Iterator[TextIO | None]:
-    """Open a file that appears under its name only once it is whole."""
-    if path is None:
-        yield None
-        return
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8") as file:
-        yield file
 
 
 def _print_review(summary: dict[str, Any]) -> None:

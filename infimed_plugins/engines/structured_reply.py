@@ -145,9 +145,12 @@ def answer_part(text: str) -> str:
 
 
 def json_entries(text: str) -> list[tuple[str, Json]]:
-    """Return the entries of the JSON object that a text is, keys given twice too; none where it is anything else."""
+    """Return the entries of the JSON object that a text is, keys given twice too; none where it is anything else.
+
+    Its strings may hold bare line ends: held to a schema, vLLM writes such.
+    """
     try:
-        entries = json.loads(text, object_pairs_hook=list) if text.startswith("{") else None
+        entries = json.loads(text, strict=False, object_pairs_hook=list) if text.startswith("{") else None
     except (ValueError, RecursionError):
         entries = None
     return entries if isinstance(entries, list) else []

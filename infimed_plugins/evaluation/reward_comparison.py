@@ -13,6 +13,7 @@ Other rewards get the gold answer as plain text, which is what they compare with
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infimed_plugins.errors import ConfigError, DataError, MissingFileError, known_name, optional_module
+from infimed_plugins.errors import (
+    ConfigError,
+    DataError,
+    InfimedError,
+    MissingFileError,
+    known_name,
+    optional_module,
+)
 from infimed_plugins.judge.agreement import Agreement, agreement
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
@@ -28,13 +36,16 @@ from infimed_plugins.rewards.generations import Generation
 
 PAID = 0.5  # an accuracy from which a rollout counts as paid
 OURS = "infimed"
-Pay = Callable[[Sequence[Generation]], list[float]]  # the accuracy of each
+Pay = Callable[[Sequence[Generation]], list[float | None]]  # the accuracy of each, None for no verdict
 
 
 @dataclass(frozen=True)
 class Compared:
     """One reward: its mean accuracy, the share paid, microseconds a sample, and its agreement with the first.
-    ``alone`` are the places (in the file) of rollouts that it alone pays, or alone does not."""
+
+    ``alone`` are the places (in the file) of rollouts that it alone pays, or alone does not. ``unscored`` rollouts, on
+    which it gives no verdict, count nowhere else.
+    """
 
     name: str
     mean: float
@@ -42,32 +53,50 @@ class Compared:
     cost: float
     with_first: Agreement | None
     alone: tuple[int, ...]
+    unscored: int
 
 
 def compare(rows: Sequence[Generation], names: Sequence[str]) -> list[Compared]:
-    """Score the rows by each reward. Raises ConfigError for a name that is none, and DataError without a row."""
+    """Score the rows by each reward. Raises DataError without a row, and ConfigError for a reward that is none."""
     if not rows:
         raise DataError("there is no rollout to score")
-    found: dict[str, list[float]] = {}
-    seconds: dict[str, float] = {}
-    for name in dict.fromkeys(names):
-        pay = find_reward(name)
+    found: dict[str, dict[str, float]] = {}  # by place among the rows
+    cost: dict[str, float] = {}
+    for name, pay in {name: find_reward(name) for name in names}.items():
+        _scored(name, pay, rows[:1])  # what is loaded once is no cost of a sample
         begun = time.perf_counter()
-        found[name] = pay(rows)
-        seconds[name] = time.perf_counter() - begun
-    paid = {name: {str(n): value >= PAID for n, value in enumerate(values)} for name, values in found.items()}
+        found[name] = _scored(name, pay, rows)
+        cost[name] = 1e6 * (time.perf_counter() - begun) / len(rows)
+    paid = {name: {n: value >= PAID for n, value in values.items()} for name, values in found.items()}
     first, compared = next(iter(paid)), []
     for name, values in found.items():
         others = [paid[other] for other in paid if other != name]
         alone = [
-            row.number
-            for n, row in enumerate(rows)
-            if others and all(one[str(n)] != paid[name][str(n)] for one in others)
+            rows[int(n)].number for n in values if others and all(one.get(n) is not paid[name][n] for one in others)
         ]
         same = None if name == first else agreement(paid[name], paid[first])
-        share, cost = sum(paid[name].values()) / len(rows), 1e6 * seconds[name] / len(rows)
-        compared.append(Compared(name, sum(values) / len(rows), share, cost, same, tuple(dict.fromkeys(alone))))
+        mean, share = (sum(one.values()) / len(values) for one in (values, paid[name]))
+        unscored = len(rows) - len(values)
+        compared.append(Compared(name, mean, share, cost[name], same, tuple(dict.fromkeys(alone)), unscored))
     return compared
+
+
+def _scored(name: str, pay: Pay, rows: Sequence[Generation]) -> dict[str, float]:
+    """Return the accuracies by the rollouts' places. Raises ConfigError where the reward gives none."""
+    try:
+        values = pay(rows)
+    except InfimedError:
+        raise
+    except Exception as error:  # a reward of somebody else may raise anything
+        raise ConfigError(f"{name} fails ({type(error).__name__}: {error}); mend it, or leave it out") from error
+    found = {str(n): value for n, value in enumerate(values) if value is not None}
+    if len(values) != len(rows) or not all(map(math.isfinite, found.values())):
+        raise ConfigError(f"{name} does not give each rollout a finite number; mend it, or leave it out")
+    if not found and len(rows) > 1:
+        raise DataError(
+            f"{name} has a verdict on none of {len(rows):,} rollouts; mend their gold answers, or leave it out"
+        )
+    return found
 
 
 def find_reward(name: str) -> Pay:
@@ -84,9 +113,9 @@ def find_reward(name: str) -> Pay:
     raise ConfigError(f"{name!r} is no reward; write infimed, trl:NAME, easyr1:NAME or FILE.py:FUNCTION")
 
 
-def _ours(rows: Sequence[Generation]) -> list[float]:
-    given = [{"response": row.response, "ground_truth": row.ground_truth} for row in rows]
-    return [score["accuracy"] for score in compute_score(given)]
+def _ours(rows: Sequence[Generation]) -> list[float | None]:
+    scores = compute_score([{"response": row.response, "ground_truth": row.ground_truth} for row in rows])
+    return [None if score["no_verdict"] else score["accuracy"] for score in scores]
 
 
 def _of_trl(name: str) -> Pay:
@@ -96,9 +125,9 @@ def _of_trl(name: str) -> Pay:
         module, f"{known_name(name.removesuffix('_reward').replace('-', '_'), known, 'reward of TRL')}_reward"
     )
 
-    def pay(rows: Sequence[Generation]) -> list[float]:
+    def pay(rows: Sequence[Generation]) -> list[float | None]:
         completions = [[{"role": "assistant", "content": str(row.response)}] for row in rows]
-        return [value or 0.0 for value in function(completions, solution=list(map(_gold, rows)))]
+        return list(function(completions, solution=list(map(_gold, rows))))
 
     return pay
 
@@ -123,17 +152,18 @@ def _of_file(path: Path, name: str) -> Pay:
     try:
         spec.loader.exec_module(module)
         function = getattr(module, name)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise ConfigError(f"{path}:{name} does not load: {error}") from error
+    except Exception as error:  # a file of somebody else may raise anything
+        raise ConfigError(f"{path}:{name} does not load ({type(error).__name__}: {error}); mend it") from error
     sequential = getattr(module, "REWARD_TYPE", "batch") == "sequential"
 
-    def pay(rows: Sequence[Generation]) -> list[float]:
+    def pay(rows: Sequence[Generation]) -> list[float | None]:
         given: list[dict[str, Any]] = [
             {"response": str(row.response), "response_length": len(str(row.response)), "ground_truth": _gold(row)}
             for row in rows
         ]
         scores = [function(one) for one in given] if sequential else function(given)
-        return [float(score.get("accuracy", score["overall"])) for score in scores]
+        paid = [score["accuracy"] if "accuracy" in score else score["overall"] for score in scores]
+        return [None if value is None else float(value) for value in paid]
 
     return pay
 

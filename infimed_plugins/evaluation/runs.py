@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
-from infimed_plugins.benchmarks.clinical_skills import SkillItem, count_grades, judge_skills
+from infimed_plugins.benchmarks.clinical_skills import count_grades, judge_skills
 from infimed_plugins.benchmarks.judged import Run
 from infimed_plugins.benchmarks.judging import engine_judge, judge_folder
 from infimed_plugins.benchmarks.questions import check_style, questions
@@ -300,8 +300,7 @@ def _skill_grades(judge: JudgeModel, root: Path, runs: Sequence[Run]) -> list[di
     """Count the judge's grades of the five clinical skills for each run as it was asked, without images."""
     engine, found = judge.engine(root), []
     for run in asked_once(runs):
-        items = [SkillItem(row.id, row.question, row.text, row.options or ()) for row in run.rows]
-        counts = count_grades(judge_skills(engine, items))
+        counts = count_grades(judge_skills(engine, run.rows))
         head = {"model": run.model, "benchmark": run.benchmark, "prompt_style": run.prompt_style}
         found.append(head | {"variant": run.variant, "grades": {skill: dict(c) for skill, c in counts.items()}})
     return found

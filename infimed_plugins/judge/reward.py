@@ -6,19 +6,22 @@ It is off unless the setting ``judge`` of compute_score names a model behind an 
 
 Rows of the task text are judged by it then (all rows with ``reward: judge``). It is not asked where the text reward can
 tell: all tokens are right, the truth is yes or no, nothing is said, or what is said is long or itself spells a verdict.
-It sees the question, if the ground truth has one, the standard answer with its synonyms, and the answer alone, each on
-one line, without invisible characters and control tokens, between marks that stand in none of them (open_judge.py).
+It sees the question, the standard answer with its synonyms, and the answer alone, each on one line, without invisible
+characters and control tokens, between marks that stand in none of them (open_judge.py). The question stands in the
+ground truth of rows from ``infimed data build --for-judge`` (in a recipe: ``for_judge: true``).
 Without a verdict that can be read in time it is None in TRL, elsewhere the text reward's value, counted as no_verdict.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -33,8 +36,10 @@ from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.asking import Ask, Asking, Question
+from infimed_plugins.rewards.settings import typed
 from infimed_plugins.rewards.text_and_choice import jaccard
 
+_KINDS = {"model": str, "api_key_env": str, "concurrency": int, "seconds": float, "cache": str, "calibration": str}
 RIGHT, WRONG = "right", "wrong"
 PROMPT = JudgeSettings(again=1)
 MAX_LENGTH = 500  # characters of an open answer; the text reward has a longer one
@@ -43,6 +48,7 @@ TRIES = 3  # of a request
 TOO_LATE = "no reply within the judge's seconds"
 _caches: dict[tuple[int, str | None], ResponseCache] = {}  # by process: a forked one has its own
 _opening = threading.Lock()
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -72,6 +78,7 @@ class Judge(Asking):
     def configured(cls, given: Mapping[str, Json]) -> Judge:
         """Return the judge of these settings. Raises ConfigError for a name or value that cannot be."""
         named = {known_name(name, cls.__match_args__, "setting of the judge"): value for name, value in given.items()}
+        named |= {name: typed(f"judge.{name}", named[name], kind) for name, kind in _KINDS.items() if name in named}
         try:
             return cls(**named)
         except (TypeError, AttributeError) as error:
@@ -109,9 +116,10 @@ class Judge(Asking):
     def questions(self, answer: str, truth: GroundTruth) -> Sequence[Question]:
         """Return the question to the judge; none where the text reward can tell."""
         rule, gold = jaccard(answer, truth), "; or: ".join((str(truth.answer), *truth.synonyms))
-        told = rule.value == 1.0 or rule.code is not Code.JUDGED or polarity_of_gold(plain(str(truth.answer)))
-        if told or len(answer) > MAX_LENGTH:
+        if rule.value == 1.0 or rule.code is not Code.JUDGED or not is_open(truth) or len(answer) > MAX_LENGTH:
             return ()
+        if not truth.question:
+            _warn_of_no_question()
         asked = (seen(truth.question) or "(it is not known)", seen(gold), seen(answer))
         return (asked,) if asked[2] and not spells_a_verdict(_item("", asked), PROMPT) else ()
 
@@ -136,6 +144,16 @@ class Judge(Asking):
         if said in (RIGHT, WRONG):
             return Verdict(float(said == RIGHT), rule.parsed, f"the judge says {said}", code=Code.JUDGED_BY_MODEL)
         return replace(rule, reason=f"no verdict of the judge: {said}", code=Code.UNSCORED)
+
+
+def is_open(truth: GroundTruth) -> bool:
+    """True unless the truth is yes or no."""
+    return not polarity_of_gold(plain(str(truth.answer)))
+
+
+@cache
+def _warn_of_no_question() -> None:
+    _log.warning("a row has no question for the judge to see: infimed data build --for-judge writes them (said once)")
 
 
 def seen(text: str) -> str:

@@ -85,6 +85,8 @@ class PartRows:
     def _lines(self, samples: Iterable[Sample]) -> Iterator[str]:
         form = find_format(self.build.recipe.format)
         for sample, images in self._stored(samples):
+            if self.build.recipe.for_judge:
+                sample = sample.with_meta(for_judge=True)
             row = ExportRow(sample, images, self.part.style, self.part.into)
             if refused := form.refusal(row):
                 self._reject(sample, *refused)

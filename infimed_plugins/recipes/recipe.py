@@ -10,7 +10,7 @@ import math
 from dataclasses import MISSING, asdict, dataclass, field, replace
 from typing import Any
 
-from infimed_plugins.curation.settings import Rule, is_number, one_of, setting, whole
+from infimed_plugins.curation.settings import FLAG, Rule, is_number, one_of, setting, whole
 from infimed_plugins.errors import ConfigError
 from infimed_plugins.families import DEFAULT, Family, find_family
 from infimed_plugins.prompts import PROMPT_STYLES
@@ -74,7 +74,8 @@ class Part:
 class Recipe:
     """A recipe, checked. ``untrusted`` are its settings that need ``--trust`` (trust.py).
 
-    ``model_family`` names the models that it is for (families.py); without it that is the paper's.
+    ``model_family`` names the models that it is for (families.py); without it that is the paper's. ``for_judge``
+    writes each question into its ground truth, for a judge as the reward (judge/reward.py).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Recipe:
     token_limit: TokenLimit | None = None
     engine: EngineChoice | None = None
     decontaminate: dict[str, Json] | None = None
+    for_judge: bool = setting(False, FLAG)
     untrusted: tuple[UntrustedSetting, ...] = field(default=(), metadata={"in file": False})
 
     def steps_of(self, part: Part) -> tuple[Step, ...]:
@@ -101,7 +103,8 @@ class Recipe:
 
     def settings(self) -> dict[str, Json]:
         """Return what shapes the build, as JSON: not the description, nor the share of bad rows."""
-        left_out = ["description", "max_rejects", "untrusted", *(["model_family"] if self.model_family is None else ())]
+        unset = [key for key in ("model_family", "for_judge") if not getattr(self, key)]
+        left_out = ["description", "max_rejects", "untrusted", *unset]
         return {key: value for key, value in asdict(self).items() if key not in left_out}
 
     def changed(
@@ -114,6 +117,7 @@ class Recipe:
         engine: EngineChoice | None = None,
         judge: EngineChoice | None = None,
         decontaminate: bool = True,
+        for_judge: bool = False,
     ) -> Recipe:
         """Return the recipe for another trainer, with other limits or engines; what is not given stays.
 
@@ -121,7 +125,7 @@ class Recipe:
         checked against benchmarks. Raises ConfigError for a value that cannot be used, named by its option, and for an
         engine where the recipe names none.
         """
-        made = self
+        made = replace(self, for_judge=True) if for_judge else self
         if format is not None:
             made = replace(made, format=format_name(format))
         if model_family is not None:

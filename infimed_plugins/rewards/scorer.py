@@ -153,8 +153,7 @@ class Scorer:
 
     def find(self, name: str) -> Reward:
         """Return the reward of that name; the judge's in the place of the text reward, where there is one."""
-        judged = self.judge and BUILT_IN.get(name) in (BUILT_IN["text"], BUILT_IN[JUDGE])
-        return find_reward(JUDGE, self.judge) if judged else find_reward(name)
+        return find_reward(JUDGE, self.judge) if self.judge and is_for_judge(name) else find_reward(name)
 
     def score(self, rows: Sequence[Any]) -> list[tuple[str, Score]]:
         """Return each row's task and score, whatever it holds; "unknown" and BAD_ROW where it cannot be scored.
@@ -186,6 +185,11 @@ class Scorer:
         if not (isinstance(reward, Asking) and reading.format_ok and reading.answer):
             return truth, reading, reward, ()
         return truth, reading, reward, reward.questions(reading.answer, truth)
+
+
+def is_for_judge(name: str) -> bool:
+    """True for a reward in whose place a judge stands, where there is one."""
+    return BUILT_IN.get(name) in (BUILT_IN["text"], BUILT_IN[JUDGE])
 
 
 def _guarded(row: Any, step: Callable[..., _T], *given: Any) -> _T | Score:

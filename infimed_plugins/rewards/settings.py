@@ -40,10 +40,10 @@ def _near(name: str) -> str:
     return next(iter(get_close_matches(name, SETTINGS, n=1, cutoff=0.75)), "")
 
 
-def typed(name: str, value: Any) -> Any:
+def typed(name: str, value: Any, kind: type | None = None) -> Any:
     """Return a setting's value; scalars of numpy and torch are taken, and "true" and "false". Raises ConfigError."""
     value = value.item() if hasattr(value, "item") and getattr(value, "shape", None) in ((), (1,)) else value
-    kind = SETTINGS[name]
+    kind = kind or SETTINGS[name]
     if kind is dict and isinstance(value, Mapping):  # OmegaConf's, too
         return json.loads(json.dumps(value, default=lambda one: dict(one) if isinstance(one, Mapping) else list(one)))
     if kind is bool and isinstance(value, str) and value.strip().lower() in ("true", "false"):

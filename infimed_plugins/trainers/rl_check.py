@@ -155,8 +155,7 @@ def _reward(keys: Keys, settings: _Settings, faults: list[Fault]) -> LoadedRewar
 
     def rewards(inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
         replies, truths = ([one[key] for one in inputs] for key in ("response", "ground_truth"))
-        scores = keys.score(replies, truths, own)
-        return [{"overall": score or 0.0} for score in scores]  # None: no verdict, and nothing paid
+        return [{"overall": score or 0.0} for score in keys.score(replies, truths, own)]  # None: no verdict
 
     return LoadedReward(keys, rewards, True, True, own)
 

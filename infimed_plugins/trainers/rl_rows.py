@@ -18,7 +18,7 @@ from infimed_plugins.trainers.data_check import ROW_ERRORS, OnProgress, Rows, pi
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
 from infimed_plugins.trainers.registry import Keys
-from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
+from infimed_plugins.trainers.reward_check import Kind, LoadedReward, lacks_question, response_form, reward_faults
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Walk:
         self.truths: list[tuple[str, Any]] = []
         self.kinds: dict[tuple[Any, ...], Kind | None] = {}
         self.prompt_faults: list[Fault] = []
+        self.without_question = 0  # of those that a judge marks
 
     def all(self, asked: Iterable[Asked], count: int, on_progress: OnProgress) -> None:
         """Check ``count`` rows, then the prompts and the reward that they have in common."""
@@ -78,6 +79,9 @@ class Walk:
             self._check(f"{self.name}[{index}]", row)
             on_progress(index + 1, count)
         self.rows.faults += self.prompt_faults
+        if self.without_question:
+            what = f"{self.without_question:,} rows that the judge marks have no question in their ground truth"
+            self.rows.faults.append(Fault(self.name, what, "infimed data build --for-judge, or the recipe's for_judge"))
         if self.rules.reward is not None:
             kinds = [kind for kind in self.kinds.values() if kind]
             self.rows.faults += reward_faults(self.truths, self.rules.reward, kinds, self.rules.algorithm)
@@ -92,6 +96,7 @@ class Walk:
             faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
         else:
             self.truths.append((where, row.truth))
+            self.without_question += bool(self.rules.reward and truth and lacks_question(truth, self.rules.reward))
         if not faults and truth is not None:
             self._read_prompt(row, truth)
         if faults or self.rules.processor is None or self.prompt_faults:

@@ -10,10 +10,11 @@ import pytest
 
 from infimed_plugins.benchmarks import Benchmark, benchmarks
 from infimed_plugins.benchmarks.judged import Run
-from infimed_plugins.benchmarks.judging import JudgeVerdict, judge_rows, metrics_of
+from infimed_plugins.benchmarks.judging import judge_rows, metrics_of
 from infimed_plugins.benchmarks.questions import MEDEVALKIT_STYLES, Question, questions, request
 from infimed_plugins.benchmarks.run_folder import RESPONSES, RunFolder, answered_line
 from infimed_plugins.benchmarks.scorers import find_scorer, judges_verdict, scores
+from infimed_plugins.engines.structured_reply import ParsedReply
 from infimed_plugins.errors import ConfigError, PluginError
 from infimed_plugins.evaluation.notes import _unscored
 from infimed_plugins.plugins import registry
@@ -267,7 +268,7 @@ def test_a_judge_decides_open_answers_and_of_slake_in_the_papers_mode_all(
 
 def test_a_judges_verdict_counts_and_its_failure_is_unscored() -> None:
     rows = [answered(id="a", gold="left lung", text="the lung on the left side"), answered(id="b", gold="mass")]
-    opinions = {"a": JudgeVerdict(True, "right"), "b": JudgeVerdict(None, "no JSON")}
+    opinions = {"a": ParsedReply("a", True), "b": ParsedReply("b", None, reason="no JSON")}
     judged = judge_rows(benchmark("vqa_rad"), rows, "direct", "robust", lambda open_rows: opinions)
     assert [row.accuracy for row in judged] == [1.0, None]
     assert [row.why for row in judged] == ["judge: right", "unscored: judge: no JSON"]
@@ -292,7 +293,8 @@ def kept(path: Path, name: str, rows: list[Response]) -> RunFolder:
 
 
 def judged_run(name: str, mode: str, rows: list[Response], right: bool | None, model: str = "m") -> Run:
-    opinions = {row.id: JudgeVerdict(right, "said") for row in rows if find_scorer(mode).is_open(benchmark(name), row)}
+    is_open = find_scorer(mode).is_open
+    opinions = {row.id: ParsedReply(row.id, right) for row in rows if is_open(benchmark(name), row)}
     judged = judge_rows(benchmark(name), rows, "medevalkit", mode, lambda open_rows: opinions)
     return Run(model, name, "medevalkit", mode, judged, judge="j")
 

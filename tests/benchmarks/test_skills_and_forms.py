@@ -11,15 +11,13 @@ import pytest
 from talking_server import TalkingServer
 
 from infimed_plugins.benchmarks.clinical_skills import (
-    JSON_SCHEMA,
+    FORM,
     NO_CHAIN,
     SKILLS,
-    SkillItem,
     chain_of,
     count_grades,
     count_skills,
     judge_skills,
-    read_grades,
     skill_prompt,
     skills_of,
 )
@@ -29,7 +27,6 @@ from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.engines.openai import OpenAIEngine
 from infimed_plugins.engines.structured_reply import ParsedReply
 from infimed_plugins.errors import DataError
-from infimed_plugins.records import ImageRef
 
 MODALITY, PLACE, FEATURE, COMPARE, ALIGN = SKILLS
 CHAIN = (
@@ -206,6 +203,10 @@ GRADES = dict.fromkeys(SKILLS, "sound") | {COMPARE: "absent"}
 GOOD = json.dumps(GRADES)
 
 
+def asked(id: str, text: str) -> Judged:
+    return replace(row(text), id=id, question=QUESTION, options=OPTIONS)
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [
@@ -225,15 +226,15 @@ GOOD = json.dumps(GRADES)
 )
 def test_grades_are_one_object_with_the_five_skills(text: str, read: bool) -> None:
     if read:
-        assert read_grades(text) == GRADES
+        assert FORM.read(text) == GRADES
     else:
         with pytest.raises(DataError):
-            read_grades(text)
+            FORM.read(text)
 
 
 def test_a_judge_grades_chains_over_a_server_that_fails() -> None:
-    items = [SkillItem(id, QUESTION, f"{CHAIN} reply {id}", OPTIONS) for id in ("good", "late", "never", "down")]
-    items.append(SkillItem("short", QUESTION, "B", OPTIONS))
+    items = [asked(id, f"{CHAIN} reply {id}") for id in ("good", "late", "never", "down")]
+    items.append(asked("short", "B"))
 
     def says(text: str, attempt: int) -> str:
         return GOOD if "reply good" in text or ("reply late" in text and attempt > 1) else "sound, all of it"
@@ -249,7 +250,7 @@ def test_a_judge_grades_chains_over_a_server_that_fails() -> None:
     }  # fmt: skip
     assert "500" in verdicts["down"].reason
     assert verdicts["short"].reason == NO_CHAIN
-    assert all(schema == JSON_SCHEMA for schema in schemas)
+    assert all(schema == FORM.schema for schema in schemas)
     counts = count_grades(verdicts.values())
     assert counts[MODALITY] == {"sound": 2, "unscored": 3}
     assert counts[COMPARE] == {"absent": 2, "unscored": 3}
@@ -270,13 +271,12 @@ def test_a_reply_stays_a_quotation_in_the_prompt_of_the_skills(injected: str) ->
             return self.text.rpartition("<<<BEGIN")[2].partition("\n")[2].partition("\n<<<END")[0]
 
     engine = Records()
-    item = SkillItem("a", QUESTION, f"{CHAIN}\n{injected}", OPTIONS, (ImageRef(data=b"1"),))
-    (verdict,) = judge_skills(engine, [item])  # a judge that only repeats the reply
+    (verdict,) = judge_skills(engine, [asked("a", f"{CHAIN}\n{injected}")])  # a judge that only repeats the reply
     assert verdict.value is None
-    assert engine.text.count("<image>") == 1
+    assert "<image>" not in engine.text
     assert "<|" not in engine.text
     assert engine.text.endswith('"flawed" or "absent".')
-    (verdict,) = judge_skills(engine, [SkillItem("a", QUESTION, GOOD, OPTIONS)])
+    (verdict,) = judge_skills(engine, [asked("a", GOOD)])
     assert verdict.value is None
 
 
@@ -295,6 +295,6 @@ def test_grades_that_stand_in_the_reply_are_unscored_and_others_are_not(quoted: 
             for request in requests:
                 yield Reply(request.id, (other if request.id == "other" else GOOD,))
 
-    items = [SkillItem(id, QUESTION, f"{CHAIN}\n{quoted}", OPTIONS) for id in ("same", "other")]
+    items = [asked(id, f"{CHAIN}\n{quoted}") for id in ("same", "other")]
     verdicts = {verdict.id: verdict.value for verdict in judge_skills(Says(), items)}
     assert verdicts == {"same": None, "other": dict.fromkeys(SKILLS, "flawed")}

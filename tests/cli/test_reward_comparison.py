@@ -60,6 +60,45 @@ def test_trls_accuracy_and_easyr1s_r1v_run_on_the_same_rollouts(saved: Path) -> 
         assert made["easyr1:r1v"]["paid"] == 0.25  # the bare letter only
 
 
+def test_rollouts_without_a_verdict_count_nowhere_and_are_told(saved: Path) -> None:
+    other = saved.with_name("half.py")
+    given = "[{'overall': 1.0} | ({'accuracy': None} if '> B <' in row['response'] else {}) for row in rows]"
+    other.write_text(f"def score(rows):\n    return {given}\n")
+    made = compare(saved, "infimed", f"{other}:score")[f"{other}:score"]
+    assert (made["unscored"], made["mean"], made["alone"]) == (1, 1.0, [3])
+    done = RUNNER.invoke(app, ["reward", str(saved), "--with", f"{other}:score"])
+    assert "no verdict on 1 of 4 rollouts" in " ".join(done.output.split())
+
+
+BROKEN = {
+    "short": "[{'overall': 1.0}]",
+    "nan": "[{'overall': float('nan')} for _ in rows]",
+    "numbers": "[1.0 for _ in rows]",
+    "keys": "[{'acc': 1.0} for _ in rows]",
+    "never": "[{'overall': 1.0, 'accuracy': None} for _ in rows]",
+    "raises": "1 / 0",
+}
+
+
+@pytest.mark.parametrize("name", [*BROKEN, "constant"])
+def test_a_reward_that_breaks_its_contract_is_one_line_with_the_mend(name: str, saved: Path) -> None:
+    other = saved.with_name("odd.py")
+    functions = [f"def {key}(rows):\n    return {value}\n" for key, value in BROKEN.items()]
+    other.write_text("".join(functions) + "constant = 3\n")
+    done = RUNNER.invoke(app, ["reward", str(saved), "--with", "infimed", "--with", f"{other}:{name}"])
+    assert done.exit_code == 2, done.output
+    assert "or leave it out" in " ".join(done.output.split())
+    other.write_text("raise RuntimeError('x')")
+    done = RUNNER.invoke(app, ["reward", str(saved), "--with", f"{other}:{name}"])
+    assert "does not load (RuntimeError: x); mend it" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("option", ["--out", "--html", "--reward", "--task", "--answer-frame"])
+def test_an_option_for_one_reward_is_refused_beside_others(option: str, saved: Path) -> None:
+    done = RUNNER.invoke(app, ["reward", str(saved), "--with", "infimed", option, "text"])
+    assert (done.exit_code, f"{option} is for one reward" in " ".join(done.output.split())) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

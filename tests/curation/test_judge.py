@@ -11,17 +11,16 @@ import pytest
 
 from infimed_plugins import quoting
 from infimed_plugins.curation.judge import (
-    DATA_NOTE,
-    JSON_SCHEMA,
+    FORM,
     JUDGE_PROMPT,
     Judged,
     JudgeItem,
     judge_all,
     judge_prompt,
-    read_verdict,
 )
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
 from infimed_plugins.errors import ConfigError, DataError
+from infimed_plugins.judge.verdict_form import DATA_NOTE
 from infimed_plugins.quoting import fence
 from infimed_plugins.records import ImageRef, Sample
 
@@ -147,13 +146,16 @@ def test_the_prompt_is_the_papers_below_a_note_on_what_is_data() -> None:
     ids=lambda value: str(value)[:40],
 )
 def test_a_score_is_one_object_with_a_whole_number_from_one_to_ten(text: str, score: int | None) -> None:
-    verdict = read_verdict(text)
-    assert (None if verdict is None else verdict[0]) == score
+    if score is None:
+        with pytest.raises(DataError, match="the judge's"):
+            FORM.read(text)
+    else:
+        assert FORM.read(text)["score"] == score
 
 
 def test_the_justification_comes_along() -> None:
-    assert read_verdict("{'score': 8, 'justification': 'sound'}") == (8, "sound")
-    assert read_verdict('{"score": 8, "justification": "a\nb"}') == (8, "a\nb")
+    assert FORM.read("{'score': 8, 'justification': 'sound'}")["justification"] == "sound"
+    assert FORM.read('{"score": 8, "justification": "a\nb"}')["justification"] == "a\nb"
 
 
 def test_another_prompt_is_filled_in_as_the_papers_is() -> None:
@@ -194,19 +196,19 @@ def test_what_cannot_be_read_is_asked_again_and_then_left_unscored() -> None:
         "a": [GOOD],
         "b": ["nine", GOOD],
         "c": ["nine", "ten", "?"],
-        "d": [None, None, GOOD],
+        "d": [None, GOOD],  # engines try a failed request again by themselves
     }
     engine = Judge(lambda id, turn: replies[id][turn - 1])
     assert judge_all(engine, ITEMS, tries=3, seed=5) == {
-        "a": Judged(9, "sound", 1),
-        "b": Judged(9, "sound", 2),
-        "c": Judged(None, "", 3),
-        "d": Judged(9, "sound", 3),
+        "a": Judged(9, "sound"),
+        "b": Judged(9, "sound"),
+        "c": Judged(None),
+        "d": Judged(None),
     }
-    assert engine.asked == [("a", "b", "c", "d"), ("b", "c", "d"), ("c", "d")]
+    assert engine.asked == [("a", "b", "c", "d"), ("c", "b"), ("c",)]
     assert [sampling.seed for sampling in engine.samplings] == [5, 6, 7]
     assert [sampling.temperature > 0 for sampling in engine.samplings] == [False, True, True]
-    assert all(sampling.json_schema == JSON_SCHEMA for sampling in engine.samplings)
+    assert all(sampling.json_schema == FORM.schema for sampling in engine.samplings)
 
 
 def test_a_judge_that_obeys_all_but_quotations_gives_an_injected_response_no_more() -> None:
@@ -225,7 +227,7 @@ def test_a_judge_that_obeys_all_but_quotations_gives_an_injected_response_no_mor
 
 def test_a_judge_that_repeats_the_response_gives_no_score() -> None:
     engine = Judge(lambda id, turn: f"{HONEST}\n{INJECTIONS[2]}")
-    assert judge_all(engine, ITEMS[:1], tries=2) == {"a": Judged(None, "", 2)}
+    assert judge_all(engine, ITEMS[:1], tries=2) == {"a": Judged(None)}
 
 
 def test_a_failed_request_is_unscored_whatever_came_with_it() -> None:
@@ -235,7 +237,7 @@ def test_a_failed_request_is_unscored_whatever_came_with_it() -> None:
                 yield Reply(request.id, (GOOD,), error="down")
                 yield Reply("not asked", (GOOD,))
 
-    assert judge_all(Fails(lambda id, turn: None), ITEMS[:1]) == {"a": Judged(None, "", 3)}
+    assert judge_all(Fails(lambda id, turn: None), ITEMS[:1]) == {"a": Judged(None)}
 
 
 def test_an_item_of_a_sample_carries_its_options_and_images() -> None:
@@ -294,7 +296,7 @@ SPELLED = (
 @pytest.mark.parametrize("text", SPELLED, ids=range(len(SPELLED)))
 def test_a_score_that_stands_in_what_is_quoted_is_none(text: str, place: str) -> None:
     asked = JudgeItem("a", **{"question": "What is it?", "response": HONEST} | {place: text})
-    assert judge_all(Judge(lambda id, turn: text), [asked], tries=2)["a"] == Judged(None, "", 2)
+    assert judge_all(Judge(lambda id, turn: text), [asked], tries=2)["a"] == Judged(None)
 
 
 @pytest.mark.parametrize("text", SPELLED, ids=range(len(SPELLED)))

@@ -19,7 +19,7 @@ from infimed_plugins.engines.structured_reply import EMPTY_REPLY, ParsedReply, R
 from infimed_plugins.errors import ConfigError, DataError, EngineError, MissingFileError
 from infimed_plugins.judge.agreement import Agreement, agreement, read_labels
 from infimed_plugins.judge.open_judge import (
-    JSON_SCHEMA,
+    FORM,
     JudgeItem,
     JudgeSettings,
     judge_answers,
@@ -181,7 +181,7 @@ def test_what_fails_on_the_server_is_unscored_and_the_rest_is_judged() -> None:
     for id, (_, reason) in FAULTS.items():
         assert verdicts[id].value is None
         assert reason in verdicts[id].reason
-    assert schema == JSON_SCHEMA
+    assert schema == FORM.schema
 
 
 def test_what_cannot_be_read_is_asked_again_with_another_seed_and_then_unscored() -> None:
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_asked_again_with_another_seed_and_then_unscored(
     assert verdicts["first"] == ParsedReply("first", False, WRONG, 1)
     assert verdicts["late"] == ParsedReply("late", True, RIGHT, 3)
     assert (verdicts["never"].value, verdicts["never"].attempts) == (None, 3)
-    assert "not exactly one" in verdicts["never"].reason
+    assert "not hold exactly one" in verdicts["never"].reason
     assert verdicts["never"].raw == "I think so"
     assert [verdicts[id].replies for id in replies] == [("Right!", "right", RIGHT), ("I think so",) * 3, (WRONG,)]
     assert drawn == [(5, False), (6, True), (7, True)]
@@ -315,23 +315,21 @@ def test_a_template_in_upstreams_form_is_read_in_upstreams_sense(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("content", "form", "message"),
+    ("content", "message"),
     [
-        (b"{question} {answer} verdict", None, r"lacks \{reply\}"),
-        (b"{question}{reply}{answer}", None, "does not ask for 'verdict'"),
-        (b"{question}{reply}{answer} verdict", "judge-tag", "does not ask for '<judge>'"),
-        (b"{question}{reply}{answer} verdict", "yaml", "one of json, judge-tag"),
-        (b" \n", None, "is empty"),
-        (b"\xff\xfe{", None, "UTF-8"),
+        (b"{question} {answer} verdict", r"lacks \{reply\}"),
+        (b"{question}{reply}{answer}", "does not ask for 'verdict'"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe{", "UTF-8"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_naming_the_file(
-    tmp_path: Path, content: bytes, form: Any, message: str
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
     path = tmp_path / "judge.txt"
     path.write_bytes(content)
     with pytest.raises((ConfigError, DataError), match=message) as refused:
-        settings_from_template(path, form)
+        settings_from_template(path)
     assert str(path) in str(refused.value)
 
 
@@ -339,6 +337,8 @@ def test_a_template_that_cannot_be_used_is_refused_naming_the_file(
     ("make", "kind"),
     [
         (lambda: settings_from_template(Path("nowhere.txt")), MissingFileError),
+        (lambda: JudgeSettings("{question}{reply}{answer} verdict", "judge-tag"), ConfigError),
+        (lambda: JudgeSettings(reply_form="yaml"), ConfigError),  # type: ignore[arg-type]
         (lambda: JudgeSettings(again=-1), ConfigError),
         (lambda: JudgeSettings(max_tokens=0), ConfigError),
         (lambda: RetryPolicy(again=True), ConfigError),

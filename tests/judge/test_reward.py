@@ -200,14 +200,12 @@ def test_settings_reach_it_by_yaml_by_keyword_and_by_the_environment(monkeypatch
         ({"modle": "m"}, "unknown setting of the judge 'modle'.*did you mean 'model'"),
         ({"model": "m", "base_url": "node1"}, "is no web address"),
         ({"model": "m", "base_url": "http://h/v1", "seconds": 0}, "timeout more than 0"),
-        (
-            {"model": "m", "base_url": "http://h/v1", "seconds": "9"},
-            "needs settings such as judge: ",
-        ),
+        ({"model": "m", "base_url": "http://h/v1", "seconds": "9"}, "judge.seconds is '9'; it must be a number"),
+        ({"model": "m", "base_url": "http://h/v1", "concurrency": "x"}, "judge.concurrency is 'x'; .* a whole number"),
         ({"model": "m", "base_url": "http://h/v1", "concurrency": 0}, "concurrency must be 1 or more"),
         ({"model": "m", "base_url": "http://h/v1", "extra_body": {"n": 2}}, "extra_body sets n"),
         ({"model": "m", "base_url": 3}, "needs settings such as judge: "),
-        ({"model": 3, "base_url": "http://h/v1"}, "needs settings such as judge: "),
+        ({"model": 3, "base_url": "http://h/v1"}, "judge.model is 3; it must be a text"),
         ("m", "judge is 'm'; it must be settings by name"),
     ],
 )
@@ -239,10 +237,17 @@ def test_a_forked_process_asks_over_connections_of_its_own() -> None:
         assert server.asked.total() == 2
 
 
-def test_a_text_sample_carries_its_question_to_the_judge_and_others_do_not() -> None:
+def test_a_sample_carries_its_question_to_a_judge_only_where_one_is_meant() -> None:
     sample = Sample("1", "mine", "test", "Which organ?", "text", "kidney")
-    assert json.loads(sample.ground_truth.to_json())["question"] == "Which organ?"
-    assert "question" not in Sample("1", "mine", "test", "How many?", "math", "5").ground_truth.to_json()
+    assert sample.ground_truth.to_json() == '{"task": "text", "answer": "kidney"}'
+    assert json.loads(sample.with_meta(for_judge=True).ground_truth.to_json())["question"] == "Which organ?"
+
+
+def test_a_row_without_a_question_is_judged_and_the_mend_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with TalkingServer(lambda *_: RIGHT) as server:
+        rows = [row(f"a stone {n}", GroundTruth("text", "gallstone")) for n in range(3)]
+        assert accuracies(rows, judge=settings(server)) == [1.0] * 3
+    assert caplog.text.count("infimed data build --for-judge") == 1
 
 
 def test_a_verdict_says_whose_it_is() -> None:

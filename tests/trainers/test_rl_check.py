@@ -67,6 +67,24 @@ def test_the_printed_configuration_and_the_built_rows_have_no_faults(trainer: st
     assert 60 < (checked.summary.max_tokens or 0) < 250
 
 
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_judge_that_is_out_and_rows_without_its_questions_are_said(trainer: str, run: Run, tmp_path: Path) -> None:
+    parts = (Part("p", "phantom", "rlvr", tasks=("text",), limit=4, order="first", style="reasoning"),)
+    judge = 'env.INFIMED_REWARD_KWARGS={"judge": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}}'
+    found = {}
+    for for_judge in (False, True):
+        folder = tmp_path / str(for_judge)
+        build(Recipe("small", trainer, parts, for_judge=for_judge), folder)
+        checked = run(trainer, judge, rows=folder / FILE[trainer])
+        assert any("is not calibrated" in warning for warning in checked.warnings)
+        found[for_judge] = lines(checked)
+    assert all(sum("the judge gives no verdict" in line for line in said) == 1 for said in found.values())
+    assert [line for line in found[False] if line not in found[True]] == [
+        line for line in found[False] if line.endswith("; infimed data build --for-judge, or the recipe's for_judge")
+    ]
+    assert len(found[False]) == len(found[True]) + 1
+
+
 def test_a_script_and_a_yaml_file_are_read_alike(tmp_path: Path) -> None:
     script = tmp_path / "run.sh"
     script.write_text(
