@@ -1,4 +1,4 @@
-# make quickstart   the whole recipe on this machine, about a quarter of an hour after the install
+# make quickstart   the whole recipe on this machine, about twelve minutes after the install
 # make test         lint, types and the tests, a short run of each trainer among them
 # make test-all     what make test leaves out: every moment of a kill, whole trainings, Ray clusters
 # make browser      Chromium, for the tests of the evaluation page
