@@ -9,7 +9,8 @@ import pytest
 
 from infimed_plugins import prompts
 from infimed_plugins.errors import EngineError
-from infimed_plugins.quickstart.easyr1_cpu.rollout import LLM, NOTICE, SamplingParams, TokensPrompt, _images
+from infimed_plugins.quickstart.easyr1_cpu.decoding import Draw, decode, sample
+from infimed_plugins.quickstart.easyr1_cpu.rollout import LLM, NOTICE, SamplingParams, TokensPrompt
 from infimed_plugins.records import Sample
 
 torch = pytest.importorskip("torch")
@@ -73,29 +74,28 @@ def test_prompts_read_together_give_the_greedy_replies_each_gives_alone(llm: LLM
     assert len({tuple(replies[0]) for replies in together}) == len(requests), "the model must tell prompts apart"
 
 
-def test_a_greedy_reply_is_that_of_transformers_to_the_prompt_alone(
+def test_greedy_replies_are_those_of_transformers_generate(
     llm: LLM, lively: Path, requests: list[TokensPrompt]
 ) -> None:
     model = transformers.AutoModelForImageTextToText.from_pretrained(lively).eval()
     for request, ours in zip(requests, _replies(llm, requests), strict=True):
-        images = llm._features(_images(request))
-        ids = torch.tensor(list(llm._expanded([request], images)))
+        prompt = llm._prepare(request)
+        ids = torch.tensor([prompt.token_ids])
+        images = {} if prompt.pixels is None else {"pixel_values": prompt.pixels, "image_grid_thw": prompt.grid}
         mask = torch.ones_like(ids)
         theirs = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=LENGTH, do_sample=False, **images)
         assert theirs[0, ids.size(1) :].tolist() == ours[0]
 
 
-def test_samples_of_finished_rows_do_not_disturb_the_rest(
-    llm: LLM, requests: list[TokensPrompt], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_samples_of_finished_rows_do_not_disturb_the_rest(llm: LLM, requests: list[TokensPrompt]) -> None:
     """Stopping on common tokens makes most rows leave early; those that stay must go on as they did."""
-    long = _replies(llm, requests, ignore_eos=True)
+    long = _replies(llm, requests)
     stop = {long[0][0][3], long[1][0][5], long[2][0][9]}
     expected = [[_until(reply[0], stop)] for reply in long]
     assert len({len(reply[0]) for reply in expected}) > 2
-    monkeypatch.setattr(llm, "_stop", frozenset(stop))
-    assert _replies(llm, requests) == expected
-    assert _replies(llm, requests, ignore_eos=True) == long
+    draw = Draw(max_tokens=LENGTH, temperature=0.0, stop=frozenset(stop))
+    prepared = [llm._prepare(request) for request in requests]
+    assert decode(llm._network, prepared, draw, torch.Generator()) == expected
 
 
 def _until(reply: list[int], stop: set[int]) -> list[int]:
@@ -122,33 +122,33 @@ def test_a_chunk_at_a_time_gives_the_same_greedy_replies(
     llm: LLM, requests: list[TokensPrompt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = _replies(llm, requests, n=2)
-    monkeypatch.setattr("infimed_plugins.quickstart.easyr1_cpu.rollout.MAX_SEQUENCES", 4)
+    monkeypatch.setattr("infimed_plugins.quickstart.easyr1_cpu.decoding.MAX_SEQUENCES", 4)
     assert _replies(llm, requests, n=2) == whole
 
 
 @pytest.mark.parametrize(
-    ("settings", "allowed"),
+    ("draw", "allowed"),
     [
-        pytest.param({"temperature": 0}, {3}, id="temperature 0 takes the likeliest"),
-        pytest.param({"temperature": 0, "logit_bias": {3: -100}}, {2}, id="a banned token is never drawn"),
-        pytest.param({"logit_bias": {3: -100, 2: -100}}, {0, 1}, id="banned tokens leave the rest"),
-        pytest.param({"top_k": 2}, {2, 3}, id="top_k keeps the k likeliest"),
-        pytest.param({"top_k": -1}, {0, 1, 2, 3}, id="vLLM's -1 for top_k keeps all"),
-        pytest.param({"top_p": 0.5}, {3}, id="top_p keeps the token that crosses it"),
-        pytest.param({"top_p": 0.7}, {2, 3}, id="top_p keeps as many as it takes"),
-        pytest.param({"temperature": 0.01}, {3}, id="a low temperature sharpens"),
+        pytest.param(Draw(temperature=0), {3}, id="temperature 0 takes the likeliest"),
+        pytest.param(Draw(temperature=0, bias={3: -100}), {2}, id="a banned token is never drawn, even greedily"),
+        pytest.param(Draw(bias={3: -100, 2: -100}), {0, 1}, id="banned tokens leave the rest"),
+        pytest.param(Draw(top_k=2), {2, 3}, id="top_k keeps the k likeliest"),
+        pytest.param(Draw(top_k=9), {0, 1, 2, 3}, id="a top_k above the vocabulary keeps all"),
+        pytest.param(Draw(top_p=0.5), {3}, id="top_p keeps the token that crosses it"),
+        pytest.param(Draw(top_p=0.7), {2, 3}, id="top_p keeps as many as it takes"),
+        pytest.param(Draw(temperature=0.01), {3}, id="a low temperature sharpens"),
     ],
 )
-def test_only_tokens_that_the_settings_allow_are_drawn(
-    llm: LLM, requests: list[TokensPrompt], settings: dict[str, Any], allowed: set[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a head that knows four tokens, whatever it has read."""
-    logits = torch.full((llm._network.config.text_config.vocab_size,), -torch.inf)
-    logits[:4] = torch.tensor([0.1, 0.15, 0.2, 0.55]).log()
-    monkeypatch.setattr(llm._network.lm_head, "forward", lambda hidden: logits.expand(*hidden.shape[:-1], -1))
-    settings = {"temperature": 1.0, "ignore_eos": True, "max_tokens": 1, "n": 400} | settings
-    drawn = _replies(llm, requests[5:6], **settings)
-    assert {token for reply in drawn[0] for token in reply} == allowed
+def test_only_tokens_that_the_settings_allow_are_drawn(draw: Draw, allowed: set[int]) -> None:
+    logits = torch.tensor([0.1, 0.15, 0.2, 0.55]).log().expand(400, -1)
+    assert set(sample(logits, draw, torch.Generator().manual_seed(0)).tolist()) == allowed
+
+
+def test_the_share_of_each_token_is_its_probability() -> None:
+    probabilities = torch.tensor([0.1, 0.2, 0.7])
+    drawn = sample(probabilities.log().expand(20_000, -1), Draw(), torch.Generator().manual_seed(0))
+    shares = torch.bincount(drawn, minlength=3) / len(drawn)
+    assert torch.allclose(shares, probabilities, atol=0.02)
 
 
 def test_an_image_token_without_its_image_is_an_error(llm: LLM, requests: list[TokensPrompt]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infimed_plugins.quickstart.easyr1_cpu.on_cpu import in_order
+from infimed_plugins.quickstart.easyr1_cpu.on_cpu import in_order, remember_images
 from infimed_plugins.quickstart.easyr1_cpu.shared_prompts import pack, sharing_prompts
 from infimed_plugins.records import Sample
 from infimed_plugins.trainers.upstream_easyr1 import import_easyr1
@@ -132,6 +132,44 @@ def test_each_prompt_and_each_image_is_read_once(micro_batch: dict[str, Any]) ->
 def test_a_model_without_images_has_one_position_a_token(micro_batch: dict[str, Any]) -> None:
     flat = dict(micro_batch, position_ids=micro_batch["position_ids"][:, 0])
     assert torch.equal(pack(flat).position_ids, pack(micro_batch).position_ids[0])
+
+
+def test_a_frozen_tower_reads_each_picture_once_and_gives_the_same_features(
+    tiny_vlm: Path, phantoms: list[Sample]
+) -> None:
+    processor = transformers.AutoProcessor.from_pretrained(tiny_vlm).image_processor
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tiny_vlm).eval()
+    model.model.visual.requires_grad_(False)
+    order = [0, 1, 0, 2, 1, 1]
+    batch = processor(images=[phantoms[i].images[0].open() for i in order], return_tensors="pt")
+    plain = model.model.visual(batch["pixel_values"], batch["image_grid_thw"])
+    read = _counting(model.model.visual)
+    remember_images(model)
+    for _ in range(2):
+        features = model.model.visual(batch["pixel_values"], batch["image_grid_thw"])
+        assert torch.allclose(features, plain, atol=1e-5)
+        assert not features.requires_grad
+    assert read == [3]
+
+
+def _counting(tower: Any) -> list[int]:
+    """The number of images of each forward pass from now on."""
+    read: list[int] = []
+    original = tower.forward
+
+    def forward(pixels: Any, grid_thw: Any, **options: Any) -> Any:
+        read.append(len(grid_thw))
+        return original(pixels, grid_thw, **options)
+
+    tower.forward = forward
+    return read
+
+
+def test_a_tower_that_trains_is_left_alone(tiny_vlm: Path) -> None:
+    model = transformers.AutoModelForImageTextToText.from_pretrained(tiny_vlm)
+    before = model.model.visual.forward
+    assert remember_images(model).model.visual.forward == before
+    assert remember_images(SimpleNamespace(model=SimpleNamespace())) is not None
 
 
 def test_the_folder_on_the_path_costs_a_plain_python_nothing_and_runs_the_sitecustomize_it_hides(

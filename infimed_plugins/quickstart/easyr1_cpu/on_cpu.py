@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from itertools import pairwise
@@ -14,6 +15,7 @@ from infimed_plugins.quickstart.easyr1_cpu.shared_prompts import sharing_prompts
 
 Adapt = Callable[[Any], None]
 
+REMEMBERED_IMAGES = 4096  # features of one: 8 kB for a phantom
 DATA_WORKERS = 1  # EasyR1 starts 8 for each data set (data_loader.py:72, 102); a laptop has two cores
 
 
@@ -87,11 +89,18 @@ def _adapt_data_loader(data_loader: Any) -> None:
 
 def _adapt_fsdp_workers(workers: Any) -> None:
     """Put meshes and models on the CPU; one FSDP unit a model, since there is nothing to shard."""
-    init_device_mesh = workers.init_device_mesh
-    workers.init_device_mesh = lambda device, **options: init_device_mesh("cpu", **options)
+    workers.init_device_mesh = lambda device, **options: _init_device_mesh("cpu", **options)
     for name in ("AutoModelForCausalLM", "AutoModelForImageTextToText"):
         setattr(workers, name, _OnCpuAuto(getattr(workers, name)))
     workers.get_fsdp_wrap_policy = lambda *_, **__: None
+    fsdp = workers.FSDP
+    workers.FSDP = lambda model, *args, **options: fsdp(remember_images(model), *args, **options)
+
+
+def _init_device_mesh(device: str, **options: Any) -> Any:
+    from torch.distributed.device_mesh import init_device_mesh
+
+    return init_device_mesh(device, **options)
 
 
 class _OnCpuAuto:
@@ -109,6 +118,42 @@ class _OnCpuAuto:
 
     def from_config(self, *args: Any, **options: Any) -> Any:
         return self._auto_class.from_config(*args, **{**options, "attn_implementation": "sdpa"})
+
+
+def remember_images(model: Any) -> Any:
+    """Let a frozen vision tower read each image once: its features are kept by the image's pixels.
+
+    A step shows each image ``n`` times to the actor, twice, and to the reference model. FSDP would also run the
+    backward pass through a frozen tower, for gradients that nobody uses.
+    """
+    tower = getattr(model.model, "visual", None)
+    if tower is None or any(parameter.requires_grad for parameter in tower.parameters()):
+        return model
+    read = tower.forward
+    seen: OrderedDict[bytes, Any] = OrderedDict()
+
+    def forward(hidden_states: Any, grid_thw: Any, **options: Any) -> Any:
+        import torch
+        import xxhash
+
+        images = hidden_states.split(grid_thw.prod(dim=1).tolist())
+        keys = [xxhash.xxh3_128_digest(image.numpy()) for image in images]
+        new = {key: index for index, key in enumerate(keys) if key not in seen}
+        if new:
+            with torch.no_grad():
+                indices = list(new.values())
+                features = read(torch.cat([images[i] for i in indices]), grid_thw[indices], **options)
+            deeper = list(features[1]) if isinstance(features, tuple) else []  # Qwen3-VL's, for its first layers
+            layers = [features[0], *deeper] if deeper else [features]
+            sizes = (grid_thw[indices].prod(dim=1) // tower.spatial_merge_unit).tolist()
+            seen.update(zip(new, zip(*(layer.split(sizes) for layer in layers), strict=True), strict=True))
+        found = [torch.cat(layer) for layer in zip(*(seen[key] for key in keys), strict=True)]
+        while len(seen) > REMEMBERED_IMAGES:
+            seen.popitem(last=False)
+        return (found[0], found[1:]) if len(found) > 1 else found[0]
+
+    tower.forward = forward
+    return model
 
 
 def _adapt_actor(dp_actor: Any) -> None:

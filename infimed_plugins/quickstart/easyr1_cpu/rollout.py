@@ -1,4 +1,4 @@
-"""The part of vLLM's offline interface that EasyR1 uses, over ``generate`` of transformers.
+"""The part of vLLM's offline interface that EasyR1 uses, over decoding.py.
 
 EasyR1 calls it in verl/workers/rollout/vllm_rollout_spmd.py (LLM, SamplingParams, generate) and in
 verl/workers/sharding_manager/fsdp_vllm.py (sleep, wake_up, load_weights); both run unchanged.
@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from infimed_plugins.engines import batched
 from infimed_plugins.errors import EngineError
+from infimed_plugins.quickstart.easyr1_cpu.decoding import Draw, Prompt, decode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
 NOTICE = "CPU run: rollouts come from transformers, not from vLLM"
-MAX_SEQUENCES = 512  # drawn at a time: bounds memory
 
 
 class TokensPrompt(TypedDict):
@@ -66,7 +65,7 @@ class LLM:
 
     def __init__(self, model: str, *, dtype: str = "float32", seed: int = 0, **unused: Any) -> None:
         import torch
-        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
         print(NOTICE, file=sys.stderr, flush=True)
         if unused.get("tensor_parallel_size", 1) != 1:
@@ -76,7 +75,6 @@ class LLM:
         auto_class: Any = AutoModelForImageTextToText if is_vision_language else AutoModelForCausalLM
         network = auto_class.from_config(config, dtype=getattr(torch, dtype), attn_implementation="sdpa")
         self._network = network.eval().requires_grad_(False)
-        self._network.generation_config = GenerationConfig()  # EasyR1's settings alone shape a reply
         self._processor = _image_processor(model) if is_vision_language else None
         self._stop, self._pad = _end_and_pad_tokens(model)
         self._seed, self._calls = seed, 0
@@ -104,63 +102,35 @@ class LLM:
         import torch
 
         seed = self._seed if sampling_params.seed is None else sampling_params.seed
-        replies: list[RequestOutput] = []
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed * 1_000_003 + self._calls)
-            for chunk in batched(prompts, max(1, MAX_SEQUENCES // sampling_params.n)):
-                replies += self._draw(chunk, sampling_params)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + self._calls)
         self._calls += 1
-        return replies
+        draw = Draw(
+            n=sampling_params.n,
+            max_tokens=sampling_params.max_tokens,
+            temperature=sampling_params.temperature,
+            top_p=sampling_params.top_p,
+            top_k=sampling_params.top_k,
+            stop=frozenset() if sampling_params.ignore_eos else self._stop,
+            bias=sampling_params.logit_bias or {},
+            pad=self._pad,
+        )
+        replies = decode(self._network, [self._prepare(prompt) for prompt in prompts], draw, generator)
+        return [RequestOutput([CompletionOutput(ids) for ids in of_prompt]) for of_prompt in replies]
 
-    def _draw(self, prompts: Sequence[TokensPrompt], wanted: SamplingParams) -> Iterator[RequestOutput]:
-        """Yield the replies to prompts that are read together, padded on the left."""
-        from torch import tensor
-        from torch.nn.utils.rnn import pad_sequence
-
-        images = self._features([image for prompt in prompts for image in _images(prompt)])
-        read = [tensor(ids) for ids in self._expanded(prompts, images)]
-        padded = pad_sequence(read, batch_first=True, padding_value=self._pad, padding_side="left")
-        mask = pad_sequence([ids != -1 for ids in read], batch_first=True, padding_side="left").long()
-        stop = frozenset() if wanted.ignore_eos else self._stop
-        how: dict[str, Any] = {"max_new_tokens": wanted.max_tokens, "pad_token_id": self._pad, "use_cache": True}
-        how |= {"eos_token_id": sorted(stop)} if stop else {}
-        if wanted.logit_bias:
-            how["sequence_bias"] = {(token,): float(bias) for token, bias in wanted.logit_bias.items()}
-        if greedy := wanted.temperature == 0:
-            how["do_sample"] = False
-        else:
-            how |= {"do_sample": True, "num_return_sequences": wanted.n}
-            how |= {"temperature": wanted.temperature, "top_p": wanted.top_p, "top_k": max(0, wanted.top_k)}
-        drawn = self._network.generate(input_ids=padded, attention_mask=mask, **images, **how)
-        replies = [CompletionOutput(_until(ids, stop)) for ids in drawn[:, padded.size(1) :].tolist()]
-        for place in range(len(prompts)):
-            yield RequestOutput([replies[place]] * wanted.n if greedy else replies[place * wanted.n :][: wanted.n])
-
-    def _features(self, images: Sequence[Image]) -> dict[str, Tensor]:
-        if not images or self._processor is None:
-            return {}
-        made = self._processor(images=images, return_tensors="pt")
-        return {"pixel_values": made["pixel_values"], "image_grid_thw": made["image_grid_thw"]}
-
-    def _expanded(self, prompts: Sequence[TokensPrompt], images: dict[str, Tensor]) -> Iterator[list[int]]:
-        """Yield the prompts with as many image tokens as an image has merged patches, as vLLM does itself."""
-        merged = getattr(self._processor, "merge_size", 1) ** 2
-        sizes = iter((images["image_grid_thw"].prod(dim=1) // merged).tolist() if images else ())
+    def _prepare(self, prompt: TokensPrompt) -> Prompt:
+        """Expand each image token to as many as the image has merged patches, as vLLM does itself."""
+        images = (prompt.get("multi_modal_data") or {}).get("image") or []
+        token_ids = list(prompt["prompt_token_ids"])
         image_token: int = getattr(self._network.config, "image_token_id", -1)
-        for prompt in prompts:
-            ids, count = list(prompt["prompt_token_ids"]), len(_images(prompt))
-            if ids.count(image_token) != count:
-                raise EngineError(f"a prompt has {ids.count(image_token)} image tokens but {count} images")
-            yield [one for token in ids for one in [token] * (next(sizes) if token == image_token else 1)]
-
-
-def _images(prompt: TokensPrompt) -> list[Image]:
-    return (prompt.get("multi_modal_data") or {}).get("image") or []
-
-
-def _until(ids: list[int], stop: frozenset[int]) -> list[int]:
-    """Return a reply with its end token, without the padding behind it."""
-    return next((ids[: place + 1] for place, token in enumerate(ids) if token in stop), ids)
+        if token_ids.count(image_token) != len(images):
+            raise EngineError(f"a prompt has {token_ids.count(image_token)} image tokens but {len(images)} images")
+        if not images or self._processor is None:
+            return Prompt(token_ids)
+        features = self._processor(images=images, return_tensors="pt")
+        sizes = iter((features["image_grid_thw"].prod(dim=1) // self._processor.merge_size**2).tolist())
+        repeats = [next(sizes) if token == image_token else 1 for token in token_ids]
+        expanded = [token for token, times in zip(token_ids, repeats, strict=True) for _ in range(times)]
+        return Prompt(expanded, features["pixel_values"], features["image_grid_thw"])
 
 
 class _WeightTarget:
