@@ -18,7 +18,7 @@ from infimed_plugins.benchmarks import Benchmark
 from infimed_plugins.engines import ChatRequest
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import OPTION_LETTERS, BadRow, ImageRef, Json, Response, Sample
+from infimed_plugins.records import OPTION_LETTERS, BadRow, Json, Response, Sample
 from infimed_plugins.scoring import medevalkit
 
 MEDEVALKIT_STYLES = ("medevalkit", "medevalkit_reasoning")
@@ -84,13 +84,9 @@ def request(benchmark: Benchmark, question: Question, style: str) -> ChatRequest
     asked = _as_medevalkit_asks(benchmark, question, reasoning=style == "medevalkit_reasoning")
     images = sample.images[:1] if benchmark.medevalkit and benchmark.medevalkit.first_image else sample.images
     numbered = asked.pictures == "images" or len(images) > 1
-    return ChatRequest(sample.id, _image_tags(images, numbered) + prompts.escape_media_tags(asked.prompt), images)
-
-
-def _image_tags(images: tuple[ImageRef, ...], numbered: bool) -> str:
-    if not numbered:
-        return prompts.IMAGE_TAG * len(images)
-    return "".join(f"<image_{number}>: {prompts.IMAGE_TAG}" for number in range(1, len(images) + 1))
+    heads = (f"<image_{number}>: " if numbered else "" for number in range(1, len(images) + 1))
+    tags = "".join(f"{head}{prompts.IMAGE_TAG}" for head in heads)
+    return ChatRequest(sample.id, tags + prompts.escape_media_tags(asked.prompt), images)
 
 
 def _as_medevalkit_asks(benchmark: Benchmark, question: Question, *, reasoning: bool) -> medevalkit.MedEvalKitQuestion:

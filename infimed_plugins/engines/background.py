@@ -70,13 +70,12 @@ def _in_thread(
     session: AbstractAsyncContextManager[_S], results: queue.SimpleQueue[Future[Any]]
 ) -> Iterator[tuple[asyncio.AbstractEventLoop, _S]]:
     """Run an event loop in a thread, with the session open in it; at the end, cancel what still runs."""
-    loop = asyncio.new_event_loop()
-    opened: Future[_S] = Future()
+    opened: Future[tuple[asyncio.AbstractEventLoop, _S]] = Future()
     closing = asyncio.Event()
 
     async def serve() -> None:
         async with session as servers:
-            opened.set_result(servers)
+            opened.set_result((asyncio.get_running_loop(), servers))
             await closing.wait()
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
@@ -85,18 +84,17 @@ def _in_thread(
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve())
+            asyncio.run(serve())
         except BaseException as error:  # noqa: BLE001  whatever it is, the caller's thread must hear of it
             failed: Future[Any] = Future() if opened.done() else opened
             failed.set_exception(error)
             results.put(failed)
-        finally:
-            loop.close()
 
     thread = threading.Thread(target=run, name="requests", daemon=True)
     thread.start()
+    loop, servers = opened.result()
     try:
-        yield loop, opened.result()
+        yield loop, servers
     finally:
         with suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(closing.set)

@@ -89,9 +89,7 @@ def ask_until_parsed(
     fresh: Counter[str] = Counter()  # how often each was asked in this run
     for turn in count():
         again: list[ChatRequest] = []
-        asked = _asked(turn_requests, waiting, settled)
-        first = next(asked, None)  # without a request the engine need not be running
-        for reply in engine.generate(chain([first], asked), policy.sampling(turn)) if first else ():
+        for reply in _replies(engine, _asked(turn_requests, waiting, settled), waiting, policy.sampling(turn)):
             request = waiting.pop(reply.id, None)
             if request is None:
                 continue
@@ -107,15 +105,21 @@ def ask_until_parsed(
                 again.append(request)
             yield from settled
             settled.clear()
-        for id in waiting:
-            before = unread.get(id, ParsedReply(id, None))
-            settled.append(ParsedReply(id, None, before.raw, turn + 1, NO_REPLY, before.replies))
-        waiting.clear()
         yield from settled
         settled.clear()
         if not again:
             return
         turn_requests = again
+
+
+def _replies(
+    engine: Engine, asked: Iterator[ChatRequest], waiting: dict[str, ChatRequest], sampling: Sampling
+) -> Iterator[Reply]:
+    """Yield the engine's replies, and an error for each request that it left; without one it need not be running."""
+    first = next(asked, None)
+    if first is not None:
+        yield from engine.generate(chain([first], asked), sampling)
+        yield from [Reply(id, error=NO_REPLY) for id in waiting]
 
 
 def _asked(

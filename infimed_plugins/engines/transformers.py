@@ -144,10 +144,8 @@ class TransformersEngine:
         """Return how many tokens were generated, up to the one that ends a reply, and if there is one."""
         ends = self._model.generation_config.eos_token_id
         ends = {ends} if isinstance(ends, int) else set(ends or ())
-        for count, token in enumerate(tokens, start=1):
-            if token in ends:
-                return count, True
-        return len(tokens), False
+        length = next((count for count, token in enumerate(tokens, start=1) if token in ends), None)
+        return length or len(tokens), length is not None
 
     def _inputs(self, batch: list[tuple[ChatRequest, list[Any]]]) -> Any:
         chats = [
