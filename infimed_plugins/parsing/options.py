@@ -40,7 +40,8 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # a question that goes on with its options
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _ASKS_FALSE = re.compile(
-    r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
+    r"(?:which|what|all|following|statement)\b[^.?]{0,200}"
+    r"\b(?:not|except|incorrect|false|least \w+(?:ly|ble|ate|ent|ant|ive|ed)|cannot|never)\b|"
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
     r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)"
 )

@@ -71,6 +71,7 @@ WORDS = (  # that mean something else here than in the lexicon, where the patter
     Rule("there", "", "present", "? There is a mass. = yes"),
     Rule("nor", "", "or", "There is neither mass nor cyst. = no"),
     Rule("zero", "", "negated", "Zero masses. = no"),
+    Rule("history-of", "", "possible", "She has a history of a mass. = "),
     Rule("asks asked aims examines examining investigates", "", "possible", "The question asks about a mass. = "),
     Rule("abnormality abnormalities pathology", "", "abnormal", "Is the lung normal? No abnormality is seen. = yes"),
     Rule("no-doubt without-a-doubt without-doubt", "", "-", "There is no doubt. = "),
