@@ -188,7 +188,7 @@ def _is_letter(text: Text, at: int) -> bool:
 
 
 # letter and text of one option are one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, neither
-_REPEATED = re.compile("([\ue000-\ue0ff])[):]\\1")  # (B) B
+_REPEATED = re.compile("([\ue000-\ue0ff])[):(]{1,2}\\1")  # (B) B
 _LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})([\ue100-\ue300])(?=([).,\n?]|$)?)"
 _TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 
