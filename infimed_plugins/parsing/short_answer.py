@@ -157,7 +157,7 @@ def _plan(gold: str, question: str) -> _Plan:
     codes |= _BESIDE | {"versus": CODE["or"], "can help": TAKEN_OUT}
     codes |= dict.fromkeys(lexicon.beside("words")["in"], WHERE) if _ASKS_WHERE.search(question) else {}
     chooses = RIVAL in asked.values()
-    codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in f"{gold} {question}" else {}
+    codes |= {"with": ASIDE} if (kinds or chooses) and " with " not in gold else {}
     echoes = own <= asked.keys() and not chooses
     codes |= ({} if echoes else asked) | dict.fromkeys(own, GOLD)
     return _Plan(_items(words), own, codes, echoes, chooses and _EITHER.match(question) is not None)

@@ -246,7 +246,6 @@ def test_a_synonym_is_as_good() -> None:
         ("Is the outline normal or abnormal?", "The outline is not abnormal.", "abnormal", False),
         ("Is it solid or cystic?", "The solid one is next to a cystic one.", "solid", False),
         ("Which is larger, the liver or the spleen?", "The liver is significantly larger.", "liver", True),
-        ("What is this generated with, t1 or t2?", "It is generated with t2, which is a type", "t2", True),
         ("Which organs appear in pairs?", "In the chest X-ray, the lungs appear in pairs.", "lung", True),
         ("How many cysts does the wall show?", "The wall shows two cysts.", "2", True),
         ("How many cysts does the wall show?", "The wall shows two or three cysts.", "2", False),
