@@ -15,14 +15,13 @@ import re
 from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, OTHER, PROGRAM, Reading, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, OTHER, PROGRAM, TAIL, Reading, Text, ends, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_key, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
-_HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _FEW = 25  # words of a reply that answers by naming one option
 _LITTLE = 8  # characters beyond a misspelled text
 
@@ -53,7 +52,7 @@ def read_option(
     """Return the option that a text states; ``several`` if the question has more than one right option."""
     if strict and len(text) > MAX_STRICT:
         return Reading("", Code.TOO_LONG)
-    text = f"{text[:_HEAD]}\n{text[-_TAIL:]}" if len(text) > _HEAD + _TAIL else text
+    text = ends(text)
     bare = _BARE.fullmatch(text)
     if bare and not several and bare[1].upper() in OPTION_LETTERS[: len(options) or UNKNOWN]:
         return Reading(bare[1].upper(), Code.JUDGED, ("a letter",))
@@ -79,7 +78,7 @@ def read_option(
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
     """Return the letter that a chain of thought commits to last, however firmly; "" for none, or for two at once."""
-    codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
+    codes = _turned(mark(Text(nfkc(plain(text[-TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, LONGEST, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, ends, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
-MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
 YES, NO, NOTHING, SAID = "yes", "no", "", "said"
 _words = re.compile(r"\S+").findall
 _GOLD = dict.fromkeys(_words("yes true 是 是的 有 包含 包括 存在 对 能 会 可以"), YES)
@@ -137,11 +136,9 @@ def polarity_of_gold(gold: str) -> str | None:
 
 def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
-    if len(reply_text) > MAX_LENGTH:
+    if len(reply_text) > LONGEST:
         return Reading("", Code.TOO_LONG)
-    text = _LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
-    if len(text) > 2 * READ_AT_EITHER_END:
-        text = f"{text[:READ_AT_EITHER_END]}\n{text[-READ_AT_EITHER_END:]}"
+    text = ends(_LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0]))
     if text.lower() == "none":  # a null that was written out, as likely as a no
         return Reading("", Code.NO_ANSWER)
     words, codes = _coded(text)

@@ -149,3 +149,9 @@ def test_the_least_of_a_thing_is_asked_for_and_no_false_statement() -> None:
     assert read_option(reply, food, "Which food has the least salt?").answer == "B"
     assert read_option(reply, food, "Which food is least likely to hold salt?").answer == ""
     assert read_option("资料不全。因此需要水。", ("汤", "面包", "水"), "应补充（ ）。").answer == "C"
+
+
+def test_a_computation_is_no_program() -> None:
+    reply = "Area = (6 x 9) / 2\n= 27\n\nTherefore the correct answer is (C) 27."
+    assert read_option(reply, ("12", "18", "27")).answer == "C"
+    assert read_option("grey_cars = 3\nif grey_cars < 4:\n    print('27')", ("12", "18", "27")).answer == ""
