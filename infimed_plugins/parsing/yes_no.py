@@ -40,7 +40,6 @@ _PLACED = {*_words("in on at within of inside under near between")}
 _CONTENT = _words("normal abnormal named absent others rejected subject")  # classes of what a question is about
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
-_TITLE = re.compile(r"question:|.*: (?=(?:is|are|was|were|do|does|did|can|has|have) )")
 _LED = re.compile(
     r"(?:^|(?<=[.?!] ))\W*(?i:yes|no|true|false|(?:not )?present|absent|none)(?:<\|\w+\|>|[\"'])?(?= +[A-Z])",
     re.MULTILINE,
@@ -201,7 +200,7 @@ def _stem(word: str) -> str:
 @cached(4096)
 def _asked(question: str) -> QuestionCodes:
     """Read a question."""
-    text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
+    text = _plain(re.split("[?？]", question)[0]).lower().lstrip()
     if _WH.match(text):
         return QuestionCodes("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
     words, codes = _coded(text)
