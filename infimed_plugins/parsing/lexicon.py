@@ -211,7 +211,7 @@ PROGRAM = re.compile(  # the first line of one, or an assignment: of a list, or 
 )
 LONGEST = 100_000  # characters; nobody answers a short question in more
 _MAX_SENTENCES, _MAX_WORDS = 48, 300  # sentences at either end, words of one, that are looked at
-_HEAD, _TAIL = 4_000, 8_000  # characters; of a longer reply the ends are read
+HEAD, TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _ASKS_ON = re.compile(r"\n[ \t]*(?:question|q)\d{0,2}[ \t]*:.*", re.IGNORECASE | re.DOTALL)
 _SHORTENED = re.compile(r"\b([A-Za-z])\.(?= [a-z])")
 _SENTENCE = re.compile(r"(?:^\?)?(?::\n*|\n#\.(?!\n)|[^.?\n:])+[.?]?")
@@ -222,9 +222,14 @@ ASKABLE = frozenset([OTHER, *map(CODE.__getitem__, _NAMED.split())])  # codes th
 _NOT_PLURAL = ("ss", "us", "is", "as", "os")
 
 
+def ends(reply: str) -> str:
+    """Return a reply, of a long one the ends."""
+    return reply if len(reply) <= HEAD + TAIL else f"{reply[:HEAD]}\n{reply[-TAIL:]}"
+
+
 def tidy(reply: str) -> str:
     """Return the ends of a reply, without questions it goes on to ask itself and without the point of "E. coli"."""
-    text = nfkc(reply if len(reply) <= _HEAD + _TAIL else f"{reply[:_HEAD]}\n{reply[-_TAIL:]}")
+    text = nfkc(ends(reply))
     return _SHORTENED.sub(r"\1", _ASKS_ON.sub("", text) if "\n" in text else text)
 
 

@@ -122,6 +122,7 @@ def mark(text: Text, options: OptionSet, asked: frozenset[str] = frozenset()) ->
             place = ord(word) - ord("a")
             codes[at] = chr(LETTER + place if place < options.letters else BEYOND)
     joined = rule(_TEXT_LETTER).sub(partial(_text_first, options.firsts), "".join(codes))
+    joined = _REPEATED.sub(r"\1", joined)
     return rule(_LETTER_TEXT).sub(partial(_letter_first, options.firsts), joined)
 
 
@@ -133,7 +134,10 @@ def _text_at(words: list[str], codes: str, at: int, texts: list[tuple[Words, int
         if len(own) == 1 and own[0] > "\u3400" and codes[at - 1 : at] == OTHER == codes[place : place + 1]:
             continue  # one Chinese character, within a word
         for part in own[1:]:
-            while place < count and (codes[place] in _SKIPPED or (codes[place] == "." and len(words[place - 1]) < 3)):
+            while place < count and (
+                codes[place] in _SKIPPED
+                or (codes[place] == "." and (len(words[place - 1]) < 3 or words[place + 1 : place + 2] == [part]))
+            ):
                 place += 1
             if place >= count or (words[place] != part and _singular(words[place]) != part):
                 break
@@ -184,6 +188,7 @@ def _is_letter(text: Text, at: int) -> bool:
 
 
 # letter and text of one option are one: "B. Pneumonia", "Pneumonia (B)", "B is pneumonia"; of two, neither
+_REPEATED = re.compile("([\ue000-\ue0ff])[):(]{1,2}\\1")  # (B) B
 _LETTER_TEXT = r"([\ue000-\ue0ff])([.:,)(\-{filler|be|subject|because|or}]{0,4})([\ue100-\ue300])(?=([).,\n?]|$)?)"
 _TEXT_LETTER = r"([\ue100-\ue1ff])([(:,\-{option|be|subject}]{1,4})([\ue000-\ue0ff])(\)?)"
 

@@ -156,7 +156,7 @@ _ITEM = (
 )
 _REVIEWED = r"^[-(#.]*~{option}({lettered})|^({lettered}){option}|^\(({lettered})\)[^\n.?]"
 _CLAUSES = (
-    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|{opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$|{and}\(?{opt}\)?$)|"
+    r",(?={so|subject|contrast|and|pick|be}|{answer}{opt}|(?<!{opt},{opt},){opt}~{be}|[^,]{0,4}{retracts})(?!{subject}~{pick}$|{and}\(?{opt}\)?$)|"
     r"(?={contrast})(?<!,)|(?<=.)(?={so})|(?<={rejected}),|-(?={opt}.*{rejected|negated})"
 )
 _TAKEN_BACK = (  # by a sentence that names no option

@@ -15,14 +15,13 @@ import re
 from collections.abc import Sequence
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, OTHER, PROGRAM, Reading, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, OTHER, PROGRAM, TAIL, Reading, Text, ends, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.option_marks import UNKNOWN, OptionSet, mark, misspelled, named, option_key, option_set
 from infimed_plugins.parsing.option_rules import FORMS, STRENGTH, UNKNOWN_TEXT, Claim, claims_of
 from infimed_plugins.records import OPTION_LETTERS, Code
 
 MAX_STRICT = 4_096  # characters of a whole form
-_HEAD, _TAIL = 4_000, 16_000  # characters; of a longer reply the ends are read
 _FEW = 25  # words of a reply that answers by naming one option
 _LITTLE = 8  # characters beyond a misspelled text
 
@@ -40,7 +39,8 @@ _INVENTED = re.compile(  # further questions, which the model asks itself
 _LISTED = re.compile(r"\n\s*\(?a[.)、．:]")  # a question that goes on with its options
 _SUPPOSES = re.compile(r"\b(?:if|were|suppose)\b[^.?\n]{0,200}\??\W*$|如果|假如")
 _ASKS_FALSE = re.compile(
-    r"(?:which|what|all|following|statement)\b[^.?]{0,200}\b(?:not|except|incorrect|false|least|cannot|never)\b|"
+    r"(?:which|what|all|following|statement)\b[^.?]{0,200}"
+    r"\b(?:not|except|incorrect|false|least \w+(?:ly|ble|ate|ent|ant|ive|ed)|cannot|never)\b|"
     r"\bexcept\b\W*$|(?:下列|哪|以下|关于)[^。？]{0,80}(?:错误|不正确|不是|不属于|不包括|不符合)|"
     r"(?:错误|不正确|不属于|不包括|除外)的?是?\W*(?:$|\n)"
 )
@@ -52,7 +52,7 @@ def read_option(
     """Return the option that a text states; ``several`` if the question has more than one right option."""
     if strict and len(text) > MAX_STRICT:
         return Reading("", Code.TOO_LONG)
-    text = f"{text[:_HEAD]}\n{text[-_TAIL:]}" if len(text) > _HEAD + _TAIL else text
+    text = ends(text)
     bare = _BARE.fullmatch(text)
     if bare and not several and bare[1].upper() in OPTION_LETTERS[: len(options) or UNKNOWN]:
         return Reading(bare[1].upper(), Code.JUDGED, ("a letter",))
@@ -78,7 +78,7 @@ def read_option(
 
 def last_option(text: str, options: tuple[str, ...]) -> str:
     """Return the letter that a chain of thought commits to last, however firmly; "" for none, or for two at once."""
-    codes = _turned(mark(Text(nfkc(plain(text[-_TAIL:]))), option_set(options)), False, False)
+    codes = _turned(mark(Text(nfkc(plain(text[-TAIL:]))), option_set(options)), False, False)
     return next((claim.letters for claim in reversed(claims_of(codes)) if claim.effect in STRENGTH), "")
 
 

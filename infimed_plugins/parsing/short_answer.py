@@ -142,7 +142,7 @@ def _read(text: Text, gold: str, question: str) -> Reading:
 
 @cached(256)
 def _plan(gold: str, question: str) -> _Plan:
-    """Return Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
+    """Return the codes of words for a gold and a question; no items where the gold holds no word that counts."""
     parsed = Text(_named(gold))
     words: list[str] = []
     for word, code in zip(parsed.words, parsed.codes, strict=True):

@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from infimed_plugins.bounded_cache import cached
-from infimed_plugins.parsing.lexicon import CODE, HAN, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, rule
+from infimed_plugins.parsing.lexicon import CODE, HAN, LONGEST, NUMBER, OTHER, PROGRAM, Reading, Rule, Text, ends, rule
 from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.records import Code
 
-MAX_LENGTH, READ_AT_EITHER_END = 100_000, 5_000  # characters: in a longer reply no answer is looked for
 YES, NO, NOTHING, SAID = "yes", "no", "", "said"
 _words = re.compile(r"\S+").findall
 _GOLD = dict.fromkeys(_words("yes true 是 是的 有 包含 包括 存在 对 能 会 可以"), YES)
@@ -41,7 +40,6 @@ _PLACED = {*_words("in on at within of inside under near between")}
 _CONTENT = _words("normal abnormal named absent others rejected subject")  # classes of what a question is about
 _WH = re.compile(r"\W*(?:what|where|which|how|why|who|when)(?!\w)|.*(?:什么|哪|几|多少|怎)|\W*$")
 _DENIED = re.compile(r"(?<!\w)(?:no|not|without|absent|exclude[sd]?|ruled out|free of)(?!\w)|没有|无(?!法)")
-_TITLE = re.compile(r"question:|.*: (?=(?:is|are|was|were|do|does|did|can|has|have) )")
 _LED = re.compile(
     r"(?:^|(?<=[.?!] ))\W*(?i:yes|no|true|false|(?:not )?present|absent|none)(?:<\|\w+\|>|[\"'])?(?= +[A-Z])",
     re.MULTILINE,
@@ -71,6 +69,7 @@ WORDS = (  # that mean something else here than in the lexicon, where the patter
     Rule("there", "", "present", "? There is a mass. = yes"),
     Rule("nor", "", "or", "There is neither mass nor cyst. = no"),
     Rule("zero", "", "negated", "Zero masses. = no"),
+    Rule("history-of", "", "possible", "She has a history of a mass. = "),
     Rule("asks asked aims examines examining investigates", "", "possible", "The question asks about a mass. = "),
     Rule("abnormality abnormalities pathology", "", "abnormal", "Is the lung normal? No abnormality is seen. = yes"),
     Rule("no-doubt without-a-doubt without-doubt", "", "-", "There is no doubt. = "),
@@ -136,11 +135,9 @@ def polarity_of_gold(gold: str) -> str | None:
 
 def read_yes_no(reply_text: str, question: str = "") -> Reading:
     """Return the side that a reply takes; without a yes-no question, what its first sentence says is there or not."""
-    if len(reply_text) > MAX_LENGTH:
+    if len(reply_text) > LONGEST:
         return Reading("", Code.TOO_LONG)
-    text = _LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0])
-    if len(text) > 2 * READ_AT_EITHER_END:
-        text = f"{text[:READ_AT_EITHER_END]}\n{text[-READ_AT_EITHER_END:]}"
+    text = ends(_LED.sub(r"\g<0>.", PROGRAM.split(_plain(reply_text), maxsplit=1)[0]))
     if text.lower() == "none":  # a null that was written out, as likely as a no
         return Reading("", Code.NO_ANSWER)
     words, codes = _coded(text)
@@ -203,7 +200,7 @@ def _stem(word: str) -> str:
 @cached(4096)
 def _asked(question: str) -> QuestionCodes:
     """Read a question."""
-    text = _TITLE.sub("", _plain(re.split("[?？]", question)[0]).lower()).lstrip()
+    text = _plain(re.split("[?？]", question)[0]).lower().lstrip()
     if _WH.match(text):
         return QuestionCodes("any", {}, {OTHER: _ASKED, CODE["abnormal"]: _ASKED})
     words, codes = _coded(text)

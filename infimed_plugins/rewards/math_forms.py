@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from infimed_plugins.parsing.lexicon import Text, rule
+from infimed_plugins.parsing.lexicon import Text, beside, rule
 from infimed_plugins.parsing.quantities import Quantity, parse_quantity, read_number, split_unit
 from infimed_plugins.records import Code
 from infimed_plugins.rewards.math_syntax import NotRead, parse_expression
@@ -78,12 +78,13 @@ _HEADS = """answer result value solution area perimeter circumference volume len
     inscribed shaded"""
 _THINGS = """circle triangle rectangle square parallelogram trapezoid rhombus polygon sphere cone cylinder cube
     prism sector arc chord line segment side figure region building flagpole image picture patient person people
-    child children kidney lung liver spleen brain heart bladder prostate thyroid aorta artery vein ventricle
-    atrium vertebra rib tooth teeth lesion nodule mass tumor cyst fracture polyp lobe lymph node stone object"""
+    child children ventricle atrium vertebra rib teeth lesion nodule mass tumor cyst fracture polyp lobe lymph node
+    stone object"""  # beside the organs that the lexicon lists
 _NO_NOUNS = """hundred thousand million billion trillion dozen half halve third quarter percent squared cubed
     time plu minu fold fourth fifth sixth seventh eighth ninth tenth twelfth twentieth hundredth thousandth
     millionth besides always afterwards does sometimes others"""  # without an s
-_NAMING, _OBJECTS, _UNCOUNTED = (frozenset(words.split()) for words in (_HEADS, _THINGS, _NO_NOUNS))
+_NAMING, _UNCOUNTED = frozenset(_HEADS.split()), frozenset(_NO_NOUNS.split())
+_OBJECTS = beside("kinds")["organ"].union(_THINGS.split())
 _DENIES = rule("{negated|rejected|possible|hypothetical|than}")
 _HAN_NUMERALS, _HAN_COUNTERS = "十百千万亿", "个处枚颗根例次人只"
 

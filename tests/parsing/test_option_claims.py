@@ -89,6 +89,7 @@ IN_A_SENTENCE = [
     "That's C.", "This is C.", "This corresponds to C.", "This corresponds to option C.", "This matches option C.",
     "This matches C best.", "The image matches option C.", "The description matches option C: Hemangioma.",
     "which corresponds to option C.", "The finding corresponds to choice C.",
+    "The most likely diagnosis in a woman with a history of eczema is (C) Hemangioma.",
     "The answer is B. Wait, let me double-check the rim: it fills in. So the answer should actually be C.",
 ]  # fmt: skip
 NOTHING = [
@@ -101,7 +102,7 @@ NOTHING = [
     "If it contains fat, then B; otherwise C.", "The answer depends on the contrast phase: A if early, C if late.",
     "Options A and B can be excluded, leaving C and D.", "It is not clear whether A or B is correct.",
     "I can exclude A and B.", "A and B are correct.", "The answer is (A), (B), and (D).", "The answer is C. Hmm, wait.",
-    "The findings argue against a hemangioma.",
+    "The findings argue against a hemangioma.", "None of the options A, B, C is correct.",
     f"Hemangioma is a lesion in which changes take place. {'It grows. ' * 9}",
     "Both A and C could be correct, but I cannot decide.",
     "None of the options is correct.", "None of A, B, C or D.", "Which is correct, A or B?",

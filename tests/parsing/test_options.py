@@ -100,6 +100,8 @@ def test_what_states_no_one_option_is_abstained_from(reply: str) -> None:
         ("The answer is B. Both A and B.", ("Neither A nor C", "Both A and B"), "B"),
         ("(A) Both A and B", ("Both A and B", "None", "Both A and B"), "A"),  # a text that stands twice
         ("Both A and B", ("Both A and B", "None", "Both A and B"), "A"),
+        ("The answer is (B) B.", ("A", "B", "C"), "B"),
+        ("(A) Both; each is dense.", ("Both; each is dense", "Neither"), "A"),
         ("No", ("Yes", "No"), "B"),
         ("2", ("1", "2"), "B"),
         ("25%, because it is so", ("5%", "25%"), "B"),
@@ -139,3 +141,17 @@ def test_an_option_that_is_a_question_is_named_with_its_mark() -> None:
     for strict in (True, False):
         assert read_option(f"(B) {asks[1]}", asks, "Which question was tested?", strict).answer == "B"
     assert read_option(f"Is it {asks[1]}", asks, "Which question was tested?", strict=True).answer == ""
+
+
+def test_the_least_of_a_thing_is_asked_for_and_no_false_statement() -> None:
+    food = ("soup", "bread", "water")
+    reply = "The food with the least salt is the bread."
+    assert read_option(reply, food, "Which food has the least salt?").answer == "B"
+    assert read_option(reply, food, "Which food is least likely to hold salt?").answer == ""
+    assert read_option("资料不全。因此需要水。", ("汤", "面包", "水"), "应补充（ ）。").answer == "C"
+
+
+def test_a_computation_is_no_program() -> None:
+    reply = "Area = (6 x 9) / 2\n= 27\n\nTherefore the correct answer is (C) 27."
+    assert read_option(reply, ("12", "18", "27")).answer == "C"
+    assert read_option("grey_cars = 3\nif grey_cars < 4:\n    print('27')", ("12", "18", "27")).answer == ""

@@ -245,6 +245,7 @@ def test_a_synonym_is_as_good() -> None:
         ("Is the outline normal or abnormal?", "The outline of the cusps is abnormal,", "abnormal", True),
         ("Is the outline normal or abnormal?", "The outline is not abnormal.", "abnormal", False),
         ("Is it solid or cystic?", "The solid one is next to a cystic one.", "solid", False),
+        ("Which is larger, the liver or the spleen?", "The liver is significantly larger.", "liver", True),
         ("Which organs appear in pairs?", "In the chest X-ray, the lungs appear in pairs.", "lung", True),
         ("How many cysts does the wall show?", "The wall shows two cysts.", "2", True),
         ("How many cysts does the wall show?", "The wall shows two or three cysts.", "2", False),

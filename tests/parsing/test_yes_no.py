@@ -8,7 +8,8 @@ import time
 import pytest
 
 from infimed_plugins.parsing import yes_no
-from infimed_plugins.parsing.yes_no import MAX_LENGTH, Rule, polarity_of_gold, read_yes_no
+from infimed_plugins.parsing.lexicon import LONGEST, Rule
+from infimed_plugins.parsing.yes_no import polarity_of_gold, read_yes_no
 from infimed_plugins.records import Code
 
 TABLES = ("WORDS", "EXPLICIT", "SHORT", "STATED")
@@ -299,7 +300,7 @@ def test_what_is_said_of_the_words_of_the_question(reply: str, side: str) -> Non
         ("Yes, perhaps.", Code.UNSURE),
         ("Maybe.", Code.UNSURE),
         ("There is a stone.", Code.NO_ANSWER),
-        ("yes" * MAX_LENGTH, Code.TOO_LONG),
+        ("yes" * LONGEST, Code.TOO_LONG),
     ],
 )
 def test_the_code_tells_programs_why(reply: str, code: Code) -> None:
@@ -341,7 +342,7 @@ def test_no_text_or_question_raises() -> None:
 )
 def test_long_replies_take_little_time(piece: str) -> None:
     text = (piece * (1_000_000 // len(piece)))[:1_000_000]
-    for reply in (text, text[:MAX_LENGTH]):
+    for reply in (text, text[:LONGEST]):
         start = time.process_time()
         read_yes_no(reply, "Is there a mass in the liver?")
         assert time.process_time() - start < 0.5
