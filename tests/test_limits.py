@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -150,8 +152,21 @@ def test_an_odd_recipe_is_one_short_line(text: str, tmp_path: Path) -> None:
     assert len(str(caught.value)) < 1000
 
 
-def test_an_alias_of_a_plain_recipe_is_followed() -> None:
+def test_an_alias_of_a_plain_recipe_is_followed_and_counts_as_often_as_it_is_used() -> None:
     assert limits.parse_yaml("a: &a [1, 2]\nb: *a") == {"a": [1, 2], "b": [1, 2]}
+    with pytest.raises(DataError, match=r"1,048,577 or more .*, aliases followed"):
+        limits.parse_yaml(LAUGHS)
+
+
+def test_a_packed_reply_is_unpacked_no_further_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limits.VARIABLE, "reply=1KiB")
+    packed = gzip.compress(bytes(20 << 20))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="INFIMED_LIMITS=reply="):
+        limits.unpacked(packed, "gzip", "a reply")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
 
 
 def test_a_limit_says_its_number_and_is_raised_by_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infimed_plugins.cli.data import warn
 from infimed_plugins.cli.options import AsJson, DataDir, EngineName, EngineSettings, Fresh, Url, key_values, read_engine
 from infimed_plugins.console import print_json, print_table, progress, say, tell
 from infimed_plugins.errors import ConfigError, DataError
@@ -88,7 +89,7 @@ def curate(
         print_json(manifest.to_json())
     else:
         _print(manifest, out)
-        _warn(manifest)
+        warn(manifest)
         if step == "decontamination":
             _print_thresholds(given)
     _refuse_empty(manifest, out)
@@ -149,7 +150,7 @@ def reflect(
         print_json(counts.to_json())
     else:
         _print_chains(counts, out)
-        _warn(manifest)
+        warn(manifest)
     _refuse_empty(manifest, out)
 
 
@@ -202,13 +203,3 @@ def _print_chains(counts: ChainCounts, out: Path) -> None:
     print_table("Outcomes", ["", "questions", "share"], [[n, c, f"{shares[n]:.1%}"] for n, c in counts.kinds.items()])
     others = {key: count for key, count in counts.dropped.items() if key not in counts.kinds} | counts.rejected
     print_table("Cost and notes", ["", "count"], list((counts.cost | counts.notes | others).items()))
-
-
-def _warn(manifest: Manifest) -> None:
-    """Print warnings: failures that a rerun would fix, and rows that were not checked."""
-    from infimed_plugins.curation.decontamination.benchmark_items import NOT_CHECKED
-
-    (part,) = manifest.parts
-    lines = [f"{part.failed:,} rows lack a reply; the same command asks for them again"] if part.failed else []
-    for line in (*lines, *(f"{NOT_CHECKED}{name}" for name in part.not_checked)):
-        say(f"warning: {line}", style="yellow")

@@ -192,11 +192,7 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
         ["part", "source", "split", "licence", "read", "kept", "dropped", "rejected"],
         rows,
     )
-    failed = sum(part.failed for part in manifest.parts)
-    if failed:
-        say(f"warning: {failed:,} rows lack a reply; the same command asks for them again", style="yellow")
-    for benchmark in sorted({name for part in manifest.parts for name in part.not_checked}):
-        say(f"warning: not checked against {benchmark}: its files are missing", style="yellow")
+    warn(manifest)
     print_table(
         "Files",
         ["file", "rows", "bytes", "sha256"],
@@ -206,6 +202,15 @@ def _print_manifest(manifest: Manifest, folder: Path) -> None:
 
     if manifest.format in FORMATS:
         say(find_format(manifest.format).hint.format(sets=",".join(manifest.datasets), folder=folder))
+
+
+def warn(manifest: Manifest) -> None:
+    """Print warnings: failures that a rerun would fix, and rows that were not checked."""
+    failed = sum(part.failed for part in manifest.parts)
+    if failed:
+        say(f"warning: {failed:,} rows lack a reply; the same command asks for them again", style="yellow")
+    for benchmark in sorted({name for part in manifest.parts for name in part.not_checked}):
+        say(f"warning: not checked against {benchmark}: its files are missing", style="yellow")
 
 
 def _reasons(counts: dict[str, int]) -> str:

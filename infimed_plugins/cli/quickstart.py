@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from infimed_plugins.cli.options import AsJson
-from infimed_plugins.console import messages, print_json, tell
+from infimed_plugins.cli.options import AsJson, Fresh
+from infimed_plugins.console import messages, print_json, progress, tell
 
 app = typer.Typer(
     help="The whole recipe on a laptop, through the real trainers.",
@@ -25,7 +25,7 @@ def quickstart(
     rl: Annotated[str, typer.Option(help="auto, easyr1 or trl.")] = "auto",
     questions: Annotated[int, typer.Option(min=10, max=2000, help="Held-out questions for each model.")] = 600,
     smoke: Annotated[bool, typer.Option("--smoke", help="Two steps of each trainer: does it all work here?")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run left, and start over.")] = False,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Build the data, train in LLaMA-Factory and EasyR1 or TRL, evaluate, report; a rerun goes on."""
@@ -45,7 +45,6 @@ def pretrain(
     as_json: AsJson = False,
 ) -> None:
     """Make the tiny base model that ships with the package: about ten minutes on two cores."""
-    from infimed_plugins.console import progress
     from infimed_plugins.quickstart.pretrain import PretrainSettings
     from infimed_plugins.quickstart.pretrain import pretrain as make_base
 

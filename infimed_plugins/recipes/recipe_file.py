@@ -48,7 +48,7 @@ from typing import Any
 from infimed_plugins.curation.settings import whole
 from infimed_plugins.errors import ConfigError, MissingFileError, near
 from infimed_plugins.families import find_family
-from infimed_plugins.limits import parse_yaml, read_bytes
+from infimed_plugins.limits import parse_yaml, read_bytes, repeated
 from infimed_plugins.paths import lies_in, shipped
 from infimed_plugins.recipes.recipe import EngineChoice, Part, Recipe, Step, TokenLimit, mapping, names_in
 from infimed_plugins.recipes.trust import untrusted_settings
@@ -144,8 +144,8 @@ def parse_recipe(raw: Any, where: str) -> Recipe:
     """Return the recipe in a parsed YAML document. Raises ConfigError naming ``where`` and the key."""
     recipe: Recipe = _record(Recipe, raw, where)
     names = [part.name for part in recipe.parts]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"{where}: several parts are named {twice[0]!r}; name each differently")
+    if twice := repeated(names):
+        raise ConfigError(f"{where}: several parts are named {twice!r}; name each differently")
     return recipe
 
 
