@@ -49,7 +49,7 @@ def rl(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a configuration of reinforcement learning: every row and prompt, that good replies are paid, EasyR1's keys.
+    """Check a configuration of reinforcement learning: rows, prompts, pay for good replies, the judge, EasyR1's keys.
 
     Ends with 1 when there are faults, one line each with its fix, and with 2 when it cannot be checked. Of many faults
     of one kind the first three are shown and the others counted; --json has all.

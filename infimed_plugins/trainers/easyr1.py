@@ -80,7 +80,8 @@ def check_rl(
     summary = None
     if train and val and settings.data.rollout_batch_size >= 1:
         faults += _size_faults(settings, train)
-        summary = _summary(settings, train)
+        sequences = settings.worker.actor.global_batch_size * settings.worker.rollout.n
+        summary = Summary(train.count, train.longest, sequences, train.count // settings.data.rollout_batch_size)
     return Checked(tuple(dict.fromkeys(faults)), summary, warnings)  # train and val may share a fault
 
 
@@ -199,16 +200,6 @@ def _size_faults(settings: Any, train: Rows) -> Iterator[Fault]:
         yield Fault("data.train_files", what, "lower data.rollout_batch_size or add rows")
     else:
         yield from step_faults(settings, train.count // settings.data.rollout_batch_size)
-
-
-def _summary(settings: Any, train: Rows) -> Summary:
-    actor = settings.worker.actor
-    return Summary(
-        rows=train.count,
-        max_tokens=train.longest,
-        sequences_per_update=actor.global_batch_size * settings.worker.rollout.n,
-        steps_per_epoch=train.count // settings.data.rollout_batch_size,
-    )
 
 
 def parquet_row(row: ExportRow, store_root: Path, _number: int = 0) -> dict[str, Any]:

@@ -28,6 +28,7 @@ KEYS = Keys(
     images="worker.rollout.limit_images",
     length="data.max_prompt_length",
     smaller="lower data.max_pixels, ",
+    unfiltered="cut, its images with it",
 )
 
 
@@ -71,7 +72,7 @@ def row_rules(settings: Any, reward: LoadedReward | None, tokenize: bool, faults
         settings.algorithm,
         limit_images=settings.worker.rollout.limit_images,
         max_tokens=data.max_prompt_length,
-        too_long="left out" if data.filter_overlong_prompts else "cut, its images with it",
+        too_long=KEYS.too_long if data.filter_overlong_prompts else KEYS.unfiltered,
         tokenizer=tokenizer,
         processor=processor,
         template_key=KEYS.template if data.override_chat_template else "",

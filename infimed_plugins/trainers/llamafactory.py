@@ -31,11 +31,17 @@ from infimed_plugins.export import ExportRow, Format
 from infimed_plugins.export.jsonl import write_jsonl
 from infimed_plugins.limits import parse_json
 from infimed_plugins.storage import write_whole
-from infimed_plugins.trainers.data_check import OnProgress, Rows, in_cache, model_fault, unreadable_file
+from infimed_plugins.trainers.data_check import OnProgress, in_cache, model_fault, unreadable_file
 from infimed_plugins.trainers.faults import Checked, Fault, Summary, nearest
 from infimed_plugins.trainers.launch import read_settings
 from infimed_plugins.trainers.llamafactory_rows import check_rows
-from infimed_plugins.trainers.llamafactory_settings import names_in, setting_faults, step_faults, trained_rows
+from infimed_plugins.trainers.llamafactory_settings import (
+    names_in,
+    setting_faults,
+    step_faults,
+    steps_per_epoch,
+    trained_rows,
+)
 from infimed_plugins.trainers.registry import Trainer
 from infimed_plugins.trainers.upstream_llamafactory import (
     command_line_options,
@@ -63,9 +69,10 @@ def check_sft(
     config: Path,
     overrides: Sequence[str] = (),
     *,
+    devices: int | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Checked:
-    """Check a configuration and its data, for this machine's devices; return all faults.
+    """Check a configuration and its data; return all faults. ``devices`` that will train; default: this machine's.
 
     Raises MissingFileError without the file, ConfigError for one that is no YAML mapping, and MissingExtraError
     without LLaMA-Factory.
@@ -86,9 +93,11 @@ def check_sft(
         rows = check_rows(arguments, has_model, on_progress)
         faults += rows.faults
         trained = trained_rows(rows.count, arguments[1], faults)
-        at_once = arguments[2].per_device_train_batch_size * _devices_here()
-        faults += step_faults(arguments[2], trained, at_once)
-    return Checked(tuple(faults), _summary(arguments[2], rows, trained, at_once))
+        at_once = arguments[2].per_device_train_batch_size * (devices or _devices_here())
+        steps = steps_per_epoch(arguments[2], trained, at_once)
+        faults += step_faults(arguments[2], trained, at_once, steps)
+    sequences = at_once * arguments[2].gradient_accumulation_steps
+    return Checked(tuple(faults), Summary(trained, rows.longest, sequences, steps))
 
 
 _DATA_KEYS = ("dataset", "eval_dataset", "dataset_dir", "media_dir")
@@ -204,16 +213,6 @@ def _parse(settings: dict[str, Any], config: Path, faults: list[Fault]) -> Any:
         return _parse(settings | {"overwrite_output_dir": True}, config, faults)
     faults.append(Fault(str(config), f"LLaMA-Factory refuses it: {said}", "change what it names"))
     return None
-
-
-def _summary(training: Any, rows: Rows, trained: int, at_once: int) -> Summary:
-    batches = trained // at_once if training.dataloader_drop_last else -(-trained // at_once)
-    return Summary(
-        rows=trained,
-        max_tokens=rows.longest,
-        sequences_per_update=at_once * training.gradient_accumulation_steps,
-        steps_per_epoch=-(-batches // training.gradient_accumulation_steps),
-    )
 
 
 def _devices_here() -> int:

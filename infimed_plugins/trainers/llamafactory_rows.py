@@ -30,7 +30,7 @@ def check_rows(arguments: Any, tokenize: bool, on_progress: OnProgress) -> Rows:
                 done += 1
                 on_progress(done, total)
     except _LoadError as error:
-        rows.faults.append(error.fault)
+        rows.faults.append(error.args[0])
         return rows
     rows.count = sum(len(one.rows) for one in trained)
     if first_image is not None and data.preprocessing_batch_size <= first_image < rows.count:
@@ -58,9 +58,7 @@ def _encoder(arguments: Any, faults: list[Fault]) -> Encoder | None:
 
 
 class _LoadError(Exception):
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
+    """A data set that cannot be loaded; its argument is the Fault."""
 
 
 class _Set:

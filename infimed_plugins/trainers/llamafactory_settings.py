@@ -117,14 +117,18 @@ def trained_rows(rows: int, data: Any, faults: list[Fault]) -> int:
         return 0
 
 
-def step_faults(training: Any, trained: int, at_once: int) -> Iterator[Fault]:
-    """Yield faults of a run without a step. ``at_once`` is the number of rows in one batch on all devices."""
+def steps_per_epoch(training: Any, trained: int, at_once: int) -> int:
+    """Return the optimizer steps of an epoch. ``at_once`` is the number of rows in one batch on all devices."""
     batches = trained // at_once if training.dataloader_drop_last else -(-trained // at_once)
-    if trained and not batches:
+    return int(-(-batches // training.gradient_accumulation_steps))
+
+
+def step_faults(training: Any, trained: int, at_once: int, updates: int) -> Iterator[Fault]:
+    """Yield faults of a run without a step; ``updates`` are those of an epoch."""
+    if trained and not updates:
         what = f"{trained:,} rows do not fill one batch of {at_once}, which dataloader_drop_last drops: no step is left"
         yield Fault("dataloader_drop_last", what, "set it to false, or per_device_train_batch_size lower")
         return
-    updates = -(-batches // training.gradient_accumulation_steps)
     steps = training.max_steps if training.max_steps > 0 else math.ceil(updates * training.num_train_epochs)
     resumed = training.resume_from_checkpoint
     state = Path(str(resumed), "trainer_state.json")

@@ -111,7 +111,7 @@ TRAINERS = (
             length="max_length",
             score=lambda said, truths, settings: InfimedReward()(said, ground_truth=truths, **settings),
             files=("dataset", "val_dataset"),
-            columns=("messages", "ground_truth", "images"),
+            columns={one: one for one in ("messages", "ground_truth", "images")},
         ),
         template=TEMPLATE,
         architectures={"gemma3": "gemma3_vision", "internvl": "internvl_hf"},  # its chat templates, by model_type

@@ -149,7 +149,7 @@ TRAINERS = (
                 for one in score_replies([response_of(f"?{text}", "?") for text in said], truths, settings)
             ],
             files=("data.prompt_dataset", "eval.dataset"),
-            columns=("data.input_key", "data.label_key", "data.image_key"),
+            columns={"data.input_key": "input", "data.label_key": "label", "data.image_key": "images"},
             taken_off="rollout.max_new_tokens",
             too_long="cut",
             needed=("data.apply_chat_template", "data.label_key", "data.max_images_per_prompt"),

@@ -38,9 +38,10 @@ class Keys:
     """The keys of a trainer's configuration that its check reads and names, and how its adapter is called (``score``).
 
     ``asks`` says how its prompt is made to ask for a form, ``template_file`` a shipped template that does, ``smaller``
-    what makes pictures smaller, for the fix of a long prompt. ``columns`` are those of prompt, truth and images, or the
-    keys that name them; ``taken_off`` is the key of what is taken off ``length``, ``too_long`` what becomes of a longer
-    prompt. Without the ``needed`` keys no row is right.
+    what makes pictures smaller, for the fix of a long prompt. ``columns`` are those of prompt, truth and images, by the
+    keys that name others. ``taken_off`` is the key of what is taken off ``length``; a longer prompt is ``too_long``, or
+    ``unfiltered`` where the key ``filter`` is not set. ``images_first``: the images go before a prompt without tags.
+    Without the ``needed`` keys no row is right.
     """
 
     title: str
@@ -56,9 +57,12 @@ class Keys:
     smaller: str = ""
     score: Score = lambda said, truths, settings: []
     files: tuple[str, ...] = ()
-    columns: tuple[str, str, str] = ("prompt", "ground_truth", "images")
+    columns: Mapping[str, str] = field(default_factory=dict)
+    images_first: bool = False
     taken_off: str = ""
+    filter: str = ""
     too_long: str = "left out"
+    unfiltered: str = ""
     needed: tuple[str, ...] = ()
 
 

@@ -34,7 +34,6 @@ from infimed_plugins.trainers.reward_check import LoadedReward, judge_faults
 from infimed_plugins.trainers.rl_rows import Asked, RowRules, Walk
 
 _Settings = Mapping[str, Any]
-_COLUMNS = {"data.prompt_key": "prompt", "data.input_key": "input", "data.image_key": "images"}  # by default
 
 
 def check(
@@ -127,13 +126,12 @@ def _rules(keys: Keys, settings: _Settings, faults: list[Fault]) -> RowRules:
         except (OSError, ValueError, KeyError) as error:
             what = f"the processor of {model} does not load ({first_line(error)}), and no row was tokenized"
             faults.append(Fault(keys.model, what, "name a model that transformers itself has, with its processor"))
-    is_filtered = settings.get("data.filter_overlong_prompts", keys.title != "verl")
     return RowRules(
         keys,
         _reward(keys, settings, faults),
         limit_images=int(settings.get(keys.images) or 0),
         max_tokens=limit - int(settings.get(keys.taken_off) or 0) if isinstance(limit, int) else None,
-        too_long=keys.too_long if is_filtered else "refused, the run ended",
+        too_long=keys.unfiltered if keys.filter and not settings.get(keys.filter) else keys.too_long,
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )
@@ -174,7 +172,7 @@ def _check_set(
     except load_errors() as error:
         rows.faults.append(load_fault(key, name, [name], error, build))
         return
-    columns = [settings.get(column) or _COLUMNS.get(column, column) for column in keys.columns]
+    columns = [settings.get(key) or column for key, column in keys.columns.items()]
     for split, table in sets.items():
         missing = [column for column in columns[:2] if column not in table.column_names]
         for column in missing:
@@ -190,7 +188,7 @@ def _check_set(
 def _asked(row: dict[str, Any], columns: Sequence[str], keys: Keys, settings: _Settings, processor: Any) -> Asked:
     said, truth, images = (row.get(column) for column in columns)
     pictures = [_located(image, settings) for image in images or []]
-    tags = IMAGE_TAG * len(pictures) if keys.title == "TRL" else ""
+    tags = IMAGE_TAG * len(pictures) if keys.images_first else ""
     turns = [{"role": "user", "content": said}] if isinstance(said, str) else [*(said or [])]
     turns = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in ("system", "user")]
     texts = [(turn["role"], _text(turn, tags)) for turn in turns]
@@ -202,7 +200,7 @@ def _asked(row: dict[str, Any], columns: Sequence[str], keys: Keys, settings: _S
 
 
 def _text(turn: dict[str, Any], tags: str) -> str:
-    """Return a turn's text with a tag for each image; ``tags`` go before a plain text of TRL, which has none."""
+    """Return a turn's text with a tag for each image; ``tags`` go before a plain text that has none."""
     content = turn.get("content")
     if isinstance(content, list):
         return "".join(IMAGE_TAG if part.get("type") == "image" else str(part.get("text") or "") for part in content)

@@ -183,6 +183,8 @@ GRPOTrainer(model=..., reward_funcs=reward, train_dataset=...)  # with a column 
             length="vllm_max_model_length",
             score=lambda said, truths, settings: infimed_reward(said, ground_truth=truths, **settings),
             files=("dataset_name",),
+            columns={one: one for one in ("prompt", "ground_truth", "images")},
+            images_first=True,
             taken_off="max_completion_length",
             too_long="refused by vLLM",
         ),

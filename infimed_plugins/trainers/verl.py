@@ -167,7 +167,9 @@ TRAINERS = (
                 compute_score("", one, truth, **settings)["score"] for one, truth in zip(said, truths, strict=True)
             ],
             files=("data.train_files", "data.val_files"),
-            columns=("data.prompt_key", "reward_model", "data.image_key"),
+            columns={"data.prompt_key": "prompt", "reward_model": "reward_model", "data.image_key": "images"},
+            filter="data.filter_overlong_prompts",
+            unfiltered="refused, the run ended",
         ),
         template=TEMPLATE,
     ),
