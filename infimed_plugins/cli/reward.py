@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -90,7 +89,7 @@ def _compare(file: Path, names: list[str], as_json: bool) -> None:
         show(f"scoring {file.name}", 0, None)
         made = compare([one for one in read_generations(file) if not one.fault], names)
     if as_json:
-        print_json(list(map(asdict, made)))
+        print_json([one.to_json() for one in made])
         return
     headers = ["reward", "accuracy", f"paid (≥ {PAID})", "agrees", "kappa", "it alone differs", "lines", "µs a sample"]
     rows: list[list[Any]] = []

@@ -16,12 +16,13 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, known_name, optional_module
 from infimed_plugins.judge.agreement import Agreement, agreement
+from infimed_plugins.records import Json
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.generations import Generation
@@ -42,6 +43,10 @@ class Compared:
     cost: float
     with_first: Agreement | None
     alone: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return every field."""
+        return asdict(self)
 
 
 def compare(rows: Sequence[Generation], names: Sequence[str]) -> list[Compared]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -40,9 +39,9 @@ def infimed_reward(
         for key in scores[0]:
             log_metric(f"infimed/{key}", sum(score[key] for score in scores) / len(scores))
     if log_extra is not None:
-        log_extra("ground_truth", [truth if isinstance(truth, str) else json.dumps(truth) for truth in truths])
+        log_extra("ground_truth", list(map(str, truths)))
         if ids := columns.get("id"):
-            log_extra("uid", [str(id) for id in ids])
+            log_extra("uid", list(map(str, ids)))
     return [None if score["no_verdict"] else score["overall"] for score in scores]
 
 
