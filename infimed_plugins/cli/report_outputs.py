@@ -63,7 +63,7 @@ class Outputs:
             shown: dict[str, Any] = {"notes": made.notes, **extra}
             shown |= {"agreement": made.agreement, "judge": made.judge, "skill_grades": made.skill_grades}
             shown |= {"dimensions": dimensions(made.runs) if self.dimensions else [], **asdict(summary)}
-            print_json(shown | ({"against": comparison.to_json()} if comparison else {}))
+            print_json(shown | ({"against": asdict(comparison)} if comparison else {}))
             return
         for grid in tables.grids(summary, comparison):
             print_table(". ".join(filter(None, (grid.title, grid.warning))), *tables.whole(grid, joined=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -96,7 +95,7 @@ def _compare(file: Path, names: list[str], as_json: bool) -> None:
     if bad := [one for one in read if one.fault]:
         tell(f"{len(bad):,} of {len(read):,} rows cannot be read; line {bad[0].number}: {bad[0].fault}")
     if as_json:
-        print_json(list(map(asdict, made)))
+        print_json([one.to_json() for one in made])
         return
     headers = ["reward", "accuracy", f"paid (≥ {PAID})", "agrees", "kappa", "it alone differs", "lines", "µs a sample"]
     rows: list[list[Any]] = []

@@ -17,7 +17,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from infimed_plugins.errors import (
     optional_module,
 )
 from infimed_plugins.judge.agreement import Agreement, agreement
+from infimed_plugins.records import Json
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.generations import Generation
@@ -54,6 +55,10 @@ class Compared:
     with_first: Agreement | None
     alone: tuple[int, ...]
     unscored: int
+
+    def to_json(self) -> dict[str, Json]:
+        """Return every field."""
+        return asdict(self)
 
 
 def compare(rows: Sequence[Generation], names: Sequence[str]) -> list[Compared]:

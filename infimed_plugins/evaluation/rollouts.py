@@ -154,7 +154,7 @@ def saved_groups(files: Sequence[Path], scorer: Scorer, n: int | None = None) ->
         if mixed := len(scored) - sum(map(len, found)):
             notes[
                 f"{mixed:,} rollouts are left out: several questions have their words and answer, and the rows of one "
-                "do not stand together; a column uid would tell them apart"
+                "do not stand together; the rest may be unlike them, and a column uid would tell them apart"
             ] = None
     return Rollouts(groups, None, list(notes))
 

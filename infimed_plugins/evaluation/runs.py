@@ -141,10 +141,9 @@ def evaluate(
     with locked(root):
         failed = _ask(plan, model, label, root, progress)
         runs = _judge(root, folders, modes, judge, progress)
-    made = _evaluation(folders, runs, judge, people, grade_skills, root)
-    metadata = _run_metadata(root, label, model) | dict(made.metadata)
+    made = _evaluation(folders, runs, judge, people, grade_skills, root, _run_metadata(root, label, model))
     notes = [*(f"{title}: {error}" for title, error in failed.items()), *made.notes]
-    return replace(made, metadata=metadata, notes=notes, failed=failed, data_dir=options.downloads)
+    return replace(made, notes=notes, failed=failed, data_dir=options.downloads)
 
 
 def score(
@@ -175,10 +174,9 @@ def score(
         found = run_folders(root)
         judged += _judge(root, found, modes, judge, progress)
         folders += found
-    made = _evaluation(folders, judged, judge, people, grade_skills, runs[0])
-    return replace(
-        made, metadata={"runs": ", ".join(map(str, runs)), **made.metadata}, data_dir=data_dir, against=against
-    )
+    metadata = {"runs": ", ".join(map(str, runs))}
+    made = _evaluation(folders, judged, judge, people, grade_skills, runs[0], metadata)
+    return replace(made, data_dir=data_dir, against=against)
 
 
 def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
@@ -280,11 +278,11 @@ def _evaluation(
     people: Mapping[str, bool],
     grade_skills: bool,
     root: Path,
+    metadata: dict[str, str],
 ) -> Evaluation:
-    metadata = {}
     if judge is not None:
         told = judge.identity
-        metadata = {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
+        metadata |= {"judge": f"{told.model}, {told.engine}", "judge's template": f"sha256 {told.template_hash}"}
     return Evaluation(
         folders,
         runs,

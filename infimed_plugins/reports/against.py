@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from infimed_plugins.benchmarks.judged import Setting
 from infimed_plugins.plugins import registry
-from infimed_plugins.records import Json
 from infimed_plugins.reports.published import published_data, published_table
 from infimed_plugins.reports.statistics import Estimate, wilson
 from infimed_plugins.reports.summary import Figure, Result, Summary
@@ -25,7 +24,7 @@ SAME = 0.03  # a difference that is within this of 0, interval and all, counts a
 @dataclass(frozen=True)
 class Against:
     """One of our figures beside a published one. ``stage`` is base, SFT or RL, ``published`` a share in [0, 1] of
-    ``questions``; ``difference`` is ours less theirs."""
+    ``questions``; ``difference`` is ours less theirs, ``verdict`` what so many questions say of it."""
 
     model: str
     benchmark: str
@@ -36,16 +35,7 @@ class Against:
     questions: int
     ours: Figure
     difference: Estimate
-
-    @property
-    def verdict(self) -> str:
-        """``as published``, ``better``, ``worse``, or that so many questions cannot tell."""
-        if self.difference.low > 0 or self.difference.high < 0:
-            return "better" if self.difference.low > 0 else "worse"
-        if self.difference.low >= -SAME and self.difference.high <= SAME:
-            return "as published"
-        total, least = self.ours.accuracy.total, 50 * (self.difference.high - self.difference.low)
-        return f"not to be told apart: {total:,} questions show {least:.1f} points or more"
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -56,11 +46,6 @@ class Comparison:
     source: str
     rows: tuple[Against, ...]
     notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Json]:
-        """Return every field and verdict."""
-        rows = [asdict(row) | {"verdict": row.verdict} for row in self.rows]
-        return {"recipe": self.recipe, "source": self.source, "rows": rows, "notes": list(self.notes)}
 
 
 def compare(summary: Summary, recipe: str) -> Comparison:
@@ -82,8 +67,18 @@ def _rows(result: Result, told: Mapping[str, Any]) -> Iterator[Against]:
             difference = _difference(result.figure.estimate, value / 100, questions)
             yield Against(
                 result.model, result.benchmark, result.asked, stage, reference, value / 100, questions, result.figure,
-                difference,
+                difference, _verdict(difference, result.figure.accuracy.total),
             )  # fmt: skip
+
+
+def _verdict(difference: Estimate, total: int) -> str:
+    """Return ``as published``, ``better``, ``worse``, or that so many questions cannot tell."""
+    if difference.low > 0 or difference.high < 0:
+        return "better" if difference.low > 0 else "worse"
+    if difference.low >= -SAME and difference.high <= SAME:
+        return "as published"
+    least = 50 * (difference.high - difference.low)
+    return f"not to be told apart: {total:,} questions show {least:.1f} points or more"
 
 
 def _questions(benchmark: str, told: Mapping[str, Any]) -> int:

@@ -6,10 +6,11 @@ with their images, candidates, what the judge said, and the chain.
 
 from __future__ import annotations
 
-import json
 import random
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.paths import below
 from infimed_plugins.recipes.manifest import Manifest
 from infimed_plugins.records import Json
+from infimed_plugins.rewards import parse_truth
 
 ROWS, CHAINS = 40, 60  # on a page
 ROW_PIXELS, CHAIN_PIXELS = 360, 200  # the longer side of a thumbnail
@@ -63,37 +65,47 @@ def random_rows(folder: Path, manifest: Manifest, count: int, seed: int) -> Iter
         first += output.rows
         if inside:
             path = below(folder, output.file)
-            yield from _parquet_rows(path, inside) if path.suffix == ".parquet" else _sharegpt_rows(path, inside)
+            yield from (_shown(path, row) for row in _read(path, inside))
 
 
-def _sharegpt_rows(path: Path, wanted: set[int]) -> Iterator[ShownRow]:
-    with path.open(encoding="utf-8") as file:
-        for index, line in enumerate(file):
-            if index in wanted:
-                row = parse_json(line, path)
-                turns = tuple((turn["role"], turn["content"]) for turn in row["messages"])
-                images = (_thumbnail(below(path.parent, name).read_bytes(), name) for name in row["images"])
-                yield ShownRow(path.name, row["id"], turns, tuple(images))
+def _read(path: Path, wanted: set[int]) -> Iterator[dict[str, Any]]:
+    """Yield rows of a file by their places, in its order."""
+    if path.suffix == ".parquet":
+        import pyarrow.dataset
+
+        yield from pyarrow.dataset.dataset(path).take(sorted(wanted)).to_pylist()
+    elif path.suffix == ".arrow":  # of the datasets library
+        import pyarrow
+
+        with pyarrow.memory_map(str(path)) as file:
+            yield from pyarrow.ipc.open_stream(file).read_all().take(sorted(wanted)).to_pylist()
+    else:
+        with path.open(encoding="utf-8") as lines:
+            yield from (parse_json(line, path) for index, line in enumerate(lines) if index in wanted)
 
 
-def _parquet_rows(path: Path, wanted: set[int]) -> Iterator[ShownRow]:
-    import pyarrow.parquet
+def _shown(path: Path, row: dict[str, Any]) -> ShownRow:
+    """Return a row of any format (export/): its turns, and the truth that a reward gets."""
+    asked = next(row[name] for name in ("messages", "prompt", "problem", "question") if row.get(name) is not None)
+    turns = [("user", asked)] if isinstance(asked, str) else [(turn["role"], turn["content"]) for turn in asked]
+    truth = next((row[name] for name in ("ground_truth", "reward_model", "answer") if row.get(name) is not None), None)
+    truth, boxes = truth["ground_truth"] if isinstance(truth, dict) else truth, None
+    if truth is not None:
+        turns.append(("ground truth", str(truth)))
+        with suppress(DataError):
+            given = parse_truth(truth)
+            boxes = parse_boxes(given.answer) if given.task in ("grounding", "detection") else None
+    id, drawn = str(row.get("id") or (row.get("extra_info") or {}).get("id", "")), boxes.boxes if boxes else ()
+    images = (_thumbnail(_picture(path, image), id, boxes=drawn) for image in row.get("images") or ())
+    return ShownRow(path.name, id, tuple(turns), tuple(images))
 
-    first = 0
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            size = file.metadata.row_group(group).num_rows
-            inside = sorted(index - first for index in wanted if first <= index < first + size)
-            rows = file.read_row_group(group).to_pylist() if inside else []
-            yield from (_parquet_row(path.name, rows[index]) for index in inside)
-            first += size
 
-
-def _parquet_row(file: str, row: dict[str, Any]) -> ShownRow:
-    truth = json.loads(row["answer"])
-    boxes = parse_boxes(truth["answer"]) if truth["task"] in ("grounding", "detection") else None
-    images = (_thumbnail(image["bytes"], row["id"], boxes=boxes.boxes if boxes else ()) for image in row["images"])
-    return ShownRow(file, row["id"], (("user", row["problem"]), ("ground truth", row["answer"])), tuple(images))
+def _picture(path: Path, image: str | dict[str, bytes]) -> bytes:
+    """Return a picture that stands in a row, or beside the file."""
+    if isinstance(image, dict):
+        return image["bytes"]
+    head, data, encoded = image.partition(";base64,")
+    return b64decode(encoded) if data and head.startswith("data:") else below(path.parent, image).read_bytes()
 
 
 def _thumbnail(data: bytes, name: str, pixels: int = ROW_PIXELS, boxes: Sequence[tuple[float, ...]] = ()) -> str:

@@ -39,13 +39,15 @@ def infimed_reward(
     completions: Sequence[Any],
     prompts: Sequence[Any] | None = None,
     log_metric: Callable[[str, float], None] | None = None,
+    log_extra: Callable[[str, list[str]], None] | None = None,
     **columns: Any,
 ) -> list[float | None]:
     """Return ``overall`` of each completion, a string or a conversation; None where there is no verdict.
 
     TRL 1.16 leaves such a completion out (trl/trainer/grpo_trainer.py:2759); 0.24 takes it for 0.
     ``columns`` are the data set's, and settings of ``compute_score``, which are no lists. Format, accuracy
-    and the other keys are logged where TRL offers ``log_metric``. Raises ConfigError without a column of ground truths.
+    and the other keys are logged where TRL offers ``log_metric``; ``log_extra`` takes what ``infimed profile`` needs
+    in TRL's log of completions: truths and ids. Raises ConfigError without a column of ground truths.
     """
     named = [columns[name] for name in TRUTH_COLUMNS if columns.get(name) is not None]
     if not named:
@@ -55,6 +57,10 @@ def infimed_reward(
     if log_metric is not None and scores:
         for key in scores[0]:
             log_metric(f"infimed/{key}", sum(score[key] for score in scores) / len(scores))
+    if log_extra is not None:
+        log_extra("ground_truth", list(map(str, truths)))
+        if ids := columns.get("id"):
+            log_extra("uid", list(map(str, ids)))
     return [None if score["no_verdict"] else score["overall"] for score in scores]
 
 

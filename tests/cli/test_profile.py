@@ -7,13 +7,16 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
 from infimed_plugins import recipes
 from infimed_plugins.cli.main import app
 from infimed_plugins.engines import ChatRequest, Reply, Sampling
+from infimed_plugins.trainers.trl import infimed_reward
 
 RUNNER = CliRunner()
 ASKED: list[str] = []
@@ -159,3 +162,15 @@ def test_bad_input_is_one_line(more: list[str], said: str, tmp_path: Path, monke
     done = RUNNER.invoke(app, ["profile", *more])
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
+
+
+def test_the_log_of_trl_with_our_reward_tells_truths_and_questions(tmp_path: Path) -> None:
+    """TRL writes prompts, completions, rewards and what the reward logs (trl/trainer/grpo_trainer.py, 3341)."""
+    turns = [[{"role": "assistant", "content": str(row["response"])}] for row in SAME_WORDS]
+    logged: dict[str, Any] = {"prompt": [[{"role": "user", "content": "q"}]] * 16, "completion": turns}
+    truths, ids = [row["ground_truth"] for row in FOUR], [f"q{n // 4}" for n in range(16)]
+    logged["infimed_reward"] = infimed_reward(turns, ground_truth=truths, id=ids, log_extra=logged.__setitem__)
+    pyarrow.parquet.write_table(pyarrow.table(logged), tmp_path / "completions_00001.parquet")
+    done = RUNNER.invoke(app, ["profile", str(tmp_path / "completions_00001.parquet"), "--json"])
+    made = json.loads(done.stdout)["slices"][0]
+    assert (made["groups"], made["no_advantage"]["value"]) == (4, 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 
 import pytest
 
@@ -86,6 +87,6 @@ def test_variants_and_other_benchmarks_are_left_out_and_a_set_that_was_not_repor
 
 @pytest.mark.parametrize("name", list(published_data()["recipes"]))
 def test_json_holds_every_verdict(name: str) -> None:
-    told = compare(summarize([run("vqa_rad", 273, 451)]), name).to_json()
+    told = asdict(compare(summarize([run("vqa_rad", 273, 451)]), name))
     assert [row["stage"] for row in told["rows"]] == ["base", "SFT", "RL"]
     assert all(row["verdict"] for row in told["rows"])

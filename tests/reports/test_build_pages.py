@@ -65,9 +65,14 @@ def built(tmp_path: Path) -> Path:
     return tmp_path / "built"
 
 
-def test_a_build_is_shown(built: Path, tmp_path: Path) -> None:
-    build_pages.write_review(built, read_manifest(built), tmp_path / "page.html")
-    assert (tmp_path / "page.html").read_text().count("data:image/") == 1
+@pytest.mark.parametrize("form", ["llamafactory", "easyr1", "verl", "trl", "ms-swift", "openrlhf", "datasets"])
+def test_a_build_for_any_trainer_is_shown(form: str, tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    build(Recipe("demo", form, (Part("one", "phantom", "train", limit=3, order="first"),)), built)
+    build_pages.write_review(built, read_manifest(built), tmp_path / "page.html", rows=2)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/") == 2
+    assert page.count("<br>ground truth") == (0 if form == "llamafactory" else 2)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
