@@ -85,7 +85,7 @@ _ONE: Mapping[ReplyForm, re.Pattern[str]] = {
     "json": re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*"),  # the only one, and nothing is said after it
     "judge-tag": re.compile(r"(?:(?!</?judge>).)*<judge>\s*([01])\s*</judge>(?:(?!</?judge>).)*", re.DOTALL),
 }
-_LIKE_A_TAG = re.compile(r"<(?=/?(?:judge|think)\b)", re.IGNORECASE)
+_LIKE_A_TAG = re.compile(r"<(?=[^<>\s]{1,40}>)|\[(?=/?[A-Za-z_]{1,40}\])")  # that of a verdict or any chat template
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 import unicodedata
@@ -41,6 +42,8 @@ from infimed_plugins.rewards.text_and_choice import jaccard
 
 _KINDS = {"model": str, "api_key_env": str, "concurrency": int, "seconds": float, "cache": str, "calibration": str}
 RIGHT, WRONG = "right", "wrong"
+# letters and marks that show nothing, Default_Ignorable_Code_Point of Unicode; those of the categories C* go anyway
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 PROMPT = JudgeSettings(again=1)
 MAX_LENGTH = 500  # characters of an open answer; the text reward has a longer one
 REST_SECONDS = 30.0  # after requests without any reply, in which nothing is asked
@@ -158,7 +161,7 @@ def _warn_of_no_question() -> None:
 
 def seen(text: str) -> str:
     """Return a text on one line, in NFKC, without characters that show nothing."""
-    kinds = ((one, unicodedata.category(one)) for one in nfkc(text))
+    kinds = ((one, unicodedata.category(one)) for one in _UNSEEN.sub("", nfkc(text)))
     shown = (" " if kind == "Cc" else one for one, kind in kinds if kind == "Cc" or kind[0] != "C")
     return " ".join("".join(shown).split())
 
