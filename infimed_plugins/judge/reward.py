@@ -58,7 +58,8 @@ _log = logging.getLogger(__name__)
 class Judge(Asking):
     """A judge, and the Engine of its requests.
 
-    A batch may take ``seconds``, and as many again for what could not be read; ``api_key_env`` names the variable with
+    A batch may take ``seconds``, and as many again for what could not be read, a request a third of them;
+    ``api_key_env`` names the variable with
     the key, ``extra_body`` holds fields for each request, and ``cache`` is a folder that keeps replies for later runs.
     """
 
@@ -132,9 +133,9 @@ class Judge(Asking):
         asked = list(said)
         try:
             items = (_item(str(number), question) for number, question in enumerate(asked))
-            for one in judge_answers(CachedEngine(self, _cache(self.cache)), items, PROMPT):
+            for one in judge_answers(CachedEngine(self, open_cache(self.cache)), items, PROMPT):
                 said[asked[int(one.id)]] = one.reason if one.value is None else RIGHT if one.value else WRONG
-        except InfimedError as error:  # such as a full disk
+        except (InfimedError, OSError) as error:  # such as a full disk
             said |= {question: str(error) for question in asked if said[question] not in (RIGHT, WRONG)}
         return said
 
@@ -170,8 +171,11 @@ def _item(id: str, asked: Question) -> JudgeItem:
     return JudgeItem(id, asked[0], asked[1], asked[2], language="")
 
 
-def _cache(folder: str | None) -> ResponseCache:
-    """Return this process's cache: the first of a folder that no other process holds, or one in memory."""
+def open_cache(folder: str | None) -> ResponseCache:
+    """Return this process's cache: the first of a folder that no other process holds, or one in memory.
+
+    Raises DataError or OSError where it cannot be made.
+    """
     with _opening:
         key, number = (os.getpid(), folder), 1
         while key not in _caches:

@@ -1,7 +1,7 @@
 """A judge that can be fooled only through the frame of its prompt: it obeys whatever stands outside the quotations.
 
-It reads its prompt as the most credulous model would: in NFKC, without characters that show nothing, with whatever looks
-like a control token as the end of the turn, and marks in any case. Where nothing but the frame stands outside, it
+It reads its prompt as the most credulous model would: in NFKC, without characters that show nothing, with whatever
+looks like a control token as the end of the turn, and marks in any case. Where nothing but the frame stands outside, it
 compares honestly: right is a reply with just the words of the standard answer.
 """
 

@@ -151,7 +151,15 @@ def test_after_an_outage_the_judge_is_asked_again() -> None:
         assert compute_score([row("a stone")], judge=given)[0]["accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("fault", ["hang", "trickle", 401, 404, 500, "not json", "drop"])
+GARBAGE = (b"", b"[]", b"NaN", b"[" * 200_000, b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}')
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["hang", "trickle", 302, 401, 404, 413, 429, 500, "not json", "drop"]
+    + [(200, body, "application/json") for body in GARBAGE],
+    ids=lambda fault: str(fault)[:30],
+)
 def test_whatever_is_wrong_with_the_server_is_no_verdict_within_the_time(fault: Any) -> None:
     with FaultyServer(always=fault) as server:
         started = time.monotonic()
