@@ -138,7 +138,7 @@ def ends_of(path: Path) -> tuple[int, bytes]:
 
 
 def _beside(path: Path) -> Path:
-    return path.parent / f".{path.name[:200]}.{os.getpid()}-{token_hex(4)}{PARTIAL}"
+    return path.with_name(f".{path.name[:200]}.{os.getpid()}-{token_hex(4)}{PARTIAL}")
 
 
 def _sync(path: Path) -> None:

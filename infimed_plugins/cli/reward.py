@@ -96,7 +96,7 @@ def _compare(file: Path, names: list[str], as_json: bool) -> None:
     if bad := [one for one in read if one.fault]:
         tell(f"{len(bad):,} of {len(read):,} rows cannot be read; line {bad[0].number}: {bad[0].fault}")
     if as_json:
-        print_json([asdict(one) for one in made])
+        print_json(list(map(asdict, made)))
         return
     headers = ["reward", "accuracy", f"paid (≥ {PAID})", "agrees", "kappa", "it alone differs", "lines", "µs a sample"]
     rows: list[list[Any]] = []

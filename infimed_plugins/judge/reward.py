@@ -39,6 +39,7 @@ from infimed_plugins.parsing.normalize import nfkc, plain
 from infimed_plugins.parsing.yes_no import polarity_of_gold
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards.asking import Ask, Asking, Question
+from infimed_plugins.rewards.scorer import JUDGE, is_for_judge
 from infimed_plugins.rewards.settings import typed
 from infimed_plugins.rewards.text_and_choice import jaccard
 
@@ -178,6 +179,12 @@ class Judge(Asking):
 def is_open(truth: GroundTruth) -> bool:
     """True unless the truth is yes or no."""
     return not polarity_of_gold(plain(str(truth.answer)))
+
+
+def lacks_question(truth: GroundTruth, settings: Mapping[str, Any]) -> bool:
+    """True for a ground truth without its question where, by settings of compute_score, a judge marks the answers."""
+    name = settings.get("reward") or truth.task
+    return bool(settings.get(JUDGE) and not truth.question and is_for_judge(name) and is_open(truth))
 
 
 @cache

@@ -14,14 +14,13 @@ from typing import Any, TypeGuard
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.judge.calibration import objections
-from infimed_plugins.judge.reward import is_open
 from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
-from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Score
+from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import compute_score, parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
-from infimed_plugins.rewards.scorer import JUDGE, Scorer, is_for_judge
+from infimed_plugins.rewards.scorer import JUDGE, Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.upstream_easyr1 import load_reward_manager
@@ -105,16 +104,10 @@ def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str,
     if reward is not None and reward.settings.get(JUDGE):
         with suppress(ConfigError, MissingExtraError):  # the reward itself will say so
             for what, mend, refused in objections(reward.settings[JUDGE]):
-                fault = Fault(f"{reward.keys.arguments}.{JUDGE}", what, mend)
+                fault = Fault(f"{EASYR1.arguments}.{JUDGE}", what, mend)
                 faults += [fault] if refused else []
                 warnings += [] if refused else [str(fault)]
     return tuple(warnings)
-
-
-def lacks_question(truth: GroundTruth, reward: LoadedReward) -> bool:
-    """True for a ground truth without its question, where a judge, which is shown it, marks open answers."""
-    name = reward.settings.get("reward") or truth.task
-    return bool(reward.settings.get(JUDGE) and not truth.question and is_for_judge(name) and is_open(truth))
 
 
 def gold_response(truth: Any, settings: Mapping[str, Any]) -> str:
