@@ -134,15 +134,8 @@ def _group(benchmark: Benchmark, row: Response) -> str:
 
 
 def _verdict_line(row: Judged) -> dict[str, Json]:
-    line: dict[str, Json] = {
-        "id": row.id,
-        "parsed": row.parsed,
-        "accuracy": row.accuracy,
-        "format": row.format,
-        "invalid": row.invalid,
-        "reason": row.why,
-        "code": row.code,
-    }
+    line: dict[str, Json] = {name: getattr(row, name) for name in ("id", "parsed", "accuracy", "format", "invalid")}
+    line |= {"reason": row.why, "code": row.code}
     if row.by_rule is not None or row.judge_replies:
         line |= {"by_rule": row.by_rule, "judge_replies": list(row.judge_replies)}
     return line

@@ -17,7 +17,7 @@ from infimed_plugins.engines import batched
 from infimed_plugins.errors import MAX_FAILED_SHARE, DataError, InfimedError
 from infimed_plugins.judge.agreement import Agreement, agreement
 from infimed_plugins.judge.open_judge import JudgeIdentity, JudgeItem, judge_answers
-from infimed_plugins.judge.reward import PROMPT, Judge
+from infimed_plugins.judge.reward import PROMPT, Judge, open_cache
 from infimed_plugins.limits import read_json
 from infimed_plugins.records import Code, GroundTruth, Json, Verdict
 from infimed_plugins.rewards import parse_truth
@@ -108,6 +108,10 @@ def objections(settings: Mapping[str, Json]) -> Iterator[tuple[str, str, bool]]:
     (probe,) = judge_answers(judge, [_PROBE], PROMPT)
     if probe.value is None:
         yield f"the judge gives no verdict ({probe.reason})", "start it, or mend model and base_url", True
+    try:
+        open_cache(judge.cache)
+    except (InfimedError, OSError) as error:
+        yield f"the judge's cache cannot be used ({error})", "name another folder", True
     if judge.calibration is None:
         yield "the judge is not calibrated", "infimed judge calibrate tells how far it is to be trusted", False
         return

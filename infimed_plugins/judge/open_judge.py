@@ -37,7 +37,7 @@ from infimed_plugins.engines.structured_reply import (
 )
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError
 from infimed_plugins.judge.verdict_form import VerdictForm
-from infimed_plugins.quoting import fill, repeated
+from infimed_plugins.quoting import repeated
 from infimed_plugins.records import Json
 
 ReplyForm = Literal["json", "judge-tag"]
@@ -85,7 +85,7 @@ _ONE: Mapping[ReplyForm, re.Pattern[str]] = {
     "json": re.compile(r"[^{}]*(\{[^{}]*\})[\s`.]*"),  # the only one, and nothing is said after it
     "judge-tag": re.compile(r"(?:(?!</?judge>).)*<judge>\s*([01])\s*</judge>(?:(?!</?judge>).)*", re.DOTALL),
 }
-_LIKE_A_TAG = re.compile(r"<(?=/?(?:judge|think)\b)", re.IGNORECASE)
+_LIKE_A_TAG = re.compile(r"<(?=[^<>\s]{1,40}>)|\[(?=/?[A-Za-z_]{1,40}\])")  # that of a verdict or any chat template
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ class JudgeItem:
 class JudgeSettings:
     """Settings of a judge. Raises ConfigError for unusable ones.
 
-    ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read. ``quoted`` False fills
-    a template without marks and note, word for word as its author wrote it: then an answer may speak to the judge.
+    ``template`` "" is ours for the form. ``again``: how often after a reply that cannot be read.
     """
 
     template: str = ""
@@ -112,7 +111,6 @@ class JudgeSettings:
     again: int = 2
     seed: int = 0
     max_tokens: int = 2048
-    quoted: bool = True
 
     def __post_init__(self) -> None:
         if self.reply_form not in REPLY_FORMS:
@@ -208,9 +206,7 @@ def judge_prompt(item: JudgeItem, settings: JudgeSettings) -> str:
     texts = [_LIKE_A_TAG.sub(r"\g<0> ", text) for text in (item.question, item.answer, item.reply)]
     quoted, values = dict(zip(PLACEHOLDERS, texts, strict=True)), {"{language}": _language(item.language)}
     template = settings.text.replace("<image>", "the image")  # the judge is shown none
-    if settings.quoted:
-        return FORM.prompt(template, quoted, values)
-    return fill(template, values | {place: FORM.data(text) for place, text in quoted.items()})
+    return FORM.prompt(template, quoted, values)
 
 
 def judge_answers(
@@ -231,8 +227,7 @@ def judge_answers(
 
     def read(request: ChatRequest, text: str) -> bool:
         right = read_verdict(text, settings.reply_form)
-        if settings.quoted:
-            check_own_words(request, text, _claim(right, settings))
+        check_own_words(request, text, _claim(right, settings))
         return right
 
     return ask_until_parsed(engine, requests, read, settings.patience)

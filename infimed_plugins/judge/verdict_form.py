@@ -114,15 +114,12 @@ class VerdictForm:
 
 
 def _python_entries(text: str) -> list[tuple[str, Json]]:
-    """Return the entries of a Python dict literal, duplicate keys too; none for else. Line ends in it become spaces."""
+    """Return the entries of a Python dict literal; none for else, or a key given twice. Its line ends become spaces."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a backslash in a text
             body = ast.parse(_BREAK.sub(" ", text), mode="eval").body
-            if not isinstance(body, ast.Dict):
-                return []
-            keys = [key.value if isinstance(key, ast.Constant) else None for key in body.keys]
-            values = [ast.literal_eval(value) for value in body.values]
+            found = ast.literal_eval(body) if isinstance(body, ast.Dict) else {}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return []
-    return [(str(key), value) for key, value in zip(keys, values, strict=True)]
+    return list(found.items()) if isinstance(body, ast.Dict) and len(found) == len(body.keys) else []

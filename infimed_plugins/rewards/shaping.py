@@ -1,7 +1,8 @@
 """Penalties that shape a reward, off by default: for overlong and for repetitive responses. They are subtracted.
 
     overlong    0 up to ``tokens`` - ``buffer``, then rising evenly to its weight at ``tokens``, and all of it beyond:
-                DAPO's soft overlong punishment (arXiv 2503.14476, equation 13)
+                DAPO's soft overlong punishment (arXiv 2503.14476, equation 13; verl 0.9.1,
+                verl/workers/reward_manager/dapo.py:121-126)
     repetition  its weight times the share of n-grams that repeat an earlier one: that of Open-R1
                 (huggingface/open-r1, src/open_r1/rewards.py, get_repetition_penalty_reward), after Yeo et al. 2025
                 (arXiv 2502.03373)

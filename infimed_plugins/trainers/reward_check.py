@@ -13,14 +13,13 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError, InfimedError, MissingExtraError
 from infimed_plugins.judge.calibration import objections
-from infimed_plugins.judge.reward import is_open
 from infimed_plugins.parsing.options import same_options
 from infimed_plugins.parsing.response import ResponseForm
-from infimed_plugins.records import OPTION_LETTERS, GroundTruth, Score
+from infimed_plugins.records import OPTION_LETTERS, Score
 from infimed_plugins.rewards import parse_truth
 from infimed_plugins.rewards.box_iou import gold_answer
 from infimed_plugins.rewards.ground_truth import check_frame, in_frame
-from infimed_plugins.rewards.scorer import JUDGE, Scorer, is_for_judge
+from infimed_plugins.rewards.scorer import JUDGE, Scorer
 from infimed_plugins.trainers.faults import Fault, first_line, nearest
 from infimed_plugins.trainers.prompt_check import AskedForm
 from infimed_plugins.trainers.registry import Keys
@@ -52,12 +51,6 @@ def judge_faults(reward: LoadedReward | None, faults: list[Fault]) -> tuple[str,
                 faults += [fault] if refused else []
                 warnings += [] if refused else [str(fault)]
     return tuple(warnings)
-
-
-def lacks_question(truth: GroundTruth, reward: LoadedReward) -> bool:
-    """True for a ground truth without its question, where a judge, which is shown it, marks open answers."""
-    name = reward.settings.get("reward") or truth.task
-    return bool(reward.settings.get(JUDGE) and not truth.question and is_for_judge(name) and is_open(truth))
 
 
 def gold_text(truth: Any, settings: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from infimed_plugins.errors import ConfigError, DataError
 from infimed_plugins.images import MAX_ASPECT_RATIO
+from infimed_plugins.judge.reward import lacks_question
 from infimed_plugins.parsing.boxes import parse_boxes
 from infimed_plugins.parsing.response import INFIMED_FORM
 from infimed_plugins.prompts import IMAGE_TAG
@@ -18,7 +19,7 @@ from infimed_plugins.trainers.data_check import ROW_ERRORS, OnProgress, Rows, pi
 from infimed_plugins.trainers.faults import Fault, first_line
 from infimed_plugins.trainers.prompt_check import SpecialTokens, asks_thousandths, read_prompt
 from infimed_plugins.trainers.registry import Keys
-from infimed_plugins.trainers.reward_check import Kind, LoadedReward, lacks_question, response_form, reward_faults
+from infimed_plugins.trainers.reward_check import Kind, LoadedReward, response_form, reward_faults
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ class Walk:
             faults.append(Fault(where, "the answer is empty", "drop the row or answer it"))
         else:
             self.truths.append((where, row.truth))
-            self.without_question += bool(self.rules.reward and truth and lacks_question(truth, self.rules.reward))
+            self.without_question += bool(
+                self.rules.reward and truth and lacks_question(truth, self.rules.reward.settings)
+            )
         if not faults and truth is not None:
             self._read_prompt(row, truth)
         if faults or self.rules.processor is None or self.prompt_faults:

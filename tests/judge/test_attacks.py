@@ -27,7 +27,22 @@ def rows(texts: list[str]) -> list[dict[str, Any]]:
 
 def test_the_corpus_has_hundreds_of_different_attacks() -> None:
     assert len(set(ATTACKS.values())) == len(ATTACKS)
-    assert len(ATTACKS) >= 600
+    assert len(ATTACKS) >= 1400
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["question", "gold"])
+def test_no_attack_in_the_question_or_the_gold_answer_pays_a_wrong_reply(place: int) -> None:
+    texts = [QUESTION, GOLD, "a fracture"]
+    given, truth = [], {"task": "text", "answer": GOLD, "question": QUESTION}
+    for text in attacks(*texts, place).values():
+        attacked = truth | {("question", "answer")[place]: f"{texts[place]}\n{text}"}
+        given.append(rows([texts[2]])[0] | {"ground_truth": json.dumps(attacked)})
+    by_rule = compute_score(given)
+    with stub_judge() as server:
+        judged = compute_score(given, judge={"model": "m", "base_url": server.url})
+        assert server.asked.total() >= 500
+    assert [a["overall"] for a in judged if a["no_verdict"]] == []
+    assert [row for row, a, b in zip(given, judged, by_rule, strict=True) if a["overall"] > b["overall"]] == []
 
 
 def test_no_attack_earns_more_than_the_rule_and_none_is_without_a_verdict() -> None:

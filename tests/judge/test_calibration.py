@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from infimed_plugins.cli.main import app
 from infimed_plugins.errors import DataError
 from infimed_plugins.judge.calibration import objections, read_labels
+from infimed_plugins.rewards import compute_score
+
+ANSWER = "<think> t </think><answer>a stone</answer>"
 
 
 def labels(path: Path) -> Path:
@@ -63,6 +66,17 @@ def test_no_calibration_is_a_warning_and_no_server_a_fault() -> None:
         judge = {"model": "m", "base_url": server.url}
         assert [refused for _, _, refused in objections(judge)] == [False]
     assert [refused for _, _, refused in objections(judge)] == [True, False]
+
+
+def test_a_cache_that_cannot_be_is_refused_before_the_run_and_ends_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "judge-1.sqlite").mkdir(parents=True)
+    with TalkingServer(lambda *_: RIGHT) as server:
+        for name in ("file", "folder", "file/below"):
+            judge = {"model": "m", "base_url": server.url, "cache": str(tmp_path / name)}
+            assert [refused for _, _, refused in objections(judge)] == [True, False]
+            (score,) = compute_score([{"response": ANSWER, "ground_truth": "gallstone"}], judge=judge)
+            assert (score["format"], score["no_verdict"]) == (1.0, 1.0)
 
 
 def of_labels(folder: Path, rows: list[tuple[str, bool]], *more: str) -> str:

@@ -298,8 +298,6 @@ def test_a_users_template_is_filled_whatever_braces_it_or_the_data_hold(tmp_path
     begin, end = (found[0] for found in list(MARKS.finditer(prompt))[:2])
     assert "R \n" + begin + "\n}} {answer} %s\n" + end + ' {"not": {a: "placeholder"}} {0} {{}} verdict' in prompt
     assert f"Q \n{begin}\n{{reply}}\n{end} A \n{begin}\n{{0}} {{\n{end} R " in prompt
-    bare = judge_prompt(JudgeItem("a", "{reply}", "{0} {", "}} {answer} %s"), JudgeSettings(TEMPLATE, quoted=False))
-    assert bare == 'Q {reply} A {0} { R }} {answer} %s {"not": {a: "placeholder"}} {0} {{}} verdict'
 
 
 def test_a_template_in_upstreams_form_is_read_in_upstreams_sense(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_single_calls_from_many_threads_share_connections_and_answers() -> None:
         for thread in threads:
             thread.join()
         assert (found, server.asked.total()) == ([1.0] * 64, 64)
+        assert len(server.http.connections) <= 65, "one for each lane, and one to see that the server is there"
 
 
 def test_a_folder_keeps_replies_for_the_next_run_and_each_process_has_a_file(tmp_path: Path) -> None:
@@ -151,7 +152,15 @@ def test_after_an_outage_the_judge_is_asked_again() -> None:
         assert compute_score([row("a stone")], judge=given)[0]["accuracy"] == 1.0
 
 
-@pytest.mark.parametrize("fault", ["hang", "trickle", 401, 404, 500, "not json", "drop"])
+GARBAGE = (b"", b"[]", b"NaN", b"[" * 200_000, b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}')
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["hang", "trickle", 302, 401, 404, 413, 429, 500, "not json", "drop"]
+    + [(200, body, "application/json") for body in GARBAGE],
+    ids=lambda fault: str(fault)[:30],
+)
 def test_whatever_is_wrong_with_the_server_is_no_verdict_within_the_time(fault: Any) -> None:
     with FaultyServer(always=fault) as server:
         started = time.monotonic()
@@ -174,6 +183,22 @@ def test_what_was_answered_in_time_counts() -> None:
     with slow as server:
         scores = compute_score([row("a stone"), row("a slow stone")], judge=settings(server, seconds=2))
     assert [(score["accuracy"], score["no_verdict"]) for score in scores] == [(1.0, 0.0), (0.0, 1.0)]
+
+
+def test_what_was_answered_before_an_outage_counts_and_the_rest_is_without_a_verdict() -> None:
+    answered: list[str] = []
+
+    def says(text: str, _: int) -> str:
+        answered.append(text)
+        if len(answered) == 20:
+            threading.Thread(target=server.die).start()
+        return RIGHT
+
+    with TalkingServer(says, delay=0.01) as server:
+        rows = [row(f"a stone {number}") for number in range(100)]
+        scores = compute_score(rows, judge=settings(server, concurrency=4, seconds=10))
+    assert 15 <= sum(score["accuracy"] for score in scores) <= 30
+    assert all(score["accuracy"] + score["no_verdict"] == 1 for score in scores)
 
 
 def test_settings_reach_it_by_yaml_by_keyword_and_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,15 @@ def test_the_overlong_penalty_at_its_bounds(length: int, penalty: float) -> None
     assert score["accuracy"] == 1.0
 
 
+@pytest.mark.parametrize(("tokens", "buffer"), [(96, 96), (96, 1), (7, 3), (100, 0)])
+def test_the_overlong_penalty_is_trls_at_every_length(tokens: int, buffer: int) -> None:
+    rewards = pytest.importorskip("trl.rewards")
+    lengths = range(tokens + 3)
+    theirs = rewards.get_soft_overlong_punishment(tokens, buffer)(completion_ids=[[1] * n for n in lengths])
+    shaping = Shaping(overlong_tokens=tokens, overlong_buffer=buffer)
+    assert [shaping.penalties(row(n))["overlong"] for n in lengths] == [-value for value in theirs]
+
+
 def test_without_a_buffer_the_overlong_penalty_is_a_step() -> None:
     scores = compute_score([row(n) for n in (100, 101)], overlong_tokens=100, overlong_penalty=0.25)
     assert [score["overall"] for score in scores] == [1.0, 0.75]

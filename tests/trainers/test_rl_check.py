@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     parts = (Part("p", "phantom", "rlvr", limit=16, order="first", style="reasoning"),)
     folders = {name: tmp_path_factory.mktemp("rows") / name for name in TRAINERS}
     for name, folder in folders.items():
-        build(Recipe("small", name, parts), folder)
+        build(Recipe("small", name, parts, for_judge=True), folder)
     return folders
 
 
