@@ -37,7 +37,7 @@ def test_every_shipped_recipe_can_be_planned_and_is_named_as_its_file(name: str)
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"for_judge": "yes"}, "for_judge must be true or false, not 'yes'"),
+        ({"for_judge": "yes"}, "for_judge is 'yes'; give true or false"),
         ({"model_family": "qwen4"}, r"model_family: unknown model family 'qwen4'; one of qwen2.5-vl, qwen3-vl, .*mean"),
         ({"sead": 1}, r"unknown key 'sead' \(did you mean 'seed'\?\); keys are name, format"),
         (

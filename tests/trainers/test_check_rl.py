@@ -610,5 +610,8 @@ def test_a_model_that_needs_its_own_code_is_a_fault_where_it_is_not_trusted(
 def test_a_judge_that_is_not_there_is_a_fault_and_one_without_calibration_a_warning(overrides: list[str]) -> None:
     judge = [f"{KWARGS}.judge.model=m", f"{KWARGS}.judge.base_url=http://127.0.0.1:9/v1"]
     checked = check_rl(QUICKSTART, [*overrides, *judge])
-    assert ["gives no verdict" in line for line in _lines(checked)] == [True]
+    unreachable, *without_question = _lines(checked)
+    assert "gives no verdict" in unreachable
+    assert all("no question in their ground truth" in line for line in without_question)
+    assert len(without_question) == 2  # the sets of training and of validation
     assert ["not calibrated" in line for line in checked.warnings] == [True]
