@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
@@ -27,14 +26,13 @@ def finished(
     session: AbstractAsyncContextManager[_S],
     window: int,
     keep: Callable[[_T], None] | None = None,
-    deadline: float | None = None,
 ) -> Iterator[_T]:
     """Yield what the jobs return, as they finish; at most ``window`` are drawn and not yet yielded.
 
     They run on an event loop in a thread: a notebook, which has a running loop of its own, may call this. Jobs are
     drawn in the caller's thread, only as results are taken: memory stays flat. ``keep`` is called with each result as
     it comes, in the thread of the requests, whatever the caller's thread does. The session is opened for the first job
-    and closed at the end. The first error of a job ends all of them, as does the ``deadline`` (time.monotonic).
+    and closed at the end. The first error of a job ends all of them.
     """
     drawn = next(jobs, None)
     if drawn is None:
@@ -57,10 +55,7 @@ def finished(
                 drawn = next(jobs, None)
             if not outstanding:
                 return
-            try:
-                ended = results.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                return
+            ended = results.get()
             outstanding.discard(ended)
             yield ended.result()
 

@@ -80,7 +80,6 @@ class OpenAIEngine:
         self._suffix = suffix_of(model, embed_suffix)
         self._refuses_schema = False
         self.on_result: Callable[[Any], None] | None = None
-        self.deadline: float | None = None  # time.monotonic() at which a run ends, whatever it has not answered
         shaping = {"extra_body": self._extra or None, "embed_suffix": self._suffix}
         self.shaping = {name: value for name, value in shaping.items() if value is not None}
 
@@ -180,7 +179,7 @@ class OpenAIEngine:
 
     def _stream(self, items: Iterable[Any], task: Callable[[Any], Job[Servers, Any]]) -> Iterator[Any]:
         keep, self.on_result = self.on_result, None
-        return finished(map(task, items), self.session(), 2 * self._concurrency, keep, self.deadline)
+        return finished(map(task, items), self.session(), 2 * self._concurrency, keep)
 
 
 async def _score(servers: Servers, pair: tuple[ChatRequest, str], body: dict[str, Json], _: Sampling) -> AnswerScore:
