@@ -71,7 +71,7 @@ class Servers:
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._lanes: asyncio.LifoQueue[httpx.AsyncClient] = asyncio.LifoQueue()
         self._clients: list[httpx.AsyncClient] = []
-        self._lost = 0  # requests in a row that no server could be reached for
+        self.lost = 0  # requests in a row that no server could be reached for
         self._random = random.Random()  # jitter must not move the seeded global generator
 
     async def __aenter__(self) -> Servers:
@@ -145,7 +145,7 @@ class Servers:
             status, headers, said = await self._send(client, "POST", server, path, self._timeout, body)
         finally:
             server.load -= 1
-        self._lost = 0
+        self.lost = 0
         if status >= 300:
             self._refuse(status, headers, said, server)
         return said
@@ -192,10 +192,10 @@ class Servers:
         """Return what the reply is read as after all; else raise the error of the request, or of the run."""
         if isinstance(failure, EmptyReply) and failure.read_as is not None:
             return failure.read_as
-        self._lost += isinstance(failure, Unreachable)
-        if self._lost >= self._concurrency:
+        self.lost += isinstance(failure, Unreachable)
+        if self.lost >= self._concurrency:
             raise EngineError(
-                f"{failure}, and {self._lost} requests in a row found no server; start it and run again: "
+                f"{failure}, and {self.lost} requests in a row found no server; start it and run again: "
                 "what is in the response cache is not asked twice"
             ) from None
         raise RequestFailed(f"{failure}; given up after {attempts} attempts") from None

@@ -99,18 +99,19 @@ class Judge(Asking):
 
     def generate(self, requests: Iterable[ChatRequest], sampling: Sampling) -> Iterator[Reply]:
         """Yield a reply to each request, with an error where the server gives none in time."""
-        until, (rest, why), replied = time.monotonic() + self.seconds, self.out, False
+        until, why, replied, lost = time.monotonic() + self.seconds, "", False, 0
         waiting, started = {request.id: request for request in requests}, list[Future[Reply]]()
+        if not waiting:  # all replies are in the cache
+            return
         try:
-            if time.monotonic() < rest:
-                raise EngineError(why)
             servers, job = self._connected(), self._engine.task("draw", sampling)
             started += (asyncio.run_coroutine_threadsafe(job(one)(servers), _loop()) for one in waiting.values())
             for done in as_completed(started, max(0.0, until - time.monotonic())):
                 reply = done.result()
                 del waiting[reply.id]
-                replied = replied or reply.error is None
+                replied, why = replied or reply.error is None, reply.error or why
                 yield reply
+            lost = servers.lost
         except InfimedError as error:
             why = str(error)
         except TimeoutError:
@@ -118,17 +119,29 @@ class Judge(Asking):
         finally:
             for late in started:
                 late.cancel()
-        if waiting:
+        if waiting or (lost and not replied):
             self._disconnect()
-            self.out = self.out if replied else (time.monotonic() + REST_SECONDS, why)
+            if not replied:
+                self._rest(why)
         yield from (Reply(id, error=why) for id in waiting)
+
+    def _rest(self, why: str) -> None:
+        """Ask nothing for REST_SECONDS from now, or from an earlier failure that they are not over since."""
+        if time.monotonic() >= self.out[0]:
+            self.out = time.monotonic() + REST_SECONDS, why
 
     def _connected(self) -> Servers:
         """Return the servers, connected anew in each process and after a failure. Raises EngineError."""
         with _opening:
+            if time.monotonic() < self.out[0]:
+                raise EngineError(self.out[1])
             if self._servers is None or self._servers[0] != os.getpid():
                 servers = self._engine.session()
-                asyncio.run_coroutine_threadsafe(servers.__aenter__(), _loop()).result()
+                try:
+                    asyncio.run_coroutine_threadsafe(servers.__aenter__(), _loop()).result()
+                except EngineError as error:
+                    self._rest(str(error))  # before the next thread tries
+                    raise
                 self._servers = os.getpid(), servers
             return self._servers[1]
 

@@ -146,10 +146,25 @@ def test_after_an_outage_the_judge_is_asked_again() -> None:
     with stub_judge() as server:
         given, port = settings(server), int(server.url.split(":")[2].split("/")[0])
     assert compute_score([row("a stone")], judge=given)[0]["no_verdict"] == 1.0
+    judge: Any = find_reward("judge", json.dumps(given, sort_keys=True))
+    until = judge.out
     with TalkingServer(lambda *_: RIGHT, port=port):
         assert compute_score([row("a stone")], judge=given)[0]["no_verdict"] == 1.0, "not at once"
-        find_reward("judge", json.dumps(given, sort_keys=True)).out = (0.0, "")  # type: ignore[attr-defined]
+        assert judge.out == until, "what is not asked makes the rest no longer"
+        judge.out = (0.0, "")
         assert compute_score([row("a stone")], judge=given)[0]["accuracy"] == 1.0
+
+
+def test_a_judge_that_dies_during_a_run_rests_and_what_it_said_before_needs_no_connection(tmp_path: Path) -> None:
+    with TalkingServer(lambda *_: RIGHT) as server:
+        given = settings(server, cache=str(tmp_path))
+        assert accuracies([row("a stone")], judge=given) == [1.0]
+    judge: Any = find_reward("judge", json.dumps(given, sort_keys=True))
+    assert compute_score([row("a rock")], judge=given)[0]["no_verdict"] == 1.0
+    assert "cannot be reached" in judge.out[1]
+    judge.out = (0.0, "")
+    assert accuracies([row("a stone")], judge=given) == [1.0]
+    assert judge.out == (0.0, ""), "no server was looked for"
 
 
 GARBAGE = (b"", b"[]", b"NaN", b"[" * 200_000, b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}')
