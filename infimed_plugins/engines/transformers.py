@@ -83,9 +83,11 @@ class TransformersEngine:
             replies: dict[str, Reply] = {}
             for request in batch:
                 try:
-                    good[request.known].append((request, [image.open() for image in request.images]))
+                    images = [image.open() for image in request.images]
                 except DataError as error:
                     replies[request.id] = Reply(request.id, error=str(error))
+                else:
+                    good[request.known].append((request, images))
             for known, alike in good.items():
                 rest = replace(sampling, n=sampling.n - known, seed=sampling.seed + known)
                 replies |= {reply.id: reply for reply in self._replies(alike, rest)}

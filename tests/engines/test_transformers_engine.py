@@ -68,6 +68,13 @@ def test_more_samples_are_those_that_one_run_would_draw(engine: TransformersEngi
         assert {reply.id: (reply.texts, reply.cut) for reply in stored.generate(REQUESTS, five)} == whole
 
 
+def test_images_that_do_not_open_are_errors_alone_in_their_batch_and_with_others(engine: TransformersEngine) -> None:
+    broken = ChatRequest("broken", "<image>What is it?", (ImageRef(data=b"GIF89a"),))
+    for requests in ([broken], [broken, REQUESTS[0]]):
+        replies = list(engine.generate(requests, Sampling(max_tokens=2)))
+        assert [reply.error is None for reply in replies] == [request is not broken for request in requests]
+
+
 def test_what_a_reply_took_and_whether_it_was_cut_is_told(engine: TransformersEngine) -> None:
     replies = list(engine.generate(REQUESTS, DRAWN))
     tokenizer: Any = engine._processor.tokenizer
