@@ -136,8 +136,8 @@ def parse_yaml(text: str) -> Any:
     class UniqueKeys(yaml.SafeLoader):
         def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
             node: yaml.MappingNode = super().compose_mapping_node(anchor)
-            if twice := repeated(str(key.value) for key, _ in node.value):
-                said = f"the key {twice!r} is written twice"
+            if twice := repeated(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                said = f"the key {twice!r:.100} is written twice"
                 raise yaml.constructor.ConstructorError(None, None, said, node.start_mark)
             return node
 

@@ -130,6 +130,8 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     [
         LAUGHS,
         f"{LAUGHS}name: *i\nformat: llamafactory\nparts: *i\n",
+        f"{LAUGHS}? *i\n: format",
+        f"{'a' * 5_000}: 1\n{'a' * 5_000}: 2",
         "[" * 3_000,
         "a: " * 3_000,
         "name: &a [*a]",
