@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Self
 from infimed_plugins import prompts
 from infimed_plugins.curation import StepContext
 from infimed_plugins.engines import ChatRequest, Engine, Reply, Sampling
-from infimed_plugins.errors import ConfigError, known_name, near
+from infimed_plugins.errors import ConfigError, near
 from infimed_plugins.records import Sample
 
 
@@ -95,9 +95,13 @@ class StepSettings:
     @classmethod
     def read(cls, step: str, given: Mapping[str, Any]) -> Self:
         """Return the settings. Raises ConfigError for a name that the dataclass lacks or a value it refuses."""
+        names = inspect.signature(cls).parameters
+        for name in given:
+            if name not in names:  # in another spelling it would pass by trust.py, too
+                hint = near(name, names)
+                raise ConfigError(f"{step}: unknown setting {name!r:.100}; one of {', '.join(names)}{hint}")
         try:
-            names = inspect.signature(cls).parameters
-            return cls(**{known_name(str(name), names, "setting"): value for name, value in given.items()})
+            return cls(**given)
         except ConfigError as error:
             raise ConfigError(f"{step}: {error}") from error
 

@@ -298,6 +298,7 @@ def test_every_benchmark_is_checked_unless_some_are_named(asked: Listed) -> None
     ("settings", "said"),
     [
         ({"thresh": 3}, "; one of benchmarks, folder"),
+        ({"Report": "kept.jsonl"}, "unknown setting 'Report'; one of benchmarks, folder"),
         ({"tier": "magic"}, "tier is 'magic'; one of hashes"),
         ({"benchmarks": "slake/test"}, "give a list"),
         ({"benchmarks": ["slake"]}, "written source/split"),
