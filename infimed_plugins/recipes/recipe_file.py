@@ -114,7 +114,7 @@ def _extended(raw: dict[str, Any], path: Path, extending: tuple[Path, ...]) -> R
         if not any(fnmatch(part.name, pattern) for pattern in without)
     ]
     head = {key: raw[key] for key in raw if key not in ("extends", "without", "limits", "parts")}
-    shared = {key: value for key, value in asdict(base).items() if key not in ("description", "untrusted")}
+    shared = {key: value for key, value in asdict(base).items() if key not in ("name", "description", "untrusted")}
     placeholder = [{"name": "none", "source": "none", "split": "none"}]
     made = parse_recipe({**shared, **head, "parts": own["parts"] or placeholder}, str(path))
     added = made.parts if own["parts"] else ()

@@ -253,6 +253,12 @@ def test_a_recipe_that_extends_another_is_checked(text: str, said: str, tmp_path
         load_recipe(path)
 
 
+def test_a_recipe_that_extends_another_has_a_name_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: infimed_sft\nlimits: {text_o1: 5}\n")
+    with pytest.raises(ConfigError, match="'name' is missing"):
+        load_recipe(tmp_path / "mine.yaml")
+
+
 def test_a_recipe_may_extend_a_file_beside_it_and_other_parts_keep_their_rows(tmp_path: Path) -> None:
     (tmp_path / "start.yaml").write_text(
         "name: start\nformat: llamafactory\nmax_rejects: 0.9\nparts:\n"
