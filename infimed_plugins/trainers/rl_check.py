@@ -129,12 +129,20 @@ def _rules(keys: Keys, settings: _Settings, faults: list[Fault]) -> RowRules:
     return RowRules(
         keys,
         _reward(keys, settings, faults),
-        limit_images=int(settings.get(keys.images) or 0),
-        max_tokens=limit - int(settings.get(keys.taken_off) or 0) if isinstance(limit, int) else None,
+        limit_images=_count(keys.images, settings),
+        max_tokens=limit - _count(keys.taken_off, settings) if isinstance(limit, int) else None,
         too_long=keys.unfiltered if keys.filter and not settings.get(keys.filter) else keys.too_long,
         tokenizer=getattr(processor, "tokenizer", processor),
         processor=processor,
     )
+
+
+def _count(key: str, settings: _Settings) -> int:
+    """Return the number under a key, 0 where it is not set. Raises ConfigError for anything else."""
+    try:
+        return int(settings.get(key) or 0)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{key} is {settings[key]!r:.100}; give a whole number") from error
 
 
 def _reward(keys: Keys, settings: _Settings, faults: list[Fault]) -> LoadedReward | None:

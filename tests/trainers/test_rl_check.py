@@ -182,6 +182,12 @@ def test_a_setting_at_odds_with_the_rows_is_named(trainer: str, override: str, e
     assert expected in "\n".join(lines(run(trainer, override)))
 
 
+@pytest.mark.parametrize("key", ["data.max_images_per_prompt", "rollout.max_new_tokens"])
+def test_a_number_that_is_none_is_one_line(key: str, run: Run) -> None:
+    with pytest.raises(ConfigError, match=f"{key} is 'many'; give a whole number"):
+        run("openrlhf", f"{key}=many")
+
+
 @pytest.mark.parametrize("trainer", TRAINERS)
 def test_a_judge_is_asked_before_the_run_whichever_trainer_it_is_for(trainer: str, run: Run, tmp_path: Path) -> None:
     here = {"verl": "reward.custom_reward_function.reward_kwargs.judge", "openrlhf": "INFIMED_REWARD_KWARGS"}
