@@ -1,7 +1,7 @@
 """A recipe: which samples of which sources, through which steps, for which trainer; and checks of its values.
 
-recipe_file.py reads one from a YAML file. Each field names the rule that its
-value must keep (curation/settings.py).
+recipe_file.py reads one from a YAML file. Each field names the rule that its value must keep
+(curation/settings.py).
 """
 
 from __future__ import annotations

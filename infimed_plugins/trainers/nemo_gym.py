@@ -1,8 +1,8 @@
 """The reward for NeMo Gym: a resources server whose ``verify`` scores the last turn of a response.
 
-A row of the data has ``ground_truth`` (or ``answer`` or
-``solution``) beside ``responses_create_params``; settings come from INFIMED_REWARD_KWARGS. Sources:
-nemo_gym/base_resources_server.py (SimpleResourcesServer), nemo_gym/judge.py (judge_failsafe).
+A row of the data has ``ground_truth`` (or ``answer`` or ``solution``) beside ``responses_create_params``; settings come
+from INFIMED_REWARD_KWARGS. Sources: nemo_gym/base_resources_server.py (SimpleResourcesServer), nemo_gym/judge.py
+(judge_failsafe).
 """
 
 from __future__ import annotations

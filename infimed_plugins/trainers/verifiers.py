@@ -1,7 +1,7 @@
 """The reward for verifiers (Prime Intellect, 0.4) and prime-rl (0.8): an async function of a task and its trace.
 
-The task's data needs a field ``ground_truth``, or
-``answer`` or ``solution`` (verifiers/v1/configs/task.py and verifiers/v1/utils/loaders.py, plugged_fn).
+The task's data needs a field ``ground_truth``, or ``answer`` or ``solution`` (verifiers/v1/configs/task.py and
+verifiers/v1/utils/loaders.py, plugged_fn).
 """
 
 from __future__ import annotations
