@@ -55,9 +55,10 @@ def git_state(folder: Path) -> dict[str, Json] | None:
     `git rev-parse` runs nothing; what a stranger's configuration could have it run all the same is off.
     """
     off = [part for setting in _OFF for part in ("-c", setting)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # of a hook
     command = ["git", "-C", str(folder), *off, "rev-parse", "--verify", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True, env=environment)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return {"commit": done.stdout.strip()}

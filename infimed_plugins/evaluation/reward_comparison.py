@@ -72,6 +72,10 @@ def compare(rows: Sequence[Generation], names: Sequence[str]) -> list[Compared]:
         begun = time.perf_counter()
         found[name] = _scored(name, pay, rows)
         cost[name] = 1e6 * (time.perf_counter() - begun) / len(rows)
+        if not found[name]:
+            raise DataError(
+                f"{name} has a verdict on none of {len(rows):,} rollouts; mend their gold answers, or leave it out"
+            )
     paid = {name: {n: value >= PAID for n, value in values.items()} for name, values in found.items()}
     first, compared = next(iter(paid)), []
     for name, values in found.items():
@@ -79,7 +83,8 @@ def compare(rows: Sequence[Generation], names: Sequence[str]) -> list[Compared]:
         alone = [
             rows[int(n)].number for n in values if others and all(one.get(n) is not paid[name][n] for one in others)
         ]
-        same = None if name == first else agreement(paid[name], paid[first])
+        both = name != first and paid[name].keys() & paid[first].keys()
+        same = agreement(paid[name], paid[first]) if both else None
         mean, share = (sum(one.values()) / len(values) for one in (values, paid[name]))
         unscored = len(rows) - len(values)
         compared.append(Compared(name, mean, share, cost[name], same, tuple(dict.fromkeys(alone)), unscored))
@@ -97,10 +102,6 @@ def _scored(name: str, pay: Pay, rows: Sequence[Generation]) -> dict[str, float]
     found = {str(n): value for n, value in enumerate(values) if value is not None}
     if len(values) != len(rows) or not all(map(math.isfinite, found.values())):
         raise ConfigError(f"{name} does not give each rollout a finite number; mend it, or leave it out")
-    if not found and len(rows) > 1:
-        raise DataError(
-            f"{name} has a verdict on none of {len(rows):,} rollouts; mend their gold answers, or leave it out"
-        )
     return found
 
 

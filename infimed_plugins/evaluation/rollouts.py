@@ -16,6 +16,7 @@ from infimed_plugins.engines.cached_engine import CachedEngine
 from infimed_plugins.engines.response_cache import ResponseCache
 from infimed_plugins.errors import ConfigError, DataError, MissingFileError, optional_module, refuse_failures
 from infimed_plugins.evaluation.engine_choice import LazyEngine
+from infimed_plugins.parsing.replies import reply_text
 from infimed_plugins.paths import shipped
 from infimed_plugins.prompts import IMAGE_TAG
 from infimed_plugins.recipes.recipe import EngineChoice
@@ -106,16 +107,21 @@ def _chosen(path: Path, draw: Draw) -> tuple[list[tuple[int, dict[str, Any]]], i
 
 def _asked(row: Mapping[str, Any]) -> Generation:
     """Return a row with its whole prompt, as a generation without its response; EasyR1 adds its template to a problem,
-    rows for verl and TRL hold theirs (export/)."""
-    prompt, truth = (next(row[name] for name in columns if row.get(name) is not None) for columns in COLUMNS[:2])
-    kept = {key: row.get(key) for key in ("source", "data_source", "id", "language", "images")}
+    rows for verl and TRL hold theirs (trainers/). Raises DataError for a row without one, or without a truth."""
+    prompt, truth = (
+        next((row[name] for name in columns if row.get(name) is not None), None) for columns in COLUMNS[:2]
+    )
+    if not prompt or truth is None:
+        raise DataError(f"a row has no prompt or no answer ({str(row)[:100]}); name a file of rows to train on")
+    kept = {key: row.get(key) for key in ("source", "data_source", "id", "language")}
+    images = kept["images"] = row.get("images") or ()
     if "problem" in row:
         template = optional_module("jinja2", "the GRPO prompt", "report").Template
         name = "infimed_direct.jinja" if row.get("style") == "direct" else "infimed.jinja"
         text = template((shipped("easyr1_configs") / name).read_text(encoding="utf-8").strip()).render(content=prompt)
     else:
-        text = str(prompt[-1]["content"])
-        text = IMAGE_TAG * (len(row["images"]) - text.count(IMAGE_TAG)) + text  # TRL's rows have no tags
+        text = reply_text(prompt if isinstance(prompt, str) else prompt[-1]) or ""
+        text = IMAGE_TAG * (len(images) - text.count(IMAGE_TAG)) + text  # TRL's rows have no tags
     return Generation(0, text, None, truth["ground_truth"] if isinstance(truth, dict) else truth, kept)
 
 

@@ -205,8 +205,8 @@ class Rule(NamedTuple):
 
 
 PROGRAM = re.compile(  # the first line of one, or an assignment: of a list, or to a name_of_words
-    r"^[ \t]*(?:`{0,3}py(?:thon)?$|import \w|from \w+ import |(?:def|class|while|if|for) .*:$|\w+ = [\[{]"
-    r"|[a-z]{3,}_\w+ = [\d(])|^.*\bprint\(",
+    r"^[ \t]*(?:`{0,3}py(?:thon)?$|import \w|from \w+ import |(?:def|class) \w+\(|for \w+(?:, \w+)* in [\w.]+\(.*:$"
+    r"|(?:while|if) [\w.]+(?:\(| [=<>!]=? ).*:$|\w+ = [\[{]|[a-z]{3,}_\w+ = [\d(])|^.*\bprint\(",
     re.MULTILINE,
 )
 LONGEST = 100_000  # characters; nobody answers a short question in more

@@ -173,7 +173,7 @@ def summarize(runs: Sequence[Run], *, groupings: Mapping[str, Sequence[str]] | N
         averages=tuple(_averages(results)),
         contrasts=tuple(_contrasts(by_key, benchmarks, seed)),
         changes=tuple(_changes(by_key, ordered, seed)),
-        baselines=tuple(map(baseline, most_scored.values())),
+        baselines=tuple(baseline(most_scored[name]) for name in benchmarks if name in most_scored),
         looks=tuple(looks([by_key[key] for key in ordered], seed)),
     )
 

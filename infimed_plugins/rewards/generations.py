@@ -121,7 +121,8 @@ def _of_row(found: FileRow) -> Iterator[Generation]:
         truth = structured(truth)
     prompts = pick(fields, PROMPT_KEYS) or ""
     columns: tuple[Any, ...] = (prompts, response, truth)
-    if all(isinstance(column, list) and len(column) == len(prompts) for column in columns):  # ms-swift's completions
+    listed = all(isinstance(column, list) and len(column) == len(prompts) for column in columns)
+    if listed and not any(isinstance(prompt, dict) for prompt in prompts):  # ms-swift's completions; a dict is a turn
         for at, (prompt, reply, gold) in enumerate(zip(*columns, strict=True)):
             row = {name: cells[at] for name, cells in fields.items() if isinstance(cells, list) and len(cells) > at}
             yield Generation(found.number, str(prompt), reply, gold, row)

@@ -148,9 +148,9 @@ def _needed(fields: Mapping[str, Any], what: str, names: Sequence[str]) -> Any:
 
 def _is_text(value: Any) -> bool:
     """True for text and for finite numbers, which can be written as text; a date or truth value has several forms."""
-    return isinstance(value, str) or (
-        isinstance(value, Number) and not isinstance(value, bool) and math.isfinite(value)  # type: ignore[arg-type]
-    )
+    if isinstance(value, (str, int)):  # an int may be too large for a float
+        return not isinstance(value, bool)
+    return isinstance(value, Number) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _without_tags(answer: Any) -> Any:

@@ -41,6 +41,13 @@ def test_the_commit_is_gits_own_on_a_branch_packed_detached_and_in_a_worktree(re
     assert git_state(repository) == commit
 
 
+def test_another_repository_that_a_hook_names_is_not_the_folders(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    assert git_state(tmp_path) is None
+
+
 def test_nothing_of_the_folder_is_run(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")

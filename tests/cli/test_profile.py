@@ -92,6 +92,29 @@ def test_rows_for_other_trainers_ask_the_same(
     assert made[0] == made[1] == made[2]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("Is it?", ["Is it?"]),
+        ([{"role": "user", "content": [{"type": "text", "text": "Is it?"}]}], ["Is it?"]),
+        (None, "a row has no prompt or no answer"),
+    ],
+)
+def test_rows_of_other_hands_have_a_text_or_turns_and_maybe_no_picture(
+    prompt: object, said: object, tmp_path: Path, plug_in: Callable[..., None]
+) -> None:
+    plug_in(engines={"yes": Yes})
+    row = {"prompt": prompt, "ground_truth": '{"task": "text", "answer": "yes"}', "images": None}
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    command = ["profile", str(tmp_path / "rows.parquet"), "--model", "m", "--engine", "yes", "--out", str(tmp_path)]
+    ASKED.clear()
+    done = RUNNER.invoke(app, command)
+    if isinstance(said, list):
+        assert (done.exit_code, ASKED) == (0, said)
+    else:
+        assert (done.exit_code, str(said) in " ".join(done.output.split())) == (2, True)
+
+
 def rows(path: Path, *lines: dict[str, object]) -> Path:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path

@@ -70,6 +70,20 @@ def test_rollouts_without_a_verdict_count_nowhere_and_are_told(saved: Path) -> N
     assert "no verdict on 1 of 4 rollouts" in " ".join(done.output.split())
 
 
+def test_rewards_with_a_verdict_on_different_rollouts_agree_on_nothing(saved: Path) -> None:
+    other = saved.with_name("parts.py")
+    functions = []
+    for name, told in (("one", "in"), ("rest", "not in")):
+        given = f"[{{'overall': 1.0 if '> B <' {told} row['response'] else None}} for row in rows]"
+        functions.append(f"def {name}(rows):\n    return {given}\n")
+    other.write_text("".join(functions))
+    made = compare(saved, f"{other}:one", f"{other}:rest")[f"{other}:rest"]
+    assert (made["unscored"], made["with_first"]) == (1, None)
+    saved.write_text(saved.read_text().splitlines()[1])
+    done = RUNNER.invoke(app, ["reward", str(saved), "--with", f"{other}:one"])
+    assert (done.exit_code, "has a verdict on none of 1 rollouts" in " ".join(done.output.split())) == (2, True)
+
+
 BROKEN = {
     "short": "[{'overall': 1.0}]",
     "nan": "[{'overall': float('nan')} for _ in rows]",

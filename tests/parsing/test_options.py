@@ -154,4 +154,6 @@ def test_the_least_of_a_thing_is_asked_for_and_no_false_statement() -> None:
 def test_a_computation_is_no_program() -> None:
     reply = "Area = (6 x 9) / 2\n= 27\n\nTherefore the correct answer is (C) 27."
     assert read_option(reply, ("12", "18", "27")).answer == "C"
+    for begun in ("for these reasons:\n- It enhances.", "if we look at the picture:", "class II:"):
+        assert read_option(f"{begun}\nThe answer is C.", ("12", "18", "27")).answer == "C"
     assert read_option("grey_cars = 3\nif grey_cars < 4:\n    print('27')", ("12", "18", "27")).answer == ""

@@ -73,6 +73,15 @@ def test_breakdowns_follow_the_keys_that_are_asked_for(
     assert (key in result.groups) == (groups is not None)
 
 
+def test_baselines_stand_in_the_papers_order_whatever_was_scored() -> None:
+    runs = [run("base", [judged(0)], "slake"), run("base", [judged(n) for n in range(3)], "vqa_rad")]
+    for given in (runs, runs[::-1]):
+        summary = summarize(given)
+        assert [one.benchmark for one in summary.baselines] == list(summary.benchmarks)
+    more = [replace(one, rows=(runs[1].rows if one.benchmark == "slake" else runs[0].rows)) for one in runs]
+    assert [one.benchmark for one in summarize(more).baselines] == list(summary.benchmarks)
+
+
 def test_groupings_are_named_by_benchmark() -> None:
     rows = [judged(n, meta={"dataset": "x", "kind": "y"}) for n in range(3)]
     runs = [run("base", rows), run("base", rows, "slake")]

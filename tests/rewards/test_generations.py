@@ -119,6 +119,7 @@ CHAT = [{"role": "assistant", "content": RIGHT}]
     ("row", "replies"),
     [
         ({"completion": CHAT, "solution": "<answer> B </answer>"}, [RIGHT]),
+        ({"prompt": CHAT, "completion": CHAT, "solution": ["B"] * len(CHAT)}, [RIGHT]),
         ({"completion": [{"role": "user", "content": "?"}, *CHAT], "answer": "B"}, [RIGHT]),
         ({"completions": [CHAT, [{"role": "assistant", "content": None}]], "answer": "B"}, [RIGHT, ""]),
         ({"responses": [RIGHT, "B"], "answer": "B"}, [RIGHT, "B"]),

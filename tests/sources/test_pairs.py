@@ -188,6 +188,7 @@ def test_an_answer_that_is_none_or_two_is_refused(options: list[str], answer: An
         ({"answer": "[0, 1]", "task": "math"}, "math", "[0, 1]"),
         ({"answer": None, "solution": "<answer> liver </answer>"}, "text", "liver"),
         ({"answer": "lung", "solution": "It is the liver."}, "text", "lung"),
+        ({"answer": 10**400}, "text", f"1{'0' * 400}"),
         ({"answer": "[1, 2, 30, 40]", "task": "grounding"}, "grounding", [1, 2, 30, 40]),
         ({"answer": '{"bbox_2d": [1, 2.5, 30, 40]}', "task": "grounding"}, "grounding", [1, 2.5, 30, 40]),
         ({"answer": "1, 2, 30, 40", "task": "grounding"}, "grounding", [1, 2, 30, 40]),
