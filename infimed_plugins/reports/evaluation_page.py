@@ -116,6 +116,7 @@ def _sections(summary: Summary, comparison: Comparison | None) -> dict[str, Any]
         "columns": tables.wide_columns(summary) if beside else summary.benchmarks,
         "beside": beside,
         "rows": tables.wide_rows(summary),
+        "alone": tables.wide_rows(summary, "noimage"),
         "grids": [grid for grid in tables.grids(summary, comparison) if grid.id in _GRIDS],
         "in_words": tables.IN_WORDS,
         "forests": _forests(summary),

@@ -64,13 +64,13 @@ class WideRow:
     average: Average | None
 
 
-def wide_rows(summary: Summary) -> list[WideRow]:
-    """Return the rows of the paper's table, model by model; variants are for the long tables and the curves."""
+def wide_rows(summary: Summary, variant: str = "") -> list[WideRow]:
+    """Return the rows of the paper's table, model by model, of the questions as they are or in one variant."""
     averages = {(average.model, average.asked): average for average in summary.averages}
     figures = {(result.model, result.asked, result.benchmark): result.figure for result in summary.results}
     rows = []
     for model in summary.models:
-        for asked in (asked for asked in summary.settings if not asked.variant):
+        for asked in (asked for asked in summary.settings if asked.variant == variant):
             mine = {name: figures[key] for name in summary.benchmarks if (key := (model, asked, name)) in figures}
             if mine:
                 rows.append(WideRow(model, asked, mine, averages.get((model, asked))))

@@ -160,6 +160,8 @@ def test_a_model_that_reads_the_words_only_is_found_out(
     page = (tmp_path / "p.html").read_text()
     assert "Looking or guessing" in page
     assert "best constant answer" in page
+    alone = page.partition("the question alone<small>")[2].partition("</tr>")[0]  # beside the accuracies
+    assert f"<td>{100 * looks['noimage']['without']['value']:.1f}<small>" in alone
 
 
 def test_a_benchmark_in_words_has_no_such_variant(tmp_path: Path, plug_in: Callable[..., None]) -> None:
